@@ -1,0 +1,66 @@
+# Two targets are enough to begin with: `make quickstart` and `make test`. Both do their own set-up.
+
+SHELL := bash
+.SHELLFLAGS := -Eeuo pipefail -c
+.DEFAULT_GOAL := help
+
+BASH_FILES = $(shell git ls-files --cached --others --exclude-standard -- '*.sh' .ci/run examples/bin examples/quickstart.sh)
+
+.PHONY: help
+help: ## explain the targets
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- set-up -----------------------------------------------------------------------------------------------------------
+
+.PHONY: node
+node:
+	@scripts/build/check-node.sh
+
+# The packages, again whenever the lock file changed. `npm ci` also builds dist/ (package.json, "prepare").
+node_modules/.installed: package.json package-lock.json | node
+	npm ci --no-audit --no-fund
+	@touch $@
+
+.PHONY: programs
+programs: | node
+	@scripts/build/programs.sh tmux git jq sqlite3 flock timeout setsid
+
+# --- what users type --------------------------------------------------------------------------------------------------
+
+.PHONY: quickstart
+quickstart: node_modules/.installed programs ## start a worker on this machine, with stand-ins, and dispatch an issue to it
+	@examples/quickstart.sh
+
+.PHONY: quickstart-down
+quickstart-down: node_modules/.installed ## stop the quickstart's worker and remove its folder
+	@examples/quickstart.sh down
+
+.PHONY: build
+build: node_modules/.installed ## bundle the umbrella command and the supervisor into dist/
+	npm run build --silent
+
+# --- tests ------------------------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: node_modules/.installed programs build ## the tests that need neither root nor network nor a cluster
+	npx vitest run $(VITEST_FLAGS) $(TESTS)
+
+.PHONY: test-contract
+test-contract: node_modules/.installed programs ## the contract of `factory`, against the stand-in or FACTORY_BIN=…
+	npx vitest run test/contract
+
+.PHONY: lint
+lint: node_modules/.installed lint-bash ## types, style, shell scripts
+	npx tsc --noEmit
+	npx biome check .
+
+.PHONY: lint-bash
+lint-bash: | node
+	@scripts/build/programs.sh shellcheck
+	shellcheck --external-sources $(BASH_FILES)
+
+.PHONY: fix
+fix: node_modules/.installed ## format and mend what can be mended by itself
+	npx biome check --write .
+
+-include charts/chart.mk

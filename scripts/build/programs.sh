@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Makes sure that programs are there: installs the missing ones with the package manager when we are root or INSTALL=1,
+# otherwise prints the one command to type. Arguments: names of programs.
+set -Eeuo pipefail
+
+missing=()
+for program in "$@"; do
+  command -v "$program" >/dev/null || missing+=("$program")
+done
+if ((${#missing[@]} == 0)); then exit 0; fi
+
+manager() {
+  local candidate
+  for candidate in apt-get dnf apk pacman brew; do
+    if command -v "$candidate" >/dev/null; then
+      echo "$candidate"
+      return
+    fi
+  done
+}
+
+# package MANAGER PROGRAM: the package that brings a program.
+package() {
+  case $1:$2 in
+    apt-get:sqlite3) echo sqlite3 ;;
+    *:sqlite3) echo sqlite ;;
+    dnf:shellcheck) echo ShellCheck ;;
+    *:timeout) echo coreutils ;;
+    brew:flock) echo flock ;;
+    *:flock | *:setsid) echo util-linux ;;
+    *) echo "$2" ;;
+  esac
+}
+
+install_command() {
+  case $1 in
+    apt-get) echo 'apt-get install --yes --no-install-recommends' ;;
+    dnf) echo 'dnf install --assumeyes' ;;
+    apk) echo 'apk add' ;;
+    pacman) echo 'pacman --sync --noconfirm' ;;
+    brew) echo 'brew install' ;;
+  esac
+}
+
+manager=$(manager)
+if [ -z "$manager" ]; then
+  echo "error: missing programs: ${missing[*]}; install them with your package manager" >&2
+  exit 127
+fi
+
+packages=$(for program in "${missing[@]}"; do package "$manager" "$program"; done | sort -u | tr '\n' ' ')
+command="$(install_command "$manager") ${packages% }"
+needs_sudo=no
+if [ "$(id -u)" -ne 0 ] && [ "$manager" != brew ]; then needs_sudo=yes; fi
+
+as_root() {
+  if [ "$needs_sudo" = yes ]; then sudo "$@"; else "$@"; fi
+}
+
+if [ "$(id -u)" -ne 0 ] && [ "${INSTALL:-}" != 1 ]; then
+  echo "error: missing programs: ${missing[*]}" >&2
+  echo "  install them: $([ "$needs_sudo" = no ] || echo 'sudo ')$command" >&2
+  echo '  or let make do it: add INSTALL=1' >&2
+  exit 127
+fi
+
+echo "installing ${packages% }" >&2
+if [ "$manager" = apt-get ]; then as_root apt-get update -qq >&2; fi
+# shellcheck disable=SC2086  # words on purpose
+as_root $command >&2
