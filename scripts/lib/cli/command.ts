@@ -1,0 +1,286 @@
+/**
+ * What a command is, and how one is run: parse, run, one catch, one exit code. Knows nothing of workers.
+ *
+ * stdout is data only; prompts, progress, notes and errors go to stderr.
+ */
+import { realpathSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { type Argv, createExec, type Exec } from '../exec.ts';
+import { CliError, ExitCode, InterruptedError, UsageError } from './errors.ts';
+import { type Flags, type FlagValues, parseFlags } from './flags.ts';
+import { renderHelp, usageLine } from './help.ts';
+import { printable, shellQuote } from './text.ts';
+import { packageVersion } from './version.ts';
+
+/** The terminal a command may be talking to. */
+export interface Terminal extends NodeJS.WritableStream {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  readonly rows?: number;
+}
+
+/** Everything a command touches besides its arguments; tests replace parts of it. */
+export interface Context {
+  readonly env: NodeJS.ProcessEnv;
+  readonly stdin: NodeJS.ReadStream;
+  readonly stdout: Terminal;
+  readonly stderr: Terminal;
+  readonly exec: Exec;
+  /** Aborted by Ctrl-C, SIGTERM or SIGHUP. */
+  readonly signal: AbortSignal;
+  /** Whether a person is there to answer a question. */
+  readonly interactive: boolean;
+  /** How the user types this command and its siblings: `commandLine('list')`. */
+  readonly commandLine: (name: string, ...args: string[]) => string;
+  readonly now: () => Date;
+}
+
+export interface Positional {
+  /** As the help shows it: `WORKER`. */
+  readonly name: string;
+  readonly required: boolean;
+  readonly repeat?: boolean;
+}
+
+export interface Input<F extends Flags> {
+  readonly flags: FlagValues<F>;
+  readonly positionals: readonly string[];
+  readonly rest: readonly string[];
+}
+
+export interface Command<F extends Flags> {
+  readonly name: string;
+  readonly summary: string;
+  readonly description?: string;
+  readonly positionals: readonly Positional[];
+  /** What may follow `--`, as the help shows it; without it nothing may. */
+  readonly rest?: string;
+  /** The rest begins after this many positionals even without `--`: `exec worker-1 ls -l`. */
+  readonly restAfter?: number;
+  readonly flags: F;
+  /** Arguments and what they are good for; at least two. */
+  readonly examples: readonly (readonly [args: string, why: string])[];
+  /** @returns the exit code; nothing means 0 */
+  readonly run: (input: Input<F>, context: Context) => Promise<number | undefined>;
+}
+
+/** Flags every command has. */
+export const COMMON_FLAGS = {
+  help: { type: 'boolean', short: 'h', description: 'print this help' },
+  version: { type: 'boolean', description: 'print the version' },
+  verbose: { type: 'boolean', short: 'v', description: 'show every command line that is run' },
+  'no-color': { type: 'boolean', description: 'print no colours (NO_COLOR=1 does the same)' },
+  'no-input': { type: 'boolean', description: 'ask nothing; fail where an answer is needed' },
+} as const satisfies Flags;
+
+/** Declares a command; the identity function, for the inference of its flags. */
+export function defineCommand<F extends Flags>(command: Command<F>): Command<F> {
+  return command;
+}
+
+/**
+ * Runs a command when its file is the program that was started, as in `npx tsx scripts/list.ts`; does nothing when the file
+ * was imported by the umbrella command or by a test.
+ *
+ * @param moduleUrl the file's `import.meta.url`
+ */
+export async function runIfMain<F extends Flags>(moduleUrl: string, command: Command<F>): Promise<void> {
+  if (startedFile() !== fileURLToPath(moduleUrl)) return;
+  await main(command, process.argv.slice(2), (name) => `npx tsx scripts/${name}.ts`);
+}
+
+/** The file of the program that was started; null where that is no file, as with `node --eval`. */
+function startedFile(): string | null {
+  try {
+    return realpathSync(process.argv[1] ?? '');
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Runs a command as the whole program and sets the exit code.
+ *
+ * @param typed how the user types a command of the given name
+ */
+export async function main<F extends Flags>(
+  command: Command<F>,
+  argv: readonly string[],
+  typed: (name: string) => string,
+): Promise<void> {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      // `list | head -1`, `list 2>&1 | head -1`: the reader has what it wanted.
+      if (error.code === 'EPIPE') process.exit(ExitCode.ok);
+      throw error;
+    });
+  }
+  const interrupt = new AbortController();
+  const exitOn = (signal: NodeJS.Signals, code: number) => {
+    process.on(signal, () => {
+      if (interrupt.signal.aborted) process.exit(code);
+      interrupt.abort(new InterruptedError('interrupted', code));
+    });
+  };
+  exitOn('SIGINT', ExitCode.interrupted);
+  exitOn('SIGTERM', 143);
+  exitOn('SIGHUP', 129);
+  process.exitCode = await runCommand(command, argv, {
+    env: process.env,
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    signal: interrupt.signal,
+    commandLine: (name, ...args) => [typed(name), ...args.map(shellQuote)].join(' '),
+    now: () => new Date(),
+  });
+}
+
+type Surroundings = Omit<Context, 'exec' | 'interactive'> & { readonly exec?: Exec };
+
+/**
+ * Runs a command inside given surroundings: the seam for tests.
+ *
+ * @returns the exit code; never throws
+ */
+export async function runCommand<F extends Flags>(
+  command: Command<F>,
+  argv: readonly string[],
+  surroundings: Surroundings,
+): Promise<number> {
+  const { stdout, stderr, env } = surroundings;
+  const flags = { ...command.flags, ...COMMON_FLAGS };
+  const program = surroundings.commandLine(command.name);
+  try {
+    const parsed = parseOrHelp(argv, flags, command.restAfter);
+    if (parsed === 'help' || parsed.flags.help) {
+      stdout.write(renderHelp(command as unknown as Command<Flags>, flags, program));
+      return ExitCode.ok;
+    }
+    if (parsed.flags.version) {
+      stdout.write(`factory-worker ${packageVersion()}\n`);
+      return ExitCode.ok;
+    }
+    checkPositionals(command as unknown as Command<Flags>, parsed.positionals, parsed.rest);
+    if (parsed.flags['no-color']) {
+      env['NO_COLOR'] = '1';
+      // It would win over NO_COLOR, but the flag was typed for this one run.
+      delete env['FORCE_COLOR'];
+    }
+    const trace = parsed.flags.verbose ? (line: Argv) => stderr.write(`+ ${traced(line)}\n`) : undefined;
+    const code = await command.run(
+      { flags: parsed.flags as unknown as FlagValues<F>, positionals: parsed.positionals, rest: parsed.rest },
+      {
+        ...surroundings,
+        commandLine: carryOn(surroundings.commandLine, command.flags, parsed.flags),
+        exec: surroundings.exec ?? createExec(trace),
+        interactive:
+          surroundings.stdin.isTTY === true &&
+          stderr.isTTY === true &&
+          !env['CI'] &&
+          !parsed.flags['no-input'],
+      },
+    );
+    return code ?? ExitCode.ok;
+  } catch (error) {
+    return report(error, surroundings, {
+      json: Object.hasOwn(command.flags, 'json') && wantsJson(argv),
+      usage: `${usageLine(command as unknown as Command<Flags>, program)}\n${program} --help explains`,
+    });
+  }
+}
+
+/** Prints an error the way it was asked for and gives its exit code. */
+function report(
+  error: unknown,
+  { stderr, signal, env }: Surroundings,
+  { json, usage }: { json: boolean; usage: string },
+): number {
+  const known = expected(signal.aborted && !(error instanceof CliError) ? signal.reason : error);
+  if (known === null) {
+    // Ours to mend: the stack is what helps.
+    const message = 'factory-worker failed unexpectedly; please report this';
+    const stack = String((error as Error | null)?.stack ?? error);
+    stderr.write(json ? jsonError(message, [stack], ExitCode.failed) : `${message}\n${stack}\n`);
+    return ExitCode.failed;
+  }
+  const { message, hints } = known;
+  // Whoever was interrupted need not know by which signal.
+  const { exitCode } =
+    known instanceof InterruptedError && signal.reason instanceof InterruptedError ? signal.reason : known;
+  if (json) {
+    stderr.write(jsonError(message, hints, exitCode));
+    return exitCode;
+  }
+  // A message may quote what a worker said.
+  stderr.write(`error: ${printable(message)}\n`);
+  for (const hint of hints) stderr.write(`  ${printable(hint).replaceAll('\n', '\n  ')}\n`);
+  if (known instanceof UsageError) stderr.write(`usage: ${usage}\n`);
+  if (env['DEBUG']) stderr.write(`${known.stack}\n`);
+  return exitCode;
+}
+
+function jsonError(message: string, hints: readonly string[], exitCode: number): string {
+  return `${JSON.stringify({ error: { message, hints, exitCode } })}\n`;
+}
+
+function expected(error: unknown): CliError | null {
+  if (error instanceof CliError) return error;
+  // Inquirer rejects so at Ctrl-C, since in raw mode no SIGINT arrives (SBoudrias/Inquirer.js#1502).
+  if (error instanceof Error && error.name === 'ExitPromptError') return new InterruptedError();
+  return null;
+}
+
+function checkPositionals(command: Command<Flags>, given: readonly string[], rest: readonly string[]): void {
+  const missing = command.positionals.find(({ required }, index) => required && given[index] === undefined);
+  if (missing) throw new UsageError(`${missing.name} is missing`);
+  const takesMany = command.positionals.at(-1)?.repeat === true;
+  const surplus = given[command.positionals.length];
+  if (surplus !== undefined && !takesMany) throw new UsageError(`unexpected argument "${surplus}"`);
+  if (rest.length > 0 && command.rest === undefined)
+    throw new UsageError(`unexpected argument "${rest[0]}" after --`);
+}
+
+/** Prints the commands for a next step with the sticky flags of this one. */
+function carryOn(
+  commandLine: Context['commandLine'],
+  flags: Flags,
+  values: Readonly<Record<string, unknown>>,
+): Context['commandLine'] {
+  const carried = Object.entries(flags).flatMap(([name, flag]) => {
+    const value = values[name];
+    return flag.type === 'string' && flag.sticky && typeof value === 'string' ? [`--${name}`, value] : [];
+  });
+  return (name, ...args) => {
+    const end = args.indexOf('--');
+    const at = end < 0 ? args.length : end;
+    return commandLine(name, ...args.slice(0, at), ...carried, ...args.slice(at));
+  };
+}
+
+/** Parsed arguments; or `help`, which is given even to a command that is typed wrongly so far. */
+function parseOrHelp<F extends Flags>(argv: readonly string[], flags: F, restAfter: number | undefined) {
+  try {
+    return parseFlags(argv, flags, restAfter);
+  } catch (error) {
+    const end = argv.indexOf('--');
+    const words = argv.slice(0, end < 0 ? undefined : end);
+    if (words.includes('-h') || words.includes('--help')) return 'help';
+    throw error;
+  }
+}
+
+/** Whether errors are wanted as JSON too; guessed from the words, since the error may be that they cannot be parsed. */
+function wantsJson(argv: readonly string[]): boolean {
+  const end = argv.indexOf('--');
+  const words = argv.slice(0, end < 0 ? undefined : end);
+  return / (?:--json|-o[ =]?json|--output[ =]json) /.test(` ${words.join(' ')} `);
+}
+
+/** An argv for `--verbose`: scripts are cut to their first words, tokens masked. */
+function traced(argv: Argv): string {
+  return argv
+    .map((word) => (word.includes('\n') ? `'${word.slice(0, word.indexOf('\n'))} …'` : shellQuote(word)))
+    .join(' ')
+    .replaceAll(/\b(gh[pousr]_|github_pat_|sk-ant-)[\w-]+/g, '$1***');
+}

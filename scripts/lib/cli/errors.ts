@@ -1,0 +1,50 @@
+/** The exit codes of every command, listed in each `--help`. Remote codes of attach and exec pass through unchanged. */
+export const ExitCode = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  /** Some workers of several failed. */
+  partial: 3,
+  timeout: 124,
+  /** A program this command needs is not installed. */
+  missingProgram: 127,
+  interrupted: 130,
+} as const;
+
+export interface ErrorDetails {
+  readonly exitCode?: number;
+  /** What to type or do next; one line each. */
+  readonly hints?: readonly string[];
+}
+
+/** An expected failure: what failed and why in `message`, what to do next in `hints`. Printed without a stack. */
+export class CliError extends Error {
+  override readonly name: string = 'CliError';
+  readonly exitCode: number;
+  readonly hints: readonly string[];
+
+  constructor(message: string, details: ErrorDetails = {}) {
+    super(message);
+    this.exitCode = details.exitCode ?? ExitCode.failed;
+    this.hints = details.hints ?? [];
+  }
+}
+
+/** The command was typed wrongly: exit 2, nothing has been started. */
+export class UsageError extends CliError {
+  override readonly name = 'UsageError';
+
+  constructor(message: string, ...hints: string[]) {
+    super(message, { exitCode: ExitCode.usage, hints });
+  }
+}
+
+/** Ctrl-C, SIGTERM or SIGHUP ended the command. */
+export class InterruptedError extends CliError {
+  override readonly name = 'InterruptedError';
+
+  /** @param message what was stopped and what, if anything, goes on in the worker */
+  constructor(message = 'interrupted', exitCode: number = ExitCode.interrupted) {
+    super(message, { exitCode });
+  }
+}

@@ -1,0 +1,179 @@
+/**
+ * Declared flags over minimist. minimist collects; what it would guess at (numbers, unknown flags, a boolean that eats the
+ * next word, `-ojson`) is settled before it sees the arguments, so that a typing error is an error and `0123` stays `0123`.
+ */
+import minimist from 'minimist';
+import { UsageError } from './errors.ts';
+import { didYouMean } from './text.ts';
+
+interface FlagBase {
+  readonly short?: string;
+  readonly description: string;
+}
+
+export interface BooleanFlag extends FlagBase {
+  readonly type: 'boolean';
+}
+
+export interface StringFlag extends FlagBase {
+  readonly type: 'string';
+  /** How the value is called in the help: `NAME`. */
+  readonly value: string;
+  readonly default?: string;
+  readonly choices?: readonly string[];
+  /** Commands that are printed for the next step carry this flag on, so that they can be pasted as they stand. */
+  readonly sticky?: boolean;
+}
+
+/** May be given several times, and takes a list with commas as well. */
+export interface ListFlag extends FlagBase {
+  readonly type: 'list';
+  readonly value: string;
+}
+
+export type Flag = BooleanFlag | StringFlag | ListFlag;
+export type Flags = Readonly<Record<string, Flag>>;
+
+type FlagValue<F extends Flag> = F extends BooleanFlag
+  ? boolean
+  : F extends ListFlag
+    ? readonly string[]
+    : F extends { readonly default: string }
+      ? string
+      : string | undefined;
+
+/** The values of declared flags; inferred from the declaration. */
+export type FlagValues<F extends Flags> = { readonly [K in keyof F]: FlagValue<F[K]> };
+
+export interface ParsedArgs<F extends Flags> {
+  readonly flags: FlagValues<F>;
+  readonly positionals: readonly string[];
+  /** What came after `--`, untouched. */
+  readonly rest: readonly string[];
+}
+
+/**
+ * Parses arguments against declared flags.
+ *
+ * @param argv the arguments after the command's name
+ * @param restAfter after this many positionals the rest begins, as if `--` stood there
+ * @throws UsageError for an unknown flag (with the nearest known one), a flag without its value, a value a boolean cannot
+ *   take or one that is not among the choices
+ */
+export function parseFlags<F extends Flags>(
+  argv: readonly string[],
+  flags: F,
+  restAfter = Number.POSITIVE_INFINITY,
+): ParsedArgs<F> {
+  const normalized = normalize(argv, flags, restAfter);
+  const parsed = minimist(normalized, {
+    '--': true,
+    boolean: namesOf(flags, 'boolean'),
+    string: [...namesOf(flags, 'string'), ...namesOf(flags, 'list'), '_'],
+  });
+  const values: Record<string, unknown> = {};
+  for (const [name, flag] of Object.entries(flags)) values[name] = readValue(name, flag, parsed[name]);
+  return { flags: values as FlagValues<F>, positionals: parsed._, rest: parsed['--'] ?? [] };
+}
+
+function readValue(name: string, flag: Flag, given: unknown): unknown {
+  if (flag.type === 'boolean') return given === true;
+  const all: string[] = given === undefined ? [] : [given].flat().map(String);
+  if (flag.type === 'list') {
+    return all.flatMap((value) => value.split(',')).filter((value) => value !== '');
+  }
+  // The last one wins, as with kubectl, so that an alias may carry defaults.
+  const value = all.at(-1) ?? flag.default;
+  if (value !== undefined && flag.choices && !flag.choices.includes(value)) {
+    const hint = didYouMean(value, flag.choices);
+    throw new UsageError(
+      `--${name} takes ${flag.choices.join(', ')}; not "${value}"`,
+      ...(hint === null ? [] : [hint]),
+    );
+  }
+  return value;
+}
+
+/** Rewrites every flag to `--name` or `--name=value`; what is left for minimist leaves nothing to guess. */
+function normalize(argv: readonly string[], flags: Flags, restAfter: number): string[] {
+  const normalized: string[] = [];
+  const queue = [...argv];
+  let positionals = 0;
+  for (let token = queue.shift(); token !== undefined; token = queue.shift()) {
+    if (token === '--') return [...normalized, '--', ...queue];
+    if (token === '-' || !token.startsWith('-')) {
+      if (positionals++ === restAfter) return [...normalized, '--', token, ...queue];
+      normalized.push(token);
+      continue;
+    }
+    const { name, value, cluster } = split(token, flags);
+    const flag = declared(flags, name);
+    if (flag === undefined) throw unknownFlag(token, flags);
+    if (cluster !== null) queue.unshift(cluster);
+    if (flag.type === 'boolean') {
+      if (value !== null && value !== 'true' && value !== 'false') {
+        throw new UsageError(`--${name} takes no value; not "${value}"`);
+      }
+      // With its value: minimist would take `--no-color` for the flag `color` switched off.
+      normalized.push(`--${name}=${value ?? 'true'}`);
+      continue;
+    }
+    const given = value ?? takeValue(queue, flags);
+    if (given === null || given === '') {
+      throw new UsageError(`--${name} needs a value: --${name} ${flag.value}`);
+    }
+    normalized.push(`--${name}=${given}`);
+  }
+  return normalized;
+}
+
+/** The next word, unless it is itself a flag: `--project --json` forgot the project. */
+function takeValue(queue: string[], flags: Flags): string | null {
+  const next = queue[0];
+  if (next === undefined || next === '--') return null;
+  if (/^--?[a-zA-Z]/.test(next) && declared(flags, split(next, flags).name)) return null;
+  queue.shift();
+  return next;
+}
+
+interface Token {
+  readonly name: string;
+  readonly value: string | null;
+  /** The rest of `-vq` after `-v`, as an argument of its own. */
+  readonly cluster: string | null;
+}
+
+function split(token: string, flags: Flags): Token {
+  const equals = token.indexOf('=');
+  if (token.startsWith('--')) {
+    return equals < 0
+      ? { name: token.slice(2), value: null, cluster: null }
+      : { name: token.slice(2, equals), value: token.slice(equals + 1), cluster: null };
+  }
+  const short = token[1] ?? '';
+  const name = Object.keys(flags).find((key) => flags[key]?.short === short) ?? token;
+  const tail = token.slice(2);
+  if (tail === '') return { name, value: null, cluster: null };
+  if (tail.startsWith('=')) return { name, value: tail.slice(1), cluster: null };
+  return declared(flags, name)?.type === 'boolean'
+    ? { name, value: null, cluster: `-${tail}` }
+    : { name, value: tail, cluster: null };
+}
+
+/** A flag by its name; what every object has by birth, such as `constructor`, is none. */
+function declared(flags: Flags, name: string): Flag | undefined {
+  return Object.hasOwn(flags, name) ? flags[name] : undefined;
+}
+
+function unknownFlag(token: string, flags: Flags): UsageError {
+  const word = token.split('=')[0] ?? token;
+  const hint = didYouMean(
+    word,
+    Object.keys(flags).map((name) => `--${name}`),
+  );
+  return new UsageError(`unknown flag ${word}`, ...(hint === null ? [] : [hint]));
+}
+
+function namesOf(flags: Flags, type: Flag['type']): string[] {
+  return Object.keys(flags).filter((name) => flags[name]?.type === type);
+}

@@ -1,0 +1,41 @@
+/** The flags of commands that print something: `-o`, `--json`, `--no-headers`, `--watch`. */
+import { UsageError } from './errors.ts';
+
+/** @param formats what `-o` may say; the first is the default */
+export const OUTPUT_FLAGS = <const Formats extends readonly [string, ...string[]]>(formats: Formats) =>
+  ({
+    output: {
+      type: 'string',
+      short: 'o',
+      value: 'FORMAT',
+      default: formats[0],
+      choices: formats,
+      description: 'how to print',
+    },
+    json: { type: 'boolean', description: 'the same as -o json' },
+  }) as const;
+
+export const TABLE_FLAGS = {
+  'no-headers': { type: 'boolean', description: 'a table without its first line' },
+} as const;
+
+export const WATCH_FLAGS = {
+  watch: { type: 'boolean', short: 'w', description: 'look again and again until Ctrl-C' },
+  interval: {
+    type: 'string',
+    value: 'DURATION',
+    default: '2s',
+    description: 'time between two looks with --watch',
+  },
+} as const;
+
+/** The format that was asked for. */
+export function outputFormat<const Formats extends readonly [string, ...string[]]>(
+  flags: { readonly output: string; readonly json: boolean },
+  formats: Formats,
+): Formats[number] {
+  if (flags.json && flags.output !== formats[0] && flags.output !== 'json') {
+    throw new UsageError(`--json and -o ${flags.output} contradict each other`);
+  }
+  return flags.json ? 'json' : flags.output;
+}

@@ -1,0 +1,51 @@
+/** Questions to the person at the terminal. One policy: without a person nothing is asked, and the error names the flag. */
+import type { Context } from './command.ts';
+import { UsageError } from './errors.ts';
+
+export interface Choice<T> {
+  readonly name: string;
+  readonly value: T;
+}
+
+type Asking = Pick<Context, 'interactive' | 'stdin' | 'stderr' | 'signal'>;
+
+/**
+ * @param flag what to type instead of answering, for the error without a terminal
+ * @throws UsageError when nobody is there to answer
+ */
+export async function select<T>(
+  context: Asking,
+  message: string,
+  choices: readonly Choice<T>[],
+  flag: string,
+): Promise<T> {
+  const options = requirePerson(context, message, flag);
+  const { select: ask } = await import('@inquirer/prompts');
+  return ask({ message, choices: [...choices], loop: false, theme: { indexMode: 'number' } }, options);
+}
+
+/** Asks for text; the same policy as {@link select}. `validate` gives true or what is wrong. */
+export async function input(
+  context: Asking,
+  message: string,
+  flag: string,
+  validate: (text: string) => true | string,
+): Promise<string> {
+  const options = requirePerson(context, message, flag);
+  const { input: ask } = await import('@inquirer/prompts');
+  return ask({ message, validate }, options);
+}
+
+/** Asks yes or no, no being the default; `--yes` answers it without a terminal. */
+export async function confirm(context: Asking, message: string, yes: boolean): Promise<boolean> {
+  if (yes) return true;
+  const options = requirePerson(context, message, '--yes');
+  const { confirm: ask } = await import('@inquirer/prompts');
+  return ask({ message, default: false }, options);
+}
+
+function requirePerson({ interactive, stdin, stderr, signal }: Asking, message: string, flag: string) {
+  if (!interactive) throw new UsageError(`${message} There is no terminal to ask on`, `give ${flag}`);
+  // Inquirer writes to stdout unless told otherwise; stdout is data.
+  return { input: stdin, output: stderr as NodeJS.WriteStream, signal };
+}

@@ -1,0 +1,76 @@
+/** Small functions over text for people: suggestions, ages, counts. */
+import { stripVTControlCharacters } from 'node:util';
+import leven from 'leven';
+
+/**
+ * The candidates a person may have meant, nearest first.
+ *
+ * @returns those within an edit distance that grows with the length of the words, so that short words do not match
+ *   everything; empty when nothing is near
+ */
+export function nearest(word: string, candidates: Iterable<string>): string[] {
+  return [...new Set(candidates)]
+    .map((candidate) => ({ candidate, distance: leven(word.toLowerCase(), candidate.toLowerCase()) }))
+    .filter(({ candidate, distance }) => {
+      const shorter = Math.min(word.length, candidate.length);
+      const begins = shorter >= 2 && candidate.toLowerCase().startsWith(word.toLowerCase());
+      return begins || distance <= Math.min(3, Math.floor((shorter * 2) / 3) - (shorter < 3 ? 1 : 0));
+    })
+    .sort((a, b) => a.distance - b.distance || a.candidate.localeCompare(b.candidate))
+    .map(({ candidate }) => candidate);
+}
+
+/** `did you mean worker-1?`, or null when nothing is near. */
+export function didYouMean(word: string, candidates: Iterable<string>): string | null {
+  const [first, second] = nearest(word, candidates);
+  if (first === undefined) return null;
+  return second === undefined ? `did you mean ${first}?` : `did you mean ${first} or ${second}?`;
+}
+
+/** A duration in its largest unit, as kubectl prints ages: `45s`, `12m`, `5h`, `3d`. Negative ones count as 0. */
+export function age(seconds: number): string {
+  const whole = Math.max(0, Math.floor(seconds));
+  if (whole < 120) return `${whole}s`;
+  if (whole < 2 * 3600) return `${Math.floor(whole / 60)}m`;
+  if (whole < 2 * 86_400) return `${Math.floor(whole / 3600)}h`;
+  return `${Math.floor(whole / 86_400)}d`;
+}
+
+/** `1 issue`, `2 issues`. */
+export function count(n: number, noun: string): string {
+  return `${n} ${noun}${n === 1 ? '' : 's'}`;
+}
+
+/** `a`, `a and b`, `a, b and c`. */
+export function enumerate(words: readonly string[]): string {
+  const last = words.at(-1) ?? '';
+  return words.length < 2 ? last : `${words.slice(0, -1).join(', ')} and ${last}`;
+}
+
+/** An argument as a person would type it in a shell: quoted only where it has to be. */
+export function shellQuote(argument: string): string {
+  // Not with `=` in front: zsh takes `=ls` for the path of ls.
+  return /^[\w@%+:,./-][\w@%+=:,./-]*$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`;
+}
+
+/** A size in powers of 1024, as `df -h` prints it: `512B`, `1.5GiB`. */
+export function bytes(size: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let value = size;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)}${units[unit]}`;
+}
+
+/** Text from a worker on one line and without control characters, which could move the cursor or recolour the screen. */
+export function oneLine(text: string): string {
+  return stripVTControlCharacters(text).replaceAll(/[\p{Cc}\p{Cf}]+/gu, ' ');
+}
+
+/** Lines from a worker without escape sequences and control characters other than tabs and line breaks. */
+export function printable(text: string): string {
+  return stripVTControlCharacters(text).replaceAll(/(?![\n\t])\p{Cc}/gu, '');
+}

@@ -1,0 +1,237 @@
+/**
+ * The JSON that chart, image and commands agree on: what the supervisor writes into a worker's folders and what the
+ * commands read from there. Types and constants only, no effects: the supervisor and the laptop import the same file.
+ *
+ * Times are RFC 3339 in UTC, durations are seconds (`…Seconds`) or milliseconds (`ms`), sizes are bytes.
+ */
+
+/** The version every JSON file of the contract carries in `schema`. */
+export const SCHEMA = 1;
+
+/** Names of files, relative to the directory that the environment variable in the comment names. */
+export const FILES = {
+  /** WORKER_RUN_DIR */
+  boot: 'boot.json',
+  bootLog: 'boot.log',
+  heartbeat: 'heartbeat.json',
+  alive: 'alive',
+  /** WORKER_STATE_DIR */
+  bootLock: 'boot.lock',
+  drain: 'drain',
+  dispatches: 'dispatch.jsonl',
+  repairs: 'repairs.jsonl',
+  attaches: 'attach.jsonl',
+  /** Projects that the laptop asked for; the chart's list (`projects` below) wins where both name one. */
+  requestedProjects: 'projects.json',
+  checkInLock: 'locks/check-in',
+  queueLock: 'locks/queue',
+  orchestratorLog: 'logs/orchestrator.log',
+  /** WORKER_CONFIG_DIR */
+  projects: 'projects.json',
+  settings: 'settings.json',
+} as const;
+
+/** The tmux session that shows the orchestrator's check-ins, and the one that shows the boot. */
+export const ORCHESTRATOR_SESSION = 'orchestrator';
+export const BOOT_SESSION = 'boot';
+
+/** The five directories every worker has, in a pod and on this machine alike. */
+export interface WorkerDirs {
+  readonly WORKER_CONFIG_DIR: string;
+  readonly WORKER_SECRETS_DIR: string;
+  /** Volatile: gone with the pod. */
+  readonly WORKER_RUN_DIR: string;
+  /** Durable: on the volume, under ~/.factory. */
+  readonly WORKER_STATE_DIR: string;
+  readonly WORKER_REPOS_DIR: string;
+}
+
+/** `off`: not wanted here. `missing`: wanted, but something the operator has to bring is not there. */
+export type PhaseStatus = 'running' | 'ok' | 'off' | 'missing' | 'failed';
+
+export interface BootPhase {
+  readonly name: string;
+  readonly status: PhaseStatus;
+  readonly startedAt: string;
+  /** How long it took, or has taken so far. */
+  readonly ms: number;
+  /** One sentence; what to do next when the status is `missing` or `failed`. */
+  readonly message: string;
+}
+
+/** `boot.json` in WORKER_RUN_DIR, rewritten at every change of a phase. */
+export interface Boot {
+  readonly schema: number;
+  readonly bootId: string;
+  readonly podUid: string | null;
+  readonly image: string | null;
+  readonly startedAt: string;
+  /** Null while a phase that gates the start is still running. */
+  readonly finishedAt: string | null;
+  readonly phases: readonly BootPhase[];
+}
+
+/** `refused`: the loop will not call check-in, for the reason given (a tool missing in the panes, say). */
+export type LoopState = 'checking-in' | 'waiting' | 'drained' | 'refused';
+
+/** One entry of `factory orchestrator check-in --format json`, as the program prints it. */
+export interface CheckInAction {
+  readonly issue: number;
+  readonly action: string;
+  readonly stage?: string;
+  readonly session?: string;
+  readonly message?: string;
+}
+
+/** `heartbeat.json` in WORKER_RUN_DIR, written before and after each check-in. */
+export interface Heartbeat {
+  readonly schema: number;
+  readonly state: LoopState;
+  readonly reason: string | null;
+  /** The supervisor's process. The loop is dead when it and the check-in lock are gone, never by age. */
+  readonly pid: number;
+  readonly project: string | null;
+  readonly startedAt: string;
+  readonly finishedAt: string | null;
+  readonly intervalSeconds: number;
+  readonly actions: readonly CheckInAction[];
+}
+
+/** `drain` in WORKER_STATE_DIR: while the file exists, no new check-in starts. It survives restarts. */
+export interface Drain {
+  readonly schema: number;
+  readonly by: string;
+  readonly host: string;
+  readonly since: string;
+  readonly reason: string;
+  /** The release that drained the worker and may lift it again; null when a person did. */
+  readonly release: string | null;
+}
+
+/** A line of `dispatch.jsonl`: which project a queue row belongs to when the program has no such column. */
+export interface DispatchRecord {
+  readonly issue: number;
+  readonly project: string;
+  readonly at: string;
+  readonly by: string;
+}
+
+/** A line of `repairs.jsonl`: what was done to set an orphaned pipeline going again. */
+export interface Repair {
+  readonly at: string;
+  readonly issue: number;
+  readonly stage: string;
+  readonly attempt: number;
+  readonly session: string;
+  /** `advance` and `mark-exited` are factory's own verbs; `give-up` is the line after the last allowed try. */
+  readonly action: 'advance' | 'mark-exited' | 'kill-and-advance' | 'give-up';
+  /** What the operator types when the supervisor has given up; empty before that. */
+  readonly cure: string;
+}
+
+/** An entry of `projects.json`. */
+export interface Project {
+  readonly name: string;
+  /** `owner/name` on GitHub, or anything `git clone` takes. */
+  readonly repo: string;
+  readonly branch: string | null;
+  /** Path of the pipeline configuration inside the repository. */
+  readonly config: string;
+}
+
+/** `settings.json` in WORKER_CONFIG_DIR. Every field has a default, so that an older chart works with a newer image. */
+export interface Settings {
+  readonly schema: number;
+  readonly orchestrator: { readonly enabled: boolean; readonly intervalSeconds: number };
+  readonly docker: {
+    readonly enabled: boolean;
+    readonly mtu: number | null;
+    readonly addressPools: readonly { readonly base: string; readonly size: number }[];
+    readonly registryMirrors: readonly string[];
+    readonly storage: {
+      readonly kind: 'emptyDir' | 'ephemeral' | 'claim';
+      readonly sizeBytes: number | null;
+    };
+    readonly memoryReserveBytes: number;
+  };
+  readonly shutdown: { readonly waitForStageSeconds: number };
+}
+
+/** What holds where `settings.json` says nothing. */
+export const DEFAULT_SETTINGS: Settings = {
+  schema: SCHEMA,
+  orchestrator: { enabled: true, intervalSeconds: 30 },
+  docker: {
+    enabled: false,
+    mtu: null,
+    addressPools: [],
+    registryMirrors: [],
+    storage: { kind: 'emptyDir', sizeBytes: null },
+    memoryReserveBytes: 1024 ** 3,
+  },
+  shutdown: { waitForStageSeconds: 20 * 60 },
+};
+
+/** A file of the contract that is there but cannot be used; `message` says what to do about it. */
+export class ContractError extends Error {
+  override readonly name = 'ContractError';
+}
+
+/**
+ * Reads one JSON file of the contract.
+ *
+ * @param file the name to use in messages, such as `boot.json`
+ * @param text the file's content
+ * @returns the parsed document; its fields are trusted once the schema version fits, since both sides are ours
+ * @throws ContractError when the text is no JSON or was written by another version: a newer one asks for a newer
+ *   checkout, an older one for a newer image, so that nobody has to interpret a parse error at midnight
+ */
+export function readContract<T extends { readonly schema: number }>(file: string, text: string): T {
+  let document: unknown;
+  try {
+    document = JSON.parse(text);
+  } catch {
+    throw new ContractError(
+      `${file} is not JSON (${text.length} characters); it is rewritten at the next tick`,
+    );
+  }
+  const schema = isRecord(document) ? document['schema'] : undefined;
+  if (typeof schema !== 'number') {
+    throw new ContractError(`${file} carries no schema version: release a new image to this worker`);
+  }
+  if (schema > SCHEMA) {
+    throw new ContractError(
+      `${file} has schema ${schema}, this program knows ${SCHEMA}: update this checkout`,
+    );
+  }
+  if (schema < SCHEMA) {
+    throw new ContractError(
+      `${file} has schema ${schema}, this program needs ${SCHEMA}: release a new image`,
+    );
+  }
+  return document as T;
+}
+
+/**
+ * Reads a file of JSON lines, such as `dispatch.jsonl`.
+ *
+ * @returns the lines that parse to objects; a line cut by a full disk or a crash is left out, the rest still counts
+ */
+export function readJsonLines<T>(text: string): T[] {
+  const records: T[] = [];
+  for (const line of text.split('\n')) {
+    if (line.trim() === '') continue;
+    try {
+      const record: unknown = JSON.parse(line);
+      if (isRecord(record)) records.push(record as T);
+    } catch {
+      // The writer died in the middle of this line.
+    }
+  }
+  return records;
+}
+
+/** Whether a parsed JSON value is an object (and no array). */
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

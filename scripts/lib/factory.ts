@@ -1,0 +1,184 @@
+/**
+ * What the `factory` program says and accepts, in every dialect that is in use. Pure functions over its help, its JSON
+ * and its paths; the facts come from running the program (commits 2995b1d = A, 8697b3a = B and the design document).
+ *
+ * The laptop and the supervisor read the same answers, so this file is shared by both.
+ */
+import { basename } from 'node:path';
+import { type CheckInAction, type DispatchRecord, isRecord } from './contract.ts';
+
+/**
+ * How the worker's binary wants to be spoken to, found per flag rather than per version: commits between the dialects
+ * exist, and `factory version` prints `dev` in many builds.
+ */
+export interface Dialect {
+  /** For people: `design`, `A` or `B`. */
+  readonly name: 'design' | 'A' | 'B';
+  /** `queue add --project P --issue N`, as the design document writes it. */
+  readonly addByProject: boolean;
+  /** `queue add` knows, or demands, the path of a pipeline.yaml. */
+  readonly config: 'none' | 'optional' | 'required';
+  readonly dependsOn: boolean;
+  readonly intent: boolean;
+  /** The build keeps its state in PostgreSQL instead of `~/.factory/factory.db`. */
+  readonly postgres: boolean;
+}
+
+/**
+ * @param addHelp what `factory queue add --help` printed
+ * @param postgres whether the binary contains the PostgreSQL driver
+ */
+export function parseDialect(addHelp: string, postgres: boolean): Dialect {
+  const has = (flag: string) => new RegExp(`^\\s+(?:-\\w, )?--${flag}\\b`, 'm').test(addHelp);
+  const addByProject = has('project') && has('issue');
+  const config = !has('config') ? 'none' : /--config\b.*\(required\)/.test(addHelp) ? 'required' : 'optional';
+  return {
+    name: addByProject ? 'design' : config === 'none' ? 'A' : 'B',
+    addByProject,
+    config,
+    dependsOn: has('depends-on'),
+    intent: has('intent'),
+    postgres,
+  };
+}
+
+export type RowStatus = 'pending' | 'active' | 'completed' | 'failed';
+
+/** A row of the queue. */
+export interface QueueRow {
+  readonly issue: number;
+  readonly status: RowStatus;
+  readonly position: number;
+  readonly intent: string;
+  readonly addedAt: string;
+  /** The project as the program itself knows it, where it does: the design dialect's column. */
+  readonly project: string | null;
+  /** B: `owner/repo`; otherwise empty. */
+  readonly namespace: string;
+  /** B: absolute path of the row's pipeline.yaml; otherwise empty. */
+  readonly configPath: string;
+  readonly dependsOn: readonly number[];
+}
+
+export type PipelineStatus = 'pending' | 'in_progress' | 'completed' | 'failed' | 'blocked' | 'rate_limited';
+
+/** An issue that the program has begun to work on. */
+export interface Pipeline {
+  readonly issue: number;
+  readonly title: string;
+  readonly status: PipelineStatus;
+  readonly stage: string;
+  readonly attempt: number;
+  /** The name of its tmux session. It stays set after the stage and does not mean that the session is alive. */
+  readonly session: string;
+  /** The program's last event of that session: started, active, idle, exited, factory_send, steer, human_input. */
+  readonly sessionState: string;
+  readonly branch: string;
+}
+
+/**
+ * @param text stdout of `factory queue list --format json`: an array with PascalCase keys, or `null` when empty
+ * @throws SyntaxError when it is no JSON
+ */
+export function parseQueue(text: string): QueueRow[] {
+  return records(text).map((row) => ({
+    issue: number(row, 'Issue'),
+    status: string(row, 'Status') as RowStatus,
+    position: number(row, 'Position'),
+    intent: string(row, 'FeatureIntent'),
+    addedAt: toRfc3339(string(row, 'AddedAt')),
+    project: string(row, 'Project') || null,
+    namespace: string(row, 'Namespace'),
+    configPath: string(row, 'ConfigPath'),
+    dependsOn: Array.isArray(row['DependsOn']) ? row['DependsOn'].map(Number) : [],
+  }));
+}
+
+/**
+ * @param text stdout of `factory status --format json`: an array with snake_case keys, or `null` when empty
+ * @throws SyntaxError when it is no JSON
+ */
+export function parsePipelines(text: string): Pipeline[] {
+  return records(text).map((row) => ({
+    issue: number(row, 'issue'),
+    title: string(row, 'title'),
+    status: string(row, 'status') as PipelineStatus,
+    stage: string(row, 'stage'),
+    attempt: number(row, 'attempt'),
+    session: string(row, 'session'),
+    sessionState: string(row, 'session_state'),
+    branch: string(row, 'branch'),
+  }));
+}
+
+/**
+ * @param text stdout of `factory orchestrator check-in --format json`: `{"actions": […]}`. The outcome is in here, never
+ *   in the exit code, which is 0 for every outcome.
+ * @throws SyntaxError when it is no JSON
+ */
+export function parseActions(text: string): CheckInAction[] {
+  const document: unknown = JSON.parse(text);
+  const actions = isRecord(document) ? document['actions'] : null;
+  return Array.isArray(actions) ? (actions.filter(isRecord) as unknown as CheckInAction[]) : [];
+}
+
+/** Whether a pipeline still has work to do. `blocked` counts: it holds the queue. */
+export function isLive(pipeline: Pipeline): boolean {
+  return pipeline.status !== 'completed' && pipeline.status !== 'failed';
+}
+
+/**
+ * The message of a failed call. The program prints `Error: MSG`, the usage, then `MSG` again; only the first part is
+ * for people. A message may span lines.
+ */
+export function parseError(stderr: string): string {
+  const match = /^Error: ([\s\S]*?)(?:\n\s*Usage:|\n\s*\n|$)/m.exec(stderr);
+  return (match?.[1] ?? stderr).trim();
+}
+
+/** What is needed to say which project an issue of the worker belongs to. */
+export interface Ownership {
+  readonly dispatches: readonly DispatchRecord[];
+  /** Names of the clones on the volume. */
+  readonly projects: readonly string[];
+  /** Where the clones lie: `…/repos`. */
+  readonly reposDir: string;
+}
+
+/**
+ * The project of an issue: the program's own column, else what was recorded at dispatch, else the path of the row's
+ * pipeline.yaml, else the only project there is, else null (shown as `?#23`).
+ */
+export function projectOf(issue: number, row: QueueRow | undefined, ownership: Ownership): string | null {
+  if (row?.project) return row.project;
+  const recorded = ownership.dispatches.findLast((record) => record.issue === issue)?.project;
+  if (recorded) return recorded;
+  const prefix = `${ownership.reposDir}/`;
+  if (row?.configPath.startsWith(prefix)) return row.configPath.slice(prefix.length).split('/')[0] ?? null;
+  const [only, ...others] = ownership.projects;
+  return only !== undefined && others.length === 0 ? only : null;
+}
+
+/** The name a repository is cloned under: `owner/name` and every form of URL give `name`. */
+export function projectName(repo: string): string {
+  return basename(repo.replace(/[/:]+$/, '').replace(/:/g, '/')).replace(/\.git$/, '');
+}
+
+function records(text: string): Record<string, unknown>[] {
+  const document: unknown = JSON.parse(text);
+  return Array.isArray(document) ? document.filter(isRecord) : [];
+}
+
+function string(record: Record<string, unknown>, key: string): string {
+  const value = record[key];
+  return typeof value === 'string' ? value : '';
+}
+
+function number(record: Record<string, unknown>, key: string): number {
+  return Number(record[key] ?? 0);
+}
+
+/** `2026-11-22 15:12:15`, UTC without saying so, as the program prints it, becomes RFC 3339. */
+function toRfc3339(time: string): string {
+  return /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/.test(time) ? `${time.replace(' ', 'T')}Z` : time;
+}
