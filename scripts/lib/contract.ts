@@ -191,9 +191,7 @@ export function readContract<T extends { readonly schema: number }>(file: string
   try {
     document = JSON.parse(text);
   } catch {
-    throw new ContractError(
-      `${file} is not JSON (${text.length} characters); it is rewritten at the next tick`,
-    );
+    throw new ContractError(`${file} is not JSON (${text.length} characters)`);
   }
   const schema = isRecord(document) ? document['schema'] : undefined;
   if (typeof schema !== 'number') {

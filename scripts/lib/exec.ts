@@ -110,6 +110,18 @@ async function capture(argv: Argv, options: RunOptions): Promise<RunResult> {
     ...(options.input === undefined ? {} : { input: Buffer.from(options.input) }),
   });
   const child = shell`exec ${[...argv]}`;
+  if (child.child === undefined) {
+    // zx runs everything through bash, and there is none; its own error says "spawn undefined".
+    await child;
+    return {
+      argv,
+      code: 127,
+      stdout: Buffer.alloc(0),
+      stderr: 'bash is not on PATH',
+      timedOut,
+      aborted: false,
+    };
+  }
   child.stdout.on('data', (chunk: Buffer) => {
     stdout.push(chunk);
     options.onStdout?.(chunk);

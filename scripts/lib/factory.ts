@@ -29,7 +29,7 @@ export interface Dialect {
  * @param postgres whether the binary contains the PostgreSQL driver
  */
 export function parseDialect(addHelp: string, postgres: boolean): Dialect {
-  const has = (flag: string) => new RegExp(`^\\s+(?:-\\w, )?--${flag}\\b`, 'm').test(addHelp);
+  const has = (flag: string) => new RegExp(`^\\s+(?:-\\w, )?--${flag}(?: |$)`, 'm').test(addHelp);
   const addByProject = has('project') && has('issue');
   const config = !has('config') ? 'none' : /--config\b.*\(required\)/.test(addHelp) ? 'required' : 'optional';
   return {
@@ -129,11 +129,11 @@ export function isLive(pipeline: Pipeline): boolean {
 
 /**
  * The message of a failed call. The program prints `Error: MSG`, the usage, then `MSG` again; only the first part is
- * for people. A message may span lines.
+ * for people. A message may span lines; here it is one sentence.
  */
 export function parseError(stderr: string): string {
-  const match = /^Error: ([\s\S]*?)(?:\n\s*Usage:|\n\s*\n|$)/m.exec(stderr);
-  return (match?.[1] ?? stderr).trim();
+  const match = /^Error: ([\s\S]*?)(?:\nUsage:|\nRun '|\n\s*\n|\s*$(?![\s\S]))/m.exec(stderr);
+  return (match?.[1] ?? stderr).trim().replaceAll(/\s*\n\s*/g, ' ');
 }
 
 /** What is needed to say which project an issue of the worker belongs to. */

@@ -47,4 +47,10 @@ export class InterruptedError extends CliError {
   constructor(message = 'interrupted', exitCode: number = ExitCode.interrupted) {
     super(message, { exitCode });
   }
+
+  /** For what an aborted signal ended: with the exit code that belongs to Ctrl-C, SIGTERM or SIGHUP. */
+  static by(signal: AbortSignal, message?: string): InterruptedError {
+    const { reason } = signal;
+    return new InterruptedError(message, reason instanceof InterruptedError ? reason.exitCode : undefined);
+  }
 }

@@ -1,0 +1,149 @@
+/**
+ * Edits of the text of a workers.yaml. Only the lines of the entry change: the parsed document says where they are, and the
+ * rest of the text stays as it is, byte for byte. (Writing the whole document anew would keep the comments, but move them
+ * and change the indentation.)
+ */
+import { type CST, Document, isSeq, type Pair, parseDocument, type Scalar, type YAMLSeq } from 'yaml';
+import type { WorkerEntry } from './worker-entry.ts';
+
+/**
+ * @param text the whole file, without mistakes; may be empty or nothing but comments
+ * @returns the text with the worker at the end of the list
+ */
+export function addWorker(text: string, worker: WorkerEntry): string {
+  const list = findList(text);
+  if (list === null) return appendLines(text, ['workers:', ...entryLines(worker, 2)]);
+  const { seq, colon, indent } = list;
+  const last = seq.items.length - 1;
+  if (last >= 0) {
+    const dash = dashOf(text, seq, last);
+    if (dash === null) return rewrite(text, (document) => document.addIn(['workers'], entryFields(worker)));
+    return insertLines(text, entryEnd(text, seq, last, dash.column), entryLines(worker, dash.column));
+  }
+  const [start, end] = seq.range ?? [0, 0];
+  if (colon === null || text.slice(start, end) !== '[]') {
+    return rewrite(text, (document) => document.setIn(['workers'], [entryFields(worker)]));
+  }
+  const opened = text.slice(0, colon + 1) + text.slice(end);
+  const below = skipComments(opened, lineEnd(opened, colon), indent);
+  return insertLines(opened, below, entryLines(worker, indent + 2));
+}
+
+/**
+ * @param text the whole file, without mistakes, with a worker of that name
+ * @returns the text without its entry. The comments inside the entry go with it; those above it may speak of others and stay
+ */
+export function removeWorker(text: string, name: string): string {
+  const list = findList(text);
+  if (list === null) return text;
+  const { seq, colon } = list;
+  const index = seq.items.findIndex(
+    (item) => (item as { get?: (key: string) => unknown }).get?.('name') === name,
+  );
+  if (index < 0) return text;
+  const dash = dashOf(text, seq, index);
+  if (dash === null || (seq.items.length === 1 && colon === null)) {
+    return rewrite(text, (document) => document.deleteIn(['workers', index]));
+  }
+  const end = entryEnd(text, seq, index, dash.column);
+  let start = lineStart(text, dash.offset);
+  const above = text.slice(lineStart(text, start - 1), start);
+  // Two blank lines would remain where one was before and one after the entry.
+  if (above.trim() === '' && /^[ \t]*(\r?\n|$)/.test(text.slice(end))) start -= above.length;
+  const head = text.slice(0, start);
+  if (seq.items.length > 1 || colon === null) return head + text.slice(end);
+  return `${head.slice(0, colon + 1)} []${head.slice(colon + 1)}${text.slice(end)}`;
+}
+
+/** An entry as it stands in the file: what is understood without being said is left out. */
+export function entryFields(worker: WorkerEntry): Record<string, string> {
+  const { runtime, name, ...fields } = worker;
+  return runtime === 'local' ? { name, runtime, ...fields } : { name, ...fields };
+}
+
+/** A whole workers.yaml. */
+export function renderWorkers(workers: readonly WorkerEntry[]): string {
+  return new Document({ workers: workers.map(entryFields) }).toString({ lineWidth: 0 });
+}
+
+interface List {
+  readonly seq: YAMLSeq;
+  /** Offset of the colon after `workers`; null where the file is written in braces. */
+  readonly colon: number | null;
+  /** Column of the key `workers`. */
+  readonly indent: number;
+}
+
+/** The list of workers in the text; null when there is no content yet. */
+function findList(text: string): List | null {
+  const document = parseDocument(text, { keepSourceTokens: true, merge: true });
+  const map = document.contents as { items?: Pair<Scalar, unknown>[]; srcToken?: CST.Token } | null;
+  const pair = map?.items?.find(({ key }) => key.value === 'workers');
+  if (pair === undefined || !isSeq(pair.value)) return null;
+  const colon = pair.srcToken?.sep?.find(({ type }) => type === 'map-value-ind')?.offset;
+  const isBlock = map?.srcToken?.type === 'block-map';
+  return {
+    seq: pair.value,
+    colon: isBlock ? (colon ?? null) : null,
+    indent: map?.srcToken?.type === 'block-map' ? map.srcToken.indent : 0,
+  };
+}
+
+/** Where the dash of an entry stands; null when the list is written in brackets. */
+function dashOf(text: string, seq: YAMLSeq, index: number): { offset: number; column: number } | null {
+  const token = seq.srcToken;
+  if (token?.type !== 'block-seq') return null;
+  const offset = token.items[index]?.start.find(({ type }) => type === 'seq-item-ind')?.offset;
+  if (offset === undefined) return null;
+  const column = offset - lineStart(text, offset);
+  return text.slice(offset - column, offset).trim() === '' ? { offset, column } : null;
+}
+
+/** The end of an entry's last line, comments that are indented like its fields included. */
+function entryEnd(text: string, seq: YAMLSeq, index: number, column: number): number {
+  const [start, end] = (seq.items[index] as { range?: [number, number, number] }).range ?? [0, 0];
+  return skipComments(text, lineEnd(text, Math.max(start, end - 1)), column);
+}
+
+/** Skips whole lines that hold comments, indented further than a column. */
+function skipComments(text: string, offset: number, column: number): number {
+  let end = offset;
+  for (;;) {
+    const next = text.slice(end, lineEnd(text, end));
+    const comment = /^( *)#/.exec(next);
+    if (comment === null || (comment[1]?.length ?? 0) <= column) return end;
+    end += next.length;
+  }
+}
+
+function entryLines(worker: WorkerEntry, column: number): string[] {
+  const lines = new Document(entryFields(worker)).toString({ lineWidth: 0 }).trimEnd().split('\n');
+  return lines.map((line, index) => `${' '.repeat(column)}${index === 0 ? '- ' : '  '}${line}`);
+}
+
+function insertLines(text: string, offset: number, lines: readonly string[]): string {
+  return appendLines(text.slice(0, offset), lines) + text.slice(offset);
+}
+
+function appendLines(text: string, lines: readonly string[]): string {
+  const newline = text.includes('\r\n') ? '\r\n' : '\n';
+  const before = text === '' || text.endsWith('\n') ? text : text + newline;
+  return before + lines.map((line) => line + newline).join('');
+}
+
+/** The way for lists in brackets and other rare forms: comments are kept, the layout may change. */
+function rewrite(text: string, edit: (document: Document.Parsed) => void): string {
+  const document = parseDocument(text, { merge: true });
+  edit(document);
+  return document.toString({ lineWidth: 0 });
+}
+
+function lineStart(text: string, offset: number): number {
+  return offset <= 0 ? 0 : text.lastIndexOf('\n', offset - 1) + 1;
+}
+
+/** After the newline that ends the line of an offset, or the end of the text. */
+function lineEnd(text: string, offset: number): number {
+  const newline = text.indexOf('\n', offset);
+  return newline < 0 ? text.length : newline + 1;
+}

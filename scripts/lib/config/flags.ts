@@ -1,0 +1,45 @@
+/** The flags by which a command finds its workers: kubectl's names where kubectl has the flag, with kubectl's meaning. */
+import type { Flags } from '../cli/flags.ts';
+
+export const WORKER_FLAGS = {
+  workers: {
+    type: 'string',
+    sticky: true,
+    value: 'FILE',
+    description: 'the file that names the workers; else $FACTORY_WORKERS, else ~/.factory/workers.yaml',
+  },
+  context: {
+    type: 'string',
+    sticky: true,
+    value: 'NAME',
+    description: "kubectl context instead of the worker's own",
+  },
+  namespace: {
+    type: 'string',
+    sticky: true,
+    short: 'n',
+    value: 'NAME',
+    description: "namespace instead of the worker's own",
+  },
+  kubeconfig: {
+    type: 'string',
+    sticky: true,
+    value: 'FILE',
+    description: 'kubeconfig file instead of the one kubectl finds',
+  },
+  timeout: {
+    type: 'string',
+    value: 'DURATION',
+    default: '30s',
+    description: 'how long one worker may take to answer',
+  },
+} as const satisfies Flags;
+
+/** Values of {@link WORKER_FLAGS}. */
+export interface WorkerFlagValues {
+  readonly workers: string | undefined;
+  readonly context: string | undefined;
+  readonly namespace: string | undefined;
+  readonly kubeconfig: string | undefined;
+  readonly timeout: string;
+}

@@ -1,0 +1,190 @@
+/**
+ * The text of workers.yaml into workers, or into every mistake it has, each with its place.
+ *
+ * The only module that loads ajv, and with `edit.ts` the only one that loads yaml. It is itself loaded only where the file
+ * is needed: `--help` does not pay for it.
+ */
+import { Ajv } from 'ajv';
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseDocument,
+  visit,
+} from 'yaml';
+import { CliError, ExitCode } from '../cli/errors.ts';
+import { duplicateNames, type Mistake, type Path, pathText, schemaMistakes } from './mistakes.ts';
+import { resolveBeside, shortPath } from './paths.ts';
+import type { WorkerEntry, WorkersFile } from './worker-entry.ts';
+import schema from './workers.schema.json' with { type: 'json' };
+
+/** The fields of an entry once the schema has accepted them. */
+type EntryFields =
+  | { name: string; runtime: 'local'; home: string }
+  | {
+      name: string;
+      runtime?: 'kubernetes';
+      pod: string;
+      namespace: string;
+      context: string;
+      container?: string;
+      kubeconfig?: string;
+    };
+
+/** A mistake and where it stands in the text, counted in characters. */
+interface Finding {
+  readonly offset: number;
+  readonly where: string;
+  readonly sentence: string;
+}
+
+// A test checks the schema against its own meta-schema; doing that at every start would cost 20 ms.
+const validate = new Ajv({
+  allErrors: true,
+  strict: true,
+  verbose: true,
+  meta: false,
+  validateSchema: false,
+}).compile(schema);
+
+/**
+ * Reads the text of a workers.yaml. Pure.
+ *
+ * @param path where the file lies: relative paths inside it start at its folder
+ * @param home what `~` stands for
+ * @throws CliError (exit 2) that lists every mistake as `workers.yaml:6:15 workers[0].replicas: …`
+ */
+export function parseWorkers(path: string, text: string, home: string): WorkersFile {
+  const lineCounter = new LineCounter();
+  const document = parseDocument(text, {
+    lineCounter,
+    prettyErrors: false,
+    logLevel: 'error',
+    // `<<: *defaults` is how YAML files share fields, and x-… keys are where such defaults are kept.
+    merge: true,
+  });
+  const findings = findMistakes(document).sort((a, b) => a.offset - b.offset);
+  if (findings.length > 0) throw mistakesError(shortPath(path, home), findings, lineCounter);
+  const { workers } = document.toJS() as { workers: EntryFields[] };
+  return {
+    path: shortPath(path, home),
+    workers: workers.map((fields) => toEntry(fields, path, home)),
+  };
+}
+
+/**
+ * Checks fields that were typed as flags. What is missing is no mistake here.
+ *
+ * @returns sentences such as `pod: must be …`
+ */
+export function mistakesInFields(fields: Readonly<Record<string, string | undefined>>): string[] {
+  const given = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+  const errors = validate({ workers: [given] }) ? [] : (validate.errors ?? []);
+  const mistakes = schemaMistakes(errors.filter(({ keyword }) => keyword !== 'required'));
+  return mistakes.map(({ path, sentence }) => `${path.at(-1)}: ${sentence}`);
+}
+
+function toEntry(fields: EntryFields, file: string, home: string): WorkerEntry {
+  if (fields.runtime === 'local') {
+    return { runtime: 'local', name: fields.name, home: resolveBeside(file, fields.home, home) };
+  }
+  const { name, pod, namespace, context, container, kubeconfig } = fields;
+  return {
+    runtime: 'kubernetes',
+    name,
+    pod,
+    namespace,
+    context,
+    ...(container === undefined ? {} : { container }),
+    ...(kubeconfig === undefined ? {} : { kubeconfig: resolveBeside(file, kubeconfig, home) }),
+  };
+}
+
+function findMistakes(document: Document.Parsed): Finding[] {
+  const syntax = document.errors.map(({ code, message, pos }) => ({
+    offset: pos[0],
+    where: '',
+    sentence:
+      code === 'DUPLICATE_KEY'
+        ? 'this key stands twice; remove one of the two'
+        : `not valid YAML: ${message}`,
+  }));
+  // After a syntax error the rest of the file is not what its writer meant. A key that stands twice harms nothing else.
+  if (document.errors.some(({ code }) => code !== 'DUPLICATE_KEY')) return syntax;
+  let value: unknown;
+  try {
+    value = document.toJS();
+  } catch (error) {
+    // An alias without its anchor, a bomb of aliases, a `<<` of something that is no map.
+    const offset = firstBrokenAlias(document) ?? 0;
+    return [...syntax, { offset, where: '', sentence: `not valid YAML: ${(error as Error).message}` }];
+  }
+  if (value === null) {
+    const sentence = 'the file is empty; it needs a list of workers, as in workers.example.yaml';
+    return [...syntax, { offset: 0, where: '', sentence }];
+  }
+  const mistakes = [
+    ...schemaMistakes(validate(value) ? [] : (validate.errors ?? [])),
+    ...duplicateNames(value),
+  ];
+  return [...syntax, ...mistakes.map((mistake) => locate(document, mistake))];
+}
+
+function locate(document: Document.Parsed, { path, part, sentence }: Mistake): Finding {
+  return { offset: offsetOf(document, path, part), where: pathText(path), sentence };
+}
+
+/**
+ * Where a key or its value stands in the text. What is not in the text itself (a missing key, a field that came through
+ * `<<`) is found at the nearest thing around it.
+ */
+function offsetOf(document: Document.Parsed, path: Path, part: Mistake['part']): number {
+  let node: Node | null = document.contents;
+  let offset = node?.range?.[0] ?? 0;
+  for (const [depth, step] of path.entries()) {
+    if (isAlias(node)) node = node.resolve(document) ?? null;
+    if (isMap(node)) {
+      const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === step);
+      const key = pair?.key as Node | undefined;
+      node = (pair?.value ?? null) as Node | null;
+      if (part === 'key' && depth === path.length - 1) return key?.range?.[0] ?? offset;
+    } else if (isSeq(node)) {
+      node = (node.items[Number(step)] ?? null) as Node | null;
+    } else {
+      node = null;
+    }
+    offset = node?.range?.[0] ?? offset;
+  }
+  return offset;
+}
+
+function firstBrokenAlias(document: Document.Parsed): number | undefined {
+  let offset: number | undefined;
+  visit(document, {
+    Alias(_, alias) {
+      if (alias.resolve(document) !== undefined) return undefined;
+      offset = alias.range?.[0];
+      return visit.BREAK;
+    },
+  });
+  return offset;
+}
+
+function mistakesError(file: string, findings: readonly Finding[], lineCounter: LineCounter): CliError {
+  const lines = new Map<string, string>();
+  for (const { offset, where, sentence } of findings) {
+    const { line, col } = lineCounter.linePos(offset);
+    const text = `${file}:${line}:${col} ${where === '' ? '' : `${where}: `}${sentence}`;
+    // What the YAML parser stumbles over next on the same line follows from the first; ajv repeats itself now and then.
+    const key = where === '' ? `line ${line}` : text;
+    if (!lines.has(key)) lines.set(key, text);
+  }
+  const texts = [...lines.values()];
+  const message =
+    texts.length === 1 ? texts.join() : `${file} has ${texts.length} mistakes\n${texts.join('\n')}`;
+  return new CliError(message, { exitCode: ExitCode.usage });
+}

@@ -1,0 +1,32 @@
+/** What `workers.yaml` says of a worker. */
+
+/** A worker in a cluster: the four fields of the file as it has always been, and what some clusters need besides. */
+export interface ClusterWorker {
+  readonly runtime: 'kubernetes';
+  readonly name: string;
+  /** The Deployment's, StatefulSet's or pod's name. */
+  readonly pod: string;
+  readonly namespace: string;
+  /** kubectl context. */
+  readonly context: string;
+  readonly container?: string;
+  /** Path of a kubeconfig file; kubectl's own rules when absent. */
+  readonly kubeconfig?: string;
+}
+
+/** A worker on this machine, made by `local up`. */
+export interface LocalWorker {
+  readonly runtime: 'local';
+  readonly name: string;
+  /** Its folder, absolute. */
+  readonly home: string;
+}
+
+export type WorkerEntry = ClusterWorker | LocalWorker;
+
+/** The content of one workers.yaml. */
+export interface WorkersFile {
+  /** Where it was read from, for messages. */
+  readonly path: string;
+  readonly workers: readonly WorkerEntry[];
+}

@@ -1,0 +1,127 @@
+/** workers.yaml: where it lies, what it says, which of its workers a command means. */
+import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { CliError, UsageError } from '../cli/errors.ts';
+import { didYouMean, shellQuote } from '../cli/text.ts';
+import { packageRoot } from '../cli/version.ts';
+import type { WorkerFlagValues } from './flags.ts';
+import { expandHome, homeOf, shortPath } from './paths.ts';
+import type { WorkerEntry, WorkersFile } from './worker-entry.ts';
+
+/** So many names are listed when one was not found; more would hide the sentence above them. */
+const LISTED_NAMES = 12;
+
+/**
+ * Where the workers are named: `--workers FILE`, else `$FACTORY_WORKERS`, else `~/.factory/workers.yaml`.
+ *
+ * @param flag the value of `--workers`
+ */
+export function workersPath(env: NodeJS.ProcessEnv, flag: string | undefined): string {
+  const home = homeOf(env);
+  const given = flag || env['FACTORY_WORKERS'];
+  return given ? expandHome(given, home) : join(home, '.factory', 'workers.yaml');
+}
+
+/** How the user types a command; the context of a command has it. */
+type CommandLine = (name: string, ...args: string[]) => string;
+
+const fromCheckout: CommandLine = (name, ...args) => [`npx tsx scripts/${name}.ts`, ...args].join(' ');
+
+/**
+ * Reads workers.yaml and lets `--context`, `--namespace` and `--kubeconfig` take the place of what it says of workers in a
+ * cluster. `$KUBECONFIG` stays kubectl's own business.
+ *
+ * @throws CliError when the file cannot be read (with how to make one), or has mistakes (all of them, exit 2)
+ */
+export async function loadWorkers(
+  env: NodeJS.ProcessEnv,
+  flags: Omit<WorkerFlagValues, 'timeout'>,
+  commandLine: CommandLine = fromCheckout,
+): Promise<WorkersFile> {
+  const path = workersPath(env, flags.workers);
+  const text = await readWorkersText(path, env);
+  if (text === null) throw missingFile(path, env, commandLine);
+  const { parseWorkers } = await import('./parse-workers.ts');
+  const file = parseWorkers(path, text, homeOf(env));
+  return { ...file, workers: file.workers.map((worker) => override(worker, flags, homeOf(env))) };
+}
+
+/**
+ * @returns the file's text, null when there is no such file
+ * @throws CliError when it is there and cannot be read
+ */
+export async function readWorkersText(path: string, env: NodeJS.ProcessEnv): Promise<string | null> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return null;
+    const reasons: Readonly<Record<string, string>> = {
+      EISDIR: 'it is a folder, not a file',
+      EACCES: 'you may not read it',
+      ENOTDIR: 'a part of its path is a file, not a folder',
+    };
+    throw new CliError(`cannot read ${shortPath(path, homeOf(env))}: ${reasons[code ?? ''] ?? message}`, {
+      hints: [`ls -l ${shellQuote(path)}`],
+    });
+  }
+}
+
+/**
+ * The worker of that name.
+ *
+ * @throws UsageError with the nearest names and those there are
+ */
+export function chooseWorker(file: WorkersFile, name: string): WorkerEntry {
+  const worker = file.workers.find((candidate) => candidate.name === name);
+  if (worker === undefined) throw unknownWorkers(file, [name]);
+  return worker;
+}
+
+/**
+ * The workers of those names, each once, in the order given.
+ *
+ * @throws UsageError that names all that are unknown
+ */
+export function chooseWorkers(file: WorkersFile, names: readonly string[]): WorkerEntry[] {
+  const known = new Set(file.workers.map(({ name }) => name));
+  const wanted = [...new Set(names)];
+  const unknown = wanted.filter((name) => !known.has(name));
+  if (unknown.length > 0) throw unknownWorkers(file, unknown);
+  return wanted.map((name) => chooseWorker(file, name));
+}
+
+function unknownWorkers({ path, workers }: WorkersFile, unknown: readonly string[]): UsageError {
+  const names = workers.map(({ name }) => name);
+  const message = `no worker ${unknown.map((name) => `"${name}"`).join(' or ')} in ${path}`;
+  if (names.length === 0) return new UsageError(message, 'the file names no workers yet');
+  const meant = unknown.map((name) => didYouMean(name, names)).filter((hint) => hint !== null);
+  const more = names.length - LISTED_NAMES;
+  const listed = `${names.slice(0, LISTED_NAMES).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+  return new UsageError(message, ...new Set(meant), `workers: ${listed}`);
+}
+
+function override(
+  worker: WorkerEntry,
+  { context, namespace, kubeconfig }: Omit<WorkerFlagValues, 'timeout'>,
+  home: string,
+): WorkerEntry {
+  if (worker.runtime === 'local') return worker;
+  return {
+    ...worker,
+    ...(context === undefined ? {} : { context }),
+    ...(namespace === undefined ? {} : { namespace }),
+    ...(kubeconfig === undefined ? {} : { kubeconfig: expandHome(kubeconfig, home) }),
+  };
+}
+
+function missingFile(path: string, env: NodeJS.ProcessEnv, commandLine: CommandLine): CliError {
+  const example = join(packageRoot(), 'workers.example.yaml');
+  const copy = `mkdir -p ${shellQuote(dirname(path))} && cp ${shellQuote(example)} ${shellQuote(path)}`;
+  return new CliError(`there is no ${shortPath(path, homeOf(env))}, the file that names your workers`, {
+    hints: [
+      `from a release that is installed: ${commandLine('workers', 'add', 'worker-1')}`,
+      `from the example: ${copy}`,
+    ],
+  });
+}

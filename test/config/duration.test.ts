@@ -1,0 +1,38 @@
+import { describe, expect, it } from 'vitest';
+import { UsageError } from '../../scripts/lib/cli/errors.ts';
+import { parseDuration } from '../../scripts/lib/config/duration.ts';
+
+describe('parseDuration', () => {
+  it.each([
+    ['30s', 30_000],
+    ['5m', 300_000],
+    ['500ms', 500],
+    ['90', 90_000],
+    ['0.5', 500],
+    ['1.5h', 5_400_000],
+    ['1m30s', 90_000],
+    ['1h2m3s4ms', 3_723_004],
+    ['24h', 86_400_000],
+  ])('%s', (text, ms) => {
+    expect(parseDuration(text, '--timeout')).toBe(ms);
+  });
+
+  it.each([
+    ['soon', '--timeout: "soon" is no duration'],
+    ['', '--timeout: "" is no duration'],
+    ['-5s', '--timeout: "-5s" is no duration'],
+    ['5 s', '--timeout: "5 s" is no duration'],
+    ['5d', '--timeout: "5d" is no duration'],
+    ['s', '--timeout: "s" is no duration'],
+    ['1e3', '--timeout: "1e3" is no duration'],
+    ['5s5', '--timeout: "5s5" is no duration'],
+    ['Infinity', '--timeout: "Infinity" is no duration'],
+    ['0', '--timeout must be longer than 0'],
+    ['0.1ms', '--timeout must be longer than 0'],
+    ['600h', '--timeout must be shorter than 24 days'],
+    ['9'.repeat(400), '--timeout must be shorter than 24 days'],
+  ])('refuses %j', (text, message) => {
+    const hints = message.endsWith('is no duration') ? ['write it like 500ms, 30s, 5m or 1h'] : [];
+    expect(() => parseDuration(text, '--timeout')).toThrow(new UsageError(message, ...hints));
+  });
+});

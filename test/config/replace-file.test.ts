@@ -1,0 +1,82 @@
+import {
+  chmodSync,
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { CliError } from '../../scripts/lib/cli/errors.ts';
+import { replaceFile } from '../../scripts/lib/config/replace-file.ts';
+
+let folder: string;
+let file: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'replace-'));
+  file = join(folder, 'workers.yaml');
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const mode = (path: string) => (statSync(path).mode & 0o777).toString(8);
+
+it('makes a new file and its folders for the owner alone', async () => {
+  const path = join(folder, 'a', 'b', 'workers.yaml');
+  await replaceFile(path, null, 'new\n');
+  expect(readFileSync(path, 'utf8')).toBe('new\n');
+  expect([mode(path), mode(join(folder, 'a')), mode(join(folder, 'a', 'b'))]).toEqual(['600', '700', '700']);
+});
+
+it('replaces a file, keeps its mode and leaves nothing else behind', async () => {
+  writeFileSync(file, 'old\n');
+  chmodSync(file, 0o644);
+  const { ino } = statSync(file);
+  await replaceFile(file, 'old\n', 'new\n');
+  expect(readFileSync(file, 'utf8')).toBe('new\n');
+  expect(mode(file)).toBe('644');
+  expect(readdirSync(folder)).toEqual(['workers.yaml']);
+  // Another file in its place, not the same one rewritten: a reader keeps what it has opened.
+  expect(statSync(file).ino).not.toBe(ino);
+});
+
+it('replaces what a symbolic link points to, and makes it where it points to nothing', async () => {
+  const link = join(folder, 'link.yaml');
+  symlinkSync('workers.yaml', link);
+  await replaceFile(link, null, 'new\n');
+  await replaceFile(link, 'new\n', 'newer\n');
+  expect(lstatSync(link).isSymbolicLink()).toBe(true);
+  expect(readFileSync(file, 'utf8')).toBe('newer\n');
+});
+
+it('writes nothing when the file is not what was read any more', async () => {
+  const message = `${file} has changed meanwhile; nothing was written`;
+  for (const before of ['read\n', null]) {
+    writeFileSync(file, 'edited meanwhile\n');
+    const error = await replaceFile(file, before, 'new\n').catch((thrown) => thrown);
+    expect(error).toBeInstanceOf(CliError);
+    expect(error).toMatchObject({ message, hints: ['try again'] });
+    expect(readFileSync(file, 'utf8')).toBe('edited meanwhile\n');
+    expect(readdirSync(folder)).toEqual(['workers.yaml']);
+  }
+});
+
+it('says why it cannot write', async () => {
+  writeFileSync(join(folder, 'plain'), '');
+  const path = join(folder, 'plain', 'workers.yaml');
+  const failed = await replaceFile(path, null, 'new\n').catch((thrown) => thrown);
+  expect(failed).toBeInstanceOf(CliError);
+  expect(failed.message).toMatch(new RegExp(`^cannot write ${path}: `));
+});
+
+it.skipIf(process.getuid?.() !== 0)('leaves a file that is somebody else’s to them', async () => {
+  const { chownSync } = await import('node:fs');
+  writeFileSync(file, 'old\n');
+  chownSync(file, 1234, 2345);
+  await replaceFile(file, 'old\n', 'new\n');
+  expect(statSync(file)).toMatchObject({ uid: 1234, gid: 2345 });
+});

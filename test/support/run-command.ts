@@ -1,0 +1,128 @@
+/**
+ * Runs a command inside the test, as the program would run it, with everything it touches replaced:
+ *
+ *     const { code, stdout, stderr } = await run(list, ['-o', 'json'], { env: { KUBECTL: fake.path, FACTORY_WORKERS: file } });
+ *
+ * Without an `exec` real processes are started, so a fake kubectl is needed: the developer's own is never found, since
+ * KUBECTL points nowhere unless a test says otherwise.
+ */
+import { PassThrough, Writable } from 'node:stream';
+import { WriteStream } from 'node:tty';
+import { type Command, type Context, runCommand } from '../../scripts/lib/cli/command.ts';
+import { InterruptedError } from '../../scripts/lib/cli/errors.ts';
+import type { Flags } from '../../scripts/lib/cli/flags.ts';
+import { shellQuote } from '../../scripts/lib/cli/text.ts';
+
+export interface RunOptions {
+  /** Added to an environment of only PATH, a HOME that does not exist and a KUBECTL that does not exist. */
+  readonly env?: NodeJS.ProcessEnv;
+  readonly exec?: Context['exec'];
+  /** Which streams are a terminal: none, all (`true`) or those named. */
+  readonly tty?: boolean | readonly ('stdin' | 'stdout' | 'stderr')[];
+  /** Width of the terminal. */
+  readonly columns?: number;
+  /** What is piped into the command; its stdin is at its end otherwise. */
+  readonly stdin?: string;
+  /** Answers to questions, in their order: each is typed once its `after` has appeared on stderr. `\r` is Enter. */
+  readonly keys?: readonly { readonly after: string; readonly type: string }[];
+  /** Ctrl-C, as soon as this text has appeared on stdout or stderr. */
+  readonly interruptAt?: string;
+  readonly now?: Date;
+}
+
+export interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export async function run<F extends Flags>(
+  command: Command<F>,
+  argv: readonly string[],
+  options: RunOptions = {},
+): Promise<Outcome> {
+  const isTTY = (name: 'stdin' | 'stdout' | 'stderr') =>
+    typeof options.tty === 'boolean' ? options.tty : (options.tty?.includes(name) ?? false);
+  const env: NodeJS.ProcessEnv = {
+    PATH: process.env['PATH'],
+    HOME: '/nonexistent/home',
+    KUBECTL: '/nonexistent/kubectl',
+    ...options.env,
+  };
+  const stdin = Object.assign(new PassThrough(), { isTTY: isTTY('stdin'), setRawMode: () => stdin });
+  const stdout = new Captured(isTTY('stdout'), options.columns, env);
+  const stderr = new Captured(isTTY('stderr'), options.columns, env);
+  const interrupt = new AbortController();
+
+  if (options.keys === undefined) stdin.end(options.stdin ?? '');
+  const keys = [...(options.keys ?? [])];
+  let answered = 0;
+  stderr.onText = () => {
+    const key = keys[0];
+    if (key === undefined || !stderr.text.slice(answered).includes(key.after)) return;
+    keys.shift();
+    answered = stderr.text.length;
+    // A question listens a moment after it was drawn.
+    setTimeout(() => stdin.write(key.type), 20);
+  };
+  const watchFor = options.interruptAt;
+  if (watchFor !== undefined) {
+    const answer = stderr.onText;
+    const look = () => {
+      if (`${stdout.text}\n${stderr.text}`.includes(watchFor)) interrupt.abort(new InterruptedError());
+    };
+    stdout.onText = look;
+    stderr.onText = () => {
+      answer();
+      look();
+    };
+  }
+
+  const code = await runCommand(command, argv, {
+    env,
+    stdin: stdin as unknown as NodeJS.ReadStream,
+    stdout,
+    stderr,
+    signal: interrupt.signal,
+    commandLine: (name, ...args) => ['factory-worker', name, ...args.map(shellQuote)].join(' '),
+    now: () => options.now ?? new Date(),
+    ...(options.exec ? { exec: options.exec } : {}),
+  });
+  return { code, stdout: stdout.text, stderr: stderr.text };
+}
+
+/** A stream that keeps what is written to it and may pass for a terminal. */
+export class Captured extends Writable {
+  text = '';
+  onText: () => void = () => {};
+  readonly isTTY: boolean;
+  readonly columns?: number;
+  readonly rows?: number;
+  readonly #env: NodeJS.ProcessEnv;
+
+  constructor(isTTY = false, columns = 80, env: NodeJS.ProcessEnv = {}) {
+    super({ decodeStrings: false });
+    this.isTTY = isTTY;
+    if (isTTY) {
+      this.columns = columns;
+      this.rows = 24;
+    }
+    this.#env = env;
+  }
+
+  /** As a real terminal decides it, but by the test's environment. */
+  getColorDepth(): number {
+    return WriteStream.prototype.getColorDepth.call(this as unknown as WriteStream, this.#env);
+  }
+
+  /** A question ends the stream it was drawn on; stdout and stderr of a process take no notice of that either. */
+  override end(): this {
+    return this;
+  }
+
+  override _write(chunk: string | Buffer, _encoding: string, done: () => void): void {
+    this.text += chunk.toString();
+    this.onText();
+    done();
+  }
+}
