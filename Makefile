@@ -42,7 +42,7 @@ build: node_modules/.installed ## bundle the umbrella command and the supervisor
 # --- tests ------------------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: node_modules/.installed programs build ## the tests that need neither root nor network nor a cluster
+test: node_modules/.installed programs helm build ## the tests that need neither root nor network nor a cluster
 	npx vitest run $(VITEST_FLAGS) $(TESTS)
 
 .PHONY: test-contract

@@ -154,7 +154,11 @@ export interface Settings {
     };
     readonly memoryReserveBytes: number;
   };
-  readonly shutdown: { readonly waitForStageSeconds: number };
+  readonly shutdown: {
+    readonly waitForStageSeconds: number;
+    /** After SIGTERM and this time Kubernetes kills what is left; null where nobody does. */
+    readonly graceSeconds: number | null;
+  };
 }
 
 /** What holds where `settings.json` says nothing. */
@@ -169,7 +173,7 @@ export const DEFAULT_SETTINGS: Settings = {
     storage: { kind: 'emptyDir', sizeBytes: null },
     memoryReserveBytes: 1024 ** 3,
   },
-  shutdown: { waitForStageSeconds: 20 * 60 },
+  shutdown: { waitForStageSeconds: 20 * 60, graceSeconds: null },
 };
 
 /** A file of the contract that is there but cannot be used; `message` says what to do about it. */
