@@ -1,0 +1,199 @@
+# shellcheck shell=bash
+# Runs one stage of the loaded pipeline (P, STAGE, CONFIG) in the foreground.
+# Source of the facts: the factory contract, sections 4, 6 and 7.
+#
+# The real program waits 15 s for claude and polls every 30 s; here both are
+# settings of about a second, so that a stage lasts seconds.
+
+OUTCOME= # success, fail or rate_limited
+
+progress() {
+  echo "  → $*" >&2
+}
+
+# stage_run: sets OUTCOME. On an error of the stage (not a failing check) sets
+# ERROR and returns 1; the pipeline then becomes pending or blocked.
+stage_run() {
+  OUTCOME=success
+  attempt_dir
+  case ${STAGE[type]} in
+    checks_only) run_checks ;;
+    merge) run_merge ;;
+    *) run_agent ;;
+  esac
+}
+
+# run_checks: the commands of STAGE[checks], in the worktree; all of them run.
+run_checks() {
+  local name command rc
+  for name in ${STAGE[checks]}; do
+    if [[ ! -v CONFIG[pipeline.checks.$name.command] ]]; then
+      ERROR="check \"$name\" not defined in config"
+      return 1
+    fi
+    command=${CONFIG[pipeline.checks.$name.command]}
+    mkdir -p -- "$ATTEMPT_DIR/checks/$name"
+    rc=0
+    # --foreground: the command stays in our process group, as it does in the real program.
+    (cd -- "${P[worktree]}" && exec timeout --foreground 120 sh -c "$command") >"$ATTEMPT_DIR/checks/$name/output.log" 2>&1 || rc=$?
+    quote "$name"
+    db "INSERT INTO check_runs (issue, stage, attempt, fix_round, check_name, passed, auto_fixed, exit_code)
+        VALUES (${P[issue]}, '${P[current_stage]}', ${P[current_attempt]}, 0, $QUOTED, $((rc == 0)), 0, $rc);" || true
+    ((rc == 0)) || OUTCOME=fail
+  done
+}
+
+# run_agent: a tmux session in which claude works on the prompt.
+run_agent() {
+  local session=${P[issue]}-${P[current_stage]}-${P[current_attempt]}
+  session_start "$session" || return 1
+  sleep "${STANDIN_FACTORY_BOOT_SECONDS:-1}"
+  await_claude "$session"
+  send_prompt "$session" || return 1
+  wait_idle "$session" || return 1
+  if [[ $DIALECT == b ]] && tmux capture-pane -p -t "$session" 2>/dev/null |
+    grep -qE "You've hit your limit|/rate-limit-options"; then
+    session_end "$session" || true
+    OUTCOME=rate_limited
+    return
+  fi
+  if [[ -n $(git -C "${P[worktree]}" status --porcelain 2>/dev/null) ]]; then
+    progress "session $session: uncommitted changes"
+    session_type "$session" steer 'You have uncommitted changes. Commit them.' || return 1
+    wait_idle "$session" || return 1
+  fi
+  run_checks || return 1
+  if session_end "$session"; then
+    printf '%s\n' "$PANE" >"$ATTEMPT_DIR/session.log"
+  fi
+}
+
+# session_start NAME: the tmux session, the hooks, and the lines typed into it.
+# On failure ERROR, returns 1.
+session_start() {
+  local token=${CLAUDE_CODE_OAUTH_TOKEN:-} flags=${STAGE[flags]:---dangerously-skip-permissions} command=claude
+  # shellcheck disable=SC2016  # Go's literal words
+  ERROR='run session: create session: tmux not available: exec: "tmux": executable file not found in $PATH'
+  command -v tmux >/dev/null || return 1
+  ERROR="run session: create session: session \"$1\" already exists"
+  ! tmux_has "$1" || return 1
+  progress "session $1: starting"
+  ERROR='run session: create session: tmux new-session failed'
+  tmux new-session -d -s "$1" || return 1
+  write_hooks "$1"
+  [[ $DIALECT != b ]] || command+=" --model ${STAGE[model]}"
+  if [[ -z $token && -r $DATA_DIR/.env ]]; then
+    token=$(sed -n 's/^CLAUDE_CODE_OAUTH_TOKEN=//p' "$DATA_DIR/.env" | tr -d "\"'")
+  fi
+  ERROR='run session: create session: tmux send-keys failed'
+  type_line "$1" "cd '${P[worktree]//\'/\'\\\'\'}'" || return 1
+  type_line "$1" 'unset CLAUDECODE' || return 1
+  # The token is visible in the pane, as it is with the real program.
+  [[ -z $token ]] || type_line "$1" "export CLAUDE_CODE_OAUTH_TOKEN='$token'" || return 1
+  type_line "$1" "$command $flags" || return 1
+  session_event "$1" "${P[issue]}" "${P[current_stage]}" started || fail "log started event: $DB_ERR"
+  pipeline_set current_session "$1"
+}
+
+# write_hooks NAME: claude's hooks in WORKTREE/.claude/settings.local.json, merged into what is there.
+write_hooks() {
+  local file=${P[worktree]}/.claude/settings.local.json pair hooks='' log=$STANDIN_SELF
+  # Kinder than the real program: a path with blanks is quoted.
+  [[ $log != *[!A-Za-z0-9_./+-]* ]] || log="'${log//\'/\'\\\'\'}'"
+  log+=" event log --session $1 --issue ${P[issue]} --stage ${P[current_stage]} --event"
+  for pair in UserPromptSubmit:active Stop:idle SessionEnd:exited; do
+    quote "$log ${pair#*:}"
+    hooks+="${hooks:+, }'${pair%:*}', json_array(json_object('matcher', '', 'hooks',
+      json_array(json_object('type', 'command', 'command', $QUOTED))))"
+  done
+  mkdir -p -- "${file%/*}"
+  [[ -s $file ]] || echo '{}' >"$file"
+  quote "$file"
+  json_tool "SELECT json_set(CAST(readfile($QUOTED) AS TEXT), '\$.hooks', json_object($hooks));" ||
+    fail "write hooks config: $DB_ERR"
+  write_file "$file" "$DB_OUT"
+}
+
+# await_claude NAME: a second may be short on a busy machine, so wait up to three
+# more for claude's greeting. Without one the prompt is pasted all the same.
+await_claude() {
+  local i
+  for ((i = 0; i < 15; i++)); do
+    ! tmux capture-pane -p -t "$1" 2>/dev/null | grep -q 'Welcome back' || return 0
+    sleep 0.2
+  done
+}
+
+# send_prompt NAME: pastes the prompt; Enter follows after a moment.
+send_prompt() {
+  local prompt template=${P[worktree]}/${STAGE[prompt_template]} buffer=factory-$1
+  prompt="Issue #${P[issue]}: ${P[title]}
+Intent: ${P[feature_intent]}
+Stage: ${P[current_stage]} (attempt ${P[current_attempt]})"
+  [[ -z ${STAGE[prompt_template]} || ! -r $template ]] || prompt+=$'\n'$(<"$template")
+  printf '%s\n' "$prompt" >"$ATTEMPT_DIR/prompt.md"
+  ERROR="run session: send prompt: session \"$1\" does not exist"
+  tmux_has "$1" || return 1
+  session_event "$1" "${P[issue]}" "${P[current_stage]}" factory_send || true
+  tmux load-buffer -b "$buffer" - <<<"$prompt" || return 1
+  tmux paste-buffer -d -b "$buffer" -t "$1" || return 1
+  sleep 0.3
+  tmux send-keys -t "$1" Enter
+}
+
+# wait_idle NAME: until the latest event is idle. An `exited` event and the
+# stage's time-out are errors. Without any event from claude's hooks, a pane
+# that stays the same for two polls counts as idle; as polls are short here, only
+# after some seconds, or a busy machine's slow claude would look idle.
+wait_idle() {
+  local pane last='' same=0 since=$SECONDS end
+  seconds "${CONFIG[pipeline.defaults.timeout]:-}"
+  end=$((SECONDS + SECONDS_OF))
+  while true; do
+    session_last "$1"
+    case $S_STATE in
+      idle) return 0 ;;
+      exited)
+        ERROR='run session: session exited unexpectedly'
+        return 1
+        ;;
+      active) ;;
+      *)
+        pane=$(tmux capture-pane -p -t "$1" 2>/dev/null | grep -v '^ *$' | tail -n 15) || pane=
+        if [[ -n $pane && $pane == "$last" ]]; then
+          same=$((same + 1))
+        else
+          same=0
+          since=$SECONDS
+        fi
+        last=$pane
+        if ((same >= 2 && SECONDS - since >= ${STANDIN_FACTORY_STABLE_SECONDS:-5})); then
+          progress "session $1: idle (pane_stable)"
+          return 0
+        fi
+        ;;
+    esac
+    if ((SECONDS >= end)); then
+      ERROR="run session: wait idle: timeout waiting for session \"$1\" to become idle (current state: $S_STATE)"
+      session_end "$1" || true
+      return 1
+    fi
+    sleep "${STANDIN_FACTORY_POLL_SECONDS:-1}"
+  done
+}
+
+# run_merge: push, pull request, merge. gh is asked in the caller's directory.
+run_merge() {
+  local branch=${P[branch]} title="#${P[issue]}: ${P[title]}"
+  OUTCOME=fail
+  git -C "${P[worktree]}" push --quiet --force origin "$branch" >&2 || return 0
+  if [[ $(gh pr list --head "$branch" --json number,url 2>/dev/null) != *url* ]]; then
+    gh pr create --title "$title" --body "Closes #${P[issue]}" --head "$branch" >&2 || return 0
+  fi
+  if [[ $DIALECT == b ]]; then
+    git -C "$REPO_DIR" worktree remove --force "${P[worktree]}" >&2 || true
+    pipeline_set worktree "$REPO_DIR"
+  fi
+  gh pr merge "$branch" --squash >&2 || return 0
+  OUTCOME=success
+}

@@ -1,0 +1,615 @@
+// Section 4 (and 7): what check-ins do when nobody kills them.
+import {
+  added,
+  bash,
+  type Case,
+  CHECK_IN,
+  checkIn,
+  ended,
+  factory,
+  factoryEnv,
+  factoryIn,
+  QUEUE,
+  queueIs,
+  STAGES,
+  STATUS,
+  set,
+  start,
+  until,
+} from '../case.ts';
+
+const SLOW_CHECK = { stages: STAGES.long };
+const AGENT = { stages: STAGES.agent };
+
+/** other#N, added from the other project's clone (dialect b). */
+function addedOther(issue: number) {
+  return factoryIn(
+    (box) => box.other,
+    ['queue', 'add', String(issue), '--config', 'pipeline.yaml', '--intent', 'Users get Y.'],
+  );
+}
+
+/** Brings 11 to stage two and 12 to stage one, both pending: a failed pipeline does not hold the queue back. */
+const TWO_LIVE = [
+  added(11),
+  added(12),
+  checkIn({ issue: 11, action: 'queue_started' }),
+  factory(['pipeline', 'fail', '11']),
+  checkIn({ issue: 12, action: 'queue_started' }),
+  factory(['pipeline', 'retry', '11']),
+  factory(['pipeline', 'advance', '11']),
+  factory(STATUS, {
+    json: [
+      { issue: 11, status: 'pending', stage: 'two' },
+      { issue: 12, status: 'pending', stage: 'one' },
+    ],
+  }),
+];
+
+export const CHECK_IN_CASES: readonly Case[] = [
+  {
+    name: 'nothing to do',
+    section: '4',
+    steps: [checkIn(), factory(['orchestrator', 'check-in'], { stdout: 'No active pipelines.\n' })],
+  },
+  {
+    name: 'pending, active, completed in two check-ins; progress on stderr',
+    section: '4, 7',
+    steps: [
+      added(42),
+      queueIs([42, 'pending']),
+      factory(CHECK_IN, { json: { actions: [{ issue: 42, action: 'queue_started' }] }, stderr: /^ {2}→ /m }),
+      factory(QUEUE, { json: [{ Issue: 42, Status: 'active', FinishedAt: '' }], absent: /"StartedAt": ""/ }),
+      checkIn({ issue: 42, action: 'completed', stage: 'one', message: '' }),
+      factory(QUEUE, { json: [{ Issue: 42, Status: 'completed' }], absent: /"FinishedAt": ""/ }),
+      checkIn(),
+    ],
+  },
+  {
+    name: 'one stage per call, one row per call, and the queue only when no pipeline is live',
+    section: '4',
+    project: { stages: STAGES.two },
+    steps: [
+      added(1),
+      added(2),
+      checkIn({ issue: 1, action: 'queue_started' }),
+      checkIn({ issue: 1, action: 'advanced', stage: 'one' }),
+      factory(STATUS, { json: [{ issue: 1, status: 'pending', stage: 'two' }] }),
+      checkIn({ issue: 1, action: 'completed', stage: 'two' }),
+      queueIs([1, 'completed'], [2, 'pending']),
+      checkIn({ issue: 2, action: 'queue_started' }),
+    ],
+  },
+  {
+    name: 'the text',
+    section: '4',
+    steps: [
+      added(42),
+      factory(['orchestrator', 'check-in'], {
+        stdout: /^ISSUE +ACTION +STAGE +SESSION +MESSAGE\n42 +queue_started .*\n$/,
+      }),
+    ],
+  },
+  {
+    name: 'a failing check: retry, retry, failed, each with rc 0',
+    section: '4',
+    project: { stages: STAGES.failing },
+    steps: [
+      added(42),
+      checkIn({ action: 'queue_started' }),
+      checkIn({ issue: 42, action: 'retry', stage: 'one' }),
+      checkIn({ issue: 42, action: 'retry', stage: 'one' }),
+      factory(STATUS, { json: [{ attempt: 3, status: 'pending' }] }),
+      checkIn({ issue: 42, action: 'failed', stage: 'one' }),
+      queueIs([42, 'failed']),
+      factory(STATUS, {
+        json: [{ status: 'failed', stage_history: [{ attempt: 1, outcome: 'fail' }, {}, {}] }],
+      }),
+    ],
+  },
+  {
+    name: 'gh failing at the pop burns the row, with rc 0 and no second try',
+    section: '4',
+    settings: { STANDIN_GH_MODE: 'down' },
+    steps: [
+      added(42),
+      checkIn({ issue: 42, action: 'fail' }),
+      queueIs([42, 'failed']),
+      checkIn(),
+      factory(STATUS, { stdout: 'null\n' }),
+    ],
+  },
+  {
+    name: 'an empty intent and NO_INTENT: skipped each time, and the queue stands still behind it',
+    section: '4',
+    settings: { STANDIN_CLAUDE_MODE: 'no-intent' },
+    steps: [
+      added(1),
+      added(2),
+      factory(['queue', 'set-intent', '1', '']),
+      checkIn({ issue: 1, action: 'skip' }),
+      checkIn({ issue: 1, action: 'skip' }),
+      queueIs([1, 'pending'], [2, 'pending']),
+    ],
+  },
+  {
+    name: 'an empty intent is derived at the pop',
+    section: '4',
+    steps: [
+      added(1),
+      factory(['queue', 'set-intent', '1', '']),
+      checkIn({ issue: 1, action: 'queue_started' }),
+      factory(QUEUE, { json: [{ Issue: 1 }], absent: /"FeatureIntent": ""/ }),
+    ],
+  },
+  {
+    name: 'two live pipelines: one call advances both',
+    section: '4',
+    dialects: ['design', 'a'],
+    project: { stages: STAGES.two },
+    steps: [
+      ...TWO_LIVE,
+      checkIn(
+        { issue: 11, action: 'completed', stage: 'two' },
+        { issue: 12, action: 'advanced', stage: 'one' },
+      ),
+    ],
+  },
+  {
+    name: 'two live pipelines: one call advances the lowest number only',
+    section: '4',
+    dialects: ['b'],
+    project: { stages: STAGES.two },
+    steps: [
+      ...TWO_LIVE,
+      checkIn({ issue: 11, action: 'completed', stage: 'two' }),
+      checkIn({ issue: 12, action: 'advanced', stage: 'one' }),
+    ],
+  },
+  {
+    name: 'a blocked pipeline: the other live one goes on, the queue does not',
+    section: '4',
+    dialects: ['design', 'a'],
+    project: { stages: STAGES.two },
+    steps: [
+      ...TWO_LIVE,
+      added(13),
+      bash('sed -i "s/id: two/id: zwei/" "$REPO/pipeline.yaml"'),
+      factory(CHECK_IN, {
+        json: {
+          actions: [
+            { issue: 11, action: 'escalate' },
+            { issue: 12, action: 'advanced' },
+          ],
+        },
+        stdout: /stage \\"two\\" not found in config/,
+      }),
+      factory(STATUS, {
+        json: [
+          { issue: 11, status: 'blocked' },
+          { issue: 12, stage: 'zwei' },
+        ],
+      }),
+      checkIn({ issue: 11, action: 'skip' }, { issue: 12, action: 'completed' }),
+      checkIn({ issue: 11, action: 'skip' }),
+      queueIs([11, 'active'], [12, 'completed'], [13, 'pending']),
+      factory(['pipeline', 'fail', '11']),
+      checkIn({ issue: 13, action: 'queue_started' }),
+    ],
+  },
+  {
+    name: 'a blocked pipeline with the lowest number stops everything',
+    section: '4',
+    dialects: ['b'],
+    project: { stages: STAGES.two },
+    steps: [
+      ...TWO_LIVE,
+      bash('sed -i "s/id: two/id: zwei/" "$REPO/pipeline.yaml"'),
+      checkIn({ issue: 11, action: 'escalate' }),
+      checkIn({ issue: 11, action: 'skip' }),
+      checkIn({ issue: 11, action: 'skip' }),
+      factory(['pipeline', 'fail', '11']),
+      checkIn({ issue: 12, action: 'advanced' }),
+    ],
+  },
+  {
+    name: 'a check-in in another project’s clone blocks the pipeline',
+    section: '4',
+    dialects: ['design', 'a'],
+    steps: [
+      added(1),
+      checkIn({ action: 'queue_started' }),
+      bash(`git clone -q "$BOX/demo.git" "$OTHER"; sed -i 's/id: one/id: uno/' "$OTHER/pipeline.yaml"`),
+      factoryIn((box) => box.other, CHECK_IN, {
+        json: { actions: [{ issue: 1, action: 'escalate' }] },
+        stdout: /stage \\"one\\" not found in config/,
+      }),
+      factory(STATUS, { json: [{ status: 'blocked' }] }),
+    ],
+  },
+  {
+    name: 'a check-in in any valid directory works on the rows of all projects',
+    section: '4',
+    dialects: ['b'],
+    project: { stages: STAGES.ok, two: true },
+    steps: [
+      added(1),
+      bash(
+        'mkdir "$BOX/neutral"; git init -q "$BOX/neutral"; echo "pipeline: {}" >"$BOX/neutral/pipeline.yaml"',
+      ),
+      factoryIn((box) => `${box.dir}/neutral`, CHECK_IN, {
+        json: { actions: [{ action: 'queue_started' }] },
+      }),
+      bash('test -d "$REPO/worktrees/issue-1"'),
+      factoryIn((box) => box.other, CHECK_IN, { json: { actions: [{ issue: 1, action: 'completed' }] } }),
+      bash(`grep -m 1 'issue view' "$BOX/calls"`, { stdout: /--repo github\.com\/acme\/demo$/m }),
+    ],
+  },
+  {
+    name: 'a config in a subfolder: the worktrees land there',
+    section: '4',
+    dialects: ['b'],
+    steps: [
+      bash('mkdir "$REPO/sub"; cp "$REPO/pipeline.yaml" "$REPO/sub"'),
+      factory(['queue', 'add', '1', '--config', 'sub/pipeline.yaml', '--intent', 'x']),
+      checkIn({ issue: 1, action: 'queue_started' }),
+      bash('test -d "$REPO/sub/worktrees/issue-1"'),
+    ],
+  },
+  {
+    name: 'a config outside of any git repository: the row fails',
+    section: '4',
+    dialects: ['b'],
+    steps: [
+      bash('cp "$REPO/pipeline.yaml" "$BOX/empty"'),
+      factoryIn(
+        (box) => `${box.dir}/empty`,
+        ['queue', 'add', '1', '--config', 'pipeline.yaml', '--intent', 'x'],
+      ),
+      checkIn({ issue: 1, action: 'fail' }),
+      queueIs([1, 'failed']),
+    ],
+  },
+  {
+    name: 'without origin/main the row fails',
+    section: '6',
+    dialects: ['b'],
+    steps: [
+      bash('git -C "$REPO" remote remove origin'),
+      added(1),
+      factory(CHECK_IN, {
+        json: { actions: [{ issue: 1, action: 'fail' }] },
+        stdout: /not a valid object name: 'origin\/main'/,
+      }),
+      queueIs([1, 'failed']),
+    ],
+  },
+  {
+    name: 'it works without a remote, from the HEAD of the checkout',
+    section: '0, 6',
+    dialects: ['design', 'a'],
+    steps: [
+      bash('cd "$REPO"; git remote remove origin; git commit -q --allow-empty -m "only here"'),
+      added(1),
+      checkIn({ issue: 1, action: 'queue_started' }),
+      bash('git -C "$REPO/worktrees/issue-1" log -1 --format=%s', { stdout: 'only here\n' }),
+    ],
+  },
+  {
+    name: 'the worktree begins at origin/main, not at the HEAD of the checkout',
+    section: '0',
+    dialects: ['b'],
+    steps: [
+      bash('cd "$REPO"; git commit -q --allow-empty -m "only here"'),
+      added(1),
+      checkIn({ issue: 1, action: 'queue_started' }),
+      bash('git -C "$REPO/worktrees/issue-1" log -1 --format=%s', { stdout: 'start\n' }),
+    ],
+  },
+  {
+    name: 'the same number in two projects wedges the queue until the completed one is cleaned up',
+    section: '4',
+    dialects: ['b'],
+    project: { stages: STAGES.ok, two: true },
+    steps: [
+      added(42),
+      checkIn({ issue: 42, action: 'queue_started' }),
+      checkIn({ issue: 42, action: 'completed' }),
+      addedOther(42),
+      checkIn({ issue: 42, action: 'queue_started' }),
+      checkIn({ issue: 42, action: 'completed', message: 'pipeline already completed' }),
+      checkIn({ issue: 42, action: 'completed', message: 'pipeline already completed' }),
+      factory(['pipeline', 'cleanup', '42']),
+      checkIn({ issue: 42, action: 'completed', stage: 'one', message: '' }),
+    ],
+  },
+  {
+    name: 'cleanup fails on the unmerged branch after it removed the worktree; the second works',
+    section: '4',
+    steps: [
+      added(42),
+      checkIn({ action: 'queue_started' }),
+      checkIn({ action: 'completed' }),
+      bash('cd "$REPO/worktrees/issue-42"; git commit -q --allow-empty -m unmerged'),
+      factory(['pipeline', 'cleanup', '42'], { rc: 1 }),
+      bash('test ! -e "$REPO/worktrees/issue-42"'),
+      factory(['pipeline', 'cleanup', '42']),
+      factory(STATUS, { stdout: 'null\n' }),
+    ],
+    dialects: ['b'],
+  },
+  {
+    name: 'a second check-in during a stage skips at once',
+    section: '4',
+    dialects: ['design', 'a'],
+    project: SLOW_CHECK,
+    steps: [
+      added(42),
+      checkIn({ action: 'queue_started' }),
+      start('first', CHECK_IN),
+      until(STATUS, /in_progress/),
+      checkIn({ issue: 42, action: 'skip', message: 'in_progress, another advance may be running' }),
+      factory(STATUS, { json: [{ status: 'in_progress' }] }),
+    ],
+  },
+  {
+    name: 'a second check-in during a stage without a session runs it a second time',
+    section: '4',
+    dialects: ['b'],
+    project: { stages: STAGES.long.replace('20', '2') },
+    steps: [
+      added(42),
+      checkIn({ action: 'queue_started' }),
+      start('first', CHECK_IN),
+      until(STATUS, /in_progress/),
+      checkIn({ issue: 42, action: 'completed' }),
+      ended('first'),
+      factory(STATUS, { json: [{ stage_history: [{ stage: 'one' }, { stage: 'one' }] }] }),
+    ],
+  },
+  {
+    name: 'a second check-in during a stage with an active session skips',
+    section: '4',
+    dialects: ['b'],
+    project: AGENT,
+    slow: true,
+    settings: { STANDIN_CLAUDE_MODE: 'hang' },
+    steps: [
+      added(42),
+      checkIn({ action: 'queue_started' }),
+      start('first', CHECK_IN),
+      until(['session', 'list'], /42-implement-1 .* active/),
+      checkIn({ issue: 42, action: 'skip', message: 'session active, within timeout' }),
+    ],
+  },
+  {
+    name: 'overlap at the pop: one starts the pipeline, the other marks its row failed',
+    section: '4',
+    settings: { STANDIN_GH_DELAY_SECONDS: '1' },
+    steps: [
+      added(42),
+      // An intent to derive keeps the row pending while a slow gh is asked.
+      factory(['queue', 'set-intent', '42', '']),
+      start('first', CHECK_IN),
+      bash('sleep 0.4'),
+      start('second', CHECK_IN),
+      ended('first', { json: { actions: [{ issue: 42, action: 'queue_started' }] } }),
+      ended('second', { json: { actions: [{ issue: 42, action: 'fail' }] } }),
+      queueIs([42, 'failed']),
+      factory(STATUS, { json: [{ issue: 42, status: 'pending' }] }),
+    ],
+  },
+  {
+    name: 'an agent’s stage: a session N-STAGE-ATTEMPT, its hooks, its commit, its log',
+    section: '4, 6, 7',
+    slow: true,
+    project: AGENT,
+    settings: { STANDIN_CLAUDE_WORK_SECONDS: '2' },
+    steps: [
+      added(42),
+      checkIn({ action: 'queue_started' }),
+      start('stage', CHECK_IN),
+      until(['session', 'list'], /42-implement-1 .* active/),
+      factory(STATUS, {
+        json: [{ status: 'in_progress', session: '42-implement-1', session_state: 'active' }],
+      }),
+      bash(`tmux display -p -t =42-implement-1: '#{window_width}x#{window_height}'`, { stdout: '80x24\n' }),
+      bash(`jq -r '.hooks.Stop[].hooks[].command' "$REPO/worktrees/issue-42/.claude/settings.local.json"`, {
+        stdout: /^\/\S+ event log --session 42-implement-1 --issue 42 --stage implement --event idle\n$/,
+      }),
+      ended('stage', { json: { actions: [{ issue: 42, action: 'completed', session: '42-implement-1' }] } }),
+      // `session` stays set: it does not mean that the session is alive.
+      factory(STATUS, {
+        json: [{ status: 'completed', session: '42-implement-1', session_state: 'exited' }],
+      }),
+      factory(['session', 'list'], { stdout: 'No active sessions.\n' }),
+      queueIs([42, 'completed']),
+      bash('git -C "$REPO/worktrees/issue-42" log --oneline origin/main.. | wc -l', { stdout: '1\n' }),
+      bash('cd "$(find "$HOME/.factory/pipelines" -name attempt-1)"; ls', {
+        stdout: /prompt\.md\n(.*\n)*session\.log\n/,
+      }),
+    ],
+  },
+  {
+    name: 'claude is called with a model',
+    section: '0',
+    dialects: ['b'],
+    slow: true,
+    project: AGENT,
+    steps: [
+      added(42),
+      checkIn({ action: 'queue_started' }),
+      checkIn({ action: 'completed' }),
+      bash('cat "$(find "$HOME/.factory/pipelines" -name session.log)"', {
+        stdout: /claude --model claude-opus-4-6/,
+      }),
+    ],
+  },
+  {
+    name: 'a token in the environment is typed into the pane, visible and wrapped',
+    section: '6',
+    slow: true,
+    project: AGENT,
+    steps: [
+      added(42),
+      checkIn({ action: 'queue_started' }),
+      factoryEnv({ CLAUDE_CODE_OAUTH_TOKEN: 'sk-ant-oat01-FAKE-TOKEN' }, CHECK_IN, {
+        json: { actions: [{ action: 'completed' }] },
+      }),
+      bash('cat "$(find "$HOME/.factory/pipelines" -name session.log)" | tr -d "\\n"', {
+        stdout: /export CLAUDE_CODE_OAUTH_TOKEN='sk-ant-oat01-FAKE-TOKEN'/,
+      }),
+    ],
+  },
+  {
+    name: 'a token in DATA/.env is typed too; without either none is',
+    section: '6',
+    slow: true,
+    project: { stages: `${STAGES.agent}    - id: implement2\n      prompt_template: p.md\n` },
+    steps: [
+      bash('cd "$REPO"; echo hello >p.md; git add p.md; git commit -qm p; git push -q origin main'),
+      added(42),
+      checkIn({ action: 'queue_started' }),
+      checkIn({ action: 'advanced' }),
+      bash('cat "$(find "$HOME/.factory/pipelines" -path "*/implement/*" -name session.log)"', {
+        absent: /CLAUDE_CODE_OAUTH_TOKEN/,
+      }),
+      bash('echo CLAUDE_CODE_OAUTH_TOKEN=sk-ant-oat01-ENV >"$HOME/.factory/.env"'),
+      checkIn({ action: 'completed' }),
+      bash(
+        'cat "$(find "$HOME/.factory/pipelines" -path "*/implement2/*" -name session.log)" | tr -d "\\n"',
+        {
+          stdout: /CLAUDE_CODE_OAUTH_TOKEN='sk-ant-oat01-ENV'/,
+        },
+      ),
+    ],
+  },
+  {
+    name: 'an un-ignored .claude/ costs one more round',
+    section: '7',
+    slow: true,
+    project: { stages: STAGES.agent, ignoreNothing: true },
+    steps: [
+      added(42),
+      checkIn({ action: 'queue_started' }),
+      checkIn({ action: 'completed' }),
+      bash('cat "$(find "$HOME/.factory/pipelines" -name session.log)"', { stdout: /uncommitted changes/ }),
+      bash('git -C "$REPO/worktrees/issue-42" status --porcelain', { stdout: '' }),
+    ],
+  },
+  {
+    name: 'claude without hooks: an unchanged pane counts as idle',
+    section: '7',
+    slow: true,
+    project: AGENT,
+    settings: { STANDIN_CLAUDE_MODE: 'no-hooks' },
+    steps: [
+      added(42),
+      checkIn({ action: 'queue_started' }),
+      checkIn({ action: 'completed', session: '42-implement-1' }),
+    ],
+  },
+  {
+    name: 'claude missing in the pane: bash executes the prompt, and the stage counts as a success',
+    section: '0, 6',
+    slow: true,
+    project: AGENT,
+    steps: [
+      // The login shell's PATH has no claude any more.
+      bash(`sed -i "s,^export PATH=[^ ]*,export PATH=/usr/bin:/bin," "$HOME/.bash_profile"
+            ! env -i HOME="$HOME" bash -lc 'command -v claude'`),
+      added(42),
+      checkIn({ action: 'queue_started' }),
+      checkIn({ action: 'completed', session: '42-implement-1' }),
+      bash('cat "$(find "$HOME/.factory/pipelines" -name session.log)"', {
+        stdout: /claude: command not found/,
+      }),
+    ],
+  },
+  {
+    name: 'claude exits: blocked, and the shell is left in tmux',
+    section: '7',
+    slow: true,
+    project: AGENT,
+    settings: { STANDIN_CLAUDE_MODE: 'exit' },
+    steps: [
+      added(42),
+      checkIn({ action: 'queue_started' }),
+      checkIn({ issue: 42, action: 'escalate', stage: 'implement' }),
+      factory(STATUS, { json: [{ status: 'blocked', session_state: 'exited' }] }),
+      bash('tmux has-session -t =42-implement-1'),
+      factory(['session', 'list'], { stdout: /^42-implement-1 +no-db$/m }),
+      checkIn({ issue: 42, action: 'skip' }),
+    ],
+  },
+  {
+    name: 'past defaults.timeout: session killed, blocked',
+    section: '7',
+    slow: true,
+    project: { stages: `  defaults: {timeout: ${process.env['FACTORY_BIN'] ? '40s' : '2s'}}${STAGES.agent}` },
+    settings: { STANDIN_CLAUDE_MODE: 'hang' },
+    steps: [
+      added(42),
+      checkIn({ action: 'queue_started' }),
+      checkIn({ issue: 42, action: 'escalate', stage: 'implement' }),
+      factory(STATUS, { json: [{ status: 'blocked' }] }),
+      bash('! tmux has-session -t =42-implement-1 2>&1'),
+    ],
+  },
+  {
+    name: 'the rate-limit screen is a success',
+    section: '0',
+    dialects: ['design', 'a'],
+    slow: true,
+    project: AGENT,
+    settings: { STANDIN_CLAUDE_MODE: 'limit' },
+    steps: [added(42), checkIn({ action: 'queue_started' }), checkIn({ action: 'completed' })],
+  },
+  {
+    name: 'the rate-limit screen: rate_limited, tried again on each check-in',
+    section: '4',
+    dialects: ['b'],
+    slow: true,
+    project: AGENT,
+    settings: { STANDIN_CLAUDE_MODE: 'limit' },
+    steps: [
+      added(42),
+      checkIn({ action: 'queue_started' }),
+      checkIn({ issue: 42, action: 'rate_limited', stage: 'implement' }),
+      factory(STATUS, { json: [{ status: 'rate_limited' }], absent: /stage_history/ }),
+      bash('! tmux has-session -t =42-implement-1 2>&1'),
+      queueIs([42, 'active']),
+      set({ STANDIN_CLAUDE_MODE: 'work' }),
+      checkIn({ issue: 42, action: 'completed' }),
+      queueIs([42, 'completed']),
+    ],
+  },
+  {
+    name: 'a merge stage against a local bare origin keeps the worktree',
+    section: '6, 7',
+    dialects: ['design', 'a'],
+    project: { stages: '  stages:\n    - {id: merge, type: merge}\n' },
+    steps: [
+      added(42),
+      checkIn({ action: 'queue_started' }),
+      bash('cd "$REPO/worktrees/issue-42"; git commit -q --allow-empty -m work'),
+      checkIn({ issue: 42, action: 'completed', stage: 'merge' }),
+      bash('git --git-dir="$BOX/demo.git" log -1 --format=%s feature/issue-42', { stdout: 'work\n' }),
+      bash('test -d "$REPO/worktrees/issue-42"'),
+    ],
+  },
+  {
+    name: 'a merge stage against a local bare origin removes the worktree',
+    section: '6, 7',
+    dialects: ['b'],
+    project: { stages: '  stages:\n    - {id: merge, type: merge}\n' },
+    steps: [
+      added(42),
+      checkIn({ action: 'queue_started' }),
+      bash('cd "$REPO/worktrees/issue-42"; git commit -q --allow-empty -m work'),
+      checkIn({ issue: 42, action: 'completed', stage: 'merge' }),
+      bash('git --git-dir="$BOX/demo.git" log -1 --format=%s feature/issue-42', { stdout: 'work\n' }),
+      bash('test ! -e "$REPO/worktrees/issue-42"'),
+    ],
+  },
+];

@@ -1,0 +1,312 @@
+// Section 4: what a killed check-in leaves behind, and what cures it.
+import {
+  added,
+  bash,
+  type Case,
+  CHECK_IN,
+  checkIn,
+  ended,
+  factory,
+  kill,
+  queueIs,
+  STAGES,
+  STATUS,
+  type Step,
+  start,
+  until,
+} from '../case.ts';
+import type { Dialect } from '../sandbox.ts';
+
+const A: readonly Dialect[] = ['design', 'a'];
+const B: readonly Dialect[] = ['b'];
+const AGENT = { stages: STAGES.agent };
+/** Room to see a state before it passes. */
+const UNHURRIED = { STANDIN_FACTORY_BOOT_SECONDS: '1', STANDIN_CLAUDE_WORK_SECONDS: '1.5' };
+const SKIP_A = { issue: 50, action: 'skip', message: 'in_progress, another advance may be running' };
+const SKIP_B = { issue: 50, action: 'skip', message: 'session active, within timeout' };
+
+/** Kills the check-in of 50's stage when its session has the state. */
+function killedAt(state: 'started' | 'active' | 'idle'): Step[] {
+  return [
+    added(50),
+    checkIn({ action: 'queue_started' }),
+    start('stage', CHECK_IN),
+    until(
+      ['session', 'list'],
+      state === 'started' ? /50-implement-1 .* started/ : /50-implement-1 .* active/,
+    ),
+    kill('stage', 'SIGKILL'),
+    ended('stage', { rc: 137 }),
+    ...(state === 'idle' ? [until(['session', 'list'], /50-implement-1 .* idle/)] : []),
+    factory(STATUS, { json: [{ issue: 50, status: 'in_progress' }] }),
+  ];
+}
+
+/** What a restart of the pod does besides: the tmux server is gone. */
+const TMUX_GONE: Step[] = [
+  bash('tmux kill-server'),
+  factory(['session', 'list'], {
+    stdout: /^50-implement-1 +50 +implement +(started|active|idle) .*no-tmux$/m,
+  }),
+];
+
+const COMPLETED: Step[] = [
+  factory(STATUS, { json: [{ issue: 50, status: 'completed' }] }),
+  queueIs([50, 'completed']),
+];
+
+/** A check-in during a checks_only stage that ends by a signal. */
+function signalled(signal: NodeJS.Signals, rc: number): Case {
+  return {
+    name: `${signal} during a stage leaves it in_progress`,
+    section: '4',
+    project: { stages: STAGES.long },
+    steps: [
+      added(50),
+      checkIn({ action: 'queue_started' }),
+      start('stage', CHECK_IN),
+      until(STATUS, /in_progress/),
+      kill('stage', signal),
+      ended('stage', { rc }),
+      factory(STATUS, { json: [{ status: 'in_progress' }] }),
+      queueIs([50, 'active']),
+    ],
+  };
+}
+
+export const RECOVER_CASES: readonly Case[] = [
+  signalled('SIGKILL', 137),
+  signalled('SIGTERM', 143),
+  signalled('SIGHUP', 129),
+  {
+    name: 'a closed stderr kills the check-in at its next line of progress',
+    section: '4',
+    project: { stages: STAGES.two.replace('"true"', '"sleep 1"') },
+    steps: [
+      added(50),
+      checkIn({ action: 'queue_started' }),
+      start('stage', CHECK_IN),
+      until(STATUS, /in_progress/),
+      kill('stage', 'close-stderr'),
+      ended('stage', { rc: 141 }),
+      factory(STATUS, { json: [{ status: 'in_progress' }] }),
+    ],
+  },
+  {
+    name: 'killed, session alive: skipped for ever; advance alone says the session exists, then blocked',
+    section: '4',
+    dialects: A,
+    project: AGENT,
+    settings: UNHURRIED,
+    slow: true,
+    steps: [
+      ...killedAt('idle'),
+      checkIn(SKIP_A),
+      checkIn(SKIP_A),
+      factory(['pipeline', 'advance', '50'], { error: /session "50-implement-1" already exists/ }),
+      factory(STATUS, { json: [{ status: 'pending' }] }),
+      checkIn({ issue: 50, action: 'escalate' }),
+      factory(STATUS, { json: [{ status: 'blocked' }] }),
+      queueIs([50, 'active']),
+    ],
+  },
+  {
+    name: 'killed, session alive: session kill and pipeline advance finish it',
+    section: '4',
+    dialects: A,
+    project: AGENT,
+    settings: UNHURRIED,
+    slow: true,
+    steps: [
+      ...killedAt('idle'),
+      factory(['session', 'kill', '50-implement-1']),
+      factory(['pipeline', 'advance', '50'], { stdout: /completed/ }),
+      ...COMPLETED,
+      checkIn(),
+    ],
+  },
+  {
+    name: 'killed, session alive: pipeline retry is still skipped; with pipeline advance it finishes, and the old session stays',
+    section: '4',
+    dialects: A,
+    project: AGENT,
+    settings: UNHURRIED,
+    slow: true,
+    steps: [
+      ...killedAt('active'),
+      factory(['pipeline', 'retry', '50']),
+      factory(STATUS, { json: [{ status: 'in_progress', attempt: 2 }] }),
+      checkIn(SKIP_A),
+      factory(['pipeline', 'advance', '50'], { stdout: /completed/ }),
+      ...COMPLETED,
+      bash('tmux has-session -t =50-implement-1'),
+    ],
+  },
+  {
+    name: 'killed: pipeline fail frees the queue',
+    section: '4',
+    dialects: A,
+    project: { stages: STAGES.long },
+    steps: [
+      added(50),
+      added(51),
+      checkIn({ action: 'queue_started' }),
+      start('stage', CHECK_IN),
+      until(STATUS, /in_progress/),
+      kill('stage', 'SIGKILL'),
+      ended('stage', { rc: 137 }),
+      checkIn(SKIP_A),
+      factory(['pipeline', 'fail', '50']),
+      checkIn({ issue: 51, action: 'queue_started' }),
+    ],
+  },
+  {
+    name: 'restarted while started: skipped for ever; pipeline advance finishes it, queue row included',
+    section: '4',
+    dialects: A,
+    project: AGENT,
+    settings: UNHURRIED,
+    slow: true,
+    steps: [
+      ...killedAt('started'),
+      ...TMUX_GONE,
+      checkIn(SKIP_A),
+      checkIn(SKIP_A),
+      factory(['pipeline', 'advance', '50'], { stdout: /completed/ }),
+      ...COMPLETED,
+    ],
+  },
+  {
+    name: 'restarted while idle: skipped for ever; pipeline advance finishes it, queue row included',
+    section: '4',
+    dialects: A,
+    project: AGENT,
+    settings: UNHURRIED,
+    slow: true,
+    steps: [
+      ...killedAt('idle'),
+      ...TMUX_GONE,
+      checkIn(SKIP_A),
+      factory(['pipeline', 'advance', '50'], { stdout: /completed/ }),
+      ...COMPLETED,
+    ],
+  },
+  {
+    name: 'killed in a stage without a session: the next check-in runs it again',
+    section: '4',
+    dialects: B,
+    project: { stages: STAGES.long },
+    steps: [
+      added(50),
+      checkIn({ action: 'queue_started' }),
+      start('stage', CHECK_IN),
+      until(STATUS, /in_progress/),
+      kill('stage', 'SIGKILL'),
+      ended('stage', { rc: 137 }),
+      bash('sed -i "s/sleep 20/true/" "$REPO/pipeline.yaml"'),
+      checkIn({ issue: 50, action: 'completed' }),
+      ...COMPLETED,
+    ],
+  },
+  {
+    name: 'killed, session idle: the next check-in kills the session, runs the stage again and finishes',
+    section: '4',
+    dialects: B,
+    project: AGENT,
+    settings: UNHURRIED,
+    slow: true,
+    steps: [
+      ...killedAt('idle'),
+      checkIn({ issue: 50, action: 'completed', session: '50-implement-1' }),
+      ...COMPLETED,
+    ],
+  },
+  {
+    name: 'restarted while idle: the next check-in runs the stage again and finishes',
+    section: '4',
+    dialects: B,
+    project: AGENT,
+    settings: UNHURRIED,
+    slow: true,
+    steps: [...killedAt('idle'), ...TMUX_GONE, checkIn({ issue: 50, action: 'completed' }), ...COMPLETED],
+  },
+  {
+    name: 'restarted while started: skipped until an exited event is logged, then it runs again and finishes',
+    section: '4',
+    dialects: B,
+    project: AGENT,
+    settings: UNHURRIED,
+    slow: true,
+    steps: [
+      ...killedAt('started'),
+      ...TMUX_GONE,
+      checkIn(SKIP_B),
+      checkIn(SKIP_B),
+      factory([
+        'event',
+        'log',
+        '--session',
+        '50-implement-1',
+        '--issue',
+        '50',
+        '--stage',
+        'implement',
+        '--event',
+        'exited',
+      ]),
+      checkIn({ issue: 50, action: 'completed' }),
+      ...COMPLETED,
+    ],
+  },
+  {
+    name: 'restarted while active: likewise',
+    section: '4',
+    dialects: B,
+    project: AGENT,
+    settings: UNHURRIED,
+    slow: true,
+    steps: [
+      ...killedAt('active'),
+      ...TMUX_GONE,
+      checkIn(SKIP_B),
+      factory([
+        'event',
+        'log',
+        '--session',
+        '50-implement-1',
+        '--issue',
+        '50',
+        '--stage',
+        'implement',
+        '--event',
+        'exited',
+      ]),
+      checkIn({ issue: 50, action: 'completed' }),
+      ...COMPLETED,
+    ],
+  },
+  {
+    name: 'past the time-out a live session is steered once; a dead one is skipped for ever',
+    section: '4',
+    dialects: B,
+    project: { stages: `  defaults: {timeout: 3s}${STAGES.agent}` },
+    slow: true,
+    standinOnly: 'a time-out of seconds ends the first check-in of a real binary before it can be killed',
+    settings: { STANDIN_FACTORY_POLL_SECONDS: '30', STANDIN_CLAUDE_MODE: 'hang' },
+    steps: [
+      ...killedAt('active'),
+      bash('sleep 4'),
+      checkIn({ issue: 50, action: 'steer' }),
+      factory(['session', 'peek', '50-implement-1'], {
+        stdout: /Please wrap up your current work and finalize changes\./,
+      }),
+      checkIn({ issue: 50, action: 'skip' }),
+      bash(`tmux kill-server
+            sqlite3 "$HOME/.factory/factory.db" "UPDATE session_events SET timestamp = datetime(timestamp, '-11 minutes') WHERE event = 'steer'"`),
+      factory(CHECK_IN, {
+        json: { actions: [{ issue: 50, action: 'skip' }] },
+        stdout: /steer failed: session .* does not exist/,
+      }),
+    ],
+  },
+];
