@@ -1,8 +1,8 @@
 /** Tables, colours and repeated output. */
 import { styleText } from 'node:util';
-import stringWidth from 'string-width';
 import type { Context, Terminal } from './command.ts';
 import { oneLine, printable } from './text.ts';
+import { displayWidth } from './width.ts';
 
 export { oneLine, printable };
 
@@ -48,7 +48,7 @@ export function renderTable<T>(
   const cells = rows.map((row) => columns.map(({ value }) => oneLine(value(row))));
   const head = options.headers ? [columns.map(({ header }) => header)] : [];
   const widths = columns.map((_, index) =>
-    Math.max(0, ...[...head, ...cells].map((line) => stringWidth(line[index] ?? ''))),
+    Math.max(0, ...[...head, ...cells].map((line) => displayWidth(line[index] ?? ''))),
   );
   const render = (line: readonly string[], row: T | null): string => {
     let used = 0;
@@ -56,8 +56,8 @@ export function renderTable<T>(
       const last = index === columns.length - 1;
       const room = options.width === undefined ? Number.POSITIVE_INFINITY : Math.max(4, options.width - used);
       const text = cut(line[index] ?? '', last ? room : Number.POSITIVE_INFINITY);
-      const cell = last ? text : text + ' '.repeat(Math.max(0, (widths[index] ?? 0) - stringWidth(text)));
-      used += stringWidth(cell) + 2;
+      const cell = last ? text : text + ' '.repeat(Math.max(0, (widths[index] ?? 0) - displayWidth(text)));
+      used += displayWidth(cell) + 2;
       return row !== null && column.paint ? column.paint(row, cell) : cell;
     });
     return `${parts.join('  ').trimEnd()}\n`;
@@ -69,10 +69,10 @@ export function renderTable<T>(
 }
 
 function cut(text: string, width: number): string {
-  if (stringWidth(text) <= width) return text;
+  if (displayWidth(text) <= width) return text;
   let kept = '';
   for (const character of text) {
-    if (stringWidth(kept + character) > width - 1) break;
+    if (displayWidth(kept + character) > width - 1) break;
     kept += character;
   }
   return `${kept}…`;

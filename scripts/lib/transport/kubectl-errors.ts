@@ -1,0 +1,125 @@
+/** What kubectl's complaints mean, and what to do about each. */
+import { ExitCode } from '../cli/errors.ts';
+import type { ClusterWorker } from '../config/worker-entry.ts';
+import type { RunResult } from '../exec.ts';
+import { TransportError, type TransportErrorKind } from './transport.ts';
+
+interface Rule {
+  readonly pattern: RegExp;
+  readonly kind: TransportErrorKind;
+  readonly hint: (worker: ClusterWorker, match: RegExpExecArray) => string;
+}
+
+const kubectl = (worker: ClusterWorker, command: string) => `kubectl --context ${worker.context} ${command}`;
+
+/** First match wins: the more particular ones stand before the general ones. */
+const RULES: readonly Rule[] = [
+  {
+    pattern: /context "([^"]+)" does not exist|context was not found for specified context: (\S+)/,
+    kind: 'missing',
+    hint: () => 'kubectl config get-contexts lists the contexts; the worker’s is in workers.yaml',
+  },
+  {
+    pattern: /error loading config file|^(?:error: )?stat .*: no such file or directory/,
+    kind: 'missing',
+    hint: ({ kubeconfig }) =>
+      `the kubeconfig: ${kubeconfig ?? '$KUBECONFIG, else ~/.kube/config'}; kubectl config view reads it`,
+  },
+  {
+    pattern: /container \S+ (?:is not valid for pod|not found in pod)/,
+    kind: 'missing',
+    hint: () => '`container:` in workers.yaml names the container; without it the pod’s own default is taken',
+  },
+  {
+    pattern: /cannot (\w+) resource "([^"]+)"/,
+    kind: 'forbidden',
+    hint: ({ namespace }, match) =>
+      `ask for the verb ${match[1]} on ${match[2]} in namespace ${namespace} (list: get, list on pods; exec: get, create on pods/exec)`,
+  },
+  {
+    pattern: /\(Forbidden\)|is forbidden/,
+    kind: 'forbidden',
+    hint: (worker) => kubectl(worker, `-n ${worker.namespace} auth can-i --list shows what is allowed`),
+  },
+  {
+    pattern: /Unauthorized|must be logged in|provide credentials|getting credentials/,
+    kind: 'unauthorized',
+    hint: (worker) => `log in to the cluster again; test: ${kubectl(worker, 'version')}`,
+  },
+  {
+    pattern: /namespaces "([^"]+)" not found/,
+    kind: 'missing',
+    hint: (worker) => kubectl(worker, 'get namespaces lists them'),
+  },
+  {
+    pattern:
+      /pods "([^"]+)" not found|pod does not exist|container not found|cannot exec into a container in a completed pod/,
+    kind: 'not-running',
+    hint: (worker) => kubectl(worker, `-n ${worker.namespace} get pods shows what became of it`),
+  },
+  {
+    pattern:
+      /exec: "?(\w+)"?: (executable file )?not found|no such file or directory: unknown|failed to run command/,
+    kind: 'program',
+    hint: () => 'the worker’s image lacks bash or timeout: is it a factory-worker image?',
+  },
+  {
+    pattern:
+      /unable to connect to the server|connection refused|no such host|i\/o timeout|TLS handshake timeout|deadline exceeded|did you specify the right host|error dialing backend|network is unreachable|no route to host|server is currently unable|x509:|etcdserver/i,
+    kind: 'unreachable',
+    hint: (worker) => `is the cluster up, and the VPN? test: ${kubectl(worker, 'get --raw /readyz')}`,
+  },
+];
+
+/** How kubectl says that the program in the worker, and not kubectl, ended with a code. */
+const REMOTE_END = /^command terminated with exit code/m;
+
+/** What kubectl says without log lines, of which one may span many lines (`err=<`), as credential plugins cause them. */
+function ownLines(stderr: string): string {
+  return stderr
+    .replaceAll(/^[EWIF]\d{4} .*err=<\n(?:\t.*\n)* >$/gm, '')
+    .split('\n')
+    .filter(
+      (line) => line.trim() !== '' && !/^(?:[EWIF]\d{4}|Warning:) /.test(line) && !REMOTE_END.test(line),
+    )
+    .join('\n');
+}
+
+/** kubectl's own words, as they go into a sentence of ours. */
+export function kubectlMessage(stderr: string): string {
+  return ownLines(stderr)
+    .replace(/^(?:error: |Error from server(?: \(\w+\))?: )/, '')
+    .trim();
+}
+
+/**
+ * What a failed kubectl call means.
+ *
+ * @param result a call that timed out, or ended with another code than 0
+ * @param doing completes the sentence "cannot …"
+ */
+export function kubectlError(result: RunResult, worker: ClusterWorker, doing: string): TransportError {
+  const where = `${worker.name} (context ${worker.context}, namespace ${worker.namespace})`;
+  // What a shell gives for a program that is not there, or is none.
+  if ((result.code === 127 || result.code === 126) && !REMOTE_END.test(result.stderr)) {
+    const why = result.code === 127 ? 'is not installed, or not on PATH' : 'is no program that can be run';
+    return new TransportError('program', `${result.argv[0]} ${why}`, {
+      exitCode: ExitCode.missingProgram,
+      hints: ['get it: https://kubernetes.io/docs/tasks/tools/ (or set KUBECTL to its path)'],
+    });
+  }
+  if (result.timedOut) {
+    return new TransportError('unreachable', `cannot ${doing} ${where}: no answer in time`, {
+      exitCode: ExitCode.timeout,
+      hints: [`test: ${kubectl(worker, 'get --raw /readyz')}`, 'a slow connection: --timeout 2m'],
+    });
+  }
+  const said = kubectlMessage(result.stderr);
+  const message = `cannot ${doing} ${where}: ${said || `kubectl ended with ${result.code} and said nothing`}`;
+  for (const { pattern, kind, hint } of RULES) {
+    // The log lines count only when there is nothing else: a cluster whose metrics are down adds some to every call.
+    const match = pattern.exec(ownLines(result.stderr) || result.stderr);
+    if (match) return new TransportError(kind, message, { hints: [hint(worker, match)] });
+  }
+  return new TransportError('broken', message);
+}

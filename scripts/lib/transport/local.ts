@@ -1,0 +1,72 @@
+/** Reaches a worker on this machine: the same scripts, started in the worker's own environment. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Context } from '../cli/command.ts';
+import { InterruptedError } from '../cli/errors.ts';
+import type { LocalWorker } from '../config/worker-entry.ts';
+import { ContractError, readContract } from '../contract.ts';
+import type { Argv, Exec } from '../exec.ts';
+import { newNonce, parseFrame } from './frame.ts';
+import { GRACE_MS, scriptArgv } from './scripts.ts';
+import { type Transport, TransportError } from './transport.ts';
+
+/** The part of a local worker's `worker.json` that is needed to reach it. */
+interface LocalWorkerFile {
+  readonly schema: number;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/**
+ * @throws TransportError `missing` when there is no worker in that folder, or one that another version made
+ */
+export function localTransport(
+  worker: LocalWorker,
+  exec: Exec,
+  commandLine: Context['commandLine'],
+): Transport {
+  const env = readEnvironment(worker, commandLine);
+  return {
+    async run(call) {
+      const nonce = newNonce();
+      const result = await exec.run(scriptArgv(call, nonce), {
+        env,
+        cwd: worker.home,
+        timeoutMs: call.timeoutMs + GRACE_MS,
+        signal: call.signal,
+      });
+      const frame = parseFrame(result.stdout, nonce);
+      if (result.aborted) throw InterruptedError.by(call.signal);
+      if (result.timedOut || result.code === 124 || frame?.rc === 124) {
+        throw new TransportError('timeout', `${worker.name} did not answer within ${call.timeoutMs / 1000}s`);
+      }
+      if (frame === null) {
+        const cause = result.stderr.trim() || `the script ended with ${result.code}`;
+        throw new TransportError('broken', `${worker.name} gave no whole answer: ${cause}`);
+      }
+      return frame;
+    },
+    terminal(argv: Argv) {
+      return { argv, env: { ...env, ...(process.env['TERM'] ? { TERM: process.env['TERM'] } : {}) } };
+    },
+  };
+}
+
+function readEnvironment(worker: LocalWorker, commandLine: Context['commandLine']): Record<string, string> {
+  const file = join(worker.home, 'worker.json');
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch {
+    throw new TransportError('missing', `there is no worker in ${worker.home}`, {
+      hints: [`make it: ${commandLine('local', 'up', worker.name)}`],
+    });
+  }
+  try {
+    return { ...readContract<LocalWorkerFile>(file, text).env };
+  } catch (error) {
+    if (!(error instanceof ContractError)) throw error;
+    throw new TransportError('missing', error.message, {
+      hints: [`make it anew: ${commandLine('local', 'up', worker.name)}`],
+    });
+  }
+}

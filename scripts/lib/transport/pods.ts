@@ -1,0 +1,187 @@
+/** Which pod is a worker's, and what Kubernetes says of it. Pure functions over `kubectl get … -o json`. */
+
+/** The fields of Kubernetes objects that are read here. */
+interface Meta {
+  readonly name?: string;
+  readonly creationTimestamp?: string;
+  readonly deletionTimestamp?: string;
+  readonly deletionGracePeriodSeconds?: number;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly ownerReferences?: readonly { readonly kind: string; readonly name: string }[];
+}
+
+interface ContainerState {
+  readonly waiting?: { readonly reason?: string; readonly message?: string };
+  readonly running?: { readonly startedAt?: string };
+  readonly terminated?: { readonly reason?: string; readonly exitCode?: number; readonly message?: string };
+}
+
+export interface PodObject {
+  readonly metadata: Meta;
+  readonly spec?: {
+    readonly nodeName?: string;
+    readonly containers?: readonly { readonly name: string; readonly image?: string }[];
+  };
+  readonly status?: {
+    readonly phase?: string;
+    readonly reason?: string;
+    readonly message?: string;
+    readonly conditions?: readonly {
+      readonly type: string;
+      readonly status: string;
+      readonly reason?: string;
+      readonly message?: string;
+    }[];
+    readonly containerStatuses?: readonly {
+      readonly name: string;
+      readonly restartCount?: number;
+      readonly state?: ContainerState;
+      readonly lastState?: ContainerState;
+    }[];
+  };
+}
+
+/** What a pod's state comes to, in the words of the STATUS column. */
+export type PodState =
+  | 'running'
+  | 'starting'
+  | 'pending'
+  | 'image-pull'
+  | 'crash-looping'
+  | 'node-lost'
+  | 'draining'
+  | 'stopped';
+
+/** What is worth knowing of a worker's pod. */
+export interface PodFacts {
+  readonly name: string;
+  readonly container: string;
+  readonly state: PodState;
+  /** Whether there is a running container to enter, Ready or not. */
+  readonly enterable: boolean;
+  readonly ready: boolean;
+  /** Why it is not running, in Kubernetes' own words; empty when it is. */
+  readonly reason: string;
+  readonly node: string | null;
+  readonly image: string | null;
+  readonly restarts: number;
+  readonly startedAt: string | null;
+}
+
+const DEFAULT_CONTAINER = 'kubectl.kubernetes.io/default-container';
+
+/** How long past its grace period a deleted pod may linger before its node must be gone. */
+const LOST_AFTER_SECONDS = 60;
+
+/**
+ * The worker's pod among those of its namespace: owned by the Deployment's ReplicaSet (`P-` + the pod's own hash), by the
+ * StatefulSet P, or named P. Not `kubectl exec deploy/P`, which goes by labels and may choose a terminating pod
+ * (kubernetes/kubernetes#112755, kubernetes/kubectl#1370).
+ *
+ * @param name the `pod:` of workers.yaml
+ * @returns the best one: not being deleted, then Ready, then newest; one that is being deleted only when no other works,
+ *   one that has ended (an evicted pod stays for days) only when there is nothing else
+ */
+export function choosePod(pods: readonly PodObject[], name: string): PodObject | null {
+  const rank = (pod: PodObject) => [
+    finished(pod) ? 1 : 0,
+    pod.metadata.deletionTimestamp === undefined ? 0 : 1,
+    isReady(pod) ? 0 : 1,
+  ];
+  const mine = pods.filter((pod) => belongsTo(pod, name));
+  mine.sort((a, b) => {
+    const [ranksA, ranksB] = [rank(a), rank(b)];
+    const differing = ranksA.findIndex((value, index) => value !== ranksB[index]);
+    if (differing >= 0) return (ranksA[differing] ?? 0) - (ranksB[differing] ?? 0);
+    return (b.metadata.creationTimestamp ?? '').localeCompare(a.metadata.creationTimestamp ?? '');
+  });
+  return mine[0] ?? null;
+}
+
+function belongsTo({ metadata }: PodObject, name: string): boolean {
+  if (metadata.name === name) return true;
+  const hash = metadata.labels?.['pod-template-hash'];
+  return (metadata.ownerReferences ?? []).some(
+    (owner) =>
+      (owner.kind === 'ReplicaSet' && hash !== undefined && owner.name === `${name}-${hash}`) ||
+      (owner.kind === 'StatefulSet' && owner.name === name),
+  );
+}
+
+/**
+ * @param container the `container:` of workers.yaml, if any; else the pod's annotation, else the first container
+ * @param now the laptop's time, to tell a slow stop from a lost node
+ */
+export function podFacts(pod: PodObject, container: string | undefined, now: Date): PodFacts {
+  const { metadata, spec, status } = pod;
+  const chosen =
+    container ?? metadata.annotations?.[DEFAULT_CONTAINER] ?? spec?.containers?.[0]?.name ?? 'worker';
+  const current = status?.containerStatuses?.find(({ name }) => name === chosen);
+  const running = current?.state?.running !== undefined;
+  const { state, reason } = stateOf(pod, current?.state, current?.restartCount ?? 0, now);
+  return {
+    name: metadata.name ?? '',
+    container: chosen,
+    state,
+    enterable: running && state !== 'node-lost',
+    ready: isReady(pod),
+    reason,
+    node: spec?.nodeName ?? null,
+    image: spec?.containers?.find(({ name }) => name === chosen)?.image ?? null,
+    restarts: current?.restartCount ?? 0,
+    startedAt: current?.state?.running?.startedAt ?? null,
+  };
+}
+
+function stateOf(
+  { metadata, status }: PodObject,
+  container: ContainerState | undefined,
+  restarts: number,
+  now: Date,
+): { state: PodState; reason: string } {
+  // Before the deletion: the pod of a lost node is deleted too, with a grace of many minutes.
+  const ready = status?.conditions?.find(({ type }) => type === 'Ready');
+  if (ready?.status === 'Unknown' || status?.reason === 'NodeLost') {
+    return { state: 'node-lost', reason: ready?.message ?? 'its node does not answer' };
+  }
+  if (metadata.deletionTimestamp !== undefined) {
+    // The API server sets this to the moment by which the pod should be gone.
+    const overdue = (now.getTime() - Date.parse(metadata.deletionTimestamp)) / 1000;
+    return overdue > LOST_AFTER_SECONDS
+      ? {
+          state: 'node-lost',
+          reason: `should have stopped ${Math.round(overdue)}s ago; its node does not answer`,
+        }
+      : {
+          state: 'draining',
+          reason: `pod ${metadata.name} is stopping, until ${metadata.deletionTimestamp} at the latest`,
+        };
+  }
+  if (finished({ metadata, status } as PodObject)) {
+    const said = [status?.reason, status?.message].filter(Boolean).join(': ');
+    return { state: 'stopped', reason: said || `the pod has ended (${status?.phase})` };
+  }
+  const waiting = container?.waiting;
+  const said = [waiting?.reason, waiting?.message].filter(Boolean).join(': ');
+  if (/^(ErrImagePull|ImagePullBackOff|InvalidImageName|ErrImageNeverPull)$/.test(waiting?.reason ?? '')) {
+    return { state: 'image-pull', reason: said };
+  }
+  if (waiting?.reason === 'CrashLoopBackOff') return { state: 'crash-looping', reason: said };
+  if (container?.running) return { state: 'running', reason: '' };
+  const scheduled = status?.conditions?.find(({ type }) => type === 'PodScheduled');
+  if (scheduled?.status === 'False')
+    return { state: 'pending', reason: scheduled.message ?? 'not scheduled' };
+  if (container?.terminated && restarts > 0) {
+    return { state: 'starting', reason: `restarting after ${container.terminated.reason ?? 'an exit'}` };
+  }
+  return { state: 'starting', reason: said || 'the container is being created' };
+}
+
+function isReady({ status }: PodObject): boolean {
+  return status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') ?? false;
+}
+
+function finished({ status }: PodObject): boolean {
+  return status?.phase === 'Succeeded' || status?.phase === 'Failed';
+}

@@ -1,0 +1,54 @@
+/** The bash that the commands send to a worker. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { packageRoot } from '../cli/version.ts';
+import type { Argv } from '../exec.ts';
+import type { RemoteCall } from './transport.ts';
+
+/** A URL carries the script in an exec request; nothing we send comes near this (DESIGN: below 64 KiB). */
+export const SCRIPT_LIMIT_BYTES = 64 * 1024;
+
+/** How much longer the laptop waits than the worker, so that the worker's own time-out can still answer. */
+export const GRACE_MS = 3_000;
+
+/**
+ * The program that runs a captured script in a worker. `timeout` ends it there: killing kubectl on the laptop would not
+ * (kubernetes/kubernetes#89031).
+ *
+ * @throws RangeError when script and arguments are larger than an exec request should be
+ */
+export function scriptArgv({ script, args, timeoutMs }: RemoteCall, nonce: string): Argv {
+  const text = ['frame', 'worker', script].map(readScript).join('');
+  const argv: Argv = [
+    'timeout',
+    '-k',
+    '2',
+    String(timeoutMs / 1000),
+    'bash',
+    '-c',
+    text,
+    script,
+    nonce,
+    ...args,
+  ];
+  const bytes = argv.reduce((sum, word) => sum + Buffer.byteLength(word), 0);
+  if (bytes > SCRIPT_LIMIT_BYTES) {
+    throw new RangeError(
+      `${script}: ${bytes} bytes are too much for one call to a worker (${SCRIPT_LIMIT_BYTES})`,
+    );
+  }
+  return argv;
+}
+
+/** A script that owns the terminal, or whose output goes through as it is: no frame, no time limit. */
+export function plainScript(script: string, args: readonly string[]): Argv {
+  return ['bash', '-c', readScript(script), script, ...args];
+}
+
+/** A script without its comment lines, which nobody reads in the pod. */
+function readScript(name: string): string {
+  return readFileSync(join(packageRoot(), 'scripts', 'remote', `${name}.sh`), 'utf8').replaceAll(
+    /^\s*(?:#.*)?\n/gm,
+    '',
+  );
+}

@@ -1,0 +1,69 @@
+/**
+ * How a worker is reached. Two implementations behind one interface: kubectl for a pod, plain processes for a worker on
+ * this machine. A multiplexed connection could become a third.
+ */
+import { CliError, type ErrorDetails } from '../cli/errors.ts';
+import type { Argv } from '../exec.ts';
+import type { Frame } from './frame.ts';
+
+/**
+ * Why a worker could not be asked.
+ *
+ * - `unreachable` the cluster does not answer
+ * - `unauthorized` it does not know who we are; `forbidden` it knows and refuses
+ * - `missing` no such context, namespace, pod or local worker
+ * - `not-running` there is a pod, but no container to enter
+ * - `timeout` the worker took longer than allowed; what was started there ends at its own time limit
+ * - `broken` the connection ended before the answer was whole: what was asked may or may not have happened
+ * - `program` a program is missing, here or in the worker
+ */
+export type TransportErrorKind =
+  | 'unreachable'
+  | 'unauthorized'
+  | 'forbidden'
+  | 'missing'
+  | 'not-running'
+  | 'timeout'
+  | 'broken'
+  | 'program';
+
+export class TransportError extends CliError {
+  override readonly name = 'TransportError';
+  readonly kind: TransportErrorKind;
+
+  constructor(kind: TransportErrorKind, message: string, details: ErrorDetails = {}) {
+    super(message, details);
+    this.kind = kind;
+  }
+}
+
+export interface RemoteCall {
+  /** Name of a script in `scripts/remote`, without `.sh`. */
+  readonly script: string;
+  /** Data for the script; never part of its text. */
+  readonly args: readonly string[];
+  /** The script is ended in the worker after this time, and here a little later. */
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** A program that gets the terminal. */
+export interface TerminalCall {
+  readonly argv: Argv;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+export interface Transport {
+  /**
+   * Runs a script in the worker and gives its whole answer.
+   *
+   * @throws TransportError when there is no whole answer; InterruptedError after Ctrl-C
+   */
+  run(call: RemoteCall): Promise<Frame>;
+  /**
+   * @param argv a program to run in the worker
+   * @param tty whether it gets a terminal there; stdin is passed on in either case
+   * @returns what to start here for that
+   */
+  terminal(argv: Argv, tty: boolean): TerminalCall;
+}

@@ -1,0 +1,251 @@
+/** Putting issues into a worker's queue: what is sent, and what the answer means. Pure. */
+import { CliError, ExitCode, UsageError } from '../cli/errors.ts';
+import { count, didYouMean, enumerate } from '../cli/text.ts';
+import { type Dialect, parseError, projectName } from '../factory.ts';
+import type { Frame } from '../transport/frame.ts';
+import { isQueueUnknown, itemName, openItems } from './queue.ts';
+import { parseSnapshot, type Snapshot } from './snapshot.ts';
+
+/** One dispatch: issues of one project. */
+export interface DispatchRequest {
+  /** A word of its own for each dispatch, by which it can be withdrawn after a lost connection. */
+  readonly id: string;
+  /** Who dispatches, for the record on the worker: `user@host`. */
+  readonly by: string;
+  readonly project: string;
+  readonly issues: readonly number[];
+  readonly intent: string | undefined;
+  readonly dependsOn: readonly number[];
+  readonly requeue: boolean;
+  readonly dryRun: boolean;
+}
+
+/** What became of one issue. */
+export interface IssueOutcome {
+  readonly issue: number;
+  /**
+   * - `queued` it was added; `would-queue` and `would-requeue` say so of a dry run
+   * - `already` it is pending or active: nothing to do
+   * - `finished` it was completed or failed before, and `--requeue` was not given
+   * - `working` it is to be queued again, but its pipeline is in progress, whatever its row says
+   * - `other-project` its number belongs to another project of this worker
+   * - `failed` the program refused it
+   * - `lost` the connection broke before its turn came; it is not in the queue and will not be
+   */
+  readonly outcome:
+    | 'queued'
+    | 'would-queue'
+    | 'would-requeue'
+    | 'already'
+    | 'finished'
+    | 'working'
+    | 'other-project'
+    | 'failed'
+    | 'lost';
+  /** For people: the row's state, the other project or the program's own message. */
+  readonly detail: string;
+}
+
+/** The answer of scripts/remote/dispatch.sh. */
+export interface DispatchAnswer {
+  readonly outcomes: readonly IssueOutcome[];
+  readonly snapshot: Snapshot;
+}
+
+/** The arguments of scripts/remote/dispatch.sh. */
+export function dispatchArgs(request: DispatchRequest): string[] {
+  return [
+    request.id,
+    request.by,
+    request.project,
+    request.intent ?? '',
+    request.dependsOn.join(','),
+    request.requeue ? 'yes' : 'no',
+    request.dryRun ? 'yes' : 'no',
+    ...request.issues.map(String),
+  ];
+}
+
+/**
+ * Reads issue numbers as they were typed. Only plain numbers: `0123` may be a slip as well as a habit.
+ *
+ * @throws UsageError naming what is no issue number
+ */
+export function parseIssues(words: readonly string[], flag: string): number[] {
+  for (const word of words) {
+    if (!/^[1-9]\d{0,8}$/.test(word)) {
+      throw new UsageError(`${flag} takes issue numbers such as 23; not "${word}"`);
+    }
+  }
+  return [...new Set(words.map(Number))];
+}
+
+/** The project's name as the worker's clone bears it: `deathcookies` of `deathcookies` and `owner/deathcookies`. */
+export function parseProject(word: string): string {
+  const name = projectName(word);
+  if (!/^[\w.-]+$/.test(name) || name.startsWith('.') || name.startsWith('-')) {
+    throw new UsageError(`--project takes NAME or owner/NAME; not "${word}"`);
+  }
+  return name;
+}
+
+/**
+ * @param worker name of the worker, for messages
+ * @throws CliError when nothing was added, with the reason and what to do
+ */
+export function parseDispatchAnswer(frame: Frame, request: DispatchRequest, worker: string): DispatchAnswer {
+  const snapshot = parseSnapshot(frame);
+  const project = frame.parts.get('project');
+  if (project?.rc === 1) throw noClone(snapshot, request.project, worker);
+  if (project?.rc === 2) {
+    throw new CliError(`${request.project} has no pipeline configuration: ${project.text} is missing`, {
+      hints: ['commit one to the repository, or say in the list of projects where it lies'],
+    });
+  }
+  const busy = frame.parts.get('busy');
+  if (busy) throw new CliError(`nothing was queued: ${busy.text}`, { hints: ['type it again'] });
+  if (frame.parts.has('withdrawn')) throw new CliError('nothing was queued: this dispatch was withdrawn');
+  checkDialect(snapshot.dialect, request);
+  const outcomes = frame.parts.get('outcomes');
+  if (outcomes === undefined) throw noQueue(snapshot);
+  return { outcomes: parseOutcomes(outcomes.text), snapshot };
+}
+
+/**
+ * @param frame the answer of scripts/remote/withdraw.sh, given when the answer to the dispatch was lost
+ * @returns what became of each issue; null while that is not certain, since the dispatch may still be at work or the queue
+ *   cannot be read just now
+ */
+export function parseWithdrawal(frame: Frame, { issues, project }: DispatchRequest): DispatchAnswer | null {
+  if (frame.parts.has('busy')) return null;
+  const snapshot = parseSnapshot(frame);
+  if (isQueueUnknown(snapshot)) return null;
+  const known = parseOutcomes(frame.parts.get('outcomes')?.text ?? '');
+  const queued = openItems(snapshot).filter(({ owner }) => owner === project || owner === null);
+  const outcomes = issues.map(
+    (issue): IssueOutcome =>
+      known.find((outcome) => outcome.issue === issue) ?? {
+        issue,
+        outcome: queued.some((item) => item.issue === issue) ? 'queued' : 'lost',
+        detail: '',
+      },
+  );
+  return { outcomes, snapshot };
+}
+
+function parseOutcomes(text: string): IssueOutcome[] {
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => {
+      const [issue, outcome, detail = ''] = line.split('\t');
+      return {
+        issue: Number(issue),
+        outcome: outcome as IssueOutcome['outcome'],
+        detail: detail.replaceAll(LINE_BREAK, '\n'),
+      };
+    });
+}
+
+/** What stands for a line break in the message of an outcome. */
+const LINE_BREAK = '\u001f';
+
+function noQueue({ faults, dialect }: Snapshot): CliError {
+  const fault = faults.find(({ part }) => part === 'queue' || part === 'dialect');
+  return new CliError(`nothing was queued: factory cannot read its queue: ${fault?.message ?? 'no answer'}`, {
+    hints: dialect?.postgres
+      ? [
+          'this factory keeps its queue in PostgreSQL: put DATABASE_URL into its environment, or a SQLite build into the image',
+        ]
+      : [],
+  });
+}
+
+function noClone({ clones, boot }: Snapshot, project: string, worker: string): CliError {
+  const names = clones.map((clone) => clone.project);
+  const suggestion = didYouMean(project, names);
+  const phase = boot?.phases.find(({ name }) => name === 'clones');
+  return new CliError(`${worker} has no project ${project}`, {
+    exitCode: ExitCode.usage,
+    hints: [
+      ...(suggestion === null ? [] : [suggestion]),
+      names.length === 0 ? 'it has no projects yet' : `its projects: ${names.join(', ')}`,
+      ...(phase && phase.status !== 'ok' && phase.message !== '' ? [`clones: ${phase.message}`] : []),
+      'bring it there: dispatch … --clone owner/name',
+    ],
+  });
+}
+
+function checkDialect(dialect: Dialect | null, { intent, dependsOn }: DispatchRequest): void {
+  if (dialect === null) return;
+  if (dependsOn.length > 0 && !dialect.dependsOn) {
+    throw new UsageError('the factory in this worker knows no dependencies between issues (--depends-on)');
+  }
+  if (intent !== undefined && !dialect.intent) {
+    throw new UsageError('the factory in this worker takes no intent (--intent)');
+  }
+}
+
+/** Whether the operator got what was asked for: the issue is in the queue, or would be. */
+export function succeeded({ outcome }: IssueOutcome): boolean {
+  return outcome === 'queued' || outcome === 'already' || outcome.startsWith('would-');
+}
+
+/**
+ * The sentence for one issue.
+ *
+ * @param requeue how to type this dispatch again with `--requeue`
+ */
+export function describeOutcome(
+  { issue, outcome, detail }: IssueOutcome,
+  { project }: Pick<DispatchRequest, 'project'>,
+  snapshot: Snapshot,
+  requeue: string,
+): string {
+  const name = `${project}#${issue}`;
+  switch (outcome) {
+    case 'queued':
+      return `${name} queued: ${place(issue, snapshot)}`;
+    case 'already':
+      return `${name} is already queued: ${place(issue, snapshot)}`;
+    case 'would-queue':
+      return `${name} would be queued`;
+    case 'would-requeue':
+      return `${name} would be queued again (it is ${finishedWord(detail)}; its worktree and branch would go)`;
+    case 'finished':
+      return `${name} was not queued: it is ${finishedWord(detail)} already; to run it again, dropping its worktree and branch: ${requeue}`;
+    case 'working':
+      return `${name} was not queued: its row is ${finishedWord(detail)}, yet its pipeline is in progress; to give that up first: factory pipeline fail ${issue}`;
+    case 'lost':
+      return `${name} is not queued, and will not be: the connection broke first; type the same dispatch again`;
+    case 'other-project':
+      return `${name} was not queued: this worker has ${detail}#${issue}, and one worker counts issues of all projects together; use another worker, or remove ${detail}#${issue} there first`;
+    case 'failed':
+      return `${name} was not queued: factory says: ${parseError(detail)}`;
+  }
+}
+
+function finishedWord(detail: string): string {
+  return detail === 'pipeline' ? 'begun without a row in the queue' : detail;
+}
+
+/** `working on it now`, or `place 2 of 3, after demo#22`. */
+function place(issue: number, snapshot: Snapshot): string {
+  const open = openItems(snapshot);
+  const index = open.findIndex((item) => item.issue === issue);
+  const item = open[index];
+  if (item === undefined) return 'it has left the queue already';
+  if (item.status === 'active')
+    return item.pipeline ? `working on it now, stage ${item.pipeline.stage}` : 'working on it now';
+  const waits =
+    item.dependsOn.length > 0
+      ? `, after its dependencies ${enumerate(item.dependsOn.map((n) => `#${n}`))}`
+      : '';
+  const before = open[index - 1];
+  return `place ${index + 1} of ${open.length}${before === undefined ? '' : `, behind ${itemName(before)}`}${waits}`;
+}
+
+/** `2 issues of demo`, for messages about the whole dispatch. */
+export function describeRequest({ issues, project }: DispatchRequest): string {
+  return issues.length === 1 ? `${project}#${issues[0]}` : `${count(issues.length, 'issue')} of ${project}`;
+}

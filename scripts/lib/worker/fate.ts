@@ -1,0 +1,27 @@
+/** How the work on a dispatched issue stands, for those who wait for it. Pure. */
+import type { Snapshot } from './snapshot.ts';
+
+export type Fate =
+  | { readonly kind: 'open'; readonly stage: string | null }
+  | { readonly kind: 'completed' }
+  /** It will not be completed without a person: `reason` completes the sentence "demo#23 …". */
+  | { readonly kind: 'lost'; readonly reason: string };
+
+/** @param issue an issue that was in the queue when the waiting began */
+export function fateOf(issue: number, { queue, pipelines }: Snapshot): Fate {
+  const row = queue.find((item) => item.issue === issue);
+  const pipeline = pipelines.find((candidate) => candidate.issue === issue);
+  if (row?.status === 'completed' || (row === undefined && pipeline?.status === 'completed'))
+    return { kind: 'completed' };
+  if (row?.status === 'failed') return { kind: 'lost', reason: 'has failed' };
+  if (row === undefined) return { kind: 'lost', reason: 'was taken out of the queue' };
+  if (pipeline?.status === 'blocked')
+    return { kind: 'lost', reason: `is blocked at stage ${pipeline.stage}` };
+  // Failing or aborting a pipeline by hand leaves its row active.
+  if (pipeline?.status === 'failed') return { kind: 'lost', reason: `has failed at stage ${pipeline.stage}` };
+  const failed = row.dependsOn.find((other) =>
+    queue.some((item) => item.issue === other && item.status === 'failed'),
+  );
+  if (failed !== undefined) return { kind: 'lost', reason: `waits for #${failed}, which has failed` };
+  return { kind: 'open', stage: pipeline?.stage ?? null };
+}

@@ -1,0 +1,72 @@
+/**
+ * What a worker was last seen doing, remembered on this machine: when its cluster is gone, the operator at least knows
+ * which issues it holds. Best effort: a cache that cannot be read or written is none.
+ */
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { age } from '../cli/text.ts';
+import { homeOf } from '../config/paths.ts';
+import type { WorkerEntry } from '../config/worker-entry.ts';
+import { readContract, SCHEMA } from '../contract.ts';
+import { itemName, openItems } from './queue.ts';
+import type { Snapshot } from './snapshot.ts';
+
+export interface LastSeen {
+  readonly schema: number;
+  /** By the clock of this machine. */
+  readonly at: string;
+  /** The open rows of the queue: `deathcookies#23`, and the stage of the one that was worked on. */
+  readonly items: readonly { readonly name: string; readonly stage: string | null }[];
+}
+
+export function rememberSeen(
+  env: NodeJS.ProcessEnv,
+  worker: WorkerEntry,
+  snapshot: Snapshot,
+  now: Date,
+): void {
+  const seen: LastSeen = {
+    schema: SCHEMA,
+    at: now.toISOString(),
+    items: openItems(snapshot).map((item) => ({ name: itemName(item), stage: item.pipeline?.stage ?? null })),
+  };
+  const file = cacheFile(env, worker);
+  try {
+    mkdirSync(join(file, '..'), { recursive: true, mode: 0o700 });
+    const temporary = `${file}.${process.pid}`;
+    writeFileSync(temporary, JSON.stringify(seen), { mode: 0o600 });
+    renameSync(temporary, file);
+  } catch {
+    // A full disk or a read-only home must not stop a look at the workers.
+  }
+}
+
+/** @returns null when the worker was never seen from here */
+export function recallSeen(env: NodeJS.ProcessEnv, worker: WorkerEntry): LastSeen | null {
+  try {
+    return readContract<LastSeen>('last-seen', readFileSync(cacheFile(env, worker), 'utf8'));
+  } catch {
+    return null;
+  }
+}
+
+/** `last seen 12m ago: deathcookies#23 implement`. */
+export function describeLastSeen({ at, items }: LastSeen, now: Date): string {
+  const since = age((now.getTime() - Date.parse(at)) / 1000);
+  const [first, ...others] = items;
+  if (first === undefined) return `last seen ${since} ago: nothing queued`;
+  const more = others.length > 0 ? ` +${others.length}` : '';
+  return `last seen ${since} ago: ${first.name}${first.stage === null ? '' : ` ${first.stage}`}${more}`;
+}
+
+/** One file for each worker, so that commands that run side by side do not lose each other's. */
+function cacheFile(env: NodeJS.ProcessEnv, worker: WorkerEntry): string {
+  const root = env['XDG_CACHE_HOME'] || join(homeOf(env), '.cache');
+  const identity =
+    worker.runtime === 'local'
+      ? [worker.home]
+      : [worker.context, worker.namespace, worker.pod, worker.kubeconfig ?? ''];
+  const key = createHash('sha256').update(JSON.stringify(identity)).digest('hex').slice(0, 16);
+  return join(root, 'factory-worker', 'last-seen', `${worker.name}-${key}.json`);
+}

@@ -1,0 +1,138 @@
+/** Looking at workers: reach each, probe it, assess it. A worker that cannot be reached becomes an observation too. */
+import type { Context } from '../cli/command.ts';
+import { ExitCode } from '../cli/errors.ts';
+import type { ClusterWorker, WorkerEntry } from '../config/worker-entry.ts';
+import { kubectlTransport, type PodSearch, podFinder } from '../transport/kubectl.ts';
+import { localTransport } from '../transport/local.ts';
+import type { PodFacts } from '../transport/pods.ts';
+import { type Transport, TransportError, type TransportErrorKind } from '../transport/transport.ts';
+import { type LastSeen, recallSeen, rememberSeen } from './last-seen.ts';
+import { parseSnapshot, type Snapshot } from './snapshot.ts';
+import { assess, type Problem, type Status } from './status.ts';
+
+/** A worker at one moment. */
+export interface Observation {
+  readonly worker: WorkerEntry;
+  readonly status: Status;
+  readonly problems: readonly Problem[];
+  /** Null for a local worker, and where there is no pod. */
+  readonly pod: PodFacts | null;
+  /** Null when the worker could not be entered. */
+  readonly snapshot: Snapshot | null;
+  /** What it did when it could last be asked from here; null while it can be asked, or when it never was. */
+  readonly lastSeen: LastSeen | null;
+}
+
+/** A way into a worker, valid for one command. */
+export interface Entrance {
+  readonly transport: Transport;
+  readonly pod: PodFacts | null;
+}
+
+export interface Reach {
+  /**
+   * Finds the way into a worker.
+   *
+   * @throws TransportError when there is none just now, with the reason and what to do
+   */
+  enter(worker: WorkerEntry): Promise<Entrance>;
+}
+
+/** @param timeoutMs how long each call to a cluster may take */
+export function createReach(context: Context, timeoutMs: number): Reach {
+  const { exec, env, signal, now, commandLine } = context;
+  const cluster = { exec, env, timeoutMs, signal, now };
+  const findPod = podFinder(cluster);
+  return {
+    async enter(worker) {
+      if (worker.runtime === 'local')
+        return { transport: localTransport(worker, exec, commandLine), pod: null };
+      const search = await findPod(worker);
+      if (search.kind === 'none') throw new NoEntranceError(worker, search, null);
+      if (!search.pod.enterable) throw new NoEntranceError(worker, search, search.pod);
+      return { transport: kubectlTransport(cluster, worker, search.pod), pod: search.pod };
+    },
+  };
+}
+
+/** There is no running container to enter; what there is says why. */
+export class NoEntranceError extends TransportError {
+  readonly status: Status;
+  readonly pod: PodFacts | null;
+
+  constructor(worker: ClusterWorker, search: PodSearch, pod: PodFacts | null) {
+    const status = search.kind === 'none' ? search.status : search.pod.state;
+    const reason = search.kind === 'none' ? search.reason : search.pod.reason;
+    super('not-running', `${worker.name} is ${status}: ${reason}`, { hints: hintsFor(status, worker, pod) });
+    this.status = status;
+    this.pod = pod;
+  }
+}
+
+function hintsFor(status: Status, worker: ClusterWorker, pod: PodFacts | null): string[] {
+  const kubectl = `kubectl --context ${worker.context} -n ${worker.namespace}`;
+  switch (status) {
+    case 'missing':
+      return [
+        `what there is: ${kubectl} get deployments,pods`,
+        `install it: helm install ${worker.name} charts/factory-worker --kube-context ${worker.context} -n ${worker.namespace}`,
+      ];
+    case 'stopped':
+      return [`why: ${kubectl} describe deployment ${worker.pod}`];
+    case 'node-lost':
+      return [
+        `the node: kubectl --context ${worker.context} get node ${pod?.node ?? ''}`.trimEnd(),
+        `when the machine is gone for good: ${kubectl} delete pod ${pod?.name ?? worker.pod} --force --grace-period=0`,
+      ];
+    case 'crash-looping':
+      return [`what it said last: ${kubectl} logs ${pod?.name ?? worker.pod} --previous --tail=50`];
+    default:
+      return [`events: ${kubectl} describe pod ${pod?.name ?? worker.pod}`];
+  }
+}
+
+/**
+ * Probes a worker.
+ *
+ * @param scope `brief` for what a list shows, `full` for what `status` shows
+ * @returns always an observation; thrown are only an interruption, and that kubectl is missing
+ */
+export async function observe(
+  reach: Reach,
+  worker: WorkerEntry,
+  scope: 'brief' | 'full',
+  { env, signal, now, commandLine }: Context,
+  timeoutMs: number,
+): Promise<Observation> {
+  try {
+    const { transport, pod } = await reach.enter(worker);
+    const frame = await transport.run({ script: 'probe', args: [scope], timeoutMs, signal });
+    const snapshot = parseSnapshot(frame);
+    rememberSeen(env, worker, snapshot, now());
+    return { worker, pod, snapshot, lastSeen: null, ...assess(worker, pod, snapshot, commandLine) };
+  } catch (error) {
+    if (!(error instanceof TransportError)) throw error;
+    // Without kubectl no worker can be asked: that is the command's failure, not the worker's.
+    if (error.exitCode === ExitCode.missingProgram) throw error;
+    const [status, pod] =
+      error instanceof NoEntranceError ? [error.status, error.pod] : [STATUS_OF[error.kind], null];
+    const problem = { id: status, cause: error.message, next: error.hints };
+    return { worker, pod, snapshot: null, lastSeen: recallSeen(env, worker), status, problems: [problem] };
+  }
+}
+
+const STATUS_OF: Readonly<Record<TransportErrorKind, Status>> = {
+  unreachable: 'unreachable',
+  timeout: 'unreachable',
+  broken: 'unreachable',
+  unauthorized: 'unauthorized',
+  forbidden: 'forbidden',
+  missing: 'missing',
+  'not-running': 'starting',
+  program: 'degraded',
+};
+
+/** Whether a worker could be asked at all; decides between exit 0 and 3 of a command on several. */
+export function isKnown({ snapshot, status }: Observation): boolean {
+  return snapshot !== null || !['unreachable', 'forbidden', 'unauthorized', 'missing'].includes(status);
+}

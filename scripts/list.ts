@@ -1,0 +1,219 @@
+/** `list`: all workers at a glance, one row each, whatever state they are in. */
+import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
+import { ExitCode, UsageError } from './lib/cli/errors.ts';
+import {
+  type Column,
+  liveText,
+  painter,
+  renderJson,
+  renderTable,
+  type Style,
+  watch,
+} from './lib/cli/output.ts';
+import { OUTPUT_FLAGS, outputFormat, TABLE_FLAGS, WATCH_FLAGS } from './lib/cli/output-flags.ts';
+import { age, oneLine } from './lib/cli/text.ts';
+import { parseDuration } from './lib/config/duration.ts';
+import { WORKER_FLAGS } from './lib/config/flags.ts';
+import type { WorkerEntry } from './lib/config/worker-entry.ts';
+import { chooseWorkers, loadWorkers } from './lib/config/workers-file.ts';
+import { fanOut } from './lib/worker/fan-out.ts';
+import { describeLastSeen } from './lib/worker/last-seen.ts';
+import { createReach, isKnown, type Observation, observe } from './lib/worker/observe.ts';
+import { isQueueUnknown, itemName, openItems } from './lib/worker/queue.ts';
+import { shortNames, workSessions } from './lib/worker/sessions.ts';
+import type { Status } from './lib/worker/status.ts';
+
+const FORMATS = ['table', 'wide', 'json', 'name'] as const;
+
+export const list = defineCommand({
+  name: 'list',
+  summary: 'Show all workers: pod, status, sessions, queue',
+  description: `STATUS says the most pressing thing first: unreachable, forbidden, unauthorized, missing, stopped, pending,
+image-pull, node-lost, crash-looping, starting, draining, drained, stuck, degraded or running.
+A worker that cannot be asked costs its own time-out, becomes a row, and makes the exit code 3.`,
+  positionals: [{ name: 'WORKER', required: false, repeat: true }],
+  flags: {
+    ...OUTPUT_FLAGS(FORMATS),
+    ...TABLE_FLAGS,
+    ...WATCH_FLAGS,
+    concurrency: {
+      type: 'string',
+      value: 'N',
+      default: '8',
+      description: 'how many workers are asked at the same time',
+    },
+    ...WORKER_FLAGS,
+  },
+  examples: [
+    ['', 'every worker of workers.yaml'],
+    ['worker-1 worker-2 -o wide', 'two of them, with node, image and last check-in'],
+    ['--watch', 'look again every two seconds'],
+    ['-o json | jq -r \'.[] | select(.status != "running") | .name\'', 'the names of those that need a look'],
+  ],
+  async run({ flags, positionals }, context) {
+    const format = outputFormat(flags, FORMATS);
+    const timeoutMs = parseDuration(flags.timeout, '--timeout');
+    const file = await loadWorkers(context.env, flags, context.commandLine);
+    const workers = positionals.length > 0 ? chooseWorkers(file, positionals) : file.workers;
+    if (workers.length === 0 && format !== 'json') {
+      context.stderr.write(
+        `no workers in ${file.path}; add one: ${context.commandLine('workers', 'add', 'NAME')}\n`,
+      );
+    }
+    const concurrency = parseConcurrency(flags.concurrency);
+    if (format === 'name') {
+      // The file knows them: nobody has to be asked.
+      context.stdout.write(workers.map(({ name }) => `${name}\n`).join(''));
+      return ExitCode.ok;
+    }
+    let unknown: readonly Observation[] = [];
+    const round = async () => {
+      const reach = createReach(context, timeoutMs);
+      const known: (Observation | null)[] = workers.map(() => null);
+      const live = liveText(context.stdout);
+      const observations = await fanOut(
+        workers,
+        concurrency,
+        (worker) => observe(reach, worker, 'brief', context, timeoutMs),
+        (observation, index) => {
+          known[index] = observation;
+          // Rows appear as they are known: a dead cluster must not hide the workers that answered.
+          if (!flags.watch && isTable(format) && workers.length > 1) {
+            live.update(renderRows(workers, known, format === 'wide', flags['no-headers'], context));
+          }
+        },
+      );
+      live.clear();
+      unknown = observations.filter((observation) => !isKnown(observation));
+      switch (format) {
+        case 'json':
+          return flags.watch
+            ? `${JSON.stringify(observations.map(toJson))}\n`
+            : renderJson(observations.map(toJson));
+        default:
+          return renderRows(workers, observations, format === 'wide', flags['no-headers'], context);
+      }
+    };
+    if (flags.watch) return watch(context, parseDuration(flags.interval, '--interval'), round);
+    context.stdout.write(await round());
+    if (unknown.length === 0) return ExitCode.ok;
+    if (isTable(format)) explain(unknown, context);
+    return workers.length > 1 ? ExitCode.partial : ExitCode.failed;
+  },
+});
+
+function parseConcurrency(text: string): number {
+  if (!/^[1-9]\d{0,2}$/.test(text))
+    throw new UsageError(`--concurrency takes a number from 1 on; not "${text}"`);
+  return Number(text);
+}
+
+function isTable(format: (typeof FORMATS)[number]): boolean {
+  return format === 'table' || format === 'wide';
+}
+
+/** @param observations one for each worker; null while it has not answered */
+function renderRows(
+  workers: readonly WorkerEntry[],
+  observations: readonly (Observation | null)[],
+  wide: boolean,
+  noHeaders: boolean,
+  { stdout, env, now }: Context,
+): string {
+  const paint = painter(stdout, env);
+  const rows = workers.map((worker, index) => ({ worker, seen: observations[index] ?? null }));
+  type Row = (typeof rows)[number];
+  const columns: Column<Row>[] = [
+    { header: 'NAME', value: ({ worker }) => worker.name },
+    { header: 'POD', value: ({ worker }) => (worker.runtime === 'local' ? '(local)' : worker.pod) },
+    {
+      header: 'STATUS',
+      value: ({ seen }) => seen?.status ?? 'asking…',
+      paint: ({ seen }, cell) => (seen === null ? paint('dim', cell) : paint(STYLE[seen.status], cell)),
+    },
+    { header: 'SESSIONS', value: ({ seen }) => sessionsCell(seen) },
+    { header: 'QUEUE', value: ({ seen }) => queueCell(seen, now()) },
+    ...(wide ? wideColumns : []),
+  ];
+  return renderTable(rows, columns, {
+    headers: !noHeaders,
+    width: stdout.isTTY ? stdout.columns : undefined,
+  });
+}
+
+const wideColumns: Column<{ readonly worker: WorkerEntry; readonly seen: Observation | null }>[] = [
+  { header: 'CONTEXT', value: ({ worker }) => (worker.runtime === 'local' ? '-' : worker.context) },
+  { header: 'NAMESPACE', value: ({ worker }) => (worker.runtime === 'local' ? '-' : worker.namespace) },
+  { header: 'NODE', value: ({ seen }) => seen?.pod?.node ?? '-' },
+  { header: 'RESTARTS', value: ({ seen }) => (seen?.pod ? String(seen.pod.restarts) : '-') },
+  { header: 'CHECK-IN', value: ({ seen }) => checkInCell(seen) },
+  { header: 'IMAGE', value: ({ seen }) => seen?.pod?.image ?? '-' },
+];
+
+const STYLE: Readonly<Record<Status, Style>> = {
+  unreachable: 'red',
+  forbidden: 'red',
+  unauthorized: 'red',
+  missing: 'red',
+  stopped: 'dim',
+  pending: 'yellow',
+  'image-pull': 'red',
+  'node-lost': 'red',
+  'crash-looping': 'red',
+  starting: 'yellow',
+  draining: 'yellow',
+  drained: 'yellow',
+  stuck: 'red',
+  degraded: 'yellow',
+  running: 'green',
+};
+
+function sessionsCell(seen: Observation | null): string {
+  if (!seen?.snapshot) return '-';
+  return shortNames(workSessions(seen.snapshot.sessions)).join(', ') || '-';
+}
+
+/** How many issues fit into the column; the rest is a number. */
+const QUEUE_SHOWN = 3;
+
+function queueCell(seen: Observation | null, now: Date): string {
+  if (seen?.lastSeen) return describeLastSeen(seen.lastSeen, now);
+  if (!seen?.snapshot) return '-';
+  if (isQueueUnknown(seen.snapshot)) return '?';
+  const names = openItems(seen.snapshot).map(itemName);
+  const more = names.length > QUEUE_SHOWN ? ` +${names.length - QUEUE_SHOWN}` : '';
+  return names.length === 0 ? '-' : `${names.slice(0, QUEUE_SHOWN).join(', ')}${more}`;
+}
+
+function checkInCell(seen: Observation | null): string {
+  const heartbeat = seen?.snapshot?.heartbeat;
+  if (!seen?.snapshot || !heartbeat) return '-';
+  const since = age(seen.snapshot.now - Date.parse(heartbeat.finishedAt ?? heartbeat.startedAt) / 1000);
+  return heartbeat.state === 'checking-in' ? `running ${since}` : `${since} ago`;
+}
+
+/** Why workers could not be asked, and what to do: the table has only a word for it. */
+function explain(unknown: readonly Observation[], { stderr }: Context): void {
+  for (const { cause, next } of unknown.flatMap(({ problems }) => problems)) {
+    stderr.write(`${oneLine(cause)}\n${next.map((line) => `  ${line}\n`).join('')}`);
+  }
+}
+
+/** The stable form for programs. */
+function toJson({ worker, status, problems, pod, snapshot, lastSeen }: Observation) {
+  return {
+    ...worker,
+    status,
+    problems,
+    node: pod?.node ?? null,
+    image: pod?.image ?? null,
+    sessions: snapshot ? workSessions(snapshot.sessions).map(({ name }) => name) : null,
+    queue:
+      snapshot && !isQueueUnknown(snapshot)
+        ? openItems(snapshot).map(({ owner, issue, status: row }) => ({ project: owner, issue, status: row }))
+        : null,
+    lastSeen,
+  };
+}
+
+await runIfMain(import.meta.url, list);

@@ -1,0 +1,185 @@
+/** `peek`: what a session shows, without attaching to it. */
+import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
+import { CliError, ExitCode, UsageError } from './lib/cli/errors.ts';
+import { printable, renderJson, watch } from './lib/cli/output.ts';
+import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
+import { parseDuration } from './lib/config/duration.ts';
+import { WORKER_FLAGS } from './lib/config/flags.ts';
+import type { WorkerEntry } from './lib/config/worker-entry.ts';
+import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
+import type { Frame } from './lib/transport/frame.ts';
+import { createReach } from './lib/worker/observe.ts';
+import { redact } from './lib/worker/redact.ts';
+import {
+  chooseSession,
+  parseSessions,
+  renderSessions,
+  type Session,
+  workSessions,
+} from './lib/worker/sessions.ts';
+
+const FORMATS = ['text', 'json'] as const;
+
+/** Between two looks with --follow. */
+const FOLLOW_MS = 1_000;
+
+export const peek = defineCommand({
+  name: 'peek',
+  summary: 'Show what a session shows, without attaching',
+  description: `Without --session, the sessions of the worker. Tokens are masked.`,
+  positionals: [{ name: 'WORKER', required: true }],
+  flags: {
+    session: {
+      type: 'string',
+      short: 's',
+      value: 'NAME',
+      description: 'session: its exact name, or the stage when only one session is at it',
+    },
+    lines: {
+      type: 'string',
+      value: 'N',
+      default: '50',
+      description: 'how many lines, counted from the last',
+    },
+    follow: { type: 'boolean', short: 'f', description: 'look again every second until Ctrl-C' },
+    ansi: { type: 'boolean', description: "keep the pane's colours" },
+    ...OUTPUT_FLAGS(FORMATS),
+    ...WORKER_FLAGS,
+  },
+  examples: [
+    ['worker-1', 'which sessions there are'],
+    ['worker-1 --session qa', 'the last 50 lines of the session at stage qa'],
+    ['worker-1 -s 23-qa-1 --lines 500 --ansi | less -R', 'more of it, with colours'],
+    ['worker-1 -s orchestrator --follow', 'the check-ins as they come'],
+  ],
+  async run({ flags, positionals: [name = ''] }, context) {
+    const format = outputFormat(flags, FORMATS);
+    const timeoutMs = parseDuration(flags.timeout, '--timeout');
+    const lines = parseLines(flags.lines);
+    if (flags.follow && flags.session === undefined) throw new UsageError('--follow needs --session NAME');
+    if (flags.follow && format === 'json') throw new UsageError('--follow prints text, not JSON');
+    const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
+    const { transport } = await createReach(context, timeoutMs).enter(worker);
+    const look = (script: string, args: readonly string[]) =>
+      transport.run({ script, args, timeoutMs, signal: context.signal });
+
+    const wanted = flags.session;
+    if (wanted === undefined) {
+      showSessions(readSessions(await look('sessions', [])), worker, format, context);
+      return undefined;
+    }
+    const capture = async () => {
+      const frame = await look('peek', [wanted, String(lines), flags.ansi ? 'yes' : 'no']);
+      return readPane(frame, wanted, lines, flags.ansi);
+    };
+    if (flags.follow) return follow(context, wanted, capture);
+    const { session, text } = await capture();
+    context.stdout.write(
+      format === 'json'
+        ? renderJson({ worker: worker.name, session: session.name, lines: text.split('\n') })
+        : `${text}\n`,
+    );
+    return undefined;
+  },
+});
+
+function parseLines(text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new UsageError(`--lines takes a number from 1 on; not "${text}"`);
+  return Number(text);
+}
+
+function readSessions(frame: Frame): { sessions: Session[]; now: number } {
+  return {
+    sessions: parseSessions(frame.parts.get('sessions')?.text ?? ''),
+    now: Number(frame.parts.get('clock')?.text),
+  };
+}
+
+function showSessions(
+  { sessions, now }: { sessions: readonly Session[]; now: number },
+  worker: WorkerEntry,
+  format: (typeof FORMATS)[number],
+  { stdout, stderr, commandLine }: Context,
+): void {
+  if (format === 'json') {
+    stdout.write(renderJson(workSessions(sessions)));
+  } else if (sessions.length === 0) {
+    stderr.write(`${worker.name} has no sessions: ${commandLine('status', worker.name)} says why\n`);
+  } else {
+    stdout.write(renderSessions(workSessions(sessions), now));
+  }
+}
+
+interface Pane {
+  readonly session: Session;
+  /** Redacted, without trailing blank lines. */
+  readonly text: string;
+}
+
+function readPane(frame: Frame, wanted: string, lines: number, ansi: boolean): Pane {
+  const { sessions } = readSessions(frame);
+  const pane = frame.parts.get('pane');
+  const captured = frame.parts.get('name')?.text;
+  // The worker chose as we choose; where it found none or several, this throws with the candidates.
+  const session = chooseSession(sessions, captured ?? wanted);
+  if (pane === undefined || pane.rc !== 0) {
+    throw new CliError(
+      `${session.name} cannot be read: ${frame.parts.get('pane.error')?.text ?? 'it has just ended'}`,
+    );
+  }
+  const text = redact(pane.text).trimEnd().split('\n').slice(-lines).join('\n');
+  return { session, text: ansi ? text : printable(text) };
+}
+
+/**
+ * Looks again and again, until Ctrl-C or the end of the session: in place on a terminal, what is new appended otherwise.
+ *
+ * @returns when the session has ended
+ */
+async function follow(context: Context, wanted: string, capture: () => Promise<Pane>): Promise<number> {
+  const { stdout, stderr } = context;
+  let seen = false;
+  const look = async () => {
+    const { text } = await capture();
+    seen = true;
+    return text.split('\n');
+  };
+  try {
+    if (!stdout.isTTY) return await append(context, look);
+    // What does not fit on the screen would scroll away at every look.
+    return await watch(
+      context,
+      FOLLOW_MS,
+      async () => `${(await look()).slice(-((stdout.rows ?? 24) - 1)).join('\n')}\n`,
+    );
+  } catch (error) {
+    if (!seen || !(error instanceof CliError) || error.exitCode !== ExitCode.usage) throw error;
+    stderr.write(`${wanted} has ended\n`);
+    return ExitCode.ok;
+  }
+}
+
+async function append({ stdout, signal }: Context, look: () => Promise<string[]>): Promise<never> {
+  const { setTimeout: sleep } = await import('node:timers/promises');
+  let before: readonly string[] = [];
+  for (;;) {
+    const lines = await look();
+    const fresh = newLines(before, lines);
+    if (fresh.length > 0) stdout.write(`${fresh.join('\n')}\n`);
+    before = lines;
+    await sleep(FOLLOW_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+  }
+}
+
+/** The lines of `after` that follow the longest end of `before` with which it begins. */
+export function newLines(before: readonly string[], after: readonly string[]): string[] {
+  for (let skipped = 0; skipped < before.length; skipped++) {
+    const overlap = before.length - skipped;
+    let same = 0;
+    while (same < overlap && before[skipped + same] === after[same]) same++;
+    if (same === overlap) return after.slice(overlap);
+  }
+  return [...after];
+}
+
+await runIfMain(import.meta.url, peek);

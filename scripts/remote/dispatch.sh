@@ -1,0 +1,180 @@
+# shellcheck shell=bash
+# Puts issues of one project into the queue, each exactly once: look, add, look again, all under the queue's lock.
+#
+# Arguments: ID BY PROJECT INTENT DEPENDS_ON REQUEUE(yes|no) DRY_RUN(yes|no) ISSUE…
+#   ID       names this dispatch; a laptop that lost the connection withdraws it by that name (withdraw.sh)
+#   PROJECT  name of a clone
+# Parts: project, dialect, outcomes (ISSUE, tab, WORD, tab, message); then a brief probe, which is the second look.
+id=$1 by=$2 project=$3 intent=$4 depends_on=$5 requeue=$6 dry_run=$7
+shift 7
+
+clone=$WORKER_REPOS_DIR/$project
+if [ ! -e "$clone/.git" ]; then
+  probe brief
+  emit_part project 1 "$project"
+  exit 0
+fi
+config=$clone/$(config_of "$project")
+if [ ! -f "$config" ]; then
+  emit_part project 2 "$config"
+  exit 0
+fi
+emit_part project 0 "$config"
+if ! dialect=$(dialect 2>/dev/null); then
+  part dialect dialect
+  exit 0
+fi
+emit_part dialect 0 "$dialect"
+# Before anything is changed; the laptop says which flag it is.
+if [ -n "$depends_on" ] && ! has_flag "$dialect" depends-on; then exit 0; fi
+if [ -n "$intent" ] && ! has_flag "$dialect" intent; then exit 0; fi
+
+# Where the program wants to be called: A takes the repository and the configuration from the current directory.
+cd "$(dirname "$config")" || exit 1
+
+# How each issue stands: number, word, project, its pipeline's status. The project is the program's own column, what dispatches
+# recorded, the path of the row's configuration, or the only clone: the rule of projectOf in scripts/lib/factory.ts. A row
+# stays active when its pipeline was failed by hand; the pipeline's word counts then (openItems in scripts/lib/worker/queue.ts).
+# shellcheck disable=SC2016  # $n and the like are jq's
+standings='
+  def row($n): first($queue[0][]? | select(.Issue == $n)) // {};
+  def pipeline($n): first($pipelines[0][]? | select(.issue == $n)) // {};
+  def recorded($n): [$dispatches | split("\n")[] | fromjson? | objects | select(.issue == $n)] | last | .project;
+  def folder: select(. != null and startswith($repos + "/")) | ltrimstr($repos + "/") | split("/")[0];
+  [$clones | split("\n")[] | select(. != "") | split("\t")[0]] as $names
+  | $ARGS.positional[] | tonumber as $n | row($n) as $row | pipeline($n).status as $pipeline
+  | (if $row.Status == null then (if $pipeline then "pipeline" else "none" end)
+     elif $row.Status == "active" and ($pipeline == "completed" or $pipeline == "failed") then $pipeline
+     else $row.Status end) as $word
+  | (($row.Project | select(. != null and . != "")) // recorded($n) // ($row.ConfigPath | folder)
+     // ($names | select(length == 1) | .[0]) // "?") as $owner
+  | [$n, $word, $owner, $pipeline // ""] | @tsv'
+
+# look ISSUE…: a line for each. What can be long goes through files: one argument of a program has at most 128 KiB.
+look() {
+  local queue pipelines
+  queue=$(queue 2>/dev/null) || return 1
+  pipelines=$(timeout 20 factory status --format json 2>/dev/null) || pipelines=null
+  jq --null-input --raw-output --arg repos "$WORKER_REPOS_DIR" \
+    --slurpfile queue <(printf '%s\n' "$queue") --slurpfile pipelines <(printf '%s\n' "$pipelines") \
+    --rawfile clones <(clones) --rawfile dispatches <(cat "$WORKER_STATE_DIR/dispatch.jsonl" 2>/dev/null) \
+    "$standings" --args "$@"
+}
+
+record() {
+  jq --null-input --compact-output --argjson issue "$1" --arg project "$project" --arg by "$by" \
+    '{issue: $issue, project: $project, at: (now | todate), by: $by}' >>"$WORKER_STATE_DIR/dispatch.jsonl"
+}
+
+# quietly COMMAND…: its output in $said. The queue's lock is not inherited: a tmux server started under it would hold it
+# for ever. Nor is stdin, from which we read what is to be done.
+quietly() {
+  said=$("$@" 2>&1 </dev/null 9>&-)
+}
+
+# SQLite's "locked" is retried: another writer (a check-in) does not take our lock.
+with_retries() {
+  local try
+  for try in 1 2 3 4 5 6; do
+    quietly "$@" && return 0
+    grep --quiet 'locked' <<<"$said" || return 1
+    sleep "0.$((try * 2))"
+  done
+  return 1
+}
+
+add() {
+  local command=(factory queue add)
+  if has_flag "$dialect" project; then
+    command+=(--project "$project" --issue "$1")
+  else
+    command+=("$1")
+  fi
+  if has_flag "$dialect" config; then command+=(--config "$config"); fi
+  if [ -n "$intent" ]; then command+=(--intent "$intent"); fi
+  if [ -n "$depends_on" ]; then command+=(--depends-on "$depends_on"); fi
+  # The record first: were we ended between the two, a row without a project would be worse than a record without a row.
+  if ! record "$1" 2>/dev/null; then
+    said='its record in dispatch.jsonl cannot be written: is the disk full?'
+    return 1
+  fi
+  with_retries "${command[@]}"
+}
+
+# The finished work must go as well: the program cannot begin again over an existing worktree. `pipeline cleanup` stops
+# half-way the first time when the branch is not merged, and finishes the second time.
+forget() {
+  if [ "$2" != pipeline ]; then with_retries factory queue remove "$1" || return 1; fi
+  quietly factory pipeline cleanup "$1" || quietly factory pipeline cleanup "$1"
+  return 0
+}
+
+# outcome ISSUE WORD MESSAGE: for the answer, and for the journal, in which withdraw.sh finds it when the answer is lost.
+outcome() {
+  local line=$3
+  line=${line//$'\t'/ }
+  line=$1$'\t'$2$'\t'${line//$'\n'/$'\037'}
+  outcomes+=$line$'\n'
+  if [ "$dry_run" = no ]; then printf '%s\n' "$line" >>"$journal"; fi
+}
+
+try_add() {
+  if [ "$dry_run" = yes ]; then
+    outcome "$1" would-queue ""
+  elif add "$1"; then
+    outcome "$1" queued ""
+  else
+    outcome "$1" failed "$said"
+  fi
+}
+
+# dispatch ISSUE WORD OWNER PIPELINE, as the look found them.
+dispatch() {
+  local issue=$1 word=$2 owner=$3 pipeline=$4
+  if [ "$word" != none ] && [ "$owner" != "$project" ] && [ "$owner" != '?' ]; then
+    outcome "$issue" other-project "$owner"
+    return
+  fi
+  case $word in
+    none) try_add "$issue" ;;
+    pending | active) outcome "$issue" already "$word" ;;
+    *)
+      if [ "$requeue" = no ]; then
+        outcome "$issue" finished "$word"
+      elif [ "$pipeline" = in_progress ]; then
+        # What the row says is wrong (an overlapping check-in may mark it failed): a stage may be running in the worktree.
+        outcome "$issue" working "$word"
+      elif [ "$dry_run" = yes ]; then
+        outcome "$issue" would-requeue "$word"
+      elif forget "$issue" "$word"; then
+        try_add "$issue"
+      else
+        outcome "$issue" failed "$said"
+      fi
+      ;;
+  esac
+}
+
+outcomes='' said='' journal=$WORKER_STATE_DIR/locks/dispatches/$id
+mkdir -p "${journal%/*}"
+exec 9>>"$WORKER_STATE_DIR/locks/queue"
+if ! flock --wait 60 9; then
+  emit_part busy 1 'another dispatch or a removal holds the queue for more than 60s'
+  exit 0
+fi
+if ! standing=$(look "$@" 9>&-); then
+  part queue queue 9>&-
+  exit 0
+fi
+while IFS=$'\t' read -r issue word owner pipeline; do
+  # After each issue anew: who withdraws waits only for the one we are at.
+  if [ -e "$journal.withdrawn" ]; then
+    emit_part withdrawn 1 ''
+    exit 0
+  fi
+  dispatch "$issue" "$word" "$owner" "$pipeline"
+done <<<"$standing"
+emit_part outcomes 0 "$outcomes"
+exec 9>&-
+find "${journal%/*}" -type f -mtime +1 -delete
+probe brief

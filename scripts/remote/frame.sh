@@ -1,0 +1,53 @@
+# shellcheck shell=bash
+# Put before every script whose answer is captured. The answer is a sequence of parts and a closing marker:
+#
+#   NONCE part NAME rc=N bytes=N
+#   …that many bytes, and a newline…
+#   NONCE rc=N bytes=N
+#
+# kubectl can report success for a stream that was cut (kubernetes/kubernetes#73056, #124571), so only the marker, with
+# the nonce of this very call and the number of bytes before it, says that the answer is whole.
+#
+# Not `set -e`: a probe reports what fails and goes on.
+set -uo pipefail
+
+nonce=$1
+shift
+framed=0
+
+# emit_part NAME RC TEXT
+emit_part() {
+  # In the C locale a length is a number of bytes; local, so that the programs we run keep their own.
+  local LC_ALL=C
+  local header="$nonce part $1 rc=$2 bytes=${#3}"
+  printf '%s\n%s\n' "$header" "$3"
+  framed=$((framed + ${#header} + ${#3} + 2))
+}
+
+# part NAME COMMAND ARG…: frames what a read-only command prints; when it fails, its message as NAME.error. The command is
+# run again for that, which needs no temporary file: the disk may be full just now.
+part() {
+  local name=$1 text rc=0
+  shift
+  text=$("$@" 2>/dev/null) || rc=$?
+  emit_part "$name" "$rc" "$text"
+  if [ "$rc" -ne 0 ]; then
+    emit_part "$name.error" "$rc" "$("$@" 2>&1 >/dev/null)"
+  fi
+}
+
+# part_file NAME FILE: frames a file's content; nothing when there is no such file.
+part_file() {
+  [ -r "$2" ] || return 0
+  emit_part "$1" 0 "$(<"$2")"
+}
+
+close_frame() {
+  local rc=$?
+  trap - EXIT
+  printf '%s rc=%d bytes=%d\n' "$nonce" "$rc" "$framed"
+  exit 0
+}
+trap close_frame EXIT
+# `timeout` around us sends this: the frame still closes, and says so.
+trap 'exit 124' TERM

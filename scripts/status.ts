@@ -1,0 +1,203 @@
+/** `status`: one worker in full, anything wrong first. */
+import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
+import { ExitCode } from './lib/cli/errors.ts';
+import { type Column, painter, renderJson, renderTable, type Style, watch } from './lib/cli/output.ts';
+import { OUTPUT_FLAGS, outputFormat, WATCH_FLAGS } from './lib/cli/output-flags.ts';
+import { age, bytes, oneLine } from './lib/cli/text.ts';
+import { parseDuration } from './lib/config/duration.ts';
+import { WORKER_FLAGS } from './lib/config/flags.ts';
+import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
+import { type BootPhase, type Heartbeat, ORCHESTRATOR_SESSION } from './lib/contract.ts';
+import { isLive } from './lib/factory.ts';
+import { describeLastSeen } from './lib/worker/last-seen.ts';
+import { createReach, isKnown, type Observation, observe } from './lib/worker/observe.ts';
+import { isQueueUnknown, itemName, openItems } from './lib/worker/queue.ts';
+import { describeSession, isActive, type Session, workSessions } from './lib/worker/sessions.ts';
+import type { QueueItem, Snapshot } from './lib/worker/snapshot.ts';
+
+const FORMATS = ['text', 'json'] as const;
+
+/** How many finished issues are still shown. */
+const FINISHED_SHOWN = 5;
+
+export const status = defineCommand({
+  name: 'status',
+  summary: 'Show one worker in full: what is wrong and what to do, queue, sessions, boot',
+  positionals: [{ name: 'WORKER', required: true }],
+  flags: { ...OUTPUT_FLAGS(FORMATS), ...WATCH_FLAGS, ...WORKER_FLAGS },
+  examples: [
+    ['worker-1', 'everything'],
+    ['worker-1 --watch', 'again every two seconds'],
+    ["worker-1 -o json | jq '.problems'", 'what is wrong, for a program'],
+  ],
+  async run({ flags, positionals: [name = ''] }, context) {
+    const format = outputFormat(flags, FORMATS);
+    const timeoutMs = parseDuration(flags.timeout, '--timeout');
+    const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
+    let known = true;
+    const round = async () => {
+      const seen = await observe(createReach(context, timeoutMs), worker, 'full', context, timeoutMs);
+      known = isKnown(seen);
+      if (format === 'json')
+        return flags.watch ? `${JSON.stringify(toJson(seen))}\n` : renderJson(toJson(seen));
+      return renderStatus(seen, context);
+    };
+    if (flags.watch) return watch(context, parseDuration(flags.interval, '--interval'), round);
+    context.stdout.write(await round());
+    return known ? ExitCode.ok : ExitCode.failed;
+  },
+});
+
+/** The whole page; sections that have nothing to say are left out. */
+function renderStatus(seen: Observation, { stdout, env, commandLine, now }: Context): string {
+  const paint = painter(stdout, env);
+  const { worker, snapshot, pod } = seen;
+  const where =
+    worker.runtime === 'local'
+      ? `on this machine, ${worker.home}`
+      : [
+          `context ${worker.context}`,
+          `namespace ${worker.namespace}`,
+          ...(pod ? [`pod ${pod.name}`] : []),
+        ].join(', ');
+  const sections = [`${paint('bold', worker.name)}: ${seen.status} (${where})\n`];
+  if (seen.problems.length > 0) {
+    const lines = seen.problems.map(
+      ({ cause, next }) =>
+        `  ${paint('yellow', '!')} ${oneLine(cause)}\n${next.map((line) => `      ${line}\n`).join('')}`,
+    );
+    sections.push(lines.join(''));
+  }
+  if (seen.lastSeen !== null) sections.push(`${describeLastSeen(seen.lastSeen, now())}\n`);
+  if (snapshot === null) return sections.join('\n');
+  sections.push(queueSection(snapshot));
+  const stray = strayPipelines(snapshot);
+  if (stray !== '') sections.push(stray);
+  sections.push(sessionSection(snapshot, paint));
+  sections.push(heartbeatLine(snapshot));
+  sections.push(bootSection(snapshot));
+  sections.push(footer(snapshot));
+  const attach = workSessions(snapshot.sessions).find(({ stage }) => stage !== null);
+  if (attach !== undefined)
+    sections.push(`look in: ${commandLine('peek', worker.name, '--session', attach.name)}\n`);
+  return sections.filter((section) => section !== '').join('\n');
+}
+
+function queueSection(snapshot: Snapshot): string {
+  if (isQueueUnknown(snapshot)) return 'QUEUE  unknown\n';
+  const open = openItems(snapshot);
+  const finished = snapshot.queue.filter((item) => !open.includes(item)).slice(-FINISHED_SHOWN);
+  const rows = [...open, ...finished];
+  if (rows.length === 0) return 'QUEUE  empty\n';
+  const columns: Column<QueueItem>[] = [
+    { header: 'QUEUE', value: itemName },
+    { header: 'STATE', value: stateOf },
+    {
+      header: 'STAGE',
+      value: ({ pipeline }) => (pipeline ? `${pipeline.stage} (attempt ${pipeline.attempt})` : '-'),
+    },
+    { header: 'INTENT', value: ({ intent, pipeline }) => intent || pipeline?.title || '-' },
+  ];
+  const hidden = snapshot.queue.length - rows.length;
+  return (
+    renderTable(rows, columns, { headers: true, width: 120 }) +
+    (hidden > 0 ? `  and ${hidden} finished before\n` : '')
+  );
+}
+
+/** The row's state, and the pipeline's where it says more: a row stays active while its pipeline is blocked. */
+function stateOf({ status: row, pipeline }: QueueItem): string {
+  if (row !== 'active' || pipeline === null || ['in_progress', 'pending'].includes(pipeline.status))
+    return row;
+  return `${row}, ${pipeline.status.replace('_', ' ')}`;
+}
+
+/** Live pipelines whose row is gone from the queue. */
+function strayPipelines({ pipelines, queue }: Snapshot): string {
+  const rows = new Set(queue.map(({ issue }) => issue));
+  const stray = pipelines.filter((pipeline) => isLive(pipeline) && !rows.has(pipeline.issue));
+  return stray
+    .map(
+      ({ issue, stage, status: state }) =>
+        `#${issue} has no row in the queue but is ${state} at stage ${stage}\n`,
+    )
+    .join('');
+}
+
+function sessionSection({ sessions, now }: Snapshot, paint: (style: Style, text: string) => string): string {
+  const shown = workSessions(sessions);
+  if (shown.length === 0) return 'SESSIONS  none\n';
+  const columns: Column<Session>[] = [
+    { header: 'SESSION', value: ({ name }) => name },
+    {
+      header: 'STATE',
+      value: (session) => describeSession(session, now),
+      paint: (session, cell) =>
+        isActive(session, now) && session.name !== ORCHESTRATOR_SESSION ? paint('green', cell) : cell,
+    },
+    { header: 'AGE', value: ({ createdAt }) => age(now - createdAt) },
+    { header: 'ATTACHED', value: ({ attached }) => (attached === 0 ? '-' : String(attached)) },
+  ];
+  return renderTable(shown, columns, { headers: true });
+}
+
+function heartbeatLine({ heartbeat, now }: Snapshot): string {
+  if (heartbeat === null) return 'CHECK-IN  none yet\n';
+  return `CHECK-IN  ${describeHeartbeat(heartbeat, now)}\n`;
+}
+
+function describeHeartbeat(heartbeat: Heartbeat, now: number): string {
+  const ago = (time: string | null) => age(now - Date.parse(time ?? '') / 1000);
+  const project = heartbeat.project === null ? '' : ` in ${heartbeat.project}`;
+  switch (heartbeat.state) {
+    case 'checking-in':
+      return `running for ${ago(heartbeat.startedAt)}${project}`;
+    case 'drained':
+      return `none while drained`;
+    case 'refused':
+      return `refused: ${heartbeat.reason ?? ''}`;
+    case 'waiting': {
+      const actions = heartbeat.actions.map(
+        ({ issue, action, stage }) => `#${issue} ${action}${stage ? ` (${stage})` : ''}`,
+      );
+      const outcome =
+        actions.length > 0 ? `: ${actions.join(', ')}` : (heartbeat.reason ?? '') && `: ${heartbeat.reason}`;
+      return `${ago(heartbeat.finishedAt ?? heartbeat.startedAt)} ago${project}${outcome}; every ${heartbeat.intervalSeconds}s`;
+    }
+  }
+}
+
+function bootSection({ boot, now }: Snapshot): string {
+  if (boot === null) return 'BOOT  unknown\n';
+  const columns: Column<BootPhase>[] = [
+    { header: 'BOOT', value: ({ name }) => name },
+    { header: 'RESULT', value: ({ status: result }) => result },
+    { header: 'TOOK', value: ({ ms }) => `${(ms / 1000).toFixed(1)}s` },
+    { header: 'MESSAGE', value: ({ message }) => message },
+  ];
+  const since = age(now - Date.parse(boot.startedAt) / 1000);
+  return `${renderTable(boot.phases, columns, { headers: true })}  up for ${since}${boot.image === null ? '' : `, image ${boot.image}`}\n`;
+}
+
+function footer({ clones, disk, dialect, repairs }: Snapshot): string {
+  const lines = [
+    clones.length === 0
+      ? 'PROJECTS  none yet'
+      : `PROJECTS  ${clones.map(({ project }) => project).join(', ')}`,
+    disk === null
+      ? ''
+      : `DISK      ${bytes(disk.freeBytes)} free of ${bytes(disk.sizeBytes)} on ${disk.mount}`,
+    dialect === null ? '' : `FACTORY   dialect ${dialect.name}${dialect.postgres ? ', PostgreSQL' : ''}`,
+    repairs.length === 0
+      ? ''
+      : `REPAIRS   ${repairs.length}, last: #${repairs.at(-1)?.issue} ${repairs.at(-1)?.action}`,
+  ];
+  return `${lines.filter((line) => line !== '').join('\n')}\n`;
+}
+
+/** The stable form for programs. */
+function toJson({ worker, status: word, problems, pod, snapshot, lastSeen }: Observation) {
+  return { ...worker, status: word, problems, kubernetes: pod, snapshot, lastSeen };
+}
+
+await runIfMain(import.meta.url, status);

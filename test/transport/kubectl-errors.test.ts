@@ -1,0 +1,290 @@
+import { describe, expect, it } from 'vitest';
+import type { ClusterWorker } from '../../scripts/lib/config/worker-entry.ts';
+import type { RunResult } from '../../scripts/lib/exec.ts';
+import { kubectlError, kubectlMessage } from '../../scripts/lib/transport/kubectl-errors.ts';
+import type { TransportErrorKind } from '../../scripts/lib/transport/transport.ts';
+
+const worker: ClusterWorker = {
+  runtime: 'kubernetes',
+  name: 'worker-1',
+  pod: 'factory-worker-1',
+  namespace: 'factory',
+  context: 'do-nyc1-factory',
+};
+
+function failed(stderr: string, rest: Partial<RunResult> = {}): RunResult {
+  return {
+    argv: ['kubectl', 'get', 'pods'],
+    code: 1,
+    stdout: Buffer.alloc(0),
+    stderr,
+    timedOut: false,
+    aborted: false,
+    ...rest,
+  };
+}
+
+const KLOG_REFUSED =
+  'E1122 17:37:33.242274   24880 memcache.go:265] "Unhandled Error" err="couldn\'t get current server API group list: Get \\"https://127.0.0.1:1/api?timeout=3s\\": dial tcp 127.0.0.1:1: connect: connection refused"\n';
+const KLOG_PLUGIN = `E1122 17:37:33.359279   24891 memcache.go:265] "Unhandled Error" err=<
+	couldn't get current server API group list: Get "https://127.0.0.1:1/api?timeout=3s": getting credentials: exec: executable doctl not found
+	
+	It looks like you are trying to use a client-go credential plugin that is not installed.
+	
+	To learn more about this feature, consult the documentation available at:
+	      https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins
+ >
+`;
+const KLOG_METRICS =
+  'E1122 17:37:33.242274   24880 memcache.go:287] "Unhandled Error" err="couldn\'t get resource list for metrics.k8s.io/v1beta1: the server is currently unable to handle the request"\n';
+const OCI =
+  'error: Internal error occurred: error executing command in container: failed to exec in container: failed to start exec "fc7e": OCI runtime exec failed: exec failed: unable to start container process: exec: "timeout": executable file not found in $PATH: unknown\n';
+
+describe('what kubectl complains of', () => {
+  // Texts as kubectl 1.32 – 1.35 and API servers print them.
+  it.each<[string, string, TransportErrorKind, RegExp, RegExp]>([
+    [
+      'a context nobody knows',
+      'error: context "do-nyc1-factory" does not exist\n',
+      'missing',
+      /context "do-nyc1-factory" does not exist/,
+      /kubectl config get-contexts/,
+    ],
+    [
+      'the same, in the words of kubectl get',
+      'Error in configuration: context was not found for specified context: do-nyc1-factory\n',
+      'missing',
+      /context was not found/,
+      /kubectl config get-contexts/,
+    ],
+    [
+      'a kubeconfig that is not there',
+      'error: stat /home/me/nope: no such file or directory\n',
+      'missing',
+      /no such file/,
+      /kubeconfig/,
+    ],
+    [
+      'a kubeconfig that is none',
+      'error: error loading config file "bad": couldn\'t get version/kind; json parse error: json: cannot unmarshal string\n',
+      'missing',
+      /error loading config file/,
+      /kubeconfig/,
+    ],
+    [
+      'list is forbidden',
+      'Error from server (Forbidden): pods is forbidden: User "ci" cannot list resource "pods" in API group "" in the namespace "factory"\n',
+      'forbidden',
+      /User "ci" cannot list/,
+      /verb list on pods in namespace factory/,
+    ],
+    [
+      'exec is forbidden',
+      'Error from server (Forbidden): pods "factory-worker-1-x" is forbidden: User "ci" cannot create resource "pods/exec" in API group "" in the namespace "factory"\n',
+      'forbidden',
+      /pods\/exec/,
+      /verb create on pods\/exec/,
+    ],
+    [
+      'an admission plugin refuses',
+      'Error from server (Forbidden): exec is forbidden by policy\n',
+      'forbidden',
+      /by policy/,
+      /auth can-i --list/,
+    ],
+    ['refused without a word', 'Error from server (Forbidden): unknown\n', 'forbidden', /unknown/, /can-i/],
+    [
+      'a token that ran out',
+      'error: You must be logged in to the server (Unauthorized)\n',
+      'unauthorized',
+      /logged in/,
+      /log in to the cluster again/,
+    ],
+    [
+      'a credential the server does not accept',
+      'error: You must be logged in to the server (the server has asked for the client to provide credentials)\n',
+      'unauthorized',
+      /provide credentials/,
+      /kubectl --context do-nyc1-factory version/,
+    ],
+    [
+      'a credential plugin that is not installed',
+      `${KLOG_PLUGIN.repeat(5)}Unable to connect to the server: getting credentials: exec: executable doctl not found\n\nIt looks like you are trying to use a client-go credential plugin that is not installed.\n`,
+      'unauthorized',
+      /: Unable to connect to the server: getting credentials: exec: executable doctl not found/,
+      /log in/,
+    ],
+    [
+      'no such namespace',
+      'Error from server (NotFound): namespaces "factory" not found\n',
+      'missing',
+      /namespaces "factory" not found/,
+      /get namespaces/,
+    ],
+    [
+      'a pod that went away',
+      'Error from server (NotFound): pods "factory-worker-1-x" not found\n',
+      'not-running',
+      /not found/,
+      /-n factory get pods/,
+    ],
+    [
+      'a pod the kubelet has forgotten',
+      'error: unable to upgrade connection: pod does not exist\n',
+      'not-running',
+      /pod does not exist/,
+      /get pods/,
+    ],
+    [
+      'a container that does not run',
+      'error: unable to upgrade connection: container not found ("worker")\n',
+      'not-running',
+      /container not found/,
+      /get pods/,
+    ],
+    [
+      'a pod that has ended',
+      'error: cannot exec into a container in a completed pod; current phase is Failed\n',
+      'not-running',
+      /current phase is Failed/,
+      /get pods/,
+    ],
+    [
+      'a container of another name',
+      'Error from server (BadRequest): container wroker is not valid for pod factory-worker-1-x\n',
+      'missing',
+      /container wroker is not valid/,
+      /workers\.yaml/,
+    ],
+    [
+      'the same, found by kubectl itself',
+      'error: container wroker not found in pod factory-worker-1-x\n',
+      'missing',
+      /wroker/,
+      /workers\.yaml/,
+    ],
+    ['an image without timeout', OCI, 'program', /"timeout"/, /factory-worker image/],
+    [
+      'an API server that is down',
+      `${KLOG_REFUSED.repeat(5)}The connection to the server 127.0.0.1:1 was refused - did you specify the right host or port?\n`,
+      'unreachable',
+      /factory\): The connection to the server 127\.0\.0\.1:1 was refused/,
+      /get --raw \/readyz/,
+    ],
+    [
+      'a name nobody resolves',
+      'Unable to connect to the server: dial tcp: lookup api.example.invalid on 10.0.0.2:53: no such host\n',
+      'unreachable',
+      /no such host/,
+      /VPN/,
+    ],
+    [
+      'a network that swallows packets',
+      'Unable to connect to the server: net/http: TLS handshake timeout\n',
+      'unreachable',
+      /TLS handshake timeout/,
+      /readyz/,
+    ],
+    [
+      'its own time limit',
+      'Error from server: Get "https://10.0.0.1:6443/api/v1/namespaces/factory/pods": context deadline exceeded\n',
+      'unreachable',
+      /deadline exceeded/,
+      /readyz/,
+    ],
+    [
+      'a certificate of another cluster',
+      'Unable to connect to the server: tls: failed to verify certificate: x509: certificate signed by unknown authority\n',
+      'unreachable',
+      /x509/,
+      /readyz/,
+    ],
+    [
+      'a kubelet that is down',
+      'Error from server: error dialing backend: dial tcp 10.0.3.123:10250: i/o timeout\n',
+      'unreachable',
+      /10250/,
+      /readyz/,
+    ],
+    ['a stream that was cut', 'error: unexpected EOF\n', 'broken', /unexpected EOF/, /^$/],
+    [
+      'a stream that was cut, on a cluster whose metrics are down',
+      `${KLOG_METRICS}error: unexpected EOF\n`,
+      'broken',
+      /: unexpected EOF$/,
+      /^$/,
+    ],
+    [
+      'a pod that went away, on such a cluster',
+      `${KLOG_METRICS}Error from server (NotFound): pods "factory-worker-1-x" not found\n`,
+      'not-running',
+      /not found/,
+      /get pods/,
+    ],
+    ['nothing but log lines', KLOG_REFUSED, 'unreachable', /said nothing/, /readyz/],
+  ])('%s', (_, stderr, kind, message, hint) => {
+    const error = kubectlError(failed(stderr), worker, 'list the pods of');
+    expect(error.kind).toBe(kind);
+    expect(error.message).toMatch(
+      /^cannot list the pods of worker-1 \(context do-nyc1-factory, namespace factory\): /,
+    );
+    expect(error.message).toMatch(message);
+    expect(error.hints.join('\n')).toMatch(hint);
+    expect(error.exitCode).toBe(1);
+  });
+
+  it('kubectl itself is missing', () => {
+    const error = kubectlError(
+      failed('bash: line 1: exec: kubectl: not found', { code: 127 }),
+      worker,
+      'reach',
+    );
+    expect(error).toMatchObject({
+      kind: 'program',
+      exitCode: 127,
+      message: 'kubectl is not installed, or not on PATH',
+    });
+    expect(error.hints.join()).toContain('KUBECTL');
+  });
+
+  it('kubectl is no program', () => {
+    const error = kubectlError(
+      failed('bash: line 1: /etc/passwd: Permission denied', { code: 126 }),
+      worker,
+      'reach',
+    );
+    expect(error).toMatchObject({
+      kind: 'program',
+      exitCode: 127,
+      message: 'kubectl is no program that can be run',
+    });
+  });
+
+  it('127 of the worker is not a kubectl that is missing here', () => {
+    const stderr =
+      "timeout: failed to run command 'bash': No such file or directory\ncommand terminated with exit code 127\n";
+    const error = kubectlError(failed(stderr, { code: 127 }), worker, 'run a command in');
+    expect(error).toMatchObject({ kind: 'program', exitCode: 1 });
+    expect(error.message).toContain("failed to run command 'bash'");
+    expect(error.hints.join()).toContain('factory-worker image');
+  });
+
+  it('no answer in time', () => {
+    const error = kubectlError(failed(KLOG_REFUSED, { code: 143, timedOut: true }), worker, 'reach');
+    expect(error).toMatchObject({ kind: 'unreachable', exitCode: 124 });
+    expect(error.hints.join()).toContain('--timeout');
+  });
+});
+
+describe('kubectl’s own words', () => {
+  it.each([
+    ['Error from server (NotFound): pods "x" not found\n', 'pods "x" not found'],
+    ['error: unexpected EOF\ncommand terminated with exit code 137\n', 'unexpected EOF'],
+    ['Warning: v1 Endpoints is deprecated\n', ''],
+    [`${KLOG_PLUGIN}W0101 00:00:00.000000 1 x.go:1] y\nUnable to connect\n`, 'Unable to connect'],
+    ['', ''],
+    ['first\n\nsecond\n', 'first\nsecond'],
+  ])('%j are %j', (stderr, message) => {
+    expect(kubectlMessage(stderr)).toBe(message);
+  });
+});

@@ -1,0 +1,53 @@
+import { describe, expect, it } from 'vitest';
+import { fanOut } from '../../scripts/lib/worker/fan-out.ts';
+
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+describe('several at once', () => {
+  it('gives results in the order of the items and tells each as it comes', async () => {
+    const told: number[] = [];
+    const results = await fanOut(
+      [30, 1, 15],
+      3,
+      (ms) => sleep(ms).then(() => ms),
+      (result) => told.push(result),
+    );
+    expect(results).toEqual([30, 1, 15]);
+    expect(told).toEqual([1, 15, 30]);
+  });
+
+  it('are never more than allowed, and never fewer than possible', async () => {
+    let running = 0;
+    let most = 0;
+    await fanOut(Array.from({ length: 20 }), 4, async () => {
+      most = Math.max(most, ++running);
+      await sleep(5);
+      running--;
+    });
+    expect(most).toBe(4);
+  });
+
+  it('of nothing is nothing', async () => expect(await fanOut([], 8, async () => 1)).toEqual([]));
+
+  it('fail with the first failure, without waiting for the rest', async () => {
+    const started = Date.now();
+    const slow = fanOut([1, 2], 2, async (n) => {
+      if (n === 1) throw new Error('no');
+      await sleep(5_000);
+    });
+    await expect(slow).rejects.toThrow('no');
+    expect(Date.now() - started).toBeLessThan(2_000);
+  });
+
+  it('begin nothing new after a failure', async () => {
+    const begun: number[] = [];
+    const some = fanOut([1, 2, 3, 4], 2, async (n) => {
+      begun.push(n);
+      await sleep(n === 1 ? 5 : 30);
+      if (n === 1) throw new Error('no');
+    });
+    await expect(some).rejects.toThrow('no');
+    await sleep(80);
+    expect(begun).toEqual([1, 2]);
+  });
+});

@@ -1,0 +1,76 @@
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { ClusterWorker } from '../../scripts/lib/config/worker-entry.ts';
+import { describeLastSeen, recallSeen, rememberSeen } from '../../scripts/lib/worker/last-seen.ts';
+import { pipelinesJson, queueJson, snapshot } from './samples.ts';
+
+const worker: ClusterWorker = {
+  runtime: 'kubernetes',
+  name: 'worker-1',
+  pod: 'p',
+  namespace: 'n',
+  context: 'c',
+};
+const NOW = new Date('2026-03-02T12:00:00Z');
+const busy = snapshot({
+  queue: queueJson([23, 'active'], [24, 'pending']),
+  pipelines: pipelinesJson({ issue: 23, stage: 'implement' }),
+});
+
+let home: string;
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), 'last-seen-'));
+});
+afterEach(() => rmSync(home, { recursive: true, force: true }));
+
+describe('a worker that cannot be reached', () => {
+  it('was last seen doing what it did then', () => {
+    rememberSeen({ HOME: home }, worker, busy, NOW);
+    const seen = recallSeen({ HOME: home }, worker);
+    expect(seen && describeLastSeen(seen, new Date('2026-03-02T12:12:00Z'))).toBe(
+      'last seen 12m ago: demo#23 implement +1',
+    );
+  });
+
+  it('was never seen', () => expect(recallSeen({ HOME: home }, worker)).toBeNull());
+
+  it('of another cluster is another one, also when it has the same name', () => {
+    rememberSeen({ HOME: home }, worker, busy, NOW);
+    expect(recallSeen({ HOME: home }, { ...worker, context: 'other' })).toBeNull();
+  });
+
+  it('had nothing queued', () => {
+    expect(describeLastSeen({ schema: 1, at: NOW.toISOString(), items: [] }, NOW)).toBe(
+      'last seen 0s ago: nothing queued',
+    );
+  });
+});
+
+describe('the cache', () => {
+  const folder = () => join(home, 'cache', 'factory-worker', 'last-seen');
+  const env = () => ({ HOME: home, XDG_CACHE_HOME: join(home, 'cache') });
+
+  it('is nobody else’s to read, and leaves nothing behind but one file', () => {
+    rememberSeen(env(), worker, busy, NOW);
+    rememberSeen(env(), worker, busy, NOW);
+    const files = readdirSync(folder());
+    expect(files).toHaveLength(1);
+    expect(statSync(join(folder(), files[0] ?? '')).mode & 0o777).toBe(0o600);
+  });
+
+  it('that holds rubbish, or is of another version, is none', () => {
+    rememberSeen(env(), worker, busy, NOW);
+    const file = join(folder(), readdirSync(folder())[0] ?? '');
+    for (const text of ['', '{', 'null', '{"schema":2,"at":"","items":[]}']) {
+      writeFileSync(file, text);
+      expect(recallSeen(env(), worker)).toBeNull();
+    }
+  });
+
+  it('that cannot be written stops nothing', () => {
+    rememberSeen({ HOME: '/dev/null' }, worker, busy, NOW);
+    expect(recallSeen({ HOME: '/dev/null' }, worker)).toBeNull();
+  });
+});

@@ -1,0 +1,226 @@
+import { describe, expect, it } from 'vitest';
+import type { ClusterWorker, LocalWorker } from '../../scripts/lib/config/worker-entry.ts';
+import type { BootPhase, Repair } from '../../scripts/lib/contract.ts';
+import { podFacts } from '../../scripts/lib/transport/pods.ts';
+import { assess } from '../../scripts/lib/worker/status.ts';
+import { deleted, NOW, pod, running } from '../transport/cluster.ts';
+import { boot, heartbeat, type Parts, pipelinesJson, queueJson, snapshot } from './samples.ts';
+
+const inCluster: ClusterWorker = {
+  runtime: 'kubernetes',
+  name: 'worker-1',
+  pod: 'factory-worker-1',
+  namespace: 'factory',
+  context: 'do-nyc1-factory',
+};
+const local: LocalWorker = { runtime: 'local', name: 'w', home: '/w' };
+const command = (name: string, ...args: string[]) => ['factory-worker', name, ...args].join(' ');
+const facts = (options: Parameters<typeof pod>[0] = {}) => podFacts(pod(options), undefined, NOW);
+
+const look = (parts: Parts, given = facts()) => assess(inCluster, given, snapshot(parts), command);
+const phase = (name: string, status: BootPhase['status'], message = 'why'): BootPhase => ({
+  name,
+  status,
+  startedAt: '2026-03-02T11:00:00Z',
+  ms: 1,
+  message,
+});
+const booted = (...phases: BootPhase[]) => JSON.stringify({ ...boot, phases });
+const beat = (fields: Partial<typeof heartbeat>) => JSON.stringify({ ...heartbeat, ...fields });
+const drain =
+  '{"schema":1,"by":"lucas","host":"mbp","since":"2026-03-02T11:48:00Z","reason":"new image","release":null}';
+const FREE = 'boot=free\ncheck-in=free';
+const df = (free: number) =>
+  `Filesystem 1-blocks Used Available Capacity Mounted on\n/dev/x 100 ${100 - free} ${free} x% /root/.factory`;
+const gaveUp: Repair = {
+  at: '',
+  issue: 23,
+  stage: 'build',
+  attempt: 1,
+  session: '23-build-1',
+  action: 'give-up',
+  cure: 'factory session kill 23-build-1\nfactory pipeline advance 23\n',
+};
+
+describe('a worker is', () => {
+  it.each<[string, Parts, string, string | null, RegExp]>([
+    ['running', {}, 'running', null, /^$/],
+    [
+      'draining while its last stage ends',
+      { drain, locks: 'boot=held\ncheck-in=held', heartbeat: beat({ state: 'checking-in' }) },
+      'draining',
+      'drained',
+      /drained by lucas@mbp for 12m: new image; the running stage ends first/,
+    ],
+    ['drained', { drain }, 'drained', 'drained', /drained by lucas@mbp for 12m: new image$/],
+    ['drained by a file nobody can read', { drain: 'x' }, 'drained', 'drained', /drained by unknown/],
+    [
+      'starting',
+      {
+        boot: JSON.stringify({
+          ...boot,
+          finishedAt: null,
+          phases: [phase('docker', 'running'), phase('tmux', 'ok')],
+        }),
+      },
+      'starting',
+      'booting',
+      /starting: docker$/,
+    ],
+    ['stuck: its supervisor is gone', { locks: FREE }, 'stuck', 'loop-dead', /no supervisor runs/],
+    [
+      'stuck: its loop refuses',
+      { heartbeat: beat({ state: 'refused', reason: 'claude is missing in the panes' }) },
+      'stuck',
+      'loop-refuses',
+      /claude is missing/,
+    ],
+    [
+      'stuck: a pipeline is blocked',
+      { pipelines: pipelinesJson({ issue: 23, status: 'blocked', stage: 'qa' }) },
+      'stuck',
+      'pipeline-blocked',
+      /#23 is blocked at stage qa/,
+    ],
+    [
+      'stuck: set going again too often',
+      { pipelines: pipelinesJson({ issue: 23 }), repairs: JSON.stringify(gaveUp) },
+      'stuck',
+      'repairs-given-up',
+      /#23 was interrupted in stage build/,
+    ],
+    [
+      'stuck: no queue',
+      { queue: { rc: 1, text: '' }, 'queue.error': { rc: 1, text: 'Error: database is locked\nUsage:' } },
+      'stuck',
+      'probe-queue',
+      /cannot read its queue: database is locked/,
+    ],
+    [
+      'degraded: no Docker',
+      { boot: booted(phase('docker', 'failed', 'dockerd ended: no space left')) },
+      'degraded',
+      'phase-docker',
+      /no space left/,
+    ],
+    [
+      'degraded: no credentials',
+      { boot: booted(phase('credentials', 'missing', 'kubectl create secret …')) },
+      'degraded',
+      'phase-credentials',
+      /kubectl create secret/,
+    ],
+    ['degraded: a full disk', { disk: df(9) }, 'degraded', 'disk-full', /91% full/],
+  ])('%s', (_, parts, status, id, cause) => {
+    const { status: word, problems } = look(parts);
+    expect(word).toBe(status);
+    expect(problems[0]?.id ?? null).toBe(id);
+    expect(problems[0]?.cause ?? '').toMatch(cause);
+  });
+
+  it.each<[string, Parts, string]>([
+    ['a disk that fills', { disk: df(14) }, 'disk-full'],
+    ['a clone that failed', { boot: booted(phase('clones', 'failed')) }, 'phase-clones'],
+    ['factory’s status', { pipelines: { rc: 1, text: '' } }, 'probe-pipelines'],
+    ['an unreadable boot.json', { boot: '{"schema":2}' }, 'probe-boot'],
+    ['tmux without a server', { sessions: { rc: 1, text: '' } }, 'probe-sessions'],
+  ])('running, with a word about %s', (_, parts, id) => {
+    const { status, problems } = look(parts);
+    expect([status, problems.map((problem) => problem.id)]).toEqual(['running', [id]]);
+  });
+
+  it('running, with no word about a disk that is well, or of no size', () => {
+    expect(look({ disk: df(16) }).problems).toEqual([]);
+    expect(look({ disk: 'Filesystem x\nnone 0 0 0 - /x' }).problems).toEqual([]);
+  });
+
+  it('running when it is not Ready, with a word about that', () => {
+    const { status, problems } = look({}, facts({ status: running('worker', 'False') }));
+    expect([status, problems.map(({ id }) => id)]).toEqual(['running', ['pod-not-ready']]);
+  });
+
+  it('draining when its pod is being deleted, whatever else holds', () => {
+    const given = facts({ metadata: deleted('2026-03-02T12:20:00Z') });
+    expect(look({ drain, locks: FREE }, given)).toMatchObject({
+      status: 'draining',
+      problems: [{ id: 'pod-stopping' }, {}, {}],
+    });
+  });
+
+  it('stopped when it is local and has no supervisor; how to start it comes first', () => {
+    const { status, problems } = assess(
+      local,
+      null,
+      snapshot({ locks: FREE, drain, sessions: { rc: 1, text: '' } }),
+      command,
+    );
+    expect(status).toBe('stopped');
+    expect(problems[0]).toEqual({
+      id: 'stopped',
+      cause: 'the worker is not running; its queue waits',
+      next: ['factory-worker local up w'],
+    });
+  });
+});
+
+describe('of several troubles', () => {
+  it('the first of the STATUS order is the word, and all are told, in that order', () => {
+    const everything: Parts = {
+      boot: JSON.stringify({
+        ...boot,
+        finishedAt: null,
+        phases: [phase('docker', 'failed'), phase('credentials', 'missing')],
+      }),
+      drain,
+      locks: FREE,
+      heartbeat: beat({ state: 'refused', reason: 'r' }),
+      pipelines: pipelinesJson({ issue: 23, status: 'blocked' }),
+      queue: { rc: 1, text: '' },
+      disk: df(1),
+    };
+    const ids = (parts: Parts) => look(parts).problems.map(({ id }) => id);
+    const order = [
+      'booting',
+      'drained',
+      'loop-dead',
+      'loop-refuses',
+      'pipeline-blocked',
+      'probe-queue',
+      'phase-docker',
+      'phase-credentials',
+      'disk-full',
+    ];
+    expect(ids(everything)).toEqual(order);
+    expect(look(everything).status).toBe('starting');
+    expect(look({ ...everything, boot: booted(phase('docker', 'failed')) }).status).toBe('drained');
+    const { drain: _, ...undrained } = everything;
+    expect(look({ ...undrained, boot: booted(phase('docker', 'failed')) }).status).toBe('stuck');
+  });
+
+  it('what to type can be typed as it stands, in the right project', () => {
+    const { problems } = look({
+      queue: queueJson([23, 'active']),
+      pipelines: pipelinesJson({ issue: 23, status: 'blocked' }, { issue: 24, status: 'blocked' }),
+      clones: 'demo\tx\nother\ty',
+      dispatches: '{"issue":23,"project":"other"}',
+    });
+    expect(problems.map(({ next }) => next[2])).toEqual([
+      'give it up, so that the queue goes on: factory-worker exec worker-1 --project other -- factory pipeline fail 23',
+      'give it up, so that the queue goes on: factory-worker exec worker-1 -- factory pipeline fail 24',
+    ]);
+    expect(look({ drain }).problems[0]?.next[0]).toContain('factory-worker exec worker-1 -- bash -c ');
+  });
+
+  it('a repair that was given up counts only for the stage and attempt it was about, and only while that hangs', () => {
+    const repairs = JSON.stringify(gaveUp);
+    for (const given of [{ attempt: 2 }, { stage: 'qa' }, { status: 'completed' as const }]) {
+      expect(look({ repairs, pipelines: pipelinesJson({ issue: 23, ...given }) }).status).toBe('running');
+    }
+    const again = `${repairs}\n${JSON.stringify({ ...gaveUp, action: 'advance' })}`;
+    expect(look({ repairs: again, pipelines: pipelinesJson({ issue: 23 }) }).status).toBe('running');
+    expect(look({ repairs, pipelines: pipelinesJson({ issue: 23 }) }).problems[0]?.next).toEqual([
+      'factory session kill 23-build-1',
+      'factory pipeline advance 23',
+    ]);
+  });
+});
