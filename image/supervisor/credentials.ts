@@ -1,0 +1,63 @@
+/** What the worker's credentials are worth, looked at when they change and now and then. Pod only. */
+import { join } from 'node:path';
+import type { PhaseResult } from './boot.ts';
+import type { Effects } from './effects.ts';
+import type { Environment } from './environment.ts';
+import { judgeToken, QUESTION } from './github.ts';
+
+const TIMEOUT_MS = 15_000;
+const AGAIN_MS = 60 * 60_000;
+const AGAIN_AFTER_FAILURE_MS = 60_000;
+const KEYS = ['CLAUDE_CODE_OAUTH_TOKEN', 'GH_TOKEN', 'GH_USER'] as const;
+
+export interface Credentials {
+  /** Looks at all of them. */
+  check(signal: AbortSignal): Promise<PhaseResult>;
+  /** Checks again when it is time to, and keeps git's author up to date; null when there is nothing new. */
+  tend(): Promise<PhaseResult | null>;
+}
+
+export function createCredentials(
+  { dirs, name }: Environment,
+  { clock, files, processes }: Pick<Effects, 'clock' | 'files' | 'processes'>,
+): Credentials {
+  const file = (key: string) => join(dirs.WORKER_SECRETS_DIR, key);
+  const read = (key: string) => (files.read(file(key)) ?? '').trim();
+  const cure = `put a new one into the Secret of ${name}; it is read at the next call`;
+  let seen = '';
+  let againAt = 0;
+
+  const fingerprint = () => KEYS.map((key) => files.identity(file(key))).join(' ');
+
+  const writeAuthor = (): void => {
+    const user = read('GH_USER').replace(/[^A-Za-z0-9[\]._-]/g, '');
+    const author = user === '' ? name : user;
+    const path = join(dirs.WORKER_RUN_DIR, 'gitconfig');
+    const text = `[user]\n\tname = ${author}\n\temail = ${author}@users.noreply.github.com\n`;
+    if (files.read(path) !== text) files.write(path, text);
+  };
+
+  const look = async (signal?: AbortSignal): Promise<PhaseResult> => {
+    writeAuthor();
+    const missing = KEYS.filter((key) => read(key) === '');
+    const missed =
+      missing.length > 0 ? `${missing.join(', ')} not in the Secret of ${name}: add them to it` : '';
+    if (missing.includes('GH_TOKEN')) return { status: 'missing', message: missed };
+    const answer = await processes.run(QUESTION, { timeoutMs: TIMEOUT_MS, ...(signal ? { signal } : {}) });
+    const verdict = judgeToken(answer, read('GH_USER'), cure);
+    if (missed === '' || verdict.status === 'failed') return verdict;
+    return { status: 'missing', message: `${missed}; ${verdict.message}` };
+  };
+
+  const check = async (signal?: AbortSignal): Promise<PhaseResult> => {
+    seen = fingerprint();
+    const result = await look(signal);
+    againAt = clock.now() + (result.status === 'failed' ? AGAIN_AFTER_FAILURE_MS : AGAIN_MS);
+    return result;
+  };
+
+  return {
+    check,
+    tend: async () => (seen !== '' && (seen !== fingerprint() || clock.now() >= againAt) ? check() : null),
+  };
+}

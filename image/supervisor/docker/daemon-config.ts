@@ -1,0 +1,48 @@
+/** daemon.json of the worker's Docker: everything that is set, in one file, so that no flag can contradict it. */
+import type { Settings } from '../../../scripts/lib/contract.ts';
+import type { DockerNetworks } from './network.ts';
+
+/** Docker's cgroup, below the pod's own; ./memory.ts limits it. */
+export const CGROUP_PARENT = '/docker';
+
+const GIB = 1024 ** 3;
+
+export interface DaemonFacts {
+  /** MTU of the interface of the default route. */
+  readonly mtu: number;
+  readonly networks: DockerNetworks;
+}
+
+/** @returns the object that goes into daemon.json */
+export function daemonConfig({ docker }: Settings, { mtu, networks }: DaemonFacts): object {
+  const actualMtu = docker.mtu ?? mtu;
+  const pools = docker.addressPools.length > 0 ? docker.addressPools : networks.pools;
+  const size = docker.storage.sizeBytes;
+  return {
+    // Only the socket: whoever reaches a TCP port of dockerd owns the node.
+    hosts: ['unix:///var/run/docker.sock'],
+    'data-root': '/var/lib/docker',
+    // Set, so that dockerd says what is wrong instead of quietly taking vfs.
+    'storage-driver': 'overlay2',
+    'exec-opts': ['native.cgroupdriver=cgroupfs'],
+    'cgroup-parent': CGROUP_PARENT,
+    mtu: actualMtu,
+    // `mtu` counts for docker0 only; the networks of compose take theirs from here (moby#34981).
+    'default-network-opts': { bridge: { 'com.docker.network.driver.mtu': `${actualMtu}` } },
+    ...(docker.addressPools.length > 0 ? {} : { bip: networks.bridge }),
+    ...(pools.length > 0 ? { 'default-address-pools': pools } : {}),
+    ...(docker.registryMirrors.length > 0 ? { 'registry-mirrors': docker.registryMirrors } : {}),
+    // The default, json-file, has no limit.
+    'log-driver': 'local',
+    'log-opts': { 'max-size': '10m', 'max-file': '3' },
+    builder: {
+      gc: {
+        enabled: true,
+        defaultKeepStorage: `${Math.floor(Math.min(size ? size / 4 : 5 * GIB, 20 * GIB))}`,
+      },
+    },
+    // A dockerd that dies takes no stack with it.
+    'live-restore': true,
+    'shutdown-timeout': 10,
+  };
+}

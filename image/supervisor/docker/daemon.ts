@@ -1,0 +1,235 @@
+/**
+ * The worker's Docker daemon: started, watched, restarted in place with back-off, and stopped. A restart of the pod would
+ * kill every session, and a crash loop would leave nothing to look into; so nothing here ever ends the supervisor.
+ */
+import { dirname } from 'node:path';
+import type { PhaseStatus, Settings } from '../../../scripts/lib/contract.ts';
+import type { PhaseResult } from '../boot.ts';
+import type { Detached, Effects } from '../effects.ts';
+import { duration } from '../time.ts';
+import { daemonConfig } from './daemon-config.ts';
+import type { Engine } from './engine.ts';
+import { selectBackend } from './iptables.ts';
+import { containersLimit, limitContainers, podLimit } from './memory.ts';
+import { chooseNetworks, defaultInterface, resolvers } from './network.ts';
+
+const CONFIG_FILE = '/etc/docker/daemon.json';
+export const LOG_FILE = '/var/log/factory-worker/dockerd.log';
+const LOG_LIMIT_BYTES = 10 * 1024 * 1024;
+const TAIL_BYTES = 16 * 1024;
+
+const POLL_MS = 50;
+const ANSWER_MS = 100_000;
+/** After this many beats without an answer it is reported; a machine under load is slow, not dead. */
+const SILENT_BEATS = 3;
+/** 1 s, 2 s, 4 s, … at most a minute. It never gives up. */
+const BACKOFF_MOST_MS = 60_000;
+/** A daemon that lived this long was well: the next death is a new story. */
+const STEADY_MS = 5 * 60_000;
+
+const CONTAINER_GRACE_SECONDS = 10;
+const STOP_MS = 20_000;
+
+export interface DockerDaemon {
+  /** The first start. A failure is its end, and retried in the background. */
+  start(signal: AbortSignal): Promise<PhaseResult>;
+  /** Called every few seconds: does it still answer, is its log too long. */
+  tend(): Promise<void>;
+  isUp(): boolean;
+  /** Stops the containers. @returns what there is to say about it */
+  stopContainers(): Promise<string>;
+  /** Stops the daemon. */
+  stop(signal: AbortSignal): Promise<string>;
+}
+
+export interface DaemonOptions {
+  readonly settings: () => Settings;
+  /** WORKER_MEMORY_LIMIT_BYTES. */
+  readonly memoryLimit: string | undefined;
+  /** Addresses of the cluster that are known from the environment. */
+  readonly addresses: readonly string[];
+  /** Told about every change after the start has ended. */
+  readonly note: (status: PhaseStatus, message: string) => void;
+}
+
+export function createDockerDaemon(
+  { clock, files, log, processes }: Pick<Effects, 'clock' | 'files' | 'log' | 'processes'>,
+  engine: Engine,
+  { settings, memoryLimit, addresses, note }: DaemonOptions,
+): DockerDaemon {
+  let daemon: Detached | null = null;
+  let up = false;
+  let failures = 0;
+  let silentBeats = 0;
+  let upSince = 0;
+  let readyMessage = '';
+  const stopping = new AbortController();
+
+  const configure = async (): Promise<string> => {
+    const routes = files.read('/proc/net/route') ?? '';
+    const device = defaultInterface(routes);
+    const mtu = Number.parseInt(files.read(`/sys/class/net/${device}/mtu`) ?? '', 10) || 1500;
+    const known = [...addresses, ...resolvers(files.read('/etc/resolv.conf') ?? '')];
+    const config = daemonConfig(settings(), { mtu, networks: chooseNetworks(routes, known) });
+    files.makeDirectory(dirname(CONFIG_FILE));
+    files.write(CONFIG_FILE, `${JSON.stringify(config, null, 2)}\n`);
+    files.makeDirectory(dirname(LOG_FILE));
+    const limit = containersLimit(podLimit(files, memoryLimit), settings().docker.memoryReserveBytes);
+    const backend = await selectBackend({ files, processes });
+    return `iptables ${backend}, MTU ${settings().docker.mtu ?? mtu}, ${limitContainers(files, limit)}`;
+  };
+
+  /** What the daemon said last about why it failed, without its time stamps. */
+  const lastWords = (from: number): string => {
+    const size = files.size(LOG_FILE);
+    const offset = Math.max(from, size - TAIL_BYTES);
+    const lines = size > offset ? files.readFrom(LOG_FILE, offset, TAIL_BYTES).split('\n') : [];
+    const said = lines.filter((line) => line.trim() !== '');
+    const why = said.findLast((line) => /^failed to|level=(fatal|error)/.test(line)) ?? said.at(-1) ?? '';
+    return why
+      .replace(/^time="[^"]*"\s*/, '')
+      .trim()
+      .slice(0, 500);
+  };
+
+  /** Starts it and waits until it answers, has ended, or the time is over. @returns null, or why it is not up */
+  const launch = async (signal: AbortSignal): Promise<string | null> => {
+    const facts = await configure();
+    const logged = files.size(LOG_FILE);
+    const started = clock.now();
+    const child = processes.startDetached(['dockerd', '--config-file', CONFIG_FILE], {
+      cwd: '/',
+      stdoutFile: '/dev/null',
+      stderrFile: LOG_FILE,
+    });
+    let ended: number | null = null;
+    void child.exited.then((code) => {
+      ended = code;
+      if (daemon === child) void died(code, logged);
+    });
+    while (ended === null && !signal.aborted && clock.now() - started < ANSWER_MS) {
+      if (await engine.ping()) {
+        daemon = child;
+        const { driver, version, cgroupVersion } = await engine.info();
+        if (ended !== null) break;
+        if (driver !== 'overlay2')
+          return `Docker uses the storage driver ${driver} instead of overlay2: see ${LOG_FILE}`;
+        up = true;
+        upSince = clock.now();
+        silentBeats = 0;
+        readyMessage = `${version}, ${driver}, cgroup v${cgroupVersion}, ${facts}`;
+        return null;
+      }
+      await clock.sleep(POLL_MS, signal);
+    }
+    if (ended === null) {
+      processes.signalGroup(child.pid, 'SIGKILL');
+      return signal.aborted
+        ? 'stopped'
+        : `dockerd does not answer after ${duration(ANSWER_MS)}: ${lastWords(logged)}`;
+    }
+    return `dockerd ended with exit code ${ended}: ${lastWords(logged)}`;
+  };
+
+  const attempt = (signal: AbortSignal): Promise<string | null> =>
+    launch(signal).catch((error: unknown) => (error instanceof Error ? error.message : String(error)));
+
+  const died = async (code: number, logged: number): Promise<void> => {
+    daemon = null;
+    up = false;
+    if (stopping.signal.aborted) return;
+    if (clock.now() - upSince > STEADY_MS) failures = 0;
+    await recover(`dockerd ended with exit code ${code}: ${lastWords(logged)}`);
+  };
+
+  /** Starts it again until it is up. */
+  const recover = async (reason: string): Promise<void> => {
+    let why = reason;
+    while (!stopping.signal.aborted) {
+      failures += 1;
+      const pause = Math.min(1000 * 2 ** (failures - 1), BACKOFF_MOST_MS);
+      note('failed', `${why} (started again in ${duration(pause)}, attempt ${failures}; log: ${LOG_FILE})`);
+      await clock.sleep(pause, stopping.signal);
+      if (stopping.signal.aborted) return;
+      const complaint = await attempt(stopping.signal);
+      if (complaint === null) {
+        note('ok', `${readyMessage}; started again after: ${why}`);
+        return;
+      }
+      why = complaint;
+    }
+  };
+
+  /** dockerd keeps the file open for appending, so it is emptied in place after its end has been copied. */
+  const trimLog = (): void => {
+    const size = files.size(LOG_FILE);
+    if (size <= LOG_LIMIT_BYTES) return;
+    files.write(`${LOG_FILE}.1`, files.readFrom(LOG_FILE, size - LOG_LIMIT_BYTES, LOG_LIMIT_BYTES));
+    files.overwrite(LOG_FILE, '');
+  };
+
+  return {
+    isUp: () => up,
+
+    async start(signal) {
+      const complaint = await attempt(AbortSignal.any([signal, stopping.signal]));
+      if (complaint === null) return { status: 'ok', message: readyMessage };
+      if (stopping.signal.aborted || signal.aborted) return { status: 'failed', message: complaint };
+      for (const line of tailLines(files, LOG_FILE)) log.line(`dockerd: ${line}`);
+      // After the phase has been recorded as ended, so that the later note is the newer one.
+      void clock.sleep(0).then(() => recover(complaint));
+      return { status: 'failed', message: complaint };
+    },
+
+    async tend() {
+      trimLog();
+      if (daemon === null || stopping.signal.aborted) return;
+      if (await engine.ping()) {
+        if (!up || silentBeats >= SILENT_BEATS) note('ok', readyMessage);
+        up = true;
+        silentBeats = 0;
+        return;
+      }
+      silentBeats += 1;
+      if (silentBeats === SILENT_BEATS && daemon !== null) {
+        up = false;
+        note('failed', `dockerd runs and does not answer: see ${LOG_FILE}; to start it again: pkill dockerd`);
+      }
+    },
+
+    async stopContainers() {
+      if (!up) return '';
+      const ids = await engine.running();
+      await Promise.allSettled(ids.map((id) => engine.stop(id, CONTAINER_GRACE_SECONDS)));
+      return ids.length === 0 ? '' : `${ids.length} stopped`;
+    },
+
+    async stop(signal) {
+      stopping.abort();
+      const child = daemon;
+      if (child === null) return '';
+      // Once: dockerd takes the fourth SIGTERM for "at once, without tidying up".
+      processes.signalGroup(child.pid, 'SIGTERM');
+      const over = AbortSignal.any([signal, AbortSignal.timeout(STOP_MS)]);
+      const obeyed = await Promise.race([
+        child.exited.then(() => true),
+        new Promise<boolean>((resolve) => {
+          over.addEventListener('abort', () => resolve(false), { once: true });
+          if (over.aborted) resolve(false);
+        }),
+      ]);
+      if (obeyed) return '';
+      processes.signalGroup(child.pid, 'SIGKILL');
+      return `killed after ${duration(STOP_MS)}`;
+    },
+  };
+}
+
+function tailLines({ size, readFrom }: Effects['files'], path: string): string[] {
+  const length = size(path);
+  if (length === 0) return [];
+  return readFrom(path, Math.max(0, length - TAIL_BYTES), TAIL_BYTES)
+    .trimEnd()
+    .split('\n')
+    .slice(-10);
+}

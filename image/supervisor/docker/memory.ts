@@ -1,0 +1,54 @@
+/** Docker's containers get less memory than the whole pod, so that tmux, the agents and dockerd keep some. */
+import type { Files } from '../effects.ts';
+import { CGROUP_PARENT } from './daemon-config.ts';
+
+const CGROUP = '/sys/fs/cgroup';
+/** v1 answers "no limit" with the largest number of pages. */
+const NO_LIMIT = 2 ** 60;
+
+/**
+ * @param podBytes the pod's limit; null when there is none
+ * @param reserveBytes what containers may not have
+ * @returns the limit of Docker's cgroup; null: none. Never less than half of the pod's, whatever the reserve.
+ */
+export function containersLimit(podBytes: number | null, reserveBytes: number): number | null {
+  if (podBytes === null) return null;
+  return Math.max(podBytes - reserveBytes, Math.floor(podBytes / 2));
+}
+
+interface Hierarchy {
+  readonly limitFile: string;
+  readonly directory: string;
+}
+
+function hierarchy(files: Files): Hierarchy {
+  return files.exists(`${CGROUP}/cgroup.controllers`)
+    ? { limitFile: 'memory.max', directory: CGROUP }
+    : { limitFile: 'memory.limit_in_bytes', directory: `${CGROUP}/memory` };
+}
+
+/** The smaller of the cgroup's own limit and the one that the chart tells; null when neither says anything. */
+export function podLimit(files: Files, declared: string | undefined): number | null {
+  const { directory, limitFile } = hierarchy(files);
+  const limits = [files.read(`${directory}/${limitFile}`), declared ?? null]
+    .map((text) => Number.parseInt(text ?? '', 10))
+    .filter((bytes) => bytes > 0 && bytes < NO_LIMIT);
+  return limits.length > 0 ? Math.min(...limits) : null;
+}
+
+/**
+ * Makes Docker's cgroup with its limit, before dockerd makes it without one. Pod only.
+ *
+ * @returns what there is to say about it
+ */
+export function limitContainers(files: Files, limitBytes: number | null): string {
+  const { directory, limitFile } = hierarchy(files);
+  if (limitBytes === null) return 'no memory limit';
+  try {
+    files.makeDirectory(`${directory}${CGROUP_PARENT}`);
+    files.overwrite(`${directory}${CGROUP_PARENT}/${limitFile}`, `${limitBytes}`);
+    return `containers may use ${Math.floor(limitBytes / 1024 ** 2)} MiB`;
+  } catch (error) {
+    return `containers have no limit of their own (${error instanceof Error ? error.message : error})`;
+  }
+}

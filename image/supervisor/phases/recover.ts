@@ -1,0 +1,35 @@
+/**
+ * Phase `recover`: looks for pipelines that a dead check-in left behind, and says what the loop is going to do about
+ * them. The loop does it, at its first tick and whenever it meets one later: setting a stage going again takes as long as
+ * the stage.
+ */
+import type { Phase } from '../boot.ts';
+import type { Look } from '../look.ts';
+import { planTick } from '../tick.ts';
+
+export function recoverPhase(look: Look): Phase {
+  return {
+    name: 'recover',
+    after: ['docker', 'credentials'],
+    timeoutMs: 60_000,
+    gates: true,
+    retryMs: null,
+    async run() {
+      const view = await look.view();
+      const tick = planTick(view);
+      switch (tick.kind) {
+        case 'adopt':
+          return { status: 'ok', message: 'a check-in from before is still running and is waited for' };
+        case 'repair': {
+          const { issue, stage, action } = tick.repair;
+          return { status: 'ok', message: `#${issue} was interrupted in stage ${stage}: ${action} follows` };
+        }
+        case 'rest':
+          if (tick.state === 'refused') return { status: 'missing', message: tick.reason ?? '' };
+          return { status: 'ok', message: tick.reason ?? 'nothing was interrupted' };
+        case 'check-in':
+          return { status: 'ok', message: tick.warning ?? 'nothing was interrupted' };
+      }
+    },
+  };
+}

@@ -1,0 +1,19 @@
+/** Phase `tmux`: the server, with a session that shows the boot: from here on there is something to attach to. */
+import type { Phase } from '../boot.ts';
+import type { Sessions } from '../sessions.ts';
+
+/** @param prepare what has to be there before the first session is */
+export function tmuxPhase(sessions: Sessions, prepare: () => void): Phase {
+  return {
+    name: 'tmux',
+    after: ['checks'],
+    timeoutMs: 20_000,
+    gates: true,
+    retryMs: 10_000,
+    async run() {
+      prepare();
+      await sessions.startServer();
+      return { status: 'ok', message: '' };
+    },
+  };
+}

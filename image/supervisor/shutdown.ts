@@ -1,0 +1,166 @@
+/**
+ * SIGTERM is a drain: what runs may come to its end, then everything is ended in order. A table of steps, each bounded
+ * and logged, so that the whole stays inside a pod's grace period.
+ */
+import { BOOT_SESSION, ORCHESTRATOR_SESSION } from '../../scripts/lib/contract.ts';
+import type { DockerDaemon } from './docker/daemon.ts';
+import type { Effects } from './effects.ts';
+import { duration } from './time.ts';
+
+export interface ShutdownStep {
+  readonly name: string;
+  readonly limitMs: number;
+  /**
+   * @param signal aborts at the limit
+   * @returns what there is to say about it; empty when there was nothing to do
+   */
+  run(signal: AbortSignal): Promise<string>;
+}
+
+/** Runs the steps in order; one that fails or takes too long is logged, and the next one begins. */
+export async function runShutdown(
+  steps: readonly ShutdownStep[],
+  { clock, log }: Pick<Effects, 'clock' | 'log'>,
+): Promise<void> {
+  for (const step of steps) {
+    const started = clock.now();
+    const over = new AbortController();
+    const work = step
+      .run(over.signal)
+      .catch((error: unknown) => `failed: ${error instanceof Error ? error.message : error}`);
+    const timeout = clock
+      .sleep(step.limitMs, over.signal)
+      .then(() => `not done after ${duration(step.limitMs)}, going on`);
+    const said = await Promise.race([work, timeout]);
+    over.abort();
+    log.line(`stop ${step.name} ${duration(clock.now() - started)}${said ? `: ${said}` : ''}`);
+  }
+}
+
+/** What the steps need to know of the worker. */
+export interface Stoppable {
+  /** Resolves when the loop has ended. */
+  readonly loopEnded: Promise<void>;
+  /** What the loop is at; null when nothing. */
+  working(): string | null;
+  checkInGroups(): number[];
+  waitForStageSeconds: number;
+  /** Aborts when the operator does not want to wait any longer (a second SIGTERM). */
+  readonly hurry: AbortSignal;
+  releaseLock(): void;
+  /** Left out where the worker has no Docker of its own. */
+  readonly docker?: Pick<DockerDaemon, 'stopContainers' | 'stop'>;
+}
+
+const REMIND_MS = 30_000;
+/** How long processes may take to obey SIGTERM before they get SIGKILL. */
+const OBEY_MS = 5_000;
+/** A pane's own program, once its jobs have ended. */
+const LEADER_MS = 1_000;
+const POLL_MS = 100;
+
+/** The table. The order matters: who starts stages first, then the agents, then what they stand on. */
+export function shutdownSteps(worker: Stoppable, effects: Effects): ShutdownStep[] {
+  const { clock, log, processes, tmux } = effects;
+  const { docker } = worker;
+  const ours = new Set<string>([BOOT_SESSION, ORCHESTRATOR_SESSION]);
+  const stopDocker: ShutdownStep[] = docker
+    ? [
+        { name: 'stop the containers', limitMs: 30_000, run: () => docker.stopContainers() },
+        { name: 'stop Docker', limitMs: 25_000, run: (signal) => docker.stop(signal) },
+      ]
+    : [];
+  return [
+    {
+      name: 'tell attached clients',
+      limitMs: 3_000,
+      async run() {
+        await tmux.tell('This worker is stopping: its running stage may end, then every session is closed.');
+        return '';
+      },
+    },
+    {
+      name: 'wait for the running stage',
+      limitMs: worker.waitForStageSeconds * 1000 + 1_000,
+      async run(signal) {
+        const what = worker.working();
+        if (what === null) return 'nothing is running';
+        const until = clock.now() + worker.waitForStageSeconds * 1000;
+        const over = AbortSignal.any([signal, worker.hurry]);
+        let ended = false;
+        const loopEnded = worker.loopEnded.then(() => {
+          ended = true;
+        });
+        while (!ended && !over.aborted && clock.now() < until) {
+          log.line(`waiting for ${what}, at most ${duration(until - clock.now())} more`);
+          const pause = new AbortController();
+          const reminder = clock.sleep(
+            Math.min(REMIND_MS, until - clock.now()),
+            AbortSignal.any([over, pause.signal]),
+          );
+          await Promise.race([loopEnded, reminder]);
+          pause.abort();
+        }
+        if (ended) return `${what} has ended`;
+        return over.aborted ? `not waiting any longer for ${what}` : `${what} did not end in time`;
+      },
+    },
+    {
+      name: 'end the check-in',
+      limitMs: 2 * OBEY_MS,
+      async run() {
+        const groups = worker.checkInGroups();
+        await endGroups(groups, OBEY_MS, effects);
+        return groups.length === 0 ? '' : 'ended in the middle of a stage; the next start takes it up again';
+      },
+    },
+    {
+      name: 'end the agents',
+      limitMs: 3 * OBEY_MS,
+      async run() {
+        // tmux itself only hangs up; agents get the chance to end in order. They are jobs of the pane's shell, in groups
+        // of their own. The shell ignores SIGTERM, and killing it first would hang up its jobs.
+        const panes = (await tmux.panes()).filter(({ session }) => !ours.has(session));
+        const leaders = panes.map(({ pid }) => pid);
+        const jobs = processes.groupsOfSessions(leaders).filter((group) => !leaders.includes(group));
+        await endGroups(jobs, OBEY_MS, effects);
+        await endGroups(leaders, LEADER_MS, effects);
+        const names = [...new Set(panes.map(({ session }) => session))];
+        for (const name of names) await tmux.killSession(name);
+        return names.join(', ');
+      },
+    },
+    ...stopDocker,
+    {
+      name: 'end tmux',
+      limitMs: OBEY_MS,
+      async run(signal) {
+        await tmux.killServer();
+        while (!signal.aborted && (await tmux.sessions()) !== null) await clock.sleep(POLL_MS, signal);
+        return '';
+      },
+    },
+    {
+      name: 'release the lock',
+      limitMs: 1_000,
+      async run() {
+        processes.endAll();
+        worker.releaseLock();
+        return '';
+      },
+    },
+  ];
+}
+
+/** SIGTERM to process groups, and SIGKILL to those that have not obeyed in time. */
+async function endGroups(
+  groups: readonly number[],
+  graceMs: number,
+  { clock, processes }: Effects,
+): Promise<void> {
+  for (const group of groups) processes.signalGroup(group, 'SIGTERM');
+  const until = clock.now() + graceMs;
+  const alive = () => groups.filter((group) => processes.signalGroup(group, 0));
+  while (alive().length > 0 && clock.now() < until) await clock.sleep(POLL_MS);
+  for (const group of alive()) processes.signalGroup(group, 'SIGKILL');
+}

@@ -1,0 +1,82 @@
+/**
+ * Where everything of a local worker lies. Nothing of it is outside its own folder but the tmux socket, whose path may
+ * have only about a hundred characters.
+ */
+import { createHash } from 'node:crypto';
+import { lstatSync, mkdirSync, realpathSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { CliError } from '../cli/errors.ts';
+import { FILES, type WorkerDirs } from '../contract.ts';
+
+export interface LocalLayout {
+  /** Absolute, without symbolic links where it exists already. */
+  readonly dir: string;
+  /** A private HOME; its `.factory` is what the volume is in a pod. */
+  readonly home: string;
+  readonly dirs: WorkerDirs;
+  /** TMUX_TMPDIR. */
+  readonly socketDir: string;
+  readonly workerFile: string;
+  readonly bootFile: string;
+  readonly bootLock: string;
+  readonly heartbeatFile: string;
+  /** What the supervisor prints. */
+  readonly log: string;
+}
+
+/** @param dir the folder of the worker, which need not exist yet */
+export function localLayout(dir: string): LocalLayout {
+  const real = realPath(dir);
+  const home = join(real, 'home');
+  const dirs: WorkerDirs = {
+    WORKER_CONFIG_DIR: join(real, 'config'),
+    WORKER_SECRETS_DIR: join(real, 'secrets'),
+    WORKER_RUN_DIR: join(real, 'run'),
+    WORKER_STATE_DIR: join(home, '.factory', 'worker'),
+    WORKER_REPOS_DIR: join(home, '.factory', 'repos'),
+  };
+  return {
+    dir: real,
+    home,
+    dirs,
+    socketDir: `/tmp/fw-${process.getuid?.() ?? 0}-${createHash('sha256').update(real).digest('hex').slice(0, 12)}`,
+    workerFile: join(real, 'worker.json'),
+    bootFile: join(dirs.WORKER_RUN_DIR, FILES.boot),
+    bootLock: join(dirs.WORKER_STATE_DIR, FILES.bootLock),
+    heartbeatFile: join(dirs.WORKER_RUN_DIR, FILES.heartbeat),
+    log: join(dirs.WORKER_STATE_DIR, 'logs', 'supervisor.log'),
+  };
+}
+
+/**
+ * Makes the folder of the tmux socket.
+ *
+ * @throws CliError when it is somebody else's: /tmp is everybody's
+ */
+export function makeSocketDir({ socketDir }: LocalLayout): void {
+  mkdirSync(socketDir, { recursive: true, mode: 0o700 });
+  const stat = lstatSync(socketDir);
+  if (!stat.isDirectory() || stat.uid !== process.getuid?.() || (stat.mode & 0o077) !== 0) {
+    throw new CliError(`${socketDir} is not a folder of yours alone`, {
+      hints: [`look at it, then: rm -r ${socketDir}`],
+    });
+  }
+}
+
+/**
+ * @throws CliError on a machine that cannot run a local worker
+ */
+export function assertLinux(platform: NodeJS.Platform = process.platform): void {
+  if (platform === 'linux') return;
+  throw new CliError(
+    'a local worker needs Linux (flock, /proc and GNU tail): run it in a Linux virtual machine or container; the other commands work here',
+  );
+}
+
+function realPath(dir: string): string {
+  try {
+    return realpathSync(dir);
+  } catch {
+    return resolve(dir);
+  }
+}

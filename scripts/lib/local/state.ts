@@ -1,0 +1,53 @@
+/** Whether a local worker runs, and what it says about itself. */
+import { existsSync, readFileSync } from 'node:fs';
+import { type Boot, ContractError, type Heartbeat, readContract } from '../contract.ts';
+import type { Exec } from '../exec.ts';
+import { type LocalLayout, localLayout } from './layout.ts';
+import { processesOf } from './processes.ts';
+
+export interface LocalWorkerState {
+  /** There is a worker in the folder. */
+  readonly prepared: boolean;
+  /** Its boot lock is held: the only sign of life that cannot lie. */
+  readonly running: boolean;
+  /** How many processes belong to it; some may be left when the supervisor was killed. */
+  readonly processes: number;
+  readonly boot: Boot | null;
+  readonly heartbeat: Heartbeat | null;
+}
+
+export async function localWorkerState(dir: string, exec: Exec): Promise<LocalWorkerState> {
+  const layout = localLayout(dir);
+  return {
+    prepared: existsSync(layout.workerFile),
+    running: await isRunning(layout, exec),
+    processes: processesOf(layout.dirs.WORKER_STATE_DIR).length,
+    boot: readFile<Boot>('boot.json', layout.bootFile),
+    heartbeat: readFile<Heartbeat>('heartbeat.json', layout.heartbeatFile),
+  };
+}
+
+/** flock's exit code for "somebody else has it". */
+const BUSY = 75;
+
+/** Whether a supervisor holds the worker's boot lock. The lock's file is not made when there is none. */
+export async function isRunning({ bootLock }: LocalLayout, exec: Exec): Promise<boolean> {
+  if (!existsSync(bootLock)) return false;
+  // Others look at a lock by taking it for a millisecond, so not at once.
+  const argv = ['flock', '--timeout', '0.5', '--conflict-exit-code', `${BUSY}`, bootLock, 'true'] as const;
+  return (await exec.run(argv, { timeoutMs: 10_000 })).code === BUSY;
+}
+
+export function readBoot({ bootFile }: LocalLayout): Boot | null {
+  return readFile<Boot>('boot.json', bootFile);
+}
+
+/** Null when there is none, or only one that is about to be replaced. */
+function readFile<T extends { readonly schema: number }>(name: string, path: string): T | null {
+  try {
+    return readContract<T>(name, readFileSync(path, 'utf8'));
+  } catch (error) {
+    if (error instanceof ContractError || (error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+}

@@ -1,0 +1,101 @@
+/** Stops a local worker and leaves no process and no socket behind. */
+import { rmSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CliError } from '../cli/errors.ts';
+import { assertLinux, localLayout } from './layout.ts';
+import { processesOf, signalProcess, type WorkerProcess } from './processes.ts';
+
+export interface StopOptions {
+  /** How long a running stage may go on; 0 ends it at once, and the next start takes it up again. */
+  readonly waitForStageSeconds?: number;
+  readonly onProgress?: (message: string) => void;
+}
+
+export interface StopResult {
+  /** A supervisor was running. */
+  readonly wasRunning: boolean;
+  /** Processes that its orderly end had left, or that were left of a killed supervisor. */
+  readonly swept: number;
+}
+
+/** Signals do not queue: a second one right after the first would be the same. */
+const BETWEEN_SIGNALS_MS = 500;
+/** More than all steps of an orderly shutdown may take together (image/supervisor/shutdown.ts). */
+const SHUTDOWN_MS = 45_000;
+const OBEY_MS = 3_000;
+const POLL_MS = 50;
+
+/**
+ * SIGTERM to the supervisor, which ends everything in order; then a sweep over what is left, so that it works also when
+ * the supervisor was killed. Signals nothing but processes that carry this worker's state folder in their environment.
+ *
+ * @throws CliError when called from inside the worker, whose shells it would end
+ */
+export async function stopLocalWorker(
+  dir: string,
+  { waitForStageSeconds = 0, onProgress = () => {} }: StopOptions = {},
+): Promise<StopResult> {
+  assertLinux();
+  const { dirs, socketDir } = localLayout(dir);
+  const stateDir = dirs.WORKER_STATE_DIR;
+  if (process.env['WORKER_STATE_DIR'] === stateDir) {
+    throw new CliError('this shell runs inside the worker and would be ended with it', {
+      hints: ['stop the worker from a shell outside'],
+    });
+  }
+  const supervisors = processesOf(stateDir).filter(isSupervisor);
+  const signal = () => {
+    for (const { pid } of supervisors) signalProcess(pid, stateDir, 'SIGTERM');
+  };
+  const gone = () =>
+    supervisors.every(({ pid }) => !processesOf(stateDir).some((process) => process.pid === pid));
+  if (supervisors.length > 0) {
+    signal();
+    onProgress(waitForStageSeconds > 0 ? 'waiting for the running stage to end' : 'stopping');
+    if (!(await until(gone, Math.max(waitForStageSeconds * 1000, BETWEEN_SIGNALS_MS)))) {
+      signal();
+      await until(gone, SHUTDOWN_MS);
+    }
+  }
+  const swept = await sweep(stateDir, onProgress);
+  rmSync(socketDir, { recursive: true, force: true });
+  return { wasRunning: supervisors.length > 0, swept };
+}
+
+/** Ends what is left: SIGTERM, then SIGKILL, again and again until a look finds nothing (a dying shell may still fork). */
+async function sweep(stateDir: string, onProgress: (message: string) => void): Promise<number> {
+  const swept = new Set<number>();
+  const left = () => processesOf(stateDir);
+  for (let round = 0; left().length > 0; round += 1) {
+    if (round === 10) {
+      throw new CliError(`processes of the worker do not end: ${left().map(describe).join('; ')}`);
+    }
+    const found = left();
+    if (round === 0) onProgress(`ending ${found.length} processes that were left`);
+    for (const { pid } of found) {
+      swept.add(pid);
+      signalProcess(pid, stateDir, round === 0 ? 'SIGTERM' : 'SIGKILL');
+    }
+    await until(() => left().length === 0, OBEY_MS);
+  }
+  return swept.size;
+}
+
+function isSupervisor({ argv }: WorkerProcess): boolean {
+  return argv.some(
+    (word) => word.endsWith('/image/supervisor/main.ts') || word.endsWith('/dist/supervisor.js'),
+  );
+}
+
+function describe({ pid, argv }: WorkerProcess): string {
+  return `${pid} ${argv.join(' ').trim().slice(0, 80)}`;
+}
+
+async function until(condition: () => boolean, ms: number): Promise<boolean> {
+  const end = Date.now() + ms;
+  while (!condition()) {
+    if (Date.now() >= end) return false;
+    await sleep(POLL_MS);
+  }
+  return true;
+}

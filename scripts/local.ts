@@ -1,0 +1,285 @@
+/** `local`: workers on this machine: the image's supervisor with tmux and SQLite, without root, Docker or a cluster. */
+import { join, resolve } from 'node:path';
+import { type Context, defineCommand, type Input, runIfMain } from './lib/cli/command.ts';
+import { CliError, ExitCode, UsageError } from './lib/cli/errors.ts';
+import { renderJson } from './lib/cli/output.ts';
+import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
+import { count, didYouMean, enumerate } from './lib/cli/text.ts';
+import { parseDuration } from './lib/config/duration.ts';
+import { WORKER_FLAGS } from './lib/config/flags.ts';
+import { expandHome, homeOf, shortPath } from './lib/config/paths.ts';
+import { replaceFile } from './lib/config/replace-file.ts';
+import type { LocalWorker, WorkerEntry } from './lib/config/worker-entry.ts';
+import { readWorkersText, workersPath } from './lib/config/workers-file.ts';
+import { type BootPhase, DEFAULT_SETTINGS, type Project } from './lib/contract.ts';
+import { projectName } from './lib/factory.ts';
+import { localLayout } from './lib/local/layout.ts';
+import { prepareLocalWorker, readLocalWorker } from './lib/local/prepare.ts';
+import { startLocalWorker } from './lib/local/start.ts';
+import { localWorkerState } from './lib/local/state.ts';
+import { stopLocalWorker } from './lib/local/stop.ts';
+
+const FORMATS = ['text', 'json'] as const;
+const ACTIONS = ['up', 'down', 'status'] as const;
+type Action = (typeof ACTIONS)[number];
+
+/** Which flags belong to one action only. */
+const ONLY_FOR: Readonly<Record<string, Action>> = {
+  home: 'up',
+  bin: 'up',
+  project: 'up',
+  interval: 'up',
+  wait: 'down',
+};
+
+const FLAGS = {
+  home: {
+    type: 'string',
+    value: 'DIR',
+    description: 'up: folder of a new worker; else ~/.factory/local/NAME',
+  },
+  bin: {
+    type: 'list',
+    value: 'DIR',
+    description: "up: folder with factory, claude or gh, before the others on the worker's PATH",
+  },
+  project: {
+    type: 'list',
+    short: 'p',
+    value: 'REPO',
+    description: 'up: repository to clone: owner/name, a URL or a path, or NAME=REPO',
+  },
+  interval: { type: 'string', value: 'DURATION', description: 'up: time between two check-ins' },
+  wait: {
+    type: 'string',
+    value: 'DURATION',
+    description:
+      'down: let a running stage go on for that long; without it, the next start takes it up again',
+  },
+  ...OUTPUT_FLAGS(FORMATS),
+  workers: WORKER_FLAGS.workers,
+} as const;
+
+type FlagInput = Input<typeof FLAGS>['flags'];
+
+export const local = defineCommand({
+  name: 'local',
+  summary: 'Start, stop and show workers on this machine',
+  description: `local up NAME makes the worker when it is new, enters it into workers.yaml, and starts it. Up twice is harmless.
+local down NAME stops it and leaves no process; queue, clones and sessions' work stay for the next start.
+Everything a worker has lies in its own folder, a HOME of its own included; programs come from PATH and --bin.`,
+  positionals: [
+    { name: 'up|down|status', required: true },
+    { name: 'NAME', required: false },
+  ],
+  flags: FLAGS,
+  examples: [
+    ['up laptop --project lucasnoah/deathcookies', 'a worker with the programs on PATH'],
+    ['up try --bin examples/bin', 'one with the stand-ins for factory, claude and gh'],
+    ['down laptop --wait 20m', 'stop after the stage that runs now'],
+    ['status', 'all workers on this machine'],
+  ],
+  async run({ flags, positionals: [word = '', name] }, context) {
+    const action = parseAction(word, flags);
+    const format = outputFormat(flags, FORMATS);
+    const path = workersPath(context.env, flags.workers);
+    const known = await localWorkers(path, context);
+    if (action === 'status') return status(known, name, path, format, context);
+    if (name === undefined)
+      throw new UsageError(`NAME is missing: which worker to ${action === 'up' ? 'start' : 'stop'}?`);
+    return action === 'up'
+      ? up(name, path, known, flags, context)
+      : down(chooseLocal(known, name, path), flags.wait, context);
+  },
+});
+
+function parseAction(word: string, flags: FlagInput): Action {
+  const action = ACTIONS.find((candidate) => candidate === word);
+  if (action === undefined) {
+    const hint = didYouMean(word, ACTIONS);
+    throw new UsageError(`local can ${enumerate(ACTIONS)}, not "${word}"`, ...(hint === null ? [] : [hint]));
+  }
+  for (const [flag, owner] of Object.entries(ONLY_FOR)) {
+    const value = flags[flag as keyof FlagInput];
+    const given = Array.isArray(value) ? value.length > 0 : value !== undefined;
+    if (given && owner !== action) throw new UsageError(`--${flag} is only for local ${owner}`);
+  }
+  return action;
+}
+
+/** All entries of workers.yaml; none when there is no such file yet. */
+async function localWorkers(path: string, { env }: Context): Promise<readonly WorkerEntry[]> {
+  const text = await readWorkersText(path, env);
+  if (text === null) return [];
+  const { parseWorkers } = await import('./lib/config/parse-workers.ts');
+  return parseWorkers(path, text, homeOf(env)).workers;
+}
+
+function chooseLocal(known: readonly WorkerEntry[], name: string, path: string): LocalWorker {
+  const worker = known.find((entry) => entry.name === name);
+  if (worker?.runtime === 'local') return worker;
+  const names = known.filter(({ runtime }) => runtime === 'local').map((entry) => entry.name);
+  if (worker !== undefined) throw new UsageError(`${name} runs in a cluster, not on this machine`);
+  const hint = didYouMean(name, names);
+  throw new UsageError(
+    `no local worker "${name}" in ${path}`,
+    ...(hint === null ? [] : [hint]),
+    names.length === 0 ? 'there are none yet' : `local workers: ${names.join(', ')}`,
+  );
+}
+
+async function up(
+  name: string,
+  path: string,
+  known: readonly WorkerEntry[],
+  flags: FlagInput,
+  context: Context,
+): Promise<number> {
+  const { env, exec, stdout, stderr, commandLine } = context;
+  const entered = known.find((entry) => entry.name === name);
+  const worker = entered === undefined ? newWorker(name, flags.home, env) : chooseLocal(known, name, path);
+  if (entered !== undefined && flags.home !== undefined && resolveHome(flags.home, env) !== worker.home) {
+    throw new CliError(`${name} has its folder already: ${worker.home}`, {
+      hints: [`for another folder take another name, or first: ${commandLine('workers', 'remove', name)}`],
+    });
+  }
+  prepare(worker, flags, context);
+  if (entered === undefined) {
+    const { addWorker } = await import('./lib/config/edit.ts');
+    const text = await readWorkersText(path, env);
+    await replaceFile(path, text, addWorker(text ?? 'workers: []\n', worker));
+    stderr.write(`${name} entered into ${shortPath(path, homeOf(env))}\n`);
+  }
+  const result = await startLocalWorker(worker.home, {
+    exec,
+    onPhase: (phase) => stderr.write(phaseLine(phase)),
+  });
+  switch (result.outcome) {
+    case 'already-running':
+      stdout.write(`${name} is running already\n`);
+      return ExitCode.ok;
+    case 'started':
+      stdout.write(`${name} is running; its folder is ${worker.home}\n`);
+      return ExitCode.ok;
+    case 'failed':
+      throw new CliError(`${name} did not start: ${result.message}`, {
+        hints: [`all it said: ${localLayout(worker.home).log}`],
+      });
+    case 'timeout':
+      throw new CliError(`${name} is not up yet: ${result.message}`, {
+        exitCode: ExitCode.timeout,
+        hints: [`it goes on starting; look again: ${commandLine('status', name)}`],
+      });
+  }
+}
+
+function newWorker(name: string, home: string | undefined, env: NodeJS.ProcessEnv): LocalWorker {
+  if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name)) {
+    throw new UsageError(`a worker's name has lower-case letters, digits and "-"; not "${name}"`);
+  }
+  return {
+    runtime: 'local',
+    name,
+    home: home ? resolveHome(home, env) : join(homeOf(env), '.factory', 'local', name),
+  };
+}
+
+function resolveHome(home: string, env: NodeJS.ProcessEnv): string {
+  return resolve(expandHome(home, homeOf(env)));
+}
+
+/** Makes the folder, or changes what the flags say; what they do not say stays as it was. */
+function prepare(worker: LocalWorker, flags: FlagInput, { env }: Context): void {
+  const path = existingPath(worker);
+  prepareLocalWorker({
+    dir: worker.home,
+    name: worker.name,
+    binDirs: flags.bin.map((dir) => resolveHome(dir, env)),
+    ...(flags.project.length === 0
+      ? {}
+      : { projects: flags.project.map((text) => parseProjectFlag(text, env)) }),
+    ...(flags.interval === undefined
+      ? {}
+      : {
+          settings: {
+            ...DEFAULT_SETTINGS,
+            orchestrator: {
+              enabled: true,
+              intervalSeconds: Math.max(1, Math.round(parseDuration(flags.interval, '--interval') / 1000)),
+            },
+          },
+        }),
+    callerEnv: path === null || flags.bin.length > 0 ? env : { ...env, PATH: path },
+  });
+}
+
+/** The PATH the worker was made with. */
+function existingPath({ home }: LocalWorker): string | null {
+  try {
+    return readLocalWorker(home).env['PATH'] ?? null;
+  } catch {
+    return null;
+  }
+}
+
+/** `NAME=REPO`, or `REPO`, whose last word becomes the name. A path is taken from the current folder. */
+function parseProjectFlag(text: string, env: NodeJS.ProcessEnv): Project {
+  const [, name, repo = ''] = /^(?:([\w.-]+)=)?(.+)$/.exec(text) ?? [];
+  const isPath = /^[.~/]/.test(repo);
+  return {
+    name: name ?? projectName(repo),
+    repo: isPath ? resolveHome(repo, env) : repo,
+    branch: null,
+    config: 'pipeline.yaml',
+  };
+}
+
+async function down(
+  worker: LocalWorker,
+  wait: string | undefined,
+  { stdout, stderr }: Context,
+): Promise<number> {
+  const { wasRunning, swept } = await stopLocalWorker(worker.home, {
+    waitForStageSeconds: wait === undefined ? 0 : Math.round(parseDuration(wait, '--wait') / 1000),
+    onProgress: (message) => stderr.write(`${worker.name}: ${message}\n`),
+  });
+  const left =
+    swept === 0 ? '' : `; ${count(swept, 'process').replace('processs', 'processes')} had to be ended`;
+  stdout.write(`${worker.name} ${wasRunning || swept > 0 ? 'is stopped' : 'was not running'}${left}\n`);
+  return ExitCode.ok;
+}
+
+async function status(
+  known: readonly WorkerEntry[],
+  name: string | undefined,
+  path: string,
+  format: (typeof FORMATS)[number],
+  { exec, stdout, stderr, commandLine }: Context,
+): Promise<number> {
+  const shown =
+    name === undefined
+      ? known.filter((entry) => entry.runtime === 'local')
+      : [chooseLocal(known, name, path)];
+  const states = await Promise.all(
+    shown.map(async (worker) => ({ ...worker, ...(await localWorkerState(worker.home, exec)) })),
+  );
+  if (format === 'json') {
+    stdout.write(renderJson(states));
+    return ExitCode.ok;
+  }
+  if (states.length === 0)
+    stderr.write(`no local workers; make one: ${commandLine('local', 'up', 'NAME')}\n`);
+  for (const { name: shownName, home, running, processes, boot } of states) {
+    const left = running || processes === 0 ? '' : `, ${processes} of its processes are left`;
+    stdout.write(`${shownName}: ${running ? 'running' : 'stopped'}${left} (${home})\n`);
+    if (running) stdout.write((boot?.phases ?? []).map(phaseLine).join(''));
+  }
+  return ExitCode.ok;
+}
+
+function phaseLine({ name, status: result, ms, message }: BootPhase): string {
+  const time = result === 'running' ? '' : ` ${(ms / 1000).toFixed(1)}s`;
+  return `  ${name.padEnd(14)}${result}${time}${message === '' ? '' : `  ${message}`}\n`;
+}
+
+await runIfMain(import.meta.url, local);

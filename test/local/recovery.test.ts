@@ -1,0 +1,67 @@
+/** What was interrupted goes on: for real, in every dialect of the program. */
+import { describe, expect, it, vi } from 'vitest';
+import { processesOf } from '../../scripts/lib/local/processes.ts';
+import { atWork, completed, makeOwnWorker, until } from './worker.ts';
+
+// Real processes, side by side, on a machine that may be busy.
+vi.setConfig({ testTimeout: 90_000 });
+
+describe.concurrent.each(['a', 'b', 'design'] as const)(
+  'kill -9 of everything in the middle of a stage, dialect %s',
+  (dialect) => {
+    it('the next start finishes the issue', async (test) => {
+      const worker = makeOwnWorker(test, { dialect, standin: { STANDIN_CLAUDE_WORK_SECONDS: '1.5' } });
+      await worker.start();
+      await worker.add(23);
+      await until('an agent at work', atWork(worker));
+      await worker.killEverything();
+      expect(processesOf(worker.layout.dirs.WORKER_STATE_DIR)).toEqual([]);
+      const { outcome, boot } = await worker.start();
+      expect(outcome).toBe('started');
+      expect(boot?.phases.find(({ name }) => name === 'recover')?.message).toMatch(
+        /^#23 was interrupted in stage implement: (advance|mark-exited) follows$/,
+      );
+      await until('the issue completed', completed(worker, 23));
+      expect(worker.repairs().map(({ issue, stage, action }) => [issue, stage, action])).toEqual([
+        [23, 'implement', dialect === 'b' ? 'mark-exited' : 'advance'],
+      ]);
+    });
+  },
+);
+
+describe.concurrent('kill -9 of the supervisor alone', () => {
+  it('leaves the check-in at work; the next supervisor waits for it and runs nothing twice', async (test) => {
+    const worker = makeOwnWorker(test, { standin: { STANDIN_CLAUDE_WORK_SECONDS: '3' } });
+    await worker.start();
+    await worker.add(23);
+    await until('an agent at work', atWork(worker));
+    const supervisor = worker.heartbeat()?.pid ?? 0;
+    process.kill(supervisor, 'SIGKILL');
+    const { outcome, boot } = await worker.start();
+    expect(outcome).toBe('started');
+    expect(boot?.phases.find(({ name }) => name === 'recover')?.message).toBe(
+      'a check-in from before is still running and is waited for',
+    );
+    await until('the issue completed', completed(worker, 23));
+    await until('waiting', () => worker.heartbeat()?.state === 'waiting');
+    expect(worker.log()).toContain('check-in of an earlier supervisor: #23 completed implement');
+    expect(worker.heartbeat()?.pid).not.toBe(supervisor);
+    expect(worker.repairs()).toEqual([]);
+    const { stdout } = await worker.run(['git', 'log', '--format=%s', 'main..feature/issue-23']);
+    expect(stdout.toString().trim().split('\n')).toHaveLength(1);
+  });
+
+  it('a check-in killed together with it is taken up again when its agent has been quiet for a minute', async (test) => {
+    const worker = makeOwnWorker(test, { standin: { STANDIN_CLAUDE_MODE: 'hang' } });
+    await worker.start();
+    await worker.add(23);
+    await until('an agent at work', atWork(worker));
+    for (const { pid, argv } of processesOf(worker.layout.dirs.WORKER_STATE_DIR)) {
+      if (/supervisor|check-in/.test(argv.join(' '))) process.kill(pid, 'SIGKILL');
+    }
+    await worker.start();
+    await until('the wait', () => /still at work/.test(worker.heartbeat()?.reason ?? ''));
+    expect(await worker.sessions()).toContain('23-implement-1');
+    expect(worker.repairs()).toEqual([]);
+  });
+});

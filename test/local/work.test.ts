@@ -1,0 +1,126 @@
+/** A local worker at work, for real: supervisor, tmux, clones and the stand-ins. */
+import { execFileSync } from 'node:child_process';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it, vi } from 'vitest';
+import { stopLocalWorker } from '../../scripts/lib/local/stop.ts';
+import { atWork, completed, makeOwnWorker, until } from './worker.ts';
+
+// Real processes, side by side, on a machine that may be busy.
+vi.setConfig({ testTimeout: 90_000 });
+
+describe.concurrent('an issue in the queue', () => {
+  it('is worked on at once and completed; a drained worker leaves the next one alone', async (test) => {
+    const worker = makeOwnWorker(test, { intervalSeconds: 300 });
+    expect((await worker.start()).outcome).toBe('started');
+    await worker.add(23);
+    await until('the issue completed', completed(worker, 23));
+    expect(await worker.sessions()).toEqual(['boot', 'orchestrator']);
+    const heartbeat = worker.heartbeat();
+    expect(heartbeat).toMatchObject({ state: 'waiting', project: 'demo', intervalSeconds: 300 });
+    expect(heartbeat?.actions).toMatchObject([{ issue: 23, action: 'completed', stage: 'implement' }]);
+    // The pane shows what the log has.
+    const { stdout } = await worker.run(['tmux', 'capture-pane', '-p', '-t', '=orchestrator:']);
+    expect(stdout.toString()).toContain('check-in in demo: #23 completed implement');
+
+    const drain = join(worker.layout.dirs.WORKER_STATE_DIR, 'drain');
+    writeFileSync(drain, '{"schema":1,"by":"test","reason":"a pause"}');
+    await until('drained', () => worker.heartbeat()?.state === 'drained');
+    await worker.add(24);
+    await sleep(1_000);
+    expect((await worker.rows()).find(({ issue }) => issue === 24)?.status).toBe('pending');
+    rmSync(drain);
+    await until('the second issue completed', completed(worker, 24));
+  });
+
+  it('is branched from what was pushed since the clone was made', async (test) => {
+    const worker = makeOwnWorker(test);
+    await worker.start();
+    await until('the clone', async () => (await worker.run(['test', '-e', 'pipeline.yaml'])).code === 0);
+    const origin = join(worker.dir, '..', 'origin.git');
+    const work = `${origin}.work`;
+    execFileSync(
+      'sh',
+      [
+        '-c',
+        'echo new >new && git add new && git -c user.name=t -c user.email=t@t commit -qm new && git push -q "$1" main',
+        'sh',
+        origin,
+      ],
+      { cwd: work },
+    );
+    await worker.add(23);
+    await until('the issue completed', completed(worker, 23));
+    expect((await worker.run(['test', '-e', 'worktrees/issue-23/new'])).code).toBe(0);
+  });
+
+  it('waits while a login shell in a pane does not find claude, and goes on when it does', async (test) => {
+    const worker = makeOwnWorker(test);
+    const profile = join(worker.layout.home, '.bash_profile');
+    const good = readFileSync(profile, 'utf8');
+    writeFileSync(profile, 'PATH=/usr/bin:/bin\n');
+    const { boot } = await worker.start();
+    expect(boot?.phases.find(({ name }) => name === 'recover')).toMatchObject({ status: 'missing' });
+    await worker.add(23);
+    await until('refused', () => worker.heartbeat()?.state === 'refused');
+    expect(worker.heartbeat()?.reason).toBe(
+      'a tmux pane does not find claude, gh, factory: put them on PATH (it is /usr/bin:/bin)',
+    );
+    expect((await worker.rows())[0]?.status).toBe('pending');
+    writeFileSync(profile, good);
+    await until('the issue completed', completed(worker, 23));
+  });
+});
+
+describe.concurrent('an orderly stop', () => {
+  it('waits for the running stage when asked to', async (test) => {
+    const worker = makeOwnWorker(test, { standin: { STANDIN_CLAUDE_WORK_SECONDS: '2' } });
+    await worker.start();
+    await worker.add(23);
+    await until('an agent at work', atWork(worker));
+    const { swept } = await stopLocalWorker(worker.dir, { waitForStageSeconds: 20 });
+    expect(swept).toBe(0);
+    expect((await worker.rows())[0]?.status).toBe('completed');
+    expect(worker.log()).toContain('check-in in demo has ended');
+  });
+
+  it('otherwise ends it in order, and the next start finishes the issue', async (test) => {
+    const worker = makeOwnWorker(test, { standin: { STANDIN_CLAUDE_WORK_SECONDS: '2' } });
+    await worker.start();
+    await worker.add(23);
+    await until('an agent at work', atWork(worker));
+    const { swept } = await stopLocalWorker(worker.dir);
+    expect(swept).toBe(0);
+    expect((await worker.rows())[0]?.status).toBe('active');
+    await worker.start();
+    await until('the issue completed', completed(worker, 23));
+  });
+});
+
+describe.concurrent('what an operator may do to it', () => {
+  it('tmux killed: both sessions are back within seconds; the orchestrator’s follower ended: it follows again', async (test) => {
+    const worker = makeOwnWorker(test);
+    await worker.start();
+    await worker.run(['tmux', 'kill-server'], worker.layout.home);
+    await until('both sessions', async () => (await worker.sessions()).join() === 'boot,orchestrator', 15);
+    await worker.run(['tmux', 'send-keys', '-t', '=orchestrator:', 'C-c'], worker.layout.home);
+    const pane = async () =>
+      (
+        await worker.run(['tmux', 'list-panes', '-t', '=orchestrator:', '-F', '#{pane_dead}'])
+      ).stdout.toString();
+    await until('a dead pane', async () => (await pane()) === '1\n');
+    await until('a living pane', async () => (await pane()) === '0\n', 15);
+  });
+
+  it('a project asked for while it runs is cloned at once', async (test) => {
+    const worker = makeOwnWorker(test, { intervalSeconds: 300 });
+    await worker.start();
+    const { WORKER_STATE_DIR, WORKER_REPOS_DIR } = worker.layout.dirs;
+    const repo = join(worker.dir, '..', 'origin.git');
+    writeFileSync(join(WORKER_STATE_DIR, 'projects.json'), JSON.stringify([{ name: 'second', repo }]));
+    const there = async () =>
+      (await worker.run(['test', '-e', join(WORKER_REPOS_DIR, 'second', '.git')], '/')).code === 0;
+    await until('the clone', there, 3);
+  });
+});

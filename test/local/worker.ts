@@ -1,0 +1,235 @@
+/** Real local workers in folders of their own, with the stand-ins; every one is stopped and removed by `removeWorkers`. */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { TestContext } from 'vitest';
+import { packageRoot } from '../../scripts/lib/cli/version.ts';
+import { DEFAULT_SETTINGS, type Heartbeat, type Repair, readJsonLines } from '../../scripts/lib/contract.ts';
+import { createExec, type RunResult } from '../../scripts/lib/exec.ts';
+import { type Pipeline, parsePipelines, parseQueue, type QueueRow } from '../../scripts/lib/factory.ts';
+import type { LocalLayout } from '../../scripts/lib/local/layout.ts';
+import {
+  type LocalWorkerSpec,
+  prepareLocalWorker,
+  readLocalWorker,
+} from '../../scripts/lib/local/prepare.ts';
+import { processesOf } from '../../scripts/lib/local/processes.ts';
+import { type StartResult, startLocalWorker } from '../../scripts/lib/local/start.ts';
+import { stopLocalWorker } from '../../scripts/lib/local/stop.ts';
+
+export const exec = createExec();
+export const BIN = join(packageRoot(), 'examples', 'bin');
+
+/** Short, so that a stage lasts about two seconds. */
+const QUICK = {
+  STANDIN_FACTORY_BOOT_SECONDS: '0.3',
+  STANDIN_FACTORY_POLL_SECONDS: '0.3',
+  STANDIN_CLAUDE_QUIET_SECONDS: '0.4',
+  STANDIN_CLAUDE_WORK_SECONDS: '0.6',
+};
+
+const PIPELINE = `pipeline:
+  name: demo
+  repo: github.com/example/demo
+  stages:
+    - id: implement
+      type: agent
+`;
+
+export interface TestWorker {
+  readonly dir: string;
+  readonly layout: LocalLayout;
+  start(): Promise<StartResult>;
+  /** Runs a program in the worker's environment, in the clone unless told otherwise. */
+  run(argv: readonly [string, ...string[]], cwd?: string): Promise<RunResult>;
+  add(issue: number): Promise<void>;
+  rows(): Promise<QueueRow[]>;
+  pipelines(): Promise<Pipeline[]>;
+  sessions(): Promise<string[]>;
+  heartbeat(): Heartbeat | null;
+  repairs(): Repair[];
+  log(): string;
+  /** SIGKILL to every process of the worker, as a lost node would. */
+  killEverything(): Promise<void>;
+}
+
+/** What tests have made and `removeWorkers` removes. */
+const roots: string[] = [];
+const made: string[] = [];
+
+/** A folder of its own; `name` may be any file name. */
+export function makeRoot(name = 'w'): string {
+  const root = mkdtempSync(join(tmpdir(), 'fw-test-'));
+  roots.push(root);
+  return join(root, name);
+}
+
+/** For tests that run side by side: their own worker is stopped and removed at their end. */
+export function makeOwnWorker(
+  test: Pick<TestContext, 'onTestFinished'>,
+  options: TestWorkerOptions = {},
+): TestWorker {
+  const worker = makeWorker(options);
+  made.splice(made.indexOf(worker.dir), 1);
+  test.onTestFinished(async () => {
+    await stopLocalWorker(worker.dir);
+    rmSync(join(worker.dir, '..'), { recursive: true, force: true });
+  });
+  return worker;
+}
+
+export interface TestWorkerOptions {
+  readonly dir?: string;
+  readonly dialect?: 'a' | 'b' | 'design';
+  readonly standin?: Readonly<Record<string, string>>;
+  readonly spec?: Partial<LocalWorkerSpec>;
+  readonly intervalSeconds?: number;
+}
+
+/** Prepares a worker with one project, `demo`, whose pipeline has one stage. */
+export function makeWorker(options: TestWorkerOptions = {}): TestWorker {
+  const { dialect = 'a', standin = {}, spec = {}, intervalSeconds = 1 } = options;
+  const dir = options.dir ?? makeRoot();
+  const origin = join(dir, '..', 'origin.git');
+  makeOrigin(origin);
+  const layout = prepareLocalWorker({
+    dir,
+    name: 'w1',
+    binDirs: [BIN],
+    projects: [{ name: 'demo', repo: origin, branch: null, config: 'pipeline.yaml' }],
+    settings: { ...DEFAULT_SETTINGS, orchestrator: { enabled: true, intervalSeconds } },
+    ...spec,
+  });
+  made.push(dir);
+  const settings = { ...QUICK, STANDIN_FACTORY_DIALECT: dialect, ...standin };
+  const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`);
+  writeFileSync(join(layout.home, '.factory-standin'), lines.join(''));
+  const clone = join(layout.dirs.WORKER_REPOS_DIR, 'demo');
+  const { WORKER_STATE_DIR } = layout.dirs;
+  const run: TestWorker['run'] = (argv, cwd = clone) =>
+    exec.run(argv, { env: { ...readLocalWorker(dir).env }, cwd, timeoutMs: 40_000 });
+  const must = async (argv: readonly [string, ...string[]]): Promise<string> => {
+    const result = await run(argv);
+    if (result.code !== 0) throw new Error(`${argv.join(' ')}: ${result.stderr}`);
+    return result.stdout.toString();
+  };
+  return {
+    dir,
+    layout,
+    start: () => startLocalWorker(dir, { exec }),
+    run,
+    async add(issue) {
+      await until('the clone', async () => (await run(['test', '-e', '.git'], clone)).code === 0);
+      const flags = {
+        a: [`${issue}`],
+        b: [`${issue}`, '--config', join(clone, 'pipeline.yaml')],
+        design: ['--project', 'demo', '--issue', `${issue}`],
+      }[dialect];
+      // Under the queue's lock, as dispatch does it: first calls on a fresh store may not meet.
+      const lock = join(WORKER_STATE_DIR, 'locks', 'queue');
+      await must(['flock', '--close', lock, 'factory', 'queue', 'add', ...flags, '--intent', 'a test']);
+      writeFileSync(
+        join(WORKER_STATE_DIR, 'dispatch.jsonl'),
+        `${JSON.stringify({ issue, project: 'demo', at: '', by: 'test' })}\n`,
+        { flag: 'a' },
+      );
+    },
+    rows: async () => parseQueue(await must(['factory', 'queue', 'list', '--format', 'json'])),
+    pipelines: async () => parsePipelines(await must(['factory', 'status', '--format', 'json'])),
+    sessions: async () => {
+      const { stdout } = await run(['tmux', 'list-sessions', '-F', '#{session_name}'], layout.home);
+      return stdout.toString().split('\n').filter(Boolean);
+    },
+    heartbeat() {
+      const text = readText(layout.heartbeatFile);
+      return text === '' ? null : (JSON.parse(text) as Heartbeat);
+    },
+    repairs: () => readJsonLines<Repair>(readText(join(WORKER_STATE_DIR, 'repairs.jsonl'))),
+    log: () => readText(layout.log),
+    async killEverything() {
+      while (processesOf(WORKER_STATE_DIR).length > 0) {
+        for (const { pid } of processesOf(WORKER_STATE_DIR)) {
+          try {
+            process.kill(pid, 'SIGKILL');
+          } catch {
+            // It has just ended.
+          }
+        }
+        await sleep(20);
+      }
+    },
+  };
+}
+
+function makeOrigin(origin: string): void {
+  const work = `${origin}.work`;
+  mkdirSync(work, { recursive: true });
+  writeFileSync(join(work, 'pipeline.yaml'), PIPELINE);
+  writeFileSync(join(work, '.gitignore'), '.claude/\nworktrees/\n');
+  const git = (...args: string[]) =>
+    execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@t', ...args], { cwd: work, stdio: 'pipe' });
+  git('init', '--quiet', '--initial-branch=main');
+  git('add', '--all');
+  git('commit', '--quiet', '--message', 'demo');
+  git('clone', '--quiet', '--bare', '.', origin);
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+/** For `afterEach`: no process, no socket and no folder of a test's workers is left. */
+export async function removeWorkers(): Promise<void> {
+  for (const dir of made.splice(0)) await stopLocalWorker(dir);
+  for (const root of roots.splice(0)) rmSync(root, { recursive: true, force: true });
+}
+
+/** @throws Error naming what did not come true within the time */
+export async function until(
+  what: string,
+  holds: () => Promise<boolean> | boolean,
+  seconds = 40,
+): Promise<void> {
+  const end = Date.now() + seconds * 1000;
+  while (!(await holds())) {
+    if (Date.now() > end) throw new Error(`${what}: not within ${seconds} s`);
+    await sleep(50);
+  }
+}
+
+/** Every process of this machine whose environment contains the text. */
+export function processesWith(text: string): number[] {
+  return execFileSync('sh', [
+    '-c',
+    'grep --files-with-matches --text --fixed-strings -- "$1" /proc/[0-9]*/environ 2>/dev/null || true',
+    'sh',
+    text,
+  ])
+    .toString()
+    .split('\n')
+    .map((path) => Number(path.split('/')[2]))
+    .filter((pid) => pid > 0 && pid !== process.pid);
+}
+
+/** Process ids of the worker's supervisors; one, when all is well. */
+export function supervisorsOf({ layout }: TestWorker): number[] {
+  return processesOf(layout.dirs.WORKER_STATE_DIR)
+    .filter(({ argv }) => argv.at(-2)?.endsWith('/image/supervisor/main.ts'))
+    .map(({ pid }) => pid);
+}
+
+/** For `until`: the issue's row is completed. */
+export const completed = (worker: TestWorker, issue: number) => async () =>
+  (await worker.rows()).find((row) => row.issue === issue)?.status === 'completed';
+
+/** For `until`: an agent has begun with a stage. */
+export const atWork = (worker: TestWorker) => async () =>
+  (await worker.pipelines()).some(
+    ({ status, sessionState }) => status === 'in_progress' && sessionState === 'active',
+  );
