@@ -1,0 +1,84 @@
+/** `complete`: what may stand at the cursor of a command line. The scripts of `shell-init` call it at each Tab. */
+import { COMMANDS } from './commands.ts';
+import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
+import { UsageError } from './lib/cli/errors.ts';
+import { FILES, renderCandidates, SHELLS, typedWords } from './lib/completion/answer.ts';
+import {
+  projectCandidates,
+  sessionCandidates,
+  WORKER_WORD,
+  workerCandidates,
+} from './lib/completion/candidates.ts';
+import { askFactory, lookInto, lookUpWorkers } from './lib/completion/lookups.ts';
+import { type Candidate, ownWords, type Plan, planArguments } from './lib/completion/plan.ts';
+
+export const complete = defineCommand({
+  name: 'complete',
+  summary: 'Print what may stand at the cursor; the shells ask at each Tab',
+  description: `Part of what shell-init sets up. From bash it takes the line up to the cursor and the part of it that is going to be
+replaced, from zsh and fish the words up to the cursor. Whatever fails, it prints nothing.`,
+  positionals: [{ name: SHELLS.join('|'), required: true }],
+  rest: 'WORD…',
+  flags: {},
+  examples: [
+    ['zsh -- factory-worker peek ""', 'the workers'],
+    ['fish -- factory worker peek worker-1 --session ""', 'the sessions of one'],
+    ['bash -- "factory-worker dispatch --pro" --pro', 'a flag'],
+  ],
+  async run({ positionals, rest }, context) {
+    const shell = SHELLS.find((name) => name === positionals[0]);
+    if (shell === undefined) throw new UsageError(`there is no completion for ${positionals[0]}`);
+    // Whoever presses Tab wants no message in the middle of a line; the command itself will say what is wrong.
+    const found = await look(typedWords(shell, rest), context).catch(() => []);
+    context.stdout.write(found === 'files' ? FILES : renderCandidates(shell, rest, found));
+    return undefined;
+  },
+});
+
+type Found = readonly Candidate[] | 'files';
+
+async function look(words: readonly string[], context: Context): Promise<Found> {
+  const own = ownWords(words);
+  if (own !== null) return lookUp(await plan(own), context);
+  const { candidates, files } = await askFactory(context, words.slice(1));
+  if (words.length === 2) return [WORKER_WORD, ...candidates];
+  return candidates.length === 0 && files ? 'files' : candidates;
+}
+
+async function plan([name = '', ...args]: readonly string[]): Promise<Plan> {
+  if (args.length === 0) return { kind: 'words', words: name.startsWith('-') ? UMBRELLA_FLAGS : commands() };
+  const entry = COMMANDS[name];
+  return entry === undefined ? { kind: 'nothing' } : planArguments(await entry.load(), args);
+}
+
+const UMBRELLA_FLAGS: readonly Candidate[] = [
+  { value: '--help', description: 'list the commands' },
+  { value: '--version', description: 'print the version' },
+];
+
+function commands(): Candidate[] {
+  return Object.entries(COMMANDS)
+    .filter(([, { hidden }]) => !hidden)
+    .map(([value, { summary }]) => ({ value, description: summary }));
+}
+
+async function lookUp(wanted: Plan, context: Context): Promise<Found> {
+  switch (wanted.kind) {
+    case 'nothing':
+      return [];
+    case 'files':
+      return 'files';
+    case 'words':
+      return wanted.words;
+    case 'workers':
+      return workerCandidates(await lookUpWorkers(context, wanted.given), wanted.except);
+    case 'projects':
+    case 'sessions': {
+      const snapshot = await lookInto(context, wanted.worker, wanted.given);
+      if (snapshot === null) return [];
+      return (wanted.kind === 'projects' ? projectCandidates : sessionCandidates)(snapshot, wanted.before);
+    }
+  }
+}
+
+await runIfMain(import.meta.url, complete);
