@@ -4,7 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -Eeuo pipefail -c
 .DEFAULT_GOAL := help
 
-BASH_FILES = $(shell git ls-files --cached --others --exclude-standard -- '*.sh' .ci/run examples/bin examples/quickstart.sh)
+BASH_FILES = $(shell git ls-files --cached --others --exclude-standard -- '*.sh' .ci/run examples/bin image/bin image/lib/ssh)
 
 .PHONY: help
 help: ## explain the targets
@@ -63,4 +63,4 @@ lint-bash: | node
 fix: node_modules/.installed ## format and mend what can be mended by itself
 	npx biome check --write .
 
--include charts/chart.mk
+-include charts/chart.mk image/image.mk bench/bench.mk test/cluster/cluster.mk

@@ -1,0 +1,21 @@
+# The worker image and its tests. `make image FACTORY_DIR=DIR` for the real one.
+
+IMAGE ?= factory-worker:dev
+# The Docker to use: the one that answers, or one that is started here (test/image/machine/docker.sh).
+WITH_DOCKER = eval "$$(test/image/machine/docker.sh up)" &&
+
+.PHONY: image
+image: build ## build the worker image, with the stand-in for factory unless FACTORY_DIR says where the real one is
+	@$(WITH_DOCKER) image/build-local.sh $(IMAGE)
+
+.PHONY: image-for-tests
+image-for-tests: build programs
+	@$(WITH_DOCKER) test/image/prepare.sh
+
+.PHONY: test-image
+test-image: image-for-tests ## the tests of the worker image, in privileged containers (root, Docker)
+	@$(WITH_DOCKER) npx vitest run --config test/image/vitest.config.ts $(VITEST_FLAGS) $(TESTS)
+
+.PHONY: test-image-v2
+test-image-v2: image-for-tests ## the same image on cgroup v2, in a virtual machine (root, QEMU)
+	@$(WITH_DOCKER) npx vitest run --config test/image/v2/vitest.config.ts $(VITEST_FLAGS)

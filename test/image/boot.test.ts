@@ -1,0 +1,234 @@
+/** How a worker comes up, and what may go wrong with that. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test } from 'vitest';
+import { docker, measured, removeWorkers, run, startWorker, until } from './worker.ts';
+
+afterEach(removeWorkers);
+
+test('is ready hardly later than dockerd alone answers', async () => {
+  const measure = async (worker: boolean): Promise<number> => {
+    if (worker) {
+      const started = Date.now();
+      const one = await startWorker();
+      await one.must('until [ "$(worker-health ready)" = ok ]; do sleep 0.02; done');
+      const took = Date.now() - started;
+      await one.remove();
+      return took;
+    }
+    const name = `fw-alone-${process.pid}`;
+    await docker(
+      'create',
+      '--privileged',
+      '--memory',
+      '2g',
+      '--name',
+      name,
+      '--entrypoint',
+      'dockerd',
+      'factory-worker:standins',
+    );
+    const started = Date.now();
+    await docker('start', name);
+    await docker('exec', name, 'bash', '-c', 'until docker version >/dev/null 2>&1; do sleep 0.02; done');
+    const took = Date.now() - started;
+    await run(['docker', 'rm', '--force', '--volumes', name]);
+    return took;
+  };
+  // Alternating, and the best of each: other programs of this machine only ever add time. So more rounds are only made
+  // where the machine is too busy to tell.
+  const times = { alone: [] as number[], worker: [] as number[] };
+  let ratio = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < 8 && (round < 3 || ratio >= 1.3); round += 1) {
+    times.alone.push(await measure(false));
+    times.worker.push(await measure(true));
+    ratio = Math.min(...times.worker) / Math.min(...times.alone);
+  }
+  measured(
+    `dockerd alone ${Math.min(...times.alone)} ms, ready after ${Math.min(...times.worker)} ms: ${ratio.toFixed(2)}`,
+  );
+  expect(ratio).toBeLessThan(1.3);
+});
+
+describe('the record of the boot', () => {
+  test('every phase with its result, and one readable line each in the log', async () => {
+    const worker = await startWorker();
+    await worker.ready();
+    const boot = await until('the end of the boot', async () => {
+      const now = await worker.boot();
+      return now.finishedAt === null ? null : now;
+    });
+    const names = boot.phases.map(({ name }) => name);
+    expect(names).toEqual(
+      expect.arrayContaining([
+        'lock',
+        'checks',
+        'tmux',
+        'docker',
+        'credentials',
+        'clones',
+        'recover',
+        'orchestrator',
+      ]),
+    );
+    const logs = await worker.logs();
+    for (const name of names) expect(logs).toMatch(new RegExp(`^\\S+Z phase ${name} (ok|off)`, 'm'));
+    expect(boot.phases.find(({ name }) => name === 'docker')?.message).toMatch(
+      /^26\.1\.\S+, overlay2, cgroup v[12], iptables (nft|legacy), MTU \d+, containers may use \d+ MiB$/,
+    );
+    expect(await worker.must('tmux list-sessions -F "#{session_name}"')).toBe('boot\norchestrator');
+  });
+});
+
+describe('credentials', () => {
+  test('none at all: it boots, says so and is ready', async () => {
+    const worker = await startWorker({ docker: false, secrets: {} });
+    await worker.ready();
+    expect(await worker.phase('credentials')).toMatchObject({
+      status: 'missing',
+      message: expect.stringContaining('CLAUDE_CODE_OAUTH_TOKEN, GH_TOKEN, GH_USER not in the Secret'),
+    });
+    // They come while it runs.
+    worker.setSecret('CLAUDE_CODE_OAUTH_TOKEN', 'x');
+    worker.setSecret('GH_TOKEN', 'y');
+    worker.setSecret('GH_USER', 'factory-bot');
+    await until('the new credentials', async () => (await worker.phase('credentials'))?.status === 'ok', 20);
+  });
+
+  test.each([
+    ['a wrong one', ['STANDIN_GH_MODE=ok'], 'bad-token', /refuses GH_TOKEN \(401/],
+    ['GitHub unreachable', ['STANDIN_GH_MODE=down'], 'token', /cannot be reached/],
+  ])('%s: reported, never a crash loop', async (_what, standin, token, message) => {
+    const worker = await startWorker({
+      docker: false,
+      standin,
+      secrets: { CLAUDE_CODE_OAUTH_TOKEN: 'x', GH_TOKEN: token, GH_USER: 'factory-bot' },
+    });
+    await worker.ready();
+    expect(await worker.phase('credentials')).toMatchObject({
+      status: 'failed',
+      message: expect.stringMatching(message),
+    });
+    expect(await docker('inspect', '--format', '{{.RestartCount}} {{.State.Running}}', worker.name)).toBe(
+      '0 true',
+    );
+  });
+
+  test('GitHub that never answers does not hold up the start for long', async () => {
+    const worker = await startWorker({ docker: false, standin: ['STANDIN_GH_DELAY_SECONDS=3600'] });
+    await worker.ready(10);
+    await until('the orchestrator', async () => (await worker.phase('orchestrator'))?.status === 'ok', 40);
+  });
+});
+
+describe('the state volume', () => {
+  test('with lost+found, as a new disk has it', async () => {
+    const worker = await startWorker({ docker: false });
+    mkdirSync(join(worker.state, 'lost+found'));
+    await worker.crash();
+    await worker.start();
+    await worker.ready();
+  });
+
+  test('read-only: says so, does not end, and recovers by itself', async () => {
+    const worker = await startWorker({ docker: false, stateArgs: ['--tmpfs', '/root/.factory:size=16m'] });
+    await worker.ready();
+    await worker.must('mount -o remount,ro /root/.factory');
+    expect(await worker.health('ready')).toMatch(/^fail: cannot write to \/root\/\.factory\/worker/);
+    expect(await worker.health('live')).toBe('ok');
+    await worker.must('mount -o remount,rw /root/.factory');
+    expect(await worker.health('ready')).toBe('ok');
+  });
+
+  test('full: the worker is there, its sessions answer, and it says what is full', async () => {
+    const worker = await startWorker({ docker: false, stateArgs: ['--tmpfs', '/root/.factory:size=16m'] });
+    await worker.ready();
+    await worker.sh(
+      'dd if=/dev/zero of=/root/.factory/hog bs=1M count=64; while echo x >>/root/.factory/rest; do :; done; true',
+    );
+    expect(await worker.health('live')).toBe('ok');
+    await worker.must('tmux has-session -t =orchestrator');
+    await worker.must('rm /root/.factory/hog /root/.factory/rest');
+    expect(await worker.health('ready')).toBe('ok');
+  });
+
+  test('one at a time: a second worker on it waits, says for whom, and takes over', async () => {
+    const first = await startWorker({ docker: false });
+    await first.ready();
+    const second = await startWorker({ docker: false, stateOf: first });
+    await until(
+      'the second one waiting',
+      async () => /waiting: process \d+ of pod fw-test/.test(await second.logs()),
+      20,
+    );
+    expect(await second.health('startup')).toMatch(/^fail: waiting for the state volume/);
+    expect(await second.sh('tmux list-sessions')).toMatchObject({ code: 1 });
+    await first.crash();
+    await second.ready();
+  });
+});
+
+describe('SIGTERM', () => {
+  // Milliseconds after the start: in bash, in Node's start, in the first phases, while Docker starts, after it.
+  test.each([0, 30, 80, 150, 300, 600, 1200, 3000])('after %d ms of boot: exit code 0, soon', async (ms) => {
+    const worker = await startWorker();
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    const { code, seconds } = await worker.stop();
+    expect({ code, late: seconds > 20 }, await worker.logs()).toEqual({ code: 0, late: false });
+  });
+});
+
+test('after a kill in the middle of everything it starts again, stale files and all', async () => {
+  const worker = await startWorker();
+  await worker.ready();
+  await worker.must('ls /run/docker.pid /var/run/docker.sock');
+  await worker.crash();
+  await worker.start();
+  await worker.ready();
+  // Also with a pid that now belongs to somebody else.
+  await worker.crash();
+  writeFileSync(join(worker.dir, 'docker.pid'), '1\n');
+  await docker('cp', join(worker.dir, 'docker.pid'), `${worker.name}:/run/docker.pid`);
+  await worker.start();
+  await worker.ready();
+});
+
+test('the steps that change the machine are for PID 1’s child only, whatever the environment says', async () => {
+  const worker = await startWorker();
+  await worker.ready();
+  const look = () =>
+    worker.must(
+      'ls -i /run/docker.pid /var/run/docker.sock; readlink /var/cache/factory-worker; pgrep -o -x dockerd; cat /etc/docker/daemon.json /proc/1/cgroup; cat /proc/1/oom_score_adj; wc -l </proc/mounts',
+    );
+  const before = await look();
+  // It waits for the boot lock and is ended; a second one beside a live dockerd, as on somebody's machine.
+  const second = await worker.sh(
+    'timeout 3 bash -c "/usr/local/lib/factory-worker/entrypoint.sh; exit" 2>&1',
+  );
+  expect(second.stdout).toMatch(/TMUX_TMPDIR not set|waiting: /);
+  expect(await look()).toBe(before);
+});
+
+test('without Docker nothing is privileged, and it works', async () => {
+  const worker = await startWorker({
+    docker: false,
+    privileged: false,
+    args: ['--security-opt', 'no-new-privileges'],
+  });
+  await worker.ready();
+  expect(await worker.phase('docker')).toMatchObject({ status: 'off', message: 'docker.enabled is false' });
+  expect((await worker.stop()).code).toBe(0);
+});
+
+test('settings and processes: idle it costs next to nothing', async () => {
+  const worker = await startWorker();
+  await worker.ready();
+  const script = `ticks() { awk '{ sub(/.*\\) /, ""); split($0, f, " "); sum = f[12] + f[13] + f[14] + f[15]; print sum }' "/proc/$1/stat"; }
+    p=$(pgrep --full supervisor.js | head -n 1); a=$(ticks "$p"); sleep 30; b=$(ticks "$p"); echo $((b - a))
+    awk '/^VmRSS:/ { print $2 }' "/proc/$p/status"`;
+  const [ticks, kilobytes] = (await worker.must(script)).split('\n').map(Number);
+  measured(`idle: ${ticks} ticks in 30 s (children included), ${kilobytes} kB`);
+  // A tick is 10 ms: 1 % of a core are 30.
+  expect(ticks).toBeLessThan(30);
+  expect(kilobytes).toBeLessThan(150_000);
+});

@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# base.sh: prints the name of a base image for the worker image: golang:1.23-bookworm where it can be pulled, else one
+# made here that is the same for our purposes: Debian bookworm by debootstrap, and the exact Go toolchain, which Go
+# itself fetches as a module.
+set -Eeuo pipefail
+
+readonly WANTED=golang:1.23-bookworm
+readonly GO=go1.23.12
+readonly MADE=factory-worker-base:bookworm-$GO
+ROOT=$(cd -- "${BASH_SOURCE[0]%/*}/../../.." && pwd)
+readonly ROOT
+readonly CACHE=$ROOT/.cache/image/base
+# What golang:1.23-bookworm has beyond the minimal system and the worker image relies on.
+readonly PACKAGES=ca-certificates,curl,g++,gcc,git,libc6-dev,make,netbase,openssh-client,pkg-config,procps
+
+die() {
+  printf 'base.sh: %s\n' "$1" >&2
+  exit 1
+}
+
+# Debian, through the machine's own mirror and with its own sources (security updates among them).
+make_system() {
+  local mirror
+  [[ ! -e $CACHE/system ]] || return 0
+  command -v debootstrap >/dev/null || apt-get install --yes --no-install-recommends debootstrap >&2
+  # shellcheck disable=SC2016  # apt's own placeholder
+  mirror=$(apt-get indextargets --format '$(SITE)' 'Codename: bookworm' | head -n 1)
+  mkdir -p "$CACHE"
+  rm -rf "$CACHE/system.new"
+  debootstrap --variant=minbase --include="$PACKAGES" bookworm "$CACHE/system.new" "$mirror" >&2
+  rm -f "$CACHE"/system.new/var/cache/apt/archives/*.deb "$CACHE/system.new/etc/apt/sources.list"
+  copy_sources
+  trust_our_authorities
+  mv "$CACHE/system.new" "$CACHE/system"
+}
+
+copy_sources() {
+  local file
+  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
+    # Only Debian's own: a vendor's repository has a key that the base does not have.
+    if grep --quiet --extended-regexp '(^|[[:space:]])bookworm-(updates|security)' "$file" 2>/dev/null; then
+      cp "$file" "$CACHE/system.new/etc/apt/sources.list.d/"
+    fi
+  done
+}
+
+# Behind a proxy that re-signs, the machine's authorities are needed in build steps as well.
+trust_our_authorities() {
+  local folder=$CACHE/system.new/usr/local/share/ca-certificates
+  awk -v folder="$folder" '/BEGIN CERT/ { file = sprintf("%s/machine-%03d.crt", folder, ++n) } { print >file }' \
+    /etc/ssl/certs/ca-certificates.crt
+  chroot "$CACHE/system.new" update-ca-certificates >/dev/null 2>&1
+}
+
+main() {
+  local toolchain
+  if docker image inspect "$MADE" >/dev/null 2>&1; then
+    echo "$MADE"
+    return
+  fi
+  if docker image inspect "$WANTED" >/dev/null 2>&1 || timeout 60 docker pull --quiet "$WANTED" >/dev/null 2>&1; then
+    echo "$WANTED"
+    return
+  fi
+  [[ $(id --user) == 0 && -e /etc/debian_version ]] ||
+    die "$WANTED cannot be pulled; a stand-in can be made as root on Debian only"
+  make_system
+  toolchain=$(GOTOOLCHAIN=$GO go env GOROOT) || die "Go is needed to fetch the toolchain $GO"
+  tar --create --directory "$CACHE/system" . --directory "${toolchain%/*}" --transform "s,^${toolchain##*/},usr/local/go," \
+    "${toolchain##*/}" |
+    docker import --change 'ENV GOLANG_VERSION=1.23.12 GOTOOLCHAIN=local GOPATH=/go' \
+      --change 'ENV PATH=/go/bin:/usr/local/go/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' \
+      --change 'WORKDIR /go' --change 'CMD ["bash"]' - "$MADE" >/dev/null
+  echo "$MADE"
+}
+
+main

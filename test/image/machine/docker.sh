@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# docker.sh up: makes sure that a Docker with BuildKit and named build contexts answers here, and prints the lines
+# `export PATH=…` and `export DOCKER_HOST=…` to use it. `docker.sh down` ends the one it started.
+#
+# A Docker that runs already is used as it is. On a Debian machine without one, as root, Debian trixie's packages are
+# unpacked into .cache/ (they need only a newer libc than bookworm's 2.31): nothing of the machine's own apt changes.
+set -Eeuo pipefail
+
+readonly HERE=${BASH_SOURCE[0]%/*}
+ROOT=$(cd -- "$HERE/../../.." && pwd)
+readonly ROOT
+readonly CACHE=$ROOT/.cache/image/docker
+readonly UNPACKED=$CACHE/root
+readonly RUN=/run/factory-worker-test-docker
+
+die() {
+  printf 'docker.sh: %s\n' "$1" >&2
+  exit 1
+}
+
+# Debian packages of this machine's own release.
+install_missing() {
+  local missing=() program
+  while (($# > 0)); do
+    program=$1
+    command -v "$program" >/dev/null || missing+=("$2")
+    shift 2
+  done
+  ((${#missing[@]} > 0)) || return 0
+  { apt-get update --quiet && apt-get install --yes --no-install-recommends "${missing[@]}"; } >&2
+}
+
+# Unpacks trixie's Docker, found through this machine's own apt sources.
+unpack() {
+  [[ ! -x $UNPACKED/usr/sbin/dockerd ]] || return 0
+  local work=$CACHE/apt package
+  mkdir -p "$work"/{lists/partial,cache/archives/partial,debs,sources}
+  "$ROOT/image/build/trixie-sources.sh" "$work/sources"
+  cat >"$work/apt.conf" <<CONF
+Dir::State::lists "$work/lists";
+Dir::Cache "$work/cache";
+Dir::Etc::SourceList "/dev/null";
+Dir::Etc::SourceParts "$work/sources";
+Dir::Etc::PreferencesParts "/dev/null";
+APT::Sandbox::User "root";
+CONF
+  export APT_CONFIG=$work/apt.conf
+  apt-get update --quiet >&2
+  (cd "$work/debs" && apt-get download --quiet docker.io docker-cli docker-buildx containerd >&2)
+  unset APT_CONFIG
+  for package in "$work"/debs/*.deb; do dpkg-deb --extract "$package" "$UNPACKED.new"; done
+  rm -rf "$work"
+  mv "$UNPACKED.new" "$UNPACKED"
+}
+
+start() {
+  local try
+  mkdir -p "$RUN" "$CACHE/data"
+  # As in a container's entrypoint: a pid file of a daemon that is gone says nothing.
+  DOCKER_HOST=unix://$RUN/docker.sock docker version >/dev/null 2>&1 && return 0
+  rm -f "$RUN/docker.pid"
+  jq --null-input --arg runtime "$(readlink -f "$HERE")/runc.sh" --arg data "$CACHE/data" --arg run "$RUN" '{
+    "hosts": ["unix://\($run)/docker.sock"], "pidfile": "\($run)/docker.pid", "exec-root": "\($run)/exec",
+    "data-root": $data, "storage-driver": "overlay2", "bip": "172.30.0.1/24",
+    "default-address-pools": [{"base": "172.31.0.0/16", "size": 24}],
+    "runtimes": {"restricted": {"path": $runtime}}, "default-runtime": "restricted",
+    "builder": {"gc": {"enabled": true, "defaultKeepStorage": "20GB"}}}' >"$RUN/daemon.json"
+  setsid --fork dockerd --config-file "$RUN/daemon.json" >>"$CACHE/dockerd.log" 2>&1 </dev/null
+  for ((try = 0; try < 150; try++)); do
+    DOCKER_HOST=unix://$RUN/docker.sock docker version >/dev/null 2>&1 && return 0
+    sleep 0.2
+  done
+  tail -n 20 "$CACHE/dockerd.log" >&2
+  die "dockerd does not answer after 30 s; its log is $CACHE/dockerd.log"
+}
+
+up() {
+  if docker buildx version >/dev/null 2>&1 && docker info >/dev/null 2>&1; then
+    return 0
+  fi
+  [[ $(id --user) == 0 ]] || die 'no Docker with buildx answers: start Docker, or run this as root on Debian'
+  [[ -e /etc/debian_version ]] || die 'no Docker with buildx answers: start Docker (only on Debian this can be done for you)'
+  install_missing runc runc iptables iptables jq jq
+  unpack
+  # docker-cli of trixie looks for its plugins below /usr; a configuration of our own says where they are.
+  mkdir -p "$CACHE/config/cli-plugins"
+  ln -sfn "$UNPACKED/usr/libexec/docker/cli-plugins/docker-buildx" "$CACHE/config/cli-plugins/docker-buildx"
+  export PATH=$UNPACKED/usr/sbin:$UNPACKED/usr/bin:$PATH
+  start
+  # shellcheck disable=SC2016  # it is for the shell that evaluates it
+  printf 'export PATH=%q:$PATH DOCKER_HOST=%q DOCKER_CONFIG=%q\n' \
+    "$UNPACKED/usr/sbin:$UNPACKED/usr/bin" "unix://$RUN/docker.sock" "$CACHE/config"
+}
+
+down() {
+  local pid try
+  pid=$(cat "$RUN/docker.pid" 2>/dev/null) || return 0
+  kill "$pid" 2>/dev/null || return 0
+  for ((try = 0; try < 150; try++)); do
+    kill -0 "$pid" 2>/dev/null || return 0
+    sleep 0.2
+  done
+  die "dockerd (pid $pid) does not end"
+}
+
+case ${1-} in
+  up) up ;;
+  down) down ;;
+  *) die 'usage: docker.sh up|down' ;;
+esac

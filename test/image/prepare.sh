@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# prepare.sh: builds everything the tests of the image need, into the Docker that answers. Images:
+#   factory-worker:test       the worker image, from a base that could be had and the stand-in for factory
+#   factory-worker:standins   the same with stand-ins for claude and gh as well
+#   .cache/image/stack.tar    what the tests run inside a worker
+set -Eeuo pipefail
+
+ROOT=$(cd -- "${BASH_SOURCE[0]%/*}/../.." && pwd)
+readonly ROOT HERE=$ROOT/test/image CACHE=$ROOT/.cache/image
+cd "$ROOT"
+
+base=$("$HERE/machine/base.sh")
+"$HERE/machine/standin-factory.sh" "$CACHE/factory-standin"
+image/build.sh --base "$base" --factory "$CACHE/factory-standin" -- --tag factory-worker:test --load --quiet
+docker buildx build --quiet --load --file test/image/Dockerfile --build-arg IMAGE=factory-worker:test \
+  --tag factory-worker:standins examples
+docker buildx build --quiet --load --build-arg "BASE=$base" --tag factory-worker-stack:full - <test/image/stack.Dockerfile
+
+# As one file without the base's deleted files: the tests load it into the worker's own Docker.
+full=$(docker image inspect --format '{{.Id}}' factory-worker-stack:full)
+if [[ ! -e $CACHE/stack.tar || $(cat "$CACHE/stack.of" 2>/dev/null) != "$full" ]]; then
+  container=$(docker create factory-worker-stack:full)
+  docker export --output "$CACHE/stack.tar" "$container"
+  docker rm "$container" >/dev/null
+  printf '%s' "$full" >"$CACHE/stack.of"
+fi

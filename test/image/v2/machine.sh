@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# machine.sh IMAGE: starts a virtual machine with cgroup v2 whose disk is the image's, runs node.sh in it and prints what
+# it prints. Plain emulation: no KVM is needed, and the machines that test this project have none that works.
+set -Eeuo pipefail
+
+HERE=$(cd -- "${BASH_SOURCE[0]%/*}" && pwd)
+ROOT=$(cd -- "$HERE/../../.." && pwd)
+readonly HERE ROOT IMAGE=$1 CACHE=$ROOT/.cache/image/v2
+mkdir -p "$CACHE"
+cd "$CACHE"
+
+die() {
+  printf 'machine.sh: %s\n' "$1" >&2
+  exit 1
+}
+
+install_missing() {
+  local missing=()
+  command -v qemu-system-x86_64 >/dev/null || missing+=(qemu-system-x86)
+  [[ -x /bin/busybox ]] || missing+=(busybox-static)
+  command -v mkfs.ext4 >/dev/null || missing+=(e2fsprogs)
+  ((${#missing[@]} > 0)) || return 0
+  { apt-get update --quiet && apt-get install --yes --no-install-recommends "${missing[@]}"; } >&2
+}
+
+# Debian's kernel for clouds, unpacked.
+fetch_kernel() {
+  local package
+  [[ ! -e kernel/boot ]] || return 0
+  package=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image-/ { print $2; exit }')
+  [[ -n $package ]] || die 'apt knows no linux-image-cloud-amd64'
+  apt-get --option APT::Sandbox::User=root download "$package" >&2
+  dpkg-deb --extract "$package"_*.deb kernel.new
+  rm -f "$package"_*.deb
+  rm -f kernel.new/lib/modules/*/{build,source}
+  busybox depmod -b kernel.new "$(ls kernel.new/lib/modules)"
+  mv kernel.new kernel
+}
+
+# Only what the disk needs: everything else comes from the disk.
+make_initrd() {
+  local version module path
+  version=$(ls kernel/lib/modules)
+  rm -rf initrd && mkdir -p initrd/bin "initrd/lib/modules/$version"
+  cp /bin/busybox initrd/bin/
+  cp "$HERE/init.sh" initrd/init
+  chmod 0755 initrd/init
+  for module in virtio_pci virtio_blk ext4; do
+    # One that is built into the kernel has no line.
+    { grep "/$module.ko:" "kernel/lib/modules/$version/modules.dep" || true; } | tr -d : | tr ' ' '\n'
+  done | while read -r path; do
+    [[ -n $path ]] || continue
+    install -D "kernel/lib/modules/$version/$path" "initrd/lib/modules/$version/$path"
+  done
+  cp "kernel/lib/modules/$version/modules.dep" "initrd/lib/modules/$version/"
+  (cd initrd && find . | busybox cpio -o -H newc 2>/dev/null | gzip -1) >initrd.gz
+}
+
+# The image's own files as the disk, which is the node's system and the container's at once.
+make_disk() {
+  local container
+  container=$(docker create "$IMAGE")
+  rm -rf rootfs disk.img && mkdir rootfs
+  docker export "$container" | tar --extract --directory rootfs
+  docker rm --volumes "$container" >/dev/null
+  mkdir -p rootfs/node
+  cp "$HERE/node.sh" /bin/busybox rootfs/node/
+  chmod 0755 rootfs/node/*
+  ln -sf /node/busybox rootfs/usr/local/bin/busybox
+  cp -r kernel/lib/modules rootfs/usr/lib/
+  docker image inspect "$IMAGE" | jq '.[0].Config | {Entrypoint, Env,
+    capabilities: (["CHOWN","DAC_OVERRIDE","DAC_READ_SEARCH","FOWNER","FSETID","KILL","SETGID","SETUID","SETPCAP","LINUX_IMMUTABLE",
+      "NET_BIND_SERVICE","NET_BROADCAST","NET_ADMIN","NET_RAW","IPC_LOCK","IPC_OWNER","SYS_MODULE","SYS_RAWIO","SYS_CHROOT",
+      "SYS_PTRACE","SYS_PACCT","SYS_ADMIN","SYS_BOOT","SYS_NICE","SYS_RESOURCE","SYS_TIME","SYS_TTY_CONFIG","MKNOD","LEASE",
+      "AUDIT_WRITE","AUDIT_CONTROL","SETFCAP","SYSLOG","WAKE_ALARM","BLOCK_SUSPEND","AUDIT_READ"] | map("CAP_" + .))}' >rootfs/node/image.json
+  mkfs.ext4 -q -d rootfs -O '^has_journal' disk.img 8G
+  rm -rf rootfs
+}
+
+install_missing
+fetch_kernel
+make_initrd
+make_disk
+trap 'rm -f disk.img' EXIT
+timeout "${V2_TIMEOUT:-25m}" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 3072 -nographic -no-reboot -nodefaults \
+  -serial stdio -kernel kernel/boot/vmlinuz-* -initrd initrd.gz -append 'console=ttyS0 quiet panic=-1 systemd.unified_cgroup_hierarchy=1' \
+  -drive file=disk.img,format=raw,if=virtio,cache=unsafe </dev/null

@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config';
+
+/** One container at a time: they share two cores, and some tests measure. */
+// biome-ignore lint/style/noDefaultExport: vitest reads it
+export default defineConfig({
+  test: {
+    include: ['test/image/*.test.ts'],
+    env: { NO_COLOR: '1' },
+    fileParallelism: false,
+    testTimeout: 120_000,
+    hookTimeout: 180_000,
+  },
+});

@@ -1,0 +1,112 @@
+/** Issues that are worked on: in every dialect, and through the death of the container in the middle of a stage. */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { removeWorkers, startWorker, until, type Worker } from './worker.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+let origins = '';
+beforeAll(() => {
+  origins = mkdtempSync(join(tmpdir(), 'fw-origin-'));
+  execFileSync(join(ROOT, 'examples/demo/make-origin.sh'), [join(origins, 'demo.git')]);
+});
+afterAll(() => rmSync(origins, { recursive: true, force: true }));
+afterEach(removeWorkers);
+
+const QUICK = [
+  'STANDIN_FACTORY_BOOT_SECONDS=0.5',
+  'STANDIN_FACTORY_POLL_SECONDS=0.5',
+  'STANDIN_CLAUDE_QUIET_SECONDS=0.5',
+];
+const CLONE = '/root/.factory/repos/demo';
+const ADD = {
+  design: 'factory queue add --project demo --issue 23 --intent x',
+  a: 'factory queue add 23 --intent x',
+  b: `factory queue add 23 --config ${CLONE}/pipeline.yaml --intent x`,
+} as const;
+
+async function start(dialect: keyof typeof ADD, more: readonly string[] = []): Promise<Worker> {
+  const worker = await startWorker({
+    docker: false,
+    projects: [{ name: 'demo', repo: '/origins/demo.git', branch: null, config: 'pipeline.yaml' }],
+    standin: [`STANDIN_FACTORY_DIALECT=${dialect}`, ...QUICK, ...more],
+    args: ['--volume', `${origins}:/origins`],
+  });
+  await until('the clone', async () => (await worker.phase('clones'))?.status === 'ok');
+  return worker;
+}
+
+const add = (worker: Worker, dialect: keyof typeof ADD) =>
+  worker.must(
+    `cd ${CLONE} && ${ADD[dialect]} >&2 && printf '{"issue":23,"project":"demo","at":"2026-01-01T00:00:00Z","by":"test"}\\n' >>"$WORKER_STATE_DIR/dispatch.jsonl"`,
+  );
+
+const status = (worker: Worker) => async () => {
+  const { stdout } = await worker.sh('factory queue list --format json');
+  return (JSON.parse(stdout || '[]') as { status?: string; Status?: string }[] | null)?.[0];
+};
+
+const completed = (worker: Worker) => async () => {
+  const row = await status(worker)();
+  return (row?.Status ?? row?.status) === 'completed';
+};
+
+describe.each(['design', 'a', 'b'] as const)('dialect %s', (dialect) => {
+  test('an issue is finished although the node dies in the middle of a stage', async () => {
+    const worker = await start(dialect, ['STANDIN_CLAUDE_WORK_SECONDS=6']);
+    await add(worker, dialect);
+    await until(
+      'a stage at work',
+      async () => (await worker.sh('tmux list-sessions -F "#{session_name}"')).stdout.includes('23-'),
+      60,
+    );
+    await until('its agent', async () => (await worker.sh('pgrep --full libexec/claude')).code === 0, 30);
+    await worker.crash();
+    await worker.start();
+    await until('the issue', completed(worker), 110);
+    // What the sessions had printed is still there.
+    expect(await worker.must('ls "$WORKER_STATE_DIR/logs/sessions"')).toContain('23-implement-1');
+  }, 240_000);
+});
+
+test('SIGTERM lets the running stage end, then everything ends in order, with 0', async () => {
+  const worker = await start('a', ['STANDIN_CLAUDE_WORK_SECONDS=8']);
+  await add(worker, 'a');
+  await until('its agent', async () => (await worker.sh('pgrep --full libexec/claude')).code === 0, 60);
+  const { code } = await worker.stop(120);
+  const logs = await worker.logs();
+  expect(code, logs).toBe(0);
+  const steps = [...logs.matchAll(/ stop ([a-z -]+?) \d/gi)].map(([, step]) => step);
+  expect(steps).toEqual([
+    'tell attached clients',
+    'wait for the running stage',
+    'end the check-in',
+    'end the agents',
+    'stop the containers',
+    'stop Docker',
+    'end tmux',
+    'release the lock',
+  ]);
+  expect(logs).toMatch(/stop wait for the running stage \S+: check-in in demo has ended/);
+});
+
+test('with Docker: agents, then containers, then dockerd, then tmux', async () => {
+  const worker = await startWorker();
+  await worker.ready();
+  mkdirSync(join(worker.state, 'x'), { recursive: true });
+  await worker.must(
+    'tar -c -C /bin busybox 2>/dev/null | docker import - tiny || tar -c -C /usr/bin tini | docker import - tiny',
+  );
+  await worker.must('docker run --detach --name c tiny /tini -- /tini -h || true');
+  const { code, seconds } = await worker.stop(60);
+  const logs = await worker.logs();
+  expect(code, logs).toBe(0);
+  expect(seconds).toBeLessThan(30);
+  expect(logs.indexOf('stop end the agents')).toBeLessThan(logs.indexOf('stop stop the containers'));
+  expect(logs.indexOf('stop stop Docker')).toBeLessThan(logs.indexOf('stop end tmux'));
+  // It starts again, and nothing of it was killed.
+  await worker.start();
+  await worker.ready();
+});
