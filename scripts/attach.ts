@@ -146,8 +146,8 @@ async function keepAttached(
   };
   for (let attempt = 0; ; attempt++) {
     const begun = performance.now();
-    const { argv, env: childEnv } = entrance.transport.terminal(program(env['TERM'] ?? ''), true);
-    const code = await exec.interactive(argv, { signal, ...(childEnv ? { env: childEnv } : {}) });
+    const { argv, ...how } = entrance.transport.terminal(program(env['TERM'] ?? ''), true);
+    const code = await exec.interactive(argv, { signal, ...how });
     if (performance.now() - begun > STABLE_MS) {
       said = '';
       attempt = 0;

@@ -37,8 +37,8 @@ export const exec = defineCommand({
     const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
     const { transport } = await createReach(context, parseDuration(flags.timeout, '--timeout')).enter(worker);
     const tty = context.stdin.isTTY === true && context.stdout.isTTY === true;
-    const { argv, env } = transport.terminal(plainScript('exec', [project, program, ...args]), tty);
-    return context.exec.interactive(argv, { signal: context.signal, ...(env ? { env } : {}) });
+    const { argv, ...how } = transport.terminal(plainScript('exec', [project, program, ...args]), tty);
+    return context.exec.interactive(argv, { signal: context.signal, ...how });
   },
 });
 

@@ -40,6 +40,8 @@ export interface InteractiveOptions {
   readonly cwd?: string;
   /** Aborting sends SIGHUP, as a closed terminal would. */
   readonly signal?: AbortSignal;
+  /** Lines of its stderr that say nothing to the person at the terminal. */
+  readonly dropStderr?: RegExp;
 }
 
 /** Starts processes; commands get it from their context, tests replace it. */
@@ -162,10 +164,20 @@ function inherit(argv: Argv, options: InteractiveOptions): Promise<number> {
   const [program, ...args] = argv;
   return new Promise((resolve) => {
     const child: ChildProcess = spawn(program, args, {
-      stdio: 'inherit',
+      stdio: ['inherit', 'inherit', options.dropStderr ? 'pipe' : 'inherit'],
       ...(options.env ? { env: options.env } : {}),
       ...(options.cwd ? { cwd: options.cwd } : {}),
     });
+    const { dropStderr } = options;
+    if (dropStderr) {
+      // As bytes unless there is something to drop: what a program writes here need not be text.
+      child.stderr?.on('data', (chunk: Buffer) => {
+        const text = chunk.toString('latin1');
+        process.stderr.write(
+          dropStderr.test(text) ? Buffer.from(text.replace(dropStderr, ''), 'latin1') : chunk,
+        );
+      });
+    }
     // With a listener of our own, Ctrl-C ends the child and not us before it: we adopt its code.
     const wait = () => {};
     process.on('SIGINT', wait);
@@ -177,7 +189,8 @@ function inherit(argv: Argv, options: InteractiveOptions): Promise<number> {
       resolve(code);
     };
     child.once('error', () => done(127));
-    child.once('exit', (code, signal) => done(code ?? 128 + signalNumber(signal)));
+    // Not at `exit`: its last words may still be in the pipe.
+    child.once(dropStderr ? 'close' : 'exit', (code, signal) => done(code ?? 128 + signalNumber(signal)));
   });
 }
 

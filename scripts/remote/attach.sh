@@ -32,6 +32,10 @@ audit() {
     '{at: (now | todate), by: $by, session: $session, mode: $mode, id: $id}' >>"$WORKER_STATE_DIR/attach.jsonl"
 }
 
+# Before anything is asked: on a terminal it does not know tmux does not even list its sessions.
+TERM=$(known_terminal)
+export TERM
+
 # tmux takes /tmp when its own folder is gone, where it finds somebody else's sessions.
 target=''
 if [ -d "${TMUX_TMPDIR:-/tmp}" ]; then target=$(session_id); fi
@@ -46,7 +50,7 @@ if [ "$mode" = read-only ]; then options+=(-r); fi
 unset TMUX
 # UTF-8 whatever the locale says here; the operator's terminal has it. In the background, since bash hears of a closed
 # terminal only between two programs: the client would stay behind, for ever.
-TERM=$(known_terminal) tmux -u attach-session "${options[@]}" -t "$target" <&0 &
+tmux -u attach-session "${options[@]}" -t "$target" <&0 &
 client=$!
 former=$WORKER_RUN_DIR/attach/$id
 trap 'kill -HUP "$client" 2>/dev/null; wait "$client"; rm -f "$former"; exit 1' HUP TERM

@@ -44,6 +44,13 @@ describe('what kubectl complains of', () => {
   // Texts as kubectl 1.32 – 1.35 and API servers print them.
   it.each<[string, string, TransportErrorKind, RegExp, RegExp]>([
     [
+      'a kubelet that is gone; its address would bring the whole script along',
+      'Error from server: error when dialing: error sending request: Post "https://10.213.0.2:10250/exec/factory/factory-worker-1-x/worker?command=bash&command=set+-uo": dial tcp 10.213.0.2:10250: connect: connection refused\n',
+      'unreachable',
+      /worker": dial tcp 10.213.0.2:10250: connect: connection refused$/,
+      /its node does not answer.*get nodes/,
+    ],
+    [
       'a context nobody knows',
       'error: context "do-nyc1-factory" does not exist\n',
       'missing',
@@ -204,7 +211,7 @@ describe('what kubectl complains of', () => {
       'Error from server: error dialing backend: dial tcp 10.0.3.123:10250: i/o timeout\n',
       'unreachable',
       /10250/,
-      /readyz/,
+      /its node does not answer/,
     ],
     ['a stream that was cut', 'error: unexpected EOF\n', 'broken', /unexpected EOF/, /^$/],
     [

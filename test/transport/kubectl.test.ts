@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -194,6 +195,9 @@ describe('the search for a pod', () => {
     expect(await failure(find(worker))).toMatchObject({ kind: 'unreachable', exitCode: 124 });
     expect(Date.now() - started).toBeLessThan(6_000);
     expect(kubectl.calls()).toMatchObject([{ endedAt: null }]);
+    await expect
+      .poll(() => spawnSync('pgrep', ['--full', kubectl.dir], { encoding: 'utf8' }).stdout)
+      .toBe('');
   });
 
   it('without kubectl says so', async () => {

@@ -167,10 +167,8 @@ function declared(flags: Flags, name: string): Flag | undefined {
 
 function unknownFlag(token: string, flags: Flags): UsageError {
   const word = token.split('=')[0] ?? token;
-  const hint = didYouMean(
-    word,
-    Object.keys(flags).map((name) => `--${name}`),
-  );
+  // Without the dashes, which would make every short flag resemble every other.
+  const hint = didYouMean(word.replace(/^-+/, ''), Object.keys(flags), '--');
   return new UsageError(`unknown flag ${word}`, ...(hint === null ? [] : [hint]));
 }
 

@@ -20,11 +20,12 @@ export function nearest(word: string, candidates: Iterable<string>): string[] {
     .map(({ candidate }) => candidate);
 }
 
-/** `did you mean worker-1?`, or null when nothing is near. */
-export function didYouMean(word: string, candidates: Iterable<string>): string | null {
+/** `did you mean worker-1?`, or null when nothing is near. `prefix` goes before each candidate. */
+export function didYouMean(word: string, candidates: Iterable<string>, prefix = ''): string | null {
   const [first, second] = nearest(word, candidates);
   if (first === undefined) return null;
-  return second === undefined ? `did you mean ${first}?` : `did you mean ${first} or ${second}?`;
+  const other = second === undefined ? '' : ` or ${prefix}${second}`;
+  return `did you mean ${prefix}${first}${other}?`;
 }
 
 /** A duration in its largest unit, as kubectl prints ages: `45s`, `12m`, `5h`, `3d`. Negative ones count as 0. */

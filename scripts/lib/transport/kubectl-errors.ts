@@ -1,5 +1,6 @@
 /** What kubectl's complaints mean, and what to do about each. */
 import { ExitCode } from '../cli/errors.ts';
+import { shellQuote } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import type { RunResult } from '../exec.ts';
 import { TransportError, type TransportErrorKind } from './transport.ts';
@@ -10,7 +11,9 @@ interface Rule {
   readonly hint: (worker: ClusterWorker, match: RegExpExecArray) => string;
 }
 
-const kubectl = (worker: ClusterWorker, command: string) => `kubectl --context ${worker.context} ${command}`;
+/** A command to paste; with the worker's own kubeconfig, where it has one. */
+export const kubectlCommand = ({ context, kubeconfig }: ClusterWorker, command: string) =>
+  `kubectl ${kubeconfig === undefined ? '' : `--kubeconfig ${shellQuote(kubeconfig)} `}--context ${context} ${command}`;
 
 /** First match wins: the more particular ones stand before the general ones. */
 const RULES: readonly Rule[] = [
@@ -39,23 +42,24 @@ const RULES: readonly Rule[] = [
   {
     pattern: /\(Forbidden\)|is forbidden/,
     kind: 'forbidden',
-    hint: (worker) => kubectl(worker, `-n ${worker.namespace} auth can-i --list shows what is allowed`),
+    hint: (worker) =>
+      kubectlCommand(worker, `-n ${worker.namespace} auth can-i --list shows what is allowed`),
   },
   {
     pattern: /Unauthorized|must be logged in|provide credentials|getting credentials/,
     kind: 'unauthorized',
-    hint: (worker) => `log in to the cluster again; test: ${kubectl(worker, 'version')}`,
+    hint: (worker) => `log in to the cluster again; test: ${kubectlCommand(worker, 'version')}`,
   },
   {
     pattern: /namespaces "([^"]+)" not found/,
     kind: 'missing',
-    hint: (worker) => kubectl(worker, 'get namespaces lists them'),
+    hint: (worker) => kubectlCommand(worker, 'get namespaces lists them'),
   },
   {
     pattern:
       /pods "([^"]+)" not found|pod does not exist|container not found|cannot exec into a container in a completed pod/,
     kind: 'not-running',
-    hint: (worker) => kubectl(worker, `-n ${worker.namespace} get pods shows what became of it`),
+    hint: (worker) => kubectlCommand(worker, `-n ${worker.namespace} get pods shows what became of it`),
   },
   {
     pattern:
@@ -64,10 +68,17 @@ const RULES: readonly Rule[] = [
     hint: () => 'the worker’s image lacks bash or timeout: is it a factory-worker image?',
   },
   {
-    pattern:
-      /unable to connect to the server|connection refused|no such host|i\/o timeout|TLS handshake timeout|deadline exceeded|did you specify the right host|error dialing backend|network is unreachable|no route to host|server is currently unable|x509:|etcdserver/i,
+    // The API server answers, the kubelet of the worker's node does not.
+    pattern: /error dialing backend|error sending request: \w+ "https:\/\/[^"]*:10250\//,
     kind: 'unreachable',
-    hint: (worker) => `is the cluster up, and the VPN? test: ${kubectl(worker, 'get --raw /readyz')}`,
+    hint: (worker) =>
+      `its node does not answer; which, and how it is: ${kubectlCommand(worker, `-n ${worker.namespace} get pods -o wide`)}; ${kubectlCommand(worker, 'get nodes')}`,
+  },
+  {
+    pattern:
+      /unable to connect to the server|connection refused|no such host|i\/o timeout|TLS handshake timeout|deadline exceeded|did you specify the right host|network is unreachable|no route to host|server is currently unable|x509:|etcdserver/i,
+    kind: 'unreachable',
+    hint: (worker) => `is the cluster up, and the VPN? test: ${kubectlCommand(worker, 'get --raw /readyz')}`,
   },
 ];
 
@@ -76,13 +87,17 @@ const REMOTE_END = /^command terminated with exit code/m;
 
 /** What kubectl says without log lines, of which one may span many lines (`err=<`), as credential plugins cause them. */
 function ownLines(stderr: string): string {
-  return stderr
-    .replaceAll(/^[EWIF]\d{4} .*err=<\n(?:\t.*\n)* >$/gm, '')
-    .split('\n')
-    .filter(
-      (line) => line.trim() !== '' && !/^(?:[EWIF]\d{4}|Warning:) /.test(line) && !REMOTE_END.test(line),
-    )
-    .join('\n');
+  return (
+    stderr
+      .replaceAll(/^[EWIF]\d{4} .*err=<\n(?:\t.*\n)* >$/gm, '')
+      // The address of an exec request to a kubelet has the whole script in it.
+      .replaceAll(/(\bhttps?:\/\/[^\s"?]+)\?[^\s"]*/g, '$1')
+      .split('\n')
+      .filter(
+        (line) => line.trim() !== '' && !/^(?:[EWIF]\d{4}|Warning:) /.test(line) && !REMOTE_END.test(line),
+      )
+      .join('\n')
+  );
 }
 
 /** kubectl's own words, as they go into a sentence of ours. */
@@ -111,7 +126,7 @@ export function kubectlError(result: RunResult, worker: ClusterWorker, doing: st
   if (result.timedOut) {
     return new TransportError('unreachable', `cannot ${doing} ${where}: no answer in time`, {
       exitCode: ExitCode.timeout,
-      hints: [`test: ${kubectl(worker, 'get --raw /readyz')}`, 'a slow connection: --timeout 2m'],
+      hints: [`test: ${kubectlCommand(worker, 'get --raw /readyz')}`, 'a slow connection: --timeout 2m'],
     });
   }
   const said = kubectlMessage(result.stderr);

@@ -158,6 +158,8 @@ export function kubectlTransport(cluster: Cluster, worker: ClusterWorker, pod: P
       return {
         argv: [...base(cluster, worker), ...into, '--stdin', ...(tty ? ['--tty'] : []), '--', ...argv],
         env: cluster.env,
+        // kubectl says so of every exit code but 0, also of ours that mean "detached".
+        dropStderr: /^command terminated with exit code \d+\r?\n?/m,
       };
     },
   };

@@ -51,6 +51,8 @@ export interface RemoteCall {
 export interface TerminalCall {
   readonly argv: Argv;
   readonly env?: NodeJS.ProcessEnv;
+  /** Lines of its stderr that are the transport's own and say nothing to people. */
+  readonly dropStderr?: RegExp;
 }
 
 export interface Transport {

@@ -3,6 +3,7 @@ import type { Context } from '../cli/command.ts';
 import { ExitCode } from '../cli/errors.ts';
 import type { ClusterWorker, WorkerEntry } from '../config/worker-entry.ts';
 import { kubectlTransport, type PodSearch, podFinder } from '../transport/kubectl.ts';
+import { kubectlCommand } from '../transport/kubectl-errors.ts';
 import { localTransport } from '../transport/local.ts';
 import type { PodFacts } from '../transport/pods.ts';
 import { type Transport, TransportError, type TransportErrorKind } from '../transport/transport.ts';
@@ -70,24 +71,24 @@ export class NoEntranceError extends TransportError {
 }
 
 function hintsFor(status: Status, worker: ClusterWorker, pod: PodFacts | null): string[] {
-  const kubectl = `kubectl --context ${worker.context} -n ${worker.namespace}`;
+  const kubectl = (command: string) => kubectlCommand(worker, `-n ${worker.namespace} ${command}`);
   switch (status) {
     case 'missing':
       return [
-        `what there is: ${kubectl} get deployments,pods`,
+        `what there is: ${kubectl('get deployments,pods')}`,
         `install it: helm install ${worker.name} charts/factory-worker --kube-context ${worker.context} -n ${worker.namespace}`,
       ];
     case 'stopped':
-      return [`why: ${kubectl} describe deployment ${worker.pod}`];
+      return [`why: ${kubectl(`describe deployment ${worker.pod}`)}`];
     case 'node-lost':
       return [
-        `the node: kubectl --context ${worker.context} get node ${pod?.node ?? ''}`.trimEnd(),
-        `when the machine is gone for good: ${kubectl} delete pod ${pod?.name ?? worker.pod} --force --grace-period=0`,
+        `the node: ${kubectlCommand(worker, `get node ${pod?.node ?? ''}`)}`.trimEnd(),
+        `when the machine is gone for good: ${kubectl(`delete pod ${pod?.name ?? worker.pod} --force --grace-period=0`)}`,
       ];
     case 'crash-looping':
-      return [`what it said last: ${kubectl} logs ${pod?.name ?? worker.pod} --previous --tail=50`];
+      return [`what it said last: ${kubectl(`logs ${pod?.name ?? worker.pod} --previous --tail=50`)}`];
     default:
-      return [`events: ${kubectl} describe pod ${pod?.name ?? worker.pod}`];
+      return [`events: ${kubectl(`describe pod ${pod?.name ?? worker.pod}`)}`];
   }
 }
 

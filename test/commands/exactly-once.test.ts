@@ -1,0 +1,359 @@
+/**
+ * Exactly-once dispatch (DESIGN §4.6) under everything a connection can do. The worker is real; the connection is the fake
+ * kubectl, or a wrapper around it that loses what a broken connection loses.
+ */
+import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { dispatch } from '../../scripts/dispatch.ts';
+import { newNonce, parseFrame } from '../../scripts/lib/transport/frame.ts';
+import { scriptArgv } from '../../scripts/lib/transport/scripts.ts';
+import { type DispatchRequest, dispatchArgs, parseWithdrawal } from '../../scripts/lib/worker/dispatch.ts';
+import { type FakeKubectl, fakeKubectl, type Rule } from '../support/fake-kubectl.ts';
+import { type HandWorker, handWorker } from '../support/hand-worker.ts';
+import { type Outcome, run } from '../support/run-command.ts';
+
+let worker: HandWorker;
+let kubectl: FakeKubectl;
+beforeAll(async () => {
+  worker = await handWorker({ projects: ['demo'] });
+  await worker.bash('tmux new-session -d -s orchestrator cat');
+  kubectl = fakeKubectl(worker.cluster());
+});
+afterEach(() => kubectl.setRules(worker.cluster()));
+afterAll(async () => {
+  kubectl.remove();
+  await worker.remove();
+});
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Issues that no other case has. */
+let last = 100;
+const fresh = () => ++last;
+
+function send(
+  issues: readonly number[],
+  args: readonly string[] = [],
+  program = kubectl.path,
+): Promise<Outcome> {
+  const typed = [
+    'worker-1',
+    '-p',
+    'demo',
+    ...issues.flatMap((issue) => ['-i', `${issue}`]),
+    '--intent',
+    'x',
+    ...args,
+  ];
+  return run(dispatch, typed, { env: { ...worker.laptop, KUBECTL: program } });
+}
+
+/** How often each issue is in the queue. */
+async function counts(issues: readonly number[]): Promise<number[]> {
+  const rows = await worker.queue();
+  return issues.map((issue) => rows.filter((row) => row.issue === issue).length);
+}
+
+/** What the command said of an issue: that it is queued, that it is not, or neither. */
+function verdict({ stdout, stderr }: Outcome, issue: number): 'queued' | 'not queued' | 'nothing' {
+  if (new RegExp(`^demo#${issue} (queued|is already queued)`, 'm').test(stdout)) return 'queued';
+  if (new RegExp(`^demo#${issue} is not queued, and will not be`, 'm').test(stderr)) return 'not queued';
+  return 'nothing';
+}
+
+/** Every issue got a verdict, the queue agrees, the exit code too; and typing it again puts all of them there, once. */
+async function expectAgreement(outcome: Outcome, issues: readonly number[]): Promise<string[]> {
+  const verdicts = issues.map((issue) => verdict(outcome, issue));
+  expect(verdicts, outcome.stderr).not.toContain('nothing');
+  expect(await counts(issues), outcome.stderr).toEqual(verdicts.map((word) => (word === 'queued' ? 1 : 0)));
+  expect(outcome.code).toBe(verdicts.includes('not queued') ? 1 : 0);
+  return verdicts;
+}
+
+/** Runs a script in the worker as the transport would, and gives the bytes of its answer. */
+function remote(script: string, args: readonly string[], timeoutMs = 60_000) {
+  const nonce = newNonce();
+  const signal = new AbortController().signal;
+  const [program, ...argv] = scriptArgv({ script, args, timeoutMs, signal }, nonce);
+  const child = spawn(program, argv, {
+    env: worker.env,
+    cwd: worker.dir,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const chunks: Buffer[] = [];
+  child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
+  const answer = new Promise<Buffer>((resolve) => child.once('close', () => resolve(Buffer.concat(chunks))));
+  return { child, answer, frame: answer.then((bytes) => parseFrame(bytes, nonce)) };
+}
+
+const request = (issues: readonly number[]): DispatchRequest => ({
+  id: `id-${fresh()}`,
+  by: 'me@here',
+  project: 'demo',
+  issues,
+  intent: 'x',
+  dependsOn: [],
+  requeue: false,
+  dryRun: false,
+});
+
+/** A kubectl that does something else with the dispatch: bash in which `KUBECTL` is the call as it was meant. */
+function kubectlThat(script: string): string {
+  const path = join(kubectl.dir, `kubectl-that-${fresh()}`);
+  const fake = `'${kubectl.path}' "$@"`;
+  const text = `#!/usr/bin/env bash
+for word in "$@"; do
+  if [ "$word" = dispatch ]; then
+    ${script.replaceAll('KUBECTL', fake)}
+  fi
+done
+exec ${fake}
+`;
+  writeFileSync(path, text, { mode: 0o755 });
+  return path;
+}
+
+/** Where to cut an answer: before each line of ours, at both ends, and evenly in between. */
+async function cutPoints(step: number): Promise<number[]> {
+  const bytes = await remote('dispatch', dispatchArgs(request([fresh()]))).answer;
+  const points = new Set([0, 1, bytes.length - 1]);
+  for (let at = bytes.indexOf('\n='); at >= 0; at = bytes.indexOf('\n=', at + 1)) points.add(at + 1);
+  for (let at = step; at < bytes.length; at += step) points.add(at);
+  return [...points].sort((a, b) => a - b);
+}
+
+/** Runs cases side by side: they differ in their issues, and the worker has one queue as in life. */
+async function sideBySide<T>(items: readonly T[], action: (item: T) => Promise<void>): Promise<void> {
+  const queue = [...items];
+  const lane = async () => {
+    for (let item = queue.shift(); item !== undefined; item = queue.shift()) await action(item);
+  };
+  await Promise.all(Array.from({ length: 4 }, lane));
+}
+
+describe('a stream that is cut, yet ends with success', () => {
+  it('anywhere, while the worker goes on: the issue is queued once, and the answer says so', async () => {
+    const seen = new Set<string>();
+    await sideBySide(await cutPoints(250), async (cut) => {
+      const issue = fresh();
+      const path = kubectlThat(`KUBECTL | { head -c ${cut}; cat >/dev/null; }; exit 0`);
+      const outcome = await send([issue], [], path);
+      expect(outcome.stderr, `cut at ${cut}`).toContain('looking what became of it');
+      for (const word of await expectAgreement(outcome, [issue])) seen.add(word);
+    });
+    expect([...seen]).toEqual(['queued']);
+  }, 180_000);
+
+  it('anywhere, and the worker dies of it: queued or not, the answer is right, and typing it again queues it', async () => {
+    const seen = new Set<string>();
+    await sideBySide(await cutPoints(400), async (cut) => {
+      const issue = fresh();
+      // The script writes into a pipe nobody reads and is ended by that.
+      const outcome = await send([issue], [], kubectlThat(`KUBECTL | head -c ${cut}; exit 0`));
+      const [word = ''] = await expectAgreement(outcome, [issue]);
+      seen.add(word);
+      if (word === 'not queued')
+        expect(await expectAgreement(await send([issue]), [issue])).toEqual(['queued']);
+    });
+    expect([...seen].sort()).toEqual(['not queued', 'queued']);
+  }, 180_000);
+});
+
+describe('a connection that dies', () => {
+  it('before the worker hears of it: not queued', async () => {
+    const issue = fresh();
+    kubectl.setRules([
+      ...worker.cluster().slice(0, 1),
+      { match: ['exec', 'dispatch'], times: 1, code: 1, stderr: 'error: unexpected EOF\n' },
+      ...worker.cluster().slice(1),
+    ]);
+    const outcome = await send([issue]);
+    expect(await expectAgreement(outcome, [issue])).toEqual(['not queued']);
+    expect(outcome.stderr).toContain('error: unexpected EOF'.slice(7));
+    expect(await expectAgreement(await send([issue]), [issue])).toEqual(['queued']);
+  }, 60_000);
+
+  it('before, while the request is still on its way: what arrives later queues nothing', async () => {
+    const issue = fresh();
+    const late = kubectlThat('(sleep 3; KUBECTL) >/dev/null 2>&1 & echo "error: timed out" >&2; exit 1');
+    const outcome = await send([issue], [], late);
+    expect(await expectAgreement(outcome, [issue])).toEqual(['not queued']);
+    await expect
+      .poll(
+        () =>
+          kubectl.calls().filter(({ argv, endedAt }) => argv.includes('dispatch') && endedAt !== null).length,
+        { timeout: 30_000 },
+      )
+      .toBeGreaterThan(0);
+    await pause(4_000);
+    expect(await counts([issue])).toEqual([0]);
+  }, 60_000);
+
+  it('with kubectl killed in the middle: the answer and the queue agree', async () => {
+    for (const after of ['0.1', '0.3', '0.5', '0.8']) {
+      const issues = [fresh(), fresh()];
+      const killed = kubectlThat(
+        `(setsid KUBECTL </dev/null & echo $! >'${kubectl.dir}/pid'; wait) | cat >/dev/null & sleep ${after}; exit 137`,
+      );
+      await expectAgreement(await send(issues, [], killed), issues);
+    }
+  }, 120_000);
+
+  it('after which the pod is found anew', async () => {
+    const issue = fresh();
+    const path = kubectlThat('echo "error: unexpected EOF" >&2; exit 1');
+    const before = kubectl.calls().length;
+    await send([issue], [], path);
+    const verbs = kubectl
+      .calls()
+      .slice(before)
+      .map(({ argv }) => argv.find((word) => word === 'get' || word === 'exec'));
+    expect(verbs).toEqual(['get', 'get', 'exec']);
+  }, 60_000);
+
+  it('and does not come back: nobody knows, and it is said so', async () => {
+    const issue = fresh();
+    kubectl.setRules([
+      ...worker.cluster().slice(0, 1),
+      { match: ['exec'], code: 1, stderr: 'error: unexpected EOF\n' },
+    ]);
+    const { code, stderr } = await send([issue]);
+    expect(code).toBe(1);
+    expect(stderr).toContain(`it is not known whether demo#${issue} was queued`);
+    expect(stderr).toContain('type the same dispatch again once the worker answers');
+  }, 60_000);
+
+  it('and comes back while the dispatch is still at work: waits for its end instead of guessing', async () => {
+    const issues = [fresh(), fresh(), fresh()];
+    // The add of the second issue takes a while.
+    await worker.bash(`mv bin/factory bin/factory.real; cat >bin/factory <<'EOF'
+#!/usr/bin/env bash
+case " $* " in *" queue add ${issues[1]} "*) sleep 4 ;; esac
+exec -a factory "$(dirname "$0")/factory.real" "$@"
+EOF
+chmod +x bin/factory`);
+    const cut = kubectlThat('(KUBECTL) >/dev/null 2>&1 & sleep 1.5; exit 0');
+    const outcome = await send(issues, [], cut);
+    await worker.bash('rm bin/factory; mv bin/factory.real bin/factory');
+    await expectAgreement(outcome, issues);
+    await pause(1_500);
+    await expectAgreement(outcome, issues);
+  }, 90_000);
+});
+
+describe('a dispatch that is withdrawn', () => {
+  it('before it has the queue adds nothing, however late it gets it', async () => {
+    const wanted = request([fresh(), fresh()]);
+    const release = await worker.holdLock('locks/queue');
+    const late = remote('dispatch', dispatchArgs(wanted));
+    await pause(1_000);
+    const withdrawal = remote('withdraw', [wanted.id]);
+    await pause(1_000);
+    await release();
+    const [answer, frame] = await Promise.all([late.frame, withdrawal.frame]);
+    expect(answer?.parts.has('withdrawn')).toBe(true);
+    expect(frame && parseWithdrawal(frame, wanted)?.outcomes.map(({ outcome }) => outcome)).toEqual([
+      'lost',
+      'lost',
+    ]);
+    expect(await counts(wanted.issues)).toEqual([0, 0]);
+  }, 60_000);
+
+  it('and run once more under the same name adds nothing either', async () => {
+    const wanted = request([fresh()]);
+    await remote('withdraw', [wanted.id]).answer;
+    const answer = await remote('dispatch', dispatchArgs(wanted)).frame;
+    expect(answer?.parts.has('withdrawn')).toBe(true);
+    expect(await counts(wanted.issues)).toEqual([0]);
+  });
+
+  it('while the queue stays held is not settled', async () => {
+    const wanted = request([fresh()]);
+    const release = await worker.holdLock('locks/queue');
+    // The same wait, shorter.
+    await worker.bash(
+      `printf '#!/bin/sh\\n[ "$1 $2" != "--wait 30" ] || { shift 2; set -- --wait 1 "$@"; }\\nexec %s "$@"\\n' "$(command -v flock)" >bin/flock && chmod +x bin/flock`,
+    );
+    const frame = await remote('withdraw', [wanted.id]).frame;
+    await worker.bash('rm bin/flock');
+    await release();
+    expect(frame?.parts.get('busy')?.text).toContain('held');
+    expect(frame && parseWithdrawal(frame, wanted)).toBeNull();
+  }, 60_000);
+
+  it('after it was done tells what it did, also when the work is completed by then', async () => {
+    const wanted = request([fresh(), fresh()]);
+    await remote('dispatch', dispatchArgs(wanted)).answer;
+    await worker.sql(`UPDATE issue_queue SET status = 'completed' WHERE issue = ${wanted.issues[0]}`);
+    const frame = await remote('withdraw', [wanted.id]).frame;
+    expect(frame && parseWithdrawal(frame, wanted)?.outcomes.map(({ outcome }) => outcome)).toEqual([
+      'queued',
+      'queued',
+    ]);
+  });
+});
+
+describe('two laptops', () => {
+  it('that dispatch the same issue queue it once, and both are told that it is', async () => {
+    for (let round = 0; round < 8; round++) {
+      const issue = fresh();
+      const outcomes = await Promise.all([send([issue]), send([issue]), send([issue])]);
+      expect(outcomes.map((outcome) => verdict(outcome, issue))).toEqual(['queued', 'queued', 'queued']);
+      expect(outcomes.filter(({ stdout }) => stdout.includes(`#${issue} queued`))).toHaveLength(1);
+      expect(await counts([issue])).toEqual([1]);
+    }
+  }, 120_000);
+
+  it('that dispatch different issues queue all of them', async () => {
+    const issues = Array.from({ length: 12 }, fresh);
+    const outcomes = await Promise.all(issues.map((issue) => send([issue])));
+    expect(outcomes.map(({ code }) => code)).toEqual(issues.map(() => 0));
+    expect(await counts(issues)).toEqual(issues.map(() => 1));
+    const records = await worker.lines('dispatch.jsonl');
+    expect(
+      issues.filter((issue) => records.filter((record) => record['issue'] === issue).length !== 1),
+    ).toEqual([]);
+  }, 120_000);
+
+  it('that dispatch overlapping sets, one of them cut off, end with each issue once', async () => {
+    const [a, b, c] = [fresh(), fresh(), fresh()];
+    const cut = kubectlThat('KUBECTL | { head -c 30; cat >/dev/null; }; exit 0');
+    const outcomes = await Promise.all([send([a, b], [], cut), send([b, c]), send([c, a])]);
+    expect(outcomes.map(({ code }) => code)).toEqual([0, 0, 0]);
+    expect(await counts([a, b, c])).toEqual([1, 1, 1]);
+  }, 120_000);
+});
+
+describe('Ctrl-C', () => {
+  it('ends the command at once and says what may still happen', async () => {
+    const issue = fresh();
+    const slow = kubectlThat('sleep 30');
+    const typed = ['worker-1', '-p', 'demo', '-i', `${issue}`, '--intent', 'x', '--verbose'];
+    const started = Date.now();
+    const { code, stderr } = await run(dispatch, typed, {
+      env: { ...worker.laptop, KUBECTL: slow },
+      interruptAt: '--container=worker',
+    });
+    expect(code).toBe(130);
+    expect(stderr).toContain(`may still queue demo#${issue}. Typing it again never queues twice`);
+    expect(Date.now() - started).toBeLessThan(15_000);
+  }, 60_000);
+
+  it('while it is being looked what became of it says the same', async () => {
+    const issue = fresh();
+    kubectl.setRules([
+      ...worker.cluster().slice(0, 1),
+      { match: ['exec', 'dispatch'], code: 1, stderr: 'error: unexpected EOF\n' },
+      { match: ['exec'], hang: true },
+    ] satisfies Rule[]);
+    const typed = ['worker-1', '-p', 'demo', '-i', `${issue}`, '--intent', 'x'];
+    const { code, stderr } = await run(dispatch, typed, {
+      env: { ...worker.laptop, KUBECTL: kubectl.path },
+      interruptAt: 'looking what became of it',
+    });
+    expect(code).toBe(130);
+    expect(stderr).toContain(`may still queue demo#${issue}`);
+  }, 60_000);
+});
