@@ -1,0 +1,141 @@
+#!/usr/bin/env bash
+# `make cluster`: a Kubernetes node on this machine, without pulling an image. Typed again, it does only what is missing.
+set -Eeuo pipefail
+# shellcheck source=test/cluster/lib.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+
+KUBECTL=''
+api() { "$KUBECTL" --kubeconfig "$KUBECONFIG_FILE" "$@"; }
+
+join_cgroup() {
+  local root file
+  if [[ -e /sys/fs/cgroup/cgroup.controllers ]]; then
+    echo '+cpu +cpuset +memory +pids +io' >/sys/fs/cgroup/cgroup.subtree_control
+    mkdir -p "/sys/fs/cgroup/$CGROUP/system"
+    echo '+cpu +cpuset +memory +pids +io' >"/sys/fs/cgroup/$CGROUP/cgroup.subtree_control"
+  fi
+  while read -r root; do
+    mkdir -p "$root/$CGROUP/system"
+    # On cgroup v1 a cpuset is born empty, and takes nobody in.
+    if [[ -e $root/$CGROUP/cpuset.cpus ]]; then
+      for file in cpuset.cpus cpuset.mems; do
+        cat "$root/$file" >"$root/$CGROUP/$file"
+        cat "$root/$file" >"$root/$CGROUP/system/$file"
+      done
+    fi
+    echo "$1" >"$root/$CGROUP/system/cgroup.procs"
+  done < <(cgroup_roots)
+}
+
+start_node() {
+  local pid inner=
+  mkdir -p "$NODE/run"
+  "$HERE/pki.sh" "$NODE/run/pki"
+  ln -sfn run/pki "$NODE/pki"
+  "$HERE/kubeconfig.sh" admin https://127.0.0.1:6443 >"$NODE/run/pki/admin.kubeconfig"
+  "$HERE/kubeconfig.sh" kubelet https://127.0.0.1:6443 >"$NODE/run/pki/kubelet.kubeconfig"
+  "$HERE/files.sh"
+  ln -sfn "kubernetes-$KUBERNETES_VERSION" "$BIN/kubernetes"
+  # A session of its own: Ctrl-C on make must not end it.
+  setsid unshare --fork --kill-child --pid --mount-proc --mount --propagation private --net --uts \
+    "$HERE/node.sh" >"$NODE/node.log" 2>&1 </dev/null &
+  pid=$!
+  echo "$pid" >"$NODE/pid"
+  until inner=$(node_pid); do
+    kill -0 "$pid" 2>/dev/null || { cat "$NODE/node.log"; return 1; }
+    sleep 0.1
+  done
+  join_cgroup "$inner"
+  join_cgroup "$pid"
+  connect "$inner"
+}
+
+connect() {
+  ip link add "$LINK" type veth peer name eth0 netns "$1"
+  ip address add "$HOST_IP/$LINK_CIDR" dev "$LINK"
+  ip link set "$LINK" up
+  ip route replace "$POD_CIDR" via "$NODE_IP"
+  if [[ $(sysctl --values net.ipv4.ip_forward) != 1 ]]; then
+    touch "$NODE/ip_forward-was-off"
+    sysctl --quiet --write net.ipv4.ip_forward=1
+  fi
+  iptables_each -I
+}
+
+# The registry as this machine sees it, so that `docker push localhost:PORT/…` needs no setting.
+start_registry() {
+  setsid "$DEBIAN/usr/bin/docker-registry" serve "$NODE/run/registry-outside.yml" >"$NODE/registry-outside.log" 2>&1 </dev/null &
+  echo "$!" >"$NODE/registry.pid"
+  for _ in {1..50}; do
+    registry_runs && return 0
+    kill -0 "$(cat "$NODE/registry.pid")" 2>/dev/null || break
+    sleep 0.2
+  done
+  cat "$NODE/registry-outside.log"
+  return 1
+}
+
+registry_runs() { curl --silent --fail --max-time 5 "http://127.0.0.1:$CLUSTER_REGISTRY_PORT/v2/" >/dev/null; }
+
+# wait_until SECONDS COMMAND…
+wait_until() {
+  local until=$((SECONDS + $1))
+  shift
+  until "$@"; do
+    if ((SECONDS >= until)); then
+      echo "not within the time allowed: $*"
+      tail --lines=15 "$NODE"/var/log/*.log
+      return 1
+    fi
+    sleep 1
+  done
+}
+
+import_pause() { in_node ctr --namespace k8s.io images import "$CACHE/pause.tar"; }
+api_ready() { api get --raw /readyz --request-timeout=5s; }
+node_ready() { api wait --for=condition=Ready node/fwc-node --timeout=5s; }
+service_account() { api get serviceaccount default; }
+
+add_storage_class() {
+  api apply --filename - <<'END'
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata:
+  name: host-path
+  annotations: {storageclass.kubernetes.io/is-default-class: "true"}
+provisioner: kubernetes.io/host-path
+reclaimPolicy: Delete
+END
+}
+
+main() {
+  local started=$SECONDS
+  require_root cluster
+  mkdir -p "$CACHE"
+  # Two at once would build the same node twice. The lock is not handed down: the node would hold it for ever.
+  exec 9>"$CACHE/lock"
+  flock --nonblock 9 || die 'another make cluster or cluster-down is at work' "look: fuser -v $CACHE/lock"
+  KUBECTL=$(kubectl_path) || exit 1
+  "$HERE/parts.sh" 9>&-
+  if node_pid >/dev/null; then
+    say 'the node runs already'
+  else
+    # What a killed or rebooted machine left behind.
+    "$HERE/down.sh" --quiet --locked 9>&-
+    step 'start the node' start_node 9>&-
+  fi
+  "$HERE/kubeconfig.sh" admin "https://$NODE_IP:6443" >"$KUBECONFIG_FILE.new"
+  chmod 600 "$KUBECONFIG_FILE.new"
+  mv "$KUBECONFIG_FILE.new" "$KUBECONFIG_FILE"
+  registry_runs || step 'start the registry' start_registry 9>&-
+  step 'wait for the API server' wait_until 180 api_ready
+  step 'import the pause image' wait_until 60 import_pause
+  step 'wait for the node' wait_until 180 node_ready
+  step 'add the storage class' add_storage_class
+  step 'wait for the default service account' wait_until 60 service_account
+  say "ready after $((SECONDS - started))s: Kubernetes $KUBERNETES_VERSION, registry localhost:$CLUSTER_REGISTRY_PORT"
+  say "  export KUBECONFIG=$KUBECONFIG_FILE"
+  say "  $KUBECTL --context $CONTEXT get nodes"
+}
+
+main

@@ -1,0 +1,159 @@
+/** The test cluster: its kubectl, its kubeconfigs, and how to take one of its programs away. */
+import { execFile, execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { pinnedKubectl } from '../cluster/kubectl.ts';
+
+const run = promisify(execFile);
+
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const CACHE = join(ROOT, '.cache', 'cluster');
+export const CONTEXT = 'factory-worker-test';
+export const KUBECONFIG = join(CACHE, 'kubeconfig');
+/** Files of one test run, outside of the checkout's tracked part. */
+export const SCRATCH = join(CACHE, 'e2e');
+export const NODE_NAME = 'fwc-node';
+
+/** $KUBECTL, the one on PATH, or the pinned one. */
+export const KUBECTL = findKubectl();
+
+function findKubectl(): string {
+  if (process.env['KUBECTL']) return process.env['KUBECTL'];
+  try {
+    return execFileSync('/bin/sh', ['-c', 'command -v kubectl'], { encoding: 'utf8' }).trim();
+  } catch {
+    return pinnedKubectl();
+  }
+}
+
+/**
+ * Runs kubectl as the cluster's administrator.
+ *
+ * @returns what it printed
+ * @throws when it fails
+ */
+export async function kubectl(...args: string[]): Promise<string> {
+  const { stdout } = await run(KUBECTL, [`--kubeconfig=${KUBECONFIG}`, `--context=${CONTEXT}`, ...args], {
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  return stdout;
+}
+
+/** Applies manifests. JSON is YAML, and a list of objects is a manifest of `kind: List`. */
+export async function apply(...objects: readonly object[]): Promise<void> {
+  mkdirSync(SCRATCH, { recursive: true });
+  const file = join(SCRATCH, `apply-${crypto.randomUUID()}.json`);
+  writeFileSync(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }));
+  await kubectl('apply', '--filename', file);
+}
+
+export async function getObject<T>(namespace: string, kind: string, name: string): Promise<T> {
+  return JSON.parse(await kubectl('--namespace', namespace, 'get', kind, name, '--output=json')) as T;
+}
+
+/**
+ * Asks again and again until the answer is something.
+ *
+ * @param what completes "not within … s: …"
+ * @param probe gives the value; undefined, false and a thrown error mean: not yet
+ * @throws when the time is over, with the last error
+ */
+export async function until<T>(
+  what: string,
+  seconds: number,
+  probe: () => Promise<T | undefined | false> | T | undefined | false,
+): Promise<T> {
+  const end = Date.now() + seconds * 1000;
+  let last = '';
+  for (;;) {
+    try {
+      const value = await probe();
+      if (value !== undefined && value !== false) return value;
+    } catch (error) {
+      last = `: ${(error as Error).message}`;
+    }
+    if (Date.now() > end) throw new Error(`not within ${seconds}s: ${what}${last}`);
+    await sleep(250);
+  }
+}
+
+export type Service =
+  | 'kube-apiserver'
+  | 'kubelet'
+  | 'kube-controller-manager'
+  | 'kube-scheduler'
+  | 'containerd';
+
+/** Freezes, thaws, stops or starts one of the node's programs (test/cluster/service.sh). */
+export function service(action: 'freeze' | 'thaw' | 'stop' | 'start', name: Service): void {
+  execFileSync(join(ROOT, 'test', 'cluster', 'service.sh'), [action, name], { stdio: 'pipe' });
+}
+
+/** Kills the first process of a pod's container `worker` at once, as the kernel does when memory runs out. */
+export function killContainer(podUid: string): void {
+  execFileSync(join(ROOT, 'test', 'cluster', 'kill-container.sh'), [podUid, 'worker'], { stdio: 'pipe' });
+}
+
+/** Runs a test while a program is frozen or stopped, and brings it back however the test ends. */
+export async function without<T>(
+  action: 'freeze' | 'stop',
+  name: Service,
+  test: () => Promise<T>,
+): Promise<T> {
+  service(action, name);
+  try {
+    return await test();
+  } finally {
+    service(action === 'freeze' ? 'thaw' : 'start', name);
+    await until(`${name} is back`, 90, async () => {
+      await kubectl('get', '--raw', '/readyz', '--request-timeout=5s');
+      const node = await kubectl(
+        'get',
+        'node',
+        NODE_NAME,
+        '--output',
+        'jsonpath={.status.conditions[?(@.type=="Ready")].status}',
+      );
+      // The kubelet's last word may be from before its end.
+      return node === 'True' && (name !== 'kubelet' || kubeletAnswers());
+    });
+  }
+}
+
+async function kubeletAnswers(): Promise<boolean> {
+  return (await kubectl('get', '--raw', `/api/v1/nodes/${NODE_NAME}/proxy/healthz`)) === 'ok';
+}
+
+interface Kubeconfig {
+  readonly server?: string;
+  readonly token?: string;
+}
+
+/**
+ * A kubeconfig like the administrator's, at another address, or for somebody else.
+ *
+ * @returns its path
+ */
+export async function kubeconfigWith(name: string, { server, token }: Kubeconfig): Promise<string> {
+  mkdirSync(SCRATCH, { recursive: true });
+  let text = readFileSync(KUBECONFIG, 'utf8');
+  if (server !== undefined) text = text.replace(/server: "[^"]*"/, `server: "${server}"`);
+  if (token !== undefined) text = text.replace(/user: \{[^}]*\}/, `user: {token: "${token}"}`);
+  const path = join(SCRATCH, `${name}.kubeconfig`);
+  writeFileSync(path, text, { mode: 0o600 });
+  return path;
+}
+
+/** Host and port of the API server. */
+export function apiServer(): { host: string; port: number } {
+  const found = /server: "https:\/\/([^:]+):(\d+)"/.exec(readFileSync(KUBECONFIG, 'utf8'));
+  if (!found) throw new Error(`no server in ${KUBECONFIG}`);
+  return { host: found[1] ?? '', port: Number(found[2]) };
+}
+
+export function clusterIsThere(): boolean {
+  return existsSync(KUBECONFIG);
+}

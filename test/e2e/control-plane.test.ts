@@ -1,0 +1,184 @@
+/** The control plane or the node's kubelet does not answer. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { service, until, without } from './cluster.ts';
+import { saw } from './seen.ts';
+import { Terminal } from './terminal.ts';
+import {
+  assertSound,
+  command,
+  commandArgv,
+  HELD,
+  installWorker,
+  inWorker,
+  listOne,
+  makeNamespace,
+  operatorEnv,
+  queueOf,
+  readyPod,
+  removeNamespace,
+  start,
+  type TestWorker,
+  workersFile,
+} from './worker.ts';
+
+const NAMESPACE = 'fwc-control';
+let worker: TestWorker;
+let file: string;
+
+beforeAll(async () => {
+  await makeNamespace(NAMESPACE);
+  worker = await installWorker(NAMESPACE, 'worker-1');
+  file = workersFile([worker]);
+});
+
+afterAll(() => removeNamespace(NAMESPACE));
+
+const dispatchArgs = (issue: number, ...flags: string[]) => [
+  worker.name,
+  '-p',
+  'demo',
+  '-i',
+  String(issue),
+  '--intent',
+  'x',
+  '--workers',
+  file,
+  ...flags,
+];
+
+describe.each([
+  ['freeze', 'frozen'],
+  ['stop', 'gone'],
+] as const)('the API server is %s', (action, word) => {
+  it(`${word}: each command ends in its time with one sentence`, async () => {
+    await without(action, 'kube-apiserver', async () => {
+      const list = await command('list', ['--workers', file, '--timeout', '4s']);
+      saw(`API server ${word}: list --timeout 4s`, list);
+      expect(list.code).toBe(1);
+      expect(list.stdout).toMatch(/worker-1 +factory-worker-1 +unreachable/);
+      // Its own time-out, and what starting Node costs on a busy machine.
+      expect(list.seconds).toBeLessThan(25);
+      const status = await command('status', [worker.name, '--workers', file, '--timeout', '4s']);
+      saw(`API server ${word}: status --timeout 4s`, status);
+      expect(status.code).not.toBe(0);
+      const dispatch = await command('dispatch', dispatchArgs(31, '--timeout', '4s'));
+      saw(`API server ${word}: dispatch --timeout 4s`, dispatch);
+      expect([1, 124]).toContain(dispatch.code);
+      expect(dispatch.stderr).toContain('/readyz');
+    });
+    expect(await queueOf(worker)).not.toContain(31);
+  });
+});
+
+describe('the API server freezes in the middle', () => {
+  it('of a dispatch: once it is back, the answer says which of the two happened', async () => {
+    const running = start('dispatch', [...dispatchArgs(41, '--timeout', '30s'), '--verbose']);
+    const answer = await (async () => {
+      await until('kubectl exec has started', 60, () => running.output().includes(' exec '));
+      return without(
+        'freeze',
+        'kube-apiserver',
+        () => new Promise((resolve) => setTimeout(resolve, 8_000)),
+      ).then(() => running.answer);
+    })();
+    saw('API server frozen for 8 s during a dispatch', answer);
+    expect((await queueOf(worker)).includes(41)).toBe(answer.code === 0);
+    await assertSound(worker);
+  });
+
+  it('of an attachment: the keys typed meanwhile arrive, or it joins again', async () => {
+    await inWorker(worker, 'tmux new-session -d -s ice "exec bash --norc"');
+    const terminal = new Terminal(
+      commandArgv('attach', [worker.name, '--session', 'ice', '--workers', file]),
+      operatorEnv(),
+    );
+    try {
+      await terminal.joined('ice');
+      await without('freeze', 'kube-apiserver', () => new Promise((resolve) => setTimeout(resolve, 5_000)));
+      terminal.type('echo thawed $((6 * 7))');
+      terminal.press('Enter');
+      saw('API server frozen for 5 s while attached', await terminal.shows('thawed 42', 90));
+    } finally {
+      terminal.close();
+    }
+  });
+
+  it('its end and return during an attachment: it joins again', async () => {
+    await inWorker(worker, 'tmux new-session -d -s fire "exec bash --norc"');
+    const terminal = new Terminal(
+      commandArgv('attach', [worker.name, '--session', 'fire', '--workers', file]),
+      operatorEnv(),
+    );
+    try {
+      await terminal.joined('fire');
+      await without('stop', 'kube-apiserver', () => terminal.shows('waiting to join fire again', 30));
+      await terminal.joined('fire');
+      terminal.type('echo back $((6 * 7))');
+      terminal.press('Enter');
+      saw('API server gone and back while attached', await terminal.shows('back 42', 60));
+      // The client of before the end does not hold the window's size.
+      await until(
+        'one client is left',
+        20,
+        async () => (await inWorker(worker, 'tmux list-clients -t fire | wc -l')) === '1\n',
+      );
+    } finally {
+      terminal.close();
+    }
+  });
+});
+
+describe('the kubelet', () => {
+  it('is stopped: the worker is shown with the cause, its sessions go on, and it comes back by itself', async () => {
+    await inWorker(worker, 'tmux new-session -d -s works "while sleep 1; do date +%s; done"');
+    const pod = await readyPod(worker);
+    await without('stop', 'kubelet', async () => {
+      const list = await command('list', ['--workers', file, '--timeout', '10s']);
+      saw('kubelet stopped: list', list);
+      const status = await command('status', [worker.name, '--workers', file, '--timeout', '10s']);
+      saw('kubelet stopped: status', status);
+      expect(status.code).not.toBe(0);
+      const dispatch = await command('dispatch', dispatchArgs(51, '--timeout', '10s'));
+      saw('kubelet stopped: dispatch', dispatch);
+      expect(dispatch.code).toBe(1);
+      // The node's lease runs out.
+      const lost = await until('the cluster has noticed', 90, async () => {
+        const row = await listOne(worker, file, '--timeout', '10s');
+        return row.problems[0] === undefined ? undefined : row;
+      });
+      expect(lost.code).toBe(1);
+      saw(
+        'kubelet stopped, the node NotReady: list',
+        await command('list', ['--workers', file, '--timeout', '10s']),
+      );
+    });
+    expect(await readyPod(worker)).toBe(pod);
+    expect(await listOne(worker, file)).toMatchObject({
+      status: HELD,
+      sessions: expect.arrayContaining(['works']),
+    });
+    expect(await queueOf(worker)).not.toContain(51);
+  });
+
+  it('is frozen: dispatch gives up in its time, and says so', async () => {
+    await without('freeze', 'kubelet', async () => {
+      const dispatch = await command('dispatch', dispatchArgs(52, '--timeout', '5s'));
+      saw('kubelet frozen: dispatch --timeout 5s', dispatch);
+      expect([1, 124]).toContain(dispatch.code);
+      expect(dispatch.stderr).toMatch(/type the same dispatch again|test: kubectl/);
+    });
+    // What reached the kubelet may still run there; withdrawn or not, it is there at most once.
+    const again = await command('dispatch', dispatchArgs(52));
+    expect(again.code).toBe(0);
+    expect((await queueOf(worker)).filter((issue) => issue === 52)).toEqual([52]);
+    await assertSound(worker);
+  });
+});
+
+afterAll(() => {
+  // A test that was cut off by its time limit must not leave the next file without a control plane.
+  for (const name of ['kube-apiserver', 'kubelet'] as const) {
+    service('start', name);
+    service('thaw', name);
+  }
+});

@@ -1,0 +1,75 @@
+/** Two laptops at the same moment. */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { saw } from './seen.ts';
+import {
+  assertSound,
+  command,
+  installWorker,
+  inWorker,
+  makeNamespace,
+  queueOf,
+  removeNamespace,
+  type TestWorker,
+  workersFile,
+} from './worker.ts';
+
+const NAMESPACE = 'fwc-race';
+const ROUNDS = Number(process.env['E2E_ROUNDS'] || 50);
+let worker: TestWorker;
+
+beforeAll(async () => {
+  await makeNamespace(NAMESPACE);
+  worker = await installWorker(NAMESPACE, 'worker-1');
+});
+
+afterAll(() => removeNamespace(NAMESPACE));
+
+it(
+  `${ROUNDS} rounds: the same issue once, a different one from each, nothing lost and nothing twice`,
+  async () => {
+    const laptops = ['ann', 'ben'].map((laptop) => ({ laptop, file: workersFile([worker], { laptop }) }));
+    const expected: number[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      const same = 1000 + round;
+      const answers = await Promise.all(
+        laptops.map(({ laptop, file }, index) => {
+          const own = 2000 + round * 2 + index;
+          return command(
+            'dispatch',
+            [
+              worker.name,
+              '-p',
+              'demo',
+              '-i',
+              `${same},${own}`,
+              '--intent',
+              laptop,
+              '-o',
+              'json',
+              '--workers',
+              file,
+            ],
+            laptop,
+          );
+        }),
+      );
+      expected.push(same, 2000 + round * 2, 2001 + round * 2);
+      for (const answer of answers) expect(answer, answer.stderr).toMatchObject({ code: 0 });
+      const outcomes = answers.map(({ stdout }) => {
+        const { outcomes: list } = JSON.parse(stdout) as { outcomes: { issue: number; outcome: string }[] };
+        return list.find(({ issue }) => issue === same)?.outcome;
+      });
+      // One has put it there, the other one hears that it is there.
+      expect(outcomes.toSorted()).toEqual(['already', 'queued']);
+      if (round === 0)
+        saw('two laptops dispatch the same issue', answers.map(({ stdout }) => stdout).join(''));
+    }
+    expect(await queueOf(worker)).toEqual(expected.toSorted((a, b) => a - b));
+    await assertSound(worker);
+    // No lock is left held, as a server started under one would hold it.
+    expect(await inWorker(worker, 'flock --nonblock /root/.factory/worker/locks/queue echo free')).toBe(
+      'free\n',
+    );
+  },
+  ROUNDS * 15_000,
+);
