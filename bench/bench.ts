@@ -1,0 +1,52 @@
+/**
+ * `make bench`: measures the cases of cases.ts with the bundled program and writes RESULTS.md beside this file.
+ *
+ * It starts a real local worker with the stand-ins for `factory` and the agents, and takes about a minute on two idle
+ * cores. It measures and does not judge: what is over its limit is said in the table, the exit code is 0.
+ */
+import { writeFileSync } from 'node:fs';
+import { availableParallelism, loadavg, platform } from 'node:os';
+import { join } from 'node:path';
+import { dispatch, help, list, memory, type Result, scriptSize, silence } from './cases.ts';
+import { startLocalWorker } from './place.ts';
+
+const load = loadavg()[0] ?? Number.NaN;
+const results: Result[] = [];
+const place = startLocalWorker();
+try {
+  for (const measure of [help, list, dispatch, silence, memory, scriptSize]) {
+    const result = measure(place);
+    results.push(result);
+    process.stdout.write(`${result.name}: ${shown(result)} (${limit(result)}), ${result.measured}\n`);
+  }
+} finally {
+  place.stop();
+}
+writeFileSync(join(import.meta.dirname, 'RESULTS.md'), report(results));
+function holds({ value, limit: most }: Result): boolean {
+  return value <= most;
+}
+
+function shown({ value, unit }: Result): string {
+  return unit === '×' ? `${value.toFixed(2)} ×` : `${value.toFixed(1)} ${unit}`;
+}
+
+function limit(result: Result): string {
+  return `${holds(result) ? 'within' : 'OVER'} ${result.limit} ${result.unit}`;
+}
+
+function report(rows: readonly Result[]): string {
+  const lines = rows.map(
+    (row) => `| ${row.name} | ${row.what} | **${shown(row)}** | ${limit(row)} | ${row.measured} |`,
+  );
+  return `# How fast it is
+
+Written by \`make bench\`; do not edit. Each round runs both sides, in turns; the ratio is the median over the rounds. Times
+are medians, and those of one machine only: Node ${process.versions.node}, ${platform()}, ${availableParallelism()} cores, load ${load.toFixed(1)} at the start.
+What \`node -e 0\` takes in the first row is in every other time of ours as well.
+
+| command | against | result | limit | measured |
+|---|---|---|---|---|
+${lines.join('\n')}
+`;
+}

@@ -1,0 +1,167 @@
+/**
+ * What is compared, and how much slower than the bare thing it may be. "Bare" is what a person would type in the place of
+ * the command, without a program around it.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { packageRoot } from '../scripts/lib/cli/version.ts';
+import { newNonce } from '../scripts/lib/transport/frame.ts';
+import { scriptArgv } from '../scripts/lib/transport/scripts.ts';
+import { compare, run, type Side } from './measure.ts';
+import { type LocalPlace, makeFleet, PROGRAM } from './place.ts';
+
+export interface Result {
+  readonly name: string;
+  /** What stands against what. */
+  readonly what: string;
+  readonly measured: string;
+  readonly value: number;
+  readonly limit: number;
+  readonly unit: '×' | 'MB' | 'KiB';
+}
+
+/** Node without anything to do. */
+const nothing: Side = { argv: () => [process.execPath, '-e', '0'], env: process.env };
+
+/** What `list` needs to know of a worker, as a person would ask for it: one shell, each question once. */
+const LOOK = `
+tmux list-windows -a -F '#{session_name} #{window_activity} #{session_attached}'
+cat "$WORKER_RUN_DIR/boot.json" "$WORKER_RUN_DIR/heartbeat.json" "$WORKER_STATE_DIR/drain"
+for lock in boot.lock locks/check-in; do
+  if [ -e "$WORKER_STATE_DIR/$lock" ]; then flock --shared --nonblock "$WORKER_STATE_DIR/$lock" true; fi
+done
+for clone in "$WORKER_REPOS_DIR"/*/.git; do git -C "$clone" config --get remote.origin.url; done
+factory queue list --format json
+cd "$WORKER_REPOS_DIR/demo" && factory status --format json
+`;
+
+/** An issue put into the queue with the same care: nobody else adds meanwhile, a look before and a look after. */
+const ADD = `
+cd "$WORKER_REPOS_DIR/demo"
+mkdir -p "$WORKER_STATE_DIR/locks"
+exec flock "$WORKER_STATE_DIR/locks/queue" bash -c '
+  factory queue list --format json
+  factory queue add "$1" --intent "Users can log in"
+  factory queue list --format json' add "$1"
+`;
+
+export function help(): Result {
+  const ours: Side = { argv: () => [PROGRAM, '--help'], env: process.env };
+  const { ratio, bareMs, oursMs, rounds } = compare(nothing, ours, 40);
+  return {
+    name: '`factory-worker --help`',
+    what: '`node -e 0`',
+    measured: times(oursMs, bareMs, rounds),
+    value: ratio,
+    limit: 1.5,
+    unit: '×',
+  };
+}
+
+export function list({ env, workerEnv }: LocalPlace): Result {
+  const ours: Side = { argv: () => [PROGRAM, 'list'], env };
+  const bare: Side = { argv: () => ['bash', '-c', LOOK], env: workerEnv };
+  const { ratio, bareMs, oursMs, rounds } = compare(bare, ours, 40);
+  return {
+    name: '`list`, one local worker',
+    what: 'its questions as shell commands in the worker: tmux, JSON files, locks, `git config`, `factory queue list`, `factory status`',
+    measured: times(oursMs, bareMs, rounds),
+    value: ratio,
+    limit: 2,
+    unit: '×',
+  };
+}
+
+export function dispatch({ env, workerEnv, clone }: LocalPlace): Result {
+  const issue = (round: number) => String(100 + round);
+  const ours: Side = {
+    argv: (round) => [
+      PROGRAM,
+      ...['dispatch', 'bench', '--project', 'demo', '--issue', issue(round)],
+      ...['--intent', 'Users can log in'],
+    ],
+    env,
+  };
+  const bare: Side = { argv: (round) => ['bash', '-c', ADD, 'add', issue(round)], env: workerEnv };
+  const clear: Side = { argv: () => ['factory', 'queue', 'clear', '--confirm'], env: workerEnv, cwd: clone };
+  const { ratio, bareMs, oursMs, rounds } = compare(bare, ours, 30, () => run(clear));
+  return {
+    name: '`dispatch --intent`, one issue, local worker',
+    what: '`flock` around `factory queue list`, `queue add`, `queue list` in the worker',
+    measured: times(oursMs, bareMs, rounds),
+    value: ratio,
+    limit: 1.5,
+    unit: '×',
+  };
+}
+
+/** Workers that do not answer must cost one time-out, however many there are. */
+export function silence(place: LocalPlace): Result {
+  const silent = ['silent-1', 'silent-2', 'silent-3', 'silent-4', 'silent-5'];
+  const lively = Array.from({ length: 15 }, (_, index) => `worker-${index + 1}`);
+  const list = (names: readonly string[], code: number): Side => ({
+    argv: () => [PROGRAM, 'list', '--timeout', '1s'],
+    env: makeFleet(place, names).env,
+    code,
+  });
+  const { ratio, bareMs, oursMs, rounds } = compare(
+    list(['silent-1'], 1),
+    list([...silent, ...lively], 3),
+    3,
+  );
+  return {
+    name: '`list`, 20 workers of which 5 never answer',
+    what: '`list` of one that never answers: one time-out',
+    measured: times(oursMs, bareMs, rounds),
+    value: ratio,
+    limit: 1.25,
+    unit: '×',
+  };
+}
+
+export function memory(place: LocalPlace): Result {
+  const names = Array.from({ length: 200 }, (_, index) => `worker-${index + 1}`);
+  const fleet = makeFleet(place, names);
+  const file = join(place.dir, 'peak-memory');
+  const watch = join(import.meta.dirname, 'peak-memory.mjs');
+  const ms = run({
+    argv: () => [process.execPath, '--import', watch, PROGRAM, 'list'],
+    env: { ...fleet.env, PEAK_MEMORY_FILE: file },
+  });
+  return {
+    name: '`list`, 200 workers',
+    what: 'largest resident memory of the command itself',
+    measured: `${(ms / 1000).toFixed(1)} s`,
+    value: (Number(readFileSync(file, 'utf8')) * 1024) / 1e6,
+    limit: 300,
+    unit: 'MB',
+  };
+}
+
+/** A script travels in the URL of the exec request. */
+export function scriptSize(): Result {
+  const folder = join(packageRoot(), 'scripts', 'remote');
+  const sizes = readdirSync(folder)
+    .map((file) => file.replace(/\.sh$/, ''))
+    .map((script) => {
+      const call = { script, args: [], timeoutMs: 30_000, signal: AbortSignal.timeout(1) };
+      return {
+        script,
+        bytes: scriptArgv(call, newNonce()).reduce((sum, word) => sum + Buffer.byteLength(word), 0),
+      };
+    })
+    .sort((a, b) => b.bytes - a.bytes);
+  const [largest = { script: 'none', bytes: Number.NaN }] = sizes;
+  return {
+    name: `largest remote script, \`${largest.script}.sh\``,
+    what: 'its bytes with everything put before it, without arguments',
+    measured: `${sizes.length} scripts`,
+    value: largest.bytes / 1024,
+    limit: 64,
+    unit: 'KiB',
+  };
+}
+
+function times(oursMs: number, bareMs: number, rounds: number): string {
+  return `${Math.round(oursMs)} ms against ${Math.round(bareMs)} ms, ${rounds} rounds`;
+}

@@ -1,0 +1,113 @@
+/** What is measured: a real local worker with the stand-ins, and a fleet behind a kubectl that answers from a recording. */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { packageRoot } from '../scripts/lib/cli/version.ts';
+import { newNonce } from '../scripts/lib/transport/frame.ts';
+import { scriptArgv } from '../scripts/lib/transport/scripts.ts';
+
+const root = packageRoot();
+
+/** The bundle, as users start it. */
+export const PROGRAM = join(root, 'dist', 'factory-worker.js');
+
+export interface LocalPlace {
+  readonly dir: string;
+  /** The environment of the worker: what the bare commands run in. */
+  readonly workerEnv: Readonly<Record<string, string>>;
+  /** The environment of the operator: HOME with a workers.yaml. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Folder of the worker's only project. */
+  readonly clone: string;
+  stop(): void;
+}
+
+/** Starts a worker with one project; drained, so that nobody works on what the bench puts into its queue. */
+export function startLocalWorker(): LocalPlace {
+  const dir = mkdtempSync(join(tmpdir(), 'factory-worker-bench-'));
+  const env = { PATH: process.env['PATH'], HOME: dir, LANG: 'C.UTF-8', NO_COLOR: '1' };
+  const origin = join(dir, 'demo.git');
+  const home = join(dir, 'worker');
+  execFileSync(join(root, 'examples/demo/make-origin.sh'), [origin], { env });
+  const local = (...args: string[]) => {
+    const { status, stdout, stderr } = spawnSync(PROGRAM, ['local', ...args], { env, encoding: 'utf8' });
+    if (status !== 0) throw new Error(`local ${args.join(' ')} ended with ${status}\n${stdout}${stderr}`);
+  };
+  local('up', 'bench', '--home', home, '--bin', join(root, 'examples/bin'), '--project', `demo=${origin}`);
+  const { env: workerEnv } = JSON.parse(readFileSync(join(home, 'worker.json'), 'utf8')) as {
+    env: Record<string, string>;
+  };
+  const drain = { schema: 1, by: 'bench', host: 'bench', since: new Date().toISOString(), reason: 'bench' };
+  writeFileSync(
+    join(String(workerEnv['WORKER_STATE_DIR']), 'drain'),
+    JSON.stringify({ ...drain, release: null }),
+  );
+  return {
+    dir,
+    workerEnv,
+    env,
+    clone: join(String(workerEnv['WORKER_REPOS_DIR']), 'demo'),
+    stop() {
+      local('down', 'bench');
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+export interface Fleet {
+  /** The operator's environment: a kubectl, and a HOME with a workers.yaml. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** Long enough for what a real pod has besides the fields that are read: volumes, conditions, annotations. */
+const POD_PADDING = 'x'.repeat(8_000);
+
+/**
+ * Workers in a cluster that is not there. `kubectl get pods` gives one pod for each, `kubectl exec` what the local worker
+ * answered to a probe once; where the worker's name begins with `silent`, exec hangs until it is killed.
+ *
+ * @param names of the workers
+ */
+export function makeFleet({ dir, workerEnv, env }: LocalPlace, names: readonly string[]): Fleet {
+  const folder = mkdtempSync(join(dir, 'fleet-'));
+  const nonce = newNonce();
+  const [program, ...args] = scriptArgv(
+    { script: 'probe', args: ['brief'], timeoutMs: 30_000, signal: AbortSignal.timeout(30_000) },
+    nonce,
+  );
+  writeFileSync(join(folder, 'frame'), execFileSync(program, args, { env: workerEnv }));
+  writeFileSync(join(folder, 'pods.json'), JSON.stringify({ items: names.map(pod) }));
+  writeFileSync(
+    join(folder, 'kubectl'),
+    `#!/usr/bin/env bash
+for word in "$@"; do
+  case $word in
+    get) exec cat '${folder}/pods.json' ;;
+    silent-*) exec sleep 1000 ;;
+    =[0-9a-f]*) exec sed "s/^${nonce}/$word/" '${folder}/frame' ;;
+  esac
+done
+exit 1
+`,
+    { mode: 0o755 },
+  );
+  mkdirSync(join(folder, '.factory'));
+  const entries = names.map(
+    (name) => `  - { name: ${name}, pod: ${name}, namespace: factory, context: fleet }\n`,
+  );
+  writeFileSync(join(folder, '.factory/workers.yaml'), `workers:\n${entries.join('')}`);
+  return { env: { ...env, HOME: folder, KUBECTL: join(folder, 'kubectl') } };
+}
+
+function pod(name: string) {
+  return {
+    metadata: { name, annotations: { padding: POD_PADDING } },
+    spec: { nodeName: 'node', containers: [{ name: 'worker', image: 'worker' }] },
+    status: {
+      phase: 'Running',
+      conditions: [{ type: 'Ready', status: 'True' }],
+      containerStatuses: [{ name: 'worker', restartCount: 0, state: { running: {} } }],
+    },
+  };
+}
