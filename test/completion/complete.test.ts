@@ -1,5 +1,5 @@
 /** The command the shells ask: what it looks up, how it prints it, and how quiet it is. */
-import { chmodSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { complete } from '../../scripts/complete.ts';
@@ -96,10 +96,8 @@ describe('how each shell hears it', () => {
   it('a name with control characters is left out, one with a colon is escaped for zsh', async () => {
     const odd = `#!/bin/bash\nprintf 'a:b\\nc\\ad\\n:4\\n'\n`;
     const dir = join(place.dir, 'odd');
-    const { mkdirSync } = await import('node:fs');
     mkdirSync(dir);
-    writeFileSync(join(dir, 'factory'), odd);
-    chmodSync(join(dir, 'factory'), 0o755);
+    writeFileSync(join(dir, 'factory'), odd, { mode: 0o755 });
     const { stdout } = await ask('zsh', ['factory', 'x', ''], { env: { PATH: `${dir}:/usr/bin:/bin` } });
     expect(stdout).toBe('a\\:b:\n');
   });
