@@ -16,7 +16,10 @@ if (entry !== undefined) {
   process.exitCode = name === undefined ? 2 : 0;
 } else {
   const { didYouMean } = await import('./lib/cli/text.ts');
-  const hint = didYouMean(name, Object.keys(COMMANDS));
+  const hint = didYouMean(
+    name,
+    Object.keys(COMMANDS).filter((command) => !COMMANDS[command]?.hidden),
+  );
   process.stderr.write(
     `error: there is no command ${name}\n${hint === null ? '' : `  ${hint}\n`}  factory-worker --help lists them\n`,
   );
@@ -24,7 +27,7 @@ if (entry !== undefined) {
 }
 
 function usage(): string {
-  const names = Object.keys(COMMANDS);
+  const names = Object.keys(COMMANDS).filter((command) => !COMMANDS[command]?.hidden);
   const width = Math.max(...names.map((command) => command.length));
   const lines = names.map((command) => `  ${command.padEnd(width)}  ${COMMANDS[command]?.summary}`);
   return `Workers for TaintFactory on Kubernetes, driven from this machine.

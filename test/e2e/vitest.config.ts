@@ -1,7 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
 // Not part of `make test`: `make e2e`, with the cluster of `make cluster`.
-// biome-ignore lint/style/noDefaultExport: vitest reads it
 export default defineConfig({
   test: {
     root: new URL('../..', import.meta.url).pathname,

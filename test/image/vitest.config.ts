@@ -1,7 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
 /** One container at a time: they share two cores, and some tests measure. */
-// biome-ignore lint/style/noDefaultExport: vitest reads it
 export default defineConfig({
   test: {
     include: ['test/image/*.test.ts'],
