@@ -5,12 +5,12 @@
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { dispatch } from '../../scripts/dispatch.ts';
 import { newNonce, parseFrame } from '../../scripts/lib/transport/frame.ts';
 import { scriptArgv } from '../../scripts/lib/transport/scripts.ts';
 import { type DispatchRequest, dispatchArgs, parseWithdrawal } from '../../scripts/lib/worker/dispatch.ts';
-import { type FakeKubectl, fakeKubectl, type Rule } from '../support/fake-kubectl.ts';
+import { type FakeKubectl, fakeKubectl } from '../support/fake-kubectl.ts';
 import { type HandWorker, handWorker } from '../support/hand-worker.ts';
 import { type Outcome, run } from '../support/run-command.ts';
 
@@ -21,7 +21,6 @@ beforeAll(async () => {
   await worker.bash('tmux new-session -d -s orchestrator cat');
   kubectl = fakeKubectl(worker.cluster());
 });
-afterEach(() => kubectl.setRules(worker.cluster()));
 afterAll(async () => {
   kubectl.remove();
   await worker.remove();
@@ -99,21 +98,25 @@ const request = (issues: readonly number[]): DispatchRequest => ({
   dryRun: false,
 });
 
-/** A kubectl that does something else with the dispatch: bash in which `KUBECTL` is the call as it was meant. */
-function kubectlThat(script: string): string {
-  const path = join(kubectl.dir, `kubectl-that-${fresh()}`);
-  const fake = `'${kubectl.path}' "$@"`;
-  const text = `#!/usr/bin/env bash
-for word in "$@"; do
-  if [ "$word" = dispatch ]; then
-    ${script.replaceAll('KUBECTL', fake)}
-  fi
-done
-exec ${fake}
-`;
-  writeFileSync(path, text, { mode: 0o755 });
-  return path;
+/**
+ * A kubectl that does something else with calls that have a certain word among their arguments: bash, in which `KUBECTL` is the
+ * call as it was meant.
+ */
+function kubectlThat(
+  scripts: Readonly<Record<string, string>>,
+  { path, dir }: FakeKubectl = kubectl,
+): string {
+  const file = join(dir, `kubectl-that-${fresh()}`);
+  const fake = `'${path}' "$@"`;
+  const cases = Object.entries(scripts).map(
+    ([word, script]) => `    ${word}) ${script.replaceAll('KUBECTL', fake)} ;;\n`,
+  );
+  const text = `#!/usr/bin/env bash\nfor word in "$@"; do\n  case $word in\n${cases.join('')}  esac\ndone\nexec ${fake}\n`;
+  writeFileSync(file, text, { mode: 0o755 });
+  return file;
 }
+
+const EOF = 'echo "error: unexpected EOF" >&2; exit 1';
 
 /** Where to cut an answer: before each line of ours, at both ends, and evenly in between. */
 async function cutPoints(step: number): Promise<number[]> {
@@ -138,7 +141,7 @@ describe('a stream that is cut, yet ends with success', () => {
     const seen = new Set<string>();
     await sideBySide(await cutPoints(250), async (cut) => {
       const issue = fresh();
-      const path = kubectlThat(`KUBECTL | { head -c ${cut}; cat >/dev/null; }; exit 0`);
+      const path = kubectlThat({ dispatch: `KUBECTL | { head -c ${cut}; cat >/dev/null; }; exit 0` });
       const outcome = await send([issue], [], path);
       expect(outcome.stderr, `cut at ${cut}`).toContain('looking what became of it');
       for (const word of await expectAgreement(outcome, [issue])) seen.add(word);
@@ -151,7 +154,7 @@ describe('a stream that is cut, yet ends with success', () => {
     await sideBySide(await cutPoints(400), async (cut) => {
       const issue = fresh();
       // The script writes into a pipe nobody reads and is ended by that.
-      const outcome = await send([issue], [], kubectlThat(`KUBECTL | head -c ${cut}; exit 0`));
+      const outcome = await send([issue], [], kubectlThat({ dispatch: `KUBECTL | head -c ${cut}; exit 0` }));
       const [word = ''] = await expectAgreement(outcome, [issue]);
       seen.add(word);
       if (word === 'not queued')
@@ -161,65 +164,47 @@ describe('a stream that is cut, yet ends with success', () => {
   }, 180_000);
 });
 
-describe('a connection that dies', () => {
+describe.concurrent('a connection that dies', () => {
   it('before the worker hears of it: not queued', async () => {
     const issue = fresh();
-    kubectl.setRules([
-      ...worker.cluster().slice(0, 1),
-      { match: ['exec', 'dispatch'], times: 1, code: 1, stderr: 'error: unexpected EOF\n' },
-      ...worker.cluster().slice(1),
-    ]);
-    const outcome = await send([issue]);
+    const outcome = await send([issue], [], kubectlThat({ dispatch: EOF }));
     expect(await expectAgreement(outcome, [issue])).toEqual(['not queued']);
-    expect(outcome.stderr).toContain('error: unexpected EOF'.slice(7));
+    expect(outcome.stderr).toContain('unexpected EOF; looking what became of it');
     expect(await expectAgreement(await send([issue]), [issue])).toEqual(['queued']);
   }, 60_000);
 
   it('before, while the request is still on its way: what arrives later queues nothing', async () => {
     const issue = fresh();
-    const late = kubectlThat('(sleep 3; KUBECTL) >/dev/null 2>&1 & echo "error: timed out" >&2; exit 1');
-    const outcome = await send([issue], [], late);
+    const slow = fakeKubectl(worker.cluster());
+    const late = '(sleep 3; KUBECTL) >/dev/null 2>&1 & echo "error: timed out" >&2; exit 1';
+    const outcome = await send([issue], [], kubectlThat({ dispatch: late }, slow));
     expect(await expectAgreement(outcome, [issue])).toEqual(['not queued']);
-    await expect
-      .poll(
-        () =>
-          kubectl.calls().filter(({ argv, endedAt }) => argv.includes('dispatch') && endedAt !== null).length,
-        { timeout: 30_000 },
-      )
-      .toBeGreaterThan(0);
-    await pause(4_000);
+    const arrived = () =>
+      slow.calls().filter(({ argv, endedAt }) => argv.includes('dispatch') && endedAt !== null);
+    await expect.poll(() => arrived().length, { timeout: 30_000 }).toBe(1);
     expect(await counts([issue])).toEqual([0]);
+    slow.remove();
   }, 60_000);
 
   it('with kubectl killed in the middle: the answer and the queue agree', async () => {
     for (const after of ['0.1', '0.3', '0.5', '0.8']) {
       const issues = [fresh(), fresh()];
-      const killed = kubectlThat(
-        `(setsid KUBECTL </dev/null & echo $! >'${kubectl.dir}/pid'; wait) | cat >/dev/null & sleep ${after}; exit 137`,
-      );
-      await expectAgreement(await send(issues, [], killed), issues);
+      const killed = `(setsid KUBECTL </dev/null & wait) | cat >/dev/null & sleep ${after}; exit 137`;
+      await expectAgreement(await send(issues, [], kubectlThat({ dispatch: killed })), issues);
     }
   }, 120_000);
 
   it('after which the pod is found anew', async () => {
-    const issue = fresh();
-    const path = kubectlThat('echo "error: unexpected EOF" >&2; exit 1');
-    const before = kubectl.calls().length;
-    await send([issue], [], path);
-    const verbs = kubectl
-      .calls()
-      .slice(before)
-      .map(({ argv }) => argv.find((word) => word === 'get' || word === 'exec'));
+    const own = fakeKubectl(worker.cluster());
+    await send([fresh()], [], kubectlThat({ dispatch: EOF }, own));
+    const verbs = own.calls().map(({ argv }) => argv.find((word) => word === 'get' || word === 'exec'));
     expect(verbs).toEqual(['get', 'get', 'exec']);
+    own.remove();
   }, 60_000);
 
   it('and does not come back: nobody knows, and it is said so', async () => {
     const issue = fresh();
-    kubectl.setRules([
-      ...worker.cluster().slice(0, 1),
-      { match: ['exec'], code: 1, stderr: 'error: unexpected EOF\n' },
-    ]);
-    const { code, stderr } = await send([issue]);
+    const { code, stderr } = await send([issue], [], kubectlThat({ exec: EOF }));
     expect(code).toBe(1);
     expect(stderr).toContain(`it is not known whether demo#${issue} was queued`);
     expect(stderr).toContain('type the same dispatch again once the worker answers');
@@ -227,19 +212,19 @@ describe('a connection that dies', () => {
 
   it('and comes back while the dispatch is still at work: waits for its end instead of guessing', async () => {
     const issues = [fresh(), fresh(), fresh()];
-    // The add of the second issue takes a while.
-    await worker.bash(`mv bin/factory bin/factory.real; cat >bin/factory <<'EOF'
+    // The add of the second issue takes a while. Put in place by a rename: others use the program meanwhile.
+    await worker.bash(`cp -P bin/factory bin/factory.real; cat >bin/factory.slow <<'EOF'
 #!/usr/bin/env bash
-case " $* " in *" queue add ${issues[1]} "*) sleep 4 ;; esac
+case " $* " in *" queue add ${issues[1]} "*) sleep 3 ;; esac
 exec -a factory "$(dirname "$0")/factory.real" "$@"
 EOF
-chmod +x bin/factory`);
-    const cut = kubectlThat('(KUBECTL) >/dev/null 2>&1 & sleep 1.5; exit 0');
+chmod +x bin/factory.slow && mv bin/factory.slow bin/factory`);
+    const cut = kubectlThat({ dispatch: '(KUBECTL) >/dev/null 2>&1 & sleep 1; exit 0' });
     const outcome = await send(issues, [], cut);
-    await worker.bash('rm bin/factory; mv bin/factory.real bin/factory');
     await expectAgreement(outcome, issues);
-    await pause(1_500);
+    await pause(1_000);
     await expectAgreement(outcome, issues);
+    await worker.bash('mv bin/factory.real bin/factory');
   }, 90_000);
 });
 
@@ -319,7 +304,7 @@ describe('two laptops', () => {
 
   it('that dispatch overlapping sets, one of them cut off, end with each issue once', async () => {
     const [a, b, c] = [fresh(), fresh(), fresh()];
-    const cut = kubectlThat('KUBECTL | { head -c 30; cat >/dev/null; }; exit 0');
+    const cut = kubectlThat({ dispatch: 'KUBECTL | { head -c 30; cat >/dev/null; }; exit 0' });
     const outcomes = await Promise.all([send([a, b], [], cut), send([b, c]), send([c, a])]);
     expect(outcomes.map(({ code }) => code)).toEqual([0, 0, 0]);
     expect(await counts([a, b, c])).toEqual([1, 1, 1]);
@@ -327,15 +312,16 @@ describe('two laptops', () => {
 });
 
 describe('Ctrl-C', () => {
+  const press = (issue: number, scripts: Readonly<Record<string, string>>, interruptAt: string) =>
+    run(dispatch, ['worker-1', '-p', 'demo', '-i', `${issue}`, '--intent', 'x', '--verbose'], {
+      env: { ...worker.laptop, KUBECTL: kubectlThat(scripts) },
+      interruptAt,
+    });
+
   it('ends the command at once and says what may still happen', async () => {
     const issue = fresh();
-    const slow = kubectlThat('sleep 30');
-    const typed = ['worker-1', '-p', 'demo', '-i', `${issue}`, '--intent', 'x', '--verbose'];
     const started = Date.now();
-    const { code, stderr } = await run(dispatch, typed, {
-      env: { ...worker.laptop, KUBECTL: slow },
-      interruptAt: '--container=worker',
-    });
+    const { code, stderr } = await press(issue, { dispatch: 'sleep 30' }, '--container=worker');
     expect(code).toBe(130);
     expect(stderr).toContain(`may still queue demo#${issue}. Typing it again never queues twice`);
     expect(Date.now() - started).toBeLessThan(15_000);
@@ -343,16 +329,11 @@ describe('Ctrl-C', () => {
 
   it('while it is being looked what became of it says the same', async () => {
     const issue = fresh();
-    kubectl.setRules([
-      ...worker.cluster().slice(0, 1),
-      { match: ['exec', 'dispatch'], code: 1, stderr: 'error: unexpected EOF\n' },
-      { match: ['exec'], hang: true },
-    ] satisfies Rule[]);
-    const typed = ['worker-1', '-p', 'demo', '-i', `${issue}`, '--intent', 'x'];
-    const { code, stderr } = await run(dispatch, typed, {
-      env: { ...worker.laptop, KUBECTL: kubectl.path },
-      interruptAt: 'looking what became of it',
-    });
+    const { code, stderr } = await press(
+      issue,
+      { dispatch: EOF, withdraw: 'sleep 30' },
+      'looking what became of it',
+    );
     expect(code).toBe(130);
     expect(stderr).toContain(`may still queue demo#${issue}`);
   }, 60_000);
