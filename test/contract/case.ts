@@ -35,7 +35,7 @@ export type Step =
 
 export interface Case {
   name: string;
-  /** Section of the factory contract the case comes from, or DESIGN 4.7 for the dialect `design`. */
+  /** Section of README.md the case comes from. */
   section: string;
   /** Dialects it applies to; all but `pg` when absent. */
   dialects?: readonly Dialect[];

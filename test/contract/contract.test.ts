@@ -4,7 +4,7 @@
 //   FACTORY_BIN=/path/factory npx vitest run test/contract   a real binary, its dialect found out
 //   CONTRACT_SLOW=1 …                                        with the cases that take it minutes
 //
-// The cases come from what was observed of real binaries (the factory contract; each case names
+// The cases come from what was observed of real binaries (README.md; each case names
 // the section), so that the stand-in is not tested against itself alone.
 import { describe, it, vi } from 'vitest';
 import type { Case } from './case.ts';

@@ -64,7 +64,7 @@ export const HELP_CASES: readonly Case[] = [
   },
   {
     name: 'queue add --help lists --project, --issue and --intent',
-    section: 'DESIGN 4.7',
+    section: '1',
     dialects: ['design'],
     project: null,
     steps: [

@@ -120,7 +120,7 @@ export const QUEUE_CASES: readonly Case[] = [
   },
   {
     name: 'a row has the keys of dialect a and its Project',
-    section: 'DESIGN 4.7',
+    section: '2',
     dialects: ['design'],
     steps: [
       added(42),
@@ -129,7 +129,7 @@ export const QUEUE_CASES: readonly Case[] = [
   },
   {
     name: '--project and --issue are required, and add runs in any directory',
-    section: 'DESIGN 4.7',
+    section: '2',
     dialects: ['design'],
     steps: [
       factory(['queue', 'add', '--project', 'p'], { error: 'required flag(s) "issue" not set' }),
