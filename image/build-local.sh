@@ -6,6 +6,11 @@ set -Eeuo pipefail
 ROOT=$(cd -- "${BASH_SOURCE[0]%/*}/.." && pwd)
 readonly ROOT
 factory=${FACTORY_DIR:-}
+if [[ -z $factory && -n ${FACTORY_BIN:-} ]]; then
+  case $(uname -m) in aarch64 | arm64) architecture=arm64 ;; *) architecture=amd64 ;; esac
+  factory=$ROOT/.cache/image/factory-given
+  install -D --mode=0755 "$FACTORY_BIN" "$factory/linux_$architecture/factory"
+fi
 if [[ -z $factory ]]; then
   factory=$ROOT/.cache/image/factory-standin
   "$ROOT/test/image/machine/standin-factory.sh" "$factory"

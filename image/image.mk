@@ -10,6 +10,7 @@ image: build ## build the worker image, with the stand-in for factory unless FAC
 
 .PHONY: image-for-tests
 image-for-tests: build programs
+	@scripts/build/programs.sh busybox mkfs.ext4 ps script
 	@$(WITH_DOCKER) test/image/prepare.sh
 
 .PHONY: test-image

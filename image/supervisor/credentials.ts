@@ -8,7 +8,7 @@ import { judgeToken, QUESTION } from './github.ts';
 const TIMEOUT_MS = 15_000;
 const AGAIN_MS = 60 * 60_000;
 const AGAIN_AFTER_FAILURE_MS = 60_000;
-const KEYS = ['CLAUDE_CODE_OAUTH_TOKEN', 'GH_TOKEN', 'GH_USER'] as const;
+export const KEYS = ['CLAUDE_CODE_OAUTH_TOKEN', 'GH_TOKEN', 'GH_USER'] as const;
 
 export interface Credentials {
   /** Looks at all of them. */
@@ -17,13 +17,37 @@ export interface Credentials {
   tend(): Promise<PhaseResult | null>;
 }
 
+/**
+ * What the operator types to bring credentials. The values go through a file: a command line is seen by everybody and
+ * kept in the shell's history.
+ *
+ * @param keys which ones; the operator writes their values
+ * @param present names of the Secret's keys that are there: `create` refuses a Secret that exists, `patch` one that does not
+ */
+export function howToBring(
+  { secret, dirs }: Pick<Environment, 'secret' | 'dirs'>,
+  keys: readonly string[],
+  present: readonly string[],
+): string {
+  if (secret === null)
+    return `write ${keys.join(', ')} into ${dirs.WORKER_SECRETS_DIR}, each into a file of its name`;
+  const kubectl = `kubectl --namespace ${secret.namespace}`;
+  if (present.length === 0) {
+    return `write ${keys.map((key) => `${key}=…`).join(', ')} into a FILE, one a line, and type: ${kubectl} create secret generic ${secret.name} --from-env-file=FILE`;
+  }
+  const data = JSON.stringify({ stringData: Object.fromEntries(keys.map((key) => [key, '…'])) });
+  return `write ${data} into a FILE and type: ${kubectl} patch secret ${secret.name} --patch-file=FILE`;
+}
+
 export function createCredentials(
-  { dirs, name }: Environment,
+  environment: Environment,
   { clock, files, processes }: Pick<Effects, 'clock' | 'files' | 'processes'>,
 ): Credentials {
+  const { dirs, name } = environment;
   const file = (key: string) => join(dirs.WORKER_SECRETS_DIR, key);
   const read = (key: string) => (files.read(file(key)) ?? '').trim();
-  const cure = `put a new one into the Secret of ${name}; it is read at the next call`;
+  // Not the links by which Kubernetes swaps the whole directory.
+  const present = () => files.list(dirs.WORKER_SECRETS_DIR).filter((entry) => !entry.startsWith('..'));
   let seen = '';
   let againAt = 0;
 
@@ -40,13 +64,12 @@ export function createCredentials(
   const look = async (signal?: AbortSignal): Promise<PhaseResult> => {
     writeAuthor();
     const missing = KEYS.filter((key) => read(key) === '');
-    const missed =
-      missing.length > 0 ? `${missing.join(', ')} not in the Secret of ${name}: add them to it` : '';
+    const missed = `${missing.join(', ')} missing: ${howToBring(environment, missing, present())}`;
     if (missing.includes('GH_TOKEN')) return { status: 'missing', message: missed };
     const answer = await processes.run(QUESTION, { timeoutMs: TIMEOUT_MS, ...(signal ? { signal } : {}) });
-    const verdict = judgeToken(answer, read('GH_USER'), cure);
-    if (missed === '' || verdict.status === 'failed') return verdict;
-    return { status: 'missing', message: `${missed}; ${verdict.message}` };
+    const verdict = judgeToken(answer, read('GH_USER'), howToBring(environment, ['GH_TOKEN'], present()));
+    if (missing.length === 0 || verdict.status === 'failed') return verdict;
+    return { status: 'missing', message: `${verdict.message}; ${missed}` };
   };
 
   const check = async (signal?: AbortSignal): Promise<PhaseResult> => {

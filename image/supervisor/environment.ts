@@ -15,6 +15,8 @@ export interface Environment {
   readonly tmuxDir: string | null;
   readonly image: string | null;
   readonly podUid: string | null;
+  /** The Secret behind WORKER_SECRETS_DIR; null where the credentials are files of somebody's own. */
+  readonly secret: { readonly name: string; readonly namespace: string } | null;
   readonly host: string;
   /** This is the supervisor of a pod: the steps that change the machine are allowed, and only then. */
   readonly pod: boolean;
@@ -56,11 +58,17 @@ export function readEnvironment(env: NodeJS.ProcessEnv, parentPid: number, host:
     tmuxDir: env['TMUX_TMPDIR'] || null,
     image: env['WORKER_IMAGE'] || null,
     podUid: env['WORKER_POD_UID'] || null,
+    secret: secretOf(env),
     host,
     pod,
     databaseUrl: Boolean(env['DATABASE_URL']),
     child: childEnvironment(env),
   };
+}
+
+function secretOf(env: NodeJS.ProcessEnv): Environment['secret'] {
+  const { WORKER_SECRET_NAME: name, WORKER_NAMESPACE: namespace } = env;
+  return name && namespace ? { name, namespace } : null;
 }
 
 function pathsOf(dirs: WorkerDirs): Paths {

@@ -21,6 +21,7 @@ import type { Environment } from './environment.ts';
 import { createOom, ownScore } from './oom.ts';
 import { createPanes } from './panes.ts';
 import { createPaneRecorder } from './recording/recorder.ts';
+import { createStateVolumeWatch } from './state-volume.ts';
 
 const SOCKET = '/var/run/docker.sock';
 const DOCKER_VOLUME = '/var/lib/docker';
@@ -87,6 +88,7 @@ export function partsOf(environment: Environment, effects: Effects, env: NodeJS.
       () => settings().docker.storage,
       docker.isUp,
     );
+    const tellOfState = createStateVolumeWatch(environment, effects, volumeUse);
     const credentials = createCredentials(environment, effects);
     const trustClones = keepClaudeSeeded(effects, env['CLAUDE_CONFIG_DIR'], dirs.WORKER_REPOS_DIR);
     const spare = createOom(
@@ -105,6 +107,7 @@ export function partsOf(environment: Environment, effects: Effects, env: NodeJS.
         await recorder.tend();
         await docker.tend();
         if (settings().docker.enabled) await guard.tend();
+        await tellOfState();
         const news = await credentials.tend();
         if (news !== null) note('credentials', news.status, news.message);
       },

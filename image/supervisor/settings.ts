@@ -16,6 +16,8 @@ export function parseSettings(text: string | null): Settings {
   const settings = overlay(DEFAULT_SETTINGS, document) as Settings;
   positive('orchestrator.intervalSeconds', settings.orchestrator.intervalSeconds, 1);
   positive('shutdown.waitForStageSeconds', settings.shutdown.waitForStageSeconds, 0);
+  if (settings.shutdown.graceSeconds !== null)
+    positive('shutdown.graceSeconds', settings.shutdown.graceSeconds, 1);
   return settings;
 }
 

@@ -1,8 +1,8 @@
 /**
  * SIGTERM is a drain: what runs may come to its end, then everything is ended in order. A table of steps, each bounded
- * and logged, so that the whole stays inside a pod's grace period.
+ * and logged, so that the whole stays inside a pod's grace period: what Kubernetes has to kill has not ended in order.
  */
-import { BOOT_SESSION, ORCHESTRATOR_SESSION } from '../../scripts/lib/contract.ts';
+import { BOOT_SESSION, ORCHESTRATOR_SESSION, type Settings } from '../../scripts/lib/contract.ts';
 import type { DockerDaemon } from './docker/daemon.ts';
 import type { Effects } from './effects.ts';
 import { duration } from './time.ts';
@@ -44,7 +44,7 @@ export interface Stoppable {
   /** What the loop is at; null when nothing. */
   working(): string | null;
   checkInGroups(): number[];
-  waitForStageSeconds: number;
+  readonly limits: Settings['shutdown'];
   /** Aborts when the operator does not want to wait any longer (a second SIGTERM). */
   readonly hurry: AbortSignal;
   releaseLock(): void;
@@ -58,10 +58,71 @@ const OBEY_MS = 5_000;
 /** A pane's own program, once its jobs have ended. */
 const LEADER_MS = 1_000;
 const POLL_MS = 100;
+/** Left of the grace period for the last log lines and the end of the container itself. */
+const MARGIN_MS = 5_000;
+
+/**
+ * Fits the table into the grace period. The wait for the stage goes first: the steps after it get by with half of their
+ * limits before it is cut short, and with less only when the grace period is shorter than even that.
+ *
+ * @param waitMs how long the stage may be waited for
+ * @param endMs sum of the limits of all other steps
+ * @returns the wait, and by what the other limits are to be multiplied (at most 1)
+ */
+export function fitIntoGrace(
+  graceSeconds: number | null,
+  waitMs: number,
+  endMs: number,
+): { readonly waitMs: number; readonly scale: number } {
+  if (graceSeconds === null) return { waitMs, scale: 1 };
+  const budget = Math.max(0, graceSeconds * 1000 - MARGIN_MS);
+  const wait = Math.min(waitMs, Math.max(0, budget - endMs / 2));
+  return { waitMs: wait, scale: Math.min(1, (budget - wait) / endMs) };
+}
 
 /** The table. The order matters: who starts stages first, then the agents, then what they stand on. */
 export function shutdownSteps(worker: Stoppable, effects: Effects): ShutdownStep[] {
-  const { clock, log, processes, tmux } = effects;
+  const [tell, ...end] = endSteps(worker, effects);
+  const endMs = [tell, ...end].reduce((sum, step) => sum + step.limitMs, 0);
+  const { waitForStageSeconds, graceSeconds } = worker.limits;
+  const { waitMs, scale } = fitIntoGrace(graceSeconds, waitForStageSeconds * 1000, endMs);
+  const scaled = (step: ShutdownStep): ShutdownStep => ({ ...step, limitMs: step.limitMs * scale });
+  return [scaled(tell), waitStep(worker, waitMs, effects), ...end.map(scaled)];
+}
+
+function waitStep(worker: Stoppable, waitMs: number, { clock, log }: Effects): ShutdownStep {
+  return {
+    name: 'wait for the running stage',
+    // It ends by itself; the limit is for the case that it does not.
+    limitMs: waitMs + 1_000,
+    async run(signal) {
+      const what = worker.working();
+      if (what === null) return 'nothing is running';
+      const until = clock.now() + waitMs;
+      const over = AbortSignal.any([signal, worker.hurry]);
+      let ended = false;
+      const loopEnded = worker.loopEnded.then(() => {
+        ended = true;
+      });
+      while (!ended && !over.aborted && clock.now() < until) {
+        log.line(`waiting for ${what}, at most ${duration(until - clock.now())} more`);
+        const pause = new AbortController();
+        const reminder = clock.sleep(
+          Math.min(REMIND_MS, until - clock.now()),
+          AbortSignal.any([over, pause.signal]),
+        );
+        await Promise.race([loopEnded, reminder]);
+        pause.abort();
+      }
+      if (ended) return `${what} has ended`;
+      return over.aborted ? `not waiting any longer for ${what}` : `${what} did not end in time`;
+    },
+  };
+}
+
+/** Everything but the wait; the first one comes before it. */
+function endSteps(worker: Stoppable, effects: Effects): [ShutdownStep, ...ShutdownStep[]] {
+  const { clock, processes, tmux } = effects;
   const { docker } = worker;
   const ours = new Set<string>([BOOT_SESSION, ORCHESTRATOR_SESSION]);
   const stopDocker: ShutdownStep[] = docker
@@ -80,51 +141,25 @@ export function shutdownSteps(worker: Stoppable, effects: Effects): ShutdownStep
       },
     },
     {
-      name: 'wait for the running stage',
-      limitMs: worker.waitForStageSeconds * 1000 + 1_000,
-      async run(signal) {
-        const what = worker.working();
-        if (what === null) return 'nothing is running';
-        const until = clock.now() + worker.waitForStageSeconds * 1000;
-        const over = AbortSignal.any([signal, worker.hurry]);
-        let ended = false;
-        const loopEnded = worker.loopEnded.then(() => {
-          ended = true;
-        });
-        while (!ended && !over.aborted && clock.now() < until) {
-          log.line(`waiting for ${what}, at most ${duration(until - clock.now())} more`);
-          const pause = new AbortController();
-          const reminder = clock.sleep(
-            Math.min(REMIND_MS, until - clock.now()),
-            AbortSignal.any([over, pause.signal]),
-          );
-          await Promise.race([loopEnded, reminder]);
-          pause.abort();
-        }
-        if (ended) return `${what} has ended`;
-        return over.aborted ? `not waiting any longer for ${what}` : `${what} did not end in time`;
-      },
-    },
-    {
       name: 'end the check-in',
       limitMs: 2 * OBEY_MS,
-      async run() {
+      async run(signal) {
         const groups = worker.checkInGroups();
-        await endGroups(groups, OBEY_MS, effects);
+        await endGroups(groups, OBEY_MS, signal, effects);
         return groups.length === 0 ? '' : 'ended in the middle of a stage; the next start takes it up again';
       },
     },
     {
       name: 'end the agents',
       limitMs: 3 * OBEY_MS,
-      async run() {
+      async run(signal) {
         // tmux itself only hangs up; agents get the chance to end in order. They are jobs of the pane's shell, in groups
         // of their own. The shell ignores SIGTERM, and killing it first would hang up its jobs.
         const panes = (await tmux.panes()).filter(({ session }) => !ours.has(session));
         const leaders = panes.map(({ pid }) => pid);
         const jobs = processes.groupsOfSessions(leaders).filter((group) => !leaders.includes(group));
-        await endGroups(jobs, OBEY_MS, effects);
-        await endGroups(leaders, LEADER_MS, effects);
+        await endGroups(jobs, OBEY_MS, signal, effects);
+        await endGroups(leaders, LEADER_MS, signal, effects);
         const names = [...new Set(panes.map(({ session }) => session))];
         for (const name of names) await tmux.killSession(name);
         return names.join(', ');
@@ -152,15 +187,16 @@ export function shutdownSteps(worker: Stoppable, effects: Effects): ShutdownStep
   ];
 }
 
-/** SIGTERM to process groups, and SIGKILL to those that have not obeyed in time. */
+/** SIGTERM to process groups, and SIGKILL to those that have not obeyed in time, or when the signal aborts. */
 async function endGroups(
   groups: readonly number[],
   graceMs: number,
+  signal: AbortSignal,
   { clock, processes }: Effects,
 ): Promise<void> {
   for (const group of groups) processes.signalGroup(group, 'SIGTERM');
   const until = clock.now() + graceMs;
   const alive = () => groups.filter((group) => processes.signalGroup(group, 0));
-  while (alive().length > 0 && clock.now() < until) await clock.sleep(POLL_MS);
+  while (alive().length > 0 && clock.now() < until && !signal.aborted) await clock.sleep(POLL_MS, signal);
   for (const group of alive()) processes.signalGroup(group, 'SIGKILL');
 }

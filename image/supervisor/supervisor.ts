@@ -15,7 +15,7 @@ import { CLONES_PHASE, clonesPhase } from './phases/clones.ts';
 import { credentialsPhase } from './phases/credentials.ts';
 import { dockerPhase } from './phases/docker.ts';
 import { createBootLock } from './phases/lock.ts';
-import { orchestratorPhase } from './phases/orchestrator.ts';
+import { ORCHESTRATOR_PHASE, orchestratorPhase, orchestratorState } from './phases/orchestrator.ts';
 import { recoverPhase } from './phases/recover.ts';
 import { tmuxPhase } from './phases/tmux.ts';
 import { createSessions } from './sessions.ts';
@@ -85,6 +85,11 @@ export function createSupervisor(
     const { status, message } = clones.summary();
     recorder.note(CLONES_PHASE, status, message);
   };
+  const noteOrchestrator = (): void => {
+    if (loop === null) return;
+    const { status, message } = orchestratorState(look.settings());
+    recorder.note(ORCHESTRATOR_PHASE, status, message);
+  };
   const clones = createClones(
     environment,
     effects,
@@ -135,21 +140,23 @@ export function createSupervisor(
       try {
         if (!signal.aborted) await sessions.keep();
         if (phaseIsOk('tmux')) tendParts();
-        if (!signal.aborted && recorder.boot().finishedAt !== null) refreshClones();
+        if (!signal.aborted && recorder.boot().finishedAt !== null) refresh();
       } catch (error) {
         log.line(error instanceof Error ? error.message : String(error));
       }
       await clock.sleep(BEAT_MS, ended);
     }
   };
-  const refreshClones = (): void => {
+  /** Reads what the chart and the laptop may have changed. */
+  const refresh = (): void => {
     clones.refresh();
     noteClones();
+    noteOrchestrator();
   };
 
   const watch = (): (() => void) => {
     const changed = () => {
-      refreshClones();
+      refresh();
       wake.ring();
     };
     const ends = [
@@ -172,7 +179,7 @@ export function createSupervisor(
           loopEnded: running?.ended ?? Promise.resolve(),
           working: () => running?.working() ?? null,
           checkInGroups: () => running?.groups() ?? [],
-          waitForStageSeconds: look.settings().shutdown.waitForStageSeconds,
+          limits: look.settings().shutdown,
           hurry: hurrying.signal,
           releaseLock: lock.release,
           ...(parts.docker ? { docker: parts.docker } : {}),

@@ -1,5 +1,10 @@
 /** What the orchestrator loop does next, as a pure function of what it sees. */
-import type { DispatchRecord, Repair, Settings } from '../../scripts/lib/contract.ts';
+import {
+  type DispatchRecord,
+  ORCHESTRATOR_OFF,
+  type Repair,
+  type Settings,
+} from '../../scripts/lib/contract.ts';
 import { type Dialect, isLive, type Pipeline, projectOf, type QueueRow } from '../../scripts/lib/factory.ts';
 import type { Clone } from './clones.ts';
 import type { TmuxSession } from './effects.ts';
@@ -77,7 +82,7 @@ export function planWithoutStore(standing: Standing): Tick | null {
   if (checkInRunning) return { kind: 'adopt' };
   if (drained !== null) return { kind: 'rest', state: 'drained', reason: drained };
   if (!settings.orchestrator.enabled) {
-    return refuse('the orchestrator is switched off (orchestrator.enabled in settings.json)');
+    return refuse(ORCHESTRATOR_OFF);
   }
   if (toolsMissing !== null) return refuse(toolsMissing);
   if (standing.obstacle) return refuse(standing.obstacle);

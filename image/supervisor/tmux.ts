@@ -37,7 +37,9 @@ export function createTmux(
       );
       // A server that does not answer still has its sessions: taking them for gone would run their stages twice.
       if (result.code !== 0) {
-        if (/^(no server running|error connecting)/.test(result.stderr)) return null;
+        // The last two: it ended while it was being asked.
+        if (/^(no server running|error connecting|server exited|lost server)/.test(result.stderr))
+          return null;
         throw new Error(`tmux list-windows: ${complaint(result)}`);
       }
       const sessions = new Map<string, TmuxSession>();

@@ -23,6 +23,14 @@ manager() {
 package() {
   case $1:$2 in
     apt-get:sqlite3) echo sqlite3 ;;
+    apt-get:busybox) echo busybox-static ;;
+    apt-get:mkfs.ext4) echo e2fsprogs ;;
+    apt-get:ps) echo procps ;;
+    *:ps) echo procps-ng ;;
+    apt-get:qemu-system-x86_64) echo qemu-system-x86 ;;
+    apt-get:script) echo bsdutils ;;
+    apt-get:ip) echo iproute2 ;;
+    apt-get:nsenter) echo util-linux ;;
     *:sqlite3) echo sqlite ;;
     dnf:shellcheck) echo ShellCheck ;;
     *:timeout) echo coreutils ;;

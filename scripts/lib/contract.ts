@@ -71,6 +71,9 @@ export interface Boot {
   readonly phases: readonly BootPhase[];
 }
 
+/** The reason in a heartbeat that is `refused` because nobody wants check-ins here: no trouble, a setting. */
+export const ORCHESTRATOR_OFF = 'the orchestrator is switched off (orchestrator.enabled in settings.json)';
+
 /** `refused`: the loop will not call check-in, for the reason given (a tool missing in the panes, say). */
 export type LoopState = 'checking-in' | 'waiting' | 'drained' | 'refused';
 

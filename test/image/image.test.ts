@@ -57,6 +57,31 @@ describe('configuration', () => {
     expect(everything).not.toMatch(/ghp_|github_pat_|sk-ant-|PRIVATE KEY|TOKEN=\S/);
     expect(everything).not.toMatch(/https?:\/\/\S*(registry|npmjs|proxy\.golang)/);
   });
+
+  test('a changed entrypoint or supervisor rebuilds the last, small layers only', async () => {
+    const history = await docker('history', '--human=false', '--format', '{{.Size}} {{.CreatedBy}}', IMAGE);
+    const layers = history.split('\n');
+    const entrypoint = layers.findIndex((line) => line.includes('COPY image/entrypoint.sh'));
+    expect(entrypoint).toBeGreaterThan(0);
+    const above = layers.slice(0, entrypoint + 1).reduce((sum, line) => sum + Number.parseInt(line, 10), 0);
+    expect(above).toBeLessThan(2_000_000);
+  });
+
+  test('nothing that was only needed to build it is left', async () => {
+    const script = 'du --summarize --block-size=1 /var/cache/apt /var/lib/apt/lists /var/log /tmp | cut -f 1';
+    for (const bytes of (await inside('bash', '-c', script)).split('\n')) {
+      expect(Number(bytes)).toBeLessThan(1_000_000);
+    }
+  });
+
+  test('both platforms get the same versions', () => {
+    const versions = (architecture: string) =>
+      Object.entries(
+        JSON.parse(readFileSync(join(ROOT, `image/npm/linux_${architecture}/package.json`), 'utf8'))
+          .dependencies as Record<string, string>,
+      ).map(([name, version]) => `${name.replace(/-(x64|arm64)$/, '')} ${version}`);
+    expect(versions('arm64')).toEqual(versions('amd64'));
+  });
 });
 
 describe('contents', () => {
@@ -94,7 +119,7 @@ describe('contents', () => {
 test('factory-worker-selfcheck runs unprivileged, read-only, without volumes and network', async () => {
   const answer = await docker(
     ...['run', '--rm', '--network', 'none', '--read-only', '--tmpfs', '/tmp', '--cap-drop', 'ALL'],
-    ...['--user', '65534', '--env', 'TMPDIR=/tmp', '--entrypoint', 'factory-worker-selfcheck', IMAGE],
+    ...['--user', '65534', '--entrypoint', 'factory-worker-selfcheck', IMAGE],
   );
   expect(answer.split('\n').at(-1)).toBe('ok');
 });
@@ -170,5 +195,46 @@ describe('rules for Dockerfiles', () => {
     ['no cd in RUN', /^RUN cd /m, false],
   ])('%s', (_rule, pattern, present) => {
     expect(pattern.test(lines)).toBe(present);
+  });
+});
+
+describe('what is pushed carries its provenance and a list of its contents', () => {
+  /** The registry and a builder of its own are not to be had here: a docker that only notes how it is called. */
+  const pushWith = async (driver: string, ...options: string[]): Promise<{ call: string; said: string }> => {
+    const work = mkdtempSync(join(tmpdir(), 'fw-push-'));
+    try {
+      const script = `#!/bin/sh
+case "$1 $2" in
+  'buildx inspect') printf 'Name: x\\nDriver: ${driver}\\n' ;;
+  'buildx build') printf '%s ' "$@" >'${work}/call' ;;
+  *) exit 1 ;;
+esac
+`;
+      writeFileSync(join(work, 'docker'), script, { mode: 0o755 });
+      const factory = join(ROOT, '.cache/image/factory-standin');
+      const result = await run([
+        ...(['env', `PATH=${work}:${process.env['PATH']}`, join(ROOT, 'image/build.sh')] as const),
+        ...['--base', 'local:base', '--factory', factory, '--architecture', 'amd64', '--', ...options],
+      ]);
+      expect(result.code, result.stderr).toBe(0);
+      return { call: readFileSync(join(work, 'call'), 'utf8'), said: result.stderr };
+    } finally {
+      rmSync(work, { recursive: true, force: true });
+    }
+  };
+
+  test('where the builder can; the caller has the last word', async () => {
+    const { call } = await pushWith('docker-container', '--push', '--sbom=false');
+    expect(call).toMatch(/ --provenance=mode=max --sbom=true --push --sbom=false \. $/);
+  });
+
+  test('where it cannot, it is said, and the push goes on', async () => {
+    const { call, said } = await pushWith('docker', '--push');
+    expect(call).not.toMatch(/sbom|provenance/);
+    expect(said).toContain('no SBOM and no provenance');
+  });
+
+  test('not for an image that stays here', async () => {
+    expect((await pushWith('docker-container', '--load')).call).not.toMatch(/sbom|provenance/);
   });
 });

@@ -9,6 +9,10 @@ ROOT=$(cd -- "${BASH_SOURCE[0]%/*}/../.." && pwd)
 readonly ROOT HERE=$ROOT/test/image CACHE=$ROOT/.cache/image
 cd "$ROOT"
 
+if ldd /bin/busybox >/dev/null 2>&1; then
+  echo 'prepare.sh: /bin/busybox needs libraries, which the containers of the tests do not have: apt-get install busybox-static' >&2
+  exit 1
+fi
 base=$("$HERE/machine/base.sh")
 "$HERE/machine/standin-factory.sh" "$CACHE/factory-standin"
 image/build.sh --base "$base" --factory "$CACHE/factory-standin" -- --tag factory-worker:test --load --quiet

@@ -217,14 +217,24 @@ describe('claude’s state', () => {
   });
 });
 
-test('somebody who comes in is told how it is', async () => {
-  const { stdout, stderr } = await run([
-    'script',
-    '-qec',
-    `docker exec -it ${worker.name} bash -ic true`,
-    '/dev/null',
-  ]);
-  const said = stdout + stderr;
-  expect(said).toContain(`factory worker ${worker.name}: ok`);
-  expect(said.match(/tmux attach|jq -r|tail -n/g)).toHaveLength(3);
+test('somebody who comes in is told how it is, what is wrong, and three things to type', async () => {
+  const enter = async () => {
+    const shell = `docker exec -it ${worker.name} bash -ic true`;
+    const { stdout, stderr } = await run(['script', '-qec', shell, '/dev/null']);
+    return stdout + stderr;
+  };
+  const well = await enter();
+  expect(well).toContain(`factory worker ${worker.name}: ok`);
+  expect(well).not.toMatch(/failed|missing|refused|drained/);
+  expect(well.match(/^ {2}(tmux attach|cat|tail) /gm)).toHaveLength(3);
+  await worker.must('cat "$WORKER_RUN_DIR/boot.log" "$WORKER_STATE_DIR/logs/orchestrator.log" >/dev/null');
+
+  worker.setSecret('GH_TOKEN', '');
+  await worker.must('echo {} >"$WORKER_STATE_DIR/drain"');
+  await until('the notes', async () => {
+    const ill = await enter();
+    return (
+      ill.includes('credentials missing: GH_TOKEN missing: write') && ill.includes('orchestrator drained: ')
+    );
+  });
 });

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { removeWorkers, startWorker, until, type Worker } from './worker.ts';
+import { removeWorkers, startWorker, until, type Worker, type WorkerOptions } from './worker.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 let origins = '';
@@ -27,9 +27,14 @@ const ADD = {
   b: `factory queue add 23 --config ${CLONE}/pipeline.yaml --intent x`,
 } as const;
 
-async function start(dialect: keyof typeof ADD, more: readonly string[] = []): Promise<Worker> {
+async function start(
+  dialect: keyof typeof ADD,
+  more: readonly string[] = [],
+  settings: NonNullable<WorkerOptions['settings']> = {},
+): Promise<Worker> {
   const worker = await startWorker({
     docker: false,
+    settings,
     projects: [{ name: 'demo', repo: '/origins/demo.git', branch: null, config: 'pipeline.yaml' }],
     standin: [`STANDIN_FACTORY_DIALECT=${dialect}`, ...QUICK, ...more],
     args: ['--volume', `${origins}:/origins`],
@@ -90,6 +95,26 @@ test('SIGTERM lets the running stage end, then everything ends in order, with 0'
     'release the lock',
   ]);
   expect(logs).toMatch(/stop wait for the running stage \S+: check-in in demo has ended/);
+});
+
+test('a stage that takes longer than the grace period: everything ends in order inside it, and the issue goes on', async () => {
+  const graceSeconds = 25;
+  const worker = await start('a', ['STANDIN_CLAUDE_WORK_SECONDS=600'], {
+    shutdown: { waitForStageSeconds: 1200, graceSeconds },
+  });
+  await add(worker, 'a');
+  await until('its agent', async () => (await worker.sh('pgrep --full libexec/claude')).code === 0, 60);
+  // After so many seconds Docker kills what is left, as a kubelet does: exit code 137.
+  const { code } = await worker.stop(graceSeconds);
+  const logs = await worker.logs();
+  expect(code, logs).toBe(0);
+  expect(logs).toMatch(/stop wait for the running stage \S+: check-in in demo did not end in time/);
+  expect(logs).toMatch(/stop end the agents \S+: 23-implement-1/);
+  expect(logs).toContain('stop release the lock');
+  await worker.start();
+  await until('the repair', async () =>
+    (await worker.logs()).includes('repair of #23, interrupted in stage implement'),
+  );
 });
 
 test('with Docker: agents, then containers, then dockerd, then tmux', async () => {

@@ -187,12 +187,13 @@ describe('tmux', () => {
   });
 
   it('a server that does not answer is not taken for none', async () => {
-    tmux = createTmux(processes, files, env.TMUX_TMPDIR, root, 500);
+    tmux = createTmux(processes, files, env.TMUX_TMPDIR, root);
     await tmux.newSession('a', ['sleep', '60']);
+    const impatient = createTmux(processes, files, env.TMUX_TMPDIR, root, 500);
     const { stdout } = await processes.run(['tmux', 'display-message', '-p', '#{pid}']);
     process.kill(Number(stdout), 'SIGSTOP');
     try {
-      await expect(tmux.sessions()).rejects.toThrow('tmux list-windows: the server does not answer');
+      await expect(impatient.sessions()).rejects.toThrow('tmux list-windows: the server does not answer');
     } finally {
       process.kill(Number(stdout), 'SIGCONT');
     }

@@ -1,8 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { runShutdown, shutdownSteps } from '../../image/supervisor/shutdown.ts';
+import { fitIntoGrace, runShutdown, type Stoppable, shutdownSteps } from '../../image/supervisor/shutdown.ts';
 import { fakeClock, fakeFiles, fakeLog, fakeProcesses, fakeTmux, settle } from './fakes.ts';
 
-function world(working: string | null, waitForStageSeconds = 100) {
+interface Options {
+  readonly graceSeconds?: number | null;
+  readonly docker?: Stoppable['docker'];
+}
+
+function world(
+  working: string | null,
+  waitForStageSeconds = 100,
+  { graceSeconds = null, docker }: Options = {},
+) {
   const clock = fakeClock();
   const { lines, log } = fakeLog();
   const files = fakeFiles();
@@ -19,9 +28,10 @@ function world(working: string | null, waitForStageSeconds = 100) {
       }),
       working: () => working,
       checkInGroups: () => [...processes.groups].filter((group) => group < 100),
-      waitForStageSeconds,
+      limits: { waitForStageSeconds, graceSeconds },
       hurry: hurry.signal,
       releaseLock: () => events.push('lock released'),
+      ...(docker ? { docker } : {}),
     },
     { clock, processes, tmux: fake.tmux, files, log },
   );
@@ -125,6 +135,46 @@ describe('the shutdown', () => {
     await it_.run;
     expect(it_.processes.signals).toEqual(['SIGTERM 1000', 'SIGKILL 1000', 'SIGTERM 100', 'SIGKILL 100']);
     expect(it_.lines.find((line) => line.startsWith('stop end the agents'))).toMatch(/ 6\.\ds: 42-qa-1/);
+  });
+
+  it.each([
+    ['the chart’s own values', 1200, 1500],
+    ['the least that the chart accepts', 1200, 1260],
+    ['nothing to wait for', 0, 60],
+    ['a wait that leaves no time', 3600, 120],
+    ['far too little', 1200, 10],
+  ])('ends within the grace period although nothing obeys: %s', async (_case, wait, graceSeconds) => {
+    const never = () => new Promise<string>(() => {});
+    const it_ = world('check-in in demo', wait, {
+      graceSeconds,
+      docker: { stopContainers: never, stop: never },
+    });
+    it_.fake.sessions = new Map([['42-qa-1', session('42-qa-1')]]);
+    it_.fake.tmux.killServer = never as never;
+    for (const group of [50, 100, 1000]) {
+      it_.processes.groups.add(group);
+      it_.processes.stubborn.add(group);
+    }
+    const started = it_.clock.now();
+    let took = Number.POSITIVE_INFINITY;
+    void it_.run.then(() => {
+      took = (it_.clock.now() - started) / 1000;
+    });
+    await it_.clock.advance(4_000_000);
+    expect(took).toBeLessThan(graceSeconds);
+    expect(it_.processes.groups).toEqual(new Set());
+    expect(it_.events).toEqual(['lock released']);
+  });
+
+  it.each([
+    ['nobody kills', null, 1200, { waitMs: 1_200_000, scale: 1 }],
+    ['room for everything', 1500, 1200, { waitMs: 1_200_000, scale: 1 }],
+    ['the steps after the wait give way first', 1260, 1200, { waitMs: 1_200_000, scale: 0.55 }],
+    ['then the wait', 1200, 1200, { waitMs: 1_145_000, scale: 0.5 }],
+    ['then the steps again', 45, 1200, { waitMs: 0, scale: 0.4 }],
+    ['nothing is left', 3, 1200, { waitMs: 0, scale: 0 }],
+  ])('%s', (_case, graceSeconds, waitSeconds, expected) => {
+    expect(fitIntoGrace(graceSeconds, waitSeconds * 1000, 100_000)).toEqual(expected);
   });
 
   it('goes on after a step that fails or hangs', async () => {

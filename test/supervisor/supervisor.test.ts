@@ -197,7 +197,7 @@ describe('the boot', () => {
       'one, and one that is empty',
       ['GH_TOKEN', 'GH_USER='],
       'missing',
-      `CLAUDE_CODE_OAUTH_TOKEN, GH_USER not in ${DIRS.WORKER_SECRETS_DIR}`,
+      `CLAUDE_CODE_OAUTH_TOKEN, GH_USER missing: write CLAUDE_CODE_OAUTH_TOKEN, GH_USER into ${DIRS.WORKER_SECRETS_DIR}`,
     ],
   ])('credentials of a local worker: %s', async (_case, keys, status, message) => {
     const it_ = world({
@@ -378,9 +378,10 @@ describe('the loop', () => {
     const it_ = world({ run: oneIssue });
     it_.fake.tmux.type = async () => {};
     await it_.clock.advance(32_000);
-    expect(it_.boot()?.phases.find(({ name }) => name === 'recover')).toMatchObject({
-      status: 'missing',
-      message: expect.stringContaining('does not answer'),
+    expect(it_.boot()?.phases.find(({ name }) => name === 'recover')?.message).toContain('does not answer');
+    expect(it_.heartbeat()).toMatchObject({
+      state: 'refused',
+      reason: expect.stringContaining('does not answer'),
     });
     expect(it_.checkIns()).toEqual([]);
     expect(it_.fake.sessions?.has('tool-check')).toBe(false);
@@ -522,6 +523,30 @@ describe('the loop', () => {
     await it_.clock.advance(20_000);
     expect(it_.heartbeat()?.intervalSeconds).toBe(5);
     expect(it_.lines.filter((line) => line.includes('settings.json is not JSON'))).toHaveLength(1);
+  });
+
+  it('switched off is no fault: the phase says `off`, and follows the settings without a restart', async () => {
+    const path = `${DIRS.WORKER_CONFIG_DIR}/settings.json`;
+    const off = '{"orchestrator":{"enabled":false}}';
+    const it_ = world({ files: { [path]: off }, run: oneIssue });
+    const change = async (text: string) => {
+      it_.files.write(path, text);
+      it_.files.touchedByOthers(`${DIRS.WORKER_CONFIG_DIR}/..data`);
+      await it_.clock.advance(100);
+    };
+    await it_.clock.advance(100);
+    expect(it_.states()).toMatchObject({ recover: 'off', orchestrator: 'off' });
+    expect(it_.heartbeat()).toMatchObject({
+      state: 'refused',
+      reason: expect.stringContaining('switched off'),
+    });
+    expect(it_.fake.sessions?.has('orchestrator')).toBe(true);
+    await change('{}');
+    expect(it_.states()['orchestrator']).toBe('ok');
+    expect(it_.checkIns()).not.toHaveLength(0);
+    await change(off);
+    expect(it_.states()['orchestrator']).toBe('off');
+    expect(it_.lines.filter((line) => line.startsWith('phase orchestrator off'))).toHaveLength(2);
   });
 });
 

@@ -25,7 +25,10 @@ export function checksPhase(environment: Environment, { files }: Effects): Phase
           files.makeDirectory(directory);
           files.probeWritable(directory);
         } catch (error) {
-          return { status: 'failed', message: `cannot write to ${directory}: ${reason(error)}` };
+          return {
+            status: 'failed',
+            message: `cannot write to ${directory}: ${reason(error)}; see: df -h ${directory}`,
+          };
         }
       }
       files.makeDirectory(dirname(paths.checkInLock));

@@ -1,14 +1,13 @@
 /** Phase `credentials`: whether the Secret's files are there. What they are worth is only known when they are used. */
 import { join } from 'node:path';
 import type { Phase, PhaseResult } from '../boot.ts';
+import { howToBring, KEYS } from '../credentials.ts';
 import type { Effects } from '../effects.ts';
 import type { Environment } from '../environment.ts';
 
-const KEYS = ['CLAUDE_CODE_OAUTH_TOKEN', 'GH_TOKEN', 'GH_USER'];
-
 /** @param check asks what they are worth; null: nobody does */
 export function credentialsPhase(
-  { dirs, name, pod }: Environment,
+  environment: Environment,
   { files }: Effects,
   check: ((signal: AbortSignal) => Promise<PhaseResult>) | null,
 ): Phase {
@@ -20,6 +19,7 @@ export function credentialsPhase(
     retryMs: null,
     async run(signal) {
       if (check !== null) return check(signal);
+      const { dirs, pod } = environment;
       const missing = KEYS.filter((key) => !files.read(join(dirs.WORKER_SECRETS_DIR, key))?.trim());
       if (missing.length === 0) return { status: 'ok', message: `${KEYS.join(', ')} are there` };
       if (!pod && missing.length === KEYS.length) {
@@ -27,9 +27,7 @@ export function credentialsPhase(
       }
       return {
         status: 'missing',
-        message: pod
-          ? `${missing.join(', ')} not in the Secret of ${name}: add them and upgrade the release`
-          : `${missing.join(', ')} not in ${dirs.WORKER_SECRETS_DIR}: write each into a file of its name`,
+        message: `${missing.join(', ')} missing: ${howToBring(environment, missing, [])}`,
       };
     },
   };

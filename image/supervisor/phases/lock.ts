@@ -26,6 +26,16 @@ export function createBootLock(environment: Environment, effects: Effects, lost:
   const { clock, files, processes } = effects;
   let held: Held | null = null;
 
+  /** flock's own words are not heard; mostly it is the volume. */
+  const whyNot = (code: number): string => {
+    try {
+      files.probeWritable(dirs.WORKER_STATE_DIR);
+    } catch (error) {
+      return `${error instanceof Error ? error.message : error}; see: df -h ${dirs.WORKER_STATE_DIR}`;
+    }
+    return `flock ended with exit code ${code}`;
+  };
+
   const acquire = async (
     signal: AbortSignal,
     progress: (message: string) => void,
@@ -39,7 +49,7 @@ export function createBootLock(environment: Environment, effects: Effects, lost:
     });
     const answer = await Promise.race([
       asked.firstLine,
-      asked.exited.then((code) => `cannot lock ${paths.bootLock}: flock ended with exit code ${code}`),
+      asked.exited.then((code) => `cannot lock ${paths.bootLock}: ${whyNot(code)}`),
       untilAborted(signal).then(() => 'stopped'),
     ]);
     patience.abort();

@@ -1,7 +1,17 @@
-/** Phase `orchestrator`: the session that shows the check-ins, and the loop that makes them. */
-import type { Settings } from '../../../scripts/lib/contract.ts';
-import type { Phase } from '../boot.ts';
+/**
+ * Phase `orchestrator`: the session that shows the check-ins, and the loop that makes them. `off` tells a loop that was
+ * switched off on purpose from one that cannot work; since the settings may change at any time, so does the phase.
+ */
+import { ORCHESTRATOR_OFF, type Settings } from '../../../scripts/lib/contract.ts';
+import type { Phase, PhaseResult } from '../boot.ts';
 import type { Sessions } from '../sessions.ts';
+
+export const ORCHESTRATOR_PHASE = 'orchestrator';
+
+/** What the phase is once its loop runs. */
+export function orchestratorState({ orchestrator }: Settings): PhaseResult {
+  return orchestrator.enabled ? { status: 'ok', message: '' } : { status: 'off', message: ORCHESTRATOR_OFF };
+}
 
 export function orchestratorPhase(
   sessions: Sessions,
@@ -9,7 +19,7 @@ export function orchestratorPhase(
   startLoop: () => void,
 ): Phase {
   return {
-    name: 'orchestrator',
+    name: ORCHESTRATOR_PHASE,
     after: ['recover'],
     timeoutMs: 20_000,
     gates: true,
@@ -17,9 +27,7 @@ export function orchestratorPhase(
     async run(signal) {
       await sessions.startOrchestrator();
       if (!signal.aborted) startLoop();
-      return settings().orchestrator.enabled
-        ? { status: 'ok', message: '' }
-        : { status: 'off', message: 'orchestrator.enabled is false' };
+      return orchestratorState(settings());
     },
   };
 }

@@ -3,6 +3,7 @@
  * them. The loop does it, at its first tick and whenever it meets one later: setting a stage going again takes as long as
  * the stage.
  */
+import { ORCHESTRATOR_OFF } from '../../../scripts/lib/contract.ts';
 import type { Phase } from '../boot.ts';
 import type { Look } from '../look.ts';
 import { planTick } from '../tick.ts';
@@ -15,6 +16,7 @@ export function recoverPhase(look: Look): Phase {
     gates: true,
     retryMs: null,
     async run() {
+      if (!look.settings().orchestrator.enabled) return { status: 'off', message: ORCHESTRATOR_OFF };
       const view = await look.view();
       const tick = planTick(view);
       switch (tick.kind) {
@@ -25,7 +27,8 @@ export function recoverPhase(look: Look): Phase {
           return { status: 'ok', message: `#${issue} was interrupted in stage ${stage}: ${action} follows` };
         }
         case 'rest':
-          if (tick.state === 'refused') return { status: 'missing', message: tick.reason ?? '' };
+          // The heartbeat says why, and for how long: this record stays as it is.
+          if (tick.state === 'refused') return { status: 'ok', message: `not looked yet: ${tick.reason}` };
           return { status: 'ok', message: tick.reason ?? 'nothing was interrupted' };
         case 'check-in':
           return { status: 'ok', message: tick.warning ?? 'nothing was interrupted' };

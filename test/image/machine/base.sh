@@ -22,7 +22,7 @@ die() {
 make_system() {
   local mirror
   [[ ! -e $CACHE/system ]] || return 0
-  command -v debootstrap >/dev/null || apt-get install --yes --no-install-recommends debootstrap >&2
+  "$ROOT/scripts/build/programs.sh" debootstrap
   # shellcheck disable=SC2016  # apt's own placeholder
   mirror=$(apt-get indextargets --format '$(SITE)' 'Codename: bookworm' | head -n 1)
   mkdir -p "$CACHE"

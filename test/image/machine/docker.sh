@@ -18,18 +18,6 @@ die() {
   exit 1
 }
 
-# Debian packages of this machine's own release.
-install_missing() {
-  local missing=() program
-  while (($# > 0)); do
-    program=$1
-    command -v "$program" >/dev/null || missing+=("$2")
-    shift 2
-  done
-  ((${#missing[@]} > 0)) || return 0
-  { apt-get update --quiet && apt-get install --yes --no-install-recommends "${missing[@]}"; } >&2
-}
-
 # Unpacks trixie's Docker, found through this machine's own apt sources.
 unpack() {
   [[ ! -x $UNPACKED/usr/sbin/dockerd ]] || return 0
@@ -80,7 +68,7 @@ up() {
   fi
   [[ $(id --user) == 0 ]] || die 'no Docker with buildx answers: start Docker, or run this as root on Debian'
   [[ -e /etc/debian_version ]] || die 'no Docker with buildx answers: start Docker (only on Debian this can be done for you)'
-  install_missing runc runc iptables iptables jq jq
+  "$ROOT/scripts/build/programs.sh" runc iptables jq
   unpack
   # docker-cli of trixie looks for its plugins below /usr; a configuration of our own says where they are.
   mkdir -p "$CACHE/config/cli-plugins"

@@ -44,4 +44,4 @@ case ${command-} in
   create) restrict "${bundle:-.}/config.json" .process ;;
   exec) [[ -z ${process-} ]] || restrict "$process" '' ;;
 esac
-exec /usr/sbin/runc "$@"
+exec "${RUNC:-/usr/sbin/runc}" "$@"

@@ -14,19 +14,11 @@ die() {
   exit 1
 }
 
-install_missing() {
-  local missing=()
-  command -v qemu-system-x86_64 >/dev/null || missing+=(qemu-system-x86)
-  [[ -x /bin/busybox ]] || missing+=(busybox-static)
-  command -v mkfs.ext4 >/dev/null || missing+=(e2fsprogs)
-  ((${#missing[@]} > 0)) || return 0
-  { apt-get update --quiet && apt-get install --yes --no-install-recommends "${missing[@]}"; } >&2
-}
-
 # Debian's kernel for clouds, unpacked.
 fetch_kernel() {
   local package
   [[ ! -e kernel/boot ]] || return 0
+  apt-get update --quiet >&2
   package=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image-/ { print $2; exit }')
   [[ -n $package ]] || die 'apt knows no linux-image-cloud-amd64'
   apt-get --option APT::Sandbox::User=root download "$package" >&2
@@ -77,7 +69,7 @@ make_disk() {
   rm -rf rootfs
 }
 
-install_missing
+"$ROOT/scripts/build/programs.sh" qemu-system-x86_64 busybox mkfs.ext4 jq
 fetch_kernel
 make_initrd
 make_disk

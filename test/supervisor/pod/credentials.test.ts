@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { withFirstRunDone, withoutPermissionQuestion } from '../../../image/supervisor/claude-state.ts';
+import { howToBring } from '../../../image/supervisor/credentials.ts';
 import { judgeToken } from '../../../image/supervisor/github.ts';
+import { fakeEnvironment } from '../fakes.ts';
 
 const CURE = 'replace it in the Secret';
 
@@ -56,6 +58,32 @@ describe('judgeToken', () => {
     ['anything else', answer({ code: 1, stderr: 'gh: oops\n' }), 'failed', 'GitHub: gh: oops'],
   ])('%s', (_what, said, status, message) => {
     expect(judgeToken(said, 'bot', CURE)).toEqual({ status, message });
+  });
+});
+
+describe('how to bring what is missing', () => {
+  const { dirs } = fakeEnvironment();
+  const { secret } = fakeEnvironment({
+    WORKER_SECRET_NAME: 'factory-w1-secrets',
+    WORKER_NAMESPACE: 'factory',
+  });
+
+  test('makes the Secret where there is none', () => {
+    expect(howToBring({ secret, dirs }, ['GH_TOKEN', 'GH_USER'], [])).toBe(
+      'write GH_TOKEN=…, GH_USER=… into a FILE, one a line, and type: kubectl --namespace factory create secret generic factory-w1-secrets --from-env-file=FILE',
+    );
+  });
+
+  test('adds to the one that is there', () => {
+    expect(howToBring({ secret, dirs }, ['GH_TOKEN'], ['GH_USER'])).toBe(
+      'write {"stringData":{"GH_TOKEN":"…"}} into a FILE and type: kubectl --namespace factory patch secret factory-w1-secrets --patch-file=FILE',
+    );
+  });
+
+  test('outside Kubernetes they are files', () => {
+    expect(howToBring(fakeEnvironment(), ['GH_TOKEN'], [])).toBe(
+      'write GH_TOKEN into /w/secrets, each into a file of its name',
+    );
   });
 });
 
