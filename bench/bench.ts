@@ -7,14 +7,21 @@
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, loadavg, platform } from 'node:os';
 import { join } from 'node:path';
-import { dispatch, help, list, memory, type Result, scriptSize, silence } from './cases.ts';
-import { startLocalWorker } from './place.ts';
+import { dispatch, help, list, listInCluster, memory, type Result, scriptSize, silence } from './cases.ts';
+import { findWorkerInCluster, startLocalWorker } from './place.ts';
 
 const load = loadavg()[0] ?? Number.NaN;
 const results: Result[] = [];
 const place = startLocalWorker();
 try {
-  for (const measure of [help, list, dispatch, silence, memory, scriptSize]) {
+  const cluster = findWorkerInCluster(place);
+  const inCluster = cluster === null ? [] : [() => listInCluster(cluster)];
+  if (cluster === null) {
+    process.stdout.write(
+      'no Ready worker in a test cluster (make cluster): what goes through kubectl is left out\n',
+    );
+  }
+  for (const measure of [help, list, ...inCluster, dispatch, silence, memory, scriptSize]) {
     const result = measure(place);
     results.push(result);
     process.stdout.write(`${result.name}: ${shown(result)} (${limit(result)}), ${result.measured}\n`);

@@ -8,7 +8,7 @@ import { packageRoot } from '../scripts/lib/cli/version.ts';
 import { newNonce } from '../scripts/lib/transport/frame.ts';
 import { scriptArgv } from '../scripts/lib/transport/scripts.ts';
 import { compare, run, type Side } from './measure.ts';
-import { type LocalPlace, makeFleet, PROGRAM } from './place.ts';
+import { type ClusterPlace, type LocalPlace, makeFleet, PROGRAM } from './place.ts';
 
 export interface Result {
   readonly name: string;
@@ -32,7 +32,7 @@ for lock in boot.lock locks/check-in; do
 done
 for clone in "$WORKER_REPOS_DIR"/*/.git; do git -C "$clone" config --get remote.origin.url; done
 factory queue list --format json
-cd "$WORKER_REPOS_DIR/demo" && factory status --format json
+cd "$WORKER_REPOS_DIR"/* && factory status --format json
 `;
 
 /** An issue put into the queue with the same care: nobody else adds meanwhile, a look before and a look after. */
@@ -68,6 +68,21 @@ export function list({ env, workerEnv }: LocalPlace): Result {
     measured: times(oursMs, bareMs, rounds),
     value: ratio,
     limit: 2,
+    unit: '×',
+  };
+}
+
+/** The same through a real API server and kubelet, where `list` has two calls (`get pods`, `exec`) and bare has one. */
+export function listInCluster(place: ClusterPlace): Result {
+  const ours: Side = { argv: () => [PROGRAM, 'list'], env: place.env };
+  const bare: Side = { argv: () => [...place.exec, '--', 'bash', '-c', LOOK], env: place.env };
+  const { ratio, bareMs, oursMs, rounds } = compare(bare, ours, 20);
+  return {
+    name: '`list`, one worker in a cluster',
+    what: 'the same questions by one bare `kubectl exec` into a pod that is known',
+    measured: times(oursMs, bareMs, rounds),
+    value: ratio,
+    limit: 3,
     unit: '×',
   };
 }

@@ -1,11 +1,12 @@
 /** What is measured: a real local worker with the stand-ins, and a fleet behind a kubectl that answers from a recording. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { packageRoot } from '../scripts/lib/cli/version.ts';
 import { newNonce } from '../scripts/lib/transport/frame.ts';
 import { scriptArgv } from '../scripts/lib/transport/scripts.ts';
+import { pinnedKubectl } from '../test/charts/pinned-helm.ts';
 
 const root = packageRoot();
 
@@ -53,6 +54,46 @@ export function startLocalWorker(): LocalPlace {
       rmSync(dir, { recursive: true, force: true });
     },
   };
+}
+
+export interface ClusterPlace {
+  /** The operator's environment, with a workers.yaml of one worker. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** `kubectl exec` into its pod, up to the name of the pod. */
+  readonly exec: readonly string[];
+}
+
+/**
+ * A worker that runs in the test cluster, whoever put it there; nothing in it is changed.
+ *
+ * @returns null when there is no cluster, or no Ready worker with a single project in it
+ */
+export function findWorkerInCluster({ dir, env }: LocalPlace): ClusterPlace | null {
+  const kubeconfig = join(root, '.cache/cluster/kubeconfig');
+  const kubectl = process.env['KUBECTL'] || pinnedKubectl();
+  if (!existsSync(kubeconfig) || kubectl === null) return null;
+  const call = [kubectl, `--kubeconfig=${kubeconfig}`] as const;
+  const ask = (...args: string[]) =>
+    spawnSync(call[0], [call[1], '--request-timeout=10s', ...args], { encoding: 'utf8' });
+  const { stdout: context } = ask('config', 'current-context');
+  const ready = '{range .items[?(@.status.containerStatuses[0].ready==true)]}';
+  const { stdout: pods } = ask(
+    ...['get', 'pods', '--all-namespaces', '--selector=app.kubernetes.io/name=factory-worker'],
+    `--output=jsonpath=${ready}{.metadata.namespace} {.metadata.name}{"\\n"}{end}`,
+  );
+  for (const line of (pods ?? '').split('\n')) {
+    const [namespace = '', pod = ''] = line.split(' ');
+    const clones = ask('-n', namespace, 'exec', pod, '--', 'bash', '-c', 'cd "$WORKER_REPOS_DIR" && echo *');
+    if (pod === '' || clones.status !== 0 || !/^[\w.-]+\n$/.test(clones.stdout)) continue;
+    const home = mkdtempSync(join(dir, 'cluster-'));
+    mkdirSync(join(home, '.factory'));
+    writeFileSync(
+      join(home, '.factory/workers.yaml'),
+      `workers:\n  - { name: w, pod: ${pod}, namespace: ${namespace}, context: ${context.trim()}, kubeconfig: ${kubeconfig} }\n`,
+    );
+    return { env: { ...env, HOME: home, KUBECTL: kubectl }, exec: [...call, '-n', namespace, 'exec', pod] };
+  }
+  return null;
 }
 
 export interface Fleet {

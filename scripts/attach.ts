@@ -11,11 +11,12 @@ import type { WorkerEntry } from './lib/config/worker-entry.ts';
 import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import { plainScript } from './lib/transport/scripts.ts';
 import { TransportError } from './lib/transport/transport.ts';
-import { createReach, type Entrance } from './lib/worker/observe.ts';
+import { createReach, type Entrance, NoEntranceError } from './lib/worker/observe.ts';
 import {
   chooseSession,
   describeSession,
   parseSessions,
+  parseStageName,
   renderSessions,
   type Session,
   workSessions,
@@ -39,8 +40,8 @@ const STABLE_MS = 5_000;
 export const attach = defineCommand({
   name: 'attach',
   summary: 'Join a session of a worker on this terminal',
-  description: `Detach with Ctrl-b d; the session goes on. After a lost connection, or when the pod was replaced, the command waits
-and joins the same session again; Ctrl-C ends the waiting. It never makes a session.`,
+  description: `Detach with Ctrl-b d; the session goes on. After a lost connection, or when the pod is replaced, the command waits
+and joins the session of the same name again; Ctrl-C ends the waiting. It never makes a session.`,
   positionals: [{ name: 'WORKER', required: true }],
   flags: {
     session: {
@@ -163,14 +164,19 @@ async function keepAttached(
         stderr.write(`detached; ${session} goes on in ${worker.name}\n`);
         return ExitCode.ok;
       case ENDED:
-        stderr.write(`${session} has ended\n`);
-        return ExitCode.ok;
       case ABSENT:
+        // A pod that is deleted ends its sessions before its connections.
+        if (await isPodGoing(entrance, enter)) {
+          say(`the pod of ${worker.name} is going away; waiting to join ${session} again (Ctrl-C ends)`);
+          break;
+        }
+        if (code === ENDED) {
+          stderr.write(`${session} has ended\n`);
+          return ExitCode.ok;
+        }
         throw new CliError(
           `${session} has ended${entrance === first ? '' : ' while the connection was lost'}`,
-          {
-            hints: [`what there is now: ${context.commandLine('peek', worker.name)}`],
-          },
+          { hints: afterwards(context, worker, session, entrance.pod?.name !== first.pod?.name) },
         );
       case FAILED:
         throw new CliError(`tmux in ${worker.name} cannot attach this terminal to ${session}`);
@@ -191,6 +197,42 @@ async function keepAttached(
     }
     if (!ended) await leave(entrance, id);
   }
+}
+
+/**
+ * Whether a session ended because its pod, or the container in it, is being replaced: then it may come back.
+ *
+ * @param entrance the way by which the session was reached
+ */
+async function isPodGoing({ pod }: Entrance, enter: () => Promise<Entrance>): Promise<boolean> {
+  if (pod === null) return false;
+  try {
+    const now = await enter();
+    return now.pod?.name !== pod.name || now.pod.state === 'draining';
+  } catch (error) {
+    if (error instanceof NoEntranceError) return true;
+    // The cluster cannot be asked; tmux has said that it ended.
+    if (error instanceof TransportError) return false;
+    throw error;
+  }
+}
+
+/** What to type after a session is gone. */
+function afterwards(
+  { commandLine }: Context,
+  worker: WorkerEntry,
+  session: string,
+  replaced: boolean,
+): string[] {
+  const resumed = replaced && parseStageName(session) !== null;
+  return [
+    ...(resumed
+      ? [
+          `an interrupted stage is run again after a while; then: ${commandLine('attach', worker.name, '--session', session)}`,
+        ]
+      : []),
+    `what there is now: ${commandLine('peek', worker.name)}`,
+  ];
 }
 
 /** Long enough to be tried, short enough for a terminal that is being closed. */
@@ -231,6 +273,7 @@ async function reenter(
     } catch (error) {
       if (!(error instanceof TransportError) || error.kind === 'missing' || error.kind === 'program')
         throw error;
+      if (error instanceof NoEntranceError && error.status === 'missing') throw error;
       if (error.message !== said) context.stderr.write(`  ${error.message}\n`);
       said = error.message;
     }

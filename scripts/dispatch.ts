@@ -12,6 +12,7 @@ import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { userAtHost } from './lib/config/user.ts';
 import type { WorkerEntry } from './lib/config/worker-entry.ts';
 import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
+import { chooseAuto, meansAuto } from './lib/fleet/auto.ts';
 import type { Frame } from './lib/transport/frame.ts';
 import { TransportError } from './lib/transport/transport.ts';
 import {
@@ -20,16 +21,18 @@ import {
   describeOutcome,
   describeRequest,
   dispatchArgs,
+  isSameRepo,
   parseDispatchAnswer,
   parseIssues,
   parseProject,
   parseWithdrawal,
+  planWithoutClone,
   succeeded,
 } from './lib/worker/dispatch.ts';
-import { type Fate, fateOf } from './lib/worker/fate.ts';
 import { createReach, observe, type Reach } from './lib/worker/observe.ts';
-import { parseSnapshot, type Snapshot } from './lib/worker/snapshot.ts';
+import { type Clone, parseSnapshot, type Snapshot } from './lib/worker/snapshot.ts';
 import { assess } from './lib/worker/status.ts';
+import { issueGoal, waitUntil } from './lib/worker/waiting.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
@@ -76,7 +79,8 @@ export const dispatch = defineCommand({
   name: 'dispatch',
   summary: 'Put issues into the queue of a worker',
   description: `An issue that is pending or active already is left alone and counts as done. After a lost connection the command
-looks again and says whether the issue is queued; typing it again never queues anything twice.`,
+looks again, for twice the --timeout at most (and two minutes at most), and says whether the issue is queued; typing it again
+never queues anything twice. With auto for WORKER, the one with the fewest open issues that has the project takes them.`,
   positionals: [{ name: 'WORKER', required: false }],
   flags: FLAGS,
   examples: [
@@ -87,6 +91,7 @@ looks again and says whether the issue is queued; typing it again never queues a
     ],
     ['worker-1 --clone lucasnoah/deathcookies --issue 23', 'in a project the worker does not have yet'],
     ['worker-1 -p deathcookies -i 23 --requeue --wait', 'once more, and wait for the end'],
+    ['auto -p deathcookies -i 23', 'the least loaded worker that has the project'],
   ],
   async run({ flags, positionals }: Input<typeof FLAGS>, context) {
     const format = outputFormat(flags, FORMATS);
@@ -100,8 +105,9 @@ looks again and says whether the issue is queued; typing it again never queues a
 
     const file = await loadWorkers(context.env, flags, context.commandLine);
     const reach = createReach(context, timeoutMs);
-    const worker =
-      positionals[0] === undefined
+    const worker = meansAuto(positionals[0], file)
+      ? await chooseAuto(context, reach, file.workers, project, given.issues)
+      : positionals[0] === undefined
         ? await askWorker(context, file.workers)
         : chooseWorker(file, positionals[0]);
     const request: DispatchRequest = {
@@ -115,8 +121,9 @@ looks again and says whether the issue is queued; typing it again never queues a
       dryRun: flags['dry-run'],
     };
     context.stderr.write(`${worker.name} ${whereabouts(worker)}\n`);
-    if (flags.clone !== undefined) await clone(context, reach, worker, request, flags.clone, timeoutMs);
-    const answer = await send(context, reach, worker, request, timeoutMs);
+    const planned =
+      flags.clone === undefined ? null : await clone(context, reach, worker, request, flags.clone, timeoutMs);
+    const answer = planned ?? (await send(context, reach, worker, request, timeoutMs));
     report(context, worker, request, answer, format);
     if (!answer.outcomes.every(succeeded)) return ExitCode.failed;
     if (!flags.wait || flags['dry-run']) return ExitCode.ok;
@@ -145,11 +152,17 @@ async function send(
     try {
       frame = await transport.run({ script: 'dispatch', args: dispatchArgs(request), timeoutMs, signal });
     } catch (error) {
-      if (!(error instanceof TransportError) || !UNCERTAIN.has(error.kind)) throw error;
+      if (!(error instanceof TransportError)) throw error;
+      if (error.neverBegan || !UNCERTAIN.has(error.kind)) {
+        throw new CliError(`${describeRequest(request)} is not queued: ${error.message}`, {
+          exitCode: error.exitCode,
+          hints: [...error.hints, 'nothing of it has reached the worker; type the same dispatch again later'],
+        });
+      }
       stderr.write(`${error.message}; looking what became of it\n`);
       return await settle(context, worker, request, timeoutMs);
     }
-    return parseDispatchAnswer(frame, request, worker.name);
+    return parseDispatchAnswer(frame, request, worker.name, context.commandLine);
   } catch (error) {
     if (!(error instanceof InterruptedError)) throw error;
     throw InterruptedError.by(
@@ -160,18 +173,23 @@ async function send(
 }
 
 /** After these the dispatch may or may not have happened. */
-const UNCERTAIN = new Set<TransportError['kind']>(['broken', 'timeout', 'unreachable']);
+const UNCERTAIN = new Set<TransportError['kind']>(['broken', 'timeout', 'unreachable', 'node-unreachable']);
 
 /** How often, and how far apart, a worker is asked what became of a dispatch. */
 const SETTLE_TRIES = 5;
 const SETTLE_PAUSE_MS = 2_000;
 
-/** Longer than a withdrawal waits for the queue; a dispatch may be given many minutes, a look may not. */
-const SETTLE_TIMEOUT_MS = 45_000;
+/** For all tries together, as the help says: this many times the --timeout, but no more than that. */
+const SETTLE_TIMEOUTS = 2;
+const SETTLE_LIMIT_MS = 120_000;
+
+/** For one try: longer than a withdrawal waits for the queue. */
+const SETTLE_TRY_MS = 45_000;
 
 /**
  * Withdraws the dispatch and looks: what was not added by then never will be.
  *
+ * @param givenMs the --timeout
  * @throws CliError when the worker cannot be asked
  */
 async function settle(
@@ -181,20 +199,26 @@ async function settle(
   givenMs: number,
 ): Promise<DispatchAnswer> {
   const { signal } = context;
-  const timeoutMs = Math.min(givenMs, SETTLE_TIMEOUT_MS);
+  const until = performance.now() + Math.min(givenMs * SETTLE_TIMEOUTS, SETTLE_LIMIT_MS);
+  const timeoutMs = () => Math.max(1_000, Math.min(givenMs, SETTLE_TRY_MS, until - performance.now()));
   for (let attempt = 1; ; attempt++) {
     let trouble = new TransportError('timeout', `the queue of ${worker.name} is held`);
     try {
       // A new search for the pod: the old one may be what was lost.
-      const { transport } = await createReach(context, timeoutMs).enter(worker);
-      const frame = await transport.run({ script: 'withdraw', args: [request.id], timeoutMs, signal });
+      const { transport } = await createReach(context, timeoutMs()).enter(worker);
+      const frame = await transport.run({
+        script: 'withdraw',
+        args: [request.id],
+        timeoutMs: timeoutMs(),
+        signal,
+      });
       const answer = parseWithdrawal(frame, request);
       if (answer !== null) return answer;
     } catch (error) {
       if (!(error instanceof TransportError)) throw error;
       trouble = error;
     }
-    if (attempt === SETTLE_TRIES) {
+    if (attempt === SETTLE_TRIES || until - performance.now() < SETTLE_PAUSE_MS) {
       throw new CliError(
         `it is not known whether ${describeRequest(request)} was queued: ${trouble.message}`,
         {
@@ -209,7 +233,12 @@ async function settle(
   }
 }
 
-/** Has the worker clone a repository and waits for it. */
+/**
+ * Has the worker clone a repository and waits for it.
+ *
+ * @returns null once the clone is there; with `--dry-run`, and without a clone, what would become of the issues after it
+ * @throws CliError when another repository is there under that name, or when none comes in time
+ */
 async function clone(
   context: Context,
   reach: Reach,
@@ -217,27 +246,50 @@ async function clone(
   request: DispatchRequest,
   repo: string,
   timeoutMs: number,
-): Promise<void> {
-  if (request.dryRun) {
-    context.stderr.write(`would clone ${repo} onto ${worker.name}, if it is not there\n`);
-    return;
-  }
+): Promise<DispatchAnswer | null> {
+  const { signal, stderr } = context;
   const { transport } = await reach.enter(worker);
+  const found = ({ clones }: Snapshot) => clones.find(({ project }) => project === request.project);
+  if (request.dryRun) {
+    const snapshot = parseSnapshot(
+      await transport.run({ script: 'probe', args: ['brief'], timeoutMs, signal }),
+    );
+    const there = found(snapshot);
+    if (there !== undefined) return checkOrigin(there, repo, worker);
+    stderr.write(`${repo} would be cloned onto ${worker.name} first\n`);
+    return planWithoutClone(request, snapshot);
+  }
   const seconds = Math.max(1, Math.floor(timeoutMs / 1000) - 5);
   const frame = await transport.run({
     script: 'clone',
     args: [request.project, repo, '', String(seconds)],
     timeoutMs,
-    signal: context.signal,
+    signal,
   });
-  if (frame.parts.get('clone')?.text === 'ready') return;
-  const phase = parseSnapshot(frame).boot?.phases.find(({ name }) => name === 'clones');
+  const answer = frame.parts.get('clone');
+  if (answer?.rc === 1) throw new CliError(`${worker.name} cannot clone ${repo}: ${answer.text}`);
+  const snapshot = parseSnapshot(frame);
+  const there = found(snapshot);
+  if (answer?.text === 'ready' && there !== undefined) return checkOrigin(there, repo, worker);
+  const phase = snapshot.boot?.phases.find(({ name }) => name === 'clones');
   throw new CliError(`${worker.name} has not cloned ${repo} within ${seconds}s; nothing was queued`, {
     hints: [
       ...(phase && phase.message !== '' ? [`it says: ${phase.message}`] : []),
       'it goes on trying; type the dispatch again later',
     ],
   });
+}
+
+/** @throws CliError when the clone is one of another repository: the issues would go to the wrong project */
+function checkOrigin({ project, url }: Clone, repo: string, worker: WorkerEntry): null {
+  if (isSameRepo(url, repo)) return null;
+  throw new CliError(
+    `${worker.name} has another repository called ${project}: ${url || 'one without an origin'}`,
+    {
+      exitCode: ExitCode.usage,
+      hints: [`clone it under another name: --clone ${repo} --project NAME`],
+    },
+  );
 }
 
 function report(
@@ -254,17 +306,13 @@ function report(
     return;
   }
   for (const outcome of outcomes) {
-    const again = commandLine(
-      'dispatch',
-      worker.name,
-      '-p',
-      request.project,
-      '-i',
-      String(outcome.issue),
-      '--requeue',
-    );
+    const issue = String(outcome.issue);
+    const wayOn = {
+      requeue: commandLine('dispatch', worker.name, '-p', request.project, '-i', issue, '--requeue'),
+      giveUp: commandLine('unstick', worker.name, issue, '--give-up'),
+    };
     const stream = succeeded(outcome) ? stdout : stderr;
-    stream.write(`${describeOutcome(outcome, request, snapshot, again)}\n`);
+    stream.write(`${describeOutcome(outcome, request, snapshot, wayOn)}\n`);
   }
   // Queued is not worked on: what keeps this worker from it is said at once.
   for (const { cause, next } of problems) {
@@ -273,10 +321,7 @@ function report(
   }
 }
 
-/** Between two looks with --wait. */
-const WAIT_PAUSE_MS = 3_000;
-
-/** Looks until each issue has met its fate; says each change once. A worker that does not answer is asked again. */
+/** Waits for the end of the issues. */
 async function waitFor(
   context: Context,
   worker: WorkerEntry,
@@ -284,40 +329,9 @@ async function waitFor(
   timeoutMs: number,
   limitMs: number,
 ): Promise<number> {
-  const { stderr, signal, now } = context;
-  const until = now().getTime() + limitMs;
-  const said = new Map<string, string>();
-  const say = (about: string, text: string) => {
-    if (said.get(about) !== text) stderr.write(`${text}\n`);
-    said.set(about, text);
-  };
-  for (;;) {
-    const seen = await observe(createReach(context, timeoutMs), worker, 'brief', context, timeoutMs);
-    const fates =
-      seen.snapshot === null ? [] : issues.map((issue) => fateOf(issue, seen.snapshot as Snapshot));
-    fates.forEach((fate, index) => {
-      say(`#${index}`, `${project}#${issues[index]} ${describeFate(fate)}`);
-    });
-    const trouble = seen.problems[0];
-    if (trouble !== undefined) say('worker', `note: ${trouble.cause}`);
-    if (fates.some(({ kind }) => kind === 'lost')) return ExitCode.failed;
-    if (fates.length > 0 && fates.every(({ kind }) => kind === 'completed')) return ExitCode.ok;
-    if (now().getTime() >= until) {
-      throw new CliError(`not completed within ${limitMs / 1000}s; the work goes on`, {
-        exitCode: ExitCode.timeout,
-        hints: [`look: ${context.commandLine('status', worker.name)}`],
-      });
-    }
-    await sleep(WAIT_PAUSE_MS, undefined, { signal }).catch(() => {
-      throw InterruptedError.by(signal, `not waiting any more; the work goes on in ${worker.name}`);
-    });
-  }
-}
-
-function describeFate(fate: Fate): string {
-  if (fate.kind === 'lost') return fate.reason;
-  if (fate.kind === 'completed') return 'is completed';
-  return fate.stage === null ? 'waits in the queue' : `is at stage ${fate.stage}`;
+  const goals = issues.map((issue) => issueGoal(issue, 'completed', `${project}#${issue}`));
+  const verdicts = await waitUntil(context, worker, goals, { timeoutMs, limitMs });
+  return verdicts.every(({ state }) => state === 'reached') ? ExitCode.ok : ExitCode.failed;
 }
 
 function whereabouts(worker: WorkerEntry): string {

@@ -67,6 +67,7 @@ A worker that cannot be asked costs its own time-out, becomes a row, and makes t
       return ExitCode.ok;
     }
     let unknown: readonly Observation[] = [];
+    let stuck: readonly Observation[] = [];
     const round = async () => {
       const reach = createReach(context, timeoutMs);
       const known: (Observation | null)[] = workers.map(() => null);
@@ -85,6 +86,7 @@ A worker that cannot be asked costs its own time-out, becomes a row, and makes t
       );
       live.clear();
       unknown = observations.filter((observation) => !isKnown(observation));
+      stuck = observations.filter(({ status }) => status === 'stuck');
       switch (format) {
         case 'json':
           return flags.watch
@@ -96,6 +98,7 @@ A worker that cannot be asked costs its own time-out, becomes a row, and makes t
     };
     if (flags.watch) return watch(context, parseDuration(flags.interval, '--interval'), round);
     context.stdout.write(await round());
+    if (isTable(format)) noteStuck(stuck, context);
     if (unknown.length === 0) return ExitCode.ok;
     if (isTable(format)) explain(unknown, context);
     return workers.length > 1 ? ExitCode.partial : ExitCode.failed;
@@ -196,6 +199,15 @@ function checkInCell(seen: Observation | null): string {
 function explain(unknown: readonly Observation[], { stderr }: Context): void {
   for (const { cause, next } of unknown.flatMap(({ problems }) => problems)) {
     stderr.write(`${oneLine(cause)}\n${next.map((line) => `  ${line}\n`).join('')}`);
+  }
+}
+
+/** Where no work is done although the worker runs: in a line each, and where to read on. */
+function noteStuck(stuck: readonly Observation[], { stderr, commandLine }: Context): void {
+  for (const { worker, problems } of stuck) {
+    stderr.write(
+      `${worker.name} is stuck: ${oneLine(problems[0]?.cause ?? '')}\n  more: ${commandLine('status', worker.name)}\n`,
+    );
   }
 }
 

@@ -14,6 +14,7 @@ import { createReach, isKnown, type Observation, observe } from './lib/worker/ob
 import { isQueueUnknown, itemName, openItems } from './lib/worker/queue.ts';
 import { describeSession, isActive, type Session, workSessions } from './lib/worker/sessions.ts';
 import type { QueueItem, Snapshot } from './lib/worker/snapshot.ts';
+import { isSwitchedOff } from './lib/worker/status.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
@@ -155,7 +156,9 @@ function describeHeartbeat(heartbeat: Heartbeat, now: number): string {
     case 'drained':
       return `none while drained`;
     case 'refused':
-      return `refused: ${heartbeat.reason ?? ''}`;
+      return isSwitchedOff(heartbeat)
+        ? 'none: the orchestrator is switched off'
+        : `refused: ${heartbeat.reason ?? ''}`;
     case 'waiting': {
       const actions = heartbeat.actions.map(
         ({ issue, action, stage }) => `#${issue} ${action}${stage ? ` (${stage})` : ''}`,

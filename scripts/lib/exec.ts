@@ -1,11 +1,12 @@
 /**
  * The only module that starts processes on the laptop.
  *
- * Captured runs go through zx (quoting, collection of output); programs that own the terminal or outlive the command are
- * handed to Node directly. Callers pass an argv, never a command line, and get a result, never an exception, for a
- * program that ran and failed.
+ * Callers pass an argv, never a command line, so that nothing has to be quoted; and get a result, never an exception, for a
+ * program that ran and failed. By Node's own spawn and not by zx, which takes 20 ms to load: as long as `factory` takes to
+ * answer. (scripts/build, where nobody waits, uses zx.)
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import type { Readable, Writable } from 'node:stream';
 
 export type Argv = readonly [string, ...string[]];
 
@@ -44,10 +45,32 @@ export interface InteractiveOptions {
   readonly dropStderr?: RegExp;
 }
 
+export interface StreamOptions {
+  readonly env?: NodeJS.ProcessEnv;
+  readonly cwd?: string;
+  /** What the child reads on stdin; nothing by default. Its end is the end of the child's stdin, its failure ends the child. */
+  readonly input?: Readable;
+  /** Takes what the child prints, at its own pace; it is ended when the child has printed all. */
+  readonly output: Writable;
+  /** When nothing moves in either direction for so long, the child is ended. */
+  readonly idleMs: number;
+  readonly signal: AbortSignal;
+}
+
+export interface StreamResult {
+  /** Exit code; 128 + n after signal n; 127 when the program does not exist. */
+  readonly code: number;
+  readonly stderr: string;
+  /** Nothing moved for too long. */
+  readonly stalled: boolean;
+}
+
 /** Starts processes; commands get it from their context, tests replace it. */
 export interface Exec {
   /** Runs a program to its end and collects what it prints. Never rejects because of the program's fate. */
   run(argv: Argv, options?: RunOptions): Promise<RunResult>;
+  /** Runs a program through which more goes than memory should hold. Never rejects because of the program's fate. */
+  stream(argv: Argv, options: StreamOptions): Promise<StreamResult>;
   /** Gives the terminal to a program and resolves with its exit code. */
   interactive(argv: Argv, options?: InteractiveOptions): Promise<number>;
   /**
@@ -59,7 +82,7 @@ export interface Exec {
   detach(argv: Argv, options: { env: NodeJS.ProcessEnv; cwd: string; output: number }): number;
 }
 
-/** How long a child may take to obey SIGTERM; zx has no escalation of its own (google/zx#1455 and pitfall 4). */
+/** How long a child may take to obey SIGTERM. */
 const KILL_AFTER_MS = 2_000;
 
 /**
@@ -70,6 +93,10 @@ export function createExec(trace: (argv: Argv) => void = () => {}): Exec {
     async run(argv, options = {}) {
       trace(argv);
       return capture(argv, options);
+    },
+    async stream(argv, options) {
+      trace(argv);
+      return flow(argv, options);
     },
     async interactive(argv, options = {}) {
       trace(argv);
@@ -86,84 +113,120 @@ export function createExec(trace: (argv: Argv) => void = () => {}): Exec {
   };
 }
 
-async function capture(argv: Argv, options: RunOptions): Promise<RunResult> {
-  // Loaded here and not at the top: `--help` and completion start no process and need not pay for it (30 ms).
-  const { $ } = await import('zx/core');
-  const stdout: Buffer[] = [];
-  const stderr: Buffer[] = [];
-  let timedOut = false;
-  // Everything explicit: ZX_* variables would change the defaults silently. A process group of its own, so that a whole
-  // tree can be signalled; `exec`, so that no shell stands between us and the program.
-  const shell = $({
-    quiet: true,
-    nothrow: true,
-    verbose: false,
-    prefix: '',
-    postfix: '',
-    detached: true,
-    stdio: [
-      options.inheritStdin ? 'inherit' : options.input === undefined ? 'ignore' : 'pipe',
-      'pipe',
-      'pipe',
-    ],
-    ...(options.env ? { env: options.env } : {}),
-    ...(options.cwd ? { cwd: options.cwd } : {}),
-    // An empty string would be taken for "no input" and leave the pipe open for ever.
-    ...(options.input === undefined ? {} : { input: Buffer.from(options.input) }),
-  });
-  const child = shell`exec ${[...argv]}`;
-  if (child.child === undefined) {
-    // zx runs everything through bash, and there is none; its own error says "spawn undefined".
-    await child;
-    return {
-      argv,
-      code: 127,
-      stdout: Buffer.alloc(0),
-      stderr: 'bash is not on PATH',
-      timedOut,
-      aborted: false,
+function capture(argv: Argv, options: RunOptions): Promise<RunResult> {
+  const [program, ...args] = argv;
+  const { env, cwd, input, inheritStdin, timeoutMs, signal, onStdout } = options;
+  return new Promise((resolve) => {
+    const child = start(program, args, {
+      // A process group of its own, so that a whole tree can be signalled.
+      detached: true,
+      stdio: [inheritStdin ? 'inherit' : input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+      ...(env ? { env } : {}),
+      ...(cwd ? { cwd } : {}),
+    });
+    const stdout: Buffer[] = [];
+    const stderr: Buffer[] = [];
+    let timedOut = false;
+    child.stdout?.on('data', (chunk: Buffer) => {
+      stdout.push(chunk);
+      onStdout?.(chunk);
+    });
+    child.stderr?.on('data', (chunk: Buffer) => stderr.push(chunk));
+    // It did not want all of it: its exit code says why.
+    child.stdin?.on('error', () => {});
+    child.stdin?.end(input);
+    const stop = async () => {
+      await endGroup(child.pid, KILL_AFTER_MS);
+      // A grandchild in another group may still hold the pipes; nobody waits for it.
+      child.stdout?.destroy();
+      child.stderr?.destroy();
     };
-  }
-  child.stdout.on('data', (chunk: Buffer) => {
-    stdout.push(chunk);
-    options.onStdout?.(chunk);
+    const timer =
+      timeoutMs === undefined
+        ? undefined
+        : setTimeout(() => {
+            timedOut = true;
+            void stop();
+          }, timeoutMs);
+    signal?.addEventListener('abort', stop, { once: true });
+    if (signal?.aborted) void stop();
+    const done = (code: number, said = Buffer.concat(stderr).toString('utf8')) => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', stop);
+      resolve({
+        argv,
+        code,
+        stdout: Buffer.concat(stdout),
+        stderr: said,
+        timedOut,
+        aborted: signal?.aborted ?? false,
+      });
+    };
+    // It could not be started: the codes of a shell, for a program that is not there and for one that is none.
+    child.once('error', (error: NodeJS.ErrnoException) =>
+      done(error.code === 'EACCES' ? 126 : 127, error.message),
+    );
+    child.once('close', (code, ended) => done(code ?? 128 + signalNumber(ended)));
   });
-  child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
-  const stop = async () => {
-    await endGroup(child.pid, KILL_AFTER_MS);
-    // A grandchild in another group may still hold the pipes; nobody waits for it.
-    child.stdout.destroy();
-    child.stderr.destroy();
-  };
-  const timer =
-    options.timeoutMs === undefined
-      ? undefined
-      : setTimeout(() => {
-          timedOut = true;
-          void stop();
-        }, options.timeoutMs);
-  options.signal?.addEventListener('abort', stop, { once: true });
-  if (options.signal?.aborted) void stop();
+}
+
+/** Starts a program; where it cannot be started that is always told by the event `error`, never by an exception. */
+function start(program: string, args: readonly string[], options: SpawnOptions): ChildProcess {
   try {
-    const output = await child;
-    return {
-      argv,
-      code: output.exitCode ?? 128 + signalNumber(output.signal),
-      stdout: Buffer.concat(stdout),
-      stderr: Buffer.concat(stderr).toString('utf8'),
-      timedOut,
-      aborted: options.signal?.aborted ?? false,
-    };
-  } finally {
-    clearTimeout(timer);
-    options.signal?.removeEventListener('abort', stop);
+    return spawn(program, args, options);
+  } catch (error) {
+    // Node throws for what it does not expect of execve, as for a path that leads through a file (ENOTDIR).
+    const child = new ChildProcess();
+    process.nextTick(() => child.emit('error', error));
+    return child;
   }
+}
+
+function flow(argv: Argv, { env, cwd, input, output, idleMs, signal }: StreamOptions): Promise<StreamResult> {
+  const [program, ...args] = argv;
+  return new Promise((resolve) => {
+    const child = start(program, args, {
+      detached: true,
+      stdio: [input ? 'pipe' : 'ignore', 'pipe', 'pipe'],
+      ...(env ? { env } : {}),
+      ...(cwd ? { cwd } : {}),
+    });
+    const stderr: Buffer[] = [];
+    let stalled = false;
+    const stop = () => void endGroup(child.pid, KILL_AFTER_MS);
+    const timer = setTimeout(() => {
+      stalled = true;
+      stop();
+    }, idleMs);
+    const moved = () => timer.refresh();
+    child.stderr?.on('data', (chunk: Buffer) => stderr.push(chunk));
+    child.stdout?.on('data', moved).pipe(output);
+    // The reader has gone: whoever reads is to say why.
+    output.on('error', stop);
+    if (input && child.stdin) {
+      input.on('data', moved).pipe(child.stdin);
+      input.on('error', stop);
+      // The child did not want all of it: its exit code says why.
+      child.stdin.on('error', () => input.unpipe());
+    }
+    signal.addEventListener('abort', stop, { once: true });
+    if (signal.aborted) stop();
+    const done = (code: number) => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', stop);
+      // What feeds it must not wait for a reader that has gone.
+      input?.destroy();
+      resolve({ code, stderr: Buffer.concat(stderr).toString('utf8'), stalled });
+    };
+    child.once('error', () => done(127));
+    child.once('close', (code, ended) => done(code ?? 128 + signalNumber(ended)));
+  });
 }
 
 function inherit(argv: Argv, options: InteractiveOptions): Promise<number> {
   const [program, ...args] = argv;
   return new Promise((resolve) => {
-    const child: ChildProcess = spawn(program, args, {
+    const child = start(program, args, {
       stdio: ['inherit', 'inherit', options.dropStderr ? 'pipe' : 'inherit'],
       ...(options.env ? { env: options.env } : {}),
       ...(options.cwd ? { cwd: options.cwd } : {}),

@@ -1,22 +1,23 @@
 # shellcheck shell=bash
 # Asks the supervisor for a clone and waits for it. Arguments: NAME REPO BRANCH SECONDS.
-# Parts: clone (`ready`, `waiting`, or the supervisor's message), boot.
+# Parts: clone (`ready` or `waiting`; with 1 why it cannot be asked for), clones, boot.
 name=$1 repo=$2 branch=$3 seconds=$4
 
-request() {
-  local file=$WORKER_STATE_DIR/projects.json list='[]'
-  exec 9>>"$WORKER_STATE_DIR/locks/projects"
-  flock --wait 10 9 || return 1
-  if [ -s "$file" ]; then list=$(cat "$file"); fi
+# In a subshell: its end gives the lock back, however it ends.
+request() (
+  file=$WORKER_STATE_DIR/projects.json list='[]'
+  mkdir -p "$WORKER_STATE_DIR/locks" && exec 9>>"$WORKER_STATE_DIR/locks/projects" || exit 1
+  flock --wait 10 9 || exit 1
+  if [ -s "$file" ]; then list=$(<"$file"); fi
+  # Whole or not at all: the supervisor may read it at any moment.
   jq --arg name "$name" --arg repo "$repo" --arg branch "$branch" \
     'map(select(.name != $name)) + [{name: $name, repo: $repo, branch: (if $branch == "" then null else $branch end), config: "pipeline.yaml"}]' \
     <<<"$list" >"$file.new" && mv "$file.new" "$file"
-  exec 9>&-
-}
+)
 
-mkdir -p "$WORKER_STATE_DIR/locks"
-if [ ! -e "$WORKER_REPOS_DIR/$name/.git" ]; then
-  request || exit 1
+if [ ! -e "$WORKER_REPOS_DIR/$name/.git" ] && ! said=$(request 2>&1); then
+  emit_part clone 1 "its list of projects ($WORKER_STATE_DIR/projects.json) cannot be changed: ${said:-it is in use}"
+  exit 0
 fi
 until [ -e "$WORKER_REPOS_DIR/$name/.git" ] || [ "$seconds" -le 0 ]; do
   sleep 1

@@ -30,7 +30,7 @@ if [ -n "$depends_on" ] && ! has_flag "$dialect" depends-on; then exit 0; fi
 if [ -n "$intent" ] && ! has_flag "$dialect" intent; then exit 0; fi
 
 # Where the program wants to be called: A takes the repository and the configuration from the current directory.
-cd "$(dirname "$config")" || exit 1
+cd "${config%/*}" || exit 1
 
 # How each issue stands: number, word, project, its pipeline's status. The project is the program's own column, what dispatches
 # recorded, the path of the row's configuration, or the only clone: the rule of projectOf in scripts/lib/factory.ts. A row
@@ -52,9 +52,17 @@ standings='
 
 # look ISSUE…: a line for each. What can be long goes through files: one argument of a program has at most 128 KiB.
 look() {
-  local queue pipelines
+  local queue pipelines issue known=no
   queue=$(queue 2>/dev/null) || return 1
   pipelines=$(timeout 20 factory status --format json 2>/dev/null) || pipelines=null
+  # Mostly the issues are new to this worker, and jq is not asked: starting it takes longer than a call of factory.
+  for issue in "$@"; do
+    if [[ $queue$pipelines =~ \"[Ii]ssue\":\ *${issue}[^0-9] ]]; then known=yes; fi
+  done
+  if [ "$known" = no ]; then
+    printf '%s\tnone\t?\t\n' "$@"
+    return
+  fi
   jq --null-input --raw-output --arg repos "$WORKER_REPOS_DIR" \
     --slurpfile queue <(printf '%s\n' "$queue") --slurpfile pipelines <(printf '%s\n' "$pipelines") \
     --rawfile clones <(clones) --rawfile dispatches <(cat "$WORKER_STATE_DIR/dispatch.jsonl" 2>/dev/null) \
@@ -67,23 +75,6 @@ record() {
   TZ=UTC printf -v at '%(%Y-%m-%dT%H:%M:%SZ)T'
   printf '{"issue":%d,"project":"%s","at":"%s","by":"%s"}\n' "$1" "$project" "$at" "${who//\"/\\\"}" \
     >>"$WORKER_STATE_DIR/dispatch.jsonl"
-}
-
-# quietly COMMAND…: its output in $said. The queue's lock is not inherited: a tmux server started under it would hold it
-# for ever. Nor is stdin, from which we read what is to be done.
-quietly() {
-  said=$("$@" 2>&1 </dev/null 9>&-)
-}
-
-# SQLite's "locked" is retried: another writer (a check-in) does not take our lock.
-with_retries() {
-  local try
-  for try in 1 2 3 4 5 6; do
-    quietly "$@" && return 0
-    grep --quiet 'locked' <<<"$said" || return 1
-    sleep "0.$((try * 2))"
-  done
-  return 1
 }
 
 add() {
@@ -159,7 +150,7 @@ dispatch() {
 }
 
 outcomes='' said='' journal=$WORKER_STATE_DIR/locks/dispatches/$id
-mkdir -p "${journal%/*}"
+[ -d "${journal%/*}" ] || mkdir -p "${journal%/*}"
 exec 9>>"$WORKER_STATE_DIR/locks/queue"
 if ! flock --wait 60 9; then
   emit_part busy 1 'another dispatch or a removal holds the queue for more than 60s'
@@ -167,6 +158,8 @@ if ! flock --wait 60 9; then
 fi
 if ! standing=$(look "$@" 9>&-); then
   part queue queue 9>&-
+  # A full volume is the usual cause.
+  part disk disk
   exit 0
 fi
 while IFS=$'\t' read -r issue word owner pipeline; do

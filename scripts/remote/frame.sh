@@ -36,10 +36,26 @@ part() {
   fi
 }
 
+# begin FUNCTION: lets a function that emits parts run beside what follows; `finish` waits for it and frames what it emitted.
+begin() {
+  exec {beside}< <("$@")
+}
+
+finish() {
+  local LC_ALL=C text=''
+  IFS= read -r -d '' text <&"$beside"
+  printf '%s' "$text"
+  framed=$((framed + ${#text}))
+  exec {beside}<&-
+}
+
 # part_file NAME FILE: frames a file's content; nothing when there is no such file.
 part_file() {
+  local text=''
   [ -r "$2" ] || return 0
-  emit_part "$1" 0 "$(<"$2")"
+  # Not by $(<…), for which bash starts another bash.
+  IFS= read -r -d '' text <"$2"
+  emit_part "$1" 0 "${text%$'\n'}"
 }
 
 close_frame() {

@@ -47,12 +47,15 @@ any_project_folder() {
 # dialect: `postgres=0|1` and the help of `queue add`, from which the laptop reads which flags this binary has. Asked once
 # per binary, since searching it for the PostgreSQL driver is slow.
 dialect() {
-  local binary key help postgres=0 cache=$WORKER_RUN_DIR/dialect
+  local binary key help='' postgres=0 cache=$WORKER_RUN_DIR/dialect
   binary=$(command -v factory) || return 127
   key=$(stat --dereference --format 'key=%i-%s-%Y' "$binary")
-  if [ -r "$cache" ] && [ "$(head -n 1 "$cache")" = "$key" ]; then
-    cat "$cache"
-    return 0
+  if [ -r "$cache" ]; then
+    IFS= read -r -d '' help <"$cache"
+    if [ "${help%%$'\n'*}" = "$key" ]; then
+      printf '%s' "$help"
+      return 0
+    fi
   fi
   help=$(factory queue add --help) || return
   grep --quiet --text --fixed-strings github.com/jackc/pgx "$(readlink --canonicalize "$binary")" && postgres=1
@@ -64,7 +67,8 @@ dialect() {
 
 # has_flag HELP FLAG: whether the help of a command lists a flag.
 has_flag() {
-  grep --quiet --extended-regexp "^ +(-[a-z], )?--$2( |$)" <<<"$1"
+  local line=$'\n'
+  [[ $line$1$line =~ $line\ +(-[a-z],\ )?--$2[${line}\ ] ]]
 }
 
 # lock_state FILE: `held` or `free`; never makes the file.
@@ -103,8 +107,21 @@ pipelines() {
   cd "$folder" && timeout 20 factory status --format json
 }
 
+# The volume of the state.
+disk() {
+  df --portability --block-size=1 "$WORKER_STATE_DIR"
+}
+
+# One after the other: on a fresh volume two calls at once trip over each other's schema.
+store() {
+  part queue queue
+  part pipelines pipelines
+}
+
 # probe SCOPE: the parts that make a snapshot; `full` adds what only `status` shows.
 probe() {
+  # What takes long goes on while the rest is looked up.
+  begin store
   # With a comma where the locale wants one.
   emit_part clock 0 "${EPOCHREALTIME/,/.}"
   emit_part repos-dir 0 "$WORKER_REPOS_DIR"
@@ -116,10 +133,123 @@ probe() {
   part_file dispatches "$WORKER_STATE_DIR/dispatch.jsonl"
   part_file repairs "$WORKER_STATE_DIR/repairs.jsonl"
   part clones clones
-  part queue queue
-  part pipelines pipelines
   if [ "$1" = full ]; then
     part dialect dialect
-    part disk df --portability --block-size=1 "$WORKER_STATE_DIR"
+    part disk disk
   fi
+  finish
+}
+
+# state_of DATABASE: what a release compares, as KEY=VALUE: the schema's version, how many rows the queue has and the newest.
+state_of() {
+  if [ ! -e "$1" ]; then
+    echo database=none
+    return
+  fi
+  printf 'database=sqlite\n'
+  sqlite3 "$1" '.timeout 10000' "SELECT 'schema=' || coalesce(max(version), '') FROM schema_version" \
+    "SELECT 'rows=' || count(*) FROM issue_queue" "SELECT 'newest=' || coalesce(max(id), 0) FROM issue_queue" \
+    "SELECT 'integrity=' || group_concat(integrity_check, '; ') FROM pragma_integrity_check"
+}
+
+state() {
+  state_of "${WORKER_STATE_DIR%/*}/factory.db"
+}
+
+# take_drain_lock: as descriptor 9; two who drain at the same moment must see each other.
+take_drain_lock() {
+  mkdir -p "$WORKER_STATE_DIR/locks"
+  exec 9>>"$WORKER_STATE_DIR/locks/drain"
+  flock --wait 20 9 || { emit_part drained 1 'somebody else is draining this worker' && return 1; }
+}
+
+# drain_is_ours BY HOST RELEASE: whether the drain file is that release's; without a release, that person's.
+drain_is_ours() {
+  jq --exit-status --arg by "$1" --arg host "$2" --arg release "$3" \
+    'if $release == "" then .by == $by and .host == $host else .release == $release end' \
+    "$WORKER_STATE_DIR/drain" >/dev/null 2>&1
+}
+
+# quietly COMMAND…: its output in $said. The queue's lock is not inherited: a tmux server started under it would hold it
+# for ever. Nor is stdin, from which we read what is to be done.
+quietly() {
+  said=$("$@" 2>&1 </dev/null 9>&-)
+}
+
+# SQLite's "locked" is retried: another writer (a check-in) does not take our lock.
+with_retries() {
+  local try
+  for try in 1 2 3 4 5 6; do
+    quietly "$@" && return 0
+    grep --quiet 'locked' <<<"$said" || return 1
+    sleep "0.$((try * 2))"
+  done
+  return 1
+}
+
+# note_operator BY WHAT: what somebody has changed by hand, for whoever wonders later.
+note_operator() {
+  jq --null-input --compact-output --arg by "$1" --arg what "$2" '{at: (now | todate), by: $by, what: $what}' \
+    >>"$WORKER_STATE_DIR/operators.jsonl"
+}
+
+# How many panes and sessions the two below tell of. The newest first: with many sessions, those that are worked in count.
+readonly most_panes=12
+
+# show_panes: pane.N (session, program in it, `1` when it has ended; then its last lines).
+show_panes() {
+  local number=0 pane session program dead
+  while IFS=$'\t' read -r pane session program dead; do
+    if [ "$number" -ge "$most_panes" ]; then return; fi
+    emit_part "pane.$number" 0 "$session"$'\t'"$program"$'\t'"$dead"$'\n'"$(tmux capture-pane -p -J -S -40 -t "$pane" 2>/dev/null)"
+    number=$((number + 1))
+  done < <(tmux list-panes -a -F '#{window_activity}	#{pane_id}	#{session_name}	#{pane_current_command}	#{pane_dead}' 2>/dev/null | sort --numeric-sort --reverse | cut --fields=2-)
+}
+
+# show_humans: human.N (session; then what factory says of it): whether a person has typed into the session of a stage; the
+# program then leaves its pipeline alone.
+show_humans() {
+  local number=0 session
+  while IFS= read -r session; do
+    if [ "$number" -ge "$most_panes" ]; then return; fi
+    emit_part "human.$number" 0 "$session"$'\n'"$(timeout 10 factory session status "$session" --detect-human 2>/dev/null)"
+    number=$((number + 1))
+  done < <(tmux list-windows -a -F '#{window_activity}	#{session_name}' 2>/dev/null | sort --numeric-sort --reverse | cut --fields=2- | grep --extended-regexp '^[0-9]+-.+-[0-9]+$')
+}
+
+# cgroup_memory FOLDER NAME: `NAME oom_kills usage limit`, of cgroup v2 or v1.
+cgroup_memory() {
+  local folder=/sys/fs/cgroup kills
+  if [ -e "$folder/cgroup.controllers" ]; then
+    folder=$folder/$1
+    kills=$(sed -n 's/^oom_kill //p' "$folder/memory.events")
+    printf '%s %s %s %s\n' "$2" "${kills:-0}" "$(cat "$folder/memory.current" 2>/dev/null)" "$(cat "$folder/memory.max")"
+  else
+    folder=$folder/memory/$1
+    kills=$(sed -n 's/^oom_kill //p' "$folder/memory.oom_control")
+    printf '%s %s %s %s\n' "$2" "${kills:-0}" "$(cat "$folder/memory.usage_in_bytes")" "$(cat "$folder/memory.limit_in_bytes")"
+  fi
+}
+
+memory() {
+  cgroup_memory '' pod
+  cgroup_memory docker docker
+}
+
+# worktrees: PROJECT, ISSUE and path, parted by tabs, of each that factory has made for an issue.
+worktrees() {
+  local clone path
+  for clone in "$WORKER_REPOS_DIR"/*/; do
+    [ -e "$clone/.git" ] || continue
+    while IFS= read -r path; do
+      if [[ $path =~ /worktrees/issue-([0-9]+)$ ]] && [ -d "$path" ]; then
+        printf '%s\t%s\t%s\n' "$(basename "$clone")" "${BASH_REMATCH[1]}" "$path"
+      fi
+    done < <(git -C "$clone" worktree list --porcelain 2>/dev/null | sed -n 's/^worktree //p')
+  done
+}
+
+# bytes_of PATH…: what they take on the disk together; 0 when there are none.
+bytes_of() {
+  nice -n 10 du --summarize --total --block-size=1 --one-file-system -- "$@" 2>/dev/null | tail -n 1 | cut --fields=1 | grep . || echo 0
 }

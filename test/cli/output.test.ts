@@ -1,6 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { InterruptedError } from '../../scripts/lib/cli/errors.ts';
-import { type Column, painter, renderJson, renderTable, watch } from '../../scripts/lib/cli/output.ts';
+import {
+  type Column,
+  fitScreen,
+  liveText,
+  painter,
+  renderJson,
+  renderTable,
+  watch,
+} from '../../scripts/lib/cli/output.ts';
 import { Captured } from '../support/run-command.ts';
 
 interface Row {
@@ -87,6 +95,50 @@ describe('painter', () => {
 
 it('renders JSON that programs can read and people can, too', () => {
   expect(renderJson([{ a: 1 }])).toBe('[\n  {\n    "a": 1\n  }\n]\n');
+});
+
+describe('a text on a terminal that is too low for it', () => {
+  const lines = (count: number, text = (index: number) => `line ${index + 1}`) =>
+    Array.from({ length: count }, (_, index) => `${text(index)}\n`).join('');
+
+  it.each<[what: string, text: string, rows: number | undefined, shown: string]>([
+    ['that fits, the cursor below it', lines(4), 5, lines(4)],
+    ['that is one line too long', lines(5), 5, `${lines(3)}… 2 more rows\n`],
+    [
+      'with lines that are wrapped',
+      lines(4, () => '12345678901'),
+      6,
+      `${'12345678901\n'.repeat(2)}… 2 more rows\n`,
+    ],
+    [
+      'with colours, which take no room',
+      lines(4, () => '\u001b[31m1234567890\u001b[39m'),
+      5,
+      lines(4, () => '\u001b[31m1234567890\u001b[39m'),
+    ],
+    ['of one row', lines(3), 1, '… 3 more rows\n'],
+    ['of a height nobody knows', lines(500), undefined, lines(500)],
+  ])('%s', (_, text, rows, shown) => {
+    expect(fitScreen(text, { columns: 10, ...(rows === undefined ? {} : { rows }) })).toBe(shown);
+  });
+
+  it('is cut when it is watched', async () => {
+    const stdout = new Captured(true);
+    const interrupt = new AbortController();
+    const watching = watch({ stdout, signal: interrupt.signal }, 60_000, async () => lines(34));
+    setTimeout(() => interrupt.abort(new InterruptedError()), 20);
+    await expect(watching).rejects.toThrow(InterruptedError);
+    expect(stdout.text).toContain('line 22\u001b[K\n… 12 more rows\u001b[K\n\u001b[J');
+    expect(stdout.text).not.toContain('line 23');
+  });
+
+  it('is cut, and taken away whole, while its rows come in', () => {
+    const stdout = new Captured(true);
+    const live = liveText(stdout);
+    live.update(lines(30));
+    live.clear();
+    expect(stdout.text).toBe(`${lines(22)}… 8 more rows\n\u001b[23A\r\u001b[J`);
+  });
 });
 
 describe('watch', () => {

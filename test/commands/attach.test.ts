@@ -9,7 +9,7 @@ import { type HandWorker, handWorker } from '../support/hand-worker.ts';
 import { programLine } from '../support/program.ts';
 import { run } from '../support/run-command.ts';
 import { openTerminal, type Terminal, type Window } from '../support/terminal.ts';
-import { pod, podList } from '../transport/cluster.ts';
+import { deleted, pod, podList, waiting } from '../transport/cluster.ts';
 
 let worker: HandWorker;
 let terminal: Terminal;
@@ -205,6 +205,73 @@ describe.each([
     process.kill(await window.pid(), signal);
     expect(await window.ended()).toEqual({ code, restored: true });
     await expect.poll(clients).toBe('');
+  });
+});
+
+describe('a pod that is deleted', () => {
+  /** Its containers run on until their grace is over. */
+  const stopping = () =>
+    pod({ metadata: { ...pod().metadata, ...deleted(new Date(Date.now() + 60_000).toISOString()) } });
+  const pods = (...items: ReturnType<typeof pod>[]) =>
+    kubectl.setRules([{ match: ['get', 'pods'], stdout: podList(...items) }, ...worker.cluster().slice(1)]);
+  const attached = async () => {
+    const { env } = await overConnection();
+    const window = await start(['worker-1', '-s', 'qa'], env);
+    await window.shows('this is qa');
+    return window;
+  };
+  afterEach(() => kubectl.setRules(worker.cluster()));
+
+  it('ends its sessions first: the one of the same name is joined in the pod that comes after', async () => {
+    const window = await attached();
+    pods(stopping());
+    await worker.bash('tmux kill-session -t =23-qa-1');
+    await window.shows('the pod of worker-1 is going away; waiting to join 23-qa-1 again (Ctrl-C ends)');
+    // While it stops it can still be entered, and has no such session.
+    await expect
+      .poll(() => kubectl.calls().filter(({ argv }) => argv.includes('--tty')).length, { timeout: 20_000 })
+      .toBeGreaterThan(2);
+    pods(pod({ suffix: 'other', status: waiting('ContainerCreating') }));
+    await window.shows('worker-1 is starting: ContainerCreating');
+    await session('23-qa-1', 'echo it is back; exec cat');
+    pods(pod({ suffix: 'other' }));
+    await window.shows('it is back');
+    await window.press('C-b');
+    await window.press('d');
+    expect(await window.ended()).toEqual({ code: 0, restored: true });
+    const screen = await window.screen();
+    expect(screen).toContain('the pod was replaced: factory-worker-1-7d9f8b6c5d-other');
+    expect(screen).not.toContain('has ended');
+  });
+
+  it('and followed by one that has booted without the session: says that it has ended, and what comes next', async () => {
+    const window = await attached();
+    pods(stopping());
+    await worker.bash('tmux kill-session -t =23-qa-1');
+    await window.shows('is going away');
+    pods(pod({ suffix: 'other' }));
+    expect(await window.ended()).toEqual({ code: 1, restored: true });
+    const screen = await window.screen();
+    expect(screen).toContain('error: 23-qa-1 has ended while the connection was lost');
+    expect(screen).toContain('an interrupted stage is run again after a while; then: ');
+  });
+
+  it('for good, with its release: says so and waits for nothing', async () => {
+    const window = await attached();
+    kubectl.setRules([
+      { match: ['get', 'pods'], stdout: podList() },
+      { match: ['get', 'deployment'], stdout: '' },
+    ]);
+    await worker.bash('tmux kill-session -t =23-qa-1');
+    expect(await window.ended()).toEqual({ code: 1, restored: true });
+    expect(await window.screen()).toContain('worker-1 is missing: no pod or Deployment factory-worker-1');
+  });
+
+  it('is not taken for it where the session alone has ended', async () => {
+    const window = await attached();
+    await worker.bash('tmux kill-session -t =23-qa-1');
+    expect(await window.ended()).toEqual({ code: 0, restored: true });
+    expect(await window.screen()).toContain('23-qa-1 has ended');
   });
 });
 

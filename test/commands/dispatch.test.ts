@@ -267,6 +267,96 @@ describe('a dispatch', () => {
   });
 });
 
+describe('--clone', () => {
+  beforeAll(async () => {
+    worker = await handWorker({ projects: ['demo'] });
+    await worker.bash('git -C "$WORKER_REPOS_DIR/demo" remote add origin https://github.com/acme/demo.git');
+  });
+  afterAll(() => worker.remove());
+
+  it('of a repository that is there dispatches at once', async () => {
+    expect((await send(['w', '--clone', 'acme/demo', '-i', '5'])).code).toBe(0);
+    expect(await worker.rows()).toEqual(['5 pending']);
+  });
+
+  it('of another one of the same name is refused: the issue would go to the wrong project', async () => {
+    const { code, stderr } = await send(['w', '--clone', 'other/demo', '-i', '6']);
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringContaining('w has another repository called demo: https://github.com/acme/demo.git'),
+    ]);
+    expect(stderr).toContain('--clone other/demo --project NAME');
+    expect(await worker.rows()).toEqual(['5 pending']);
+  });
+
+  it('asks the supervisor for it and waits', async () => {
+    const made = send(['w', '--clone', 'acme/shop', '-i', '7']);
+    await expect
+      .poll(() => worker.bash('cat "$WORKER_STATE_DIR/projects.json" 2>/dev/null || true'), {
+        timeout: 20_000,
+      })
+      .toContain('acme/shop');
+    expect(JSON.parse(await worker.bash('cat "$WORKER_STATE_DIR/projects.json"'))).toEqual([
+      { name: 'shop', repo: 'acme/shop', branch: null, config: 'pipeline.yaml' },
+    ]);
+    await worker.clone('cloning');
+    await worker.bash(
+      'cd "$WORKER_REPOS_DIR" && git -C cloning remote add origin https://github.com/acme/shop.git && mv cloning shop',
+    );
+    expect((await made).code).toBe(0);
+    expect(await worker.rows()).toContain('7 pending');
+  });
+
+  it('that does not come in time says what the supervisor says, and queues nothing', async () => {
+    const boot = JSON.parse(await worker.bash('cat "$WORKER_RUN_DIR/boot.json"')) as object;
+    const phase = {
+      name: 'clones',
+      status: 'failed',
+      startedAt: '',
+      ms: 0,
+      message: 'nope: git clone: Repository not found.',
+    };
+    await worker.bash(`echo '${JSON.stringify({ ...boot, phases: [phase] })}' >"$WORKER_RUN_DIR/boot.json"`);
+    const { code, stderr } = await send(['w', '--clone', 'acme/nope', '-i', '8', '--timeout', '6s']);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /w has not cloned acme\/nope within 1s; nothing was queued\n {2}it says: nope: git clone: Repository not found\./,
+    );
+  });
+
+  it('where the list cannot be changed says so', async () => {
+    await worker.bash('echo "{" >"$WORKER_STATE_DIR/projects.json"');
+    const { code, stderr } = await send(['w', '--clone', 'acme/more', '-i', '9']);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /w cannot clone acme\/more: its list of projects \(\S+projects\.json\) cannot be changed: .*parse error/,
+    );
+    expect(await worker.bash('cat "$WORKER_STATE_DIR/projects.json"')).toBe('{\n');
+    await worker.bash('rm "$WORKER_STATE_DIR/projects.json"');
+  });
+
+  it('with --dry-run says what would be, and clones nothing', async () => {
+    const { code, stdout, stderr } = await send([
+      'w',
+      '--clone',
+      'acme/more',
+      '-i',
+      '9',
+      '-i',
+      '5',
+      '--dry-run',
+    ]);
+    expect([code, stdout]).toEqual([1, 'more#9 would be queued\n']);
+    expect(stderr).toContain('acme/more would be cloned onto w first');
+    expect(stderr).toContain('more#5 was not queued: this worker has demo#5');
+    expect((await send(['w', '--clone', 'acme/demo', '-i', '9', '--dry-run'])).stdout).toBe(
+      'demo#9 would be queued\n',
+    );
+    expect((await send(['w', '--clone', 'other/demo', '-i', '9', '--dry-run'])).code).toBe(2);
+    await expect(worker.bash('cat "$WORKER_STATE_DIR/projects.json"')).rejects.toThrow('No such file');
+  });
+});
+
 describe('what cannot be dispatched', () => {
   beforeAll(async () => {
     worker = await handWorker({ projects: ['demo', 'deathcookies'] });

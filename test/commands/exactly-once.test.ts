@@ -210,6 +210,36 @@ describe.concurrent('a connection that dies', () => {
     expect(stderr).toContain('type the same dispatch again once the worker answers');
   }, 60_000);
 
+  it('and after which nothing answers any more: gives up after three times its --timeout', async () => {
+    const issue = fresh();
+    const started = Date.now();
+    const { stderr } = await send([issue], ['--timeout', '3s'], kubectlThat({ exec: 'sleep 60' }));
+    expect(stderr).toContain(`it is not known whether demo#${issue} was queued`);
+    // Besides: what the laptop gives each call so that the worker can say that its time is over, and Node's own start.
+    expect(Date.now() - started).toBeLessThan(3 * 3_000 + 2 * 3_000 + 5_000);
+  }, 60_000);
+
+  it.each([
+    'Error from server: error dialing backend: dial tcp 10.0.3.123:10250: connect: connection refused',
+    'The connection to the server 127.0.0.1:6443 was refused - did you specify the right host or port?',
+  ])(
+    'or rather never was: not queued, without a look (%s)',
+    async (said) => {
+      const issue = fresh();
+      const own = fakeKubectl(worker.cluster());
+      const refused = kubectlThat({ dispatch: `echo '${said}' >&2; exit 1` }, own);
+      const { code, stderr } = await send([issue], [], refused);
+      expect(code).toBe(1);
+      expect(stderr).toContain(`error: demo#${issue} is not queued: cannot run a command in worker-1`);
+      expect(stderr).toContain('type the same dispatch again later');
+      expect(stderr).not.toContain('not known');
+      expect(own.calls().filter(({ argv }) => argv.includes('exec'))).toEqual([]);
+      expect(await counts([issue])).toEqual([0]);
+      own.remove();
+    },
+    60_000,
+  );
+
   it('and comes back while the dispatch is still at work: waits for its end instead of guessing', async () => {
     const issues = [fresh(), fresh(), fresh()];
     // The add of the second issue takes a while. Put in place by a rename: others use the program meanwhile.
@@ -224,7 +254,8 @@ chmod +x bin/factory.slow && mv bin/factory.slow bin/factory`);
     await expectAgreement(outcome, issues);
     await pause(1_000);
     await expectAgreement(outcome, issues);
-    await worker.bash('mv bin/factory.real bin/factory');
+    // The real one stays: a call of another case may be on its way through the slow one.
+    await worker.bash('cp -P bin/factory.real bin/factory.new && mv bin/factory.new bin/factory');
   }, 90_000);
 });
 

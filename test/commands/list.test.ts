@@ -101,10 +101,13 @@ describe('list', () => {
       ['worker-7', 'factory-worker-7', 'stopped', '-', '-'],
       ['worker-8', 'factory-worker-8', 'missing', '-', '-'],
     ]);
-    // The one that is missing could not be asked.
+    // Those of the lost node and the one that is missing could not be asked.
     expect(outcome.code).toBe(3);
     expect(outcome.stderr).toMatch(
-      /^worker-8 is missing: no pod or Deployment factory-worker-8\n {2}what there is: kubectl --context do-nyc1-factory -n factory get deployments,pods\n/,
+      /^worker-4 is node-lost: should have stopped 3600s ago; its node does not answer\n {2}the node: kubectl /,
+    );
+    expect(outcome.stderr).toMatch(
+      /^worker-8 is missing: no pod or Deployment factory-worker-8\n {2}what there is: kubectl --context do-nyc1-factory -n factory get deployments,pods\n/m,
     );
     expect(kubectl.calls().filter(({ argv }) => argv.includes('pods'))).toHaveLength(1);
     expect(kubectl.calls().filter(({ argv }) => argv.includes('exec'))).toHaveLength(1);
@@ -417,6 +420,10 @@ describe('of a worker with a long queue', () => {
     const json = await run(list, ['w', '--json'], { env: broken.laptop });
     await broken.remove();
     expect(rows(table)[1]?.slice(2)).toEqual(['stuck', '-', '?']);
+    expect(table.stderr).toMatch(
+      /^w is stuck: factory cannot read its queue: DATABASE_URL .*\n {2}more: factory-worker status w\n$/,
+    );
+    expect(json.stderr).toBe('');
     expect(JSON.parse(json.stdout)).toMatchObject([{ status: 'stuck', queue: null }]);
   });
 });

@@ -5,7 +5,7 @@ import { status } from '../../scripts/status.ts';
 import { type FakeKubectl, fakeKubectl, type Rule } from '../support/fake-kubectl.ts';
 import { type HandWorker, handWorker } from '../support/hand-worker.ts';
 import { run } from '../support/run-command.ts';
-import { pod, podList, waiting } from '../transport/cluster.ts';
+import { nodeSilent, pod, podList, running, waiting } from '../transport/cluster.ts';
 
 let worker: HandWorker;
 let kubectl: FakeKubectl;
@@ -63,13 +63,12 @@ describe('status', () => {
     await worker.bash(`sed -i 's/"status": *"[a-z_]*"/"status": "blocked"/' ${file}`);
     const { code, stdout } = await look();
     expect(code).toBe(0);
-    expect(stdout.split('\n').slice(0, 7)).toEqual([
+    expect(stdout.split('\n').slice(0, 6)).toEqual([
       `w: stuck (on this machine, ${worker.dir})`,
       '',
       '  ! #23 is blocked at stage one, and the queue waits behind it',
-      '      look: factory-worker exec w --project demo -- factory pipeline status 23',
-      '      try the stage again: factory-worker exec w --project demo -- factory pipeline retry 23',
-      '      give it up, so that the queue goes on: factory-worker exec w --project demo -- factory pipeline fail 23',
+      '      try the stage again: factory-worker unstick w 23',
+      '      give it up, so that the queue goes on: factory-worker unstick w 23 --give-up',
       '',
     ]);
     expect(stdout).toMatch(/demo#23 {2}active, blocked/);
@@ -169,6 +168,9 @@ describe('status', () => {
   });
 });
 
+const DIAL =
+  'Error from server: error dialing backend: dial tcp 10.0.3.123:10250: connect: connection refused\n';
+
 describe('of a pod that cannot be entered, status', () => {
   it.each<[string, Rule[], string, number, RegExp]>([
     [
@@ -195,7 +197,34 @@ describe('of a pod that cannot be entered, status', () => {
       ],
       'crash-looping',
       0,
-      /logs factory-worker-1-7d9f8b6c5d-x2x4z --previous --tail=50/,
+      /logs \S+ boot --previous/,
+    ],
+    [
+      'knows a lost node by what the node controller does to the pod',
+      [{ match: ['get', 'pods'], stdout: podList(pod({ status: nodeSilent() })) }],
+      'node-lost',
+      1,
+      /the node: kubectl --context do-nyc1-factory get node node-a\n {6}when the machine is gone for good: /,
+    ],
+    [
+      'knows it before that by a kubelet that cannot be dialled and a pod that is not Ready',
+      [
+        { match: ['get', 'pods'], stdout: podList(pod({ status: running('worker', 'False') })) },
+        { match: ['exec'], code: 1, stderr: DIAL },
+      ],
+      'node-lost',
+      1,
+      /its node does not answer/,
+    ],
+    [
+      'takes a kubelet that cannot be dialled for one that restarts while the pod is Ready',
+      [
+        { match: ['get', 'pods'], stdout: podList(pod()) },
+        { match: ['exec'], code: 1, stderr: DIAL },
+      ],
+      'unreachable',
+      1,
+      /its node does not answer/,
     ],
     [
       'says that it is scaled to none',
@@ -205,7 +234,7 @@ describe('of a pod that cannot be entered, status', () => {
       ],
       'stopped',
       0,
-      /describe deployment factory-worker-1/,
+      /start it: factory-worker start worker-1/,
     ],
     [
       'says how to install it',
@@ -215,7 +244,7 @@ describe('of a pod that cannot be entered, status', () => {
       ],
       'missing',
       1,
-      /helm install worker-1 charts\/factory-worker --kube-context do-nyc1-factory -n factory/,
+      /install it: factory-worker provision worker-1/,
     ],
     [
       'says that exec is forbidden, and which verb to ask for',

@@ -1,7 +1,8 @@
 // A place for one contract case: its own HOME, tmux server, projects and programs on PATH.
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { makeFolder } from '../support/janitor.ts';
 import { type Outcome, type Running, run, start } from './run.ts';
 
 export type Dialect = 'design' | 'a' | 'b' | 'pg';
@@ -79,8 +80,7 @@ export class Box {
     project: Project | null,
     settings: Record<string, string>,
   ): Promise<Box> {
-    // /tmp itself: a tmux socket's path may have no more than 107 bytes.
-    const box = new Box(dialect, await mkdtemp('/tmp/fc-'), project !== null);
+    const box = new Box(dialect, await makeFolder('fc-'), project !== null);
     for (const name of ['home', 't', 'bin', 'empty']) await mkdir(join(box.dir, name));
     const factory = FACTORY_BIN ?? join(EXAMPLES, 'bin', dialect === 'pg' ? 'factory-postgres' : 'factory');
     await symlink(factory, join(box.dir, 'bin', 'factory'));

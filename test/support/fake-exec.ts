@@ -26,6 +26,12 @@ export function fakeExec(answer: (argv: Argv) => Answer | Promise<Answer> = () =
         stdout: Buffer.from(stdout),
       };
     },
+    async stream(argv, { output }) {
+      calls.push(argv);
+      const { stdout = '', code = 0, stderr = '' } = await answer(argv);
+      output.end(stdout);
+      return { code, stderr, stalled: false };
+    },
     async interactive(argv) {
       calls.push(argv);
       return (await answer(argv)).code ?? 0;

@@ -8,12 +8,13 @@
  *     await worker.remove();
  */
 import { execFile, type SpawnOptions, spawn } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseQueue, type QueueRow } from '../../scripts/lib/factory.ts';
 import { pod, podList } from '../transport/cluster.ts';
 import type { Rule } from './fake-kubectl.ts';
+import { makeFolder } from './janitor.ts';
 
 const BIN = fileURLToPath(new URL('../../examples/bin', import.meta.url));
 
@@ -67,8 +68,7 @@ export class HandWorker {
     projects = ['demo'],
     up = true,
   }: HandWorkerOptions): Promise<HandWorker> {
-    // /tmp itself: the path of a tmux socket may have no more than 107 bytes.
-    const worker = new HandWorker(await mkdtemp('/tmp/hw-'));
+    const worker = new HandWorker(await makeFolder('hw-'));
     const { dir, env } = worker;
     for (const folder of ['bin', 't', 'config', 'secrets', 'run', 'laptop'])
       await mkdir(join(dir, folder), { mode: 0o700 });

@@ -45,10 +45,23 @@ export function running(container = 'worker', ready: 'True' | 'False' | 'Unknown
     phase: 'Running',
     conditions: [
       { type: 'PodScheduled', status: 'True' },
-      { type: 'Ready', status: ready },
+      { type: 'Ready', status: ready, ...(ready === 'False' ? { reason: 'ContainersNotReady' } : {}) },
     ],
     containerStatuses: [
       { name: container, restartCount: 0, state: { running: { startedAt: '2026-03-01T08:00:10Z' } } },
+    ],
+  };
+}
+
+/** As the node controller leaves a pod that was Ready when its node fell silent: no reason, and the rest as it was. */
+export function nodeSilent(): Status {
+  const { conditions, ...rest } = running();
+  return {
+    ...rest,
+    conditions: [
+      { type: 'PodScheduled', status: 'True' },
+      { type: 'ContainersReady', status: 'True' },
+      { type: 'Ready', status: 'False' },
     ],
   };
 }

@@ -46,7 +46,7 @@ describe('what kubectl complains of', () => {
     [
       'a kubelet that is gone; its address would bring the whole script along',
       'Error from server: error when dialing: error sending request: Post "https://10.213.0.2:10250/exec/factory/factory-worker-1-x/worker?command=bash&command=set+-uo": dial tcp 10.213.0.2:10250: connect: connection refused\n',
-      'unreachable',
+      'node-unreachable',
       /worker": dial tcp 10.213.0.2:10250: connect: connection refused$/,
       /its node does not answer.*get nodes/,
     ],
@@ -209,7 +209,7 @@ describe('what kubectl complains of', () => {
     [
       'a kubelet that is down',
       'Error from server: error dialing backend: dial tcp 10.0.3.123:10250: i/o timeout\n',
-      'unreachable',
+      'node-unreachable',
       /10250/,
       /its node does not answer/,
     ],
@@ -238,6 +238,34 @@ describe('what kubectl complains of', () => {
     expect(error.message).toMatch(message);
     expect(error.hints.join('\n')).toMatch(hint);
     expect(error.exitCode).toBe(1);
+  });
+
+  // What a dispatch goes by: of what never began nothing can have been queued.
+  it.each<[boolean, string]>([
+    [true, 'Error from server: error dialing backend: dial tcp 10.0.3.123:10250: i/o timeout\n'],
+    [true, 'Error from server: error dialing backend: net/http: TLS handshake timeout\n'],
+    [
+      true,
+      'Error from server: error when dialing: error sending request: Post "https://10.0.3.123:10250/exec/f/p/worker?command=bash": dial tcp 10.0.3.123:10250: connect: connection refused\n',
+    ],
+    [
+      true,
+      'The connection to the server 127.0.0.1:1 was refused - did you specify the right host or port?\n',
+    ],
+    [
+      true,
+      'Unable to connect to the server: dial tcp: lookup api.example.invalid on 10.0.0.2:53: no such host\n',
+    ],
+    [
+      false,
+      'Error from server: error sending request: Post "https://10.0.3.123:10250/exec/f/p/worker?command=bash": EOF\n',
+    ],
+    [false, 'Unable to connect to the server: net/http: TLS handshake timeout\n'],
+    [false, 'error: unexpected EOF\n'],
+    // The log line is of another call than the one that failed.
+    [false, `${KLOG_REFUSED}error: unexpected EOF\n`],
+  ])('never began: %s, %s', (neverBegan, stderr) => {
+    expect(kubectlError(failed(stderr), worker, 'run a command in').neverBegan).toBe(neverBegan);
   });
 
   it('kubectl itself is missing', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { choosePod, type PodObject, podFacts } from '../../scripts/lib/transport/pods.ts';
-import { deleted, IMAGE, NOW, pod, running, waiting } from './cluster.ts';
+import { deleted, IMAGE, NOW, nodeSilent, pod, running, waiting } from './cluster.ts';
 
 const chosen = (pods: readonly PodObject[], name = 'factory-worker-1') =>
   choosePod(pods, name)?.metadata.name ?? null;
@@ -85,6 +85,18 @@ describe('the pod of a worker', () => {
       'one that still ends, not the corpse of an evicted one',
       pod({ metadata: { ...young, ...deleted('2026-03-02T12:00:20Z') } }),
       pod({ metadata: old, status: { phase: 'Failed', reason: 'Evicted' } }),
+      'young',
+    ],
+    [
+      'the one on a lost node while its replacement waits, for that node’s volume perhaps',
+      pod({ metadata: { ...old, ...deleted('2026-03-02T12:00:20Z') }, status: running('worker', 'Unknown') }),
+      pod({ metadata: young, status: { phase: 'Pending' } }),
+      'old',
+    ],
+    [
+      'the replacement, once it runs',
+      pod({ metadata: { ...old, ...deleted('2026-03-02T12:00:20Z') }, status: running('worker', 'Unknown') }),
+      pod({ metadata: young, status: running('worker', 'False') }),
       'young',
     ],
   ])('of two is %s', (_, one, other, expected) => {
@@ -236,6 +248,39 @@ describe('what Kubernetes says of a pod', () => {
       'node-lost',
       false,
       /node does not answer/,
+    ],
+    [
+      'the node controller has marked it, since its node does not answer',
+      pod({ status: nodeSilent() }),
+      'node-lost',
+      false,
+      /node does not answer/,
+    ],
+    [
+      'marked so and deleted for that, five minutes later',
+      pod({ metadata: deleted('2026-03-02T12:25:00Z'), status: nodeSilent() }),
+      'node-lost',
+      false,
+      /node does not answer/,
+    ],
+    [
+      'its node was taken out of the cluster',
+      pod({
+        status: {
+          phase: 'Failed',
+          conditions: [
+            {
+              type: 'DisruptionTarget',
+              status: 'True',
+              reason: 'DeletionByPodGC',
+              message: 'PodGC: node no longer exists',
+            },
+          ],
+        },
+      }),
+      'stopped',
+      false,
+      /node no longer exists/,
     ],
     [
       'its node does not answer, and it is evicted with a long grace',

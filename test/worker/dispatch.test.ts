@@ -5,6 +5,7 @@ import {
   describeRequest,
   dispatchArgs,
   type IssueOutcome,
+  isSameRepo,
   parseDispatchAnswer,
   parseIssues,
   parseProject,
@@ -63,6 +64,23 @@ describe('a project', () => {
   });
 });
 
+it.each([
+  ['https://github.com/acme/demo.git', 'acme/demo', true],
+  ['git@github.com:acme/demo.git', 'acme/demo', true],
+  ['https://github.com/acme/demo', 'https://github.com/acme/demo.git/', true],
+  ['https://github.com/Acme/Demo.git', 'acme/demo', true],
+  ['/srv/git/demo.git', '/srv/git/demo.git', true],
+  ['ssh://git@github.com:22/acme/demo.git', 'acme/demo', true],
+  ['https://bot:secret@git.example.com/acme/demo', 'git@git.example.com:acme/demo.git', true],
+  ['file:///srv/git/demo.git', '/srv/git/demo.git', true],
+  ['https://github.com/acme/demo.git', 'other/demo', false],
+  ['https://git.example.com/acme/demo.git', 'acme/demo', false],
+  ['/srv/git/demo.git', '/srv/old/git/demo.git', false],
+  ['', 'acme/demo', false],
+])('a clone of %s is one of %s: %s', (origin, repo, same) => {
+  expect(isSameRepo(origin, repo)).toBe(same);
+});
+
 it('what is sent is data for the script, in its order', () => {
   expect(dispatchArgs({ ...request, intent: 'a\n"b"', dependsOn: [1, 2], requeue: true })).toEqual([
     'id-1',
@@ -87,6 +105,7 @@ describe('the answer to a dispatch', () => {
       frame({ ...RUNNING, project: '/r/demo/pipeline.yaml', dialect: HELP.B, ...parts }),
       { ...request, ...overrides },
       'worker-1',
+      (name, ...args) => ['factory-worker', name, ...args].join(' '),
     );
 
   it('tells what became of each issue, the messages of factory with their line breaks', () => {
@@ -167,6 +186,18 @@ describe('the answer to a dispatch', () => {
       /factory is not on the PATH of the worker/,
       1,
       /^$/,
+    ],
+    [
+      'factory cannot read its queue, since the volume is full',
+      {
+        queue: { rc: 1, text: '' },
+        'queue.error': { rc: 1, text: 'Error: query queue: disk I/O error (10)\nUsage:\n' },
+        disk: 'Filesystem 1-blocks Used Available Capacity Mounted on\n/dev/x 64 64 0 100% /root/.factory',
+      },
+      {},
+      /: query queue: disk I\/O error \(10\); \/root\/\.factory is 100% full$/,
+      1,
+      /^what can go of finished issues: factory-worker cleanup worker-1 --dry-run$/,
     ],
     [
       'a PostgreSQL build without its database',
@@ -251,11 +282,13 @@ describe('after a lost connection', () => {
   });
 });
 
+const WAY_ON = { requeue: 'dispatch … --requeue', giveUp: 'unstick … --give-up' };
+
 describe('the sentence for an issue', () => {
   const queue = queueJson([22, 'active'], [23, 'pending'], [24, 'pending']);
   const seen = snapshot({ queue, pipelines: pipelinesJson({ issue: 22, stage: 'qa' }) });
   const sentence = (outcome: IssueOutcome['outcome'], detail = '', issue = 23) =>
-    describeOutcome({ issue, outcome, detail }, request, seen, 'dispatch … --requeue');
+    describeOutcome({ issue, outcome, detail }, request, seen, WAY_ON);
 
   it.each<[IssueOutcome['outcome'], string, number, string, boolean]>([
     ['queued', '', 23, 'demo#23 queued: place 2 of 3, behind demo#22', true],
@@ -288,7 +321,7 @@ describe('the sentence for an issue', () => {
       'working',
       'failed',
       23,
-      'demo#23 was not queued: its row is failed, yet its pipeline is in progress; to give that up first: factory pipeline fail 23',
+      'demo#23 was not queued: its row is failed, yet its pipeline is in progress; to give that up first: unstick … --give-up',
       false,
     ],
     [
@@ -327,7 +360,12 @@ describe('the sentence for an issue', () => {
   it('names what a waiting issue depends on', () => {
     const rows = JSON.stringify([{ Issue: 23, Status: 'pending', Position: 1, DependsOn: [7, 8] }]);
     expect(
-      describeOutcome({ issue: 23, outcome: 'queued', detail: '' }, request, snapshot({ queue: rows }), ''),
+      describeOutcome(
+        { issue: 23, outcome: 'queued', detail: '' },
+        request,
+        snapshot({ queue: rows }),
+        WAY_ON,
+      ),
     ).toBe('demo#23 queued: place 1 of 1, after its dependencies #7 and #8');
   });
 

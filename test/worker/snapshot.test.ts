@@ -34,6 +34,14 @@ describe('the answer of a probe', () => {
     });
   });
 
+  it('leaves out the password in the URL of a clone', () => {
+    const clones = 'a\thttps://bot:secret@git.example.com/acme/a.git\nb\tgit@github.com:acme/b.git';
+    expect(snapshot({ clones }).clones.map(({ url }) => url)).toEqual([
+      'https://git.example.com/acme/a.git',
+      'git@github.com:acme/b.git',
+    ]);
+  });
+
   it('of a worker that has just begun is mostly empty', () => {
     expect(
       parseSnapshot(frame({ clock: '1.5', 'repos-dir': '/r', locks: 'boot=held\ncheck-in=free' })),

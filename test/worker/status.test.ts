@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ClusterWorker, LocalWorker } from '../../scripts/lib/config/worker-entry.ts';
-import type { BootPhase, Repair } from '../../scripts/lib/contract.ts';
+import { type BootPhase, ORCHESTRATOR_OFF, type Repair } from '../../scripts/lib/contract.ts';
 import { podFacts } from '../../scripts/lib/transport/pods.ts';
 import { assess } from '../../scripts/lib/worker/status.ts';
 import { deleted, NOW, pod, running } from '../transport/cluster.ts';
@@ -32,6 +32,11 @@ const drain =
 const FREE = 'boot=free\ncheck-in=free';
 const df = (free: number) =>
   `Filesystem 1-blocks Used Available Capacity Mounted on\n/dev/x 100 ${100 - free} ${free} x% /root/.factory`;
+/** As a supervisor with `orchestrator.enabled: false` writes it. */
+const OFF: Parts = {
+  boot: booted(phase('recover', 'missing', ORCHESTRATOR_OFF), phase('orchestrator', 'off')),
+  heartbeat: beat({ state: 'refused', reason: ORCHESTRATOR_OFF }),
+};
 const gaveUp: Repair = {
   at: '',
   issue: 23,
@@ -76,6 +81,32 @@ describe('a worker is', () => {
       /claude is missing/,
     ],
     [
+      'stuck: its Docker has no room',
+      {
+        heartbeat: beat({
+          state: 'refused',
+          reason: 'the docker volume is 91 % full and no work is taken; see: docker system df',
+        }),
+      },
+      'stuck',
+      'docker-volume-full',
+      /^no work is taken: the docker volume is 91 % full$/,
+    ],
+    [
+      'drained, as it were: nobody wants check-ins',
+      OFF,
+      'drained',
+      'switched-off',
+      /is switched off, as its settings say/,
+    ],
+    [
+      'stuck all the same when its supervisor is gone',
+      { ...OFF, locks: FREE },
+      'stuck',
+      'loop-dead',
+      /no supervisor runs/,
+    ],
+    [
       'stuck: a pipeline is blocked',
       { pipelines: pipelinesJson({ issue: 23, status: 'blocked', stage: 'qa' }) },
       'stuck',
@@ -110,6 +141,13 @@ describe('a worker is', () => {
       'phase-credentials',
       /kubectl create secret/,
     ],
+    [
+      'stuck: no queue, which is said before that there is no status either',
+      { pipelines: { rc: 1, text: '' }, queue: { rc: 1, text: '' } },
+      'stuck',
+      'probe-queue',
+      /cannot read its queue/,
+    ],
     ['degraded: a full disk', { disk: df(9) }, 'degraded', 'disk-full', /91% full/],
   ])('%s', (_, parts, status, id, cause) => {
     const { status: word, problems } = look(parts);
@@ -132,6 +170,21 @@ describe('a worker is', () => {
   it('running, with no word about a disk that is well, or of no size', () => {
     expect(look({ disk: df(16) }).problems).toEqual([]);
     expect(look({ disk: 'Filesystem x\nnone 0 0 0 - /x' }).problems).toEqual([]);
+  });
+
+  it('switched off without a word of trouble; how to switch it on can be typed', () => {
+    expect(look(OFF).problems).toEqual([
+      {
+        id: 'switched-off',
+        cause: expect.any(String),
+        next: [
+          'switch it on: helm upgrade worker-1 charts/factory-worker --kube-context do-nyc1-factory -n factory --reset-then-reuse-values --set orchestrator.enabled=true',
+        ],
+      },
+    ]);
+    expect(assess(local, null, snapshot(OFF), command).problems[0]?.next).toEqual([
+      expect.stringContaining('/w/config/settings.json'),
+    ]);
   });
 
   it('running when it is not Ready, with a word about that', () => {
@@ -197,18 +250,18 @@ describe('of several troubles', () => {
     expect(look({ ...undrained, boot: booted(phase('docker', 'failed')) }).status).toBe('stuck');
   });
 
-  it('what to type can be typed as it stands, in the right project', () => {
+  it('what to type can be typed as it stands, and names the issue it is about', () => {
     const { problems } = look({
       queue: queueJson([23, 'active']),
       pipelines: pipelinesJson({ issue: 23, status: 'blocked' }, { issue: 24, status: 'blocked' }),
       clones: 'demo\tx\nother\ty',
       dispatches: '{"issue":23,"project":"other"}',
     });
-    expect(problems.map(({ next }) => next[2])).toEqual([
-      'give it up, so that the queue goes on: factory-worker exec worker-1 --project other -- factory pipeline fail 23',
-      'give it up, so that the queue goes on: factory-worker exec worker-1 -- factory pipeline fail 24',
+    expect(problems.map(({ next }) => next[1])).toEqual([
+      'give it up, so that the queue goes on: factory-worker unstick worker-1 23 --give-up',
+      'give it up, so that the queue goes on: factory-worker unstick worker-1 24 --give-up',
     ]);
-    expect(look({ drain }).problems[0]?.next[0]).toContain('factory-worker exec worker-1 -- bash -c ');
+    expect(look({ drain }).problems[0]?.next[0]).toContain('factory-worker resume worker-1');
   });
 
   it('a repair that was given up counts only for the stage and attempt it was about, and only while that hangs', () => {
@@ -219,8 +272,8 @@ describe('of several troubles', () => {
     const again = `${repairs}\n${JSON.stringify({ ...gaveUp, action: 'advance' })}`;
     expect(look({ repairs: again, pipelines: pipelinesJson({ issue: 23 }) }).status).toBe('running');
     expect(look({ repairs, pipelines: pipelinesJson({ issue: 23 }) }).problems[0]?.next).toEqual([
-      'factory session kill 23-build-1',
-      'factory pipeline advance 23',
+      'set it going again: factory-worker unstick worker-1 23',
+      'what that types in the worker: factory session kill 23-build-1; factory pipeline advance 23',
     ]);
   });
 });

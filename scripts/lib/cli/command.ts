@@ -247,14 +247,17 @@ function carryOn(
   flags: Flags,
   values: Readonly<Record<string, unknown>>,
 ): Context['commandLine'] {
-  const carried = Object.entries(flags).flatMap(([name, flag]) => {
+  const sticky = Object.entries(flags).flatMap(([name, flag]) => {
     const value = values[name];
-    return flag.type === 'string' && flag.sticky && typeof value === 'string' ? [`--${name}`, value] : [];
+    return flag.type === 'string' && flag.sticky && typeof value === 'string' ? [[`--${name}`, value]] : [];
   });
   return (name, ...args) => {
     const end = args.indexOf('--');
     const at = end < 0 ? args.length : end;
-    return commandLine(name, ...args.slice(0, at), ...carried, ...args.slice(at));
+    const own = args.slice(0, at);
+    // Where the next step says one of them itself, that is what is meant.
+    const carried = sticky.filter(([flag = '']) => !own.includes(flag)).flat();
+    return commandLine(name, ...own, ...carried, ...args.slice(at));
   };
 }
 

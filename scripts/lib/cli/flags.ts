@@ -29,6 +29,8 @@ export interface StringFlag extends FlagBase {
 export interface ListFlag extends FlagBase {
   readonly type: 'list';
   readonly value: string;
+  /** A comma is part of a value, as in the file names and assignments that go to another program. */
+  readonly whole?: boolean;
 }
 
 export type Flag = BooleanFlag | StringFlag | ListFlag;
@@ -80,7 +82,7 @@ function readValue(name: string, flag: Flag, given: unknown): unknown {
   if (flag.type === 'boolean') return given === true;
   const all: string[] = given === undefined ? [] : [given].flat().map(String);
   if (flag.type === 'list') {
-    return all.flatMap((value) => value.split(',')).filter((value) => value !== '');
+    return all.flatMap((value) => (flag.whole ? [value] : value.split(','))).filter((value) => value !== '');
   }
   // The last one wins, as with kubectl, so that an alias may carry defaults.
   const value = all.at(-1) ?? flag.default;

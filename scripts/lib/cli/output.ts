@@ -1,5 +1,5 @@
 /** Tables, colours and repeated output. */
-import { styleText } from 'node:util';
+import { stripVTControlCharacters, styleText } from 'node:util';
 import type { Context, Terminal } from './command.ts';
 import { oneLine, printable } from './text.ts';
 import { displayWidth } from './width.ts';
@@ -84,6 +84,32 @@ export function renderJson(value: unknown): string {
 }
 
 /**
+ * The beginning of a text that is to be redrawn in place, as far as it fits on the terminal: what has scrolled away cannot be
+ * drawn over. The last line says how much is left out.
+ *
+ * @param text lines with a newline at the end of each
+ */
+export function fitScreen(text: string, terminal: Pick<Terminal, 'rows' | 'columns'>): string {
+  // The cursor stands below the last line.
+  const room = (terminal.rows ?? Number.POSITIVE_INFINITY) - 1;
+  const lines = text.split('\n').slice(0, -1);
+  if (rowsOf(lines, terminal) <= room) return text;
+  // One row is for the line that says so; a line takes one at least.
+  let kept = Math.max(0, Math.min(lines.length, room) - 1);
+  while (kept > 0 && rowsOf(lines.slice(0, kept), terminal) > room - 1) kept--;
+  return [...lines.slice(0, kept), `… ${lines.length - kept} more rows`].map((line) => `${line}\n`).join('');
+}
+
+/** How many rows of the terminal lines take, the long ones being wrapped. */
+function rowsOf(lines: readonly string[], { columns }: Pick<Terminal, 'columns'>): number {
+  if (!columns) return lines.length;
+  return lines.reduce(
+    (sum, line) => sum + Math.max(1, Math.ceil(displayWidth(stripVTControlCharacters(line)) / columns)),
+    0,
+  );
+}
+
+/**
  * Shows something again and again until Ctrl-C: redrawn in place on a terminal, appended when piped.
  *
  * @param render gives the text of one round
@@ -98,7 +124,9 @@ export async function watch(
     const text = await render();
     signal.throwIfAborted();
     // Home, each line cleared to its end, the rest of the screen cleared: no flicker, no remains.
-    stdout.write(stdout.isTTY ? `\u001b[H${text.replaceAll('\n', '\u001b[K\n')}\u001b[J` : text);
+    stdout.write(
+      stdout.isTTY ? `\u001b[H${fitScreen(text, stdout).replaceAll('\n', '\u001b[K\n')}\u001b[J` : text,
+    );
     await sleep(intervalMs, undefined, { signal }).catch(() => signal.throwIfAborted());
   }
 }
@@ -114,8 +142,9 @@ export function liveText(stream: Terminal): { update: (text: string) => void; cl
   return {
     update(text) {
       if (!stream.isTTY) return;
-      stream.write(erase() + text);
-      lines = text.split('\n').length - 1;
+      const shown = fitScreen(text, stream);
+      stream.write(erase() + shown);
+      lines = rowsOf(shown.split('\n').slice(0, -1), stream);
     },
     clear() {
       if (lines > 0) stream.write(erase());

@@ -36,6 +36,18 @@ export async function input(
   return ask({ message, validate }, options);
 }
 
+/** Asks for something that nobody should read over the shoulder; what is typed is shown as asterisks. */
+export async function secret(
+  context: Asking,
+  message: string,
+  flag: string,
+  validate: (text: string) => true | string,
+): Promise<string> {
+  const options = requirePerson(context, message, flag);
+  const { password: ask } = await import('@inquirer/prompts');
+  return ask({ message, validate, mask: true }, options);
+}
+
 /** Asks yes or no, no being the default; `--yes` answers it without a terminal. */
 export async function confirm(context: Asking, message: string, yes: boolean): Promise<boolean> {
   if (yes) return true;

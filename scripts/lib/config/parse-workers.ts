@@ -1,10 +1,9 @@
 /**
  * The text of workers.yaml into workers, or into every mistake it has, each with its place.
  *
- * The only module that loads ajv, and with `edit.ts` the only one that loads yaml. It is itself loaded only where the file
- * is needed: `--help` does not pay for it.
+ * With `edit.ts` the only module that loads yaml. It is itself loaded only where the file is needed: `--help` does not pay
+ * for it.
  */
-import { Ajv } from 'ajv';
 import {
   type Document,
   isAlias,
@@ -19,8 +18,8 @@ import {
 import { CliError, ExitCode } from '../cli/errors.ts';
 import { duplicateNames, type Mistake, type Path, pathText, schemaMistakes } from './mistakes.ts';
 import { resolveBeside, shortPath } from './paths.ts';
+import { validate } from './validate-workers.ts';
 import type { WorkerEntry, WorkersFile } from './worker-entry.ts';
-import schema from './workers.schema.json' with { type: 'json' };
 
 /** The fields of an entry once the schema has accepted them. */
 type EntryFields =
@@ -41,18 +40,6 @@ interface Finding {
   readonly where: string;
   readonly sentence: string;
 }
-
-// A test checks the schema against its own meta-schema; doing that at every start would cost 20 ms.
-const validate = new Ajv({
-  allErrors: true,
-  strict: true,
-  verbose: true,
-  meta: false,
-  validateSchema: false,
-  // Nor is a file so long that polishing the code which checks it (8 ms) would pay.
-  code: { optimize: false },
-  inlineRefs: false,
-}).compile(schema);
 
 /**
  * Reads the text of a workers.yaml. Pure.

@@ -70,7 +70,7 @@ const RULES: readonly Rule[] = [
   {
     // The API server answers, the kubelet of the worker's node does not.
     pattern: /error dialing backend|error sending request: \w+ "https:\/\/[^"]*:10250\//,
-    kind: 'unreachable',
+    kind: 'node-unreachable',
     hint: (worker) =>
       `its node does not answer; which, and how it is: ${kubectlCommand(worker, `-n ${worker.namespace} get pods -o wide`)}; ${kubectlCommand(worker, 'get nodes')}`,
   },
@@ -81,6 +81,12 @@ const RULES: readonly Rule[] = [
     hint: (worker) => `is the cluster up, and the VPN? test: ${kubectlCommand(worker, 'get --raw /readyz')}`,
   },
 ];
+
+/**
+ * No connection was made to the API server, or by the API server to the kubelet. An API server writes the request only after
+ * it has dialled (k8s.io/apimachinery 0.34, proxy/upgradeaware.go); a request that was sent and lost is called something else.
+ */
+const NEVER_BEGAN = /error dialing backend: |\bdial tcp\b|The connection to the server \S+ was refused/;
 
 /** How kubectl says that the program in the worker, and not kubectl, ended with a code. */
 const REMOTE_END = /^command terminated with exit code/m;
@@ -134,7 +140,12 @@ export function kubectlError(result: RunResult, worker: ClusterWorker, doing: st
   for (const { pattern, kind, hint } of RULES) {
     // The log lines count only when there is nothing else: a cluster whose metrics are down adds some to every call.
     const match = pattern.exec(ownLines(result.stderr) || result.stderr);
-    if (match) return new TransportError(kind, message, { hints: [hint(worker, match)] });
+    if (match) {
+      return new TransportError(kind, message, {
+        hints: [hint(worker, match)],
+        neverBegan: NEVER_BEGAN.test(said),
+      });
+    }
   }
   return new TransportError('broken', message);
 }

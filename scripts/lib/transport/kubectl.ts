@@ -165,7 +165,8 @@ export function kubectlTransport(cluster: Cluster, worker: ClusterWorker, pod: P
   };
 }
 
-function base({ env }: Pick<Cluster, 'env'>, worker: ClusterWorker): [string, ...string[]] {
+/** How every kubectl call on the cluster of a worker begins. */
+export function base({ env }: Pick<Cluster, 'env'>, worker: ClusterWorker): [string, ...string[]] {
   const kubeconfig = worker.kubeconfig === undefined ? [] : [`--kubeconfig=${worker.kubeconfig}`];
   return [
     env['KUBECTL'] || 'kubectl',
@@ -175,11 +176,12 @@ function base({ env }: Pick<Cluster, 'env'>, worker: ClusterWorker): [string, ..
   ];
 }
 
-async function kubectl(
+/** Runs kubectl on the cluster of a worker; `bounded`: with a limit for each request; `input`: its stdin. */
+export async function kubectl(
   cluster: Cluster,
   worker: ClusterWorker,
   args: readonly string[],
-  { bounded } = { bounded: true },
+  { bounded = true, input }: { readonly bounded?: boolean; readonly input?: string } = {},
 ) {
   // Without --request-timeout kubectl retries inside and an unreachable cluster holds it for minutes.
   const limit = bounded ? [`--request-timeout=${Math.ceil(cluster.timeoutMs / 1000)}s`] : [];
@@ -188,6 +190,7 @@ async function kubectl(
     env: cluster.env,
     timeoutMs: cluster.timeoutMs,
     signal: cluster.signal,
+    ...(input === undefined ? {} : { input }),
   });
   if (result.aborted) throw InterruptedError.by(cluster.signal);
   return result;

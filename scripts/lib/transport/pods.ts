@@ -81,7 +81,8 @@ const LOST_AFTER_SECONDS = 60;
  *
  * @param name the `pod:` of workers.yaml
  * @returns the best one: not being deleted, then Ready, then newest; one that is being deleted only when no other works,
- *   one that has ended (an evicted pod stays for days) only when there is nothing else
+ *   one that has ended (an evicted pod stays for days) only when there is nothing else; one on a lost node when its
+ *   replacement does not run either, since that waits for the same node or its volume
  */
 export function choosePod(pods: readonly PodObject[], name: string): PodObject | null {
   const rank = (pod: PodObject) => [
@@ -96,10 +97,18 @@ export function choosePod(pods: readonly PodObject[], name: string): PodObject |
     if (differing >= 0) return (ranksA[differing] ?? 0) - (ranksB[differing] ?? 0);
     return (b.metadata.creationTimestamp ?? '').localeCompare(a.metadata.creationTimestamp ?? '');
   });
-  return mine[0] ?? null;
+  const [best] = mine;
+  if (best === undefined) return null;
+  if (runs(best)) return best;
+  return mine.find((pod) => !finished(pod) && isNodeSilent(pod.status)) ?? best;
 }
 
-function belongsTo({ metadata }: PodObject, name: string): boolean {
+function runs({ status }: PodObject): boolean {
+  return status?.containerStatuses?.some(({ state }) => state?.running !== undefined) ?? false;
+}
+
+/** Whether a pod is one of the Deployment, the StatefulSet or the pod that `pod:` names. */
+export function belongsTo({ metadata }: PodObject, name: string): boolean {
   if (metadata.name === name) return true;
   const hash = metadata.labels?.['pod-template-hash'];
   return (metadata.ownerReferences ?? []).some(
@@ -142,7 +151,7 @@ function stateOf(
 ): { state: PodState; reason: string } {
   // Before the deletion: the pod of a lost node is deleted too, with a grace of many minutes.
   const ready = status?.conditions?.find(({ type }) => type === 'Ready');
-  if (ready?.status === 'Unknown' || status?.reason === 'NodeLost') {
+  if (isNodeSilent(status)) {
     return { state: 'node-lost', reason: ready?.message ?? 'its node does not answer' };
   }
   if (metadata.deletionTimestamp !== undefined) {
@@ -159,7 +168,8 @@ function stateOf(
         };
   }
   if (finished({ metadata, status } as PodObject)) {
-    const said = [status?.reason, status?.message].filter(Boolean).join(': ');
+    const disrupted = status?.conditions?.find(({ type }) => type === 'DisruptionTarget')?.message;
+    const said = [status?.reason, status?.message ?? disrupted].filter(Boolean).join(': ');
     return { state: 'stopped', reason: said || `the pod has ended (${status?.phase})` };
   }
   const waiting = container?.waiting;
@@ -176,6 +186,16 @@ function stateOf(
     return { state: 'starting', reason: `restarting after ${container.terminated.reason ?? 'an exit'}` };
   }
   return { state: 'starting', reason: said || 'the container is being created' };
+}
+
+/**
+ * Whether the cluster has given up on a pod's node. The node controller turns a Ready pod's condition to False and leaves the
+ * rest of it alone (Kubernetes 1.34, MarkPodsNotReady), so that it has no reason; the kubelet never says False without one.
+ */
+function isNodeSilent(status: PodObject['status']): boolean {
+  const ready = status?.conditions?.find(({ type }) => type === 'Ready');
+  if (ready?.status === 'Unknown' || status?.reason === 'NodeLost') return true;
+  return ready?.status === 'False' && !ready.reason && status?.phase === 'Running';
 }
 
 function isReady({ status }: PodObject): boolean {

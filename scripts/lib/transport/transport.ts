@@ -10,6 +10,7 @@ import type { Frame } from './frame.ts';
  * Why a worker could not be asked.
  *
  * - `unreachable` the cluster does not answer
+ * - `node-unreachable` the cluster answers, the node of the worker's pod does not
  * - `unauthorized` it does not know who we are; `forbidden` it knows and refuses
  * - `missing` no such context, namespace, pod or local worker
  * - `not-running` there is a pod, but no container to enter
@@ -19,6 +20,7 @@ import type { Frame } from './frame.ts';
  */
 export type TransportErrorKind =
   | 'unreachable'
+  | 'node-unreachable'
   | 'unauthorized'
   | 'forbidden'
   | 'missing'
@@ -27,13 +29,20 @@ export type TransportErrorKind =
   | 'broken'
   | 'program';
 
+export interface TransportErrorDetails extends ErrorDetails {
+  /** Not even a connection was made, so that nothing of what was asked has happened or will. */
+  readonly neverBegan?: boolean;
+}
+
 export class TransportError extends CliError {
   override readonly name = 'TransportError';
   readonly kind: TransportErrorKind;
+  readonly neverBegan: boolean;
 
-  constructor(kind: TransportErrorKind, message: string, details: ErrorDetails = {}) {
+  constructor(kind: TransportErrorKind, message: string, details: TransportErrorDetails = {}) {
     super(message, details);
     this.kind = kind;
+    this.neverBegan = details.neverBegan ?? false;
   }
 }
 

@@ -5,6 +5,7 @@ import { type Dialect, parseError, projectName } from '../factory.ts';
 import type { Frame } from '../transport/frame.ts';
 import { isQueueUnknown, itemName, openItems } from './queue.ts';
 import { parseSnapshot, type Snapshot } from './snapshot.ts';
+import { type CommandLine, describeFull, makeRoom } from './status.ts';
 
 /** One dispatch: issues of one project. */
 export interface DispatchRequest {
@@ -89,11 +90,32 @@ export function parseProject(word: string): string {
   return name;
 }
 
+/** Whether the origin of a clone is the repository that was asked for, each `owner/name` on GitHub or any form of URL. */
+export function isSameRepo(origin: string, repo: string): boolean {
+  return repoPlace(origin) === repoPlace(repo);
+}
+
+/** `host/path` of a repository, whatever protocol, user and port its URL names; the bare path of one on a disk. */
+function repoPlace(repo: string): string {
+  const path = repo.replace(/(?:\.git)?\/*$/, '').toLowerCase();
+  if (/^[\w.-]+\/[\w.-]+$/.test(path)) return `github.com/${path}`;
+  return path
+    .replace(/^\w+:\/\//, '')
+    .replace(/^[^/@]*@/, '')
+    .replace(/^([^/:]+):(?:\d+\/|\/)?/, '$1/');
+}
+
 /**
  * @param worker name of the worker, for messages
+ * @param command how a command is typed, for what is to be done
  * @throws CliError when nothing was added, with the reason and what to do
  */
-export function parseDispatchAnswer(frame: Frame, request: DispatchRequest, worker: string): DispatchAnswer {
+export function parseDispatchAnswer(
+  frame: Frame,
+  request: DispatchRequest,
+  worker: string,
+  command: CommandLine,
+): DispatchAnswer {
   const snapshot = parseSnapshot(frame);
   const project = frame.parts.get('project');
   if (project?.rc === 1) throw noClone(snapshot, request.project, worker);
@@ -107,8 +129,19 @@ export function parseDispatchAnswer(frame: Frame, request: DispatchRequest, work
   if (frame.parts.has('withdrawn')) throw new CliError('nothing was queued: this dispatch was withdrawn');
   checkDialect(snapshot.dialect, request);
   const outcomes = frame.parts.get('outcomes');
-  if (outcomes === undefined) throw noQueue(snapshot);
+  if (outcomes === undefined) throw noQueue(snapshot, makeRoom(worker, command));
   return { outcomes: parseOutcomes(outcomes.text), snapshot };
+}
+
+/** What would become of a dispatch to a project that the worker has yet to clone, so that it knows none of its issues. */
+export function planWithoutClone({ issues }: DispatchRequest, snapshot: Snapshot): DispatchAnswer {
+  const outcomes = issues.map((issue): IssueOutcome => {
+    const row = snapshot.queue.find((item) => item.issue === issue);
+    return row === undefined
+      ? { issue, outcome: 'would-queue', detail: '' }
+      : { issue, outcome: 'other-project', detail: row.owner ?? '?' };
+  });
+  return { outcomes, snapshot };
 }
 
 /**
@@ -150,14 +183,19 @@ function parseOutcomes(text: string): IssueOutcome[] {
 /** What stands for a line break in the message of an outcome. */
 const LINE_BREAK = '\u001f';
 
-function noQueue({ faults, dialect }: Snapshot): CliError {
+function noQueue({ faults, dialect, disk }: Snapshot, room: string): CliError {
   const fault = faults.find(({ part }) => part === 'queue' || part === 'dialect');
-  return new CliError(`nothing was queued: factory cannot read its queue: ${fault?.message ?? 'no answer'}`, {
-    hints: dialect?.postgres
-      ? [
-          'this factory keeps its queue in PostgreSQL: put DATABASE_URL into its environment, or a SQLite build into the image',
-        ]
-      : [],
+  const full = describeFull(disk);
+  const why = [fault?.message ?? 'no answer', ...(full === null ? [] : [full])].join('; ');
+  return new CliError(`nothing was queued: factory cannot read its queue: ${why}`, {
+    hints: [
+      ...(dialect?.postgres
+        ? [
+            'this factory keeps its queue in PostgreSQL: put DATABASE_URL into its environment, or a SQLite build into the image',
+          ]
+        : []),
+      ...(full === null ? [] : [room]),
+    ],
   });
 }
 
@@ -191,16 +229,20 @@ export function succeeded({ outcome }: IssueOutcome): boolean {
   return outcome === 'queued' || outcome === 'already' || outcome.startsWith('would-');
 }
 
-/**
- * The sentence for one issue.
- *
- * @param requeue how to type this dispatch again with `--requeue`
- */
+/** How to go on where an issue was not queued. */
+export interface WayOn {
+  /** This dispatch with `--requeue`. */
+  readonly requeue: string;
+  /** What gives up the pipeline that is there. */
+  readonly giveUp: string;
+}
+
+/** The sentence for one issue. */
 export function describeOutcome(
   { issue, outcome, detail }: IssueOutcome,
   { project }: Pick<DispatchRequest, 'project'>,
   snapshot: Snapshot,
-  requeue: string,
+  { requeue, giveUp }: WayOn,
 ): string {
   const name = `${project}#${issue}`;
   switch (outcome) {
@@ -215,7 +257,7 @@ export function describeOutcome(
     case 'finished':
       return `${name} was not queued: it is ${finishedWord(detail)} already; to run it again, dropping its worktree and branch: ${requeue}`;
     case 'working':
-      return `${name} was not queued: its row is ${finishedWord(detail)}, yet its pipeline is in progress; to give that up first: factory pipeline fail ${issue}`;
+      return `${name} was not queued: its row is ${finishedWord(detail)}, yet its pipeline is in progress; to give that up first: ${giveUp}`;
     case 'lost':
       return `${name} is not queued, and will not be: the connection broke first; type the same dispatch again`;
     case 'other-project':

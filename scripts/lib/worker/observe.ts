@@ -2,14 +2,20 @@
 import type { Context } from '../cli/command.ts';
 import { ExitCode } from '../cli/errors.ts';
 import type { ClusterWorker, WorkerEntry } from '../config/worker-entry.ts';
+import type { Frame } from '../transport/frame.ts';
 import { kubectlTransport, type PodSearch, podFinder } from '../transport/kubectl.ts';
 import { kubectlCommand } from '../transport/kubectl-errors.ts';
 import { localTransport } from '../transport/local.ts';
 import type { PodFacts } from '../transport/pods.ts';
-import { type Transport, TransportError, type TransportErrorKind } from '../transport/transport.ts';
+import {
+  type RemoteCall,
+  type Transport,
+  TransportError,
+  type TransportErrorKind,
+} from '../transport/transport.ts';
 import { type LastSeen, recallSeen, rememberSeen } from './last-seen.ts';
 import { parseSnapshot, type Snapshot } from './snapshot.ts';
-import { assess, type Problem, type Status } from './status.ts';
+import { assess, type CommandLine, type Problem, type Status } from './status.ts';
 
 /** A worker at one moment. */
 export interface Observation {
@@ -49,8 +55,8 @@ export function createReach(context: Context, timeoutMs: number): Reach {
       if (worker.runtime === 'local')
         return { transport: localTransport(worker, exec, commandLine), pod: null };
       const search = await findPod(worker);
-      if (search.kind === 'none') throw new NoEntranceError(worker, search, null);
-      if (!search.pod.enterable) throw new NoEntranceError(worker, search, search.pod);
+      if (search.kind === 'none') throw new NoEntranceError(worker, search, null, commandLine);
+      if (!search.pod.enterable) throw new NoEntranceError(worker, search, search.pod, commandLine);
       return { transport: kubectlTransport(cluster, worker, search.pod), pod: search.pod };
     },
   };
@@ -61,32 +67,42 @@ export class NoEntranceError extends TransportError {
   readonly status: Status;
   readonly pod: PodFacts | null;
 
-  constructor(worker: ClusterWorker, search: PodSearch, pod: PodFacts | null) {
+  constructor(worker: ClusterWorker, search: PodSearch, pod: PodFacts | null, command: CommandLine) {
     const status = search.kind === 'none' ? search.status : search.pod.state;
     const reason = search.kind === 'none' ? search.reason : search.pod.reason;
-    super('not-running', `${worker.name} is ${status}: ${reason}`, { hints: hintsFor(status, worker, pod) });
+    super('not-running', `${worker.name} is ${status}: ${reason}`, {
+      hints: hintsFor(status, worker, pod, command),
+    });
     this.status = status;
     this.pod = pod;
   }
 }
 
-function hintsFor(status: Status, worker: ClusterWorker, pod: PodFacts | null): string[] {
-  const kubectl = (command: string) => kubectlCommand(worker, `-n ${worker.namespace} ${command}`);
+function hintsFor(
+  status: Status,
+  worker: ClusterWorker,
+  pod: PodFacts | null,
+  command: CommandLine,
+): string[] {
+  const kubectl = (rest: string) => kubectlCommand(worker, `-n ${worker.namespace} ${rest}`);
   switch (status) {
     case 'missing':
       return [
         `what there is: ${kubectl('get deployments,pods')}`,
-        `install it: helm install ${worker.name} charts/factory-worker --kube-context ${worker.context} -n ${worker.namespace}`,
+        `install it: ${command('provision', worker.name)}`,
       ];
     case 'stopped':
-      return [`why: ${kubectl(`describe deployment ${worker.pod}`)}`];
+      // A pod that has ended, evicted perhaps, is replaced by itself.
+      return pod === null
+        ? [`start it: ${command('start', worker.name)}`]
+        : [`why: ${kubectl(`describe pod ${pod.name}`)}`];
     case 'node-lost':
       return [
         `the node: ${kubectlCommand(worker, `get node ${pod?.node ?? ''}`)}`.trimEnd(),
         `when the machine is gone for good: ${kubectl(`delete pod ${pod?.name ?? worker.pod} --force --grace-period=0`)}`,
       ];
     case 'crash-looping':
-      return [`what it said last: ${kubectl(`logs ${pod?.name ?? worker.pod} --previous --tail=50`)}`];
+      return [`what it said last: ${command('logs', worker.name, 'boot', '--previous')}`];
     default:
       return [`events: ${kubectl(`describe pod ${pod?.name ?? worker.pod}`)}`];
   }
@@ -102,28 +118,60 @@ export async function observe(
   reach: Reach,
   worker: WorkerEntry,
   scope: 'brief' | 'full',
-  { env, signal, now, commandLine }: Context,
+  context: Context,
   timeoutMs: number,
 ): Promise<Observation> {
+  return (await observeWith(reach, worker, { script: 'probe', args: [scope] }, context, timeoutMs)).seen;
+}
+
+/**
+ * The same with a script that probes and tells more; `frame` is its whole answer, null when the worker gave none.
+ */
+export async function observeWith(
+  reach: Reach,
+  worker: WorkerEntry,
+  call: Pick<RemoteCall, 'script' | 'args'>,
+  { env, signal, now, commandLine }: Context,
+  timeoutMs: number,
+): Promise<{ readonly seen: Observation; readonly frame: Frame | null }> {
+  let pod: PodFacts | null = null;
   try {
-    const { transport, pod } = await reach.enter(worker);
-    const frame = await transport.run({ script: 'probe', args: [scope], timeoutMs, signal });
+    const entrance = await reach.enter(worker);
+    pod = entrance.pod;
+    const frame = await entrance.transport.run({ ...call, timeoutMs, signal });
     const snapshot = parseSnapshot(frame);
     rememberSeen(env, worker, snapshot, now());
-    return { worker, pod, snapshot, lastSeen: null, ...assess(worker, pod, snapshot, commandLine) };
+    const seen = { worker, pod, snapshot, lastSeen: null, ...assess(worker, pod, snapshot, commandLine) };
+    return { seen, frame };
   } catch (error) {
     if (!(error instanceof TransportError)) throw error;
     // Without kubectl no worker can be asked: that is the command's failure, not the worker's.
     if (error.exitCode === ExitCode.missingProgram) throw error;
-    const [status, pod] =
-      error instanceof NoEntranceError ? [error.status, error.pod] : [STATUS_OF[error.kind], null];
+    const status = statusOf(error, pod);
     const problem = { id: status, cause: error.message, next: error.hints };
-    return { worker, pod, snapshot: null, lastSeen: recallSeen(env, worker), status, problems: [problem] };
+    const seen = {
+      worker,
+      pod: error instanceof NoEntranceError ? error.pod : pod,
+      snapshot: null,
+      lastSeen: recallSeen(env, worker),
+      status,
+      problems: [problem],
+    };
+    return { seen, frame: null };
   }
+}
+
+/** @param pod the pod that was entered in vain, if there was one */
+function statusOf(error: TransportError, pod: PodFacts | null): Status {
+  if (error instanceof NoEntranceError) return error.status;
+  // A kubelet that restarts does not answer either, but its pods stay Ready.
+  if (error.kind === 'node-unreachable' && pod?.ready === false) return 'node-lost';
+  return STATUS_OF[error.kind];
 }
 
 const STATUS_OF: Readonly<Record<TransportErrorKind, Status>> = {
   unreachable: 'unreachable',
+  'node-unreachable': 'unreachable',
   timeout: 'unreachable',
   broken: 'unreachable',
   unauthorized: 'unauthorized',
@@ -135,5 +183,8 @@ const STATUS_OF: Readonly<Record<TransportErrorKind, Status>> = {
 
 /** Whether a worker could be asked at all; decides between exit 0 and 3 of a command on several. */
 export function isKnown({ snapshot, status }: Observation): boolean {
-  return snapshot !== null || !['unreachable', 'forbidden', 'unauthorized', 'missing'].includes(status);
+  return (
+    snapshot !== null ||
+    !['unreachable', 'forbidden', 'unauthorized', 'missing', 'node-lost'].includes(status)
+  );
 }

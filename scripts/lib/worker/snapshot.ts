@@ -149,12 +149,13 @@ function parseClones(text: string): Clone[] {
     .filter((line) => line !== '')
     .map((line) => {
       const [project = '', url = ''] = line.split('\t');
-      return { project, url };
+      // Git keeps the password of a URL that was cloned with one; people and logs need not see it.
+      return { project, url: url.replace(/^(https?:\/\/)[^/@]*@/, '$1') };
     });
 }
 
 /** @param text `df --portability --block-size=1`: a header and a line `device size used available use% mount` */
-function parseDisk(text: string): Disk | null {
+export function parseDisk(text: string): Disk | null {
   const fields = text.split('\n')[1]?.trim().split(/\s+/) ?? [];
   if (fields.length < 6) return null;
   return { sizeBytes: Number(fields[1]), freeBytes: Number(fields[3]), mount: fields.slice(5).join(' ') };

@@ -5,8 +5,9 @@
  */
 import { age } from '../cli/text.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
+import { FILES, type Heartbeat, ORCHESTRATOR_OFF } from '../contract.ts';
 import type { PodFacts } from '../transport/pods.ts';
-import type { Snapshot } from './snapshot.ts';
+import type { Disk, Snapshot } from './snapshot.ts';
 
 /** Every word the column may show; the first that applies is shown. */
 export type Status =
@@ -121,9 +122,28 @@ const RULES: readonly Rule[] = [
         status: busy ? 'draining' : 'drained',
         id: 'drained',
         cause: `drained by ${drain.by}@${drain.host}${since}: ${drain.reason || 'no reason given'}${busy ? '; the running stage ends first' : ''}`,
-        next: [
-          `take up work again: ${command('exec', worker.name, '--', 'bash', '-c', 'rm "$WORKER_STATE_DIR/drain"')}`,
-        ],
+        next: [`take up work again: ${command('resume', worker.name)}`],
+      },
+    ];
+  },
+
+  function switchedOff({ worker, snapshot: { heartbeat, locks } }) {
+    if (heartbeat === null || !isSwitchedOff(heartbeat) || !locks.boot) return [];
+    const on =
+      worker.runtime === 'local'
+        ? [
+            `switch it on: set orchestrator.enabled to true in ${worker.home}/config/${FILES.settings}; it is read again at the next tick`,
+          ]
+        : [
+            `switch it on: helm upgrade ${worker.name} charts/factory-worker --kube-context ${worker.context} -n ${worker.namespace} --reset-then-reuse-values --set orchestrator.enabled=true`,
+          ];
+    return [
+      {
+        status: 'drained',
+        id: 'switched-off',
+        cause:
+          'its orchestrator is switched off, as its settings say: it takes no work, and what is dispatched waits in the queue',
+        next: on,
       },
     ];
   },
@@ -142,19 +162,28 @@ const RULES: readonly Rule[] = [
     ];
   },
 
-  function loopRefuses({ snapshot: { heartbeat } }) {
-    if (heartbeat?.state !== 'refused') return [];
+  function loopRefuses({ worker, snapshot: { heartbeat }, command }) {
+    if (heartbeat?.state !== 'refused' || isSwitchedOff(heartbeat)) return [];
+    const reason = heartbeat.reason ?? 'no reason given';
+    const volumeFull = /^the docker volume is \d+ % full/.exec(reason);
+    const docker = (...args: string[]) => command('exec', worker.name, '--', 'docker', ...args);
     return [
-      {
-        status: 'stuck',
-        id: 'loop-refuses',
-        cause: `no check-in: ${heartbeat.reason ?? 'no reason given'}`,
-        next: [],
-      },
+      volumeFull === null
+        ? { status: 'stuck', id: 'loop-refuses', cause: `no check-in: ${reason}`, next: [] }
+        : {
+            status: 'stuck',
+            id: 'docker-volume-full',
+            cause: `no work is taken: ${volumeFull[0]}`,
+            next: [
+              `what fills it: ${docker('system', 'df')}`,
+              `free what nothing uses: ${docker('system', 'prune')}`,
+              `volumes are never removed unasked: ${docker('volume', 'ls')}`,
+            ],
+          },
     ];
   },
 
-  function repairsGivenUp({ snapshot: { repairs, pipelines } }) {
+  function repairsGivenUp({ worker, snapshot: { repairs, pipelines }, command }) {
     return pipelines.flatMap((pipeline) => {
       if (pipeline.status !== 'in_progress') return [];
       const last = repairs.findLast(
@@ -167,35 +196,33 @@ const RULES: readonly Rule[] = [
           status: 'stuck' as const,
           id: 'repairs-given-up',
           cause: `#${pipeline.issue} was interrupted in stage ${pipeline.stage} more often than it is set going by itself`,
-          next: last.cure.split('\n').filter((line) => line !== ''),
+          next: [
+            `set it going again: ${command('unstick', worker.name, String(pipeline.issue))}`,
+            `what that types in the worker: ${last.cure.trim().replaceAll('\n', '; ')}`,
+          ],
         },
       ];
     });
   },
 
-  function pipelineBlocked({ worker, snapshot: { pipelines, queue }, command }) {
+  function pipelineBlocked({ worker, snapshot: { pipelines }, command }) {
     return pipelines
       .filter(({ status }) => status === 'blocked')
-      .map(({ issue, stage }) => {
-        const project = queue.find((row) => row.issue === issue)?.owner;
-        const inProject = project ? ['--project', project] : [];
-        const typed = (...verb: string[]) =>
-          command('exec', worker.name, ...inProject, '--', 'factory', ...verb);
-        return {
-          status: 'stuck' as const,
-          id: 'pipeline-blocked',
-          cause: `#${issue} is blocked at stage ${stage}, and the queue waits behind it`,
-          next: [
-            `look: ${typed('pipeline', 'status', String(issue))}`,
-            `try the stage again: ${typed('pipeline', 'retry', String(issue))}`,
-            `give it up, so that the queue goes on: ${typed('pipeline', 'fail', String(issue))}`,
-          ],
-        };
-      });
+      .map(({ issue, stage }) => ({
+        status: 'stuck' as const,
+        id: 'pipeline-blocked',
+        cause: `#${issue} is blocked at stage ${stage}, and the queue waits behind it`,
+        next: [
+          `try the stage again: ${command('unstick', worker.name, String(issue))}`,
+          `give it up, so that the queue goes on: ${command('unstick', worker.name, String(issue), '--give-up')}`,
+        ],
+      }));
   },
 
   function partsFailed({ snapshot: { faults } }) {
-    return faults.map(({ part, message }) => ({
+    // Without its queue the worker is stuck; the rest is a nuisance.
+    const worstFirst = faults.toSorted((a, b) => Number(b.part === 'queue') - Number(a.part === 'queue'));
+    return worstFirst.map(({ part, message }) => ({
       status: part === 'queue' ? ('stuck' as const) : null,
       id: `probe-${part}`,
       cause: PART_FAILED[part] ? `${PART_FAILED[part]}: ${message}` : `${part}: ${message}`,
@@ -203,8 +230,12 @@ const RULES: readonly Rule[] = [
     }));
   },
 
-  function phasesFailed({ snapshot: { boot } }) {
-    const wrong = (boot?.phases ?? []).filter(({ status }) => status === 'failed' || status === 'missing');
+  function phasesFailed({ snapshot: { boot, heartbeat } }) {
+    // What the loop refuses for has been said; the phase that looked ahead for it says the same.
+    const said = heartbeat?.state === 'refused' ? heartbeat.reason : null;
+    const wrong = (boot?.phases ?? []).filter(
+      ({ status, message }) => (status === 'failed' || status === 'missing') && message !== said,
+    );
     return wrong.map(({ name, status, message }) => ({
       status: name === 'docker' || name === 'credentials' ? ('degraded' as const) : null,
       id: `phase-${name}`,
@@ -213,16 +244,15 @@ const RULES: readonly Rule[] = [
     }));
   },
 
-  function diskFull({ snapshot: { disk } }) {
-    if (disk === null || disk.sizeBytes === 0) return [];
-    const used = 1 - disk.freeBytes / disk.sizeBytes;
-    if (used < DISK_WARN) return [];
+  function diskFull({ worker, snapshot: { disk }, command }) {
+    const cause = describeFull(disk);
+    if (disk === null || cause === null) return [];
     return [
       {
-        status: used < DISK_FULL ? null : ('degraded' as const),
+        status: shareUsed(disk) < DISK_FULL ? null : ('degraded' as const),
         id: 'disk-full',
-        cause: `${disk.mount} is ${Math.floor(used * 100)}% full`,
-        next: ['finished issues leave worktrees and logs behind: nothing removes them unasked'],
+        cause,
+        next: [makeRoom(worker.name, command)],
       },
     ];
   },
@@ -232,6 +262,26 @@ const RULES: readonly Rule[] = [
     return [{ status: null, id: 'pod-not-ready', cause: `pod ${pod.name} is not Ready`, next: [] }];
   },
 ];
+
+/** Nobody wants check-ins here: a setting, and no trouble. By the heartbeat, since older images do not keep the boot phase up to date. */
+export function isSwitchedOff({ state, reason }: Heartbeat): boolean {
+  return state === 'refused' && reason === ORCHESTRATOR_OFF;
+}
+
+/** What helps where the state volume is full: nothing of finished issues goes unasked. */
+export function makeRoom(worker: string, command: CommandLine): string {
+  return `what can go of finished issues: ${command('cleanup', worker, '--dry-run')}`;
+}
+
+/** `/root/.factory is 91% full`; null while there is room. */
+export function describeFull(disk: Disk | null): string | null {
+  if (disk === null || disk.sizeBytes === 0 || shareUsed(disk) < DISK_WARN) return null;
+  return `${disk.mount} is ${Math.floor(shareUsed(disk) * 100)}% full`;
+}
+
+function shareUsed({ freeBytes, sizeBytes }: Disk): number {
+  return 1 - freeBytes / sizeBytes;
+}
 
 const PART_FAILED: Readonly<Record<string, string>> = {
   queue: 'factory cannot read its queue',

@@ -12,6 +12,7 @@ import {
   STAGES,
   STATUS,
   type Step,
+  set,
   start,
   until,
 } from '../case.ts';
@@ -25,18 +26,30 @@ const UNHURRIED = { STANDIN_FACTORY_BOOT_SECONDS: '1', STANDIN_CLAUDE_WORK_SECON
 const SKIP_A = { issue: 50, action: 'skip', message: 'in_progress, another advance may be running' };
 const SKIP_B = { issue: 50, action: 'skip', message: 'session active, within timeout' };
 
-/** Kills the check-in of 50's stage when its session has the state. */
-function killedAt(state: 'started' | 'active' | 'idle'): Step[] {
+type State = 'started' | 'active' | 'idle';
+
+/** What makes the stand-ins stay in a state until the kill, however slow the machine; a real binary stays for 15 s and more. */
+const STAY: Readonly<Record<State, Record<string, string>>> = {
+  started: { STANDIN_FACTORY_BOOT_SECONDS: '60' },
+  active: { STANDIN_CLAUDE_WORK_SECONDS: '60' },
+  idle: { STANDIN_FACTORY_POLL_SECONDS: '60' },
+};
+
+/** Kills the check-in of 50's stage once it is on record that its session has the state. */
+function killedAt(state: State, settings: Record<string, string> = UNHURRIED): Step[] {
   return [
+    set({ ...settings, ...STAY[state] }),
     added(50),
     checkIn({ action: 'queue_started' }),
     start('stage', CHECK_IN),
+    // A real binary polls every 30 s, so that its session is idle only after its kill.
     until(
       ['session', 'list'],
-      state === 'started' ? /50-implement-1 .* started/ : /50-implement-1 .* active/,
+      state === 'idle' ? /50-implement-1 .* (active|idle)/ : new RegExp(`50-implement-1 .* ${state}`),
     ),
     kill('stage', 'SIGKILL'),
     ended('stage', { rc: 137 }),
+    set(settings),
     ...(state === 'idle' ? [until(['session', 'list'], /50-implement-1 .* idle/)] : []),
     factory(STATUS, { json: [{ issue: 50, status: 'in_progress' }] }),
   ];
@@ -97,7 +110,6 @@ export const RECOVER_CASES: readonly Case[] = [
     section: '4',
     dialects: A,
     project: AGENT,
-    settings: UNHURRIED,
     slow: true,
     steps: [
       ...killedAt('idle'),
@@ -115,7 +127,6 @@ export const RECOVER_CASES: readonly Case[] = [
     section: '4',
     dialects: A,
     project: AGENT,
-    settings: UNHURRIED,
     slow: true,
     steps: [
       ...killedAt('idle'),
@@ -130,7 +141,6 @@ export const RECOVER_CASES: readonly Case[] = [
     section: '4',
     dialects: A,
     project: AGENT,
-    settings: UNHURRIED,
     slow: true,
     steps: [
       ...killedAt('active'),
@@ -165,7 +175,6 @@ export const RECOVER_CASES: readonly Case[] = [
     section: '4',
     dialects: A,
     project: AGENT,
-    settings: UNHURRIED,
     slow: true,
     steps: [
       ...killedAt('started'),
@@ -181,7 +190,6 @@ export const RECOVER_CASES: readonly Case[] = [
     section: '4',
     dialects: A,
     project: AGENT,
-    settings: UNHURRIED,
     slow: true,
     steps: [
       ...killedAt('idle'),
@@ -213,7 +221,6 @@ export const RECOVER_CASES: readonly Case[] = [
     section: '4',
     dialects: B,
     project: AGENT,
-    settings: UNHURRIED,
     slow: true,
     steps: [
       ...killedAt('idle'),
@@ -226,7 +233,6 @@ export const RECOVER_CASES: readonly Case[] = [
     section: '4',
     dialects: B,
     project: AGENT,
-    settings: UNHURRIED,
     slow: true,
     steps: [...killedAt('idle'), ...TMUX_GONE, checkIn({ issue: 50, action: 'completed' }), ...COMPLETED],
   },
@@ -235,7 +241,6 @@ export const RECOVER_CASES: readonly Case[] = [
     section: '4',
     dialects: B,
     project: AGENT,
-    settings: UNHURRIED,
     slow: true,
     steps: [
       ...killedAt('started'),
@@ -263,7 +268,6 @@ export const RECOVER_CASES: readonly Case[] = [
     section: '4',
     dialects: B,
     project: AGENT,
-    settings: UNHURRIED,
     slow: true,
     steps: [
       ...killedAt('active'),
@@ -292,9 +296,8 @@ export const RECOVER_CASES: readonly Case[] = [
     project: { stages: `  defaults: {timeout: 3s}${STAGES.agent}` },
     slow: true,
     standinOnly: 'a time-out of seconds ends the first check-in of a real binary before it can be killed',
-    settings: { STANDIN_FACTORY_POLL_SECONDS: '30', STANDIN_CLAUDE_MODE: 'hang' },
     steps: [
-      ...killedAt('active'),
+      ...killedAt('active', { STANDIN_FACTORY_POLL_SECONDS: '30', STANDIN_CLAUDE_MODE: 'hang' }),
       bash('sleep 4'),
       checkIn({ issue: 50, action: 'steer' }),
       factory(['session', 'peek', '50-implement-1'], {

@@ -1,0 +1,41 @@
+/** `dispatch auto`: asks all workers at the same time and chooses one. */
+import type { Context } from '../cli/command.ts';
+import { UsageError } from '../cli/errors.ts';
+import type { WorkerEntry, WorkersFile } from '../config/worker-entry.ts';
+import { fanOut } from '../worker/fan-out.ts';
+import { observe, type Reach } from '../worker/observe.ts';
+import { chooseLeastLoaded } from './least-loaded.ts';
+
+/** The word in the place of a worker's name. */
+export const AUTO = 'auto';
+
+/** How many workers are asked at the same time, and how long each may take: a dead cluster must not hold a dispatch up. */
+const CONCURRENCY = 8;
+const LOOK_MS = 15_000;
+
+/** Whether the word means the choice, and not a worker of that name. */
+export function meansAuto(word: string | undefined, { workers }: WorkersFile): boolean {
+  return word === AUTO && !workers.some(({ name }) => name === AUTO);
+}
+
+/**
+ * The worker to dispatch to; says on stderr why that one.
+ *
+ * @throws UsageError without a project; CliError when no worker is fit
+ */
+export async function chooseAuto(
+  context: Context,
+  reach: Reach,
+  workers: readonly WorkerEntry[],
+  project: string | undefined,
+  issues: readonly number[],
+): Promise<WorkerEntry> {
+  if (project === undefined)
+    throw new UsageError('--project is missing: auto chooses among the workers that have it');
+  const seen = await fanOut(workers, CONCURRENCY, (worker) =>
+    observe(reach, worker, 'brief', context, LOOK_MS),
+  );
+  const { worker, because } = chooseLeastLoaded(seen, project, issues);
+  context.stderr.write(`auto chooses ${because}\n`);
+  return worker;
+}

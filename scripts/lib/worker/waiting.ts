@@ -1,0 +1,165 @@
+/** Waiting for something to come about in a worker: what is waited for, and the looks until it has. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Context } from '../cli/command.ts';
+import { CliError, ExitCode, InterruptedError, UsageError } from '../cli/errors.ts';
+import { didYouMean } from '../cli/text.ts';
+import type { WorkerEntry } from '../config/worker-entry.ts';
+import { isLive } from '../factory.ts';
+import { type Fate, fateOf } from './fate.ts';
+import { createReach, observe } from './observe.ts';
+import { isQueueUnknown, itemName, openItems } from './queue.ts';
+import type { Snapshot } from './snapshot.ts';
+
+/** How a look found what is waited for. */
+export interface Verdict {
+  /** `never`: not without a person. */
+  readonly state: 'reached' | 'open' | 'never';
+  /** A sentence for people: `demo#23 is at stage qa`. */
+  readonly says: string;
+}
+
+/** Something that is waited for. */
+export interface Goal {
+  /** As it is typed: `idle`, `issue:23=completed`. */
+  readonly name: string;
+  readonly judge: (snapshot: Snapshot) => Verdict;
+}
+
+const ENDS = ['completed', 'failed', 'ended'] as const;
+type End = (typeof ENDS)[number];
+
+/**
+ * @param word `idle`, or `issue:N=completed`, `issue:N=failed`, `issue:N=ended`
+ * @throws UsageError when it is neither
+ */
+export function parseGoal(word: string): Goal {
+  if (word === 'idle') return IDLE;
+  const [, number, end = 'completed'] = /^issue:([1-9]\d{0,8})(?:=(\w+))?$/.exec(word) ?? [];
+  if (number === undefined) {
+    throw new UsageError(`there is no waiting for "${word}"`, 'wait for idle, or for issue:23=completed');
+  }
+  const wanted = ENDS.find((known) => known === end);
+  if (wanted === undefined) {
+    const near = didYouMean(end, ENDS);
+    throw new UsageError(
+      `an issue can be waited for until it is ${ENDS.join(', ')}; not "${end}"`,
+      ...(near === null ? [] : [near]),
+    );
+  }
+  return issueGoal(Number(number), wanted);
+}
+
+/** @param name how people call the issue, where that is known before the worker is asked */
+export function issueGoal(issue: number, end: End, name?: string): Goal {
+  let known = name !== undefined;
+  return {
+    name: `issue:${issue}=${end}`,
+    judge(snapshot) {
+      const row = snapshot.queue.find((item) => item.issue === issue);
+      const begun = snapshot.pipelines.find((pipeline) => pipeline.issue === issue);
+      const called = name ?? (row === undefined ? `#${issue}` : itemName(row));
+      if (row === undefined && begun === undefined && !known) {
+        return { state: 'never', says: `${called} is not in the queue` };
+      }
+      known = true;
+      const fate = fateOf(issue, snapshot);
+      const failed = row?.status === 'failed' || begun?.status === 'failed';
+      return { state: stateOf(fate, end, failed), says: `${called} ${describeFate(fate)}` };
+    },
+  };
+}
+
+function stateOf({ kind }: Fate, end: End, failed: boolean): Verdict['state'] {
+  if (kind === 'open') return 'open';
+  if (end === 'ended') return 'reached';
+  if (end === 'failed') return failed ? 'reached' : 'never';
+  return kind === 'completed' ? 'reached' : 'never';
+}
+
+function describeFate(fate: Fate): string {
+  if (fate.kind === 'lost') return fate.reason;
+  if (fate.kind === 'completed') return 'is completed';
+  return fate.stage === null ? 'waits in the queue' : `is at stage ${fate.stage}`;
+}
+
+/** Nothing is queued, and no pipeline is left to be worked on. */
+const IDLE: Goal = {
+  name: 'idle',
+  judge(snapshot) {
+    const open = openItems(snapshot);
+    const numbers = new Set(open.map(({ issue }) => issue));
+    const stray = snapshot.pipelines.filter((pipeline) => isLive(pipeline) && !numbers.has(pipeline.issue));
+    if (open.length === 0 && stray.length === 0) return { state: 'reached', says: 'nothing is queued' };
+    for (const item of open) {
+      const fate = fateOf(item.issue, snapshot);
+      if (fate.kind === 'lost') return { state: 'never', says: `${itemName(item)} ${fate.reason}` };
+    }
+    const blocked = stray.find(({ status }) => status === 'blocked');
+    if (blocked !== undefined) {
+      return { state: 'never', says: `#${blocked.issue} is blocked at stage ${blocked.stage}` };
+    }
+    const names = [...open.map(itemName), ...stray.map(({ issue }) => `#${issue}`)];
+    return { state: 'open', says: `still to do: ${names.join(', ')}` };
+  },
+};
+
+/** Between two looks. */
+const PAUSE_MS = 3_000;
+
+interface Limits {
+  /** How long one look may take. */
+  readonly timeoutMs: number;
+  /** How long is waited in all. */
+  readonly limitMs: number;
+}
+
+/**
+ * Looks until all goals are reached, or one of them never will be; says each change once, on stderr. A worker that does not
+ * answer is asked again.
+ *
+ * @returns the last verdicts, in the order of the goals
+ * @throws CliError with exit 124 when the time is over
+ */
+export async function waitUntil(
+  context: Context,
+  worker: WorkerEntry,
+  goals: readonly Goal[],
+  { timeoutMs, limitMs }: Limits,
+): Promise<readonly Verdict[]> {
+  const { stderr, signal, now } = context;
+  const until = now().getTime() + limitMs;
+  const said = new Map<string, string>();
+  const say = (about: string, text: string) => {
+    if (said.get(about) !== text) stderr.write(`${text}\n`);
+    said.set(about, text);
+  };
+  for (;;) {
+    const { snapshot, problems } = await observe(
+      createReach(context, timeoutMs),
+      worker,
+      'brief',
+      context,
+      timeoutMs,
+    );
+    // A queue that cannot be read looks like an empty one.
+    const verdicts =
+      snapshot === null || isQueueUnknown(snapshot) ? [] : goals.map(({ judge }) => judge(snapshot));
+    verdicts.forEach(({ says }, index) => {
+      say(goals[index]?.name ?? '', says);
+    });
+    const [trouble] = problems;
+    if (trouble !== undefined) say('worker', `note: ${trouble.cause}`);
+    if (verdicts.some(({ state }) => state === 'never')) return verdicts;
+    if (verdicts.length > 0 && verdicts.every(({ state }) => state === 'reached')) return verdicts;
+    if (now().getTime() >= until) {
+      throw new CliError(
+        `not ${goals.map(({ name }) => name).join(', ')} within ${limitMs / 1000}s; the work goes on`,
+        { exitCode: ExitCode.timeout, hints: [`look: ${context.commandLine('status', worker.name)}`] },
+      );
+    }
+    const rest = Math.max(1, until - now().getTime());
+    await sleep(Math.min(PAUSE_MS, rest), undefined, { signal }).catch(() => {
+      throw InterruptedError.by(signal, `not waiting any more; the work goes on in ${worker.name}`);
+    });
+  }
+}
