@@ -1,0 +1,125 @@
+/** What Kubernetes says of a worker, as far as `why` needs it: two kubectl calls, each of which may be partly forbidden. */
+import type { ClusterWorker } from '../config/worker-entry.ts';
+import { type Cluster, kubectl } from '../transport/kubectl.ts';
+import { kubectlMessage } from '../transport/kubectl-errors.ts';
+import { belongsTo, choosePod, type PodObject } from '../transport/pods.ts';
+
+interface Named {
+  readonly kind?: string;
+  readonly metadata: { readonly name?: string };
+}
+
+export interface ClaimObject extends Named {
+  readonly spec?: { readonly storageClassName?: string };
+  readonly status?: { readonly phase?: string };
+}
+
+export interface EventObject extends Named {
+  readonly type?: string;
+  readonly reason?: string;
+  readonly message?: string;
+  readonly lastTimestamp?: string | null;
+  readonly eventTime?: string | null;
+  readonly count?: number;
+  readonly involvedObject?: { readonly kind?: string; readonly name?: string };
+}
+
+export interface NodeObject extends Named {
+  readonly spec?: { readonly unschedulable?: boolean };
+  readonly status?: {
+    readonly conditions?: readonly {
+      readonly type: string;
+      readonly status: string;
+      readonly reason?: string;
+      readonly message?: string;
+    }[];
+  };
+}
+
+interface PodVolumes {
+  readonly spec?: {
+    readonly volumes?: readonly { readonly persistentVolumeClaim?: { readonly claimName: string } }[];
+    readonly containers?: readonly {
+      readonly name: string;
+      readonly resources?: { readonly limits?: { readonly memory?: string } };
+    }[];
+  };
+}
+
+export type WorkerPod = PodObject & PodVolumes;
+
+export interface ClusterFacts {
+  /** The worker's current pod. */
+  readonly pod: WorkerPod | null;
+  /** All of its pods, those that have ended too: an evicted one stays for days. */
+  readonly pods: readonly WorkerPod[];
+  /** The claims that its pods mount. */
+  readonly claims: readonly ClaimObject[];
+  /** Warnings about the worker, its pods and its claims, oldest first. */
+  readonly warnings: readonly EventObject[];
+  /** `gone`: the pod names a node that does not exist any more; null: not asked, or not allowed to. */
+  readonly node: NodeObject | 'gone' | null;
+  /** What could not be read, in kubectl's words. */
+  readonly unreadable: readonly string[];
+}
+
+const KINDS = 'pods,persistentvolumeclaims,events';
+
+/** @throws nothing but an interruption: what cannot be read is named in the facts */
+export async function lookAtCluster(cluster: Cluster, worker: ClusterWorker): Promise<ClusterFacts> {
+  // One call for all kinds: of those that are forbidden kubectl complains, and prints the others.
+  const listing = await kubectl(cluster, worker, ['get', KINDS, '--output=json']);
+  const items = parseItems(listing.stdout);
+  const ofKind = <T extends Named>(kind: string) => items.filter((item) => item.kind === kind) as T[];
+  const pods = ofKind<WorkerPod & Named>('Pod').filter((pod) => belongsTo(pod, worker.pod));
+  const pod = choosePod(pods, worker.pod) as WorkerPod | null;
+  const mounted = new Set(
+    pods.flatMap(({ spec }) =>
+      (spec?.volumes ?? []).map((volume) => volume.persistentVolumeClaim?.claimName),
+    ),
+  );
+  const claims = ofKind<ClaimObject>('PersistentVolumeClaim').filter(({ metadata }) =>
+    mounted.has(metadata.name),
+  );
+  const names = [
+    worker.pod,
+    ...pods.map(({ metadata }) => metadata.name),
+    ...claims.map(({ metadata }) => metadata.name),
+  ];
+  const warnings = ofKind<EventObject>('Event')
+    .filter(
+      ({ type, involvedObject }) =>
+        type === 'Warning' &&
+        (names.includes(involvedObject?.name) || involvedObject?.name?.startsWith(`${worker.pod}-`) === true),
+    )
+    .sort((a, b) => timeOf(a).localeCompare(timeOf(b)));
+  const { node, complaint } = await lookAtNode(cluster, worker, pod?.spec?.nodeName);
+  const said = listing.code === 0 ? '' : kubectlMessage(listing.stderr);
+  return { pod, pods, claims, warnings, node, unreadable: [said, complaint].filter((text) => text !== '') };
+}
+
+/** When an event happened last; newer ones have only the second field. */
+export function timeOf({ lastTimestamp, eventTime }: EventObject): string {
+  return lastTimestamp ?? eventTime ?? '';
+}
+
+async function lookAtNode(
+  cluster: Cluster,
+  worker: ClusterWorker,
+  name: string | undefined,
+): Promise<{ node: ClusterFacts['node']; complaint: string }> {
+  if (name === undefined) return { node: null, complaint: '' };
+  const result = await kubectl(cluster, worker, ['get', 'node', name, '--output=json', '--ignore-not-found']);
+  if (result.code !== 0) return { node: null, complaint: kubectlMessage(result.stderr) };
+  const text = result.stdout.toString('utf8').trim();
+  return { node: text === '' ? 'gone' : (JSON.parse(text) as NodeObject), complaint: '' };
+}
+
+function parseItems(stdout: Buffer): readonly Named[] {
+  try {
+    return (JSON.parse(stdout.toString('utf8')) as { items: Named[] }).items;
+  } catch {
+    // Nothing could be read; stderr says why.
+    return [];
+  }
+}

@@ -1,0 +1,145 @@
+/** What `why` finds inside a worker besides its snapshot: the answer of scripts/remote/why.sh, parsed. */
+import type { Frame } from '../transport/frame.ts';
+import { redact } from '../worker/redact.ts';
+import type { Disk } from '../worker/snapshot.ts';
+
+export interface PaneView {
+  readonly session: string;
+  /** The program in the foreground. */
+  readonly program: string;
+  /** Its last lines without blank ones, tokens masked. */
+  readonly lines: readonly string[];
+}
+
+export interface Network {
+  readonly name: string;
+  readonly mtu: number;
+}
+
+export interface Docker {
+  /** Null while it does not answer. */
+  readonly driver: string | null;
+  /** What it said instead; empty when it answers. */
+  readonly error: string;
+  /** Null when it could not be found out. */
+  readonly podMtu: number | null;
+  readonly networks: readonly Network[];
+}
+
+/** Memory of one cgroup, in bytes. */
+export interface CgroupMemory {
+  /** Processes of it that the kernel has killed for memory since it was made. */
+  readonly kills: number;
+  readonly usedBytes: number;
+  /** Null: none. */
+  readonly limitBytes: number | null;
+}
+
+/** A process that the kernel has killed for memory. */
+export interface Kill {
+  readonly program: string;
+  readonly pid: number;
+  /** Whether the limit of Docker's cgroup was reached, and not that of the whole pod. */
+  readonly atDockersLimit: boolean;
+}
+
+export interface Inside {
+  readonly panes: readonly PaneView[];
+  /** Sessions that the program takes for driven by a person. */
+  readonly human: ReadonlySet<string>;
+  /** Sessions of stages in which no agent runs, but only the shell it was started from. */
+  readonly loneShells: ReadonlySet<string>;
+  /** Lines of the loop's log: what last went wrong with issues, oldest first. */
+  readonly failures: readonly string[];
+  /** Null for a worker on this machine, which has none of its own. */
+  readonly docker: Docker | null;
+  readonly memory: { readonly pod: CgroupMemory | null; readonly docker: CgroupMemory | null };
+  readonly disks: readonly Disk[];
+  /** What the kernel's log says it has killed in this pod, oldest first. */
+  readonly kills: readonly Kill[];
+}
+
+/** @param frame the answer of scripts/remote/why.sh */
+export function parseInside(frame: Frame): Inside {
+  const lines = (part: string) =>
+    (frame.parts.get(part)?.text ?? '').split('\n').filter((line) => line !== '');
+  const memory = new Map(lines('memory').map((line) => parseMemory(line)));
+  return {
+    panes: numbered(frame, 'pane').map(parsePane),
+    human: new Set(
+      numbered(frame, 'human')
+        .filter((text) => /^Human:\s*true$/m.test(text))
+        .map((text) => text.split('\n')[0] ?? ''),
+    ),
+    loneShells: new Set(lines('lone-shells')),
+    failures: lines('failures'),
+    docker: frame.parts.has('docker') ? parseDocker(frame, lines('docker-networks')) : null,
+    memory: { pod: memory.get('pod') ?? null, docker: memory.get('docker') ?? null },
+    disks: lines('disks').map(parseDisk),
+    kills: lines('oom').map(parseKill),
+  };
+}
+
+/** The texts of `NAME.0`, `NAME.1` and so on. */
+function numbered(frame: Frame, name: string): string[] {
+  const texts: string[] = [];
+  for (let part = frame.parts.get(`${name}.0`); part; part = frame.parts.get(`${name}.${texts.length}`)) {
+    texts.push(part.text);
+  }
+  return texts;
+}
+
+function parsePane(text: string): PaneView {
+  const [head = '', ...shown] = text.split('\n');
+  const [session = '', program = ''] = head.split('\t');
+  const lines = redact(shown.join('\n'))
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .filter((line) => line !== '');
+  return { session, program, lines };
+}
+
+function parseDocker(frame: Frame, networks: readonly string[]): Docker {
+  const info = frame.parts.get('docker');
+  const failed = info?.rc !== 0;
+  const [pod, ...rest] = networks.map((line) => line.split(' '));
+  return {
+    driver: failed ? null : (/^driver=(.*)$/m.exec(info?.text ?? '')?.[1] ?? null),
+    error: failed ? frame.parts.get('docker.error')?.text.trim() || `docker info ended with ${info?.rc}` : '',
+    podMtu: Number(pod?.[1]) || null,
+    // Without the option Docker takes 1500.
+    networks: rest.map(([name = '', mtu]) => ({ name, mtu: Number(mtu) || 1500 })),
+  };
+}
+
+/** A limit of v1 that means none: the largest number of pages. */
+const NO_LIMIT = 2 ** 60;
+
+function parseMemory(line: string): [string, CgroupMemory] {
+  const [name = '', kills, used, limit] = line.split(' ');
+  const limitBytes = Number(limit);
+  return [
+    name,
+    {
+      kills: Number(kills) || 0,
+      usedBytes: Number(used) || 0,
+      limitBytes: limitBytes > 0 && limitBytes < NO_LIMIT ? limitBytes : null,
+    },
+  ];
+}
+
+/** @param line of the kernel: `oom-kill:constraint=…,oom_memcg=/…/docker,task_memcg=/…,task=node,pid=7,uid=0` */
+function parseKill(line: string): Kill {
+  const field = (name: string) => new RegExp(`[,:]${name}=([^,]*)`).exec(line)?.[1] ?? '';
+  return {
+    program: field('task') || 'a process',
+    pid: Number(field('pid')),
+    atDockersLimit: /\/docker(?:\/|$)/.test(field('oom_memcg')),
+  };
+}
+
+/** @param line of `df --portability --block-size=1`: `device size used available use% mount` */
+function parseDisk(line: string): Disk {
+  const fields = line.trim().split(/\s+/);
+  return { sizeBytes: Number(fields[1]), freeBytes: Number(fields[3]), mount: fields.slice(5).join(' ') };
+}

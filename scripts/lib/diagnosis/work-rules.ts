@@ -1,0 +1,314 @@
+/** Rules about issues: pipelines, their sessions, and the rows of the queue. Pure. */
+import { age } from '../cli/text.ts';
+import type { Pipeline } from '../factory.ts';
+import { itemName, openItems } from '../worker/queue.ts';
+import type { Snapshot } from '../worker/snapshot.ts';
+import { type EnteredFacts, whenEntered } from './diagnosis.ts';
+import { findPrompt } from './prompts.ts';
+
+/** An agent that thinks prints something every few seconds; factory itself looks every half minute. */
+const SILENT_SECONDS = 10 * 60;
+
+const inProgress = ({ pipelines }: Snapshot) => pipelines.filter(({ status }) => status === 'in_progress');
+
+const says = ({ issue, status, stage, attempt }: Pipeline) =>
+  `factory status: #${issue} ${status}, stage ${stage}, attempt ${attempt}`;
+
+/** What was said of an issue: by the last check-in, and when something last went wrong with it. */
+function lastWords({ snapshot, inside }: Pick<EnteredFacts, 'snapshot' | 'inside'>, issue: number): string[] {
+  const action = snapshot.heartbeat?.actions.find((candidate) => candidate.issue === issue);
+  const failure = inside.failures.findLast((line) => new RegExp(`#${issue} `).test(line));
+  return [
+    ...(action
+      ? [`last check-in: #${issue} ${action.action}${action.message ? `: ${action.message}` : ''}`]
+      : []),
+    ...(failure ? [`the loop's log: ${failure}`] : []),
+  ];
+}
+
+/** The issue is in progress and nothing is at it: its check-in was killed. */
+export const interrupted = whenEntered(({ snapshot, worker, command }) => {
+  const { locks, sessions, heartbeat } = snapshot;
+  // Without a supervisor that is what matters, and its start takes the issue up.
+  if (!locks.boot || locks.checkIn || heartbeat?.state === 'checking-in') return [];
+  return inProgress(snapshot).map((pipeline) => {
+    const { issue, stage, session, sessionState } = pipeline;
+    const alive = sessions.some(({ name }) => name === session);
+    return {
+      id: 'interrupted',
+      cause: `#${issue} is in progress at stage ${stage}, and no check-in works on it: it was interrupted`,
+      evidence: [
+        says(pipeline),
+        'the check-in lock is free',
+        session === ''
+          ? 'it has no session'
+          : `session ${session} ${alive ? 'is there' : `is gone from tmux; factory believes it ${sessionState || 'unknown'}`}`,
+        ...(heartbeat?.reason ? [`the loop says: ${heartbeat.reason}`] : []),
+      ],
+      next: [`set it going again: ${command('unstick', worker.name, String(issue))}`],
+    };
+  });
+});
+
+/** The program waits for a session that tmux does not have, while something does hold the check-in lock. */
+export const sessionGone = whenEntered(({ snapshot, worker, command }) => {
+  const { locks, sessions, faults } = snapshot;
+  if (!locks.checkIn || faults.some(({ part }) => part === 'sessions')) return [];
+  return inProgress(snapshot)
+    .filter(
+      ({ session, sessionState }) =>
+        session !== '' &&
+        sessionState !== '' &&
+        sessionState !== 'exited' &&
+        !sessions.some(({ name }) => name === session),
+    )
+    .map((pipeline) => ({
+      id: 'session-gone',
+      cause: `the session ${pipeline.session} of #${pipeline.issue} is gone while a check-in waits for it`,
+      evidence: [
+        says(pipeline),
+        `factory believes it ${pipeline.sessionState}; tmux has no session of that name`,
+      ],
+      next: [
+        `what it said last: ${command('logs', worker.name, pipeline.session)}`,
+        `when the check-in does not end by itself: ${command('unstick', worker.name, String(pipeline.issue))}`,
+      ],
+    }));
+});
+
+/** tmux itself does not answer: with its server every session is gone. */
+export const tmuxGone = whenEntered(({ snapshot: { faults }, worker, command }) =>
+  faults
+    .filter(({ part }) => part === 'sessions')
+    .map(({ message }) => ({
+      id: 'tmux-gone',
+      cause: 'the tmux server is gone, and with it every session',
+      evidence: [`tmux: ${message}`],
+      next: [
+        `the supervisor starts it again; see: ${command('logs', worker.name, 'boot')}`,
+        `what the sessions said: ${command('sessions', worker.name)}`,
+      ],
+    })),
+);
+
+/** `factory` leaves a session alone in which it believes a person is typing. */
+export const humanDriven = whenEntered(({ snapshot, inside, worker, command }) =>
+  inProgress(snapshot)
+    .concat(snapshot.pipelines.filter(({ status }) => status === 'pending'))
+    .filter(
+      ({ session, sessionState }) =>
+        inside.human.has(session) || (session !== '' && sessionState === 'human_input'),
+    )
+    .map((pipeline) => ({
+      id: 'human-driven',
+      cause: `factory takes the session ${pipeline.session} for driven by a person and leaves #${pipeline.issue} alone`,
+      evidence: [
+        `factory session status ${pipeline.session}: ${inside.human.has(pipeline.session) ? 'Human: true' : `State: ${pipeline.sessionState}`}`,
+        ...lastWords({ snapshot, inside }, pipeline.issue),
+      ],
+      next: [
+        `see what the person left: ${command('peek', worker.name, '--session', pipeline.session)}`,
+        `hand it back: ${command('send', worker.name, pipeline.session, 'Please go on.')}`,
+      ],
+    })),
+);
+
+/** A pane shows a question that only a person can answer. */
+export const paneWaits = whenEntered(({ inside, snapshot, worker, command }) =>
+  inside.panes.flatMap(({ session, lines }) => {
+    const prompt = findPrompt(lines);
+    if (prompt === null || snapshot.sessions.find(({ name }) => name === session)?.stage == null) return [];
+    const cures: Readonly<Record<typeof prompt.id, readonly string[]>> = {
+      'rate-limit': [
+        'it goes on when the limit is reset; other workers with the same account have the same limit',
+        `take up no more work until then: ${command('drain', worker.name)}`,
+      ],
+      login: [`put a valid token into its Secret: ${command('rotate', worker.name)}`],
+      trust: [],
+      bypass: [],
+      setup: [],
+      permission: [],
+      password: [
+        `git asks when GH_TOKEN is missing, refused or not allowed to do this: ${command('rotate', worker.name)}`,
+      ],
+      question: [],
+    };
+    return [
+      {
+        id: `pane-${prompt.id}`,
+        cause: `the session ${session} ${prompt.says}`,
+        evidence: [`its pane: ${prompt.line}`],
+        next: [
+          ...cures[prompt.id],
+          `${prompt.id === 'rate-limit' ? 'look' : 'answer it'}: ${command('attach', worker.name, '--session', session)}`,
+        ],
+      },
+    ];
+  }),
+);
+
+/** The agent has ended and left its shell; whatever factory pastes there is executed. */
+export const agentEnded = whenEntered(({ inside, snapshot, worker, command }) =>
+  inProgress(snapshot).flatMap((pipeline) => {
+    const pane = inside.panes.find(({ session }) => session === pipeline.session);
+    const started = snapshot.sessions.find(({ name }) => name === pipeline.session);
+    // At the beginning of a stage the shell is there before the agent.
+    if (pane === undefined || started === undefined || snapshot.now - started.createdAt < 30) return [];
+    if (!inside.loneShells.has(pipeline.session)) return [];
+    return [
+      {
+        id: 'agent-ended',
+        cause: `no agent runs in the session ${pipeline.session} of #${pipeline.issue}: it has ended, or never started`,
+        evidence: [
+          `in its pane only the shell is left (${pane.program})`,
+          ...pane.lines.slice(-3).map((line) => `its pane: ${line}`),
+        ],
+        next: [
+          `read on: ${command('logs', worker.name, pipeline.session)}`,
+          `run the stage again: ${command('unstick', worker.name, String(pipeline.issue))}`,
+        ],
+      },
+    ];
+  }),
+);
+
+/** A stage that has said nothing for long: hanging, or thinking. */
+export const silent = whenEntered(({ snapshot, worker, command }) => {
+  if (!snapshot.locks.checkIn) return [];
+  return inProgress(snapshot).flatMap((pipeline) => {
+    const session = snapshot.sessions.find(({ name }) => name === pipeline.session);
+    if (session === undefined || snapshot.now - session.activityAt < SILENT_SECONDS) return [];
+    return [
+      {
+        id: 'silent',
+        cause: `the session ${session.name} of #${pipeline.issue} has been silent for ${age(snapshot.now - session.activityAt)}`,
+        evidence: [
+          says(pipeline),
+          `a check-in has waited for it since ${snapshot.heartbeat?.startedAt ?? 'a while'}`,
+        ],
+        next: [
+          `look: ${command('peek', worker.name, '--session', session.name)}`,
+          `give the issue up, so that the queue goes on: ${command('unstick', worker.name, String(pipeline.issue), '--give-up')}`,
+        ],
+      },
+    ];
+  });
+});
+
+/** Limits that the program itself has seen. */
+export const rateLimited = whenEntered(({ snapshot, inside, worker, command }) =>
+  snapshot.pipelines
+    .filter(({ status }) => status === 'rate_limited')
+    .map((pipeline) => ({
+      id: 'rate-limited',
+      cause: `#${pipeline.issue} has hit the limit of its account; each check-in tries again`,
+      evidence: [says(pipeline), ...lastWords({ snapshot, inside }, pipeline.issue)],
+      next: [
+        `wait for it: ${command('wait', worker.name, `issue:${pipeline.issue}=completed`)}`,
+        `let others go first: ${command('unstick', worker.name, String(pipeline.issue), '--give-up')}, and later: ${command('queue', worker.name, 'requeue', String(pipeline.issue))}`,
+      ],
+    })),
+);
+
+/** A row whose dependency has failed waits without a word. */
+export const dependencyFailed = whenEntered(({ snapshot: { queue }, worker, command }) =>
+  queue
+    .filter(({ status }) => status === 'pending')
+    .flatMap((row) => {
+      const failed = row.dependsOn
+        .map((issue) => queue.find((other) => other.issue === issue && other.namespace === row.namespace))
+        .find((other) => other?.status === 'failed' || other?.pipeline?.status === 'failed');
+      if (failed === undefined) return [];
+      return [
+        {
+          id: 'dependency-failed',
+          cause: `${itemName(row)} waits for #${failed.issue}, which has failed: it will never start by itself`,
+          evidence: [
+            `factory queue: #${row.issue} pending, depends on ${row.dependsOn.map((n) => `#${n}`).join(', ')}; #${failed.issue} ${failed.status}`,
+          ],
+          next: [
+            `run #${failed.issue} again: ${command('queue', worker.name, 'requeue', String(failed.issue))}`,
+            `do without it: ${command('queue', worker.name, 'remove', String(failed.issue))}`,
+          ],
+        },
+      ];
+    }),
+);
+
+/** The first row cannot be begun, and the others wait behind it: what the last check-in said of it. */
+export const rowSkipped = whenEntered(({ snapshot, worker, command }) =>
+  (snapshot.heartbeat?.actions ?? [])
+    .filter(({ action, message }) => action === 'skip' && /intent|failed to fetch issue/.test(message ?? ''))
+    .map(({ issue, message }) => ({
+      id: 'row-without-intent',
+      cause: `#${issue} is skipped at every check-in, and the queue stands behind it: it has no intent`,
+      evidence: [`last check-in: ${message}`],
+      next: [
+        `say what it is for: ${command('queue', worker.name, 'set-intent', String(issue), 'Users can …')}`,
+        `or take it out: ${command('queue', worker.name, 'remove', String(issue))}`,
+      ],
+    })),
+);
+
+/** A row that failed before any work was done: `gh` or `git` said no. */
+export const rowFailed = whenEntered(({ snapshot, inside, worker, command }) =>
+  snapshot.queue
+    .filter(({ status, pipeline }) => status === 'failed' && pipeline === null)
+    .map((row) => ({
+      id: 'row-failed',
+      cause: `${itemName(row)} failed before its work began`,
+      evidence: [
+        'factory queue: failed; there is no pipeline',
+        ...lastWords({ snapshot, inside }, row.issue),
+      ],
+      next: [
+        `what was said: ${command('logs', worker.name, 'orchestrator')}`,
+        `again: ${command('queue', worker.name, 'requeue', String(row.issue))}`,
+      ],
+    })),
+);
+
+/** A row beside a pipeline that ended: a number that two projects use, or a pipeline that was failed by hand. */
+export const rowBesideEnded = whenEntered(({ snapshot, inside, worker, command }) =>
+  snapshot.queue
+    .filter(
+      ({ status, pipeline }) =>
+        (status === 'pending' || status === 'active') && pipeline?.status === 'completed',
+    )
+    .filter(() => !snapshot.locks.checkIn)
+    .map((row) => ({
+      id: 'number-used-twice',
+      cause: `${itemName(row)} cannot move: the store has a completed pipeline of the same number`,
+      evidence: [
+        `factory queue: #${row.issue} ${row.status}${row.namespace ? ` in ${row.namespace}` : ''}; factory status: completed`,
+        ...lastWords({ snapshot, inside }, row.issue),
+      ],
+      next: [`drop the old one: ${command('unstick', worker.name, String(row.issue))}`],
+    })),
+);
+
+/** The loop says itself why it takes nothing up. */
+export const loopWaits = whenEntered(({ snapshot, worker, command }) => {
+  const { heartbeat } = snapshot;
+  if (heartbeat?.state !== 'waiting' || !heartbeat.reason || openItems(snapshot).length === 0) return [];
+  return [
+    {
+      id: 'loop-waits',
+      cause: `nothing is taken up: ${heartbeat.reason}`,
+      evidence: [`heartbeat: ${heartbeat.state} since ${heartbeat.finishedAt ?? heartbeat.startedAt}`],
+      next: [`what it did before: ${command('logs', worker.name, 'orchestrator')}`],
+    },
+  ];
+});
+
+/** `status` names a blocked pipeline too; this adds what was said of it. */
+export const blocked = whenEntered((facts) =>
+  facts.problems
+    .filter(({ id }) => id === 'pipeline-blocked')
+    .map((problem) => {
+      const pipeline = facts.snapshot.pipelines.find(
+        ({ status, issue }) => status === 'blocked' && problem.cause.startsWith(`#${issue} `),
+      );
+      return { ...problem, evidence: pipeline ? [says(pipeline), ...lastWords(facts, pipeline.issue)] : [] };
+    }),
+);

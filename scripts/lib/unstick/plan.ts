@@ -1,0 +1,258 @@
+/**
+ * What sets a stuck issue going again, or gives it up, in the dialect of the worker's program: only verbs that were seen to
+ * work on the real one (contract of the program, §4). Pure.
+ */
+import type { Pipeline } from '../factory.ts';
+import type { QueueItem, Snapshot } from '../worker/snapshot.ts';
+
+export type Step =
+  | { readonly kind: 'kill-session'; readonly session: string }
+  | { readonly kind: 'exited'; readonly session: string; readonly stage: string }
+  /** Wait until the check-in that is under way has ended. */
+  | { readonly kind: 'await' }
+  | { readonly kind: 'retry' | 'advance' | 'fail' | 'cleanup' };
+
+export interface Plan {
+  readonly kind: 'plan';
+  /** What is wrong, in one sentence. */
+  readonly because: string;
+  readonly steps: readonly Step[];
+  /** `status stage attempt`, which must still hold when the steps are done; null when there is no pipeline. */
+  readonly standing: string;
+  /** What has to be true afterwards. */
+  readonly goal: 'working' | 'given-up' | 'forgotten';
+  /** Someone is attached to a session that is going to be ended. */
+  readonly attached: string | null;
+}
+
+/** Nothing is done, and why; `next` names other commands by their name and arguments. */
+export interface NoPlan {
+  readonly kind: 'nothing';
+  readonly because: string;
+  /** Whether that is as it should be, so that typing it twice is no failure. */
+  readonly fine: boolean;
+  readonly next: readonly Advice[];
+}
+
+export interface Advice {
+  readonly why: string;
+  readonly command: readonly [name: string, ...args: string[]];
+}
+
+export interface Wish {
+  readonly issue: number;
+  readonly worker: string;
+  /** End the work on it, so that the queue goes on. */
+  readonly giveUp: boolean;
+}
+
+export function planUnstick(snapshot: Snapshot, wish: Wish): Plan | NoPlan {
+  const { issue, worker } = wish;
+  const pipeline = snapshot.pipelines.find((candidate) => candidate.issue === issue);
+  const row = snapshot.queue.find((candidate) => candidate.issue === issue);
+  if (pipeline === undefined) return planRow(snapshot, row, wish);
+  switch (pipeline.status) {
+    case 'completed':
+      return row !== undefined && (row.status === 'pending' || row.status === 'active')
+        ? planForget(pipeline, row)
+        : nothing(`#${issue} is completed`, true, [
+            { why: 'run it again', command: ['queue', worker, 'requeue', `${issue}`] },
+          ]);
+    case 'failed':
+      return nothing(`#${issue} has failed, and holds nobody up`, true, [
+        { why: 'run it again', command: ['queue', worker, 'requeue', `${issue}`] },
+      ]);
+    default:
+      return wish.giveUp ? planGiveUp(snapshot, pipeline) : planRetry(snapshot, pipeline, wish);
+  }
+}
+
+function planRow(snapshot: Snapshot, row: QueueItem | undefined, { issue, worker }: Wish): NoPlan {
+  if (row === undefined) {
+    return nothing(`there is no #${issue} on ${worker}, neither in its queue nor begun`, false, [
+      { why: 'what there is', command: ['queue', worker, 'list'] },
+    ]);
+  }
+  const requeue: Advice = { why: 'run it again', command: ['queue', worker, 'requeue', `${issue}`] };
+  if (row.status === 'failed') return nothing(`#${issue} failed before its work began`, false, [requeue]);
+  if (row.status !== 'pending')
+    return nothing(`#${issue} is ${row.status} and has no pipeline`, false, [requeue]);
+  const failed = row.dependsOn.find((other) =>
+    snapshot.queue.some(
+      (item) => item.issue === other && item.namespace === row.namespace && item.status === 'failed',
+    ),
+  );
+  if (failed !== undefined) {
+    return nothing(`#${issue} waits for #${failed}, which has failed`, false, [
+      { why: `run #${failed} again`, command: ['queue', worker, 'requeue', `${failed}`] },
+      { why: 'do without it', command: ['queue', worker, 'remove', `${failed}`] },
+    ]);
+  }
+  const blocked = snapshot.pipelines.find(({ status }) => status === 'blocked');
+  if (blocked !== undefined) {
+    return nothing(`#${issue} waits in the queue behind #${blocked.issue}, which is blocked`, false, [
+      { why: 'that one first', command: ['unstick', worker, `${blocked.issue}`] },
+    ]);
+  }
+  return nothing(`#${issue} has not begun: it waits in the queue`, true, [
+    { why: 'what keeps the worker from it', command: ['why', worker] },
+  ]);
+}
+
+function planRetry(snapshot: Snapshot, pipeline: Pipeline, { worker }: Wish): Plan | NoPlan {
+  const { issue, status, stage, session } = pipeline;
+  const look: Advice = { why: 'look at it', command: ['why', worker] };
+  if (!snapshot.locks.boot) {
+    return nothing(
+      `no supervisor runs in ${worker}: its next start takes up what was interrupted, and nothing goes on before`,
+      false,
+      [look],
+    );
+  }
+  const gone = session !== '' && !snapshot.sessions.some(({ name }) => name === session);
+  if (snapshot.locks.checkIn && !(status === 'in_progress' && gone && snapshot.dialect !== null)) {
+    return nothing(
+      `a check-in is at work${status === 'in_progress' ? ` on #${issue}` : ''}: nothing has to be set going`,
+      true,
+      [
+        ...(session === ''
+          ? []
+          : [{ why: 'see what it does', command: ['peek', worker, '--session', session] } as const]),
+        { why: 'end it and give the issue up', command: ['unstick', worker, `${issue}`, '--give-up'] },
+      ],
+    );
+  }
+  if (snapshot.dialect === null)
+    return nothing('factory did not say how it wants to be spoken to', false, [look]);
+  const alive = snapshot.sessions.find(({ name }) => name === session && name !== '');
+  const kill: Step[] = alive === undefined ? [] : [{ kind: 'kill-session', session }];
+  const plan = (because: string, ...steps: Step[]): Plan => ({
+    kind: 'plan',
+    because,
+    steps: [...kill, ...steps],
+    standing: standingOf(pipeline),
+    goal: 'working',
+    attached: alive !== undefined && alive.attached > 0 ? session : null,
+  });
+  const configured = snapshot.dialect.name === 'B';
+  switch (status) {
+    case 'blocked':
+      // `retry` counts an attempt and unblocks. A skips what is in progress for ever, so its stage has to be run as well.
+      return configured
+        ? plan(`#${issue} is blocked at stage ${stage}`, { kind: 'retry' })
+        : plan(`#${issue} is blocked at stage ${stage}`, { kind: 'retry' }, { kind: 'advance' });
+    case 'in_progress': {
+      if (snapshot.locks.checkIn) {
+        const why = `a check-in waits for ${session} of #${issue}, which is gone`;
+        const rest: Step[] = configured ? [{ kind: 'retry' }] : [{ kind: 'retry' }, { kind: 'advance' }];
+        return plan(why, ...endCheckIn(pipeline), ...rest);
+      }
+      const because = `#${issue} was interrupted at stage ${stage}`;
+      if (!configured) return plan(because, { kind: 'advance' });
+      // B runs it again at its next check-in, once it knows that the session is gone.
+      return session === ''
+        ? plan(because, { kind: 'retry' })
+        : plan(because, { kind: 'exited', session, stage });
+    }
+    case 'rate_limited':
+      return nothing(`#${issue} has hit a limit; each check-in tries again by itself`, true, [
+        { why: 'let others go first', command: ['unstick', worker, `${issue}`, '--give-up'] },
+      ]);
+    default:
+      // A session of that name would make the next start fail.
+      if (alive !== undefined)
+        return plan(`#${issue} is to begin stage ${stage}, and a session of that name is in the way`);
+      return nothing(`#${issue} is ${status}: the next check-in takes it up`, true, [look]);
+  }
+}
+
+/** Of a session that is only gone a check-in may not hear until the stage's time-out: it has to be told. */
+function endCheckIn({ session, stage }: Pipeline): Step[] {
+  return [...(session === '' ? [] : [{ kind: 'exited', session, stage } as const]), { kind: 'await' }];
+}
+
+function planGiveUp({ sessions, locks }: Snapshot, pipeline: Pipeline): Plan {
+  const { issue, status, stage, session } = pipeline;
+  const alive = sessions.find(({ name }) => name === session && name !== '');
+  return {
+    kind: 'plan',
+    because: `#${issue} is ${status.replace('_', ' ')} at stage ${stage}`,
+    steps: [
+      ...(alive === undefined ? [] : [{ kind: 'kill-session', session } as const]),
+      ...(locks.checkIn ? endCheckIn(pipeline) : []),
+      { kind: 'fail' },
+    ],
+    standing: standingOf(pipeline),
+    goal: 'given-up',
+    attached: alive !== undefined && alive.attached > 0 ? session : null,
+  };
+}
+
+/** B looks pipelines up by their number alone: with a completed one of another project the row never moves. */
+function planForget(pipeline: Pipeline, row: QueueItem): Plan {
+  return {
+    kind: 'plan',
+    because: `#${row.issue} is ${row.status} in the queue, and the store has a completed pipeline of the same number`,
+    steps: [{ kind: 'cleanup' }],
+    standing: standingOf(pipeline),
+    goal: 'forgotten',
+    attached: null,
+  };
+}
+
+function standingOf({ status, stage, attempt }: Pipeline): string {
+  return `${status} ${stage} ${attempt}`;
+}
+
+function nothing(because: string, fine: boolean, next: readonly Advice[]): NoPlan {
+  return { kind: 'nothing', because, fine, next };
+}
+
+/** A step as scripts/remote/unstick.sh takes it. */
+export function stepArgument(step: Step): string {
+  switch (step.kind) {
+    case 'kill-session':
+      return `kill-session ${step.session}`;
+    case 'exited':
+      return `exited ${step.session} ${step.stage}`;
+    default:
+      return step.kind;
+  }
+}
+
+/** A step for people: what is typed in the worker, and what that does. */
+export function describeStep(step: Step, issue: number): string {
+  switch (step.kind) {
+    case 'kill-session':
+      return `tmux kill-session ${step.session}: ends what is left in it`;
+    case 'await':
+      return 'waits until the check-in has ended, 75s at most';
+    case 'exited':
+      return `factory event log --session ${step.session} --event exited: tells factory that it is gone`;
+    case 'retry':
+      return `factory pipeline retry ${issue}: counts one more attempt and unblocks it`;
+    case 'advance':
+      return `factory pipeline advance ${issue}: runs the stage again, in the background`;
+    case 'fail':
+      return `factory pipeline fail ${issue}: the queue goes on without it; branch and worktree stay`;
+    case 'cleanup':
+      return `factory pipeline cleanup ${issue}: removes the old pipeline and its worktree; its branch stays unless merged`;
+  }
+}
+
+/** Whether the goal of a plan is reached, by a look after its steps. */
+export function isReached({ goal }: Plan, { pipelines, locks }: Snapshot, issue: number): boolean {
+  const pipeline = pipelines.find((candidate) => candidate.issue === issue);
+  switch (goal) {
+    case 'forgotten':
+      return pipeline === undefined;
+    case 'given-up':
+      return pipeline === undefined || pipeline.status === 'failed';
+    case 'working':
+      // Between two check-ins it is pending, or B's in progress without one; blocked is what it must not be.
+      return (
+        pipeline !== undefined &&
+        (locks.checkIn || ['in_progress', 'pending', 'completed'].includes(pipeline.status))
+      );
+  }
+}

@@ -1,0 +1,148 @@
+/** Changes of rows of a queue: which can be made, what they mean, and what became of them. Pure. */
+import { CliError } from '../cli/errors.ts';
+import { isLive, parseError } from '../factory.ts';
+import type { Frame } from '../transport/frame.ts';
+import type { DispatchRequest } from '../worker/dispatch.ts';
+import { itemName } from '../worker/queue.ts';
+import type { QueueItem, Snapshot } from '../worker/snapshot.ts';
+import type { Advice } from './plan.ts';
+
+export type Action = 'remove' | 'requeue' | 'set-intent';
+
+/** What became of one row, or why nothing is done with it. */
+export interface Outcome {
+  readonly issue: number;
+  readonly ok: boolean;
+  readonly message: string;
+  readonly next?: Advice;
+}
+
+export interface Wanted {
+  readonly action: Action;
+  readonly issues: readonly number[];
+  /** The intent, for `set-intent`. */
+  readonly text: string;
+  readonly worker: string;
+}
+
+export interface QueueChange extends Wanted {
+  /** Of the issues asked for, those with which nothing is done. */
+  readonly outcomes: readonly Outcome[];
+}
+
+export function planChange(snapshot: Snapshot, wanted: Wanted): QueueChange {
+  const settled = wanted.issues.map((issue) => settle(snapshot, issue, wanted));
+  return {
+    ...wanted,
+    issues: wanted.issues.filter((_, index) => settled[index] === null),
+    outcomes: settled.filter((outcome) => outcome !== null),
+  };
+}
+
+/** What to say instead of doing it; null when it is to be done. */
+function settle({ queue, pipelines }: Snapshot, issue: number, { action, worker }: Wanted): Outcome | null {
+  const row = queue.find((candidate) => candidate.issue === issue);
+  const pipeline = pipelines.find((candidate) => candidate.issue === issue);
+  const outcome = (ok: boolean, message: string, next?: Advice): Outcome => ({
+    issue,
+    ok,
+    message,
+    ...(next ? { next } : {}),
+  });
+  if (row === undefined && !(action === 'requeue' && pipeline !== undefined)) {
+    return outcome(action === 'remove', `#${issue} is not in the queue of ${worker}`);
+  }
+  const name = row === undefined ? `#${issue}` : itemName(row);
+  const working = pipeline !== undefined && isLive(pipeline);
+  const giveUp: Advice = { why: 'give it up first', command: ['unstick', worker, `${issue}`, '--give-up'] };
+  switch (action) {
+    case 'remove':
+      return working
+        ? outcome(
+            false,
+            `${name} is being worked on (${pipeline.status}, stage ${pipeline.stage}): without its row nobody would see it`,
+            giveUp,
+          )
+        : null;
+    case 'requeue':
+      if (working)
+        return outcome(
+          false,
+          `${name} is being worked on (${pipeline.status}, stage ${pipeline.stage})`,
+          giveUp,
+        );
+      if (row?.status === 'pending') return outcome(true, `${name} waits in the queue already`);
+      return (row?.owner ?? null) === null
+        ? outcome(false, `it is not known which project ${name} belongs to`, {
+            why: 'say it',
+            command: ['dispatch', worker, '--project', 'NAME', '--issue', `${issue}`, '--requeue'],
+          })
+        : null;
+    case 'set-intent':
+      return row !== undefined && (row.status === 'completed' || row.status === 'failed')
+        ? outcome(false, `${name} is ${row.status}: its intent is not read any more`, {
+            why: 'run it again',
+            command: ['queue', worker, 'requeue', `${issue}`],
+          })
+        : null;
+  }
+}
+
+/** What is going to be done, a line for each row. */
+export function describeChange(
+  { action, issues, text }: QueueChange,
+  { queue, pipelines }: Snapshot,
+): string {
+  const lines = issues.map((issue) => {
+    const row = queue.find((candidate) => candidate.issue === issue);
+    const name = row === undefined ? `#${issue}` : itemName(row);
+    const begun = pipelines.some((pipeline) => pipeline.issue === issue);
+    const sentences: Readonly<Record<Action, string>> = {
+      remove: `${name} (${row?.status}) is taken out of the queue${begun ? '; its pipeline and worktree stay' : ''}`,
+      requeue: `${name} (${row?.status}) is queued again; its pipeline, worktree and merged branch are dropped`,
+      'set-intent': `${name}: the intent "${row?.intent}" becomes "${text}"`,
+    };
+    return `${sentences[action]}\n`;
+  });
+  return lines.join('');
+}
+
+/** The dispatch that queues a finished row again, as it was. */
+export function requeueRequest(
+  { queue }: Snapshot,
+  issue: number,
+  { id, by }: Pick<DispatchRequest, 'id' | 'by'>,
+): DispatchRequest {
+  const row = queue.find((candidate) => candidate.issue === issue) as QueueItem;
+  return {
+    id,
+    by,
+    project: row.owner ?? '',
+    issues: [issue],
+    intent: row.intent === '' ? undefined : row.intent,
+    dependsOn: row.dependsOn,
+    requeue: true,
+    dryRun: false,
+  };
+}
+
+/**
+ * @param frame the answer of scripts/remote/queue.sh
+ * @throws CliError when nothing was changed
+ */
+export function parseChange(frame: Frame, action: Action): Outcome[] {
+  const busy = frame.parts.get('busy');
+  if (busy) throw new CliError(`nothing was changed: ${busy.text}`, { hints: ['type it again'] });
+  const done = { remove: 'is out of the queue', requeue: 'is queued again', 'set-intent': 'has its intent' }[
+    action
+  ];
+  return (frame.parts.get('outcomes')?.text ?? '')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => {
+      const [issue = '', word, said = ''] = line.split('\t');
+      const ok = word === 'done';
+      const message = ok ? `#${issue} ${done}` : `#${issue}: ${parseError(said.replaceAll('\u001f', '\n'))}`;
+      return { issue: Number(issue), ok, message };
+    });
+}

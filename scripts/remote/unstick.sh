@@ -1,0 +1,110 @@
+# shellcheck shell=bash
+# Sets one issue going again, or gives it up, by steps that the laptop has planned (scripts/lib/unstick/plan.ts).
+#
+# Arguments: BY ISSUE PROJECT STANDING STEP…
+#   STANDING  `status stage attempt` as the plan saw it, or `-`: when it is another by now, nothing is done
+#   STEP      kill-session NAME | exited SESSION STAGE | await | retry | advance | fail | cleanup, as one argument each
+# Parts: stopped (why nothing or not everything was done), steps (those that were done), then a full probe.
+by=$1 issue=$2 project=$3 standing=$4
+shift 4
+readonly lock=$WORKER_STATE_DIR/locks/check-in
+readonly out=$WORKER_RUN_DIR/unstick-$issue
+
+# In the clone: A takes repository and configuration from the current folder.
+enter_project() {
+  cd "$(dirname "$WORKER_REPOS_DIR/$project/$(config_of "$project")")" 2>/dev/null || return
+}
+
+current_standing() {
+  timeout 20 factory status --format json 2>/dev/null |
+    jq --raw-output --argjson issue "$issue" 'first(.[]? | select(.issue == $issue)) // {} | "\(.status // "") \(.stage // "") \(.attempt // "")"'
+}
+
+# Of a name tmux takes a prefix for the whole; an id is exact.
+kill_session() {
+  local id name
+  while IFS=$'\t' read -r id name; do
+    if [ "$name" = "$1" ]; then quietly tmux kill-session -t "$id"; fi
+  done < <(tmux list-sessions -F '#{session_id}	#{session_name}' 2>/dev/null)
+}
+
+# The stage may take half an hour: detached, under the check-in lock, its progress where the orchestrator's pane shows it.
+advance() {
+  local log=$WORKER_STATE_DIR/logs/orchestrator.log
+  rm -f "$out.rc"
+  # shellcheck disable=SC2016  # expanded by that bash
+  setsid --fork bash -c 'flock --close --wait 5 --conflict-exit-code 75 "$1" factory pipeline advance "$2" >"$3" 2>>"$4"
+    echo "$?" >"$3.rc"' advance "$lock" "$issue" "$out" "$log" </dev/null >/dev/null 2>&1 9>&-
+  # What fails does so at once.
+  for _ in 1 2 3 4 5 6 7 8; do
+    sleep 0.5
+    if [ -s "$out.rc" ]; then break; fi
+  done
+  # 75: the supervisor was faster, and does the same.
+  case $(cat "$out.rc" 2>/dev/null) in
+    '' | 0 | 75) ;;
+    *)
+      said=$(tail -n 12 "$log")
+      return 1
+      ;;
+  esac
+}
+
+run_step() {
+  # shellcheck disable=SC2206  # words of ours: names of sessions and stages have no blanks
+  local words=($1)
+  case ${words[0]} in
+    kill-session) kill_session "${words[1]}" ;;
+    exited) with_retries factory event log --session "${words[1]}" --issue "$issue" --stage "${words[2]}" --event exited ;;
+    retry) with_retries factory pipeline retry "$issue" ;;
+    fail) with_retries factory pipeline fail "$issue" ;;
+    # The first call removes the worktree and stops at a branch that is not merged; the second finishes.
+    cleanup) quietly factory pipeline cleanup "$issue" || with_retries factory pipeline cleanup "$issue" ;;
+    advance)
+      exec 9>&-
+      advance
+      ;;
+  esac
+}
+
+said='' steps_done=''
+mkdir -p "${lock%/*}"
+if [ -n "$project" ] && ! enter_project; then
+  emit_part stopped 1 "this worker has no clone of $project"
+  probe full
+  exit 0
+fi
+if [ "$standing" != - ] && [ "$(current_standing)" != "$standing" ]; then
+  emit_part stopped 1 "#$issue has moved since the look: it is now $(current_standing)"
+  probe full
+  exit 0
+fi
+note_operator "$by" "unstick #$issue: $*" 2>/dev/null
+# Up to `await` everything is done beside the check-in that is to end.
+patience=5
+if [[ " $* " == *' await '* ]]; then
+  patience=75
+  while [ "$1" != await ]; do
+    run_step "$1"
+    steps_done+=$1$'\n'
+    shift
+  done
+  shift
+fi
+exec 9>>"$lock"
+if ! flock --wait "$patience" 9; then
+  emit_part stopped 1 "a check-in is at work and did not end within ${patience}s"
+  emit_part steps 0 "$steps_done"
+  probe full
+  exit 0
+fi
+for step in "$@"; do
+  if ! run_step "$step"; then
+    emit_part stopped 1 "${step%% *}: $said"
+    break
+  fi
+  steps_done+=$step$'\n'
+done
+exec 9>&-
+emit_part steps 0 "$steps_done"
+probe full

@@ -1,0 +1,73 @@
+# shellcheck shell=bash
+# What `why` looks at: a full probe, and besides it what the panes show, who typed into them, Docker, memory and disks.
+#
+# Parts: those of a full probe; pane.N (session, program in it, `1` when it has ended; then its last lines); human.N
+# (session; then what factory says of it); lone-shells (sessions), failures (lines of the loop's log); docker, docker-networks, memory, disks, oom: in a pod only.
+probe full
+
+docker_info() {
+  timeout 4 docker info --format 'driver={{.Driver}}
+version={{.ServerVersion}}
+root={{.DockerRootDir}}'
+}
+
+# The pod's own MTU and those of Docker's networks: what is larger outside than inside loses packets without a word.
+docker_networks() {
+  local device
+  device=$(awk '$2 == "00000000" && $8 == "00000000" { print $1; exit }' /proc/net/route)
+  printf 'pod %s\n' "$(cat "/sys/class/net/$device/mtu")"
+  timeout 4 docker network ls --quiet --filter driver=bridge |
+    xargs --no-run-if-empty timeout 4 docker network inspect \
+      --format '{{.Name}} {{index .Options "com.docker.network.driver.mtu"}}'
+}
+
+disks() {
+  df --portability --block-size=1 /var/lib/docker "${TMPDIR:-/tmp}" | tail -n +2
+}
+
+# Only what the kernel says of this pod: the log is the node's. Its cgroup is called after the pod's uid.
+oom_lines() {
+  local uid
+  uid=$(jq --raw-output '.podUid // empty' "$WORKER_RUN_DIR/boot.json")
+  [ -n "$uid" ] || return 0
+  timeout 5 dmesg 2>/dev/null | grep --fixed-strings 'oom-kill:' |
+    grep --extended-regexp "${uid}|${uid//-/_}" | tail -n 5
+}
+
+# The last thing that went wrong with each issue, in the loop's own words; the heartbeat has only the last check-in's.
+failures() {
+  tail -n 2000 "$WORKER_STATE_DIR/logs/orchestrator.log" 2>/dev/null |
+    grep --extended-regexp '#[0-9]+ (escalate|fail|failed|skip)\>' |
+    grep --invert-match --extended-regexp 'skip [^ ]* \((blocked, waiting|in_progress, another|session active)' | tail -n 20
+  return 0
+}
+
+# Sessions of stages in whose pane only the shell is left: the agent would be its child. Its name does not tell, since an
+# agent may be a script.
+lone_shells() {
+  local session pid program
+  while IFS=$'\t' read -r session pid program; do
+    case $program in bash | sh | dash | zsh) ;; *) continue ;; esac
+    if [ -r "/proc/$pid/task/$pid/children" ] && [ -z "$(<"/proc/$pid/task/$pid/children")" ]; then echo "$session"; fi
+  done < <(tmux list-panes -a -F '#{session_name}	#{pane_pid}	#{pane_current_command}')
+  return 0
+}
+
+show_panes
+show_humans
+part lone-shells lone_shells
+part failures failures
+# A worker on somebody's machine has neither a Docker nor a cgroup of its own.
+if [ "${WORKER_RUNTIME-}" = pod ]; then
+  # A daemon that hangs would take the time that the rest needs.
+  if timeout 4 docker version >/dev/null 2>&1; then
+    part docker docker_info
+    part docker-networks docker_networks
+  else
+    emit_part docker 1 ''
+    emit_part docker.error 1 "$(timeout 4 docker version 2>&1 >/dev/null || echo "it gave no answer within 4s")"
+  fi
+  part memory memory
+  part disks disks
+  part oom oom_lines
+fi

@@ -1,0 +1,152 @@
+/** `unstick`: sets a stuck issue going again, or gives it up, by the program's own verbs. */
+import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
+import { CliError, ExitCode } from './lib/cli/errors.ts';
+import { renderJson } from './lib/cli/output.ts';
+import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
+import { confirm } from './lib/cli/prompt.ts';
+import { parseDuration } from './lib/config/duration.ts';
+import { WORKER_FLAGS } from './lib/config/flags.ts';
+import { userAtHost } from './lib/config/user.ts';
+import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
+import { parseError } from './lib/factory.ts';
+import { runChange } from './lib/unstick/change.ts';
+import {
+  describeStep,
+  isReached,
+  type NoPlan,
+  type Plan,
+  planUnstick,
+  stepArgument,
+} from './lib/unstick/plan.ts';
+import { parseIssues } from './lib/worker/dispatch.ts';
+import { createReach } from './lib/worker/observe.ts';
+import { itemName, openItems } from './lib/worker/queue.ts';
+import { parseSnapshot, type Snapshot } from './lib/worker/snapshot.ts';
+
+const FORMATS = ['text', 'json'] as const;
+
+export const unstick = defineCommand({
+  name: 'unstick',
+  summary: 'Set a stuck issue going again, or give it up',
+  description: `Looks why the issue does not move and says which steps cure that in this worker's version of factory; after a
+confirmation it does them and looks again. Where nothing is stuck it changes nothing. When the issue has moved between
+the look and the steps (another operator, the supervisor), nothing is done either.`,
+  positionals: [
+    { name: 'WORKER', required: true },
+    { name: 'ISSUE', required: true },
+  ],
+  flags: {
+    'give-up': { type: 'boolean', description: 'end the work on it, so that the queue goes on without it' },
+    'dry-run': { type: 'boolean', description: 'say what would be done, change nothing' },
+    yes: { type: 'boolean', short: 'y', description: 'do it without asking' },
+    ...OUTPUT_FLAGS(FORMATS),
+    ...WORKER_FLAGS,
+    timeout: { ...WORKER_FLAGS.timeout, default: '2m' },
+  },
+  examples: [
+    ['worker-1 23', 'find out what is wrong with #23, say what helps, ask, do it'],
+    ['worker-1 23 --give-up --yes', 'let the queue go on without #23'],
+    ['worker-1 23 --dry-run -o json', 'the plan, for a program'],
+  ],
+  async run({ flags, positionals: [name = '', word = ''] }, context) {
+    const format = outputFormat(flags, FORMATS);
+    const timeoutMs = parseDuration(flags.timeout, '--timeout');
+    const [issue = 0] = parseIssues([word.replace(/^#/, '')], 'ISSUE');
+    const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
+    const { stdout, stderr, signal } = context;
+    const { transport } = await createReach(context, timeoutMs).enter(worker);
+    const before = parseSnapshot(await transport.run({ script: 'probe', args: ['full'], timeoutMs, signal }));
+    refuseBlind(before, name, context);
+    const plan = planUnstick(before, { issue, worker: name, giveUp: flags['give-up'] });
+    const answer = (fields: object) =>
+      renderJson({ worker: name, issue, ...planJson(plan, issue, context), ...fields });
+    if (plan.kind === 'nothing') {
+      if (format === 'json') stdout.write(answer({ done: false }));
+      else stdout.write(describeNothing(plan, context));
+      return plan.fine ? ExitCode.ok : ExitCode.failed;
+    }
+    if (flags['dry-run']) {
+      stdout.write(format === 'json' ? answer({ done: false }) : describePlan(plan, issue));
+      return ExitCode.ok;
+    }
+    if (format === 'text' || !flags.yes) stderr.write(describePlan(plan, issue));
+    if (!(await confirm(context, `Do that on ${name}?`, flags.yes))) throw new CliError('nothing was done');
+
+    const project = before.queue.find((row) => row.issue === issue)?.owner ?? onlyProject(before);
+    const args = [userAtHost(), `${issue}`, project, plan.standing, ...plan.steps.map(stepArgument)];
+    const call = { script: 'unstick', args, timeoutMs, signal };
+    const frame = await runChange(transport, call, context.commandLine('why', name));
+    const after = parseSnapshot(frame);
+    const stopped = frame.parts.get('stopped')?.text;
+    if (stopped !== undefined) {
+      const done = (frame.parts.get('steps')?.text ?? '').split('\n').filter((line) => line !== '');
+      throw new CliError(`#${issue}: ${parseError(stopped)}`, {
+        hints: [
+          done.length === 0 ? 'nothing was changed' : `done before that: ${done.join('; ')}`,
+          `look again: ${context.commandLine('why', name)}`,
+        ],
+      });
+    }
+    const reached = isReached(plan, after, issue);
+    if (format === 'json') stdout.write(answer({ done: true, reached, pipeline: pipelineOf(after, issue) }));
+    else stdout.write(`${describeAfter(plan, after, issue)}\n`);
+    if (reached) return ExitCode.ok;
+    throw new CliError(`#${issue} is still ${pipelineOf(after, issue)?.status ?? 'there'}`, {
+      hints: [`why: ${context.commandLine('why', name)}`],
+    });
+  },
+});
+
+/** @throws CliError when the look says too little to plan by */
+function refuseBlind({ faults }: Snapshot, worker: string, { commandLine }: Context): void {
+  const fault = faults.find(({ part }) => part === 'queue' || part === 'pipelines' || part === 'dialect');
+  if (fault === undefined) return;
+  throw new CliError(`factory does not answer on ${worker}: ${fault.message}`, {
+    hints: [`why: ${commandLine('why', worker)}`],
+  });
+}
+
+/** Any clone will do where the issue's own is not known: the program wants to be called in one. */
+function onlyProject({ clones }: Snapshot): string {
+  return clones[0]?.project ?? '';
+}
+
+function pipelineOf({ pipelines }: Snapshot, issue: number) {
+  return pipelines.find((pipeline) => pipeline.issue === issue) ?? null;
+}
+
+function describePlan({ because, steps, attached }: Plan, issue: number): string {
+  const lines = steps.map((step, index) => `  ${index + 1}. ${describeStep(step, issue)}\n`);
+  const person = attached === null ? '' : `somebody is attached to ${attached}, which is ended\n`;
+  return `${because}; this helps:\n${lines.join('')}${person}`;
+}
+
+function describeNothing({ because, next }: NoPlan, { commandLine }: Context): string {
+  const lines = next.map(({ why, command: [name, ...args] }) => `  ${why}: ${commandLine(name, ...args)}\n`);
+  return `${because}\n${lines.join('')}`;
+}
+
+function describeAfter({ goal }: Plan, after: Snapshot, issue: number): string {
+  const pipeline = pipelineOf(after, issue);
+  const [next] = openItems(after).filter((row) => row.issue !== issue);
+  const queue = next === undefined ? 'nothing else is queued' : `${itemName(next)} is next`;
+  if (goal === 'forgotten')
+    return `#${issue}: the old pipeline is gone; the row is taken up at the next check-in`;
+  if (goal === 'given-up') return `#${issue} is given up; ${queue}`;
+  const at = `stage ${pipeline?.stage}, attempt ${pipeline?.attempt}`;
+  return after.locks.checkIn
+    ? `#${issue} is at work again: ${at}`
+    : `#${issue} is ${pipeline?.status.replace('_', ' ')}: ${at}; the next check-in takes it up`;
+}
+
+function planJson(plan: Plan | NoPlan, issue: number, { commandLine }: Context) {
+  return plan.kind === 'plan'
+    ? { because: plan.because, steps: plan.steps.map((step) => describeStep(step, issue)), next: [] }
+    : {
+        because: plan.because,
+        steps: [],
+        next: plan.next.map(({ why, command: [name, ...args] }) => `${why}: ${commandLine(name, ...args)}`),
+      };
+}
+
+await runIfMain(import.meta.url, unstick);

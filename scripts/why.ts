@@ -1,0 +1,101 @@
+/** `why`: what is wrong with a worker, by what it was seen, and what to type. */
+import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
+import { ExitCode } from './lib/cli/errors.ts';
+import { painter, renderJson } from './lib/cli/output.ts';
+import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
+import { age, oneLine } from './lib/cli/text.ts';
+import { parseDuration } from './lib/config/duration.ts';
+import { WORKER_FLAGS } from './lib/config/flags.ts';
+import type { WorkerEntry } from './lib/config/worker-entry.ts';
+import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
+import { type ClusterFacts, lookAtCluster } from './lib/diagnosis/cluster.ts';
+import { diagnose, type Finding } from './lib/diagnosis/diagnosis.ts';
+import { parseInside } from './lib/diagnosis/inside.ts';
+import { RULES } from './lib/diagnosis/rules.ts';
+import { describeLastSeen } from './lib/worker/last-seen.ts';
+import { createReach, isKnown, type Observation, observeWith } from './lib/worker/observe.ts';
+import { itemName, openItems } from './lib/worker/queue.ts';
+
+const FORMATS = ['text', 'json'] as const;
+
+export const why = defineCommand({
+  name: 'why',
+  summary: 'Say what is wrong with a worker, by what it was seen, and what to type',
+  description: `Looks longer than status: at what the panes show and who typed into them, at Docker, memory and disks, and at
+what Kubernetes says of pod, node and volume. The first cause is the one to begin with. Changes nothing.`,
+  positionals: [{ name: 'WORKER', required: true }],
+  flags: { ...OUTPUT_FLAGS(FORMATS), ...WORKER_FLAGS },
+  examples: [
+    ['worker-1', 'causes, evidence, commands'],
+    ["worker-1 -o json | jq -r '.findings[].id'", 'the causes, for a program'],
+  ],
+  async run({ flags, positionals: [name = ''] }, context) {
+    const format = outputFormat(flags, FORMATS);
+    const timeoutMs = parseDuration(flags.timeout, '--timeout');
+    const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
+    const [{ seen, frame }, cluster] = await Promise.all([
+      observeWith(createReach(context, timeoutMs), worker, { script: 'why', args: [] }, context, timeoutMs),
+      askCluster(context, worker, timeoutMs),
+    ]);
+    const findings = diagnose(
+      {
+        worker,
+        status: seen.status,
+        problems: seen.problems,
+        snapshot: seen.snapshot,
+        inside: frame === null ? null : parseInside(frame),
+        cluster,
+        command: context.commandLine,
+      },
+      RULES,
+    );
+    context.stdout.write(
+      format === 'json'
+        ? renderJson({ name: worker.name, status: seen.status, lastSeen: seen.lastSeen, findings })
+        : renderFindings(seen, findings, context),
+    );
+    return isKnown(seen) ? ExitCode.ok : ExitCode.failed;
+  },
+});
+
+async function askCluster(
+  { exec, env, signal, now }: Context,
+  worker: WorkerEntry,
+  timeoutMs: number,
+): Promise<ClusterFacts | null> {
+  if (worker.runtime === 'local') return null;
+  return lookAtCluster({ exec, env, signal, now, timeoutMs }, worker);
+}
+
+function renderFindings(
+  seen: Observation,
+  findings: readonly Finding[],
+  { stdout, env, now }: Context,
+): string {
+  const paint = painter(stdout, env);
+  const parts = [`${paint('bold', seen.worker.name)}: ${seen.status}\n`];
+  if (findings.length === 0) parts.push(`nothing is wrong${doing(seen)}\n`);
+  findings.forEach(({ cause, evidence, next }, index) => {
+    const lines = [
+      `${paint('yellow', `${index + 1}.`)} ${oneLine(cause)}`,
+      ...evidence.map((line) => `     ${paint('dim', `seen: ${oneLine(line)}`)}`),
+      ...next.map((line) => `     ${oneLine(line)}`),
+    ];
+    parts.push(`${lines.join('\n')}\n`);
+  });
+  if (seen.lastSeen !== null) parts.push(`${describeLastSeen(seen.lastSeen, now())}\n`);
+  return parts.join('\n');
+}
+
+/** What goes on in a worker with which nothing is wrong: why nothing seems to happen. */
+function doing({ snapshot }: Observation): string {
+  if (snapshot === null) return '';
+  const [first] = openItems(snapshot);
+  if (first === undefined) return ': its queue is empty';
+  if (first.pipeline === null) return `: ${itemName(first)} is taken up at the next check-in`;
+  const session = snapshot.sessions.find(({ name }) => name === first.pipeline?.session);
+  const output = session === undefined ? '' : `, last output ${age(snapshot.now - session.activityAt)} ago`;
+  return `: ${itemName(first)} is at stage ${first.pipeline.stage}${output}`;
+}
+
+await runIfMain(import.meta.url, why);

@@ -1,0 +1,85 @@
+import { describe, expect, it } from 'vitest';
+import type { ClusterWorker } from '../../scripts/lib/config/worker-entry.ts';
+import { lookAtCluster } from '../../scripts/lib/diagnosis/cluster.ts';
+import { type Answer, fakeExec } from '../support/fake-exec.ts';
+import { NOW, pod } from '../transport/cluster.ts';
+
+const worker: ClusterWorker = {
+  runtime: 'kubernetes',
+  name: 'worker-1',
+  pod: 'factory-worker-1',
+  namespace: 'factory',
+  context: 'do-nyc1-factory',
+};
+
+/** @param objects answer to the listing; `node` to the question for the pod's node */
+async function look(objects: readonly object[], listing: Answer = {}, node: Answer = {}) {
+  const exec = fakeExec((argv) =>
+    argv.includes('node') ? node : { stdout: JSON.stringify({ items: objects }), ...listing },
+  );
+  const cluster = { exec, env: {}, timeoutMs: 1000, signal: new AbortController().signal, now: () => NOW };
+  return { exec, facts: await lookAtCluster(cluster, worker) };
+}
+
+const own = {
+  kind: 'Pod',
+  ...pod(),
+  spec: { nodeName: 'node-a', volumes: [{ persistentVolumeClaim: { claimName: 'data' } }, {}] },
+};
+const foreign = { kind: 'Pod', ...pod({ of: 'factory-worker-10' }) };
+const claim = (name: string) => ({ kind: 'PersistentVolumeClaim', metadata: { name } });
+const event = (name: string, message: string, fields: object = {}) => ({
+  kind: 'Event',
+  metadata: {},
+  type: 'Warning',
+  message,
+  involvedObject: { name },
+  ...fields,
+});
+
+describe('what Kubernetes says of a worker', () => {
+  it('is its own: pods, the claims they mount, warnings about either in their order', async () => {
+    const { facts, exec } = await look([
+      foreign,
+      own,
+      claim('data'),
+      claim('other'),
+      event('data', 'later', { lastTimestamp: '2026-03-02T11:00:02Z' }),
+      event(pod().metadata.name ?? '', 'earlier', { eventTime: '2026-03-02T11:00:01Z' }),
+      event('data', 'normal', { type: 'Normal' }),
+      event('other', 'of another'),
+    ]);
+    expect(facts.pods.map(({ metadata }) => metadata.name)).toEqual([pod().metadata.name]);
+    expect(facts.claims.map(({ metadata }) => metadata.name)).toEqual(['data']);
+    expect(facts.warnings.map(({ message }) => message)).toEqual(['earlier', 'later']);
+    expect(facts.unreadable).toEqual([]);
+    expect(exec.calls.map((argv) => argv.slice(1, 3))).toEqual([
+      ['--context=do-nyc1-factory', '--namespace=factory'],
+      ['--context=do-nyc1-factory', '--namespace=factory'],
+    ]);
+  });
+
+  it('a node that is not there any more', async () => {
+    expect((await look([own])).facts.node).toBe('gone');
+    const node = { stdout: '{"metadata":{"name":"node-a"}}' };
+    expect((await look([own], {}, node)).facts.node).toEqual({ metadata: { name: 'node-a' } });
+  });
+
+  it('what may not be read is named, the rest is read', async () => {
+    const refused = {
+      code: 1,
+      stderr: 'Error from server (Forbidden): events is forbidden: User "x" cannot list\n',
+    };
+    const { facts } = await look([own], refused, { code: 1, stderr: 'nodes is forbidden' });
+    expect(facts.pod?.metadata.name).toBe(pod().metadata.name);
+    expect([facts.node, facts.unreadable]).toEqual([
+      null,
+      ['events is forbidden: User "x" cannot list', 'nodes is forbidden'],
+    ]);
+  });
+
+  it('a cluster that does not answer is no crash', async () => {
+    const { facts } = await look([], { code: 1, stdout: '', stderr: 'connection refused' });
+    expect(facts).toMatchObject({ pod: null, pods: [], unreadable: ['connection refused'] });
+  });
+});

@@ -1,0 +1,434 @@
+/** Every rule of `why` over facts as programs print them. The same causes provoked for real: why.test.ts. */
+import { afterAll, describe, expect, it } from 'vitest';
+import { COMMANDS } from '../../scripts/commands.ts';
+import { COMMON_FLAGS } from '../../scripts/lib/cli/command.ts';
+import { parseFlags } from '../../scripts/lib/cli/flags.ts';
+import type { ClusterWorker, LocalWorker } from '../../scripts/lib/config/worker-entry.ts';
+import type {
+  ClusterFacts,
+  EventObject,
+  NodeObject,
+  WorkerPod,
+} from '../../scripts/lib/diagnosis/cluster.ts';
+import { diagnose, type Finding } from '../../scripts/lib/diagnosis/diagnosis.ts';
+import { parseInside } from '../../scripts/lib/diagnosis/inside.ts';
+import { RULES } from '../../scripts/lib/diagnosis/rules.ts';
+import { podFacts } from '../../scripts/lib/transport/pods.ts';
+import { assess } from '../../scripts/lib/worker/status.ts';
+import { NOW, pod as podObject, running, waiting } from '../transport/cluster.ts';
+import {
+  boot,
+  CLOCK,
+  frame,
+  heartbeat,
+  type Parts,
+  pipelinesJson,
+  RUNNING,
+  snapshot,
+} from '../worker/samples.ts';
+
+const worker: LocalWorker = { runtime: 'local', name: 'w', home: '/w' };
+const inCluster: ClusterWorker = {
+  runtime: 'kubernetes',
+  name: 'worker-1',
+  pod: 'factory-worker-1',
+  namespace: 'factory',
+  context: 'do-nyc1-factory',
+};
+/** Every command that any finding prints. */
+const printed: string[][] = [];
+const command = (name: string, ...args: string[]) => {
+  printed.push([name, ...args]);
+  return ['factory-worker', name, ...args].join(' ');
+};
+const stage = (name: string, quiet = 5) => `${name}\t${CLOCK - quiet}\t${CLOCK - 3600}\t0\t0\t`;
+const ORCHESTRATOR = stage('orchestrator');
+const row = (fields: object) =>
+  JSON.stringify([{ ID: 1, Position: 1, FeatureIntent: 'x', AddedAt: '', Status: 'pending', ...fields }]);
+const beat = (fields: object) => JSON.stringify({ ...heartbeat, ...fields });
+const busy = {
+  locks: 'boot=held\ncheck-in=held',
+  heartbeat: beat({ state: 'checking-in', finishedAt: null }),
+};
+const dockerOn = JSON.stringify({
+  ...boot,
+  phases: [{ name: 'docker', status: 'ok', startedAt: '', ms: 1, message: '' }],
+});
+
+/** Findings about a worker on this machine. */
+function look(parts: Parts): Finding[] {
+  const seen = snapshot(parts);
+  const { status, problems } = assess(worker, null, seen, command);
+  const inside = parseInside(frame({ ...RUNNING, ...parts }));
+  return diagnose({ worker, status, problems, snapshot: seen, inside, cluster: null, command }, RULES);
+}
+
+describe('inside a worker', () => {
+  it.each<[string, Parts, string, RegExp]>([
+    [
+      'interrupted',
+      { pipelines: pipelinesJson({ issue: 23 }) },
+      'interrupted',
+      /23-build-1 is gone from tmux.*factory-worker unstick w 23/,
+    ],
+    [
+      'a session that is gone while a check-in waits for it',
+      {
+        ...busy,
+        pipelines: JSON.stringify([
+          {
+            issue: 23,
+            status: 'in_progress',
+            stage: 'qa',
+            attempt: 1,
+            session: '23-qa-1',
+            session_state: 'active',
+          },
+        ]),
+      },
+      'session-gone',
+      /factory believes it active.*factory-worker logs w 23-qa-1/,
+    ],
+    [
+      'tmux',
+      { sessions: { rc: 1, text: '' }, 'sessions.error': 'no server running' },
+      'tmux-gone',
+      /no server running/,
+    ],
+    [
+      'a blocked pipeline',
+      {
+        pipelines: pipelinesJson({ issue: 23, status: 'blocked' }),
+        failures:
+          '2026 check-in in demo: #2 escalate x\n2026 check-in in demo: #23 escalate build (advance error)',
+      },
+      'pipeline-blocked',
+      /#23 escalate build \(advance error\).*factory-worker unstick w 23 --give-up/,
+    ],
+    [
+      'a person in the session',
+      {
+        ...busy,
+        pipelines: pipelinesJson({ issue: 23 }),
+        sessions: stage('23-build-1'),
+        'human.0': '23-build-1\nState: active\nHuman:     true',
+      },
+      'human-driven',
+      /Human: true.*factory-worker send w 23-build-1 Please go on\./,
+    ],
+    [
+      'a prompt',
+      {
+        sessions: stage('23-build-1'),
+        'pane.0': '23-build-1\tclaude\t0\nDo you trust the files in this folder?\n\n',
+      },
+      'pane-trust',
+      /attach w --session 23-build-1/,
+    ],
+    [
+      'an agent that has ended',
+      {
+        ...busy,
+        pipelines: pipelinesJson({ issue: 23 }),
+        sessions: stage('23-build-1'),
+        'pane.0': '23-build-1\tbash\t0\n$ ',
+        'lone-shells': '23-build-1',
+      },
+      'agent-ended',
+      /only the shell is left/,
+    ],
+    [
+      'silence',
+      { ...busy, pipelines: pipelinesJson({ issue: 23 }), sessions: stage('23-build-1', 1200) },
+      'silent',
+      /silent for 20m.*--give-up/,
+    ],
+    [
+      'a limit that factory has seen',
+      { pipelines: pipelinesJson({ issue: 23, status: 'rate_limited' as const }) },
+      'rate-limited',
+      /wait w issue:23=completed/,
+    ],
+    [
+      'a dependency that has failed',
+      {
+        queue: JSON.stringify([
+          { Issue: 22, Status: 'failed' },
+          { Issue: 23, Status: 'pending', DependsOn: [22] },
+        ]),
+        pipelines: pipelinesJson({ issue: 22, status: 'failed' }),
+      },
+      'dependency-failed',
+      /demo#23 waits for #22.*queue w requeue 22.*queue w remove 22/,
+    ],
+    [
+      'a row without an intent',
+      {
+        queue: row({ Issue: 23 }),
+        heartbeat: beat({
+          actions: [{ issue: 23, action: 'skip', message: 'queue: issue missing feature_intent' }],
+        }),
+      },
+      'row-without-intent',
+      /queue w set-intent 23/,
+    ],
+    [
+      'a row that failed at once',
+      { queue: row({ Issue: 23, Status: 'failed' }) },
+      'row-failed',
+      /queue w requeue 23/,
+    ],
+    [
+      'a number of two projects',
+      {
+        queue: row({ Issue: 42, Status: 'pending', Namespace: 'acme/other' }),
+        pipelines: pipelinesJson({ issue: 42, status: 'completed' }),
+      },
+      'number-used-twice',
+      /in acme\/other.*unstick w 42/,
+    ],
+    [
+      'a loop that waits',
+      { queue: row({ Issue: 23 }), heartbeat: beat({ reason: '#23 waits for the clone' }) },
+      'loop-waits',
+      /waits for the clone/,
+    ],
+    [
+      'Docker down',
+      { boot: dockerOn, docker: { rc: 1, text: '' }, 'docker.error': 'Cannot connect' },
+      'docker-down',
+      /Cannot connect.*logs w docker/,
+    ],
+    ['vfs', { boot: dockerOn, docker: 'driver=vfs\nversion=26' }, 'docker-driver', /vfs/],
+    [
+      'the MTU',
+      { boot: dockerOn, docker: 'driver=overlay2', 'docker-networks': 'pod 1450\nbridge 1450\nold_default ' },
+      'mtu',
+      /old_default: 1500/,
+    ],
+    [
+      'a full disk',
+      { disks: '/dev/x 100 95 5 95% /var/lib/docker' },
+      'disk',
+      /\/var\/lib\/docker is 95% full.*cleanup w --dry-run/,
+    ],
+    [
+      'a container killed for memory',
+      {
+        memory: 'pod 0 1 100\ndocker 3 50 60',
+        oom: '[1.5] oom-kill:constraint=C,oom_memcg=/k/pod1/docker,task_memcg=/k/pod1/docker/7,task=node,pid=7,uid=0',
+      },
+      'oom-container',
+      /killed node \(pid 7 of the node\)/,
+    ],
+    [
+      'a process killed for memory',
+      { memory: 'pod 2 1 100\ndocker 0 50 60' },
+      'oom-process',
+      /limit of the pod \(2 kills\)/,
+    ],
+  ])('%s', (_, parts, id, text) => {
+    const found = look({ sessions: ORCHESTRATOR, ...parts });
+    const finding = found.find((candidate) => candidate.id === id);
+    expect({ found: found.map((candidate) => candidate.id), finding }).toMatchObject({ finding: { id } });
+    expect([finding?.cause, ...(finding?.evidence ?? []), ...(finding?.next ?? [])].join(' ')).toMatch(text);
+    expect(finding?.evidence).not.toEqual([]);
+  });
+
+  it.each<[string, Parts]>([
+    ['a worker with nothing to do', {}],
+    [
+      'one at work',
+      {
+        ...busy,
+        pipelines: pipelinesJson({ issue: 23 }),
+        sessions: `${ORCHESTRATOR}\n${stage('23-build-1', 20)}`,
+        'pane.0': '23-build-1\tclaude\t0\n● Editing',
+      },
+    ],
+    [
+      'healthy Docker, memory and disks',
+      {
+        boot: dockerOn,
+        docker: 'driver=overlay2',
+        'docker-networks': 'pod 1450\nbridge 1450',
+        memory: 'pod 0 1 100\ndocker 0 1 50',
+        disks: '/dev/x 100 20 80 20% /',
+      },
+    ],
+    [
+      'a question in a session of no stage',
+      { sessions: stage('mine'), 'pane.0': 'mine\tbash\t0\nOverwrite? [y/N]' },
+    ],
+    [
+      'a finished row whose check-in is writing',
+      {
+        ...busy,
+        queue: row({ Issue: 42, Status: 'active' }),
+        pipelines: pipelinesJson({ issue: 42, status: 'completed' }),
+      },
+    ],
+  ])('nothing of %s', (_, parts) => {
+    expect(look(parts)).toEqual([]);
+  });
+
+  it('shows no token that stands on a pane', () => {
+    const token = `sk-ant-oat01-${'x'.repeat(40)}`;
+    const found = look({
+      sessions: stage('23-build-1'),
+      'pane.0': `23-build-1\tclaude\t0\nexport CLAUDE_CODE_OAUTH_TOKEN='${token}'\nOverwrite ${token}? [y/N]`,
+    });
+    expect(found).toHaveLength(1);
+    expect(JSON.stringify(found)).not.toContain('xxxx');
+  });
+});
+
+afterAll(async () => {
+  expect(printed.length).toBeGreaterThan(20);
+  for (const [name = '', ...args] of printed) {
+    const load = COMMANDS[name]?.load;
+    expect(load, `there is no command ${name}`).toBeDefined();
+    const declared = await load?.();
+    // Throws at a flag that it does not have.
+    parseFlags(args, { ...declared?.flags, ...COMMON_FLAGS }, declared?.restAfter);
+  }
+});
+
+const facts = (fields: Partial<ClusterFacts>): ClusterFacts => ({
+  pod: null,
+  pods: [],
+  claims: [],
+  warnings: [],
+  node: null,
+  unreadable: [],
+  ...fields,
+});
+
+/** Findings about a worker that could not be entered, as `observe` reports it. */
+function lookAt(pod: WorkerPod, fields: Partial<ClusterFacts> = {}, refused?: string): Finding[] {
+  const { state, reason } = podFacts(pod, undefined, NOW);
+  const status = refused === undefined ? state : 'forbidden';
+  const problems = [{ id: status, cause: refused ?? `worker-1 is ${status}: ${reason}`, next: [] }];
+  const cluster = facts({ pod, pods: [pod], ...fields });
+  return diagnose(
+    { worker: inCluster, status, problems, snapshot: null, inside: null, cluster, command },
+    RULES,
+  );
+}
+
+const pendingPod = (message: string) =>
+  podObject({
+    status: { phase: 'Pending', conditions: [{ type: 'PodScheduled', status: 'False', message }] },
+  });
+const warning = (name: string, reason: string, message: string): EventObject => ({
+  kind: 'Event',
+  metadata: {},
+  type: 'Warning',
+  reason,
+  message,
+  involvedObject: { name },
+});
+const node = (type: string, status: string): NodeObject => ({
+  metadata: { name: 'node-a' },
+  status: { conditions: [{ type, status, reason: 'R', message: 'M' }] },
+});
+const claim = {
+  metadata: { name: 'data' },
+  spec: { storageClassName: 'none' },
+  status: { phase: 'Pending' },
+};
+
+describe('in Kubernetes', () => {
+  const pulling = podObject({ status: waiting('ImagePullBackOff', 'Back-off pulling image "r/x:1"') });
+  const name = pulling.metadata.name ?? '';
+  const unknown = podObject({ status: running('worker', 'Unknown') });
+  const evicted = podObject({
+    status: { phase: 'Failed', reason: 'Evicted', message: 'The node was low on resource: memory.' },
+  });
+  it.each<[string, () => Finding[], string, RegExp]>([
+    [
+      'a pull secret',
+      () => lookAt(pulling, { warnings: [warning(name, 'Failed', 'pull access denied: 401 Unauthorized')] }),
+      'image-pull-reason',
+      /does not let it in/,
+    ],
+    [
+      'a tag',
+      () => lookAt(pulling, { warnings: [warning(name, 'Failed', 'manifest unknown')] }),
+      'image-pull-reason',
+      /no such image or tag/,
+    ],
+    [
+      'a registry out of reach',
+      () => lookAt(pulling, { warnings: [warning(name, 'Failed', 'dial tcp: lookup r: no such host')] }),
+      'image-pull-reason',
+      /cannot reach the registry/,
+    ],
+    [
+      'a volume',
+      () =>
+        lookAt(pendingPod('unbound'), {
+          claims: [claim],
+          warnings: [warning('data', 'ProvisioningFailed', 'class "none" not found')],
+        }),
+      'volume-pending',
+      /class "none" not found/,
+    ],
+    ['a taint', () => lookAt(pendingPod('1 node(s) had untolerated taint(s)')), 'unscheduled', /tolerations/],
+    ['no room', () => lookAt(pendingPod('1 Insufficient memory')), 'unscheduled', /resources.requests/],
+    ['a node that is gone', () => lookAt(unknown, { node: 'gone' }), 'node-gone', /--force --grace-period=0/],
+    [
+      'a node that is not ready',
+      () => lookAt(unknown, { node: node('Ready', 'Unknown') }),
+      'node-not-ready',
+      /R: M/,
+    ],
+    [
+      'a node under pressure',
+      () => lookAt(unknown, { node: node('DiskPressure', 'True') }),
+      'node-pressure',
+      /disk pressure/,
+    ],
+    ['an eviction for memory', () => lookAt(evicted), 'evicted-memory', /low on resource: memory/],
+    [
+      'a kill for memory',
+      () =>
+        lookAt(
+          podObject({
+            status: {
+              ...running(),
+              containerStatuses: [
+                {
+                  name: 'worker',
+                  restartCount: 2,
+                  state: { waiting: { reason: 'CrashLoopBackOff' } },
+                  lastState: { terminated: { reason: 'OOMKilled', exitCode: 137 } },
+                },
+              ],
+            },
+          }),
+        ),
+      'oom-killed',
+      /OOMKilled, exit code 137, 2 restarts/,
+    ],
+    [
+      'exec',
+      () => lookAt(podObject(), {}, 'cannot create resource "pods/exec"'),
+      'exec-forbidden',
+      /auth can-i create pods\/exec/,
+    ],
+  ])('%s', (_, found, id, text) => {
+    const findings = found();
+    // The first, since it explains the status that stands above it; the sign alone is not repeated.
+    expect(findings.map((finding) => finding.id)).toEqual([id]);
+    const [finding] = findings;
+    expect([finding?.cause, ...(finding?.evidence ?? []), ...(finding?.next ?? [])].join(' ')).toMatch(text);
+  });
+
+  it('says what could not be looked at', () => {
+    expect(lookAt(podObject(), { unreadable: ['events is forbidden'] }).at(-1)).toMatchObject({
+      id: 'not-looked-at',
+      evidence: ['events is forbidden'],
+    });
+  });
+});

@@ -1,0 +1,366 @@
+/** `why`, `unstick` and `queue` on a worker by hand: real panes, the stand-in's real store, what a supervisor would do typed. */
+import { execFileSync } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { queue } from '../../scripts/queue.ts';
+import { unstick } from '../../scripts/unstick.ts';
+import { why } from '../../scripts/why.ts';
+import { fakeKubectl, type Rule } from '../support/fake-kubectl.ts';
+import { type HandWorker, type HandWorkerOptions, handWorker } from '../support/hand-worker.ts';
+import { type Outcome, run } from '../support/run-command.ts';
+
+vi.setConfig({ testTimeout: 180_000 });
+
+/** One stage with an agent: for what only a session can come to. */
+const AGENT = 'pipeline:\n  stages:\n    - id: implement\n      type: agent\n';
+
+const workers: HandWorker[] = [];
+afterEach(async () => {
+  for (const worker of workers.splice(0)) await worker.remove();
+});
+
+class Desk {
+  readonly worker: HandWorker;
+
+  constructor(worker: HandWorker) {
+    this.worker = worker;
+  }
+
+  static async open(options: HandWorkerOptions & { readonly pipeline?: string } = {}): Promise<Desk> {
+    const worker = await handWorker({ ...options, projects: [] });
+    workers.push(worker);
+    await worker.clone('demo', options.pipeline);
+    // A pane's login shell finds the stand-ins only so.
+    await worker.bash(
+      'mkdir -p "$WORKER_STATE_DIR/logs"; printf "export PATH=%q\\n" "$PATH" >"$HOME/.bash_profile"',
+    );
+    return new Desk(worker);
+  }
+
+  settings(...lines: string[]): Promise<string> {
+    const quick = [
+      'STANDIN_FACTORY_BOOT_SECONDS=0.2',
+      'STANDIN_FACTORY_POLL_SECONDS=0.3',
+      'STANDIN_CLAUDE_QUIET_SECONDS=0.4',
+      ...lines,
+    ];
+    return this.worker.bash(
+      `printf '%s\\n' ${quick.map((line) => `'${line}'`).join(' ')} >>"$HOME/.factory-standin"`,
+    );
+  }
+
+  add(issue: number, ...flags: string[]): Promise<string> {
+    return this.worker.bash(
+      `cd "$WORKER_REPOS_DIR/demo" && factory queue add ${issue} ${flags.join(' ')} --intent 'a test' && echo '{"issue":${issue},"project":"demo","at":"","by":"t"}' >>"$WORKER_STATE_DIR/dispatch.jsonl"`,
+    );
+  }
+
+  checkIn(): Promise<string> {
+    return this.worker.bash('cd "$WORKER_REPOS_DIR/demo" && factory orchestrator check-in --format json');
+  }
+
+  async pipeline(issue: number): Promise<{ status: string; attempt: number } | undefined> {
+    const text = await this.worker.bash('cd "$WORKER_REPOS_DIR/demo" && factory status --format json');
+    const all = (JSON.parse(text) ?? []) as { issue: number; status: string; attempt: number }[];
+    return all.find((pipeline) => pipeline.issue === issue);
+  }
+
+  why = (): Promise<Outcome> => run(why, ['w'], { env: this.worker.laptop });
+  unstick = (...args: string[]): Promise<Outcome> =>
+    run(unstick, ['w', ...args], { env: this.worker.laptop });
+  queue = (...args: string[]): Promise<Outcome> => run(queue, ['w', ...args], { env: this.worker.laptop });
+}
+
+/** An issue whose agent has quit: the pipeline is blocked, a shell is left in tmux. */
+async function blockedDesk(dialect: 'a' | 'b'): Promise<Desk> {
+  const desk = await Desk.open({ dialect, pipeline: AGENT });
+  await desk.settings('STANDIN_CLAUDE_MODE=exit');
+  await desk.add(23, ...(dialect === 'b' ? ['--config', 'pipeline.yaml'] : []));
+  await desk.checkIn();
+  await desk.checkIn();
+  expect((await desk.pipeline(23))?.status).toBe('blocked');
+  await desk.worker.bash(`sed -i /MODE/d "$HOME/.factory-standin"`);
+  return desk;
+}
+
+describe.each(['a', 'b'] as const)('a blocked issue, dialect %s', (dialect) => {
+  it('is named with its cure; the cure works, and typed again there is nothing to do', async () => {
+    const desk = await blockedDesk(dialect);
+    const seen = await desk.why();
+    expect(seen.stdout).toMatch(/^w: stuck\n\n1\. #23 is blocked at stage implement/);
+    expect(seen.stdout).toContain('factory-worker unstick w 23\n');
+    const dry = await desk.unstick('23', '--dry-run');
+    expect([dry.code, dry.stdout]).toEqual([
+      0,
+      expect.stringContaining('1. tmux kill-session 23-implement-1'),
+    ]);
+    expect((await desk.pipeline(23))?.status).toBe('blocked');
+    const refused = await desk.unstick('23');
+    expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('give --yes')]);
+
+    const done = await desk.unstick('23', '--yes');
+    expect([done.code, done.stdout]).toEqual([
+      0,
+      expect.stringMatching(/^#23 is (at work again|in progress): stage implement, attempt 2/),
+    ]);
+    if (dialect === 'b') await desk.checkIn();
+    await expect.poll(async () => (await desk.pipeline(23))?.status, { timeout: 60_000 }).toBe('completed');
+    expect((await desk.worker.lines('operators.jsonl')).map(({ what }) => what)).toEqual([
+      expect.stringMatching(/^unstick #23: kill-session 23-implement-1 retry/),
+    ]);
+    expect(await desk.unstick('23', '--yes')).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('#23 is completed'),
+    });
+  });
+
+  it('given up it lets the queue go on', async () => {
+    const desk = await blockedDesk(dialect);
+    await desk.add(24, ...(dialect === 'b' ? ['--config', 'pipeline.yaml'] : []));
+    const done = await desk.unstick('23', '--give-up', '--yes');
+    expect(done).toMatchObject({ code: 0, stdout: '#23 is given up; demo#24 is next\n' });
+    expect((await desk.pipeline(23))?.status).toBe('failed');
+    expect(await desk.checkIn()).toContain('queue_started');
+  });
+});
+
+describe.each(['a', 'b'] as const)('an interrupted issue, dialect %s', (dialect) => {
+  it('is set going again', async () => {
+    const desk = await Desk.open({ dialect, pipeline: AGENT });
+    await desk.settings('STANDIN_CLAUDE_MODE=hang');
+    await desk.add(23, ...(dialect === 'b' ? ['--config', 'pipeline.yaml'] : []));
+    await desk.checkIn();
+    const checkIn = desk.worker.start('cd "$WORKER_REPOS_DIR/demo" && factory orchestrator check-in');
+    await expect
+      .poll(async () => desk.worker.bash('factory session list'), { timeout: 60_000 })
+      .toMatch(/23-implement-1.*active/);
+    process.kill(-(checkIn.pid ?? 0), 'SIGKILL');
+    await desk.worker.bash(`sed -i /MODE/d "$HOME/.factory-standin"; tmux kill-server`);
+
+    const { stdout } = await desk.why();
+    expect(stdout).toContain('the tmux server is gone');
+    expect(stdout).toContain(
+      '#23 is in progress at stage implement, and no check-in works on it: it was interrupted',
+    );
+    expect(await desk.unstick('23', '--yes')).toMatchObject({ code: 0 });
+    if (dialect === 'b') await desk.checkIn();
+    await expect.poll(async () => (await desk.pipeline(23))?.status, { timeout: 60_000 }).toBe('completed');
+  });
+});
+
+describe('an issue that a check-in works on', () => {
+  it('is left alone; given up, its check-in ends and the queue goes on', async () => {
+    const desk = await Desk.open({ pipeline: AGENT });
+    await desk.settings('STANDIN_CLAUDE_MODE=hang');
+    await desk.add(23);
+    await desk.checkIn();
+    const checkIn = desk.worker.start(
+      'cd "$WORKER_REPOS_DIR/demo" && exec flock --close "$WORKER_STATE_DIR/locks/check-in" factory orchestrator check-in',
+    );
+    const ended = new Promise((resolve) => checkIn.once('exit', resolve));
+    await expect
+      .poll(async () => desk.worker.bash('factory session list'), { timeout: 60_000 })
+      .toMatch(/23-implement-1.*active/);
+    const alone = await desk.unstick('23', '--yes');
+    expect([alone.code, alone.stdout]).toEqual([0, expect.stringContaining('a check-in is at work on #23')]);
+    expect(await desk.unstick('23', '--give-up', '--yes')).toMatchObject({
+      code: 0,
+      stdout: '#23 is given up; nothing else is queued\n',
+    });
+    await ended;
+    expect((await desk.pipeline(23))?.status).toBe('failed');
+    expect(await desk.worker.bash('tmux list-sessions 2>&1 || true')).not.toContain('23-implement-1');
+  });
+});
+
+describe('a connection that breaks', () => {
+  it('is no success: what to look at is said, and typed again the rest is done', async () => {
+    const desk = await blockedDesk('a');
+    // The second call is the one that changes something; its answer is cut.
+    const [list, exec] = desk.worker.cluster() as [Rule, Rule];
+    const kubectl = fakeKubectl([list, { ...exec, times: 1 }, { ...exec, times: 1, cutAfter: 60 }, exec]);
+    const env = { ...desk.worker.laptop, KUBECTL: kubectl.path };
+    const cut = await run(unstick, ['worker-1', '23', '--yes'], { env });
+    expect([cut.code, cut.stdout]).toEqual([1, '']);
+    expect(cut.stderr).toContain('it is not known whether everything was done');
+    expect(cut.stderr).toContain('look: factory-worker why worker-1');
+    await expect.poll(async () => (await desk.pipeline(23))?.status, { timeout: 60_000 }).toBe('completed');
+    const again = await run(unstick, ['worker-1', '23', '--yes'], { env });
+    expect([again.code, again.stdout]).toEqual([0, expect.stringContaining('#23 is completed')]);
+    kubectl.remove();
+  });
+});
+
+describe('two operators at once', () => {
+  it('nothing is done when the issue has moved since the look', async () => {
+    const desk = await blockedDesk('a');
+    const args = ['x@y', '23', 'demo', 'in_progress implement 1', 'retry']
+      .map((word) => `'${word}'`)
+      .join(' ');
+    const script = 'cat scripts/remote/frame.sh scripts/remote/worker.sh scripts/remote/unstick.sh';
+    const text = execFileSync('bash', ['-c', script]).toString();
+    await writeFile(join(desk.worker.dir, 'unstick.sh'), text);
+    const answer = await desk.worker.bash(`bash "$PWD/unstick.sh" nonce ${args}`);
+    expect(answer).toContain('#23 has moved since the look: it is now blocked implement 1');
+    expect((await desk.pipeline(23))?.status).toBe('blocked');
+  });
+});
+
+describe('queue', () => {
+  it('lists, sets an intent, removes, and queues again what has failed, as it was', async () => {
+    const desk = await Desk.open();
+    await desk.settings('STANDIN_GH_MODE=down');
+    await desk.add(23);
+    await desk.add(24);
+    expect((await desk.queue()).stdout).toMatch(/^POS {2}ISSUE +STATE[\s\S]*demo#23 +pending[\s\S]*demo#24/);
+    expect(await desk.queue('set-intent', '24', 'Users can log in', '--yes')).toMatchObject({
+      code: 0,
+      stdout: '#24 has its intent\n',
+    });
+    expect((await desk.worker.queue())[1]?.intent).toBe('Users can log in');
+
+    // gh fails, so the row is burnt: as factory does it.
+    await desk.checkIn();
+    expect(await desk.worker.rows()).toEqual(['23 failed', '24 pending']);
+    expect((await desk.why()).stdout).toMatch(
+      /demo#23 failed before its work began[\s\S]*factory-worker queue w requeue 23\n/,
+    );
+    await desk.worker.bash(`sed -i /GH_MODE/d "$HOME/.factory-standin"`);
+    const again = await desk.queue('requeue', '23', '--yes');
+    expect([again.code, again.stdout]).toEqual([0, expect.stringContaining('demo#23 queued')]);
+    expect((await desk.worker.queue()).map(({ issue, status, intent }) => [issue, status, intent])).toEqual([
+      [24, 'pending', 'Users can log in'],
+      [23, 'pending', 'a test'],
+    ]);
+
+    expect(await desk.queue('remove', '24', '--dry-run')).toMatchObject({
+      code: 0,
+      stdout: '#24: would remove\n',
+    });
+    expect(await desk.worker.rows()).toEqual(['24 pending', '23 pending']);
+    expect(await desk.queue('remove', '24', '99', '--yes')).toMatchObject({ code: 0 });
+    expect(await desk.worker.rows()).toEqual(['23 pending']);
+  });
+
+  it('does not remove what is being worked on, and says what comes first', async () => {
+    const desk = await Desk.open();
+    await desk.add(23);
+    await desk.checkIn();
+    const { code, stderr } = await desk.queue('remove', '23', '--yes');
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringContaining('give it up first: factory-worker unstick w 23 --give-up'),
+    ]);
+    expect(await desk.worker.rows()).toEqual(['23 active']);
+  });
+
+  it.each([
+    [['remove'], 'ISSUE is missing'],
+    [['drop', '1'], 'queue can list, remove, requeue and set-intent, not "drop"'],
+    [['set-intent', '1'], 'ISSUE and a TEXT'],
+    [['remove', '007'], 'not "007"'],
+  ])('%s is refused', async (args, message) => {
+    const { code, stderr } = await run(queue, ['w', ...args], { env: { HOME: '/nonexistent' } });
+    expect([code, stderr]).toEqual([2, expect.stringContaining(message)]);
+  });
+});
+
+describe('a row whose dependency has failed', () => {
+  it('is named, and goes on without it', async () => {
+    const desk = await Desk.open({ dialect: 'b' });
+    await desk.add(22, '--config', 'pipeline.yaml');
+    await desk.add(23, '--config', 'pipeline.yaml', '--depends-on', '22');
+    await desk.worker.sql("UPDATE issue_queue SET status = 'failed' WHERE issue = 22");
+    const { stdout } = await desk.why();
+    expect(stdout).toContain('demo#23 waits for #22, which has failed');
+    expect(stdout).toContain('factory-worker queue w remove 22\n');
+    expect(await desk.queue('remove', '22', '--yes')).toMatchObject({ code: 0 });
+    expect(await desk.checkIn()).toContain('"issue": 23');
+  });
+});
+
+describe('a number that two projects use', () => {
+  it('wedges dialect b; unstick drops the old pipeline, and the row moves', async () => {
+    const desk = await Desk.open({ dialect: 'b' });
+    await desk.worker.clone('other');
+    await desk.add(42, '--config', 'pipeline.yaml');
+    await desk.checkIn();
+    await desk.checkIn();
+    expect((await desk.pipeline(42))?.status).toBe('completed');
+    await desk.worker.bash(
+      'cd "$WORKER_REPOS_DIR/other" && factory queue add 42 --config pipeline.yaml --intent x',
+    );
+    await desk
+      .queue('remove', '42', '--yes')
+      .then(({ stderr }) => expect(stderr).toContain('stands in the queue twice'));
+    await desk.worker.sql("DELETE FROM issue_queue WHERE namespace = 'acme/demo'");
+
+    expect((await desk.why()).stdout).toContain(
+      '#42 cannot move: the store has a completed pipeline of the same number',
+    );
+    const { code, stdout } = await desk.unstick('42', '--yes');
+    expect([code, stdout]).toEqual([0, expect.stringContaining('the old pipeline is gone')]);
+    expect(await desk.worker.bash('cd "$WORKER_REPOS_DIR/other" && factory orchestrator check-in')).toContain(
+      'queue_started',
+    );
+  });
+});
+
+describe('panes', () => {
+  it('a session that a person has typed into', async () => {
+    const desk = await Desk.open({ dialect: 'b', pipeline: AGENT });
+    await desk.settings('STANDIN_CLAUDE_MODE=hang');
+    await desk.add(23, '--config', 'pipeline.yaml');
+    await desk.checkIn();
+    const checkIn = desk.worker.start('cd "$WORKER_REPOS_DIR/demo" && factory orchestrator check-in');
+    await expect
+      .poll(async () => desk.worker.bash('factory session list'), { timeout: 60_000 })
+      .toMatch(/23-implement-1.*active/);
+    process.kill(-(checkIn.pid ?? 0), 'SIGKILL');
+    await desk.worker.bash(
+      'factory event log --session 23-implement-1 --issue 23 --stage implement --event human_input',
+    );
+    expect(await desk.checkIn()).toContain('human input detected in session, skipping');
+    const { stdout } = await desk.why();
+    expect(stdout).toContain(
+      'factory takes the session 23-implement-1 for driven by a person and leaves #23 alone',
+    );
+    expect(stdout).toContain("hand it back: factory-worker send w 23-implement-1 'Please go on.'");
+  });
+
+  it('a prompt on a real pane, its token masked', async () => {
+    const desk = await Desk.open();
+    const token = `sk-ant-oat01-${'FakeToken'.repeat(5)}`;
+    await desk.worker.bash(
+      `tmux new-session -d -x 80 -y 24 -s 23-qa-1 bash -c 'echo "token ${token}"; echo "Overwrite ${token}? [y/N]"; exec cat'`,
+    );
+    await expect
+      .poll(async () => (await desk.why()).stdout, { timeout: 60_000 })
+      .toContain('the session 23-qa-1 asks a question');
+    const { stdout } = await desk.why();
+    expect(stdout).not.toContain('FakeToken');
+    expect(stdout).toContain('attach w --session 23-qa-1');
+  });
+
+  it('an agent that was killed leaves its shell', async () => {
+    const desk = await Desk.open({ pipeline: AGENT });
+    await desk.settings('STANDIN_CLAUDE_MODE=hang');
+    await desk.add(23);
+    await desk.checkIn();
+    desk.worker.start(
+      'cd "$WORKER_REPOS_DIR/demo" && exec flock --close "$WORKER_STATE_DIR/locks/check-in" factory orchestrator check-in',
+    );
+    await expect
+      .poll(async () => desk.worker.bash('factory session list'), { timeout: 60_000 })
+      .toMatch(/23-implement-1.*active/);
+    expect((await desk.why()).stdout).not.toContain('no agent runs');
+    await desk.worker.bash(
+      'kill -KILL $(cat /proc/$(tmux list-panes -t 23-implement-1 -F "#{pane_pid}")/task/*/children)',
+    );
+    // The stage is young: factory itself may still be starting the agent.
+    await expect
+      .poll(async () => (await desk.why()).stdout, { timeout: 90_000, interval: 2000 })
+      .toContain('no agent runs in the session 23-implement-1');
+  });
+});
