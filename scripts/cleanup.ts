@@ -1,0 +1,117 @@
+/** `cleanup`: frees what finished issues have left behind on a worker. */
+import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
+import { CliError, ExitCode } from './lib/cli/errors.ts';
+import { type Column, oneLine, painter, renderJson, renderTable } from './lib/cli/output.ts';
+import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
+import * as prompt from './lib/cli/prompt.ts';
+import { bytes, count } from './lib/cli/text.ts';
+import { parseDuration } from './lib/config/duration.ts';
+import { WORKER_FLAGS } from './lib/config/flags.ts';
+import { userAtHost } from './lib/config/user.ts';
+import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
+import {
+  type Item,
+  type Outcome,
+  parseOutcomes,
+  planCleanup,
+  removalOrder,
+} from './lib/housekeeping/cleanup.ts';
+import { sumBytes } from './lib/housekeeping/usage.ts';
+import { parseIssues } from './lib/worker/dispatch.ts';
+import { createReach } from './lib/worker/observe.ts';
+
+const FORMATS = ['text', 'json'] as const;
+
+export const cleanup = defineCommand({
+  name: 'cleanup',
+  summary: 'Free what finished issues have left on a worker: worktrees, logs, Docker caches',
+  description: `Shows everything with its size first, and asks. Of an issue that is queued or worked on nothing is ever removed; a worktree
+with uncommitted files or unpushed commits only when its issue is named. Branches stay in the clone. Of Docker only the build
+cache and images without a name go, never volumes.`,
+  positionals: [{ name: 'WORKER', required: true }],
+  flags: {
+    issue: {
+      type: 'list',
+      short: 'i',
+      value: 'N',
+      description: 'remove the worktree of this finished issue even with unsaved work',
+    },
+    'dry-run': { type: 'boolean', description: 'show what would go, remove nothing' },
+    yes: { type: 'boolean', short: 'y', description: 'do not ask' },
+    ...OUTPUT_FLAGS(FORMATS),
+    ...WORKER_FLAGS,
+    timeout: { ...WORKER_FLAGS.timeout, default: '10m' },
+  },
+  examples: [
+    ['worker-1 --dry-run', 'what can go, and what has to stay and why'],
+    ['worker-1', 'the same, and remove it after a question'],
+    ['worker-1 --issue 23 --yes', 'also the unsaved work of #23'],
+  ],
+  async run({ flags, positionals: [name = ''] }, context) {
+    const format = outputFormat(flags, FORMATS);
+    const timeoutMs = parseDuration(flags.timeout, '--timeout');
+    const named = parseIssues(flags.issue, '--issue');
+    const { stdout, stderr, signal, commandLine } = context;
+    const worker = chooseWorker(await loadWorkers(context.env, flags, commandLine), name);
+    const { transport } = await createReach(context, timeoutMs).enter(worker);
+    const look = await transport.run({ script: 'cleanup-look', args: [], timeoutMs, signal });
+    const items = planCleanup(look, named);
+    const chosen = items.filter(({ keep }) => keep === null);
+    const show = (outcomes: readonly Outcome[]) =>
+      stdout.write(renderJson({ worker: worker.name, items: items.map((item) => toJson(item, outcomes)) }));
+    if (format === 'text') stdout.write(renderPlan(items, context));
+    if (flags['dry-run'] || chosen.length === 0) {
+      if (format === 'json') show([]);
+      else if (chosen.length === 0) stderr.write(`there is nothing to clean up on ${worker.name}\n`);
+      return ExitCode.ok;
+    }
+    const question = `Remove ${count(chosen.length, 'thing')} from ${worker.name}, ${bytes(sumBytes(chosen))}?`;
+    if (!(await prompt.confirm(context, question, flags.yes))) {
+      stderr.write('nothing was removed\n');
+      return ExitCode.failed;
+    }
+    const args = [userAtHost(), `,${named.join(',')},`, ...removalOrder(items)];
+    const frame = await transport.run({ script: 'cleanup', args, timeoutMs, signal });
+    const busy = frame.parts.get('busy');
+    if (busy) throw new CliError(`nothing was removed: ${busy.text}`, { hints: ['type it again'] });
+    const outcomes = parseOutcomes(frame);
+    if (format === 'json') show(outcomes);
+    else report(items, outcomes, context);
+    return outcomes.every(({ fate }) => fate !== 'failed') ? ExitCode.ok : ExitCode.failed;
+  },
+});
+
+function renderPlan(items: readonly Item[], { stdout, env }: Context): string {
+  if (items.length === 0) return '';
+  const paint = painter(stdout, env);
+  const columns: Column<Item>[] = [
+    { header: 'WHAT', value: ({ what }) => what },
+    { header: 'SIZE', value: ({ bytes: size }) => bytes(size) },
+    {
+      header: 'FATE',
+      value: ({ keep }) => (keep === null ? 'go' : `stay: ${keep}`),
+      paint: ({ keep }, cell) => (keep === null ? cell : paint('dim', cell)),
+    },
+  ];
+  return renderTable(items, columns, { headers: true });
+}
+
+function report(items: readonly Item[], outcomes: readonly Outcome[], { stdout, stderr }: Context): void {
+  const gone = outcomes
+    .filter(({ fate }) => fate === 'done')
+    .map(({ id }) => items.find((item) => item.id === id));
+  const freed = gone.reduce((sum, item) => sum + (item?.bytes ?? 0), 0);
+  stdout.write(`removed ${count(gone.length, 'thing')}, about ${bytes(freed)}\n`);
+  for (const { id, fate, why } of outcomes) {
+    if (fate === 'done') continue;
+    const what = items.find((item) => item.id === id)?.what ?? id;
+    stderr.write(`${what} ${fate === 'kept' ? 'stayed' : 'could not be removed'}: ${oneLine(why)}\n`);
+  }
+}
+
+function toJson({ kind, what, issue, bytes: size, keep, id }: Item, outcomes: readonly Outcome[]) {
+  const outcome = outcomes.find((candidate) => candidate.id === id);
+  return { kind, what, issue, bytes: size, keep, fate: outcome?.fate ?? null, why: outcome?.why ?? null };
+}
+
+await runIfMain(import.meta.url, cleanup);

@@ -1,0 +1,151 @@
+/** What may go from a worker's disk, and what has to stay and why. Pure. */
+import { count } from '../cli/text.ts';
+import { isLive } from '../factory.ts';
+import type { Frame } from '../transport/frame.ts';
+import { parseStageName } from '../worker/sessions.ts';
+import { parseSnapshot, type Snapshot } from '../worker/snapshot.ts';
+import { parseDockerKinds, sumImageBytes } from './docker-sizes.ts';
+
+export interface Item {
+  readonly kind: 'worktree' | 'log' | 'docker';
+  /** For people: `worktree demo#23`, `log 23-qa-1`, `Docker build cache`. */
+  readonly what: string;
+  /** For scripts/remote/cleanup.sh. */
+  readonly id: string;
+  readonly issue: number | null;
+  readonly bytes: number;
+  /** Why it stays; null when it may go. */
+  readonly keep: string | null;
+}
+
+/**
+ * @param frame the answer of scripts/remote/cleanup-look.sh
+ * @param named issues whose unsaved work may go too; never one that is worked on
+ * @returns everything that was looked at, what may go first, the largest first
+ */
+export function planCleanup(frame: Frame, named: readonly number[]): Item[] {
+  const snapshot = parseSnapshot(frame);
+  const rows = (part: string) =>
+    (frame.parts.get(part)?.text ?? '')
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => line.split('\t'));
+  const worktrees = rows('worktrees').map(
+    ([project = '', number, size, changed, unpushed, path = '']): Item => {
+      const issue = Number(number);
+      const unsaved = { changed: Number(changed), unpushed: Number(unpushed) };
+      return {
+        kind: 'worktree',
+        what: `worktree ${project}#${issue}`,
+        id: `worktree ${path}`,
+        issue,
+        bytes: Number(size) || 0,
+        keep: reasonToKeep(issue, snapshot, named) ?? reasonOfWork(unsaved, issue, named),
+      };
+    },
+  );
+  const logs = rows('recordings').flatMap(([name = '', size]): Item[] => {
+    const issue = parseStageName(name)?.issue;
+    // Whatever else was recorded is somebody's own.
+    if (issue === undefined) return [];
+    return [
+      {
+        kind: 'log',
+        what: `log ${name}`,
+        id: `log ${name}`,
+        issue,
+        bytes: Number(size) || 0,
+        keep: reasonToKeep(issue, snapshot, named),
+      },
+    ];
+  });
+  return [...worktrees, ...logs, ...dockerItems(frame)].sort(
+    (a, b) => Number(a.keep !== null) - Number(b.keep !== null) || b.bytes - a.bytes,
+  );
+}
+
+/** Build cache, and images without a name; volumes and named images are somebody's own. */
+function dockerItems({ parts }: Frame): Item[] {
+  const text = (name: string) => (parts.get(name)?.rc === 0 ? (parts.get(name)?.text ?? '') : '');
+  const cache = parseDockerKinds(text('docker')).find(({ type }) => type === 'Build Cache');
+  const items: Item[] = [
+    {
+      kind: 'docker',
+      what: 'Docker build cache',
+      id: 'docker builder',
+      issue: null,
+      bytes: cache?.reclaimableBytes ?? 0,
+      keep: null,
+    },
+    {
+      kind: 'docker',
+      what: 'Docker images without a name',
+      id: 'docker image',
+      issue: null,
+      bytes: sumImageBytes(text('docker-images')),
+      keep: null,
+    },
+  ];
+  return items.filter(({ bytes }) => bytes > 0);
+}
+
+/** Why nothing of an issue may go; null when it is finished. */
+function reasonToKeep(
+  issue: number,
+  { queue, pipelines, sessions, faults }: Snapshot,
+  named: readonly number[],
+): string | null {
+  const blind = faults.find(({ part }) => part === 'queue' || part === 'pipelines');
+  if (blind !== undefined) return 'factory cannot say what is worked on';
+  const row = queue.find((item) => item.issue === issue);
+  const pipeline = pipelines.find((candidate) => candidate.issue === issue);
+  if (pipeline !== undefined && isLive(pipeline)) return `#${issue} is ${pipeline.status}`;
+  if (row?.status === 'pending') return `#${issue} waits in the queue`;
+  if (row?.status === 'active' && pipeline === undefined) return `#${issue} is being worked on`;
+  const session = sessions.find(({ stage }) => stage?.issue === issue);
+  if (session !== undefined) return `session ${session.name} runs`;
+  if (row === undefined && pipeline === undefined && !named.includes(issue)) {
+    return `nothing says that #${issue} is finished; --issue ${issue} removes it all the same`;
+  }
+  return null;
+}
+
+function reasonOfWork(
+  { changed, unpushed }: { changed: number; unpushed: number },
+  issue: number,
+  named: readonly number[],
+): string | null {
+  if (named.includes(issue) || (changed === 0 && unpushed === 0)) return null;
+  const unsaved = [
+    ...(changed > 0 ? [`${count(changed, 'file')} not committed`] : []),
+    ...(unpushed > 0 ? [`${count(unpushed, 'commit')} not pushed`] : []),
+  ];
+  return `${unsaved.join(', ')}; --issue ${issue} removes it all the same`;
+}
+
+/** The order in which things go: what takes long comes last. */
+export function removalOrder(items: readonly Item[]): string[] {
+  const rank = ({ kind }: Item) => ['worktree', 'log', 'docker'].indexOf(kind);
+  return items
+    .filter(({ keep }) => keep === null)
+    .sort((a, b) => rank(a) - rank(b))
+    .map(({ id }) => id);
+}
+
+export interface Outcome {
+  readonly id: string;
+  readonly fate: 'done' | 'kept' | 'failed';
+  /** Why it was kept or failed; of Docker what it says of its success. */
+  readonly why: string;
+}
+
+/** @param frame the answer of scripts/remote/cleanup.sh */
+export function parseOutcomes({ parts }: Frame): Outcome[] {
+  return (parts.get('outcomes')?.text ?? '')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => {
+      const [id = '', fate, why = ''] = line.split('\t');
+      return { id, fate: fate as Outcome['fate'], why };
+    });
+}

@@ -1,0 +1,34 @@
+/** What Docker says of the room it takes. Pure. */
+import { readJsonLines } from '../contract.ts';
+
+const UNITS: Readonly<Record<string, number>> = { B: 1, kB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12 };
+
+/** @param text `1.234GB`, as Docker prints sizes: powers of 1000; perhaps with a share behind it: `1.2GB (80%)` */
+export function dockerBytes(text: string): number {
+  const [, amount, unit = ''] = /^([\d.]+)(B|kB|MB|GB|TB)\b/.exec(text) ?? [];
+  return Math.round(Number(amount ?? 0) * (UNITS[unit] ?? 0));
+}
+
+/** A kind of thing that Docker keeps: `Images`, `Containers`, `Local Volumes`, `Build Cache`. */
+export interface DockerKind {
+  readonly type: string;
+  readonly bytes: number;
+  readonly reclaimableBytes: number;
+}
+
+/** @param text of `docker system df --format '{{json .}}'` */
+export function parseDockerKinds(text: string): DockerKind[] {
+  return readJsonLines<Record<string, string>>(text).map((line) => ({
+    type: line['Type'] ?? '',
+    bytes: dockerBytes(line['Size'] ?? ''),
+    reclaimableBytes: dockerBytes(line['Reclaimable'] ?? ''),
+  }));
+}
+
+/** @param text of `docker image ls --format '{{json .}}'` */
+export function sumImageBytes(text: string): number {
+  return readJsonLines<Record<string, string>>(text).reduce(
+    (sum, line) => sum + dockerBytes(line['Size'] ?? ''),
+    0,
+  );
+}

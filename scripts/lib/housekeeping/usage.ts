@@ -1,0 +1,72 @@
+/** What a worker takes: the answer of scripts/remote/usage.sh, parsed. Pure. */
+import type { Frame } from '../transport/frame.ts';
+import { type Disk, parseDisk } from '../worker/snapshot.ts';
+import { type DockerKind, parseDockerKinds } from './docker-sizes.ts';
+
+export interface Sized {
+  readonly name: string;
+  readonly bytes: number;
+}
+
+/** Sizes are bytes on the disk. Null: a worker on this machine has none of its own, or it could not be asked. */
+export interface Usage {
+  /** The volume with the clones, the logs and factory's own files. */
+  readonly disk: Disk | null;
+  readonly dockerDisk: Disk | null;
+  readonly memory: { readonly usedBytes: number; readonly limitBytes: number | null } | null;
+  readonly docker: readonly DockerKind[] | null;
+  /** By issue: `demo#23`. */
+  readonly worktrees: readonly Sized[];
+  /** Without their worktrees. */
+  readonly clones: readonly Sized[];
+  readonly logsBytes: number;
+  readonly backupsBytes: number;
+  /** What claude keeps: conversations and settings. */
+  readonly agentsBytes: number;
+  readonly pipelinesBytes: number;
+}
+
+export function parseUsage({ parts }: Frame): Usage {
+  const text = (name: string) => {
+    const part = parts.get(name);
+    return part?.rc === 0 ? part.text : null;
+  };
+  const sizes = (text('sizes') ?? '').split('\n').map((line) => line.split('\t'));
+  const of = (kind: string) =>
+    sizes
+      .filter(([word]) => word === kind)
+      .map(([, name = '', bytes]) => ({ name, bytes: Number(bytes) || 0 }));
+  const only = (kind: string) => of(kind)[0]?.bytes ?? 0;
+  const docker = text('docker');
+  return {
+    disk: parseDisk(text('disk') ?? ''),
+    dockerDisk: parseDisk(text('docker-disk') ?? ''),
+    memory: parseMemory(text('memory')),
+    docker: docker === null ? null : parseDockerKinds(docker),
+    worktrees: of('worktree'),
+    clones: of('clone'),
+    logsBytes: only('logs'),
+    backupsBytes: only('backups'),
+    agentsBytes: only('agents'),
+    pipelinesBytes: only('pipelines'),
+  };
+}
+
+/** A limit of cgroup v1 that means none: the largest number of pages. */
+const NO_LIMIT = 2 ** 60;
+
+/** @param text lines `NAME oom_kills usage limit` (`memory` in scripts/remote/worker.sh) */
+function parseMemory(text: string | null): Usage['memory'] {
+  const [, , used, limit] =
+    (text ?? '')
+      .split('\n')
+      .map((line) => line.split(' '))
+      .find(([name]) => name === 'pod') ?? [];
+  if (!used) return null;
+  const limitBytes = Number(limit);
+  return { usedBytes: Number(used), limitBytes: limitBytes > 0 && limitBytes < NO_LIMIT ? limitBytes : null };
+}
+
+export function sumBytes(things: readonly { readonly bytes: number }[]): number {
+  return things.reduce((sum, { bytes }) => sum + bytes, 0);
+}

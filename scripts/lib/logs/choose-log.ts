@@ -1,0 +1,56 @@
+/** Which log a person means. Pure. */
+import { CliError, ExitCode } from '../cli/errors.ts';
+import { didYouMean } from '../cli/text.ts';
+import { BOOT_SESSION, ORCHESTRATOR_SESSION } from '../contract.ts';
+import type { Frame } from '../transport/frame.ts';
+import { parseSessions, parseStageName } from '../worker/sessions.ts';
+import type { Log } from './piece.ts';
+
+/** The logs that are no session's, by the words for them. */
+export function fixedLog(word: string): Log | null {
+  if (word === BOOT_SESSION) return { kind: 'boot' };
+  if (word === ORCHESTRATOR_SESSION) return { kind: 'orchestrator' };
+  if (word === 'docker') return { kind: 'docker' };
+  return null;
+}
+
+/**
+ * The session of exactly that name, running or gone; else the only one that runs at that stage; else the only recorded one.
+ *
+ * @param frame the answer of scripts/remote/recordings.sh
+ * @throws CliError with the candidates, exit 2
+ */
+export function chooseRecording(frame: Frame, wanted: string): Log {
+  const recorded = (frame.parts.get('recordings')?.text ?? '').split('\n').filter((name) => name !== '');
+  const living = parseSessions(frame.parts.get('sessions')?.text ?? '')
+    .map(({ name }) => name)
+    .filter((name) => fixedLog(name) === null);
+  const all = [...new Set([...recorded, ...living])];
+  if (all.includes(wanted)) return { kind: 'session', name: wanted };
+  const atStage = (names: readonly string[]) =>
+    names.filter((name) => parseStageName(name)?.stage === wanted);
+  for (const found of [atStage(living), atStage(recorded)]) {
+    const [only, ...others] = found;
+    if (only !== undefined && others.length === 0) return { kind: 'session', name: only };
+    if (others.length > 0) {
+      throw new CliError(`several sessions are or were at stage ${wanted}`, {
+        exitCode: ExitCode.usage,
+        hints: [`give one of: ${latest(found)}`],
+      });
+    }
+  }
+  const near = didYouMean(wanted, [...all, ORCHESTRATOR_SESSION, BOOT_SESSION, 'docker']);
+  throw new CliError(`there is no session ${wanted}, and none was recorded under that name`, {
+    exitCode: ExitCode.usage,
+    hints: [
+      ...(near === null ? [] : [near]),
+      `logs there are: orchestrator, boot, docker${all.length > 0 ? `, ${latest(all)}` : ''}`,
+    ],
+  });
+}
+
+/** Names in a hint; more of them would hide the sentence above. */
+function latest(names: readonly string[], most = 12): string {
+  const more = names.length - most;
+  return `${names.slice(-most).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}

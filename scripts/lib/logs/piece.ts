@@ -1,0 +1,61 @@
+/** Where in a log we are: arguments and answer of scripts/remote/log.sh. Pure. */
+import type { Frame } from '../transport/frame.ts';
+
+/** A log of a worker. `boot` is what its supervisor said since it started, `docker` is dockerd's own. */
+export type Log =
+  | { readonly kind: 'boot' | 'orchestrator' | 'docker' }
+  | { readonly kind: 'session'; readonly name: string };
+
+/** How far a log was read. */
+export interface Position {
+  /** The file, whatever it is called by now. */
+  readonly id: string;
+  readonly offset: number;
+}
+
+export interface Piece {
+  readonly position: Position;
+  readonly bytes: Buffer;
+  /** More is there already. */
+  readonly more: boolean;
+  /** What was read before is no longer there: the log begins anew, and something between may be missing. */
+  readonly cut: boolean;
+}
+
+export interface Answer {
+  /** Null: there is no such file (yet). */
+  readonly piece: Piece | null;
+  readonly path: string;
+  /** Of a session: it has ended. */
+  readonly ended: boolean;
+}
+
+/** Half a megabyte a call: little enough for a bad line, enough for a log of many megabytes. */
+const LIMIT_BYTES = 512 * 1024;
+
+/** @param from null for the beginning, `lines` before the end */
+export function pieceArgs(log: Log, previous: boolean, lines: string, from: Position | null): string[] {
+  return [
+    log.kind,
+    log.kind === 'session' ? log.name : '',
+    previous ? 'yes' : 'no',
+    lines,
+    from?.id ?? '',
+    String(from?.offset ?? 0),
+    String(LIMIT_BYTES),
+  ];
+}
+
+export function parsePiece({ parts }: Frame): Answer {
+  const file = parts.get('file');
+  const ended = parts.get('going')?.text === 'no';
+  const path = file?.text ?? '';
+  const place = parts.get('piece');
+  if (file?.rc !== 0 || place === undefined) return { piece: null, path, ended };
+  const [id = '', start, size, fate] = place.text.split(' ');
+  const bytes = Buffer.from(parts.get('data')?.text ?? '', 'base64');
+  const offset = Number(start) + bytes.length;
+  // After the end of a file that was rotated comes its successor.
+  const more = offset < Number(size) || fate === 'rotated';
+  return { piece: { position: { id, offset }, bytes, more, cut: fate === 'cut' }, path, ended };
+}

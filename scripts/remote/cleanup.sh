@@ -1,0 +1,93 @@
+# shellcheck shell=bash
+# Removes what was chosen, after looking once more: between the look and the answer of a person an issue may have been taken
+# up again. Under the queue's lock, so that it is not while we are at it.
+#
+# Arguments: BY NAMED ITEM…. NAMED: issues whose unsaved work may go too, as `,23,24,`. ITEM: `worktree PATH`, `log NAME`,
+# `docker builder` or `docker image`. Parts: busy, or outcomes (ITEM, `done`, `kept` or `failed`, and why, parted by tabs).
+by=$1 named=$2
+shift 2
+
+# Issues that are worked on or still to be: their pipeline is live, they wait in the queue, or a session of theirs runs.
+live_issues() {
+  local queue pipelines
+  queue=$(queue 2>/dev/null) && pipelines=$(pipelines 2>/dev/null) || return 1
+  jq --null-input --raw-output --argjson queue "${queue:-null}" --argjson pipelines "${pipelines:-null}" '
+    [$pipelines[]? | select(.status == "completed" or .status == "failed") | .issue] as $ended
+    | ($pipelines[]? | select(.status != "completed" and .status != "failed") | .issue),
+      ($queue[]? | select(.Status == "pending" or (.Status == "active" and (.Issue | IN($ended[]) | not))) | .Issue)' &&
+    # Without a server there are none.
+    { sessions 2>/dev/null || true; } | sed -nE 's/^([0-9]+)-.*/\1/p'
+}
+
+is_live() {
+  grep --quiet --line-regexp --fixed-strings -- "$1" <<<"$live"
+}
+
+# Each: fate and why.
+remove_worktree() {
+  local path=$1 project issue found='' force=()
+  while IFS=$'\t' read -r project issue found; do
+    if [ "$found" = "$path" ]; then break; fi
+    found=''
+  done < <(worktrees)
+  if [ -z "$found" ]; then fate='done' why='it is gone already' && return; fi
+  if is_live "$issue"; then fate='kept' why="#$issue is being worked on, or waits in the queue" && return; fi
+  if [[ $named == *",$issue,"* ]]; then
+    force=(--force)
+  elif [ "$(git -C "$path" rev-list --count HEAD --not --remotes 2>/dev/null)" != 0 ]; then
+    fate='kept' why='it has commits that no remote has' && return
+  fi
+  # Without --force git itself refuses when a file is changed or new.
+  if quietly git -C "$WORKER_REPOS_DIR/$project" worktree remove "${force[@]}" "$path"; then
+    fate='done' why=''
+  else
+    fate='failed' why=$said
+  fi
+}
+
+remove_log() {
+  local name=$1 issue=${1%%-*}
+  if is_live "$issue"; then fate='kept' why="#$issue is being worked on, or waits in the queue" && return; fi
+  if quietly rm -f -- "$WORKER_STATE_DIR/logs/sessions/$name.log" "$WORKER_STATE_DIR/logs/sessions/$name.log.1"; then
+    fate='done' why=''
+  else
+    fate='failed' why=$said
+  fi
+}
+
+# Build cache and images without a name. Never volumes, never images that somebody named.
+prune_docker() {
+  if quietly timeout 300 docker "$1" prune --force; then
+    fate='done' why=$(tail -n 1 <<<"$said")
+  else
+    fate='failed' why=$said
+  fi
+}
+
+said='' outcomes='' fate='' why=''
+mkdir -p "$WORKER_STATE_DIR/locks"
+exec 9>>"$WORKER_STATE_DIR/locks/queue"
+if ! flock --wait 30 9; then
+  emit_part busy 1 'somebody else has held the queue for more than 30s'
+  exit 0
+fi
+if ! live=$(live_issues 9>&-); then
+  emit_part busy 1 'factory cannot say which issues are worked on'
+  exit 0
+fi
+for item in "$@"; do
+  case $item in
+    'worktree '*) remove_worktree "${item#worktree }" ;;
+    'log '[0-9]*-*) if [[ $item == */* ]]; then fate='failed' why='no name of a session'; else remove_log "${item#log }"; fi ;;
+    'docker builder' | 'docker image')
+      # They come last and take minutes, for which nobody has to wait with a dispatch.
+      exec 9>&-
+      prune_docker "${item#docker }"
+      ;;
+    *) fate='failed' why='nothing that is cleaned up' ;;
+  esac
+  if [ "$fate" = 'done' ]; then note_operator "$by" "cleanup $item" 2>/dev/null; fi
+  why=${why//$'\t'/ }
+  outcomes+=$item$'\t'$fate$'\t'${why//$'\n'/ }$'\n'
+done
+emit_part outcomes 0 "$outcomes"

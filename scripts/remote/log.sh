@@ -1,0 +1,76 @@
+# shellcheck shell=bash
+# A piece of a log, from where the last piece ended. Arguments: KIND NAME PREVIOUS(yes|no) LINES(N|all) ID OFFSET LIMIT.
+#   KIND  boot, orchestrator, docker or session, which is recorded under NAME
+#   LINES how many of the last ones the first piece begins with; it has an empty ID
+#   ID    the file of the last piece, whatever it is called by now; OFFSET bytes of it are known
+# Parts: file (0, or 1: there is none; its path), piece (ID, OFFSET, SIZE and `cut` when the known file is no longer there,
+# `rotated` when another follows it),
+# data (base64: a recording may hold any byte); going (no: the session has ended).
+kind=$1 name=$2 previous=$3 lines=$4 id=$5 offset=$6 limit=$7
+
+log_file() {
+  local logs=$WORKER_STATE_DIR/logs
+  case $kind in
+    boot)
+      # Each boot begins its own anew. A local worker has a file of all that its supervisors ever printed.
+      if [ "$previous" = yes ]; then echo "$logs/supervisor.log"; else echo "$WORKER_RUN_DIR/boot.log"; fi
+      return
+      ;;
+    orchestrator) file=$logs/orchestrator.log ;;
+    # A worker on somebody's machine has no Docker of its own.
+    docker) if [ "${WORKER_RUNTIME-}" = pod ]; then file=/var/log/factory-worker/dockerd.log; fi ;;
+    session) file=$logs/sessions/$name.log ;;
+  esac
+  if [ "$previous" = yes ]; then file=$file.1; fi
+  echo "$file"
+}
+
+# What a file stays the same by when it is renamed; a number alone is given again to another file.
+identity() {
+  stat --dereference --format '%i-%W' "$1" 2>/dev/null
+}
+
+size() {
+  stat --dereference --format %s "$1"
+}
+
+# From here on the open file and not its name, which may be another's in a moment: rotation renames.
+open_log() {
+  exec 8<"$1"
+} 2>/dev/null
+
+has_ended() {
+  jq --exit-status '.finishedAt != null' "$WORKER_RUN_DIR/boot.json" >/dev/null 2>&1 || return 1
+  ! sessions 2>/dev/null | cut --fields=1 | grep --quiet --line-regexp --fixed-strings -- "$name"
+}
+
+if [ "$kind" = session ] && has_ended; then emit_part going 0 no; fi
+path=$(log_file)
+fate=''
+if [ -n "$id" ] && [ "$(identity "$path")" != "$id" ] && [ "$(identity "$path.1")" = "$id" ] &&
+  [ "$(size "$path.1")" -gt "$offset" ]; then
+  # It was rotated since: its end first.
+  path=$path.1
+  fate='rotated'
+fi
+if ! open_log "$path"; then
+  emit_part file 1 "$path"
+  exit 0
+fi
+emit_part file 0 "$path"
+now=$(identity /dev/fd/8)
+size=$(size /dev/fd/8)
+if [ -z "$id" ]; then
+  offset=0
+  if [ "$lines" != all ]; then
+    offset=$((size - $(head --bytes="$size" /dev/fd/8 | tail --lines="$lines" | wc --bytes)))
+  fi
+elif [ "$now" != "$id" ]; then
+  if [ "$(identity "$path.1")" != "$id" ]; then fate='cut'; fi
+  offset=0
+elif [ "$size" -lt "$offset" ]; then
+  fate='cut'
+  offset=0
+fi
+emit_part piece 0 "$now $offset $size $fate"
+emit_part data 0 "$(tail --bytes="+$((offset + 1))" /dev/fd/8 | head --bytes="$limit" | base64 --wrap=0)"

@@ -1,0 +1,179 @@
+/** `send`: types a text into a session of a worker. */
+import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
+import { CliError, ExitCode, UsageError } from './lib/cli/errors.ts';
+import { renderJson } from './lib/cli/output.ts';
+import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
+import * as prompt from './lib/cli/prompt.ts';
+import { count } from './lib/cli/text.ts';
+import { parseDuration } from './lib/config/duration.ts';
+import { WORKER_FLAGS } from './lib/config/flags.ts';
+import type { WorkerEntry } from './lib/config/worker-entry.ts';
+import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
+import { BOOT_SESSION, ORCHESTRATOR_SESSION } from './lib/contract.ts';
+import type { Frame } from './lib/transport/frame.ts';
+import { type Transport, TransportError } from './lib/transport/transport.ts';
+import { createReach } from './lib/worker/observe.ts';
+import { chooseSession, parseSessions, type Session } from './lib/worker/sessions.ts';
+
+const FORMATS = ['text', 'json'] as const;
+
+/** What a session of a stage costs when a person types into it. */
+const HUMAN_DRIVEN = (session: Session) =>
+  `typing into ${session.name} makes factory take #${session.stage?.issue} as human-driven and leave it alone`;
+
+export const send = defineCommand({
+  name: 'send',
+  summary: 'Type a text into a session, without attaching',
+  description: `The text is pasted as it is, with its line breaks, and then Enter is pressed. In a stage's session that makes factory
+take the issue as human-driven and leave it alone; therefore it asks first.`,
+  positionals: [
+    { name: 'WORKER', required: true },
+    { name: 'SESSION', required: true },
+    { name: 'TEXT', required: false },
+  ],
+  rest: 'TEXT',
+  flags: {
+    'no-enter': { type: 'boolean', description: 'do not press Enter after the text' },
+    'dry-run': { type: 'boolean', description: 'say into which session it would be typed, type nothing' },
+    yes: { type: 'boolean', short: 'y', description: 'do not ask' },
+    ...OUTPUT_FLAGS(FORMATS),
+    ...WORKER_FLAGS,
+  },
+  examples: [
+    ['worker-1 qa "run the tests again, please"', 'to the agent at stage qa'],
+    ['worker-1 23-qa-1 1 --no-enter --yes', 'a single key for a menu'],
+    ['worker-1 qa - < answer.md', 'a long text'],
+    ['worker-1 qa -- "--verbose, please"', 'a text that begins with a dash'],
+  ],
+  async run({ flags, positionals: [name = '', wanted = '', typed], rest }, context) {
+    const format = outputFormat(flags, FORMATS);
+    const timeoutMs = parseDuration(flags.timeout, '--timeout');
+    const text = await readText(context, [...(typed === undefined ? [] : [typed]), ...rest]);
+    const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
+    const { transport } = await createReach(context, timeoutMs).enter(worker);
+    const session = await findSession(context, transport, wanted, timeoutMs);
+    const enter = !flags['no-enter'];
+    if (!flags['dry-run']) {
+      if (!(await agreed(context, session, flags.yes))) {
+        context.stderr.write('nothing was typed\n');
+        return ExitCode.failed;
+      }
+      await type(context, transport, worker, session, text, enter, timeoutMs);
+    }
+    const done = { characters: text.length, enter, typed: !flags['dry-run'] };
+    report(context, worker, session, done, format);
+    return undefined;
+  },
+});
+
+/** The text of the arguments; `-` stands for stdin, whose last line break is not part of it. */
+async function readText({ stdin }: Context, words: readonly string[]): Promise<string> {
+  const [word, surplus] = words;
+  if (word === undefined) throw new UsageError('TEXT is missing');
+  if (surplus !== undefined)
+    throw new UsageError(`unexpected argument "${surplus}"`, 'quote a text with blanks');
+  if (word !== '-') return word;
+  const pieces: Buffer[] = [];
+  for await (const piece of stdin) pieces.push(Buffer.from(piece as Buffer));
+  const text = Buffer.concat(pieces).toString('utf8').replace(/\n$/, '');
+  if (text === '') throw new UsageError('there is nothing on stdin');
+  return text;
+}
+
+async function findSession(
+  { signal }: Context,
+  transport: Transport,
+  wanted: string,
+  timeoutMs: number,
+): Promise<Session> {
+  const frame = await transport.run({ script: 'sessions', args: [], timeoutMs, signal });
+  const session = chooseSession(parseSessions(frame.parts.get('sessions')?.text ?? ''), wanted);
+  if (session.name === ORCHESTRATOR_SESSION || session.name === BOOT_SESSION) {
+    throw new UsageError(`${session.name} only shows a log: nothing reads what is typed there`);
+  }
+  return session;
+}
+
+async function agreed(context: Context, session: Session, yes: boolean): Promise<boolean> {
+  if (session.stage === null) return true;
+  if (yes) {
+    context.stderr.write(`note: ${HUMAN_DRIVEN(session)}\n`);
+    return true;
+  }
+  return prompt.confirm(context, `${HUMAN_DRIVEN(session)}. Type it?`, false);
+}
+
+/** After these the text may or may not have been typed. */
+const UNCERTAIN = new Set<TransportError['kind']>(['broken', 'timeout', 'unreachable', 'node-unreachable']);
+
+/** @throws CliError when it was not typed, and when that is not known: typing twice is for the operator to decide */
+async function type(
+  context: Context,
+  transport: Transport,
+  worker: WorkerEntry,
+  session: Session,
+  text: string,
+  enter: boolean,
+  timeoutMs: number,
+): Promise<void> {
+  const look = context.commandLine('peek', worker.name, '--session', session.name);
+  let frame: Frame;
+  try {
+    const args = [session.name, text, enter ? 'yes' : 'no'];
+    frame = await transport.run({ script: 'type-text', args, timeoutMs, signal: context.signal });
+  } catch (error) {
+    if (error instanceof RangeError) {
+      throw new UsageError(
+        'the text is too long to be typed',
+        `copy it into the worker, and name the file: ${context.commandLine('cp')} --help`,
+      );
+    }
+    if (!(error instanceof TransportError) || !UNCERTAIN.has(error.kind)) throw error;
+    throw new CliError(`it is not known whether the text was typed: ${error.message}`, {
+      exitCode: error.exitCode,
+      hints: [`look before you type it again: ${look}`],
+    });
+  }
+  const answer = frame.parts.get('typed');
+  switch (answer?.rc) {
+    case 0:
+      return;
+    case 1:
+      throw new CliError(`${session.name} has just ended: nothing was typed`, {
+        hints: [`what there is now: ${context.commandLine('sessions', worker.name)}`],
+      });
+    case 2:
+      throw new CliError(`the program in ${session.name} has ended: nothing was typed`, {
+        hints: [`what it said last: ${look}`],
+      });
+    default:
+      throw new CliError(`tmux in ${worker.name} did not take the text: ${answer?.text ?? 'no answer'}`, {
+        hints: [`look: ${look}`],
+      });
+  }
+}
+
+function report(
+  { stdout, commandLine }: Context,
+  worker: WorkerEntry,
+  session: Session,
+  done: { readonly characters: number; readonly enter: boolean; readonly typed: boolean },
+  format: (typeof FORMATS)[number],
+): void {
+  if (format === 'json') {
+    stdout.write(renderJson({ worker: worker.name, session: session.name, ...done }));
+    return;
+  }
+  const what = `${count(done.characters, 'character')}${done.enter ? ' and Enter' : ''}`;
+  if (!done.typed) {
+    stdout.write(
+      `${what} would be typed into ${session.name}${session.stage === null ? '' : `; ${HUMAN_DRIVEN(session)}`}\n`,
+    );
+    return;
+  }
+  stdout.write(
+    `${what} typed into ${session.name}; look: ${commandLine('peek', worker.name, '--session', session.name)}\n`,
+  );
+}
+
+await runIfMain(import.meta.url, send);

@@ -1,0 +1,58 @@
+/** `wait`: until a worker is idle, or an issue has ended. */
+import { defineCommand, runIfMain } from './lib/cli/command.ts';
+import { ExitCode } from './lib/cli/errors.ts';
+import { renderJson } from './lib/cli/output.ts';
+import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
+import { parseDuration } from './lib/config/duration.ts';
+import { WORKER_FLAGS } from './lib/config/flags.ts';
+import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
+import { parseGoal, waitUntil } from './lib/worker/waiting.ts';
+
+const FORMATS = ['text', 'json'] as const;
+
+/** How long one look may take; a worker that does not answer is asked again. */
+const LOOK_TIMEOUT_MS = 30_000;
+
+export const wait = defineCommand({
+  name: 'wait',
+  summary: 'Wait until a worker is idle or an issue has ended',
+  description: `CONDITION is idle (nothing queued, nothing in progress) or issue:N=completed, issue:N=failed, issue:N=ended (either of
+them, or stuck for good). Of several, all have to come true. Exit 0: reached; 1: it can no longer be reached without a person;
+124: not within --timeout. What is waited for goes on whatever becomes of the waiting.`,
+  positionals: [
+    { name: 'WORKER', required: true },
+    { name: 'CONDITION', required: true, repeat: true },
+  ],
+  flags: {
+    ...OUTPUT_FLAGS(FORMATS),
+    ...WORKER_FLAGS,
+    timeout: {
+      ...WORKER_FLAGS.timeout,
+      default: '12h',
+      description: 'give up waiting after that (124); the work goes on',
+    },
+  },
+  examples: [
+    ['worker-1 idle && factory-worker stop worker-1', 'when everything is done'],
+    ['worker-1 issue:23=completed --timeout 2h', 'one issue'],
+    ['worker-1 issue:23=ended issue:24=ended -o json', 'two, for a program'],
+  ],
+  async run({ flags, positionals: [name = '', ...words] }, context) {
+    const format = outputFormat(flags, FORMATS);
+    const limitMs = parseDuration(flags.timeout, '--timeout');
+    const goals = words.map(parseGoal);
+    const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
+    const timeoutMs = Math.min(limitMs, LOOK_TIMEOUT_MS);
+    const verdicts = await waitUntil(context, worker, goals, { timeoutMs, limitMs });
+    const reached = verdicts.every(({ state }) => state === 'reached');
+    if (format === 'json') {
+      const conditions = verdicts.map((verdict, index) => ({ condition: goals[index]?.name, ...verdict }));
+      context.stdout.write(renderJson({ worker: worker.name, reached, conditions }));
+    } else if (!reached) {
+      context.stderr.write(`why, and what to type: ${context.commandLine('why', worker.name)}\n`);
+    }
+    return reached ? ExitCode.ok : ExitCode.failed;
+  },
+});
+
+await runIfMain(import.meta.url, wait);

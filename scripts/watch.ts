@@ -1,0 +1,121 @@
+/** `watch`: says when something happens in the workers that a person wants to know. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
+import { CliError, ExitCode } from './lib/cli/errors.ts';
+import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
+import { enumerate, oneLine } from './lib/cli/text.ts';
+import { parseDuration } from './lib/config/duration.ts';
+import { WORKER_FLAGS } from './lib/config/flags.ts';
+import { expandHome, homeOf } from './lib/config/paths.ts';
+import type { WorkerEntry } from './lib/config/worker-entry.ts';
+import { chooseWorkers, loadWorkers } from './lib/config/workers-file.ts';
+import { parseInside } from './lib/diagnosis/inside.ts';
+import { eventsOf, type Known, type WatchEvent } from './lib/watching/events.ts';
+import {
+  desktopNotify,
+  type Notify,
+  readWebhook,
+  WEBHOOK_VARIABLE,
+  webhookNotify,
+} from './lib/watching/notify.ts';
+import { fanOut } from './lib/worker/fan-out.ts';
+import { createReach, observeWith } from './lib/worker/observe.ts';
+
+const FORMATS = ['text', 'json'] as const;
+
+/** How many workers are asked at the same time. */
+const CONCURRENCY = 8;
+
+export const watchWorkers = defineCommand({
+  name: 'watch',
+  summary: 'Say when an issue ends, a session waits for a person, or a worker is in trouble',
+  description: `Prints a line for each event until Ctrl-C: issue-completed, issue-failed, issue-blocked, session-waits, limit-hit,
+worker-trouble, worker-recovered. What is wrong at the start is told at the start. A worker counts as unreachable after the second
+look in vain. A webhook's URL is a secret: it is read from a file or from $${WEBHOOK_VARIABLE}, and posted to as JSON.`,
+  positionals: [{ name: 'WORKER', required: false, repeat: true }],
+  flags: {
+    notify: { type: 'boolean', description: 'show each event on the desktop too (notify-send, osascript)' },
+    webhook: {
+      type: 'string',
+      value: 'FILE',
+      description: `post each event to the URL in the first line of this file; else $${WEBHOOK_VARIABLE}`,
+    },
+    interval: { type: 'string', value: 'DURATION', default: '10s', description: 'time between two looks' },
+    ...OUTPUT_FLAGS(FORMATS),
+    ...WORKER_FLAGS,
+  },
+  examples: [
+    ['--notify', 'every worker of workers.yaml'],
+    ['worker-1 --webhook ~/.factory/webhook', 'one worker, told to a chat'],
+    ['-o json | jq -c \'select(.event == "session-waits")\'', 'a JSON line for each event, for a program'],
+  ],
+  async run({ flags, positionals }, context) {
+    const format = outputFormat(flags, FORMATS);
+    const timeoutMs = parseDuration(flags.timeout, '--timeout');
+    const intervalMs = parseDuration(flags.interval, '--interval');
+    const { env, signal, stdout, stderr } = context;
+    const file = flags.webhook === undefined ? undefined : expandHome(flags.webhook, homeOf(env));
+    const webhook = readWebhook(file, env);
+    const workersFile = await loadWorkers(env, flags, context.commandLine);
+    const workers = positionals.length > 0 ? chooseWorkers(workersFile, positionals) : workersFile.workers;
+    if (workers.length === 0) {
+      throw new CliError(`no workers in ${workersFile.path}`, {
+        exitCode: ExitCode.usage,
+        hints: [`add one: ${context.commandLine('workers', 'add', 'NAME')}`],
+      });
+    }
+    const notifiers: Notify[] = [
+      ...(flags.notify ? [await desktopNotify(context)] : []),
+      ...(webhook === null ? [] : [webhookNotify(webhook, signal)]),
+    ];
+    stderr.write(
+      `watching ${enumerate(workers.map(({ name }) => name))}${webhook === null ? '' : `, telling ${webhook.host}`} (Ctrl-C ends)\n`,
+    );
+    const known = new Map<string, Known>();
+    for (;;) {
+      const events = await round(context, workers, known, timeoutMs);
+      for (const event of events) {
+        stdout.write(format === 'json' ? `${JSON.stringify(event)}\n` : line(event));
+        await tell(event, notifiers, context);
+      }
+      await sleep(intervalMs, undefined, { signal }).catch(() => signal.throwIfAborted());
+    }
+  },
+});
+
+/** One look at each worker. @returns what is new since the last */
+async function round(
+  context: Context,
+  workers: readonly WorkerEntry[],
+  known: Map<string, Known>,
+  timeoutMs: number,
+): Promise<WatchEvent[]> {
+  const reach = createReach(context, timeoutMs);
+  const call = { script: 'watch-look', args: [] };
+  const found = await fanOut(workers, CONCURRENCY, async (worker) => {
+    const { seen, frame } = await observeWith(reach, worker, call, context, timeoutMs);
+    const panes = frame === null ? [] : parseInside(frame).panes;
+    const peek = (session: string) => context.commandLine('peek', worker.name, '--session', session);
+    const { known: now, news } = eventsOf(known.get(worker.name) ?? null, seen, panes, peek);
+    known.set(worker.name, now);
+    return news.map((item) => ({ at: context.now().toISOString(), worker: worker.name, ...item }));
+  });
+  return found.flat();
+}
+
+function line({ at, worker, event, text, next }: WatchEvent): string {
+  const hints = next.map((hint) => `  ${hint}\n`).join('');
+  return `${at} ${worker} ${event}: ${oneLine(text)}\n${hints}`;
+}
+
+/** A notice that cannot be given is said here; the watch goes on. */
+async function tell(event: WatchEvent, notifiers: readonly Notify[], { stderr }: Context): Promise<void> {
+  for (const notify of notifiers) {
+    await notify(event).catch((error: unknown) => {
+      if (!(error instanceof CliError) || error.exitCode !== ExitCode.failed) throw error;
+      stderr.write(`note: ${oneLine(error.message)}\n`);
+    });
+  }
+}
+
+await runIfMain(import.meta.url, watchWorkers);

@@ -1,0 +1,248 @@
+import { appendFile, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { logs } from '../../scripts/logs.ts';
+import { fakeKubectl } from '../support/fake-kubectl.ts';
+import { type HandWorker, handWorker } from '../support/hand-worker.ts';
+import { type RunOptions, run } from '../support/run-command.ts';
+import { pod, podList, waiting } from '../transport/cluster.ts';
+
+let worker: HandWorker;
+let folder: string;
+beforeAll(async () => {
+  worker = await handWorker();
+  folder = join(worker.state, 'logs', 'sessions');
+  await worker.bash('printf "set -s exit-empty off\\n" >"$HOME/.tmux.conf" && tmux start-server');
+});
+afterEach(async () => {
+  await worker.bash(`tmux list-sessions -F '#{session_id}' | xargs -r -n 1 tmux kill-session -t`);
+  await rm(join(worker.state, 'logs'), { recursive: true, force: true });
+});
+afterAll(() => worker.remove());
+
+const read = (args: readonly string[], options: RunOptions = {}) =>
+  run(logs, ['w', ...args], { env: worker.laptop, ...options });
+const recording = async (name: string, text: string | Buffer) => {
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, `${name}.log`), text);
+};
+const session = (name: string) => worker.bash(`tmux new-session -d -s ${name} cat`);
+const numbers = (from: number, to: number) =>
+  Array.from({ length: to - from + 1 }, (_, n) => `${from + n}\n`).join('');
+
+describe('logs', () => {
+  it('shows the last lines of a session that is long gone, by its name or its stage', async () => {
+    await recording('23-qa-1', numbers(1, 500));
+    expect(await read(['23-qa-1', '--lines', '2'])).toEqual({ code: 0, stdout: '499\n500\n', stderr: '' });
+    expect((await read(['qa'])).stdout).toBe(numbers(301, 500));
+    expect((await read(['qa', '--lines', 'all'])).stdout).toBe(numbers(1, 500));
+    expect(JSON.parse((await read(['qa', '--lines', '2', '-o', 'json'])).stdout)).toEqual({
+      worker: 'w',
+      log: 'qa',
+      lines: ['499', '500'],
+    });
+  });
+
+  it('of several at a stage means the one that runs, else asks which', async () => {
+    await recording('23-qa-1', 'first\n');
+    await recording('23-qa-2', 'second\n');
+    const { code, stderr } = await read(['qa']);
+    expect([code, stderr]).toEqual([2, expect.stringContaining('give one of: 23-qa-1, 23-qa-2')]);
+    await session('23-qa-2');
+    await session('orchestrator');
+    expect((await read(['nope'])).stderr).toContain(
+      'logs there are: orchestrator, boot, docker, 23-qa-1, 23-qa-2\n',
+    );
+    expect((await read(['qa'])).stdout).toBe('second\n');
+  });
+
+  it('reads more than one answer can carry, byte for byte', async () => {
+    const text = Array.from(
+      { length: 40_000 },
+      (_, n) => `${n} ünïcode ⏎ of a line that is not short\n`,
+    ).join('');
+    await recording('23-qa-1', text);
+    expect((await read(['qa', '--lines', 'all'])).stdout).toBe(text);
+  });
+
+  it('masks tokens, also wrapped ones, and takes no escape sequence to the terminal', async () => {
+    await mkdir(join(worker.state, 'logs'), { recursive: true });
+    await writeFile(
+      join(worker.state, 'logs', 'orchestrator.log'),
+      Buffer.concat([
+        Buffer.from(
+          `export CLAUDE_CODE_OAUTH_TOKEN='sk-ant-oat01-${'Fake'.repeat(8)}\r\n${'Fake'.repeat(8)}'\r\n`,
+        ),
+        Buffer.from('\u001b[31mred\u001b[0m \u0000\u0007done\r\n10%\r20%\r\n'),
+      ]),
+    );
+    const { stdout } = await read([]);
+    expect(stdout).not.toContain('Fake');
+    expect(stdout).toContain("CLAUDE_CODE_OAUTH_TOKEN='***");
+    expect(stdout.split('\n').slice(-3)).toEqual(['red done', '20%', '']);
+    expect((await read(['--ansi'])).stdout).toContain('\u001b[31mred');
+  });
+
+  it('with --previous shows what was rotated away', async () => {
+    await recording('23-qa-1', 'new\n');
+    const { code, stderr } = await read(['qa', '--previous']);
+    expect([code, stderr]).toEqual([
+      1,
+      'error: nothing is kept of 23-qa-1 from before: it was not rotated yet\n  all there is: factory-worker logs w 23-qa-1 --lines all\n',
+    ]);
+    await writeFile(join(folder, '23-qa-1.log.1'), 'old\n');
+    expect((await read(['qa', '--previous'])).stdout).toBe('old\n');
+  });
+
+  it.each([
+    [
+      ['nope'],
+      2,
+      /there is no session nope, and none was recorded[\s\S]*logs there are: orchestrator, boot, docker/,
+    ],
+    [['docker'], 1, /w has no Docker of its own/],
+    [['orchestrator'], 1, /w has no log of that kind/],
+    [['--lines', '0'], 2, /--lines takes a number/],
+    [['-f', '-o', 'json'], 2, /--follow prints text/],
+    [['-f', '--previous'], 2, /--previous does not grow/],
+  ])('%j: exit %i', async (args, expected, message) => {
+    const { code, stderr } = await read(args);
+    expect(code).toBe(expected);
+    expect(stderr).toMatch(message);
+  });
+});
+
+describe('logs --follow', () => {
+  it('shows what comes, through two rotations, once and whole, and ends with the session', async () => {
+    await recording('23-qa-1', '');
+    await session('23-qa-1');
+    const file = join(folder, '23-qa-1.log');
+    const writing = (async () => {
+      for (let n = 1; n <= 900; n++) {
+        // As the recorder does it: the file before is kept once.
+        if (n === 300 || n === 600) await rename(file, `${file}.1`);
+        await appendFile(file, `${n}\n`);
+        await new Promise((resolve) => setTimeout(resolve, 8));
+      }
+      await worker.bash('tmux kill-session -t =23-qa-1');
+    })();
+    const { code, stdout, stderr } = await read(['qa', '-f', '--lines', 'all']);
+    await writing;
+    expect([code, stderr]).toEqual([0, '23-qa-1 has ended\n']);
+    expect(stdout).toBe(numbers(1, 900));
+  }, 60_000);
+
+  it('survives lost connections: nothing twice, nothing missing', async () => {
+    await recording('23-qa-1', '');
+    await session('23-qa-1');
+    const [pods = {}, exec = {}] = worker.cluster();
+    const kubectl = fakeKubectl([
+      { ...pods, times: 1 },
+      { ...exec, times: 3 },
+      // The stream is cut in the middle of an answer; then the cluster is gone for a while.
+      { ...exec, times: 1, cutAfter: 150 },
+      {
+        ...pods,
+        times: 1,
+        stdout: '',
+        code: 1,
+        stderr: 'Unable to connect to the server: dial tcp: i/o timeout\n',
+      },
+      { ...pods, stdout: podList(pod({ suffix: 'newer' })) },
+      exec,
+    ]);
+    const writing = (async () => {
+      for (let n = 1; n <= 600; n++) {
+        await appendFile(join(folder, '23-qa-1.log'), `${n}\n`);
+        await new Promise((resolve) => setTimeout(resolve, 15));
+      }
+      await worker.bash('tmux kill-session -t =23-qa-1');
+    })();
+    const { code, stdout, stderr } = await run(logs, ['worker-1', 'qa', '-f', '--lines', 'all'], {
+      env: { ...worker.laptop, KUBECTL: kubectl.path },
+    });
+    await writing;
+    kubectl.remove();
+    expect(code).toBe(0);
+    expect(stdout).toBe(numbers(1, 600));
+    expect(stderr).toMatch(/the connection to worker-1 broke.*; waiting to go on/);
+    expect(stderr).toMatch(/Unable to connect to the server.*; waiting to go on/);
+    expect(stderr).toContain('the pod was replaced: factory-worker-1-7d9f8b6c5d-newer\n');
+  }, 90_000);
+
+  it('shows a line without its end after a moment, and ends with Ctrl-C: 130', async () => {
+    await recording('23-qa-1', 'Continue? [y/N] ');
+    await session('23-qa-1');
+    expect(await read(['qa', '-f'], { interruptAt: 'Continue?' })).toMatchObject({
+      code: 130,
+      stdout: 'Continue? [y/N] ',
+    });
+  });
+
+  it('says when the log begins anew', async () => {
+    const file = join(worker.dir, 'run', 'boot.log');
+    await writeFile(file, 'the first boot\n');
+    setTimeout(async () => {
+      await rm(file);
+      await writeFile(file, 'again\n');
+    }, 1_500);
+    const { stdout, stderr } = await read(['boot', '-f'], { interruptAt: 'again' });
+    expect(stdout).toBe('the first boot\nagain\n');
+    expect(stderr).toContain('the log begins anew here');
+  });
+});
+
+describe('without a container to enter', () => {
+  const crashed = podList(pod({ status: waiting('CrashLoopBackOff', 'back-off 5m0s') }));
+  const withRules = async (args: readonly string[], rules: Parameters<typeof fakeKubectl>[0]) => {
+    const kubectl = fakeKubectl(rules);
+    const outcome = await run(logs, ['worker-1', ...args], {
+      env: { ...worker.laptop, KUBECTL: kubectl.path },
+    });
+    const calls = kubectl.calls().map(({ argv }) => argv.join(' '));
+    kubectl.remove();
+    return { ...outcome, calls };
+  };
+
+  it('boot is what Kubernetes has kept, with tokens masked', async () => {
+    const { code, stdout, calls } = await withRules(
+      ['boot', '--previous', '--lines', '50'],
+      [
+        { match: ['get', 'pods'], stdout: crashed },
+        { match: ['logs'], stdout: `boot failed: ghp_${'a'.repeat(36)}\n` },
+      ],
+    );
+    expect([code, stdout]).toEqual([0, `boot failed: ghp_${'*'.repeat(36)}\n`]);
+    expect(calls.at(-1)).toMatch(/ logs factory-worker-1-\S+ --container=worker --tail=50 --previous$/);
+  });
+
+  it('says so when the container was never restarted', async () => {
+    const { code, stderr } = await withRules(
+      ['boot', '--previous'],
+      [
+        { match: ['get', 'pods'], stdout: podList(pod()) },
+        {
+          match: ['logs'],
+          code: 1,
+          stderr:
+            'Error from server (BadRequest): previous terminated container "worker" in pod "factory-worker-1-x" not found\n',
+        },
+      ],
+    );
+    expect([code, stderr]).toEqual([1, expect.stringContaining('was not restarted')]);
+  });
+
+  it('a recording needs a running pod, and that is said with what to do', async () => {
+    const { code, stderr } = await withRules(
+      ['23-qa-1'],
+      [
+        { match: ['get', 'pods'], stdout: '{"items":[]}' },
+        { match: ['get', 'deployment'], stdout: '{"spec":{"replicas":0}}' },
+      ],
+    );
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /worker-1 is stopped.*only a running pod can read them\n {2}start it: factory-worker start worker-1\n/,
+    );
+  });
+});

@@ -1,0 +1,158 @@
+import { describe, expect, it } from 'vitest';
+import type { PaneView } from '../../scripts/lib/diagnosis/inside.ts';
+import { podFacts } from '../../scripts/lib/transport/pods.ts';
+import { eventsOf, type Known } from '../../scripts/lib/watching/events.ts';
+import type { Observation } from '../../scripts/lib/worker/observe.ts';
+import type { Status } from '../../scripts/lib/worker/status.ts';
+import { NOW, pod } from '../transport/cluster.ts';
+import { type Parts, pipelinesJson, queueJson, snapshot } from '../worker/samples.ts';
+
+const worker = { runtime: 'local', name: 'w', home: '/w' } as const;
+
+/** A look that found the worker in a state; without parts it could not be asked. */
+interface Look {
+  readonly status?: Status;
+  readonly cause?: string;
+  readonly parts?: Parts | null;
+  readonly panes?: readonly PaneView[];
+}
+
+function observation({ status = 'running', cause = 'why', parts = {} }: Look): Observation {
+  const problems = status === 'running' ? [] : [{ id: status, cause, next: ['type this'] }];
+  return {
+    worker,
+    status,
+    problems,
+    pod: null,
+    lastSeen: null,
+    snapshot: parts === null ? null : snapshot(parts),
+  };
+}
+
+/** The events of each look, as `kind: sentence`. */
+function watch(...looks: readonly Look[]): string[][] {
+  let known: Known | null = null;
+  return looks.map((look) => {
+    const after = eventsOf(known, observation(look), look.panes ?? [], (session) => `peek ${session}`);
+    known = after.known;
+    return after.news.map(({ event, text }) => `${event}: ${text}`);
+  });
+}
+
+const pane = (session: string, ...lines: string[]): PaneView => ({ session, program: 'claude', lines });
+const row = (status: string): Look => ({ parts: { queue: queueJson([23, status]) } });
+
+describe('an issue', () => {
+  it.each([
+    ['completed', 'issue-completed: demo#23 is completed'],
+    ['failed', 'issue-failed: demo#23 has failed'],
+  ])('that is %s is told once', (status, event) => {
+    expect(watch(row('active'), row(status), row(status))).toEqual([[], [event], []]);
+  });
+
+  it('that had ended before the first look is not told', () => {
+    expect(watch(row('completed'), row('completed'))).toEqual([[], []]);
+  });
+
+  it('that comes and ends between two looks is told, and so is one that is run again', () => {
+    expect(watch({}, row('completed'), row('pending'), row('completed'))).toEqual([
+      [],
+      ['issue-completed: demo#23 is completed'],
+      [],
+      ['issue-completed: demo#23 is completed'],
+    ]);
+  });
+
+  it('that is blocked is told, whatever its row says', () => {
+    const blocked = {
+      queue: queueJson([23, 'active']),
+      pipelines: pipelinesJson({ issue: 23, status: 'blocked' }),
+    };
+    expect(watch(row('active'), { parts: blocked })[1]).toContain('issue-blocked: demo#23 is blocked');
+  });
+
+  it('that ends while the worker cannot be asked is told afterwards', () => {
+    const gone: Look = { status: 'node-lost', parts: null };
+    expect(watch(row('active'), gone, row('completed'))).toEqual([
+      [],
+      ['worker-trouble: w is node-lost: why'],
+      ['issue-completed: demo#23 is completed', 'worker-recovered: w is running again; it was node-lost'],
+    ]);
+  });
+
+  it('is not taken for gone when the queue cannot be read', () => {
+    const unreadable: Look = { parts: { queue: { rc: 1, text: '' }, 'queue.error': 'Error: locked' } };
+    expect(watch(row('active'), unreadable, row('completed'))[2]).toEqual([
+      'issue-completed: demo#23 is completed',
+    ]);
+  });
+});
+
+describe('a session', () => {
+  const asks: Look = { panes: [pane('23-qa-1', 'Do you trust the files in this folder?')] };
+
+  it('that waits for a person is told at the first look, once, and again when it waits again', () => {
+    const event = 'session-waits: 23-qa-1 asks whether its folder is to be trusted';
+    expect(watch(asks, asks, {}, asks)).toEqual([[event], [], [], [event]]);
+  });
+
+  it('that has hit a limit is one event, by its pane and by its pipeline', () => {
+    const parts = {
+      queue: queueJson([23, 'active']),
+      pipelines: pipelinesJson({ issue: 23, status: 'rate_limited', stage: 'qa' }),
+    };
+    const both: Look = { parts, panes: [pane('23-qa-1', "You've hit your limit. It resets at 3pm.")] };
+    expect(watch(row('active'), both)[1]).toEqual(['limit-hit: 23-qa-1 has hit the limit of its account']);
+    expect(watch(row('active'), { parts })[1]).toEqual([
+      'limit-hit: demo#23 has hit the limit of its account at stage qa; it is tried again at each check-in',
+    ]);
+  });
+});
+
+describe('a worker', () => {
+  const lost: Look = { status: 'unreachable', cause: 'no answer in time', parts: null };
+
+  it('is unreachable after the second look in vain, once, and told when it answers again', () => {
+    expect(watch({}, lost, {}, lost, lost, lost, {})).toEqual([
+      [],
+      [],
+      [],
+      [],
+      ['worker-trouble: w is unreachable: no answer in time'],
+      [],
+      ['worker-recovered: w is running again; it was unreachable'],
+    ]);
+  });
+
+  it('that never answered is told too', () => {
+    expect(watch(lost, lost)[1]).toEqual(['worker-trouble: w is unreachable: no answer in time']);
+  });
+
+  it.each(['stuck', 'degraded', 'forbidden', 'crash-looping'] as const)(
+    'that is %s is told at once',
+    (status) => {
+      expect(watch({ status })[0]).toEqual([`worker-trouble: w is ${status}: why`]);
+    },
+  );
+
+  it.each(['drained', 'starting', 'stopped'] as const)('that is %s is in no trouble', (status) => {
+    expect(watch({}, { status })).toEqual([[], []]);
+  });
+
+  it('that was evicted is in trouble, one that was scaled away is not', () => {
+    const evicted = {
+      ...observation({ status: 'stopped', parts: null }),
+      pod: podFacts(pod(), undefined, NOW),
+    };
+    const look = (seen: Observation) => eventsOf(null, seen, [], String).news.map(({ text }) => text);
+    expect(look(evicted)).toEqual(['w is stopped: why']);
+    expect(look({ ...evicted, pod: null })).toEqual([]);
+  });
+
+  it('that cannot be asked does not have its sessions told again afterwards', () => {
+    const asks: Look = { panes: [pane('23-qa-1', 'Do you trust the files in this folder?')] };
+    expect(watch(asks, { status: 'node-lost', parts: null }, asks)[2]).toEqual([
+      'worker-recovered: w is running again; it was node-lost',
+    ]);
+  });
+});

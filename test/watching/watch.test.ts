@@ -1,0 +1,159 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { createServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { desktopArgv, webhookNotify } from '../../scripts/lib/watching/notify.ts';
+import { watchWorkers } from '../../scripts/watch.ts';
+import { type HandWorker, handWorker } from '../support/hand-worker.ts';
+import { type RunOptions, run } from '../support/run-command.ts';
+
+let worker: HandWorker;
+let bin: string;
+beforeAll(async () => {
+  worker = await handWorker();
+  bin = join(worker.dir, 'desktop');
+  await mkdir(bin);
+  await worker.bash('printf "set -s exit-empty off\\n" >"$HOME/.tmux.conf" && tmux start-server');
+});
+afterEach(async () => {
+  await worker.bash(`tmux list-sessions -F '#{session_id}' | xargs -r -n 1 tmux kill-session -t`);
+  await worker.reset();
+});
+afterAll(() => worker.remove());
+
+const watch = (args: readonly string[], options: RunOptions = {}) =>
+  run(watchWorkers, ['w', '--interval', '200ms', ...args], {
+    ...options,
+    env: { ...worker.laptop, ...options.env },
+  });
+const checkIn = 'cd "$WORKER_REPOS_DIR/demo" && factory orchestrator check-in --format json';
+
+/** A server that keeps what is posted to it. */
+async function receiver(answers: readonly number[] = []) {
+  const bodies: string[] = [];
+  const server = createServer(async (request: IncomingMessage, response) => {
+    const pieces: Buffer[] = [];
+    for await (const piece of request) pieces.push(piece as Buffer);
+    bodies.push(Buffer.concat(pieces).toString());
+    response.writeHead(answers[bodies.length - 1] ?? 200).end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return { bodies, url: `http://127.0.0.1:${port}/hook/secret-part`, close: () => server.close() };
+}
+
+describe('watch', () => {
+  it('says when an issue is completed, as a line and as JSON', async () => {
+    await worker.bash('factory queue add 23 --intent x');
+    setTimeout(() => void worker.bash(`sleep 1; ${checkIn}; ${checkIn}`), 0);
+    const { code, stdout, stderr } = await watch([], { interruptAt: 'issue-completed' });
+    expect([code, stderr.split('\n')[0]]).toEqual([130, 'watching w (Ctrl-C ends)']);
+    expect(stdout).toMatch(/^\d{4}-\S+Z w issue-completed: demo#23 is completed\n$/);
+  });
+
+  it('tells a session that waits on the desktop and to a webhook; the URL is nowhere to be seen', async () => {
+    const server = await receiver();
+    const file = join(worker.dir, 'webhook');
+    await writeFile(file, `${server.url}\n`);
+    await writeFile(join(bin, 'notify-send'), `#!/bin/sh\nprintf '%s\\n' "$@" >"${bin}/shown"\n`, {
+      mode: 0o755,
+    });
+    await worker.bash(
+      `tmux new-session -d -s 23-qa-1 "echo 'Do you trust the files in this folder?'; exec cat"`,
+    );
+    // A second event ends the watch, when the first has been told.
+    setTimeout(() => void worker.bash(`sleep 2; ${checkIn}; ${checkIn}`), 0);
+    await worker.bash('factory queue add 23 --intent x');
+    const { stdout, stderr } = await watch(['--notify', '--webhook', file, '-o', 'json', '-v'], {
+      env: { PATH: `${bin}:${process.env['PATH']}` },
+      interruptAt: 'issue-completed',
+    });
+    server.close();
+    const event = {
+      at: expect.stringMatching(/Z$/),
+      worker: 'w',
+      event: 'session-waits',
+      subject: '23-qa-1',
+      text: '23-qa-1 asks whether its folder is to be trusted',
+      next: ['look: factory-worker peek w --session 23-qa-1'],
+    };
+    const [first = ''] = stdout.split('\n');
+    expect(JSON.parse(first)).toEqual(event);
+    expect(await readFile(join(bin, 'shown'), 'utf8')).toBe(
+      `--app-name=factory-worker\n--\nw\n${event.text}\n`,
+    );
+    expect(JSON.parse(server.bodies[0] ?? '')).toMatchObject({
+      text: `w: ${event.text}`,
+      event: event.event,
+    });
+    expect(stderr).not.toContain('secret-part');
+    expect(stderr).toContain('telling 127.0.0.1:');
+  });
+
+  it('gives its notices: title and text as arguments, and JSON that chat programs take', async () => {
+    const server = await receiver([500, 200]);
+    const event = {
+      at: 'now',
+      worker: 'w',
+      event: 'issue-failed',
+      subject: 'demo#23',
+      text: 'demo#23 "has" $(failed)',
+      next: [],
+    } as const;
+    await webhookNotify(new URL(server.url), new AbortController().signal, [1])(event);
+    server.close();
+    expect(server.bodies).toHaveLength(2);
+    expect(JSON.parse(server.bodies[1] ?? '')).toEqual({
+      ...event,
+      text: 'w: demo#23 "has" $(failed)',
+      content: 'w: demo#23 "has" $(failed)',
+    });
+    expect(desktopArgv('linux', '-t', 'x')).toEqual([
+      'notify-send',
+      '--app-name=factory-worker',
+      '--',
+      '-t',
+      'x',
+    ]);
+    expect(desktopArgv('darwin', 't', '"x" & y')?.slice(-2)).toEqual(['t', '"x" & y']);
+    expect(desktopArgv('win32', 't', 'x')).toBeNull();
+  });
+
+  it('goes on when a notice cannot be given, and says so', async () => {
+    await writeFile(join(bin, 'notify-send'), '#!/bin/sh\necho "no bus" >&2; exit 1\n', { mode: 0o755 });
+    const server = await receiver();
+    server.close();
+    const { host } = new URL(server.url);
+    await worker.bash('factory queue add 23 --intent x');
+    setTimeout(() => void worker.bash(`sleep 1; ${checkIn}; ${checkIn}`), 0);
+    const { stdout, stderr } = await watch(['--notify'], {
+      env: {
+        PATH: `${bin}:${process.env['PATH']}`,
+        FACTORY_WORKER_WEBHOOK: server.url,
+      },
+      interruptAt: 'ECONNREFUSED',
+    });
+    expect(stdout).toContain('issue-completed');
+    expect(stderr).toContain('note: no notice on the desktop: no bus\n');
+    expect(stderr).toContain(`note: the webhook at ${host} was not told: ECONNREFUSED\n`);
+    expect(stderr).not.toContain('secret-part');
+  }, 40_000);
+
+  it.each([
+    [['--webhook', '/nonexistent/file'], 2, /cannot read \/nonexistent\/file: ENOENT/],
+    [['--webhook', '/dev/null'], 2, /holds no http\(s\) URL/],
+    [['nobody'], 2, /no worker "nobody"/],
+  ])('%j: exit %i', async (args, expected, message) => {
+    const { code, stderr } = await watch(args);
+    expect(code).toBe(expected);
+    expect(stderr).toMatch(message);
+  });
+
+  it('without a program for notices says which to install: 127', async () => {
+    await mkdir(join(worker.dir, 'empty'), { recursive: true });
+    await worker.bash(`ln -sf "$(command -v sh)" "$(command -v bash)" ${worker.dir}/empty/`);
+    const { code, stderr } = await watch(['--notify'], { env: { PATH: join(worker.dir, 'empty') } });
+    expect([code, stderr]).toEqual([127, expect.stringContaining('notify-send is missing')]);
+  });
+});
