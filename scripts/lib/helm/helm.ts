@@ -1,0 +1,195 @@
+/**
+ * Helm, version 3 or 4, as the commands use it. Every call is one process with the worker's own context, namespace and
+ * kubeconfig; nothing is kept between calls.
+ *
+ *     const helm = await findHelm(context);
+ *     const release = { name: 'worker-1', worker };
+ *     await helm.upgrade(release, { chart: chartPath(), set: { replicas: '0' } });
+ *
+ * An upgrade always keeps the values given before (`--reset-then-reuse-values`: the chart's new defaults, the release's own
+ * values, then these). Helm never waits here (`--wait`): whoever calls watches the pod, and can say more of it.
+ */
+import { join } from 'node:path';
+import type { Context } from '../cli/command.ts';
+import { CliError, ExitCode, InterruptedError } from '../cli/errors.ts';
+import { packageRoot } from '../cli/version.ts';
+import type { ClusterWorker } from '../config/worker-entry.ts';
+import type { Argv, RunResult } from '../exec.ts';
+import { helmError } from './errors.ts';
+import { parseHistory, parseStatus, type Revision } from './revisions.ts';
+
+/** A release: its name, and the worker that tells where it is. */
+export interface Release {
+  readonly name: string;
+  readonly worker: ClusterWorker;
+}
+
+/** What an upgrade or installation brings. Secrets belong into `values`, never into `set`: that is in the argv. */
+export interface Change {
+  /** Folder or package of the chart; {@link chartPath} is this checkout's own. */
+  readonly chart: string;
+  /** `--set-string`/`--set`: a string is set as one, a number or boolean as such. */
+  readonly set?: Readonly<Record<string, string | number | boolean>>;
+  /** Handed over on stdin, so that nobody sees it in a list of processes. */
+  readonly values?: unknown;
+  /** For `helm history`. */
+  readonly description?: string;
+}
+
+export interface Helm {
+  /** `3.18.0` */
+  readonly version: string;
+  readonly major: number;
+  /** The argv of a call, as `--dry-run` and next steps print it. */
+  command(release: Release, args: readonly string[]): Argv;
+  /**
+   * Any other call (`install`, `uninstall` …).
+   *
+   * @param input its standard input, for `--values -`
+   * @returns what it printed
+   * @throws HelmError when it failed
+   */
+  call(release: Release, args: readonly string[], input?: string): Promise<string>;
+  /** The newest revision, whatever became of it; null when there is no such release. */
+  status(release: Release): Promise<Revision | null>;
+  /** The last revisions (Helm keeps ten), oldest first. */
+  history(release: Release): Promise<Revision[]>;
+  /** The values given to a release; with `all`, the chart's defaults as well. They may hold tokens: never print them. */
+  values(
+    release: Release,
+    options?: { readonly all?: boolean; readonly revision?: number },
+  ): Promise<Record<string, unknown>>;
+  /** The manifest of a revision, the newest by default. */
+  manifest(release: Release, revision?: number): Promise<string>;
+  /** The manifest that an upgrade would apply, rendered with the cluster's own capabilities; changes nothing. */
+  render(release: Release, change: Change): Promise<string>;
+  upgrade(release: Release, change: Change): Promise<void>;
+  rollback(release: Release, revision: number): Promise<void>;
+}
+
+/** This checkout's own chart. */
+export function chartPath(): string {
+  return join(packageRoot(), 'charts', 'factory-worker');
+}
+
+/** The arguments of an upgrade, after `helm`. */
+export function upgradeArgs(
+  { name }: Pick<Release, 'name'>,
+  { chart, set = {}, values, description }: Change,
+): string[] {
+  return [
+    'upgrade',
+    name,
+    chart,
+    '--reset-then-reuse-values',
+    ...Object.entries(set).map(([key, value]) =>
+      typeof value === 'string' ? `--set-string=${key}=${value}` : `--set=${key}=${value}`,
+    ),
+    ...(values === undefined ? [] : ['--values=-']),
+    ...(description === undefined ? [] : [`--description=${description}`]),
+  ];
+}
+
+/** How long Helm may take to read, and to change, something. */
+const READ_MS = 60_000;
+const CHANGE_MS = 300_000;
+
+/**
+ * Finds Helm: `$HELM`, else the one on PATH.
+ *
+ * @throws CliError when there is none (127), or another version than 3 or 4
+ */
+export async function findHelm({
+  env,
+  exec,
+  signal,
+}: Pick<Context, 'env' | 'exec' | 'signal'>): Promise<Helm> {
+  const program = env['HELM'] || 'helm';
+  const run = async (argv: Argv, timeoutMs: number, input?: string): Promise<RunResult> => {
+    const result = await exec.run(argv, {
+      env,
+      signal,
+      timeoutMs,
+      ...(input === undefined ? {} : { input }),
+    });
+    if (result.aborted) throw InterruptedError.by(signal);
+    return result;
+  };
+
+  const said = await run([program, 'version', '--template={{.Version}}'], READ_MS);
+  if (said.code === 127 || said.code === 126) {
+    throw new CliError(`${program} is not installed, or not on PATH`, {
+      exitCode: ExitCode.missingProgram,
+      hints: ['get it: https://helm.sh/docs/intro/install/ (version 3 or 4; or set HELM to its path)'],
+    });
+  }
+  const [, version = '', digits = ''] = /v((\d+)[\w.+-]*)/.exec(said.stdout.toString('utf8')) ?? [];
+  const major = Number(digits);
+  if (major !== 3 && major !== 4) {
+    throw new CliError(`${program} is no Helm 3 or 4: ${(said.stderr || said.stdout.toString()).trim()}`, {
+      hints: ['set HELM to the path of one'],
+    });
+  }
+
+  const command = ({ worker }: Release, args: readonly string[]): Argv => [
+    program,
+    ...(worker.kubeconfig === undefined ? [] : [`--kubeconfig=${worker.kubeconfig}`]),
+    `--kube-context=${worker.context}`,
+    `--namespace=${worker.namespace}`,
+    ...args,
+  ];
+  const attempt = async (release: Release, args: readonly string[], timeoutMs: number, input?: string) => {
+    const result = await run(command(release, args), timeoutMs, input);
+    return result.code === 0 && !result.timedOut ? result.stdout.toString('utf8') : result;
+  };
+  const call = async (release: Release, args: readonly string[], timeoutMs: number, input?: string) => {
+    const result = await attempt(release, args, timeoutMs, input);
+    if (typeof result !== 'string') throw helmError(result, release.worker, args[0] ?? '');
+    return result;
+  };
+  const at = (revision: number | undefined) => (revision === undefined ? [] : [`--revision=${revision}`]);
+  const inputOf = ({ values }: Change) => (values === undefined ? undefined : JSON.stringify(values));
+
+  return {
+    version,
+    major,
+    command,
+    call: (release, args, input) => call(release, args, CHANGE_MS, input),
+    async status(release) {
+      const result = await attempt(release, ['status', release.name, '--output=json'], READ_MS);
+      if (typeof result === 'string') return parseStatus(result);
+      if (/release: not found/.test(result.stderr)) return null;
+      throw helmError(result, release.worker, 'status');
+    },
+    async history(release) {
+      return parseHistory(
+        await call(release, ['history', release.name, '--max=20', '--output=json'], READ_MS),
+      );
+    },
+    async values(release, { all = false, revision } = {}) {
+      const args = [
+        'get',
+        'values',
+        release.name,
+        ...(all ? ['--all'] : []),
+        ...at(revision),
+        '--output=json',
+      ];
+      return (JSON.parse(await call(release, args, READ_MS)) ?? {}) as Record<string, unknown>;
+    },
+    manifest: (release, revision) =>
+      call(release, ['get', 'manifest', release.name, ...at(revision)], READ_MS),
+    async render(release, change) {
+      // Of the server: alone, a Helm that was built with `go install` takes every cluster for Kubernetes 1.20.
+      const args = [...upgradeArgs(release, change), '--dry-run=server', '--output=json'];
+      const text = await call(release, args, READ_MS, inputOf(change));
+      return (JSON.parse(text) as { manifest: string }).manifest;
+    },
+    async upgrade(release, change) {
+      await call(release, upgradeArgs(release, change), CHANGE_MS, inputOf(change));
+    },
+    async rollback(release, revision) {
+      await call(release, ['rollback', release.name, String(revision)], CHANGE_MS);
+    },
+  };
+}

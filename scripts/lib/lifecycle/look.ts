@@ -1,0 +1,151 @@
+/** What there is of a worker in its cluster: workload, release, pods, and what it is at. */
+import type { Context } from '../cli/command.ts';
+import type { ClusterWorker, WorkerEntry } from '../config/worker-entry.ts';
+import type { Drain } from '../contract.ts';
+import type { Helm, Release } from '../helm/helm.ts';
+import { isPending, lastDeployed, type Revision } from '../helm/revisions.ts';
+import { whatRuns } from '../release/drain.ts';
+import { getJson, kubectlArgv, parseWorkload, type Workload } from '../release/workload.ts';
+import { type Cluster, podFinder } from '../transport/kubectl.ts';
+import { TransportError } from '../transport/transport.ts';
+import { createReach } from '../worker/observe.ts';
+import { itemName, openItems } from '../worker/queue.ts';
+import { parseSnapshot } from '../worker/snapshot.ts';
+import { livePods } from './pod-wait.ts';
+import { type CommandLines, typed } from './steps.ts';
+
+/** The name by which the chart begins in Helm's history: `factory-worker-0.1.0`. */
+const CHART = /^factory-worker-\d/;
+
+export interface ReleaseState {
+  readonly name: string;
+  /** The newest revision, whatever became of it. */
+  readonly revision: Revision;
+  readonly pending: boolean;
+  /** Where a rollback would go; null when nothing was ever deployed. */
+  readonly lastDeployed: number | null;
+  /** Whether it is of this chart. */
+  readonly ours: boolean;
+}
+
+export interface WorkerState {
+  readonly worker: ClusterWorker;
+  readonly workload: Workload | null;
+  /** Null: Helm knows of none. */
+  readonly release: ReleaseState | null;
+  /** Names of the pods that have not ended. */
+  readonly pods: readonly string[];
+  readonly inside: Inside;
+}
+
+/** What the worker itself says; `null` where it cannot be entered, with the reason. */
+export type Inside =
+  | {
+      readonly entered: true;
+      /** `demo#23 at stage qa`; null when nothing runs. */
+      readonly runs: string | null;
+      readonly drain: Drain | null;
+      /** What is not finished in its queue: `demo#23`. */
+      readonly open: readonly string[];
+    }
+  | { readonly entered: false; readonly why: string };
+
+export function clusterOf({ exec, env, signal, now }: Context, timeoutMs: number): Cluster {
+  return { exec, env, timeoutMs, signal, now };
+}
+
+/** How the plan writes command lines for a worker's cluster. */
+export function commandLines(
+  helm: Helm,
+  worker: ClusterWorker,
+  { env, commandLine }: Pick<Context, 'env' | 'commandLine'>,
+): CommandLines {
+  return {
+    kubectl: (...args) => typed(kubectlArgv({ env }, worker, args)),
+    helm: (...args) => typed(helm.command({ name: worker.name, worker }, args)),
+    ours: commandLine,
+  };
+}
+
+export async function lookAtWorker(
+  helm: Helm,
+  worker: ClusterWorker,
+  context: Context,
+  timeoutMs: number,
+): Promise<WorkerState> {
+  const cluster = clusterOf(context, timeoutMs);
+  const [workload, pods] = await Promise.all([findWorkload(cluster, worker), livePods(cluster, worker)]);
+  const [release, inside] = await Promise.all([
+    findRelease(helm, worker, workload),
+    lookInside(worker, context, timeoutMs),
+  ]);
+  return { worker, workload, release, pods: pods.map(({ metadata }) => metadata.name ?? ''), inside };
+}
+
+/** Whether the worker's pod is Ready just now. */
+export async function isReady(cluster: Cluster, worker: ClusterWorker): Promise<boolean> {
+  const search = await podFinder(cluster)(worker);
+  return search.kind === 'pod' && search.pod.ready && search.pod.state === 'running';
+}
+
+async function findWorkload(cluster: Cluster, worker: ClusterWorker): Promise<Workload | null> {
+  type WorkloadObject = Parameters<typeof parseWorkload>[0];
+  const { items } = await getJson<{ items: WorkloadObject[] }>(cluster, worker, [
+    'deployments,statefulsets',
+    `--field-selector=metadata.name=${worker.pod}`,
+  ]);
+  return items[0] === undefined ? null : parseWorkload(items[0], worker.container);
+}
+
+/** The release by what its Deployment says; without a Deployment by the names that would give it the worker's. */
+async function findRelease(
+  helm: Helm,
+  worker: ClusterWorker,
+  workload: Workload | null,
+): Promise<ReleaseState | null> {
+  const names =
+    workload === null ? [worker.pod.replace(/^factory-/, ''), worker.pod] : [workload.release ?? ''];
+  for (const name of names.filter((candidate) => candidate !== '')) {
+    const state = await releaseState(helm, { name, worker });
+    if (state !== null) return state;
+  }
+  return null;
+}
+
+/** @returns null when Helm knows of no such release */
+export async function releaseState(helm: Helm, release: Release): Promise<ReleaseState | null> {
+  const revision = await helm.status(release);
+  if (revision === null) return null;
+  const history = await helm.history(release);
+  const chart = history.at(-1)?.chart ?? '';
+  return {
+    name: release.name,
+    revision: { ...revision, chart },
+    pending: isPending(revision),
+    lastDeployed: lastDeployed(history)?.revision ?? null,
+    ours: CHART.test(chart),
+  };
+}
+
+export async function lookInside(worker: WorkerEntry, context: Context, timeoutMs: number): Promise<Inside> {
+  try {
+    const { transport } = await createReach(context, timeoutMs).enter(worker);
+    const frame = await transport.run({
+      script: 'probe',
+      args: ['brief'],
+      timeoutMs,
+      signal: context.signal,
+    });
+    const snapshot = parseSnapshot(frame);
+    const working = snapshot.locks.checkIn || snapshot.heartbeat?.state === 'checking-in';
+    return {
+      entered: true,
+      runs: working ? whatRuns(snapshot) : null,
+      drain: snapshot.drain,
+      open: openItems(snapshot).map(itemName),
+    };
+  } catch (error) {
+    if (!(error instanceof TransportError)) throw error;
+    return { entered: false, why: error.message };
+  }
+}

@@ -1,0 +1,48 @@
+/** What a rendered chart brings into the cluster, as far as `provision` has to prepare for it. Pure. */
+import { parseAllDocuments } from 'yaml';
+import { type DeploymentObject, readInstall } from '../doctor/release.ts';
+
+interface KubernetesObject {
+  readonly kind?: string;
+  readonly metadata?: { readonly name?: string; readonly annotations?: Readonly<Record<string, string>> };
+}
+
+export interface Brought {
+  /** `Deployment/factory-worker-1` … without the pods of `helm test`. */
+  readonly objects: readonly string[];
+  readonly image: string;
+  readonly replicas: number;
+  readonly privileged: boolean;
+  /** The Secret that is mounted; null when none is. */
+  readonly secret: string | null;
+  /** The chart makes that Secret itself, from `secrets.inline`. */
+  readonly inlineSecret: boolean;
+  readonly pullSecrets: readonly string[];
+  /** The claim of the state volume; null when nothing is kept. */
+  readonly claim: string | null;
+  /** The chart makes that claim; else it has to be there. */
+  readonly makesClaim: boolean;
+}
+
+/** @param manifest what `helm template` printed */
+export function readManifest(manifest: string): Brought {
+  const objects = parseAllDocuments(manifest)
+    .map((document) => document.toJS() as KubernetesObject | null)
+    .filter((object) => object?.kind !== undefined && !object.metadata?.annotations?.['helm.sh/hook'])
+    .map((object) => object as KubernetesObject);
+  const named = objects.map(({ kind, metadata }) => `${kind}/${metadata?.name}`);
+  const deployment = objects.find(({ kind }) => kind === 'Deployment') as DeploymentObject | undefined;
+  if (deployment === undefined) throw new Error('the chart renders no Deployment');
+  const { image, replicas, privileged, secret, pullSecrets, claim } = readInstall(deployment);
+  return {
+    objects: named.toSorted(),
+    image,
+    replicas,
+    privileged,
+    secret,
+    inlineSecret: named.includes(`Secret/${secret}`),
+    pullSecrets,
+    claim,
+    makesClaim: named.includes(`PersistentVolumeClaim/${claim}`),
+  };
+}

@@ -1,0 +1,25 @@
+/** Where a worker is that no workers.yaml names (yet, or any more). */
+import type { Context } from '../cli/command.ts';
+import { CliError, ExitCode } from '../cli/errors.ts';
+
+/** What the chart calls everything of a release: `factory-worker-1` for `worker-1` and for `factory-worker-1`. */
+export function fullName(release: string): string {
+  return release.startsWith('factory-') ? release : `factory-${release}`;
+}
+
+/** @throws CliError when kubectl has none, or is missing */
+export async function currentContext(
+  kubeconfig: string | undefined,
+  timeoutMs: number,
+  { exec, env, signal }: Context,
+): Promise<string> {
+  const file = kubeconfig === undefined ? [] : [`--kubeconfig=${kubeconfig}`];
+  const argv = [env['KUBECTL'] || 'kubectl', ...file, 'config', 'current-context'] as const;
+  const result = await exec.run(argv, { env, signal, timeoutMs });
+  const current = result.stdout.toString('utf8').trim();
+  if (result.code === 0 && current !== '') return current;
+  throw new CliError('it is not known which cluster the worker is for: kubectl has no current context', {
+    exitCode: result.code === 127 ? ExitCode.missingProgram : ExitCode.failed,
+    hints: ['give --context NAME; this lists them: kubectl config get-contexts'],
+  });
+}

@@ -1,0 +1,385 @@
+/**
+ * What is left to do until a worker is there: compared is what the chart would bring with what the cluster has. A run that
+ * was cut short is simply run again: what is there already is told and passed over. Pure.
+ */
+import type { ClusterWorker } from '../config/worker-entry.ts';
+import { admits, type Level, labelArgs, securityLabels } from '../doctor/namespace.ts';
+import type { ReleaseState } from '../lifecycle/look.ts';
+import { isAtWork, isHalfInstalled, pendingRefusal } from '../lifecycle/replicas.ts';
+import type { CommandLines, Plan, Step } from '../lifecycle/steps.ts';
+import type { Brought } from './manifest.ts';
+import { FLAG_OF, type Key, NEEDED_KEYS, type Token } from './tokens.ts';
+
+/**
+ * - `namespace` made, or given the Pod Security labels the worker's pod needs
+ * - `secret` its tokens
+ * - `pull-secret` the registry's login
+ * - `clear` what an installation that was killed has left of the release is taken away (never the volume)
+ * - `volume` told only: taken up, or made by the release
+ * - `release` `helm install`
+ * - `entry` in workers.yaml
+ * - `wait` until its pod is Ready
+ * - `resume` the drain that a stop or retire left on a volume is lifted
+ * - `health` how it is
+ */
+export type ProvisionStep =
+  | 'namespace'
+  | 'secret'
+  | 'pull-secret'
+  | 'clear'
+  | 'volume'
+  | 'release'
+  | 'entry'
+  | 'wait'
+  | 'resume'
+  | 'health';
+
+export type SeenNamespace =
+  | { readonly state: 'missing' }
+  | { readonly state: 'deleting'; readonly since: string }
+  | { readonly state: 'there'; readonly labels: Readonly<Record<string, string>> }
+  /** It may not be looked at. */
+  | { readonly state: 'unknown'; readonly why: string };
+
+/** By which release an object says it is owned; null: by none. */
+export interface SeenOwner {
+  readonly release: string | null;
+  readonly namespace: string | null;
+}
+
+export type SeenRelease = ReleaseState;
+
+export interface SeenClaim {
+  readonly owner: SeenOwner;
+  readonly phase: string;
+  readonly size: string;
+  readonly since: string;
+  readonly deleting: boolean;
+}
+
+export interface Seen {
+  readonly now: Date;
+  readonly namespace: SeenNamespace;
+  readonly release: SeenRelease | null;
+  readonly deployment: SeenOwner | null;
+  readonly ready: boolean;
+  readonly secretKeys: readonly string[] | null;
+  readonly pullSecrets: ReadonlyMap<string, boolean>;
+  readonly claim: SeenClaim | null;
+  /** Lines in which the values given now differ from what is installed. */
+  readonly drift: readonly string[];
+  /** The entry in workers.yaml: the same, or the change that adds it. */
+  readonly entry: { readonly there: boolean; readonly path: string; readonly diff: string };
+}
+
+export interface Wish {
+  readonly worker: ClusterWorker;
+  readonly brought: Brought;
+  readonly tokens: readonly Token[];
+  /** Install without tokens: the worker says so, and takes them up later. */
+  readonly noSecret: boolean;
+  /** The Docker configuration with the registry's login; null when none was given. */
+  readonly loginFile: string | null;
+  /** The arguments of `helm install` after the chart: `--values` and `--set`. */
+  readonly valueArgs: readonly string[];
+  readonly chart: string;
+}
+
+/** Keys that have to be asked for: neither given nor there. */
+export function missingKeys(seen: Pick<Seen, 'secretKeys'>, { brought, tokens, noSecret }: Wish): Key[] {
+  if (noSecret || brought.inlineSecret || brought.secret === null) return [];
+  const known = new Set<string>([...(seen.secretKeys ?? []), ...tokens.map(({ key }) => key)]);
+  return NEEDED_KEYS.filter((key) => !known.has(key));
+}
+
+export function planProvision(seen: Seen, wish: Wish, lines: CommandLines): Plan<ProvisionStep> {
+  const refusal = refuse(seen, wish, lines);
+  if (refusal !== null) return refusal;
+  const steps: Step<ProvisionStep>[] = [
+    namespaceStep(seen, wish, lines),
+    ...secretStep(seen, wish, lines),
+    ...pullSecretSteps(seen, wish, lines),
+    ...releaseSteps(seen, wish, lines),
+    entryStep(seen, wish, lines),
+  ].filter((step) => step !== null);
+  if (!seen.ready) {
+    steps.push({
+      name: 'wait',
+      mark: '·',
+      what: 'until its pod is Ready',
+      commands: [lines.kubectl('rollout', 'status', `deployment/${wish.worker.pod}`)],
+    });
+  }
+  if (!seen.ready && seen.claim !== null) {
+    steps.push({
+      name: 'resume',
+      mark: '·',
+      what: 'lifts the drain of a stop or retire, should the volume have one',
+      commands: [lines.ours('resume', wish.worker.name)],
+    });
+  }
+  steps.push({
+    name: 'health',
+    mark: '·',
+    what: 'looks how it is',
+    commands: [lines.ours('status', wish.worker.name)],
+  });
+  return { kind: 'go', steps, notes: notesOn(seen, wish, lines) };
+}
+
+type Refusal = Extract<Plan<never>, { kind: 'refuse' }>;
+
+function refuse(seen: Seen, wish: Wish, lines: CommandLines): Refusal | null {
+  const { worker, brought } = wish;
+  const { namespace, release, deployment, claim } = seen;
+  const no = (why: string, ...hints: string[]): Refusal => ({ kind: 'refuse', why, hints });
+  if (namespace.state === 'deleting') {
+    return no(
+      `namespace ${worker.namespace} is being deleted since ${namespace.since}`,
+      `what holds it: ${lines.kubectl('get', 'namespace', worker.namespace, '--output=yaml')}`,
+    );
+  }
+  if (release !== null && !release.ours) {
+    return no(
+      `the name ${worker.name} is taken: a release of the chart ${release.revision.chart} has it in namespace ${worker.namespace}`,
+      'take another name, or another namespace: --namespace NAME',
+    );
+  }
+  if (release !== null && isAtWork(release, seen.now)) return pendingRefusal(release, lines);
+  if (release === null && deployment !== null) {
+    const owner = deployment.release === null ? 'no release' : `the release ${deployment.release}`;
+    return no(
+      `the name ${worker.name} is taken: there is a Deployment ${worker.pod} in namespace ${worker.namespace}, of ${owner}`,
+      `if it is the worker you mean: ${lines.ours('workers', 'add', worker.name, '--pod', worker.pod, '--namespace', worker.namespace, '--context', worker.context)}`,
+      'else take another name, or another namespace: --namespace NAME',
+    );
+  }
+  if (claim?.deleting) {
+    return no(
+      `the volume ${brought.claim} is being deleted`,
+      `what holds it: ${lines.kubectl('describe', 'persistentvolumeclaim', brought.claim ?? '')}`,
+    );
+  }
+  if (claim?.phase === 'Lost') {
+    return no(
+      `the claim ${brought.claim} has lost its volume`,
+      `to begin with a new one: ${lines.kubectl('delete', 'persistentvolumeclaim', brought.claim ?? '')}`,
+    );
+  }
+  if (claim === null && brought.claim !== null && !brought.makesClaim && release === null) {
+    return no(
+      `the values name the volume ${brought.claim}, and namespace ${worker.namespace} has no such claim`,
+      `what there is: ${lines.kubectl('get', 'persistentvolumeclaims')}`,
+    );
+  }
+  if (claim !== null && brought.makesClaim && release === null && !isAdoptable(claim, worker)) {
+    const owner = claim.owner.release === null ? 'not made by Helm' : `of the release ${claim.owner.release}`;
+    return no(
+      `a volume ${brought.claim} is there already (${claim.size}, of ${claim.since}), ${owner}: Helm does not take it up by itself`,
+      `use it: --set persistence.existingClaim=${brought.claim}`,
+      'or take another name for the worker',
+    );
+  }
+  const absent = [...seen.pullSecrets].filter(([, there]) => !there).map(([name]) => name);
+  if (absent.length > 0 && wish.loginFile === null) {
+    return no(
+      `the values name the registry's login ${absent.join(', ')}, and namespace ${worker.namespace} has no such Secret: the image could not be pulled`,
+      'give the login: --pull-secret-file ~/.docker/config.json',
+    );
+  }
+  return null;
+}
+
+/** Helm takes an object up that says it is of a release of that name and namespace. */
+function isAdoptable({ owner }: SeenClaim, worker: ClusterWorker): boolean {
+  return owner.release === worker.name && owner.namespace === worker.namespace;
+}
+
+function namespaceStep(
+  { namespace }: Seen,
+  { worker, brought }: Wish,
+  lines: CommandLines,
+): Step<ProvisionStep> {
+  const level: Level = brought.privileged ? 'privileged' : 'baseline';
+  const labels = `pod-security.kubernetes.io/{enforce,audit,warn}=${level}`;
+  const step = (mark: Step['mark'], what: string, ...commands: string[]) => ({
+    name: 'namespace' as const,
+    mark,
+    what: `${worker.namespace}${what}`,
+    commands,
+  });
+  switch (namespace.state) {
+    case 'missing':
+      return step(
+        '+',
+        ` with ${labels}`,
+        `${lines.kubectl('create', '--filename=-')} <<<${quoted(namespaceObject(worker.namespace, level))}`,
+      );
+    case 'there': {
+      const admitted = admits(namespace.labels, level);
+      // Without a label the cluster's default decides; it admits baseline pods unless somebody tightened it.
+      if (admitted === true || (admitted === null && level === 'baseline')) return step('=', '');
+      const now = namespace.labels['pod-security.kubernetes.io/enforce'] ?? 'not set';
+      return step(
+        '~',
+        ` gets ${labels} (now: ${now}); that admits such pods of everybody there`,
+        lines.kubectl(...labelArgs(worker.namespace, level)),
+      );
+    }
+    default:
+      return step('=', ', as far as is known');
+  }
+}
+
+export function namespaceObject(name: string, level: Level): object {
+  return { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels: securityLabels(level) } };
+}
+
+function secretStep(seen: Seen, wish: Wish, lines: CommandLines): Step<ProvisionStep>[] {
+  const { brought, tokens } = wish;
+  if (brought.secret === null || brought.inlineSecret) return [];
+  const missing = missingKeys(seen, wish);
+  const from = [
+    ...tokens.map(({ key, source }) => `${key} (from ${source})`),
+    ...missing.map((key) => `${key} (asked for)`),
+  ];
+  const there = seen.secretKeys;
+  if (from.length === 0) {
+    const what =
+      there === null
+        ? `${brought.secret} is not made (--no-secret): the worker says "credentials: missing" until it is there`
+        : `${brought.secret}: ${there.join(', ') || 'no keys'}`;
+    return [{ name: 'secret', mark: there === null ? '·' : '=', what, commands: [] }];
+  }
+  const verb = [there === null ? 'create' : 'replace', '--filename=-'];
+  return [
+    {
+      name: 'secret',
+      mark: there === null ? '+' : '~',
+      what: `${brought.secret}: ${from.join(', ')}`,
+      commands: [`${lines.kubectl(...verb)}   # the Secret on stdin, not shown`],
+    },
+  ];
+}
+
+function pullSecretSteps(seen: Seen, { loginFile }: Wish, lines: CommandLines): Step<ProvisionStep>[] {
+  return [...seen.pullSecrets].map(([name, there]) =>
+    there
+      ? { name: 'pull-secret', mark: '=', what: name, commands: [] }
+      : {
+          name: 'pull-secret',
+          mark: '+',
+          what: `${name}: the registry's login from ${loginFile}`,
+          commands: [`${lines.kubectl('create', '--filename=-')}   # the Secret on stdin, not shown`],
+        },
+  );
+}
+
+function releaseSteps(seen: Seen, wish: Wish, lines: CommandLines): Step<ProvisionStep>[] {
+  const { worker, brought, chart, valueArgs } = wish;
+  const { release, claim } = seen;
+  const steps: Step<ProvisionStep>[] = [];
+  const half = release !== null && isHalfInstalled(release);
+  if (release !== null && !half) {
+    const { revision } = release;
+    return [
+      {
+        name: 'release',
+        mark: '=',
+        what: `${release.name} (${revision.chart}, revision ${revision.revision}, ${revision.status})`,
+        commands: [],
+      },
+    ];
+  }
+  if (release !== null) {
+    steps.push({
+      name: 'clear',
+      mark: '-',
+      what: `what an installation of ${release.revision.updated} left when it was cut short (${release.revision.status}); its volume stays`,
+      commands: [lines.helm('uninstall', release.name)],
+    });
+  }
+  if (brought.claim !== null && claim !== null) {
+    const whose = brought.makesClaim ? 'is there from before' : 'is yours';
+    steps.push({
+      name: 'volume',
+      mark: '=',
+      what: `${brought.claim} ${whose} (${claim.size}, of ${claim.since}) and is taken up again, queue and clones included`,
+      commands: [],
+    });
+  }
+  steps.push({
+    name: 'release',
+    mark: '+',
+    what: [
+      `${worker.name}, image ${brought.image}${brought.privileged ? ', privileged' : ''}`,
+      ...brought.objects.map(
+        (object) => `${claim !== null && object.endsWith(`/${brought.claim}`) ? '=' : '+'} ${object}`,
+      ),
+    ].join('\n'),
+    commands: [lines.helm('install', worker.name, chart, ...valueArgs)],
+  });
+  return steps;
+}
+
+function entryStep({ entry }: Seen, { worker }: Wish, lines: CommandLines): Step<ProvisionStep> {
+  if (entry.there) return { name: 'entry', mark: '=', what: `${worker.name} in ${entry.path}`, commands: [] };
+  const { name, pod, namespace, context, kubeconfig } = worker;
+  const file = kubeconfig === undefined ? [] : ['--kubeconfig', kubeconfig];
+  return {
+    name: 'entry',
+    mark: '+',
+    what: `${entry.path}\n${entry.diff.trimEnd()}`,
+    commands: [
+      lines.ours(
+        'workers',
+        'add',
+        name,
+        '--pod',
+        pod,
+        '--namespace',
+        namespace,
+        '--context',
+        context,
+        ...file,
+      ),
+    ],
+  };
+}
+
+function notesOn(seen: Seen, wish: Wish, lines: CommandLines): string[] {
+  const { worker, brought, chart, valueArgs } = wish;
+  const notes: string[] = [];
+  if (seen.namespace.state === 'unknown') {
+    notes.push(`whether the namespace admits the worker's pod is not known: ${seen.namespace.why}`);
+  }
+  if (brought.inlineSecret) {
+    notes.push(
+      "the tokens are given as values, so they are also in Helm's record of the release; a Secret of its own avoids that",
+    );
+  }
+  if (seen.drift.length > 0) {
+    const upgrade = lines.helm('upgrade', worker.name, chart, '--reset-then-reuse-values', ...valueArgs);
+    notes.push(
+      `it is installed with other values; provision changes none (${seen.drift.length} lines differ: ${seen.drift.slice(0, 3).join('; ')} …). To change them: ${upgrade}`,
+    );
+  }
+  if (brought.replicas === 0) notes.push('replicas is 0: there will be no pod until it is started');
+  if (!brought.image.includes('/')) {
+    notes.push(`the image ${brought.image} names no registry: only nodes that have it already can run it`);
+  }
+  return notes;
+}
+
+/** A word of JSON for a shell. */
+function quoted(object: object): string {
+  return `'${JSON.stringify(object)}'`;
+}
+
+/** For the message when a key is missing and nobody can be asked. */
+export function howToGive(keys: readonly Key[]): string[] {
+  return [
+    ...keys.map((key) => `${key}: ${FLAG_OF[key]}`),
+    'all at once: --secrets-file FILE, or --from-env; without any: --no-secret',
+  ];
+}

@@ -1,0 +1,47 @@
+/** A registry's login out of a Docker configuration: only the one that the worker's image needs. */
+import { readFile } from 'node:fs/promises';
+import { CliError } from '../cli/errors.ts';
+import { isRecord } from '../contract.ts';
+
+/** The registry of an image, as Docker's configuration calls it. */
+export function registryOf(image: string): string {
+  const [first = ''] = image.split('/');
+  const isHost = image.includes('/') && (/[.:]/.test(first) || first === 'localhost');
+  return isHost ? first : 'https://index.docker.io/v1/';
+}
+
+/**
+ * @param text a Docker config.json
+ * @returns the same with one registry's login alone
+ * @throws CliError when it has none, also when a helper program keeps it
+ */
+export function loginFor(text: string, registry: string, file: string): string {
+  let config: unknown;
+  try {
+    config = JSON.parse(text);
+  } catch {
+    throw new CliError(`${file} is no Docker configuration: it is not JSON`);
+  }
+  const auths = isRecord(config) && isRecord(config['auths']) ? config['auths'] : {};
+  const login = auths[registry] ?? auths[`https://${registry}`];
+  if (isRecord(login) && (login['auth'] || login['username'])) {
+    return JSON.stringify({ auths: { [registry]: login } });
+  }
+  const helper = isRecord(config) ? (config['credsStore'] ?? config['credHelpers']) : undefined;
+  throw new CliError(`${file} has no login for ${registry}${helper ? ', a helper program keeps it' : ''}`, {
+    hints: [
+      `write one into a file of its own: DOCKER_CONFIG=DIR docker login ${registry}, with {} in DIR/config.json; then give --pull-secret-file DIR/config.json`,
+      "or let the provider's tool make the Secret, such as: doctl registry kubernetes-manifest | kubectl apply --filename -",
+    ],
+  });
+}
+
+export async function readLogin(file: string, image: string): Promise<string> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    throw new CliError(`--pull-secret-file ${file} cannot be read: ${(error as NodeJS.ErrnoException).code}`);
+  }
+  return loginFor(text, registryOf(image), file);
+}

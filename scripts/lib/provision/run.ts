@@ -1,0 +1,338 @@
+/** The effects of `provision`: looks, shows the plan, and does what is left of it. */
+import type { Context } from '../cli/command.ts';
+import { CliError, ExitCode, UsageError } from '../cli/errors.ts';
+import { confirm } from '../cli/prompt.ts';
+import { entering, readWorkers, writeChange } from '../config/enter.ts';
+import { mistakesInFields } from '../config/parse-workers.ts';
+import { expandHome, homeOf, shortPath } from '../config/paths.ts';
+import type { ClusterWorker } from '../config/worker-entry.ts';
+import { type Level, labelArgs } from '../doctor/namespace.ts';
+import { chartPath, findHelm, type Helm } from '../helm/helm.ts';
+import { agree, answer } from '../lifecycle/agree.ts';
+import { healthOf } from '../lifecycle/health.ts';
+import { clusterOf, commandLines } from '../lifecycle/look.ts';
+import { waitReady } from '../lifecycle/pod-wait.ts';
+import { lift } from '../lifecycle/rest.ts';
+import { changes, runSteps } from '../lifecycle/steps.ts';
+import { manifestChanges } from '../release/manifest-diff.ts';
+import { change as kubectlChange } from '../release/workload.ts';
+import { readSecret, withTokens, writeSecret } from '../rotate/secret.ts';
+import { type Cluster, kubectl } from '../transport/kubectl.ts';
+import { kubectlError } from '../transport/kubectl-errors.ts';
+import { readManifest } from './manifest.ts';
+import { observeCluster } from './observe.ts';
+import { currentContext, fullName } from './place.ts';
+import {
+  howToGive,
+  missingKeys,
+  namespaceObject,
+  type ProvisionStep,
+  planProvision,
+  type Seen,
+  type Wish,
+} from './plan.ts';
+import { readLogin } from './registry-login.ts';
+import { askTokens, givenTokens, type Token, type TokenFlagValues } from './tokens.ts';
+
+/** What was typed. */
+export interface Typed {
+  readonly name: string;
+  readonly context: string | undefined;
+  readonly namespace: string | undefined;
+  readonly kubeconfig: string | undefined;
+  /** Path of workers.yaml. */
+  readonly workersPath: string;
+  /** Files for `--values`; `-` is our own stdin. */
+  readonly values: readonly string[];
+  readonly set: readonly string[];
+  readonly tokens: TokenFlagValues;
+  readonly noSecret: boolean;
+  readonly pullSecretFile: string | undefined;
+  readonly waitMs: number;
+  readonly timeoutMs: number;
+  readonly dryRun: boolean;
+  readonly yes: boolean;
+  readonly json: boolean;
+}
+
+/** The Secret for a registry's login where the values name none. */
+const PULL_SECRET = 'factory-registry';
+
+export async function provisionWorker(given: Typed, context: Context): Promise<number> {
+  const { name, timeoutMs } = given;
+  const { env, stderr, commandLine } = context;
+  refuseSecretsInArgv(given.set);
+  const tokens = await givenTokens(given.tokens, env);
+  const file = await readWorkers(given.workersPath, env);
+  const known = file.workers.find((entry) => entry.name === name);
+  if (known?.runtime === 'local') {
+    throw new UsageError(
+      `${name} is a worker on this machine`,
+      `start it: ${commandLine('local', 'up', name)}`,
+    );
+  }
+  const worker = await placeOf(given, known, context);
+  const cluster = clusterOf(context, timeoutMs);
+  const helm = await findHelm(context);
+  const stdin = given.values.includes('-') ? await readAll(context.stdin) : undefined;
+  const rendered = await render(helm, cluster, worker, given, stdin);
+  const { manifest, valueArgs } = rendered;
+  const brought = readManifest(manifest);
+  const inCluster = await observeCluster(cluster, helm, worker, brought);
+  const installed = inCluster.release !== null && inCluster.release.lastDeployed !== null;
+  const asGiven = given.values.length + given.set.length > 0;
+  const entry = known === undefined ? entering(file, worker, env) : null;
+  const seen: Seen = {
+    ...inCluster,
+    now: context.now(),
+    drift:
+      installed && inCluster.release?.ours && asGiven
+        ? manifestChanges(await helm.manifest({ name, worker }), withoutHooks(manifest), [])
+        : [],
+    entry: {
+      there: entry === null,
+      path: shortPath(file.path, homeOf(env)),
+      diff: entry?.diff ?? '',
+    },
+  };
+  const wish: Wish = {
+    worker,
+    brought,
+    tokens: brought.inlineSecret ? [] : tokens,
+    noSecret: given.noSecret,
+    loginFile: given.pullSecretFile ?? null,
+    valueArgs,
+    chart: chartPath(),
+  };
+  const missing = missingKeys(seen, wish);
+  if (missing.length > 0 && !context.interactive && !given.dryRun) {
+    throw new UsageError(
+      `${missing.join(', ')}: not given, and there is no terminal to ask on`,
+      ...howToGive(missing),
+    );
+  }
+  const planned = planProvision(seen, wish, commandLines(helm, worker, context));
+  const asked = {
+    worker,
+    dryRun: given.dryRun,
+    json: given.json,
+    show: true,
+    ask:
+      planned.kind === 'go' && changes(planned.steps)
+        ? () => confirm(context, `Do this in ${worker.context}?`, given.yes)
+        : null,
+    status: 'running',
+  };
+  const plan = await agree(planned, asked, context);
+  if (typeof plan === 'number') return plan;
+  const all = [...wish.tokens, ...(await askTokens(missing, context))];
+  const login =
+    given.pullSecretFile !== undefined && [...seen.pullSecrets.values()].includes(false)
+      ? await readLogin(expandHome(given.pullSecretFile, homeOf(env)), brought.image)
+      : null;
+
+  const say = (what: string) => stderr.write(`${name}: ${what}\n`);
+  const level: Level = brought.privileged ? 'privileged' : 'baseline';
+  let health = { status: 'running', problems: [] as readonly string[] };
+  const actions: Record<ProvisionStep, () => Promise<string | undefined>> = {
+    namespace: async () => {
+      await (seen.namespace.state === 'missing'
+        ? create(cluster, worker, namespaceObject(worker.namespace, level))
+        : kubectlChange(cluster, worker, labelArgs(worker.namespace, level)));
+      return undefined;
+    },
+    secret: async () => {
+      if (all.length > 0) await putSecret(cluster, worker, brought.secret ?? '', all);
+      return undefined;
+    },
+    'pull-secret': async () => {
+      const absent = [...seen.pullSecrets].filter(([, there]) => !there).map(([secret]) => secret);
+      for (const secret of absent) await create(cluster, worker, loginObject(secret, login ?? ''));
+      return undefined;
+    },
+    clear: async () => {
+      await helm.call({ name, worker }, ['uninstall', name]);
+      return undefined;
+    },
+    volume: async () => undefined,
+    release: async () => {
+      await helm.call({ name, worker }, ['install', name, chartPath(), ...valueArgs], stdin);
+      return undefined;
+    },
+    entry: async () => {
+      if (entry !== null) await writeChange(entry);
+      return undefined;
+    },
+    wait: async () => {
+      if (brought.replicas === 0) return 'not waited for: replicas is 0';
+      await waitReady(
+        cluster,
+        worker,
+        given.waitMs,
+        [`it goes on starting; look: ${commandLine('status', name)}`],
+        say,
+      );
+      return 'Ready';
+    },
+    resume: () => (brought.replicas === 0 ? Promise.resolve(undefined) : lift(worker, context, timeoutMs)),
+    health: async () => {
+      health = await healthOf(worker, context, timeoutMs);
+      return undefined;
+    },
+  };
+  await runSteps(plan.steps, actions, commandLine('provision', name, ...againArgs(given)), context);
+  const sentence = changes(plan.steps)
+    ? `${name} is there, and ${health.status}`
+    : `${name} was there already; nothing was changed. It is ${health.status}`;
+  answer(asked, plan, { status: health.status, sentence, next: health.problems }, context);
+  return ExitCode.ok;
+}
+
+/** An argv is read by everybody on the machine, and kept by shells. */
+function refuseSecretsInArgv(set: readonly string[]): void {
+  const found = set.flatMap((text) => /secrets\.inline\.(\w+)=/.exec(text)?.[1] ?? []);
+  if (found.length === 0) return;
+  throw new UsageError(
+    `${found.join(', ')} would stand in the argv with --set`,
+    'give a file instead: --token-file, --gh-token-file, --secrets-file (or --from-env)',
+  );
+}
+
+/** Where the worker is to be: as typed, else as workers.yaml has it, else the current context and the namespace factory. */
+async function placeOf(
+  given: Typed,
+  known: ClusterWorker | undefined,
+  context: Context,
+): Promise<ClusterWorker> {
+  const { name } = given;
+  const { env } = context;
+  const pod = fullName(name);
+  const kubeconfig =
+    given.kubeconfig === undefined ? known?.kubeconfig : expandHome(given.kubeconfig, homeOf(env));
+  const worker: ClusterWorker = {
+    runtime: 'kubernetes',
+    name,
+    pod,
+    namespace: given.namespace ?? known?.namespace ?? 'factory',
+    context: given.context ?? known?.context ?? (await currentContext(kubeconfig, given.timeoutMs, context)),
+    ...(known?.container === undefined ? {} : { container: known.container }),
+    ...(kubeconfig === undefined ? {} : { kubeconfig }),
+  };
+  const mistakes = mistakesInFields({ name, pod, namespace: worker.namespace, context: worker.context });
+  if (!/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(name) || `${pod}-secrets`.length > 63) {
+    mistakes.unshift(
+      `name: "${name}" is no name for a release: lower-case letters, digits and "-", at most ${pod === name ? 53 : 47} of them`,
+    );
+  }
+  if (mistakes.length > 0) throw new UsageError(mistakes.join('; '));
+  if (known === undefined) return worker;
+  const differs = (['pod', 'namespace', 'context'] as const).filter(
+    (field) => known[field] !== worker[field],
+  );
+  if (differs.length > 0) {
+    const is = differs.map((field) => `${field} ${known[field]}`).join(', ');
+    throw new CliError(`the name ${name} is taken: in workers.yaml it is a worker with ${is}`, {
+      hints: [
+        `take another name, or first: ${context.commandLine('workers', 'remove', name)}`,
+        `that worker: ${context.commandLine('workers', 'show', name)}`,
+      ],
+    });
+  }
+  return worker;
+}
+
+interface Rendered {
+  readonly manifest: string;
+  readonly valueArgs: readonly string[];
+}
+
+/** What the chart makes of the values, for this cluster's version; with the login that was given, when the values name none. */
+async function render(
+  helm: Helm,
+  cluster: Cluster,
+  worker: ClusterWorker,
+  { values, set, pullSecretFile }: Typed,
+  stdin: string | undefined,
+): Promise<Rendered> {
+  const version = await serverVersion(cluster, worker);
+  const home = homeOf(cluster.env);
+  const valueArgs = [
+    ...values.map((file) => `--values=${file === '-' ? file : expandHome(file, home)}`),
+    ...set.map((assignment) => `--set=${assignment}`),
+  ];
+  const template = (args: readonly string[]) =>
+    helm.call(
+      { name: worker.name, worker },
+      // Without it, a Helm that was built with `go install` takes every cluster for Kubernetes 1.20.
+      ['template', worker.name, chartPath(), `--kube-version=${version}`, ...args],
+      stdin,
+    );
+  const manifest = await template(valueArgs);
+  if (pullSecretFile === undefined || readManifest(manifest).pullSecrets.length > 0) {
+    return { manifest, valueArgs };
+  }
+  const named = [...valueArgs, `--set=imagePullSecrets={${PULL_SECRET}}`];
+  return { manifest: await template(named), valueArgs: named };
+}
+
+async function serverVersion(cluster: Cluster, worker: ClusterWorker): Promise<string> {
+  const result = await kubectl(cluster, worker, ['version', '--output=json']);
+  const { serverVersion: server } = (
+    result.stdout.length > 0 ? JSON.parse(result.stdout.toString('utf8')) : {}
+  ) as { serverVersion?: { gitVersion?: string } };
+  if (result.code !== 0 || server?.gitVersion === undefined) {
+    throw kubectlError(result, worker, 'reach the cluster for');
+  }
+  return server.gitVersion;
+}
+
+/** A release's own manifest has no hooks in it either. */
+function withoutHooks(manifest: string): string {
+  return manifest
+    .split(/^---$/m)
+    .filter((document) => !/^\s+"?helm\.sh\/hook"?:/m.test(document))
+    .join('---');
+}
+
+/** @throws TransportError; also when somebody else made it meanwhile */
+async function create(cluster: Cluster, worker: ClusterWorker, object: object): Promise<void> {
+  await kubectlChange(cluster, worker, ['create', '--filename=-'], JSON.stringify(object));
+}
+
+/**
+ * Made, or read and replaced with the other keys as they are; never applied: `kubectl apply` would keep a copy of the tokens
+ * in an annotation, and a token that was rotated would live on there. (Nor patched: kubectl opens a patch file by its name,
+ * and stdin has none where it is a socket, as Node makes it.)
+ */
+async function putSecret(
+  cluster: Cluster,
+  worker: ClusterWorker,
+  name: string,
+  tokens: readonly Token[],
+): Promise<void> {
+  await writeSecret(cluster, worker, withTokens(await readSecret(cluster, worker, name), name, tokens));
+}
+
+function loginObject(name: string, config: string): object {
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name },
+    type: 'kubernetes.io/dockerconfigjson',
+    stringData: { '.dockerconfigjson': config },
+  };
+}
+
+/** What to type again; the place is carried along by the command line itself, and the tokens are in the cluster by then. */
+function againArgs({ values, set }: Typed): string[] {
+  return [
+    ...values.flatMap((file) => ['--values', file]),
+    ...set.flatMap((assignment) => ['--set', assignment]),
+  ];
+}
+
+async function readAll(stream: NodeJS.ReadStream): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(Buffer.from(chunk));
+  return Buffer.concat(chunks).toString('utf8');
+}

@@ -1,0 +1,141 @@
+/** A worker's tokens from files, the environment or a prompt; never from the argv, which every user of the machine can read. */
+import { readFile } from 'node:fs/promises';
+import type { Context } from '../cli/command.ts';
+import { CliError, UsageError } from '../cli/errors.ts';
+import type { Flags, FlagValues } from '../cli/flags.ts';
+import { input, secret } from '../cli/prompt.ts';
+import { expandHome, homeOf } from '../config/paths.ts';
+
+/** The keys of a worker's Secret. The first three are needed; SSH_PRIVATE_KEY only for clones over SSH. */
+export const NEEDED_KEYS = ['CLAUDE_CODE_OAUTH_TOKEN', 'GH_TOKEN', 'GH_USER'] as const;
+export const KEYS = [...NEEDED_KEYS, 'SSH_PRIVATE_KEY'] as const;
+export type Key = (typeof KEYS)[number];
+
+export const TOKEN_FLAGS = {
+  'token-file': { type: 'string', value: 'FILE', description: 'file with CLAUDE_CODE_OAUTH_TOKEN alone' },
+  'gh-token-file': { type: 'string', value: 'FILE', description: 'file with GH_TOKEN alone' },
+  'gh-user': { type: 'string', value: 'LOGIN', description: "GH_USER: the bot account's login" },
+  'ssh-key-file': {
+    type: 'string',
+    value: 'FILE',
+    description: 'file with SSH_PRIVATE_KEY, for clones over SSH',
+  },
+  'secrets-file': {
+    type: 'string',
+    value: 'FILE',
+    description: 'file with some of these keys, one KEY=VALUE a line',
+  },
+  'from-env': {
+    type: 'boolean',
+    description: 'take keys that no file gives from the environment of this command',
+  },
+} as const satisfies Flags;
+
+export type TokenFlagValues = FlagValues<typeof TOKEN_FLAGS>;
+
+/** What `--flag` gives each key. */
+export const FLAG_OF: Readonly<Record<Key, string>> = {
+  CLAUDE_CODE_OAUTH_TOKEN: '--token-file',
+  GH_TOKEN: '--gh-token-file',
+  GH_USER: '--gh-user',
+  SSH_PRIVATE_KEY: '--ssh-key-file',
+};
+
+export interface Token {
+  readonly key: Key;
+  readonly value: string;
+  /** Where it came from, for people: `~/claude-token`. */
+  readonly source: string;
+}
+
+/**
+ * The tokens that flags and environment give: a file of its own before the file of all, the environment last.
+ *
+ * @throws UsageError when one is no token, or a file has other keys; CliError when a file cannot be read. Never with a value
+ */
+export async function givenTokens(flags: TokenFlagValues, env: NodeJS.ProcessEnv): Promise<Token[]> {
+  const found = new Map<Key, Token>();
+  const add = (key: Key, value: string, source: string) => {
+    if (!found.has(key)) found.set(key, { key, value: checked(key, value, source), source });
+  };
+  const files: readonly (readonly [Key, string | undefined])[] = [
+    ['CLAUDE_CODE_OAUTH_TOKEN', flags['token-file']],
+    ['GH_TOKEN', flags['gh-token-file']],
+    ['SSH_PRIVATE_KEY', flags['ssh-key-file']],
+  ];
+  for (const [key, file] of files) {
+    if (file !== undefined) add(key, await read(file, FLAG_OF[key], env), file);
+  }
+  if (flags['gh-user'] !== undefined) add('GH_USER', flags['gh-user'], '--gh-user');
+  const all = flags['secrets-file'];
+  if (all !== undefined) {
+    for (const [key, value] of parseSecretsFile(await read(all, '--secrets-file', env), all))
+      add(key, value, all);
+  }
+  if (flags['from-env']) {
+    for (const key of KEYS) {
+      const value = env[key];
+      if (value) add(key, value, 'the environment');
+    }
+  }
+  return KEYS.flatMap((key) => found.get(key) ?? []);
+}
+
+/**
+ * Asks the person at the terminal for keys that nothing gave.
+ *
+ * @throws UsageError without a terminal, naming the flag
+ */
+export async function askTokens(keys: readonly Key[], context: Context): Promise<Token[]> {
+  const tokens: Token[] = [];
+  for (const key of keys) {
+    const ask = key === 'GH_USER' ? input : secret;
+    const value = await ask(context, `${key}:`, `${FLAG_OF[key]}, --secrets-file or --from-env`, (text) =>
+      problemWith(key, text.trim()) === null ? true : `this is ${problemWith(key, text.trim())}`,
+    );
+    tokens.push({ key, value: checked(key, value, 'the terminal'), source: 'the terminal' });
+  }
+  return tokens;
+}
+
+/** @param text lines KEY=VALUE, as `kubectl create secret --from-env-file` takes them */
+export function parseSecretsFile(text: string, file: string): [Key, string][] {
+  return text
+    .split(/\r?\n/)
+    .map((line, index) => ({ line: line.trim().replace(/^export\s+/, ''), number: index + 1 }))
+    .filter(({ line }) => line !== '' && !line.startsWith('#'))
+    .map(({ line, number }) => {
+      const at = line.indexOf('=');
+      const key = KEYS.find((candidate) => candidate === line.slice(0, at));
+      if (key === undefined) {
+        throw new UsageError(
+          `${file}:${number} is no line KEY=VALUE with one of the keys ${KEYS.join(', ')}`,
+        );
+      }
+      return [key, line.slice(at + 1).replace(/^(['"])(.*)\1$/, '$2')];
+    });
+}
+
+/** A trailing newline breaks a token, and the lack of one breaks an SSH key. */
+function checked(key: Key, value: string, source: string): string {
+  const trimmed = value.trim();
+  const problem = problemWith(key, trimmed);
+  if (problem !== null) throw new UsageError(`${key} from ${source} is ${problem}`);
+  return key === 'SSH_PRIVATE_KEY' ? `${trimmed}\n` : trimmed;
+}
+
+function problemWith(key: Key, value: string): string | null {
+  if (value === '') return 'empty';
+  if (key === 'SSH_PRIVATE_KEY') {
+    return value.includes('PRIVATE KEY-----') ? null : 'no private key: give the file of the key itself';
+  }
+  return /\s/.test(value) ? 'more than one word: the file should hold nothing else' : null;
+}
+
+async function read(file: string, flag: string, env: NodeJS.ProcessEnv): Promise<string> {
+  try {
+    return await readFile(expandHome(file, homeOf(env)), 'utf8');
+  } catch (error) {
+    throw new CliError(`${flag} ${file} cannot be read: ${(error as NodeJS.ErrnoException).code}`);
+  }
+}

@@ -1,0 +1,99 @@
+/** The volume and the Secret of a worker that is to be retired: whose they are, and what becomes of them. */
+import type { ClusterWorker } from '../config/worker-entry.ts';
+import type { Install } from '../doctor/release.ts';
+import { type Cluster, kubectl } from '../transport/kubectl.ts';
+import { kubectlError } from '../transport/kubectl-errors.ts';
+import type { Belonging, SeenVolume } from './plan.ts';
+
+interface Metadata {
+  readonly deletionTimestamp?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+interface ClaimObject {
+  readonly metadata: Metadata;
+  readonly spec?: {
+    readonly volumeName?: string;
+    readonly resources?: { readonly requests?: { readonly storage?: string } };
+  };
+}
+
+interface VolumeObject {
+  readonly spec?: { readonly persistentVolumeReclaimPolicy?: string };
+}
+
+/** @param install by its Deployment; null when that is gone already, and the chart's own names are looked for */
+export async function seeBelongings(
+  cluster: Cluster,
+  worker: ClusterWorker,
+  install: Install | null,
+): Promise<{ readonly volume: SeenVolume | null; readonly secret: Belonging | null }> {
+  const [volume, secret] = await Promise.all([
+    seeVolume(cluster, worker, install === null ? `${worker.pod}-data` : install.claim),
+    seeSecret(cluster, worker, install === null ? `${worker.pod}-secrets` : install.secret),
+  ]);
+  return { volume, secret };
+}
+
+async function seeVolume(
+  cluster: Cluster,
+  worker: ClusterWorker,
+  name: string | null,
+): Promise<SeenVolume | null> {
+  const claim =
+    name === null ? null : await getOrNull<ClaimObject>(cluster, worker, 'persistentvolumeclaim', name);
+  if (name === null || claim === null || claim.metadata.deletionTimestamp !== undefined) return null;
+  const volumeName = claim.spec?.volumeName;
+  // A volume is of no namespace: whoever may work in one need not be allowed to look at it.
+  const volume =
+    volumeName === undefined
+      ? null
+      : await getOrNull<VolumeObject>(cluster, worker, 'persistentvolume', volumeName).catch(() => null);
+  return {
+    ...belonging(name, `${worker.pod}-data`, claim.metadata),
+    size: claim.spec?.resources?.requests?.storage ?? '?',
+    retained: volume?.spec?.persistentVolumeReclaimPolicy === 'Retain' ? (volumeName ?? null) : null,
+  };
+}
+
+async function seeSecret(
+  cluster: Cluster,
+  worker: ClusterWorker,
+  name: string | null,
+): Promise<Belonging | null> {
+  if (name === null) return null;
+  // Its metadata alone: values do not leave the cluster.
+  const result = await kubectl(cluster, worker, [
+    'get',
+    'secret',
+    name,
+    '--ignore-not-found',
+    '--output=jsonpath={.metadata.labels.app\\.kubernetes\\.io/managed-by}{"\\n"}',
+  ]);
+  if (result.code !== 0) throw kubectlError(result, worker, `look up the Secret ${name} of`);
+  const text = result.stdout.toString('utf8');
+  if (text === '') return null;
+  const labels = { 'app.kubernetes.io/managed-by': text.trim() };
+  return belonging(name, `${worker.pod}-secrets`, { labels });
+}
+
+function belonging(name: string, ownName: string, { labels, annotations }: Metadata): Belonging {
+  const isHelms = labels?.['app.kubernetes.io/managed-by'] === 'Helm';
+  return {
+    name,
+    own: name === ownName,
+    goes: name === ownName && isHelms && annotations?.['helm.sh/resource-policy'] !== 'keep',
+  };
+}
+
+async function getOrNull<T>(
+  cluster: Cluster,
+  worker: ClusterWorker,
+  kind: string,
+  name: string,
+): Promise<T | null> {
+  const result = await kubectl(cluster, worker, ['get', kind, name, '--ignore-not-found', '--output=json']);
+  if (result.code !== 0) throw kubectlError(result, worker, `look up the ${kind} ${name} of`);
+  return result.stdout.length === 0 ? null : (JSON.parse(result.stdout.toString('utf8')) as T);
+}

@@ -1,0 +1,311 @@
+/** The effects of `retire`: looks, shows the plan, gets leave, and takes away what is planned. */
+import { existsSync, rmSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { Context } from '../cli/command.ts';
+import { CliError, ExitCode, UsageError } from '../cli/errors.ts';
+import { confirm, input } from '../cli/prompt.ts';
+import { bytes } from '../cli/text.ts';
+import { readWorkers, removing, type WorkersText, writeChange } from '../config/enter.ts';
+import { expandHome, homeOf, shortPath } from '../config/paths.ts';
+import { userAtHost } from '../config/user.ts';
+import type { ClusterWorker, LocalWorker, WorkerEntry } from '../config/worker-entry.ts';
+import { chooseWorker } from '../config/workers-file.ts';
+import { findInstall } from '../doctor/release.ts';
+import { findHelm } from '../helm/helm.ts';
+import { agree, answer } from '../lifecycle/agree.ts';
+import { hurry } from '../lifecycle/hurry.ts';
+import { clusterOf, commandLines, lookAtWorker, lookInside } from '../lifecycle/look.ts';
+import { waitGone } from '../lifecycle/pod-wait.ts';
+import { type Resting, resting } from '../lifecycle/rest.ts';
+import { type Plan, runSteps } from '../lifecycle/steps.ts';
+import { localWorkerState } from '../local/state.ts';
+import { stopLocalWorker } from '../local/stop.ts';
+import { currentContext, fullName } from '../provision/place.ts';
+import { copyBackup, makeBackup } from '../release/backup.ts';
+import { change as kubectlChange } from '../release/workload.ts';
+import { createReach } from '../worker/observe.ts';
+import { seeBelongings } from './observe.ts';
+import { destroys, planRetire, planRetireLocal, type RetireStep, type Wish } from './plan.ts';
+
+/** What was typed. */
+export interface Typed {
+  readonly name: string;
+  readonly context: string | undefined;
+  readonly namespace: string | undefined;
+  readonly kubeconfig: string | undefined;
+  readonly workersPath: string;
+  readonly backup: string | undefined;
+  readonly purge: boolean;
+  /** The worker's name, given instead of being typed at the question. */
+  readonly confirm: string | undefined;
+  readonly now: boolean;
+  readonly drainMs: number;
+  readonly timeoutMs: number;
+  readonly dryRun: boolean;
+  readonly yes: boolean;
+  readonly json: boolean;
+}
+
+const BACKUP_MS = 600_000;
+
+type Actions = Record<RetireStep, () => Promise<string | undefined>>;
+
+export async function retireWorker(given: Typed, context: Context): Promise<number> {
+  const { name } = given;
+  if (given.confirm !== undefined && given.confirm !== name) {
+    throw new UsageError(`--confirm ${given.confirm} is not the name of the worker, ${name}`);
+  }
+  const file = await readWorkers(given.workersPath, context.env);
+  const wish: Wish = { purge: given.purge, now: given.now, backup: backupFile(given, context) };
+  const worker = await findEntry(given, file, context);
+  return worker.runtime === 'local'
+    ? retireLocal(worker, wish, given, file, context)
+    : retireFromCluster(worker, wish, given, file, context);
+}
+
+async function retireFromCluster(
+  worker: ClusterWorker,
+  wish: Wish,
+  given: Typed,
+  file: WorkersText,
+  context: Context,
+): Promise<number> {
+  const { timeoutMs } = given;
+  const { now, stderr } = context;
+  const cluster = clusterOf(context, timeoutMs);
+  const helm = await findHelm(context);
+  const [state, install] = await Promise.all([
+    lookAtWorker(helm, worker, context, timeoutMs),
+    findInstall(cluster, worker),
+  ]);
+  const belongings = await seeBelongings(cluster, worker, install);
+  const removal = removalOf(file, worker.name, context);
+  const lines = commandLines(helm, worker, context);
+  const planned = planRetire(
+    { now: now(), state, ...belongings, entry: removal?.shown ?? null },
+    wish,
+    lines,
+  );
+  const say = (what: string) => stderr.write(`${worker.name}: ${what}\n`);
+  const kubectlDelete = async (...what: string[]) => {
+    // Not waited for by kubectl: a claim that something still uses goes when that is gone.
+    await kubectlChange(cluster, worker, ['delete', ...what, '--ignore-not-found', '--wait=false']);
+    return undefined;
+  };
+  const rest = restOf(worker, given, context);
+  const actions: Actions = {
+    ...commonActions(worker, wish, given, removal, context),
+    drain: rest.begin,
+    release: async () => {
+      const release = state.release?.name ?? '';
+      await helm.call({ name: release, worker }, ['uninstall', release]);
+      rest.done();
+      return kubectlDelete('pod', `${worker.pod}-test`);
+    },
+    hurry: () => hurry(worker, context, timeoutMs),
+    wait: async () => {
+      await waitGone(cluster, worker, say);
+      return undefined;
+    },
+    volume: () =>
+      belongings.volume?.goes
+        ? Promise.resolve(undefined)
+        : kubectlDelete('persistentvolumeclaim', belongings.volume?.name ?? ''),
+    secret: () =>
+      belongings.secret?.goes
+        ? Promise.resolve(undefined)
+        : kubectlDelete('secret', belongings.secret?.name ?? ''),
+  };
+  return carryOut(planned, worker, actions, rest.giveUp, given, context);
+}
+
+async function retireLocal(
+  worker: LocalWorker,
+  wish: Wish,
+  given: Typed,
+  file: WorkersText,
+  context: Context,
+): Promise<number> {
+  const { exec, stderr } = context;
+  const { prepared, running, processes } = await localWorkerState(worker.home, exec);
+  if (wish.purge && !prepared && existsSync(worker.home)) {
+    throw new CliError(`${worker.home} is no folder of a local worker; it is not deleted`, {
+      hints: ['leave out --purge, and look what it is'],
+    });
+  }
+  const removal = removalOf(file, worker.name, context);
+  if (removal === null) throw new Error(`${worker.name} is not in ${file.path}`);
+  const inside = running
+    ? await lookInside(worker, context, given.timeoutMs)
+    : { entered: false as const, why: `${worker.name} does not run` };
+  const waitMs = wish.now ? 0 : given.drainMs;
+  const lives = running || processes > 0;
+  const lines = { ours: context.commandLine };
+  const planned = planRetireLocal(worker, lives, waitMs, inside, removal.shown, wish, lines);
+  const nothing = async (): Promise<undefined> => undefined;
+  const actions: Actions = {
+    ...commonActions(worker, wish, given, removal, context),
+    drain: nothing,
+    release: async () => {
+      await stopLocalWorker(worker.home, {
+        waitForStageSeconds: Math.round(waitMs / 1000),
+        onProgress: (message) => stderr.write(`${worker.name}: ${message}\n`),
+      });
+      return undefined;
+    },
+    hurry: nothing,
+    wait: nothing,
+    volume: async () => {
+      rmSync(worker.home, { recursive: true, force: true });
+      return undefined;
+    },
+    secret: nothing,
+  };
+  return carryOut(planned, worker, actions, nothing, given, context);
+}
+
+function restOf(worker: WorkerEntry, { drainMs, timeoutMs }: Typed, context: Context): Resting {
+  const { stderr, commandLine } = context;
+  const say = (what: string) => stderr.write(`${worker.name}: ${what}\n`);
+  const hints = [
+    `wait longer: ${commandLine('retire', worker.name, '--drain-timeout', '2h')}`,
+    `interrupt it: ${commandLine('retire', worker.name, '--now')}`,
+  ];
+  const reason = `retired by ${userAtHost()}`;
+  return resting(worker, { reason, waitMs: drainMs, timeoutMs, say, hints }, context);
+}
+
+/** The steps that are the same wherever the worker runs. */
+function commonActions(
+  worker: WorkerEntry,
+  { backup }: Wish,
+  { timeoutMs }: Typed,
+  removal: Removal | null,
+  context: Context,
+): Pick<Actions, 'backup' | 'entry'> {
+  const { signal, now } = context;
+  return {
+    backup: async () => {
+      const { transport } = await createReach(context, timeoutMs).enter(worker);
+      const id = `${now()
+        .toISOString()
+        .replaceAll(/[-:]|\.\d+/g, '')}-retire`;
+      const made = await makeBackup(transport, worker.name, id, BACKUP_MS, signal);
+      const copy = await copyBackup(transport, made, backup ?? '', timeoutMs, signal);
+      if (copy.integrity !== null && copy.integrity !== 'ok') {
+        throw new CliError(`the database of ${worker.name} is not whole: ${copy.integrity}`, {
+          hints: [`the backup holds it as it is: ${backup}`, 'to retire it all the same, leave out --backup'],
+        });
+      }
+      return `${bytes(copy.bytes)}, ${copy.database === 'none' ? 'no SQLite database' : `${copy.rows} rows, integrity ${copy.integrity}`}`;
+    },
+    entry: async () => {
+      if (removal !== null) await writeChange(removal.change);
+      return undefined;
+    },
+  };
+}
+
+async function carryOut(
+  planned: Plan<RetireStep>,
+  worker: WorkerEntry,
+  actions: Actions,
+  giveUp: () => Promise<void>,
+  given: Typed,
+  context: Context,
+): Promise<number> {
+  const { name } = given;
+  const asked = {
+    worker,
+    dryRun: given.dryRun,
+    json: given.json,
+    show: true,
+    ask: () => leave(planned, worker, given, context),
+    status: 'retired',
+  };
+  const plan = await agree(planned, asked, context);
+  if (typeof plan === 'number') return plan;
+  const typedAgain = [
+    ...(given.purge ? ['--purge'] : []),
+    ...(given.now ? ['--now'] : []),
+    ...(given.backup === undefined ? [] : ['--backup', given.backup]),
+  ];
+  await runSteps(plan.steps, actions, context.commandLine('retire', name, ...typedAgain), context, giveUp);
+  const left = plan.steps
+    .filter(({ mark, name: step }) => mark === '=' && (step === 'volume' || step === 'secret'))
+    .flatMap(({ name: step, what }) => `${step}: ${what}`.split('\n'));
+  answer(asked, plan, { status: 'retired', sentence: `${name} is retired`, next: left }, context);
+  return ExitCode.ok;
+}
+
+/** A yes; where something is lost for good, the worker's name. */
+async function leave(
+  plan: Plan<RetireStep>,
+  worker: WorkerEntry,
+  given: Typed,
+  context: Context,
+): Promise<boolean> {
+  const { name } = given;
+  if (plan.kind !== 'go' || !destroys(plan.steps)) {
+    return confirm(context, `Retire ${name}?`, given.yes);
+  }
+  if (given.confirm === name) return true;
+  const where = worker.runtime === 'local' ? 'on this machine' : `in ${worker.context}`;
+  await input(
+    context,
+    `Its volume is deleted for good, ${where}. Type the worker's name:`,
+    `--confirm ${name}`,
+    (text) => text === name || `type ${name}, or Ctrl-C`,
+  );
+  return true;
+}
+
+interface Removal {
+  readonly change: Parameters<typeof writeChange>[0];
+  readonly shown: { readonly path: string; readonly diff: string };
+}
+
+function removalOf(file: WorkersText, name: string, { env }: Context): Removal | null {
+  if (!file.workers.some((entry) => entry.name === name)) return null;
+  const change = removing(file, name, env);
+  return { change, shown: { path: shortPath(file.path, homeOf(env)), diff: change.diff } };
+}
+
+/** The entry; or, when a run before this one has taken it out, the place that was typed. */
+async function findEntry(given: Typed, file: WorkersText, context: Context): Promise<WorkerEntry> {
+  const { name, namespace, timeoutMs } = given;
+  const entry = file.workers.find((candidate) => candidate.name === name);
+  if (entry?.runtime === 'local') return entry;
+  if (entry === undefined && namespace === undefined) {
+    try {
+      return chooseWorker(file, name);
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      throw new UsageError(
+        error.message,
+        ...error.hints,
+        'what is left of one: give --namespace and --context',
+      );
+    }
+  }
+  const kubeconfig =
+    given.kubeconfig === undefined ? entry?.kubeconfig : expandHome(given.kubeconfig, homeOf(context.env));
+  return {
+    runtime: 'kubernetes',
+    name,
+    pod: entry?.pod ?? fullName(name),
+    namespace: namespace ?? entry?.namespace ?? '',
+    context: given.context ?? entry?.context ?? (await currentContext(kubeconfig, timeoutMs, context)),
+    ...(entry?.container === undefined ? {} : { container: entry.container }),
+    ...(kubeconfig === undefined ? {} : { kubeconfig }),
+  };
+}
+
+function backupFile({ backup }: Typed, { env }: Context): string | null {
+  if (backup === undefined) return null;
+  const file = resolve(expandHome(backup, homeOf(env)));
+  if (existsSync(file)) {
+    throw new CliError(`${backup} is there already`, { hints: ['give --backup another name'] });
+  }
+  return file;
+}

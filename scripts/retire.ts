@@ -1,0 +1,66 @@
+/** `retire`: takes a worker away; its volume stays unless it is purged. */
+import { defineCommand, runIfMain } from './lib/cli/command.ts';
+import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
+import { parseDuration } from './lib/config/duration.ts';
+import { WORKER_FLAGS } from './lib/config/flags.ts';
+import { workersPath } from './lib/config/workers-file.ts';
+
+const FORMATS = ['text', 'json'] as const;
+
+export const retire = defineCommand({
+  name: 'retire',
+  summary: 'Take a worker away: release and entry in workers.yaml; its volume stays',
+  description: `Drains the worker, waits for the running stage, uninstalls its release and takes its entry out of workers.yaml.
+Volume and Secret stay, and how to use or delete them is said; --purge deletes both and asks for the worker's name.
+Typed again after a failure it goes on where it stopped; for what is left of one without an entry: --namespace, --context.`,
+  positionals: [{ name: 'WORKER', required: true }],
+  flags: {
+    backup: { type: 'string', value: 'FILE', description: 'first copy its state into this file' },
+    purge: { type: 'boolean', description: 'delete its volume and its Secret as well' },
+    confirm: {
+      type: 'string',
+      value: 'NAME',
+      description: "with --purge: the worker's name, instead of typing it when asked",
+    },
+    now: { type: 'boolean', description: 'do not wait for the running stage: it is interrupted' },
+    'drain-timeout': {
+      type: 'string',
+      value: 'DURATION',
+      default: '45m',
+      description: 'how long the running stage may take to end',
+    },
+    'dry-run': { type: 'boolean', description: 'print the plan with every command line, change nothing' },
+    yes: { type: 'boolean', short: 'y', description: 'do not ask; with --purge, --confirm is needed' },
+    ...OUTPUT_FLAGS(FORMATS),
+    ...WORKER_FLAGS,
+  },
+  examples: [
+    ['worker-1 --backup worker-1.tar.gz', 'its state in a file, its volume still there'],
+    ['worker-1 --dry-run', 'what would be run'],
+    ['worker-1 --purge', 'and nothing is left; asks for the name'],
+  ],
+  async run({ flags, positionals: [name = ''] }, context) {
+    const { retireWorker } = await import('./lib/retire/run.ts');
+    return retireWorker(
+      {
+        name,
+        context: flags.context,
+        namespace: flags.namespace,
+        kubeconfig: flags.kubeconfig,
+        workersPath: workersPath(context.env, flags.workers),
+        backup: flags.backup,
+        purge: flags.purge,
+        confirm: flags.confirm,
+        now: flags.now,
+        drainMs: parseDuration(flags['drain-timeout'], '--drain-timeout'),
+        timeoutMs: parseDuration(flags.timeout, '--timeout'),
+        dryRun: flags['dry-run'],
+        yes: flags.yes,
+        json: outputFormat(flags, FORMATS) === 'json',
+      },
+      context,
+    );
+  },
+});
+
+await runIfMain(import.meta.url, retire);

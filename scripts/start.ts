@@ -1,0 +1,148 @@
+/** `start`: brings a stopped worker back through its release. */
+import { type Context, defineCommand, type Input, runIfMain } from './lib/cli/command.ts';
+import { CliError, ExitCode } from './lib/cli/errors.ts';
+import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
+import { parseDuration } from './lib/config/duration.ts';
+import { WORKER_FLAGS } from './lib/config/flags.ts';
+import type { ClusterWorker, LocalWorker, WorkerEntry } from './lib/config/worker-entry.ts';
+import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
+import { chartPath, findHelm } from './lib/helm/helm.ts';
+import { agree, answer } from './lib/lifecycle/agree.ts';
+import { healthOf } from './lib/lifecycle/health.ts';
+import { clusterOf, commandLines, isReady, lookAtWorker } from './lib/lifecycle/look.ts';
+import { waitReady } from './lib/lifecycle/pod-wait.ts';
+import { planStart, planStartLocal, type StartStep } from './lib/lifecycle/replicas.ts';
+import { lift } from './lib/lifecycle/rest.ts';
+import { driftOf, scaleRelease } from './lib/lifecycle/scale.ts';
+import { runSteps } from './lib/lifecycle/steps.ts';
+import { localLayout } from './lib/local/layout.ts';
+import { startLocalWorker } from './lib/local/start.ts';
+import { localWorkerState } from './lib/local/state.ts';
+
+const FORMATS = ['text', 'json'] as const;
+
+const FLAGS = {
+  wait: {
+    type: 'string',
+    value: 'DURATION',
+    default: '10m',
+    description: 'how long its pod may take to be Ready',
+  },
+  'chart-upgrade': {
+    type: 'boolean',
+    description: 'take the chart of this checkout although it changes more than the replicas',
+  },
+  'dry-run': { type: 'boolean', description: 'print every command line, change nothing' },
+  ...OUTPUT_FLAGS(FORMATS),
+  ...WORKER_FLAGS,
+} as const;
+
+type FlagInput = Input<typeof FLAGS>['flags'];
+
+export const start = defineCommand({
+  name: 'start',
+  summary: 'Start a stopped worker again',
+  description: `Sets replicas to 1 in the worker's release, waits until its pod is Ready, lifts the drain of the stop and says how it is.
+Harmless on a worker that runs. A local worker is started as by local up.`,
+  positionals: [{ name: 'WORKER', required: true }],
+  flags: FLAGS,
+  examples: [
+    ['worker-1', 'and wait until it is Ready'],
+    ['worker-1 --wait 30m', 'where the image takes long to pull'],
+  ],
+  async run({ flags, positionals: [name = ''] }, context) {
+    const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
+    return worker.runtime === 'local'
+      ? startLocal(worker, flags, context)
+      : startInCluster(worker, flags, context);
+  },
+});
+
+async function startInCluster(worker: ClusterWorker, flags: FlagInput, context: Context): Promise<number> {
+  const { stderr, commandLine } = context;
+  const timeoutMs = parseDuration(flags.timeout, '--timeout');
+  const waitMs = parseDuration(flags.wait, '--wait');
+  const cluster = clusterOf(context, timeoutMs);
+  const helm = await findHelm(context);
+  const state = await lookAtWorker(helm, worker, context, timeoutMs);
+  const drift = await driftOf(helm, state, 1);
+  const wish = { chart: chartPath(), chartUpgrade: flags['chart-upgrade'], now: false };
+  const asked = askedOf(worker, flags);
+  const lines = commandLines(helm, worker, context);
+  const plan = await agree(
+    planStart(state, await isReady(cluster, worker), drift, wish, lines),
+    asked,
+    context,
+  );
+  if (typeof plan === 'number') return plan;
+
+  const say = (what: string) => stderr.write(`${worker.name}: ${what}\n`);
+  let health = { status: 'running', problems: [] as readonly string[] };
+  const actions: Record<StartStep, () => Promise<string | undefined>> = {
+    release: async () => {
+      await scaleRelease(helm, state.release?.name ?? '', worker, 1);
+      return undefined;
+    },
+    wait: async () => {
+      await waitReady(
+        cluster,
+        worker,
+        waitMs,
+        [`it goes on starting; look: ${commandLine('status', worker.name)}`],
+        say,
+      );
+      return 'Ready';
+    },
+    resume: () => lift(worker, context, timeoutMs),
+    health: async () => {
+      health = await healthOf(worker, context, timeoutMs);
+      return undefined;
+    },
+  };
+  await runSteps(plan.steps, actions, commandLine('start', worker.name), context);
+  answer(
+    asked,
+    plan,
+    { status: health.status, sentence: `${worker.name} is ${health.status}`, next: health.problems },
+    context,
+  );
+  return ExitCode.ok;
+}
+
+async function startLocal(worker: LocalWorker, flags: FlagInput, context: Context): Promise<number> {
+  const { exec, stderr, commandLine } = context;
+  const { running } = await localWorkerState(worker.home, exec);
+  const asked = askedOf(worker, flags);
+  const plan = await agree(planStartLocal(worker, running, commandLine), asked, context);
+  if (typeof plan === 'number') return plan;
+  const { outcome, message } = await startLocalWorker(worker.home, {
+    exec,
+    timeoutMs: parseDuration(flags.wait, '--wait'),
+    onPhase: ({ name, status }) => stderr.write(`${worker.name}: ${name} ${status}\n`),
+  });
+  if (outcome === 'failed' || outcome === 'timeout') {
+    throw new CliError(
+      `${worker.name} ${outcome === 'failed' ? 'did not start' : 'is not up yet'}: ${message}`,
+      {
+        exitCode: outcome === 'failed' ? ExitCode.failed : ExitCode.timeout,
+        hints: [`all it said: ${localLayout(worker.home).log}`],
+      },
+    );
+  }
+  const said = { status: 'running', sentence: `${worker.name} is running`, next: [] };
+  answer(asked, plan, said, context);
+  return ExitCode.ok;
+}
+
+function askedOf(worker: WorkerEntry, flags: FlagInput) {
+  return {
+    worker,
+    dryRun: flags['dry-run'],
+    json: outputFormat(flags, FORMATS) === 'json',
+    show: false,
+    ask: null,
+    status: 'running',
+  };
+}
+
+await runIfMain(import.meta.url, start);

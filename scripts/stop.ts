@@ -1,0 +1,142 @@
+/** `stop`: ends a worker's pod through its release, once nothing runs in it; everything it has stays. */
+import { type Context, defineCommand, type Input, runIfMain } from './lib/cli/command.ts';
+import { ExitCode } from './lib/cli/errors.ts';
+import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
+import { confirm } from './lib/cli/prompt.ts';
+import { parseDuration } from './lib/config/duration.ts';
+import { WORKER_FLAGS } from './lib/config/flags.ts';
+import { userAtHost } from './lib/config/user.ts';
+import type { ClusterWorker, LocalWorker, WorkerEntry } from './lib/config/worker-entry.ts';
+import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
+import { chartPath, findHelm } from './lib/helm/helm.ts';
+import { agree, answer } from './lib/lifecycle/agree.ts';
+import { hurry } from './lib/lifecycle/hurry.ts';
+import { clusterOf, commandLines, lookAtWorker } from './lib/lifecycle/look.ts';
+import { waitGone } from './lib/lifecycle/pod-wait.ts';
+import { planStop, planStopLocal, type StopStep } from './lib/lifecycle/replicas.ts';
+import { resting } from './lib/lifecycle/rest.ts';
+import { driftOf, scaleRelease } from './lib/lifecycle/scale.ts';
+import { runSteps } from './lib/lifecycle/steps.ts';
+import { localWorkerState } from './lib/local/state.ts';
+import { stopLocalWorker } from './lib/local/stop.ts';
+
+const FORMATS = ['text', 'json'] as const;
+
+const FLAGS = {
+  now: { type: 'boolean', description: 'do not wait for the running stage: it is interrupted' },
+  'drain-timeout': {
+    type: 'string',
+    value: 'DURATION',
+    default: '45m',
+    description: 'how long the running stage may take to end',
+  },
+  'chart-upgrade': {
+    type: 'boolean',
+    description: 'take the chart of this checkout although it changes more than the replicas',
+  },
+  'dry-run': { type: 'boolean', description: 'print every command line, change nothing' },
+  yes: { type: 'boolean', short: 'y', description: 'with --now: do not ask' },
+  ...OUTPUT_FLAGS(FORMATS),
+  ...WORKER_FLAGS,
+} as const;
+
+type FlagInput = Input<typeof FLAGS>['flags'];
+
+export const stop = defineCommand({
+  name: 'stop',
+  summary: 'Stop a worker once its running stage has ended; its volume stays',
+  description: `Drains the worker, waits for the running stage, sets replicas to 0 in its release and waits until its pod is gone.
+Queue, clones and logs stay on its volume; start brings it back. A stage that does not end in time leaves the worker running.
+A local worker is stopped as by local down.`,
+  positionals: [{ name: 'WORKER', required: true }],
+  flags: FLAGS,
+  examples: [
+    ['worker-1', 'after the running stage'],
+    ['worker-1 --now', 'at once: the running stage is taken up again by the next start'],
+    ['worker-1 --dry-run', 'what would be run'],
+  ],
+  async run({ flags, positionals: [name = ''] }, context) {
+    const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
+    return worker.runtime === 'local'
+      ? stopLocal(worker, flags, context)
+      : stopInCluster(worker, flags, context);
+  },
+});
+
+async function stopInCluster(worker: ClusterWorker, flags: FlagInput, context: Context): Promise<number> {
+  const { stderr, commandLine } = context;
+  const timeoutMs = parseDuration(flags.timeout, '--timeout');
+  const waitMs = parseDuration(flags['drain-timeout'], '--drain-timeout');
+  const helm = await findHelm(context);
+  const state = await lookAtWorker(helm, worker, context, timeoutMs);
+  const drift = await driftOf(helm, state, 0);
+  const wish = { chart: chartPath(), chartUpgrade: flags['chart-upgrade'], now: flags.now };
+  const asked = askedOf(worker, flags, context);
+  const plan = await agree(planStop(state, drift, wish, commandLines(helm, worker, context)), asked, context);
+  if (typeof plan === 'number') return plan;
+
+  const say = (what: string) => stderr.write(`${worker.name}: ${what}\n`);
+  const hints = [
+    `wait longer: ${commandLine('stop', worker.name, '--drain-timeout', '2h')}`,
+    `interrupt it: ${commandLine('stop', worker.name, '--now')}`,
+  ];
+  const reason = `stopped by ${userAtHost()}`;
+  const rest = resting(worker, { reason, waitMs, timeoutMs, say, hints }, context);
+  const actions: Record<StopStep, () => Promise<string | undefined>> = {
+    drain: rest.begin,
+    release: async () => {
+      await scaleRelease(helm, state.release?.name ?? '', worker, 0);
+      rest.done();
+      return undefined;
+    },
+    hurry: () => hurry(worker, context, timeoutMs),
+    wait: async () => {
+      await waitGone(clusterOf(context, timeoutMs), worker, say);
+      return undefined;
+    },
+  };
+  await runSteps(plan.steps, actions, commandLine('stop', worker.name), context, rest.giveUp);
+  answer(asked, plan, stopped(worker.name, 'on its volume', context), context);
+  return ExitCode.ok;
+}
+
+/** The same on this machine: its supervisor waits for the stage itself. */
+async function stopLocal(worker: LocalWorker, flags: FlagInput, context: Context): Promise<number> {
+  const { exec, stderr, commandLine } = context;
+  const waitMs = flags.now ? 0 : parseDuration(flags['drain-timeout'], '--drain-timeout');
+  const { running, processes } = await localWorkerState(worker.home, exec);
+  const asked = askedOf(worker, flags, context);
+  const plan = await agree(
+    planStopLocal(worker, running || processes > 0, waitMs, commandLine),
+    asked,
+    context,
+  );
+  if (typeof plan === 'number') return plan;
+  await stopLocalWorker(worker.home, {
+    waitForStageSeconds: Math.round(waitMs / 1000),
+    onProgress: (message) => stderr.write(`${worker.name}: ${message}\n`),
+  });
+  answer(asked, plan, stopped(worker.name, `in ${worker.home}`, context), context);
+  return ExitCode.ok;
+}
+
+function askedOf(worker: WorkerEntry, flags: FlagInput, context: Context) {
+  return {
+    worker,
+    dryRun: flags['dry-run'],
+    json: outputFormat(flags, FORMATS) === 'json',
+    show: false,
+    ask: flags.now ? () => confirm(context, `Stop ${worker.name} now?`, flags.yes) : null,
+    status: 'stopped',
+  };
+}
+
+function stopped(name: string, where: string, { commandLine }: Context) {
+  return {
+    status: 'stopped',
+    sentence: `${name} is stopped`,
+    next: [`what it has stays ${where}; start it again: ${commandLine('start', name)}`],
+  };
+}
+
+await runIfMain(import.meta.url, stop);

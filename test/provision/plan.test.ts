@@ -1,0 +1,302 @@
+/** The plan of `provision`: what the cluster has, and what is left to do. */
+import { describe, expect, it } from 'vitest';
+import type { Plan } from '../../scripts/lib/lifecycle/steps.ts';
+import type { Brought } from '../../scripts/lib/provision/manifest.ts';
+import { missingKeys, planProvision, type Seen, type Wish } from '../../scripts/lib/provision/plan.ts';
+import type { Key, Token } from '../../scripts/lib/provision/tokens.ts';
+import { JUST_NOW, LINES, NOW } from './lines.ts';
+import { release, WORKER } from './states.ts';
+
+const PRIVILEGED = { 'pod-security.kubernetes.io/enforce': 'privileged' };
+
+const BROUGHT: Brought = {
+  objects: ['Deployment/factory-worker-1', 'PersistentVolumeClaim/factory-worker-1-data'],
+  image: 'registry.example.com/factory-worker:1',
+  replicas: 1,
+  privileged: true,
+  secret: 'factory-worker-1-secrets',
+  inlineSecret: false,
+  pullSecrets: [],
+  claim: 'factory-worker-1-data',
+  makesClaim: true,
+};
+
+const token = (key: Key): Token => ({ key, value: 'hush', source: 'a file' });
+const ALL = (['CLAUDE_CODE_OAUTH_TOKEN', 'GH_TOKEN', 'GH_USER'] as const).map(token);
+const KEYS = ALL.map(({ key }) => key);
+
+/** An empty cluster. */
+const NOTHING: Seen = {
+  now: NOW,
+  namespace: { state: 'missing' },
+  release: null,
+  deployment: null,
+  ready: false,
+  secretKeys: null,
+  pullSecrets: new Map(),
+  claim: null,
+  drift: [],
+  entry: { there: false, path: '~/.factory/workers.yaml', diff: '+  - name: worker-1\n' },
+};
+
+/** The worker is there and runs. */
+const THERE: Seen = {
+  ...NOTHING,
+  namespace: { state: 'there', labels: PRIVILEGED },
+  release: release(),
+  deployment: { release: 'worker-1', namespace: 'factory' },
+  ready: true,
+  secretKeys: KEYS,
+  claim: {
+    owner: { release: 'worker-1', namespace: 'factory' },
+    phase: 'Bound',
+    size: '20Gi',
+    since: '2026-11-01T00:00:00Z',
+    deleting: false,
+  },
+  entry: { there: true, path: '~/.factory/workers.yaml', diff: '' },
+};
+
+const WISH: Wish = {
+  worker: WORKER,
+  brought: BROUGHT,
+  tokens: ALL,
+  noSecret: false,
+  loginFile: null,
+  valueArgs: ['--values=my.yaml'],
+  chart: 'charts/factory-worker',
+};
+
+const plan = (seen: Partial<Seen> = {}, wish: Partial<Wish> = {}, base = NOTHING) =>
+  planProvision({ ...base, ...seen }, { ...WISH, ...wish }, LINES);
+
+/** `+namespace =secret`, or why nothing is done. */
+const marks = (result: Plan<string>) =>
+  result.kind === 'go'
+    ? result.steps.map(({ mark, name }) => `${mark}${name}`).join(' ')
+    : `${result.kind}: ${result.why}`;
+
+const step = (result: Plan<string>, wanted: string) =>
+  result.kind === 'go' ? result.steps.find(({ name }) => name === wanted) : undefined;
+
+const leftBehind = THERE.claim ?? null;
+
+describe('what is left to do', () => {
+  it.each<[string, Partial<Seen>, Partial<Wish>, string]>([
+    ['in an empty cluster', {}, {}, '+namespace +secret +release +entry ·wait ·health'],
+    [
+      'after the namespace was made',
+      { namespace: { state: 'there', labels: PRIVILEGED } },
+      {},
+      '=namespace +secret +release +entry ·wait ·health',
+    ],
+    [
+      'after the Secret was made, without giving the tokens again',
+      { namespace: { state: 'there', labels: PRIVILEGED }, secretKeys: KEYS },
+      { tokens: [] },
+      '=namespace =secret +release +entry ·wait ·health',
+    ],
+    [
+      'after the release was made',
+      { ...THERE, ready: false, entry: NOTHING.entry },
+      { tokens: [] },
+      '=namespace =secret =release +entry ·wait ·resume ·health',
+    ],
+    ['when all is there', THERE, { tokens: [] }, '=namespace =secret =release =entry ·health'],
+    ['when all is there, with new tokens', THERE, {}, '=namespace ~secret =release =entry ·health'],
+    [
+      'with a volume from before',
+      { namespace: { state: 'there', labels: PRIVILEGED }, secretKeys: KEYS, claim: leftBehind },
+      { tokens: [] },
+      '=namespace =secret =volume +release +entry ·wait ·resume ·health',
+    ],
+    [
+      'after an installation that was killed',
+      { ...THERE, ready: false, release: release('pending-install') },
+      { tokens: [] },
+      '=namespace =secret -clear =volume +release =entry ·wait ·resume ·health',
+    ],
+    [
+      'after an installation that failed',
+      { ...THERE, ready: false, release: release('failed', JUST_NOW), claim: null },
+      { tokens: [] },
+      '=namespace =secret -clear +release =entry ·wait ·health',
+    ],
+    [
+      'after an uninstallation that was killed',
+      { ...THERE, ready: false, release: release('uninstalling') },
+      { tokens: [] },
+      '=namespace =secret -clear =volume +release =entry ·wait ·resume ·health',
+    ],
+    [
+      'with --no-secret',
+      {},
+      { tokens: [], noSecret: true },
+      '+namespace ·secret +release +entry ·wait ·health',
+    ],
+    [
+      'with tokens as values',
+      {},
+      { tokens: [], brought: { ...BROUGHT, inlineSecret: true } },
+      '+namespace +release +entry ·wait ·health',
+    ],
+    [
+      'with a login for the registry',
+      { pullSecrets: new Map([['registry', false]]) },
+      { loginFile: '~/.docker/config.json' },
+      '+namespace +secret +pull-secret +release +entry ·wait ·health',
+    ],
+    [
+      'with a login that is there',
+      { pullSecrets: new Map([['registry', true]]) },
+      {},
+      '+namespace +secret =pull-secret +release +entry ·wait ·health',
+    ],
+  ])('%s', (_, seen, wish, expected) => {
+    expect(marks(plan(seen, wish))).toBe(expected);
+  });
+
+  it.each<[string, boolean, Record<string, string>, string]>([
+    ['no label, privileged worker', true, {}, '~'],
+    ['no label, unprivileged worker', false, {}, '='],
+    ['baseline, privileged worker', true, { 'pod-security.kubernetes.io/enforce': 'baseline' }, '~'],
+    ['baseline, unprivileged worker', false, { 'pod-security.kubernetes.io/enforce': 'baseline' }, '='],
+    ['restricted, unprivileged worker', false, { 'pod-security.kubernetes.io/enforce': 'restricted' }, '~'],
+    ['privileged, unprivileged worker', false, PRIVILEGED, '='],
+  ])('namespace: %s', (_, privileged, labels, mark) => {
+    const result = plan({ namespace: { state: 'there', labels } }, { brought: { ...BROUGHT, privileged } });
+    expect(step(result, 'namespace')?.mark).toBe(mark);
+  });
+});
+
+describe('what is refused', () => {
+  const there = { namespace: THERE.namespace };
+  it.each<[string, Partial<Seen>, Partial<Wish>, string, string]>([
+    [
+      'a namespace on its way out',
+      { namespace: { state: 'deleting', since: JUST_NOW } },
+      {},
+      `namespace factory is being deleted since ${JUST_NOW}`,
+      'kubectl get namespace factory --output=yaml',
+    ],
+    [
+      'a name that another chart has',
+      {
+        ...there,
+        release: { ...release(), ours: false, revision: { ...release().revision, chart: 'nginx-1.0.0' } },
+      },
+      {},
+      'the name worker-1 is taken: a release of the chart nginx-1.0.0 has it in namespace factory',
+      'take another name',
+    ],
+    [
+      'a name that a Deployment of nobody has',
+      { ...there, deployment: { release: null, namespace: null } },
+      {},
+      'the name worker-1 is taken: there is a Deployment factory-worker-1 in namespace factory, of no release',
+      'factory-worker workers add worker-1 --pod factory-worker-1 --namespace factory --context do-nyc1-factory',
+    ],
+    [
+      'a Helm that is at work',
+      { ...there, release: release('pending-install', JUST_NOW) },
+      {},
+      `release worker-1 is pending-install since ${JUST_NOW}: another Helm is at work on it, or was killed`,
+      'helm uninstall worker-1',
+    ],
+    [
+      'an upgrade that was killed, however long ago',
+      { ...there, release: release('pending-upgrade') },
+      {},
+      'release worker-1 is pending-upgrade since 2026-11-21T20:00:00Z: another Helm is at work on it, or was killed',
+      'helm rollback worker-1 2',
+    ],
+    [
+      'a volume of another release',
+      {
+        ...there,
+        claim: leftBehind && { ...leftBehind, owner: { release: 'other', namespace: 'factory' } },
+      },
+      {},
+      'a volume factory-worker-1-data is there already (20Gi, of 2026-11-01T00:00:00Z), of the release other: Helm does not take it up by itself',
+      '--set persistence.existingClaim=factory-worker-1-data',
+    ],
+    [
+      'a volume on its way out',
+      { ...there, claim: leftBehind && { ...leftBehind, deleting: true } },
+      {},
+      'the volume factory-worker-1-data is being deleted',
+      'kubectl describe persistentvolumeclaim factory-worker-1-data',
+    ],
+    [
+      'a claim without its volume',
+      { ...there, claim: leftBehind && { ...leftBehind, phase: 'Lost' } },
+      {},
+      'the claim factory-worker-1-data has lost its volume',
+      'kubectl delete persistentvolumeclaim factory-worker-1-data',
+    ],
+    [
+      'a claim of theirs that is not there',
+      there,
+      { brought: { ...BROUGHT, claim: 'mine', makesClaim: false } },
+      'the values name the volume mine, and namespace factory has no such claim',
+      'kubectl get persistentvolumeclaims',
+    ],
+    [
+      'a login that is not there',
+      { ...there, pullSecrets: new Map([['registry', false]]) },
+      {},
+      "the values name the registry's login registry, and namespace factory has no such Secret: the image could not be pulled",
+      '--pull-secret-file',
+    ],
+  ])('%s', (_, seen, wish, why, hint) => {
+    const result = plan(seen, wish);
+    expect(result).toMatchObject({ kind: 'refuse', why });
+    expect(result.kind === 'refuse' && result.hints.join('\n')).toContain(hint);
+  });
+});
+
+describe('keys to ask for', () => {
+  it.each<[string, Partial<Seen>, Partial<Wish>, readonly string[]]>([
+    ['all, when nothing gives them', {}, { tokens: [] }, KEYS],
+    [
+      'those that are neither given nor there',
+      { secretKeys: ['GH_USER'] },
+      { tokens: ALL.slice(0, 1) },
+      ['GH_TOKEN'],
+    ],
+    ['none with --no-secret', {}, { tokens: [], noSecret: true }, []],
+    ['none with tokens as values', {}, { tokens: [], brought: { ...BROUGHT, inlineSecret: true } }, []],
+    ['no SSH key', { secretKeys: KEYS }, { tokens: [] }, []],
+  ])('%s', (_, seen, wish, keys) => {
+    expect(missingKeys({ ...NOTHING, ...seen }, { ...WISH, ...wish })).toEqual(keys);
+  });
+});
+
+it('names keys and where they come from, never a value, in plan and command lines', () => {
+  const result = plan({}, { tokens: ALL.slice(0, 1) });
+  expect(step(result, 'secret')?.what).toBe(
+    'factory-worker-1-secrets: CLAUDE_CODE_OAUTH_TOKEN (from a file), GH_TOKEN (asked for), GH_USER (asked for)',
+  );
+  expect(JSON.stringify(result)).not.toContain('hush');
+});
+
+it('replaces a Secret that is there, from stdin', () => {
+  expect(step(plan({}, {}, THERE), 'secret')?.commands[0]).toContain('kubectl replace --filename=-');
+});
+
+it('passes the values through to helm install', () => {
+  expect(step(plan(), 'release')?.commands).toEqual([
+    'helm install worker-1 charts/factory-worker --values=my.yaml',
+  ]);
+});
+
+it('says what would change, and with which command, where a worker has other values', () => {
+  const result = plan({ drift: ['~ Deployment/x: - a', '~ Deployment/x: + b'] }, {}, THERE);
+  expect(result).toMatchObject({
+    notes: [
+      expect.stringContaining(
+        'helm upgrade worker-1 charts/factory-worker --reset-then-reuse-values --values=my.yaml',
+      ),
+    ],
+  });
+});

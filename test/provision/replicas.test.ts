@@ -1,0 +1,168 @@
+/** The plans of `stop` and `start`. */
+import { describe, expect, it } from 'vitest';
+import type { WorkerState } from '../../scripts/lib/lifecycle/look.ts';
+import {
+  planStart,
+  planStartLocal,
+  planStop,
+  planStopLocal,
+  type Wish,
+} from '../../scripts/lib/lifecycle/replicas.ts';
+import type { Plan } from '../../scripts/lib/lifecycle/steps.ts';
+import { LINES } from './lines.ts';
+import { BUSY, release, SHUT, STOPPED, state, WORKLOAD } from './states.ts';
+
+const WISH: Wish = { chart: 'charts/factory-worker', chartUpgrade: false, now: false };
+
+const names = (plan: Plan<string>) =>
+  plan.kind === 'go' ? plan.steps.map(({ name }) => name).join(' ') : `${plan.kind}: ${plan.why}`;
+
+const commands = (plan: Plan<string>) =>
+  plan.kind === 'go' ? plan.steps.flatMap((step) => step.commands) : [];
+
+const LOCAL = { runtime: 'local', name: 'laptop', home: '/home/me/laptop' } as const;
+
+describe('stop', () => {
+  it.each<[string, Partial<WorkerState>, Partial<Wish>, string]>([
+    ['an idle worker', {}, {}, 'drain release wait'],
+    ['one at work', { inside: BUSY }, {}, 'drain release wait'],
+    ['--now', { inside: BUSY }, { now: true }, 'release hurry wait'],
+    ['one that cannot be entered', { inside: SHUT }, {}, 'release wait'],
+    ['--now, and it cannot be entered', { inside: SHUT }, { now: true }, 'release wait'],
+    ['replicas are 0, its pod still stops', { ...STOPPED, pods: ['p'] }, {}, 'wait'],
+    ['replicas are 0, no pod', STOPPED, {}, 'nothing: worker-1 is stopped already'],
+    [
+      'no Deployment',
+      { workload: null, release: null },
+      {},
+      'refuse: worker-1 has no Deployment factory-worker-1 in namespace factory of context do-nyc1-factory',
+    ],
+    [
+      'no release',
+      { release: null },
+      {},
+      'refuse: Deployment factory-worker-1 is not of a Helm release, and only those are stopped and started here',
+    ],
+    [
+      'a release of another chart',
+      {
+        release: {
+          ...release(),
+          ours: false,
+          revision: { ...release().revision, chart: 'nginx-1.0.0' },
+        },
+      },
+      {},
+      'refuse: release worker-1 is of the chart nginx-1.0.0, not of factory-worker',
+    ],
+    [
+      'a release that another Helm is at',
+      { release: release('pending-upgrade') },
+      {},
+      'refuse: release worker-1 is pending-upgrade since 2026-11-21T20:00:00Z: another Helm is at work on it, or was killed',
+    ],
+  ])('%s', (_, changes, wish, expected) => {
+    expect(names(planStop(state(changes), [], { ...WISH, ...wish }, LINES))).toBe(expected);
+  });
+
+  it('says every command line', () => {
+    expect(commands(planStop(state(), [], WISH, LINES))).toEqual([
+      'factory-worker drain worker-1 --wait',
+      'helm upgrade worker-1 charts/factory-worker --reset-then-reuse-values --set=replicas=0 --description=stop',
+      'kubectl wait --for=delete --timeout=30m pod/factory-worker-1-5d9-x',
+    ]);
+  });
+
+  it('says what --now interrupts, and why a worker is not drained', () => {
+    expect(planStop(state({ inside: BUSY }), [], { ...WISH, now: true }, LINES)).toMatchObject({
+      notes: ['demo#23 at stage qa is interrupted; the next start takes it up where it was'],
+    });
+    expect(planStop(state({ inside: SHUT }), [], WISH, LINES)).toMatchObject({
+      notes: ['it cannot be entered, so it is not drained first: worker-1 is crash-looping: Error'],
+    });
+  });
+
+  it('does not take another chart along unless told to', () => {
+    const drift = ['~ Deployment/factory-worker-1: + image: new'];
+    expect(planStop(state(), drift, WISH, LINES)).toMatchObject({
+      kind: 'refuse',
+      hints: ['upgrade the chart as well: --chart-upgrade', ...drift],
+    });
+    expect(planStop(state(), drift, { ...WISH, chartUpgrade: true }, LINES).kind).toBe('go');
+  });
+
+  it.each([
+    ['pending-upgrade', 'helm rollback worker-1 2'],
+    ['pending-install', 'helm uninstall worker-1'],
+  ])('a release that is %s is set right with: %s', (status, cure) => {
+    const plan = planStop(state({ release: release(status) }), [], WISH, LINES);
+    expect(plan.kind === 'refuse' && plan.hints.join('\n')).toContain(`if it was killed: ${cure}`);
+  });
+
+  it('of a local worker is local down, waiting unless --now', () => {
+    expect(commands(planStopLocal(LOCAL, true, 90_000, LINES.ours))).toEqual([
+      'factory-worker local down laptop --wait 90s',
+    ]);
+    expect(commands(planStopLocal(LOCAL, true, 0, LINES.ours))).toEqual(['factory-worker local down laptop']);
+    expect(planStopLocal(LOCAL, false, 0, LINES.ours).kind).toBe('nothing');
+  });
+});
+
+describe('start', () => {
+  const drain = { schema: 1, by: 'me', host: 'laptop', since: '', reason: '', release: 'stop' };
+  it.each<[string, Partial<WorkerState>, boolean, string]>([
+    ['a stopped worker', STOPPED, false, 'release wait resume health'],
+    ['one that runs', {}, true, 'nothing: worker-1 runs already'],
+    ['one that runs, drained by a stop', { inside: { ...BUSY, drain } }, true, 'resume health'],
+    [
+      'one that runs, drained by a person',
+      { inside: { ...BUSY, drain: { ...drain, release: null } } },
+      true,
+      'nothing: worker-1 runs already',
+    ],
+    ['one that is starting', { inside: SHUT }, false, 'wait resume health'],
+    [
+      'none at all',
+      { workload: null, release: null },
+      false,
+      'refuse: worker-1 has no Deployment factory-worker-1 in namespace factory of context do-nyc1-factory',
+    ],
+  ])('%s', (_, changes, ready, expected) => {
+    expect(names(planStart(state(changes), ready, [], WISH, LINES))).toBe(expected);
+  });
+
+  it('sets the replicas through the release', () => {
+    expect(commands(planStart(state(STOPPED), false, [], WISH, LINES))[0]).toBe(
+      'helm upgrade worker-1 charts/factory-worker --reset-then-reuse-values --set=replicas=1 --description=start',
+    );
+  });
+
+  it('says whose drain stays, and how to lift it', () => {
+    const inside = { ...BUSY, drain: { ...drain, release: null } };
+    expect(planStart(state({ inside }), true, [], WISH, LINES)).toMatchObject({
+      hints: ['it is drained by me@laptop; lift that: factory-worker resume worker-1'],
+    });
+  });
+
+  it('says how to install a worker that is not there', () => {
+    const plan = planStart(state({ workload: null, release: null }), false, [], WISH, LINES);
+    expect(plan).toMatchObject({
+      hints: ['what there is: kubectl get deployments,pods', 'install it: factory-worker provision worker-1'],
+    });
+  });
+
+  it('of a local worker is local up', () => {
+    expect(commands(planStartLocal(LOCAL, false, LINES.ours))).toEqual(['factory-worker local up laptop']);
+    expect(planStartLocal(LOCAL, true, LINES.ours).kind).toBe('nothing');
+  });
+});
+
+it('a worker that is being stopped waits for all its pods', () => {
+  const plan = planStop(
+    state({ pods: ['old', 'new'], workload: { ...WORKLOAD, replicas: 0 } }),
+    [],
+    WISH,
+    LINES,
+  );
+  expect(plan).toMatchObject({ steps: [{ name: 'wait', what: 'until old, new is gone' }] });
+});
