@@ -1,0 +1,81 @@
+/** `cp`: files and folders into a worker and out of it. */
+import { basename } from 'node:path';
+import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
+import { liveText, printable, renderJson } from './lib/cli/output.ts';
+import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
+import { bytes } from './lib/cli/text.ts';
+import { parseDuration } from './lib/config/duration.ts';
+import { WORKER_FLAGS } from './lib/config/flags.ts';
+import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
+import { localEntry, planCopy, prepareTarget } from './lib/copy/places.ts';
+import { fetch, type Road, send } from './lib/copy/transfer.ts';
+import { createReach } from './lib/worker/observe.ts';
+
+const FORMATS = ['text', 'json'] as const;
+
+/** Between two numbers on the screen. */
+const PROGRESS_MS = 500;
+
+export const cp = defineCommand({
+  name: 'cp',
+  summary: 'Copy files and folders into a worker, and out of it',
+  description: `One side is WORKER:PATH; a relative PATH begins at the worker's home. What arrives is unpacked beside its place and put
+there only when its sum is that of what was sent: a copy is whole or not there. A file of that name is replaced, a folder
+never. --timeout is how long nothing may move.`,
+  positionals: [
+    { name: 'SRC', required: true },
+    { name: 'DST', required: true },
+  ],
+  flags: { ...OUTPUT_FLAGS(FORMATS), ...WORKER_FLAGS },
+  examples: [
+    ['worker-1:.factory/pipelines/23 .', 'all of the pipeline of issue 23'],
+    ['notes.md worker-1:.factory/repos/deathcookies/', 'a file into a clone'],
+    ['./seed worker-1:/tmp/seed', 'a folder, under another name'],
+  ],
+  async run({ flags, positionals: [source = '', destination = ''] }, context) {
+    const format = outputFormat(flags, FORMATS);
+    const timeoutMs = parseDuration(flags.timeout, '--timeout');
+    const plan = planCopy(source, destination);
+    const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), plan.worker);
+    const entry = plan.direction === 'to' ? localEntry(plan.from) : null;
+    const { transport } = await createReach(context, timeoutMs).enter(worker);
+    const progress = showProgress(context);
+    const road: Road = {
+      exec: context.exec,
+      transport,
+      signal: context.signal,
+      timeoutMs,
+      worker: worker.name,
+      onProgress: progress.update,
+    };
+    const begun = performance.now();
+    const done = await (entry === null
+      ? fetch(road, plan.from, prepareTarget(plan.to, basename(plan.from.replace(/\/+$/, ''))))
+      : send(road, entry, plan.to)
+    ).finally(progress.clear);
+    const place = plan.direction === 'to' ? `${worker.name}:${done.path}` : done.path;
+    if (done.warning !== '') context.stderr.write(`note: ${printable(done.warning)}\n`);
+    context.stdout.write(
+      format === 'json'
+        ? renderJson({ source, destination: place, archiveBytes: done.bytes, archiveSha256: done.sha256 })
+        : `${source} → ${place}: ${bytes(done.bytes)} in ${((performance.now() - begun) / 1000).toFixed(1)}s, sum compared\n`,
+    );
+    return undefined;
+  },
+});
+
+/** How much has gone so far, on a terminal. */
+function showProgress({ stderr }: Context): { update: (bytes: number) => void; clear: () => void } {
+  const live = liveText(stderr);
+  let shownAt = performance.now();
+  return {
+    update(sent) {
+      if (performance.now() - shownAt < PROGRESS_MS) return;
+      shownAt = performance.now();
+      live.update(`${bytes(sent)}\n`);
+    },
+    clear: live.clear,
+  };
+}
+
+await runIfMain(import.meta.url, cp);

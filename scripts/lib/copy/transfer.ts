@@ -1,0 +1,259 @@
+/**
+ * Files between this machine and a worker, as tar over exec. The sum of what was sent is compared with the sum of what
+ * arrived before anything is put in place: kubectl can report success for a stream that was cut (kubernetes/kubernetes#60140).
+ */
+import { createHash } from 'node:crypto';
+import { rmSync } from 'node:fs';
+import { rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Transform, Writable } from 'node:stream';
+import { CliError, ExitCode, InterruptedError } from '../cli/errors.ts';
+import type { Argv, Exec, StreamResult } from '../exec.ts';
+import { newNonce } from '../transport/frame.ts';
+import { kubectlMessage } from '../transport/kubectl-errors.ts';
+import { plainScript } from '../transport/scripts.ts';
+import { type Transport, TransportError } from '../transport/transport.ts';
+import { type LocalEntry, type LocalTarget, onlyEntry } from './places.ts';
+
+export interface Road {
+  readonly exec: Exec;
+  readonly transport: Transport;
+  readonly signal: AbortSignal;
+  /** How long nothing may move, and how long a short call may take. */
+  readonly timeoutMs: number;
+  /** For messages. */
+  readonly worker: string;
+  /** Hears how many bytes have gone so far. */
+  readonly onProgress?: (bytes: number) => void;
+}
+
+export interface Transferred {
+  /** Of the archive. */
+  readonly bytes: number;
+  readonly sha256: string;
+  /** Where it lies now. */
+  readonly path: string;
+  /** What tar had to say although it went well: a file that changed meanwhile. */
+  readonly warning: string;
+}
+
+/**
+ * Sends a file or folder to a worker.
+ *
+ * @param destination path in the worker
+ * @throws CliError when it did not arrive whole; nothing has changed in the worker then
+ */
+export async function send(road: Road, entry: LocalEntry, destination: string): Promise<Transferred> {
+  const { exec, transport, worker } = road;
+  const nonce = newNonce();
+  const stop = new AbortController();
+  const signal = AbortSignal.any([road.signal, stop.signal]);
+  const meter = new Meter(road.onProgress);
+  const said = new Collector();
+  const tar: Argv = ['tar', '-c', '-f', '-', '-C', entry.folder, '--', entry.name];
+  const script = plainScript('receive', [nonce, destination, entry.name, entry.kind]);
+  const { argv, env } = transport.terminal(script, false);
+  const common = { signal, idleMs: road.timeoutMs };
+  const [packed, arrived] = await Promise.all([
+    // macOS' own tar would add its resource forks.
+    exec
+      .stream(tar, { ...common, output: meter, env: { ...process.env, COPYFILE_DISABLE: '1' } })
+      .then((result) => {
+        if (result.code !== 0) stop.abort();
+        return result;
+      }),
+    exec.stream(argv, { ...common, input: meter, output: said, ...(env ? { env } : {}) }),
+  ]);
+  const answer = readAnswer(said.text(), nonce);
+  const leave = () => discard(road, answer.ready?.[0]);
+  if (road.signal.aborted) {
+    await leave();
+    throw InterruptedError.by(road.signal);
+  }
+  if (answer.refused !== undefined) throw new CliError(`${worker} refused: ${answer.refused}`);
+  if (packed.code !== 0 && stop.signal.aborted && answer.sum === undefined) {
+    await leave();
+    throw new CliError(
+      `${entry.name} cannot be read: ${lastLine(packed.stderr) || `tar ended with ${packed.code}`}`,
+    );
+  }
+  const { ready, sum } = answer;
+  if (ready === undefined || sum === undefined) {
+    await leave();
+    throw lost(road, arrived);
+  }
+  const [temporary = '', final = ''] = ready;
+  const [sha256 = '', rc, message = ''] = sum;
+  if (rc !== '0') {
+    await leave();
+    throw new CliError(`${worker} could not unpack it: ${message}`);
+  }
+  if (sha256 !== meter.sha256()) {
+    await leave();
+    throw differs(road);
+  }
+  const frame = await transport.run({
+    script: 'place',
+    args: [temporary, entry.name, final],
+    timeoutMs: road.timeoutMs,
+    signal: road.signal,
+  });
+  if (frame.parts.get('placed')?.rc !== 0) {
+    await leave();
+    throw new CliError(
+      `${worker}: ${final} could not be put in place: ${frame.parts.get('placed.error')?.text}`,
+    );
+  }
+  return { bytes: meter.bytes, sha256, path: final, warning: '' };
+}
+
+/**
+ * Fetches a file or folder from a worker.
+ *
+ * @throws CliError when it did not arrive whole; nothing has changed here then
+ */
+export async function fetch(road: Road, path: string, target: LocalTarget): Promise<Transferred> {
+  try {
+    return await fetchInto(road, path, target);
+  } finally {
+    rmSync(target.temporary, { recursive: true, force: true });
+  }
+}
+
+async function fetchInto(road: Road, path: string, { final, temporary }: LocalTarget): Promise<Transferred> {
+  const { exec, transport, worker } = road;
+  const nonce = newNonce();
+  const stop = new AbortController();
+  const signal = AbortSignal.any([road.signal, stop.signal]);
+  const meter = new Meter(road.onProgress);
+  const { argv, env } = transport.terminal(plainScript('send', [nonce, path]), false);
+  const common = { signal, idleMs: road.timeoutMs };
+  const tar: Argv = ['tar', '-x', '-f', '-', '-C', temporary, '--no-same-owner'];
+  const [sent, unpacked] = await Promise.all([
+    exec.stream(argv, { ...common, output: meter, ...(env ? { env } : {}) }),
+    exec.stream(tar, { ...common, input: meter, output: new Collector() }).then((result) => {
+      if (result.code !== 0) stop.abort();
+      return result;
+    }),
+  ]);
+  if (road.signal.aborted) throw InterruptedError.by(road.signal);
+  const { refused, sum } = readAnswer(sent.stderr, nonce);
+  if (refused !== undefined) throw new CliError(`${worker}: ${refused}`);
+  if (sum === undefined) {
+    // Unless it is our own side that did not take it.
+    if (!stop.signal.aborted || /unexpected eof|truncated/i.test(unpacked.stderr)) throw lost(road, sent);
+    throw new CliError(
+      `it cannot be unpacked here: ${lastLine(unpacked.stderr) || `tar ended with ${unpacked.code}`}`,
+    );
+  }
+  const [sha256 = '', rc, message = ''] = sum;
+  if (sha256 !== meter.sha256()) throw differs(road);
+  // 1 says that a file changed while it was read; the archive is whole nevertheless.
+  if (rc !== '0' && rc !== '1') throw new CliError(`${worker} could not read all of ${path}: ${message}`);
+  if (unpacked.code !== 0) {
+    throw new CliError(
+      `it cannot be unpacked here: ${lastLine(unpacked.stderr) || `tar ended with ${unpacked.code}`}`,
+    );
+  }
+  const name = onlyEntry(temporary);
+  if (name === null) throw new CliError(`${worker} sent something else than ${path}`);
+  await rename(join(temporary, name), final).catch((error: Error) => {
+    throw new CliError(`${final} could not be put in place: ${error.message}`);
+  });
+  return { bytes: meter.bytes, sha256, path: final, warning: rc === '1' ? message : '' };
+}
+
+interface Answer {
+  readonly ready?: readonly string[];
+  readonly sum?: readonly string[];
+  readonly refused?: string;
+}
+
+/** The lines of a script that begin with the nonce; anything else is kubectl's or a login script's. */
+export function readAnswer(text: string, nonce: string): Answer {
+  const answer: Record<string, readonly string[]> = {};
+  for (const line of text.split(/\r?\n/)) {
+    const [first, word, ...values] = line.split('\t');
+    if (first === nonce && word) answer[word] = values;
+  }
+  const { ready, sum, refused } = answer;
+  return {
+    ...(ready ? { ready } : {}),
+    ...(sum ? { sum } : {}),
+    ...(refused ? { refused: refused[0] ?? '' } : {}),
+  };
+}
+
+function lost({ worker, timeoutMs }: Road, { stalled, stderr, code }: StreamResult): TransportError {
+  if (code === 127) {
+    return new TransportError('program', 'kubectl is not installed, or not on PATH', {
+      exitCode: ExitCode.missingProgram,
+    });
+  }
+  const why = stalled
+    ? `nothing moved for ${timeoutMs / 1000}s`
+    : kubectlMessage(stderr) || 'it ended too early';
+  return new TransportError('broken', `the connection to ${worker} broke: ${why}; nothing was changed`, {
+    hints: ['type it again'],
+    ...(stalled ? { exitCode: ExitCode.timeout } : {}),
+  });
+}
+
+function differs({ worker }: Road): TransportError {
+  return new TransportError('broken', `what arrived is not what was sent (${worker}); nothing was changed`, {
+    hints: ['type it again'],
+  });
+}
+
+/** Takes away what was unpacked of a copy that failed. When that fails too, the next copy into the folder does it after a day. */
+async function discard({ transport, timeoutMs }: Road, temporary: string | undefined): Promise<void> {
+  if (temporary === undefined) return;
+  const { signal } = new AbortController();
+  await transport
+    .run({ script: 'place', args: [temporary], timeoutMs: Math.min(timeoutMs, 5_000), signal })
+    .catch((error: unknown) => {
+      if (!(error instanceof TransportError)) throw error;
+    });
+}
+
+const lastLine = (text: string) => text.trim().split('\n').at(-1) ?? '';
+
+/** Passes bytes on, and knows their number and sum. */
+class Meter extends Transform {
+  bytes = 0;
+  readonly #hash = createHash('sha256');
+  readonly #onProgress: ((bytes: number) => void) | undefined;
+
+  constructor(onProgress: ((bytes: number) => void) | undefined) {
+    super();
+    this.#onProgress = onProgress;
+    // The end of a child that reads us destroys us; what feeds us then has nothing to say.
+    this.on('error', () => {});
+  }
+
+  override _transform(chunk: Buffer, _: BufferEncoding, done: (error: null, chunk: Buffer) => void): void {
+    this.bytes += chunk.length;
+    this.#hash.update(chunk);
+    this.#onProgress?.(this.bytes);
+    done(null, chunk);
+  }
+
+  /** Of all that has passed; can be asked once. */
+  sha256(): string {
+    return this.#hash.digest('hex');
+  }
+}
+
+/** Keeps what is written: short answers. */
+class Collector extends Writable {
+  readonly #chunks: Buffer[] = [];
+
+  override _write(chunk: Buffer, _: BufferEncoding, done: () => void): void {
+    this.#chunks.push(chunk);
+    done();
+  }
+
+  text(): string {
+    return Buffer.concat(this.#chunks).toString('utf8');
+  }
+}

@@ -1,0 +1,161 @@
+/** The whole examination: laptop, each namespace, each worker. */
+import type { Context } from '../cli/command.ts';
+import { CliError } from '../cli/errors.ts';
+import type { ClusterWorker, WorkerEntry } from '../config/worker-entry.ts';
+import { findHelm, type Helm } from '../helm/helm.ts';
+import type { Cluster } from '../transport/kubectl.ts';
+import { TransportError } from '../transport/transport.ts';
+import { createReach } from '../worker/observe.ts';
+import { type Finding, found, isSick, type Section } from './finding.ts';
+import { INOTIFY_RAISED, judge, type Where } from './inside.ts';
+import { checkContext, checkHelm, checkKubectl, checkServer } from './laptop.ts';
+import { checkNamespace, checkStorage } from './namespace.ts';
+import {
+  checkClaim,
+  checkPullSecrets,
+  checkRelease,
+  checkSecret,
+  findInstall,
+  type Install,
+} from './release.ts';
+import { checkRights } from './rights.ts';
+
+/** Time for a container besides that for an answer. */
+const RUN_MS = 60_000;
+
+export interface Examination {
+  readonly context: Context;
+  readonly timeoutMs: number;
+  /** Whether a container may be started in the worker. */
+  readonly run: boolean;
+}
+
+export async function examineLaptop({ context }: Examination, workersFile: Finding): Promise<Section> {
+  return {
+    where: 'laptop',
+    findings: [await checkKubectl(context), await checkHelm(context), workersFile],
+  };
+}
+
+/**
+ * One namespace of one cluster, as all its workers need it.
+ *
+ * @param workers those there; none before the first is installed
+ */
+export async function examineNamespace(
+  { context, timeoutMs }: Examination,
+  place: ClusterWorker,
+  workers: readonly ClusterWorker[],
+): Promise<Section> {
+  const cluster = clusterOf(context, timeoutMs);
+  const where = `namespace ${place.namespace} in ${place.context}`;
+  const configured = await checkContext(cluster, place);
+  if (isSick({ where, findings: configured })) return { where, findings: configured };
+  const server = await checkServer(cluster, place);
+  if (server.state === 'fail') return { where, findings: [...configured, server] };
+  const installs = await Promise.all(workers.map((worker) => findInstall(cluster, worker).catch(() => null)));
+  const known = installs.filter((install) => install !== null);
+  // A worker has Docker unless its values say otherwise.
+  const level = known.length > 0 && known.every(({ privileged }) => !privileged) ? 'baseline' : 'privileged';
+  const provision = context.commandLine('provision', workers[0]?.name ?? 'NAME');
+  const [namespace, rights, storage] = await Promise.all([
+    checkNamespace(cluster, place, level, provision),
+    checkRights(cluster, place),
+    checkStorage(cluster, place),
+  ]);
+  return { where, findings: [...configured, server, ...namespace, ...rights, storage] };
+}
+
+export async function examineWorker(examination: Examination, worker: WorkerEntry): Promise<Section> {
+  const inCluster = worker.runtime === 'local' ? [] : await examineRelease(examination, worker);
+  return { where: worker.name, findings: [...inCluster, ...(await examineInside(examination, worker))] };
+}
+
+async function examineRelease(
+  { context, timeoutMs }: Examination,
+  worker: ClusterWorker,
+): Promise<Finding[]> {
+  const cluster = clusterOf(context, timeoutMs);
+  let install: Install | null;
+  try {
+    install = await findInstall(cluster, worker);
+  } catch (error) {
+    if (!(error instanceof TransportError)) throw error;
+    return [found('release', 'unknown', error.message, error.hints)];
+  }
+  const release = await checkRelease(await helmOrNull(context), worker, install, context.commandLine);
+  return install === null
+    ? [release]
+    : [release, ...(await examineInstall(cluster, worker, install, context))];
+}
+
+function examineInstall(
+  cluster: Cluster,
+  worker: ClusterWorker,
+  install: Install,
+  { commandLine }: Context,
+): Promise<Finding[]> {
+  return Promise.all([
+    ...(install.secret === null
+      ? []
+      : [checkSecret(cluster, worker, install.secret, commandLine('rotate', worker.name))]),
+    checkPullSecrets(cluster, worker, install),
+    ...(install.claim === null ? [] : [checkClaim(cluster, worker, install.claim)]),
+  ]);
+}
+
+async function examineInside(
+  { context, timeoutMs, run }: Examination,
+  worker: WorkerEntry,
+): Promise<Finding[]> {
+  const { signal, now, commandLine } = context;
+  try {
+    const { transport } = await createReach(context, timeoutMs).enter(worker);
+    const frame = await transport.run({
+      script: 'preflight',
+      args: [run ? 'run' : 'look'],
+      timeoutMs: timeoutMs + (run ? RUN_MS : 0),
+      signal,
+    });
+    const raise = async () => {
+      const args = [String(INOTIFY_RAISED.instances), String(INOTIFY_RAISED.watches)];
+      const answer = await transport.run({ script: 'raise-inotify', args, timeoutMs, signal });
+      if (answer.parts.get('raised')?.rc !== 0) {
+        throw new CliError(answer.parts.get('raised.error')?.text ?? 'they could not be written');
+      }
+    };
+    return judge(frame, whereOf(worker, now(), commandLine)).map((finding) =>
+      finding.id === 'inotify' && finding.fix[0]?.includes('--fix') ? { ...finding, repair: raise } : finding,
+    );
+  } catch (error) {
+    if (!(error instanceof TransportError)) throw error;
+    return [found('enter', 'fail', error.message, error.hints)];
+  }
+}
+
+function whereOf(worker: WorkerEntry, now: Date, command: Where['command']): Where {
+  return {
+    worker: worker.name,
+    now: now.getTime() / 1000,
+    command,
+    setValue:
+      worker.runtime === 'local'
+        ? null
+        : (assignment) =>
+            `helm upgrade ${releaseName(worker)} charts/factory-worker --kube-context ${worker.context} -n ${worker.namespace} --reset-then-reuse-values --set ${assignment}`,
+  };
+}
+
+/** What `helm` calls the worker, as far as its entry tells. */
+const releaseName = ({ pod, name }: ClusterWorker) => (pod === `factory-${name}` ? name : pod);
+
+async function helmOrNull(context: Context): Promise<Helm | null> {
+  return findHelm(context).catch((error: unknown) => {
+    if (error instanceof CliError && !context.signal.aborted) return null;
+    throw error;
+  });
+}
+
+export function clusterOf({ exec, env, signal, now }: Context, timeoutMs: number): Cluster {
+  return { exec, env, timeoutMs, signal, now };
+}

@@ -1,0 +1,181 @@
+/** The namespace of workers: whether it is there, whether it admits their pods, and what volumes the cluster has. */
+import { shellQuote } from '../cli/text.ts';
+import type { ClusterWorker } from '../config/worker-entry.ts';
+import { type Cluster, kubectl } from '../transport/kubectl.ts';
+import { kubectlCommand, kubectlMessage } from '../transport/kubectl-errors.ts';
+import { type Finding, found } from './finding.ts';
+
+/** Pod Security levels, by how much they admit. */
+const LEVELS = ['restricted', 'baseline', 'privileged'] as const;
+export type Level = (typeof LEVELS)[number];
+
+const ENFORCE = 'pod-security.kubernetes.io/enforce';
+
+/** The labels by which a namespace admits pods of a level. */
+export const securityLabels = (level: Level): Record<string, string> =>
+  Object.fromEntries(
+    ['enforce', 'audit', 'warn'].map((mode) => [`pod-security.kubernetes.io/${mode}`, level]),
+  );
+
+/** The arguments of the `kubectl label` that sets them. */
+export function labelArgs(namespace: string, level: Level): string[] {
+  const labels = Object.entries(securityLabels(level)).map(([key, value]) => `${key}=${value}`);
+  return ['label', 'namespace', namespace, '--overwrite', ...labels];
+}
+
+/**
+ * @param labels of the namespace
+ * @returns whether its labels admit pods of the level; null when they say nothing, so that the cluster's default decides
+ */
+export function admits(labels: Readonly<Record<string, string>>, level: Level): boolean | null {
+  const enforced = LEVELS.indexOf(labels[ENFORCE] as Level);
+  return enforced < 0 ? null : enforced >= LEVELS.indexOf(level);
+}
+
+/** A pod of the level, which is never made. */
+function probePod(level: Level): string {
+  return JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'factory-worker-doctor' },
+    spec: {
+      containers: [
+        {
+          name: 'worker',
+          image: 'none',
+          ...(level === 'privileged' ? { securityContext: { privileged: true } } : {}),
+        },
+      ],
+    },
+  });
+}
+
+/** @param level what the workers there need: with Docker, `privileged` */
+export async function checkNamespace(
+  cluster: Cluster,
+  place: ClusterWorker,
+  level: Level,
+  provision: string,
+): Promise<Finding[]> {
+  const { namespace } = place;
+  const result = await kubectl(cluster, place, ['get', 'namespace', namespace, '--output=json']);
+  if (result.code !== 0) {
+    if (/\(NotFound\)/.test(result.stderr)) {
+      return [
+        found('namespace', 'fail', `there is no namespace ${namespace} in context ${place.context}`, [
+          `the first worker's ${provision} makes it`,
+        ]),
+      ];
+    }
+    const why = kubectlMessage(result.stderr);
+    return [
+      found('namespace', 'unknown', `its labels cannot be read: ${why}`),
+      await triedPod(cluster, place, level),
+    ];
+  }
+  const { metadata } = JSON.parse(result.stdout.toString()) as {
+    metadata: { labels?: Record<string, string>; deletionTimestamp?: string };
+  };
+  if (metadata.deletionTimestamp !== undefined) {
+    return [
+      found(
+        'namespace',
+        'fail',
+        `namespace ${namespace} is being deleted, since ${metadata.deletionTimestamp}`,
+        [kubectlCommand(place, `get namespace ${namespace} --output=yaml`)],
+      ),
+    ];
+  }
+  const there = found('namespace', 'ok', namespace);
+  const admitted = admits(metadata.labels ?? {}, level);
+  if (admitted === true) {
+    return [
+      there,
+      found('pod-security', 'ok', `${ENFORCE}=${metadata.labels?.[ENFORCE]} admits ${level} pods`),
+    ];
+  }
+  if (admitted === null) {
+    return [there, await triedPod(cluster, place, level)];
+  }
+  const reason = `${ENFORCE}=${metadata.labels?.[ENFORCE]} refuses ${level} pods, as a worker ${level === 'privileged' ? 'with Docker' : ''} is one`;
+  return [there, refused(cluster, place, level, reason.replace('  ', ' '))];
+}
+
+async function triedPod(cluster: Cluster, place: ClusterWorker, level: Level): Promise<Finding> {
+  const tried = await tryPod(cluster, place, level);
+  return tried.state === 'fail' ? refused(cluster, place, level, tried.reason) : tried;
+}
+
+function refused(cluster: Cluster, place: ClusterWorker, level: Level, reason: string): Finding {
+  const args = labelArgs(place.namespace, level);
+  return found(
+    'pod-security',
+    'fail',
+    reason,
+    [kubectlCommand(place, args.map(shellQuote).join(' '))],
+    async () => {
+      const result = await kubectl(cluster, place, args);
+      if (result.code !== 0) throw new Error(kubectlMessage(result.stderr));
+    },
+  );
+}
+
+/** Asks the API server itself, without making anything: what the cluster's default admits stands nowhere. */
+async function tryPod(cluster: Cluster, place: ClusterWorker, level: Level): Promise<Finding> {
+  const result = await kubectl(
+    cluster,
+    place,
+    ['create', '--dry-run=server', '--filename=-', '--output=name'],
+    {
+      input: probePod(level),
+    },
+  );
+  if (result.code === 0) return found('pod-security', 'ok', `the API server would admit a ${level} pod`);
+  const why = kubectlMessage(result.stderr);
+  return /violates PodSecurity/.test(why)
+    ? found(
+        'pod-security',
+        'fail',
+        `the API server refuses a ${level} pod: ${why.replace(/^.*violates/s, 'it violates')}`,
+      )
+    : found('pod-security', 'unknown', `whether ${level} pods are admitted is not known: ${why}`);
+}
+
+interface StorageClassList {
+  readonly items: readonly {
+    readonly metadata: { readonly name: string; readonly annotations?: Readonly<Record<string, string>> };
+    readonly provisioner: string;
+    readonly reclaimPolicy?: string;
+    readonly allowVolumeExpansion?: boolean;
+  }[];
+}
+
+/** Whether a claim without a storage class, as the chart makes it by default, gets a volume. */
+export async function checkStorage(cluster: Cluster, place: ClusterWorker): Promise<Finding> {
+  const result = await kubectl(cluster, place, ['get', 'storageclasses', '--output=json']);
+  if (result.code !== 0) {
+    return found('storage-class', 'unknown', kubectlMessage(result.stderr));
+  }
+  const { items } = JSON.parse(result.stdout.toString()) as StorageClassList;
+  const standard = items.find(
+    ({ metadata }) => metadata.annotations?.['storageclass.kubernetes.io/is-default-class'] === 'true',
+  );
+  const names = items.map(({ metadata }) => metadata.name).join(', ');
+  if (standard === undefined) {
+    return found(
+      'storage-class',
+      'warn',
+      items.length === 0
+        ? 'the cluster has no storage class'
+        : `no storage class is the default (there are ${names})`,
+      ['name one in the values of each worker: persistence.storageClass'],
+    );
+  }
+  const { metadata, reclaimPolicy, allowVolumeExpansion } = standard;
+  const notes = [
+    `the default is ${metadata.name} (${standard.provisioner})`,
+    reclaimPolicy === 'Delete' ? 'a deleted claim deletes its volume' : `reclaim policy ${reclaimPolicy}`,
+    allowVolumeExpansion ? 'volumes can grow' : 'volumes cannot grow',
+  ];
+  return found('storage-class', 'ok', notes.join('; '));
+}

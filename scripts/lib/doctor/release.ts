@@ -1,0 +1,216 @@
+/** What a worker's release has in the cluster: Deployment, Secret keys (never values), pull secrets, volume. */
+import { CliError } from '../cli/errors.ts';
+import type { ClusterWorker } from '../config/worker-entry.ts';
+import type { Helm } from '../helm/helm.ts';
+import { isPending } from '../helm/revisions.ts';
+import { type Cluster, kubectl } from '../transport/kubectl.ts';
+import { kubectlCommand, kubectlError, kubectlMessage } from '../transport/kubectl-errors.ts';
+import { type Finding, found } from './finding.ts';
+
+/** The parts of a worker's Deployment that are looked at. */
+export interface DeploymentObject {
+  readonly metadata: { readonly annotations?: Readonly<Record<string, string>> };
+  readonly spec: {
+    readonly replicas?: number;
+    readonly template: {
+      readonly spec: {
+        readonly containers: readonly {
+          readonly name: string;
+          readonly image?: string;
+          readonly securityContext?: { readonly privileged?: boolean };
+        }[];
+        readonly imagePullSecrets?: readonly { readonly name: string }[];
+        readonly volumes?: readonly {
+          readonly name: string;
+          readonly secret?: { readonly secretName: string };
+          readonly persistentVolumeClaim?: { readonly claimName: string };
+        }[];
+      };
+    };
+  };
+}
+
+/** What the chart gave a worker, by its Deployment. */
+export interface Install {
+  /** Null when Helm did not make it. */
+  readonly release: string | null;
+  readonly replicas: number;
+  readonly privileged: boolean;
+  readonly image: string;
+  readonly pullSecrets: readonly string[];
+  readonly secret: string | null;
+  readonly claim: string | null;
+}
+
+export function readInstall({ metadata, spec }: DeploymentObject): Install {
+  const { containers, imagePullSecrets = [], volumes = [] } = spec.template.spec;
+  const worker = containers.find(({ name }) => name === 'worker') ?? containers[0];
+  const volume = (name: string) => volumes.find((one) => one.name === name);
+  return {
+    release: metadata.annotations?.['meta.helm.sh/release-name'] ?? null,
+    replicas: spec.replicas ?? 1,
+    privileged: worker?.securityContext?.privileged === true,
+    image: worker?.image ?? '',
+    pullSecrets: imagePullSecrets.map(({ name }) => name),
+    secret: volume('secrets')?.secret?.secretName ?? null,
+    claim: volume('state')?.persistentVolumeClaim?.claimName ?? null,
+  };
+}
+
+/**
+ * @returns what the worker's Deployment says; null when there is none of that name
+ * @throws TransportError when the cluster does not tell
+ */
+export async function findInstall(cluster: Cluster, worker: ClusterWorker): Promise<Install | null> {
+  const args = ['get', 'deployment', worker.pod, '--output=json', '--ignore-not-found'];
+  const result = await kubectl(cluster, worker, args);
+  if (result.code !== 0) throw kubectlError(result, worker, 'look up the Deployment of');
+  return result.stdout.length === 0
+    ? null
+    : readInstall(JSON.parse(result.stdout.toString()) as DeploymentObject);
+}
+
+/** Without these a worker cannot work; SSH_PRIVATE_KEY is needed only for clones over SSH. */
+const NEEDED_KEYS = ['CLAUDE_CODE_OAUTH_TOKEN', 'GH_TOKEN', 'GH_USER'] as const;
+
+/** Prints each key and how long its value is: values do not leave kubectl. */
+export const KEYS_TEMPLATE = '{{range $key, $value := .data}}{{$key}} {{len $value}}{{"\\n"}}{{end}}';
+
+/**
+ * @param text what {@link KEYS_TEMPLATE} printed
+ * @returns names of the keys that have a value
+ */
+export function keysWithValues(text: string): string[] {
+  return text
+    .split('\n')
+    .map((line) => line.split(' '))
+    .filter(([key, length]) => key && Number(length) > 0)
+    .map(([key = '']) => key);
+}
+
+/** @param rotate how the operator types the command that brings tokens */
+export async function checkSecret(
+  cluster: Cluster,
+  worker: ClusterWorker,
+  secret: string,
+  rotate: string,
+): Promise<Finding> {
+  const result = await kubectl(cluster, worker, [
+    'get',
+    'secret',
+    secret,
+    `--output=go-template=${KEYS_TEMPLATE}`,
+  ]);
+  if (result.code !== 0) {
+    return /\(NotFound\)/.test(result.stderr)
+      ? found(
+          'secret-keys',
+          'fail',
+          `there is no Secret ${secret}: the worker can neither clone nor run agents`,
+          [rotate],
+        )
+      : found('secret-keys', 'unknown', kubectlMessage(result.stderr));
+  }
+  const keys = keysWithValues(result.stdout.toString());
+  const missing = NEEDED_KEYS.filter((key) => !keys.includes(key));
+  return missing.length === 0
+    ? found('secret-keys', 'ok', `${secret} has ${keys.join(', ')}`)
+    : found('secret-keys', 'fail', `${secret} has no ${missing.join(', ')}`, [rotate]);
+}
+
+export async function checkPullSecrets(
+  cluster: Cluster,
+  worker: ClusterWorker,
+  { pullSecrets, image }: Install,
+): Promise<Finding> {
+  if (pullSecrets.length === 0) {
+    return found('pull-secret', 'ok', `none named; ${image} has to be readable for the nodes`);
+  }
+  const result = await kubectl(cluster, worker, [
+    'get',
+    'secret',
+    ...pullSecrets,
+    '--ignore-not-found',
+    '--output=go-template={{if .items}}{{range .items}}{{.metadata.name}} {{.type}}{{"\\n"}}{{end}}{{else}}{{.metadata.name}} {{.type}}{{end}}',
+  ]);
+  if (result.code !== 0) return found('pull-secret', 'unknown', kubectlMessage(result.stderr));
+  const types = new Map(
+    result.stdout
+      .toString()
+      .split('\n')
+      .map((line) => line.split(' ') as [string, string]),
+  );
+  const wrong = pullSecrets.filter(
+    (name) => !/^kubernetes\.io\/dockercfg|^kubernetes\.io\/dockerconfigjson/.test(types.get(name) ?? ''),
+  );
+  if (wrong.length === 0) return found('pull-secret', 'ok', pullSecrets.join(', '));
+  const [first = ''] = wrong;
+  return found(
+    'pull-secret',
+    'fail',
+    `${wrong.join(', ')}: ${types.has(first) ? 'no Secret with a registry login' : 'no such Secret'}; the image cannot be pulled`,
+    [
+      kubectlCommand(
+        worker,
+        `-n ${worker.namespace} create secret generic ${first} --type=kubernetes.io/dockerconfigjson --from-file=.dockerconfigjson=$HOME/.docker/config.json`,
+      ),
+    ],
+  );
+}
+
+interface ClaimObject {
+  readonly spec?: { readonly storageClassName?: string; readonly accessModes?: readonly string[] };
+  readonly status?: { readonly phase?: string; readonly capacity?: { readonly storage?: string } };
+}
+
+export async function checkClaim(cluster: Cluster, worker: ClusterWorker, claim: string): Promise<Finding> {
+  const result = await kubectl(cluster, worker, ['get', 'persistentvolumeclaim', claim, '--output=json']);
+  const describe = kubectlCommand(worker, `-n ${worker.namespace} describe persistentvolumeclaim ${claim}`);
+  if (result.code !== 0) {
+    return /\(NotFound\)/.test(result.stderr)
+      ? found('volume', 'fail', `there is no claim ${claim}`, [describe])
+      : found('volume', 'unknown', kubectlMessage(result.stderr));
+  }
+  const { spec, status } = JSON.parse(result.stdout.toString()) as ClaimObject;
+  const what = `${claim}, class ${spec?.storageClassName || 'none'}, ${spec?.accessModes?.join(', ')}`;
+  return status?.phase === 'Bound'
+    ? found('volume', 'ok', `${what}, ${status.capacity?.storage}`)
+    : found('volume', 'fail', `${what} is ${status?.phase ?? 'without a phase'}`, [describe]);
+}
+
+/** @param install null where there is no Deployment */
+export async function checkRelease(
+  helm: Helm | null,
+  worker: ClusterWorker,
+  install: Install | null,
+  command: (name: string, ...args: string[]) => string,
+): Promise<Finding> {
+  if (install === null) {
+    return found('release', 'fail', `there is no Deployment ${worker.pod} in namespace ${worker.namespace}`, [
+      `install it: ${command('provision', worker.name)}`,
+    ]);
+  }
+  if (install.release === null) {
+    return found(
+      'release',
+      'warn',
+      `Deployment ${worker.pod} is not of a Helm release: start, stop and releases do not work on it`,
+    );
+  }
+  if (helm === null)
+    return found('release', 'unknown', `${install.release}; helm is missing, so its state is not known`);
+  try {
+    const revision = await helm.status({ name: install.release, worker });
+    if (revision === null) return found('release', 'fail', `Helm knows no release ${install.release}`);
+    const what = `${install.release} revision ${revision.revision} is ${revision.status}`;
+    if (isPending(revision)) {
+      return found('release', 'fail', `${what}: a Helm is at work on it, or was killed`, [
+        `when it was killed: helm rollback ${install.release} -n ${worker.namespace} --kube-context ${worker.context}`,
+      ]);
+    }
+    return found('release', revision.status === 'deployed' ? 'ok' : 'warn', what);
+  } catch (error) {
+    if (!(error instanceof CliError)) throw error;
+    return found('release', 'unknown', error.message, error.hints);
+  }
+}

@@ -1,0 +1,148 @@
+/** Where a worker's tokens are, layer by layer, by short hashes: the proof that an old one is gone. Pure. */
+import { createHash } from 'node:crypto';
+import type { Key } from '../provision/tokens.ts';
+import type { Frame } from '../transport/frame.ts';
+
+/** The first digits of a token's SHA-256: enough to tell two apart, of no use to anybody else. */
+export function shortHash(value: string): string {
+  // As the wrappers read it: without the newline that editors leave.
+  const token = value.replaceAll(/[\r\n]/g, '');
+  return token === '' ? '-' : createHash('sha256').update(token).digest('hex').slice(0, 8);
+}
+
+export type Hashes = ReadonlyMap<string, string>;
+
+export interface TokenProcess {
+  readonly pid: number;
+  readonly name: string;
+  /** The session in whose pane it runs; null when in none. */
+  readonly session: string | null;
+  readonly key: string;
+  readonly hash: string;
+}
+
+/** What became of a call with the worker's own token. */
+export interface CallVerdict {
+  /** `unknown`: it was not the token's fault, or not to be told. */
+  readonly verdict: 'accepted' | 'refused' | 'unknown';
+  readonly reason: string;
+}
+
+/** What the worker goes by. */
+export interface Credentials {
+  readonly files: Hashes;
+  readonly next: Hashes;
+  readonly processes: readonly TokenProcess[];
+  /** Null when it was not called. */
+  readonly gh: CallVerdict | null;
+  readonly claude: CallVerdict | null;
+}
+
+/** @param frame the answer of scripts/remote/credentials.sh */
+export function parseCredentials(frame: Frame): Credentials {
+  const rows = (part: string) =>
+    (frame.parts.get(part)?.text ?? '')
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => line.split('\t'));
+  const hashes = (part: string): Hashes =>
+    new Map(rows(part).map(([key = '', hash = '-']) => [key, hash || '-']));
+  const judged = (part: string, judge: (rc: number, text: string) => CallVerdict) => {
+    const answer = frame.parts.get(part);
+    return answer === undefined ? null : judge(answer.rc, answer.text);
+  };
+  return {
+    files: hashes('files'),
+    next: hashes('next'),
+    processes: rows('processes').map(([pid, name = '', session, key = '', hash = '-']) => ({
+      pid: Number(pid),
+      name,
+      session: session === '-' ? null : (session ?? null),
+      key,
+      hash,
+    })),
+    gh: judged('gh', judgeGh),
+    claude: judged('claude', judgeClaude),
+  };
+}
+
+/** @param text what `gh api --include user` printed, both streams */
+export function judgeGh(rc: number, text: string): CallVerdict {
+  if (rc === 0) {
+    const login = /"login"\s*:\s*"([^"]+)"/.exec(text)?.[1];
+    return { verdict: 'accepted', reason: login === undefined ? '' : `GitHub knows us as ${login}` };
+  }
+  if (/HTTP 401|Bad credentials|gh auth login/.test(text)) {
+    return { verdict: 'refused', reason: 'GitHub refuses it (401)' };
+  }
+  return { verdict: 'unknown', reason: `gh: ${firstLine(text) || `exit code ${rc}`}` };
+}
+
+/** @param text what `claude --print` printed, both streams */
+export function judgeClaude(rc: number, text: string): CallVerdict {
+  if (rc === 0) return { verdict: 'accepted', reason: '' };
+  if (
+    /Invalid API key|Please run \/login|OAuth token (?:has expired|revoked)|authentication_error|\b401\b/i.test(
+      text,
+    )
+  ) {
+    return { verdict: 'refused', reason: `claude refuses it: ${firstLine(text)}` };
+  }
+  return { verdict: 'unknown', reason: `claude: ${firstLine(text) || `exit code ${rc}`}` };
+}
+
+const firstLine = (text: string) => text.trim().split('\n')[0]?.slice(0, 200) ?? '';
+
+/** One line of the proof. */
+export interface Layer {
+  readonly key: string;
+  readonly layer: 'Secret' | 'file' | 'next call' | 'process';
+  readonly hash: string;
+  /** `stale`: it is not the Secret's. */
+  readonly state: 'current' | 'stale' | 'refused' | 'unknown';
+  readonly note: string;
+}
+
+const CALL_OF: Readonly<Record<string, 'gh' | 'claude'>> = {
+  GH_TOKEN: 'gh',
+  CLAUDE_CODE_OAUTH_TOKEN: 'claude',
+};
+
+/**
+ * @param secret hashes of what the Secret has
+ * @param keys those that matter
+ */
+export function layersOf(secret: Hashes, found: Credentials, keys: readonly Key[]): Layer[] {
+  return keys.flatMap((key) => {
+    const wanted = secret.get(key) ?? '-';
+    const against = (hash: string) => (hash === wanted ? 'current' : 'stale');
+    const file = found.files.get(key) ?? '-';
+    const layers: Layer[] = [
+      { key, layer: 'Secret', hash: wanted, state: 'current', note: '' },
+      { key, layer: 'file', hash: file, state: against(file), note: '' },
+    ];
+    const next = found.next.get(key);
+    if (next !== undefined) {
+      const call = CALL_OF[key] === undefined ? null : found[CALL_OF[key]];
+      const state = against(next) === 'stale' ? 'stale' : stateOf(call);
+      layers.push({ key, layer: 'next call', hash: next, state, note: call === null ? '' : noteOf(call) });
+    }
+    return [
+      ...layers,
+      ...found.processes
+        .filter((process) => process.key === key)
+        .map(({ pid, name, session, hash }): Layer => {
+          const note = `${name} (${pid})${session === null ? '' : ` in session ${session}`}`;
+          return { key, layer: 'process', hash, state: against(hash), note };
+        }),
+    ];
+  });
+}
+
+function stateOf(call: CallVerdict | null): Layer['state'] {
+  if (call === null || call.verdict === 'accepted') return 'current';
+  return call.verdict;
+}
+
+const noteOf = ({ verdict, reason }: CallVerdict) =>
+  verdict === 'accepted' ? ['accepted', reason].filter(Boolean).join('; ') : reason;

@@ -1,0 +1,110 @@
+/** The Secret of a worker, whole: read, and replaced only when nobody else has changed it meanwhile. */
+import { CliError } from '../cli/errors.ts';
+import type { ClusterWorker } from '../config/worker-entry.ts';
+import type { Token } from '../provision/tokens.ts';
+import { type Cluster, kubectl } from '../transport/kubectl.ts';
+import { kubectlError } from '../transport/kubectl-errors.ts';
+import { type Hashes, shortHash } from './layers.ts';
+
+export interface SecretObject {
+  readonly apiVersion: 'v1';
+  readonly kind: 'Secret';
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
+    /** Of what was read; a replacement is refused when it is not the newest any more. */
+    readonly resourceVersion?: string;
+  };
+  readonly type?: string;
+  readonly immutable?: boolean;
+  readonly data?: Readonly<Record<string, string>>;
+}
+
+/** @returns null when there is none of that name */
+export async function readSecret(
+  cluster: Cluster,
+  worker: ClusterWorker,
+  name: string,
+): Promise<SecretObject | null> {
+  const result = await kubectl(cluster, worker, [
+    'get',
+    'secret',
+    name,
+    '--output=json',
+    '--ignore-not-found',
+  ]);
+  if (result.code !== 0) throw kubectlError(result, worker, 'read the Secret of');
+  return result.stdout.length === 0 ? null : (JSON.parse(result.stdout.toString()) as SecretObject);
+}
+
+export function hashesOf(secret: SecretObject | null): Hashes {
+  return new Map(
+    Object.entries(secret?.data ?? {}).map(([key, value]) => [
+      key,
+      shortHash(Buffer.from(value, 'base64').toString('utf8')),
+    ]),
+  );
+}
+
+/** The release that made the Secret from `secrets.inline`; null when it is the operator's own. */
+export function releaseOf(secret: SecretObject | null): string | null {
+  if (secret?.metadata.labels?.['app.kubernetes.io/managed-by'] !== 'Helm') return null;
+  return secret.metadata.annotations?.['meta.helm.sh/release-name'] ?? null;
+}
+
+/** The Secret with other tokens in it; made where there was none. */
+export function withTokens(
+  secret: SecretObject | null,
+  name: string,
+  tokens: readonly Token[],
+): SecretObject {
+  const data = Object.fromEntries(
+    tokens.map(({ key, value }) => [key, Buffer.from(value).toString('base64')]),
+  );
+  if (secret === null) return { apiVersion: 'v1', kind: 'Secret', metadata: { name }, type: 'Opaque', data };
+  const { labels = {}, annotations = {}, resourceVersion, namespace } = secret.metadata;
+  // It would hold the old token for ever.
+  const { 'kubectl.kubernetes.io/last-applied-configuration': _, ...kept } = annotations;
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: {
+      name,
+      ...(namespace ? { namespace } : {}),
+      labels,
+      annotations: kept,
+      ...(resourceVersion ? { resourceVersion } : {}),
+    },
+    ...(secret.type ? { type: secret.type } : {}),
+    data: { ...secret.data, ...data },
+  };
+}
+
+/**
+ * Writes the Secret over stdin.
+ *
+ * @returns it as it is now
+ * @throws CliError when somebody else has changed it since it was read, or it is immutable; nothing has changed then
+ */
+export async function writeSecret(
+  cluster: Cluster,
+  worker: ClusterWorker,
+  secret: SecretObject,
+): Promise<SecretObject> {
+  const verb = secret.metadata.resourceVersion === undefined ? 'create' : 'replace';
+  const result = await kubectl(cluster, worker, [verb, '--filename=-', '--output=json'], {
+    input: JSON.stringify(secret),
+  });
+  if (result.code === 0) return JSON.parse(result.stdout.toString()) as SecretObject;
+  if (/\(Conflict\)|AlreadyExists/.test(result.stderr)) {
+    throw new CliError(
+      `somebody else has just changed the Secret ${secret.metadata.name}; nothing was changed`,
+      {
+        hints: ['look who it was, then type it again'],
+      },
+    );
+  }
+  throw kubectlError(result, worker, 'write the Secret of');
+}

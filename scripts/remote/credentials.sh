@@ -1,0 +1,96 @@
+# shellcheck shell=bash
+# By which tokens the worker goes, as short hashes. Argument: `call` also lets gh and claude use theirs.
+# Parts: files and next (KEY and hash: the mounted file, and what the next call gets), processes (PID, NAME, SESSION, KEY,
+# hash, of those that have a token in their environment), gh, claude; tabs between.
+call=$1
+keys=(CLAUDE_CODE_OAUTH_TOKEN GH_TOKEN GH_USER SSH_PRIVATE_KEY)
+
+# The first eight digits; of nothing a dash.
+short_hash() {
+  local sum value
+  value=$(tr --delete '\r\n')
+  if [ -z "$value" ]; then
+    echo -
+    return
+  fi
+  sum=$(printf %s "$value" | sha256sum)
+  echo "${sum:0:8}"
+}
+
+files() {
+  local key
+  for key in "${keys[@]}"; do
+    [ -r "$WORKER_SECRETS_DIR/$key" ] || continue
+    printf '%s\t%s\n' "$key" "$(short_hash <"$WORKER_SECRETS_DIR/$key")"
+  done
+}
+
+# As the wrappers of gh and claude do it, by their own code.
+next() {
+  local key
+  for key in CLAUDE_CODE_OAUTH_TOKEN GH_TOKEN; do
+    printf '%s\t%s\n' "$key" "$(
+      # shellcheck source=/dev/null
+      source /usr/local/lib/factory-worker/lib/with-secret.sh && with_secret "$key" && printf %s "${!key-}" | short_hash
+    )"
+  done
+}
+
+# family PID: sets $parent and $group.
+family() {
+  local stat
+  stat=$(<"/proc/$1/stat") || return
+  # What stands before may have any character in it.
+  read -r _ parent group _ <<<"${stat##*) }"
+} 2>/dev/null
+
+# The session whose pane a process is in, or a dash.
+session_of() {
+  local pid=$1 parent group name
+  while [ "$pid" -gt 1 ]; do
+    name=$(awk -F'\t' -v pid="$pid" '$1 == pid { print $2; exit }' <<<"$panes")
+    if [ -n "$name" ]; then
+      echo "$name"
+      return
+    fi
+    family "$pid" || break
+    pid=$parent
+  done
+  echo -
+}
+
+processes() {
+  local panes own file pid entry parent group
+  panes=$(tmux list-panes -a -F '#{pane_pid}	#{session_name}' 2>/dev/null)
+  family $$ && own=$group
+  while read -r file; do
+    pid=${file#/proc/} && pid=${pid%/environ}
+    # We ourselves have what every program of the pod has.
+    if ! family "$pid" || [ "$group" = "$own" ]; then continue; fi
+    while IFS= read -r -d '' entry; do
+      case $entry in
+        CLAUDE_CODE_OAUTH_TOKEN=* | GH_TOKEN=*)
+          printf '%s\t%s\t%s\t%s\t%s\n' "$pid" "$(<"/proc/$pid/comm")" "$(session_of "$pid")" "${entry%%=*}" \
+            "$(printf %s "${entry#*=}" | short_hash)"
+          ;;
+      esac
+    done <"$file"
+  done < <(grep --files-with-matches --null-data --extended-regexp '^(CLAUDE_CODE_OAUTH_TOKEN|GH_TOKEN)=.' /proc/[0-9]*/environ 2>/dev/null)
+  return 0
+} 2>/dev/null
+
+# said NAME COMMAND…: both streams, once: a call of claude costs money.
+said() {
+  local name=$1 text rc=0
+  shift
+  text=$("$@" 2>&1 </dev/null) || rc=$?
+  emit_part "$name" "$rc" "$text"
+}
+
+part files files
+part next next
+part processes processes
+if [ "$call" = call ]; then
+  said gh timeout 20 gh api --include user
+  said claude timeout 60 claude --print --model haiku 'Answer with the one word ok'
+fi

@@ -1,0 +1,117 @@
+# shellcheck shell=bash
+# Measures what Docker and agents need in the worker. Argument: `run` also starts one container in a network of its own, from
+# an image made here (no registry is asked), and takes both away again.
+# Parts: facts (KEY and value, a tab between), clock, boot.
+run=$1
+
+fact() {
+  facts+=$1$'\t'${2//[$'\n\t']/ }$'\n'
+}
+
+# default_interface: by which the pod reaches everything else.
+default_interface() {
+  awk '$2 == "00000000" && $8 == "00000000" { print $1; exit }' /proc/net/route 2>/dev/null
+}
+
+mtu_of() {
+  cat "/sys/class/net/$1/mtu" 2>/dev/null
+}
+
+# The cgroup of a process: in v1 that of memory, whose limits matter.
+cgroup_path() {
+  awk -F: '$2 == "memory" { v1 = $3 } $1 == "0" { v2 = $3 } END { print (v1 != "" ? v1 : v2) }'
+}
+
+look_at_cgroups() {
+  if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
+    fact cgroup.version 2
+    fact cgroup.handed-down "$(cat /sys/fs/cgroup/cgroup.subtree_control 2>/dev/null)"
+  else
+    fact cgroup.version 1
+  fi
+  fact cgroup.own "$(cgroup_path </proc/self/cgroup)"
+}
+
+# disk NAME FOLDER: size and free bytes, free inodes in percent.
+disk() {
+  local sizes inodes
+  [ -d "$2" ] || return 0
+  sizes=$(df --portability --block-size=1 "$2" 2>/dev/null | awk 'NR == 2 { print $2, $4 }')
+  inodes=$(df --portability --inodes "$2" 2>/dev/null | awk 'NR == 2 && $2 > 0 { printf "%d", 100 * $4 / $2 }')
+  fact "disk.$1" "$2 $sizes ${inodes:--}"
+}
+
+look_at_limits() {
+  local name
+  for name in max_user_instances max_user_watches; do
+    fact "inotify.$name" "$(cat "/proc/sys/fs/inotify/$name" 2>/dev/null)"
+  done
+  if [ -w /proc/sys/fs/inotify/max_user_instances ]; then fact inotify.writable yes; fi
+}
+
+look_at_programs() {
+  local program missing=''
+  for program in factory claude gh git tmux jq sqlite3; do
+    command -v "$program" >/dev/null || missing+=" $program"
+  done
+  fact programs.missing "${missing# }"
+}
+
+docker_wanted() {
+  [ "$(jq --raw-output '.docker.enabled // false' "$WORKER_CONFIG_DIR/settings.json" 2>/dev/null)" = true ]
+}
+
+look_at_docker() {
+  local info
+  fact docker.wanted yes
+  # `docker info` with a format ends well also when no daemon answers.
+  if ! info=$(timeout 15 docker version --format '{{.Server.Version}}' 2>&1); then
+    fact docker.error "${info:-no answer within 15 s}"
+    return
+  fi
+  info+=" $(timeout 15 docker info --format '{{.Driver}} {{.CgroupDriver}} {{.CgroupVersion}}' 2>/dev/null)"
+  fact docker.info "$info"
+  fact docker.on "$(stat --file-system --format %T /var/lib/docker 2>/dev/null)"
+  fact iptables.version "$(iptables --version 2>/dev/null)"
+  if timeout 10 iptables --table nat --list-rules DOCKER >/dev/null 2>&1; then fact iptables.docker-rules yes; else fact iptables.docker-rules no; fi
+  fact mtu.pod "$(mtu_of "$(default_interface)")"
+  fact mtu.docker0 "$(mtu_of docker0)"
+  if [ "$run" = run ]; then run_container; fi
+}
+
+# An image of one program and its libraries, so that nothing has to be pulled.
+make_image() {
+  local cat libraries
+  cat=$(command -v cat)
+  mapfile -t libraries < <(ldd "$cat" | grep --only-matching '/[^ )]*')
+  tar --create --dereference --directory=/ --file=- "${cat#/}" "${libraries[@]#/}" 2>/dev/null |
+    timeout 30 docker import - "$1" >/dev/null
+}
+
+run_container() {
+  local name=factory-worker-doctor-$$ said begun=${EPOCHREALTIME/[.,]/}
+  if said=$(make_image "$name" 2>&1 && timeout 20 docker network create "$name" 2>&1 >/dev/null &&
+    timeout 30 docker run --rm --name "$name" --network "$name" --cgroupns host "$name" "$(command -v cat)" /sys/class/net/eth0/mtu /proc/self/cgroup 2>&1); then
+    fact run.milliseconds "$(((${EPOCHREALTIME/[.,]/} - begun) / 1000))"
+    fact mtu.compose "$(head --lines=1 <<<"$said")"
+    fact run.cgroup "$(cgroup_path <<<"$said")"
+  else
+    fact run.error "${said:-it did not end in time}"
+  fi
+  { docker rm --force "$name"; docker network rm "$name"; docker rmi --force "$name"; } >/dev/null 2>&1
+}
+
+facts=''
+look_at_cgroups
+look_at_limits
+look_at_programs
+disk state "$WORKER_STATE_DIR"
+disk temporary "${TMPDIR:-/tmp}"
+if docker_wanted; then
+  disk docker /var/lib/docker
+  look_at_docker
+fi
+emit_part facts 0 "$facts"
+# Last, since the laptop compares it with the moment at which the answer comes.
+emit_part clock 0 "${EPOCHREALTIME/,/.}"
+part_file boot "$WORKER_RUN_DIR/boot.json"

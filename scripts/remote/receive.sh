@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Takes a tar archive with one entry from stdin and unpacks it beside where it belongs; nothing is put in place before the
+# laptop has compared the sums (place.sh), since stdin of a broken connection simply ends.
+#
+# Arguments: NONCE DESTINATION NAME KIND(file|folder). NAME is the entry's, DESTINATION a path; relative ones begin at home.
+# Prints `NONCE ready TEMPORARY FINAL` before it reads, `NONCE sum SHA256 RC MESSAGE` after it, tabs between; or
+# `NONCE refused MESSAGE`.
+set -uo pipefail
+nonce=$1 destination=$2 name=$3 kind=$4
+
+say() {
+  local IFS=$'\t' words=("$@")
+  printf '%s\t%s\n' "$nonce" "${words[*]//[$'\n\t']/ }"
+}
+
+refuse() {
+  say refused "$1"
+  exit 1
+}
+
+# resolve: sets $final, where the entry will lie.
+resolve() {
+  destination=${destination/#\~/$HOME}
+  [[ $destination == /* ]] || destination=$HOME/$destination
+  if [[ -d $destination || $destination == */ ]]; then final=${destination%/}/$name; else final=$destination; fi
+  [[ -d ${final%/*}/ ]] || refuse "there is no folder ${final%/*}"
+  if [[ -d $final ]]; then refuse "$final is there already, a folder: give another name, or remove it first"; fi
+  if [[ -e $final && $kind == folder ]]; then refuse "$final is there already, and no folder"; fi
+}
+
+# Folders of copies that were cut off; whoever works on one now is younger.
+remove_leavings() {
+  find "${final%/*}" -maxdepth 1 -name '.factory-worker-cp.*' -mmin +1440 -exec rm -rf {} + 2>/dev/null
+}
+
+# What it says goes to 3, as everything that has an end of its own: the volume may be too full for a file just now.
+unpack() {
+  local rc=0 said
+  said=$(tar --extract --file=- --directory="$temporary" --no-same-owner 2>&1) || rc=$?
+  # tee must not end before the sum has seen all.
+  cat >/dev/null
+  printf 'tar %s %s\n' "$rc" "${said//$'\n'/; }" >&3
+}
+
+resolve
+remove_leavings
+temporary=$(mktemp --directory "${final%/*}/.factory-worker-cp.XXXXXX" 2>&1) || refuse "$temporary"
+say ready "$temporary" "$final"
+sum='' rc=1 said='tar did not end'
+while read -r word first rest; do
+  case $word in
+    tar) rc=$first said=$rest ;;
+    *) sum=$word ;;
+  esac
+done < <({ tee >(unpack) | sha256sum >&3; } 3>&1)
+say sum "$sum" "$rc" "$said"

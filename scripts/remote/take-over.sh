@@ -1,0 +1,147 @@
+# shellcheck shell=bash
+# Puts a backup (backup.sh) in the place of the worker's state: database, pipelines, records, worktrees. Only into a worker
+# that is drained, with nothing at work; what fails before its end leaves everything as it was.
+# Arguments: FILE (its name in the folder of backups), FORCE (yes: also while sessions of stages are there).
+# Parts: restored (a word, or why not), state (of the database then), notes (a line each).
+archive=$WORKER_STATE_DIR/backups/${1##*/} force=$2
+home=${WORKER_STATE_DIR%/*}
+work='' notes=''
+
+# The laptop has the backup; the volume may be full.
+clean_up() {
+  if [ -n "$work" ]; then rm --recursive --force "$work"; fi
+  rm --force "$archive"
+}
+
+give_up() {
+  clean_up
+  emit_part restored 1 "$1"
+  exit 0
+}
+
+note() {
+  notes+=$1$'\n'
+}
+
+refuse_at_work() {
+  local running
+  [ -e "$WORKER_STATE_DIR/drain" ] || give_up 'the worker is not drained'
+  [ "$(lock_state "$WORKER_STATE_DIR/locks/check-in")" = free ] || give_up 'a stage is running'
+  running=$(tmux list-sessions -F '#{session_name}' 2>/dev/null | grep --extended-regexp '^[0-9]+-' | paste --serial --delimiters ' ')
+  if [ -n "$running" ] && [ "$force" != yes ]; then give_up "sessions of stages are there: $running"; fi
+}
+
+unpack() {
+  local free needed
+  free=$(df --portability --block-size=1 "$WORKER_STATE_DIR" | awk 'NR == 2 { print $4 }')
+  # Packed it is smaller; and the old one stays until the end.
+  needed=$((4 * $(stat --format %s "$archive")))
+  [ "$free" -ge "$needed" ] || give_up "the volume is too full: $free bytes free, $needed needed"
+  work=$(mktemp --directory "$WORKER_STATE_DIR/backups/.taking-over.XXXXXX") || give_up 'the volume cannot be written'
+  mkdir "$work/new" "$work/old"
+  said=$(tar --extract --gzip --file "$archive" --directory "$work/new" --no-same-owner 2>&1) || give_up "the backup cannot be unpacked: $said"
+  [ -s "$work/new/state" ] || give_up 'the backup is of another version: it has no record of its rows'
+  said=$(state_of "$work/new/factory.db" 2>&1) || give_up "its database cannot be read: $said"
+  [ "$said" = "$(<"$work/new/state")" ] || give_up "its database is not what was saved: $(paste --serial --delimiters ' ' <<<"$said")"
+}
+
+# The old ones aside, the new ones in their place.
+swap() {
+  local name
+  for name in pipelines worker/dispatch.jsonl worker/repairs.jsonl; do
+    mkdir --parents "$work/old/worker"
+    if [ -e "$home/$name" ]; then mv "$home/$name" "$work/old/$name" || return; fi
+    if [ -e "$work/new/$name" ]; then mv "$work/new/$name" "$home/$name" || return; fi
+  done
+  if [ -e "$work/new/factory.db" ]; then
+    if [ -e "$home/factory.db" ]; then sqlite3 "$home/factory.db" '.timeout 10000' ".backup '$work/old/factory.db'" || return; fi
+    sqlite3 "$home/factory.db" '.timeout 10000' ".restore '$work/new/factory.db'" || return
+    # Whether this worker's program can read what another one may have written.
+    timeout 30 factory queue list --format json >/dev/null || return
+    [ "$(state_of "$home/factory.db" | grep --extended-regexp '^(rows|newest|integrity)=')" = \
+      "$(grep --extended-regexp '^(rows|newest|integrity)=' "$work/new/state")" ] || return
+  fi
+}
+
+swap_back() {
+  local name
+  for name in pipelines worker/dispatch.jsonl worker/repairs.jsonl; do
+    if [ -e "$work/old/$name" ]; then
+      rm --recursive --force "${home:?}/$name"
+      mv "$work/old/$name" "$home/$name"
+    fi
+  done
+  if [ -e "$work/old/factory.db" ]; then
+    sqlite3 "$home/factory.db" '.timeout 10000' ".restore '$work/old/factory.db'"
+  elif [ -e "$work/new/factory.db" ]; then
+    rm --force "$home"/factory.db{,-wal,-shm}
+  fi
+}
+
+# Requests for clones are added to those there are: the worker has others than the one that was saved.
+add_projects() {
+  [ -s "$work/new/worker/projects.json" ] || return 0
+  local own='[]'
+  if [ -s "$WORKER_STATE_DIR/projects.json" ]; then own=$(<"$WORKER_STATE_DIR/projects.json"); fi
+  jq --slurp 'add | unique_by(.name)' <(printf '%s' "$own") "$work/new/worker/projects.json" >"$WORKER_STATE_DIR/projects.json.new" &&
+    mv "$WORKER_STATE_DIR/projects.json.new" "$WORKER_STATE_DIR/projects.json"
+}
+
+restore_clones() {
+  local kind name first branch head wip clone path
+  [ -s "$work/new/clones/list" ] || return 0
+  while IFS=$'\t' read -r kind name first branch head wip; do
+    clone=$WORKER_REPOS_DIR/$name
+    if [ ! -e "$clone/.git" ]; then
+      if [ "$kind" = clone ]; then note "there is no clone $name ($first): its unpushed work is in the backup alone"; fi
+    elif [ "$kind" = clone ]; then
+      if [ -e "$work/new/clones/$name.bundle" ]; then
+        said=$(git -C "$clone" fetch --quiet "$work/new/clones/$name.bundle" '+refs/*:refs/factory-worker/restored/*' 2>&1) ||
+          note "$name: its unpushed work was not taken: ${said##*$'\n'}"
+      fi
+    elif [ "$first" != / ]; then
+      restore_worktree
+    elif [ "$wip" != - ]; then
+      note "$name: what was not committed in its main checkout is the commit $wip"
+    fi
+  done <"$work/new/clones/list"
+}
+
+# The worktree of one issue, of restore_clones.
+restore_worktree() {
+  local into=(--detach)
+  path=$clone$first
+  if [ "$branch" != - ]; then into=(-B "$branch"); fi
+  if [ -e "$path" ]; then
+    note "$name: the worktree ${first#/} is there already and was left as it is"
+    return
+  fi
+  git -C "$clone" worktree prune
+  if ! git -C "$clone" cat-file -e "$head^{commit}" 2>/dev/null; then
+    note "$name: the commit of ${first#/} is neither in the backup nor in the clone"
+  elif [ "$branch" != - ] && git -C "$clone" rev-parse --verify --quiet "refs/heads/$branch" >/dev/null &&
+    ! git -C "$clone" merge-base --is-ancestor "$branch" "$head"; then
+    note "$name: its branch $branch has other commits here; those of the backup are $head"
+  elif ! said=$(git -C "$clone" worktree add --quiet "${into[@]}" "$path" "$head" 2>&1); then
+    note "$name: ${said##*$'\n'}"
+  elif [ "$wip" != - ]; then
+    git -C "$path" restore --source="$wip" --worktree -- . || note "$name: what was not committed is the commit $wip"
+  fi
+}
+
+[ -s "$archive" ] || give_up "there is no backup $archive"
+refuse_at_work
+exec 9>>"$WORKER_STATE_DIR/locks/queue"
+flock --wait 30 9 || give_up 'the queue has been held for more than 30s'
+unpack
+if ! said=$(swap 2>&1 9>&-); then
+  back=$(swap_back 2>&1 9>&-) || note "and the old one could not be put back whole: $back"
+  give_up "nothing was restored: ${said:-the rows are not those of the backup}${notes:+; $notes}"
+fi
+add_projects 9>&- || note 'the requests for clones could not be taken over'
+restore_clones 9>&-
+exec 9>&-
+clean_up
+emit_part restored 0 "$archive"
+part state state
+emit_part notes 0 "$notes"

@@ -1,0 +1,54 @@
+/** `shell`: a login shell in a worker, on this terminal. */
+import { defineCommand, runIfMain } from './lib/cli/command.ts';
+import { UsageError } from './lib/cli/errors.ts';
+import { parseDuration } from './lib/config/duration.ts';
+import { WORKER_FLAGS } from './lib/config/flags.ts';
+import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
+import { plainScript } from './lib/transport/scripts.ts';
+import { parseProject } from './lib/worker/dispatch.ts';
+import { createReach } from './lib/worker/observe.ts';
+
+/** What kubectl ends with when its connection, and not the shell, has ended. */
+const LOST = 1;
+
+export const shell = defineCommand({
+  name: 'shell',
+  summary: 'Open a shell in a worker',
+  description: `The shell of the worker's own sessions: same PATH, same home. It is not one of them: it ends with the connection, and
+what runs in it may be left behind. For something that takes longer, start a tmux session in it. The exit code is the shell's.`,
+  positionals: [{ name: 'WORKER', required: true }],
+  flags: {
+    project: { type: 'string', short: 'p', value: 'NAME', description: "begin in this project's clone" },
+    ...WORKER_FLAGS,
+  },
+  examples: [
+    ['worker-1', 'in its home'],
+    ['worker-1 --project deathcookies', "in the project's clone"],
+  ],
+  async run({ flags, positionals: [name = ''] }, context) {
+    const { exec, signal, stdin, stdout, stderr, commandLine, env } = context;
+    const project = flags.project === undefined ? '' : parseProject(flags.project);
+    const worker = chooseWorker(await loadWorkers(env, flags, commandLine), name);
+    if (stdin.isTTY !== true || stdout.isTTY !== true) {
+      throw new UsageError(
+        'shell needs a terminal on stdin and stdout',
+        `without one: ${commandLine('exec', name, '--', 'bash', '-c', 'COMMAND')}`,
+      );
+    }
+    const { transport, pod } = await createReach(context, parseDuration(flags.timeout, '--timeout')).enter(
+      worker,
+    );
+    const where = pod === null ? worker.name : `${worker.name} (pod ${pod.name})`;
+    stderr.write(`shell in ${where}; exit or Ctrl-d leaves it\n`);
+    const { argv, ...how } = transport.terminal(plainScript('shell', [project, env['TERM'] ?? '']), true);
+    const code = await exec.interactive(argv, { signal, ...how });
+    if (code === LOST && pod !== null) {
+      stderr.write(
+        `if the connection was lost: what ran in the shell may go on; sessions that stay are joined by ${commandLine('attach', name)}\n`,
+      );
+    }
+    return code;
+  },
+});
+
+await runIfMain(import.meta.url, shell);

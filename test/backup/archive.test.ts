@@ -1,0 +1,36 @@
+import { describe, expect, it } from 'vitest';
+import { countPipelines, parseClones, parseState } from '../../scripts/lib/backup/archive.ts';
+
+describe('what a backup says of itself', () => {
+  it('rows, newest and integrity', () => {
+    expect(parseState('database=sqlite\nschema=3\nrows=12\nnewest=14\nintegrity=ok')).toEqual({
+      database: 'sqlite',
+      schema: 3,
+      rows: 12,
+      newest: 14,
+      integrity: 'ok',
+    });
+    expect(parseState('database=sqlite\nschema=\nrows=0\nnewest=0\nintegrity=ok')?.schema).toBeNull();
+    expect(parseState('database=none')).toMatchObject({ database: 'none', rows: 0 });
+  });
+
+  it.each(['', 'rows=1', 'database=postgres\nrows=1', 'database=sqlite\nrows=x\nnewest=1'])(
+    '"%s" is of no version we know',
+    (text) => {
+      expect(parseState(text)).toBeNull();
+    },
+  );
+
+  it('its clones, and the issues that have a pipeline', () => {
+    expect(
+      parseClones(
+        'clone\tdemo\tfile:///srv/demo.git\nworktree\tdemo\t/worktrees/issue-1\tfeature/issue-1\tabc\t-\n',
+      ),
+    ).toEqual([{ name: 'demo', url: 'file:///srv/demo.git' }]);
+    expect(
+      countPipelines(
+        'pipelines/\npipelines/1/pipeline.json\npipelines/acme/shop/2/pipeline.json\npipelines/1/stages/qa/x.json\n',
+      ),
+    ).toBe(2);
+  });
+});

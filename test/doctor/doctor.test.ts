@@ -1,0 +1,44 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { doctor } from '../../scripts/doctor.ts';
+import { type HandWorker, handWorker } from '../support/hand-worker.ts';
+import { run } from '../support/run-command.ts';
+
+let worker: HandWorker;
+beforeAll(async () => {
+  worker = await handWorker();
+});
+afterAll(() => worker.remove());
+
+interface Section {
+  readonly where: string;
+  readonly findings: readonly { id: string; state: string; reason: string; fix: readonly string[] }[];
+}
+
+describe('doctor on a laptop with a local worker', () => {
+  it('measures the worker for real and names what the laptop lacks', async () => {
+    const { code, stdout } = await run(doctor, ['w', '-o', 'json'], { env: worker.laptop });
+    const sections = JSON.parse(stdout) as Section[];
+    expect(sections.map(({ where }) => where)).toEqual(['laptop', 'w']);
+    const [laptop, inside] = sections;
+    expect(laptop?.findings.map(({ id, state }) => `${id} ${state}`)).toEqual([
+      // test/support points KUBECTL nowhere.
+      'kubectl fail',
+      expect.stringMatching(/^helm (ok|warn)$/),
+      'workers-file ok',
+    ]);
+    expect(code).toBe(1);
+    const find = (id: string) => inside?.findings.find((finding) => finding.id === id);
+    expect(find('programs')?.state).toBe('ok');
+    expect(find('docker')?.state).toBe('off');
+    expect(find('clock')).toMatchObject({ state: 'ok' });
+    expect(find('disk-state')?.reason).toMatch(new RegExp(`^${worker.state} is \\d+% full`));
+    expect(find('inotify')?.reason).toMatch(/^\d+ instances, \d+ watches/);
+  });
+
+  it('without workers.yaml looks at the laptop, and says how to make one', async () => {
+    const { code, stdout } = await run(doctor, [], { env: { HOME: '/nonexistent/home' } });
+    expect(code).toBe(1);
+    expect(stdout).toContain('there is no ~/.factory/workers.yaml');
+    expect(stdout).toContain('→ from a release that is installed: factory-worker workers add worker-1');
+  });
+});

@@ -1,0 +1,171 @@
+import { describe, expect, it } from 'vitest';
+import { type Facts, judge, parseFacts, type Where } from '../../scripts/lib/doctor/inside.ts';
+import type { Frame } from '../../scripts/lib/transport/frame.ts';
+
+const NOW = 1_800_000_000;
+const where: Where = {
+  worker: 'worker-1',
+  now: NOW,
+  command: (name, ...args) => ['factory-worker', name, ...args].join(' '),
+  setValue: (assignment) => `helm upgrade --set ${assignment}`,
+};
+
+/** A worker with Docker in which nothing is wrong, as a real one answered. */
+const HEALTHY = {
+  'cgroup.version': '2',
+  'cgroup.handed-down': 'cpuset cpu io memory pids',
+  'cgroup.own': '/init',
+  'inotify.max_user_instances': '8192',
+  'inotify.max_user_watches': '524288',
+  'programs.missing': '',
+  'disk.state': '/root/.factory/worker 1000 600 90',
+  'disk.temporary': '/var/cache 1000 600 90',
+  'disk.docker': '/var/lib/docker 1000 600 90',
+  'docker.wanted': 'yes',
+  'docker.info': '26.1.5 overlay2 cgroupfs 2',
+  'docker.on': 'ext2/ext3',
+  'iptables.version': 'iptables v1.8.9 (nf_tables)',
+  'iptables.docker-rules': 'yes',
+  'mtu.pod': '1450',
+  'mtu.docker0': '1450',
+  'mtu.compose': '1450',
+  'run.milliseconds': '812',
+  'run.cgroup': '/docker/0123',
+};
+
+const BOOT = { schema: 1, phases: [{ name: 'tmux', status: 'ok', message: '' }] };
+
+function frame(facts: Readonly<Record<string, string | undefined>>, clock = NOW, boot: object = BOOT): Frame {
+  const text = Object.entries(facts)
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => `${key}\t${value}\n`)
+    .join('');
+  const parts = { clock: String(clock), facts: text, boot: JSON.stringify(boot) };
+  return {
+    rc: 0,
+    parts: new Map(Object.entries(parts).map(([name, part]) => [name, { rc: 0, text: part }])),
+  };
+}
+
+/** The findings that are not as they should be, as `id state reason`. */
+const wrong = (...given: Parameters<typeof frame>) =>
+  judge(frame(...given), where).filter(({ state }) => state !== 'ok');
+
+describe('the preflight of a worker', () => {
+  it('finds nothing wrong where nothing is, and measures everything', () => {
+    const all = judge(frame(HEALTHY), where);
+    expect(all.filter(({ state }) => state !== 'ok')).toEqual([]);
+    expect(all.map(({ id }) => id)).toEqual([
+      'clock',
+      'boot',
+      'programs',
+      'inotify',
+      'disk-state',
+      'disk-temporary',
+      'disk-docker',
+      'docker',
+      'storage-driver',
+      'cgroup',
+      'mtu',
+      'iptables',
+      'docker-run',
+    ]);
+    expect(all.find(({ id }) => id === 'mtu')?.reason).toBe('pod 1450, docker0 1450, a compose network 1450');
+  });
+
+  it.each<[string, Readonly<Record<string, string | undefined>>, string, string, RegExp]>([
+    [
+      'a compose network with a larger MTU than the pod',
+      { 'mtu.compose': '1500' },
+      'mtu',
+      'fail',
+      /a compose network 1500.*TLS/,
+    ],
+    ['docker0 with a larger one', { 'mtu.docker0': '1500' }, 'mtu', 'fail', /packets of docker0 are/],
+    ['vfs', { 'docker.info': '26.1 vfs cgroupfs 2' }, 'storage-driver', 'fail', /^vfs on/],
+    ['Docker on an overlay', { 'docker.on': 'overlayfs' }, 'storage-driver', 'fail', /on overlayfs/],
+    [
+      'controllers that are not handed down',
+      { 'cgroup.handed-down': 'cpu' },
+      'cgroup',
+      'fail',
+      /memory, pids not handed down/,
+    ],
+    [
+      'a container outside the pod',
+      { 'cgroup.own': '/kubepods/pod1/init' },
+      'cgroup',
+      'fail',
+      /outside the pod's cgroup \/kubepods\/pod1/,
+    ],
+    ['rules in the other backend', { 'iptables.docker-rules': 'no' }, 'iptables', 'fail', /^nf_tables;/],
+    [
+      'a container that did not run',
+      { 'run.error': 'no space left', 'run.milliseconds': undefined },
+      'docker-run',
+      'fail',
+      /no space left/,
+    ],
+    ['few inotify instances', { 'inotify.max_user_instances': '128' }, 'inotify', 'warn', /^128 instances/],
+    ['few inotify watches', { 'inotify.max_user_watches': '8192' }, 'inotify', 'warn', /8192 watches/],
+    [
+      'a disk that fills',
+      { 'disk.docker': '/var/lib/docker 1000 120 90' },
+      'disk-docker',
+      'warn',
+      /88% full/,
+    ],
+    ['a full disk', { 'disk.state': '/root/.factory/worker 1000 90 90' }, 'disk-state', 'fail', /91% full/],
+    [
+      'no inodes',
+      { 'disk.state': '/root/.factory/worker 1000 900 3' },
+      'disk-state',
+      'warn',
+      /3% of its inodes/,
+    ],
+    ['a missing program', { 'programs.missing': 'gh' }, 'programs', 'fail', /PATH: gh/],
+  ])('%s', (_, change, id, state, reason) => {
+    const findings = wrong({ ...HEALTHY, ...change });
+    expect(findings.map((finding) => [finding.id, finding.state])).toEqual([[id, state]]);
+    expect(findings[0]?.reason).toMatch(reason);
+  });
+
+  it('of cgroup v1 goes by the pod’s own path', () => {
+    const v1 = {
+      ...HEALTHY,
+      'cgroup.version': '1',
+      'cgroup.handed-down': undefined,
+      'cgroup.own': '/kubepods/pod1/c',
+    };
+    expect(wrong({ ...v1, 'run.cgroup': '/kubepods/pod1/c/docker/1' })).toEqual([]);
+    expect(wrong({ ...v1, 'run.cgroup': '/docker/1' }).map(({ id }) => id)).toEqual(['cgroup']);
+  });
+
+  it('of a daemon that is down says only that', () => {
+    const facts = Object.fromEntries(
+      Object.entries(HEALTHY).filter(([key]) => !/^(mtu|run|iptables|docker\.(info|on))/.test(key)),
+    );
+    expect(wrong({ ...facts, 'docker.error': 'Cannot connect' })).toMatchObject([
+      { id: 'docker', state: 'fail', reason: expect.stringContaining('Cannot connect') },
+    ]);
+  });
+
+  it('of clocks that are apart, and of a boot in which credentials were missing', () => {
+    expect(wrong(HEALTHY, NOW - 90).map(({ id, state }) => [id, state])).toEqual([['clock', 'warn']]);
+    const boot = {
+      schema: 1,
+      phases: [{ name: 'credentials', status: 'missing', message: 'GH_TOKEN missing' }],
+    };
+    expect(wrong(HEALTHY, NOW, boot)).toMatchObject([
+      { id: 'boot-credentials', state: 'fail', fix: ['factory-worker rotate worker-1'] },
+    ]);
+  });
+
+  it('reads facts whatever is in them', () => {
+    const facts: Facts = parseFacts('a\tb c\n\nnonsense\nd\t\n');
+    expect([...facts]).toEqual([
+      ['a', 'b c'],
+      ['d', ''],
+    ]);
+  });
+});
