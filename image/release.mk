@@ -1,0 +1,25 @@
+# Releases, for the Makefile at the top (which includes this file; paths are from there).
+#
+#   WORKER='worker-1 worker-2' or ALL=1   which workers; push and release take the repository from the first one's image
+#   IMAGE=REPOSITORY[:TAG]                another image; for rollout also REPOSITORY@sha256:…, default: what was pushed last
+#   FACTORY_BIN=FILE or FACTORY_DIR=DIR   the factory program for the image
+#   YES=1                                 do not ask
+#   RELEASE_FLAGS='--now …'               whatever else the command takes
+
+.PHONY: push rollout release rollback
+
+# image.mk has a default for IMAGE, which is no registry's.
+RELEASE_IMAGE = $(if $(filter file default undefined,$(origin IMAGE)),,--image '$(IMAGE)')
+RELEASE_ARGS = $(if $(ALL),--all) $(WORKER) $(if $(YES),--yes) $(RELEASE_FLAGS)
+
+push: build ## build the worker image for the cluster and push it; prints its digest
+	@npx tsx scripts/build-push-rollout.ts push $(RELEASE_IMAGE) $(RELEASE_ARGS)
+
+rollout: build ## roll out what was pushed last (or IMAGE=…), worker by worker
+	@npx tsx scripts/build-push-rollout.ts rollout $(RELEASE_IMAGE) $(RELEASE_ARGS)
+
+release: build ## build, push and roll out
+	@npx tsx scripts/build-push-rollout.ts release $(RELEASE_IMAGE) $(RELEASE_ARGS)
+
+rollback: build ## go back to the image that WORKER= ran before
+	@npx tsx scripts/rollback.ts $(RELEASE_ARGS)

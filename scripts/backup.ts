@@ -1,0 +1,68 @@
+/** `backup`: a worker's state in one file on this machine. */
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { defineCommand, runIfMain } from './lib/cli/command.ts';
+import { CliError } from './lib/cli/errors.ts';
+import { renderJson } from './lib/cli/output.ts';
+import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
+import { bytes } from './lib/cli/text.ts';
+import { parseDuration } from './lib/config/duration.ts';
+import { WORKER_FLAGS } from './lib/config/flags.ts';
+import { expandHome, homeOf } from './lib/config/paths.ts';
+import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
+import { copyBackup, makeBackup } from './lib/release/backup.ts';
+import { createReach } from './lib/worker/observe.ts';
+
+const FORMATS = ['text', 'json'] as const;
+const MAKING_MS = 600_000;
+
+export const backup = defineCommand({
+  name: 'backup',
+  summary: 'Copy the state of a worker into a file: its queue, pipelines and records',
+  description: `The database is copied by SQLite's own backup, which is whole also while the worker is at work, and checked. Of the
+clones it has what no remote has: commits, and what is not committed yet. Recordings and the agents' memory are not in it. The last five stay on the worker's volume as well.`,
+  positionals: [
+    { name: 'WORKER', required: true },
+    { name: 'FILE', required: true },
+  ],
+  flags: {
+    force: { type: 'boolean', description: 'replace the file if it is there' },
+    ...OUTPUT_FLAGS(FORMATS),
+    ...WORKER_FLAGS,
+  },
+  examples: [
+    ['worker-1 worker-1.tar.gz', 'into this folder'],
+    ['worker-1 ~/backups/worker-1.tar.gz --force', 'in the place of the last one'],
+  ],
+  async run({ flags, positionals: [name = '', given = ''] }, context) {
+    const format = outputFormat(flags, FORMATS);
+    const timeoutMs = parseDuration(flags.timeout, '--timeout');
+    const file = resolve(expandHome(given, homeOf(context.env)));
+    const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
+    if (existsSync(file) && !flags.force) {
+      throw new CliError(`${given} is there already`, { hints: ['replace it: --force'] });
+    }
+    const { transport } = await createReach(context, timeoutMs).enter(worker);
+    const id = `${context
+      .now()
+      .toISOString()
+      .replaceAll(/[-:]|\.\d+/g, '')}-by-hand`;
+    const made = await makeBackup(transport, worker.name, id, MAKING_MS, context.signal);
+    const copy = await copyBackup(transport, made, file, timeoutMs, context.signal);
+    if (format === 'json') context.stdout.write(renderJson({ worker: worker.name, ...copy }));
+    else {
+      const rows =
+        copy.database === 'none'
+          ? 'it has no SQLite database'
+          : `${copy.rows} rows, integrity ${copy.integrity}`;
+      context.stdout.write(`${given}: ${bytes(copy.bytes)}, ${rows}\n`);
+    }
+    if (copy.integrity !== null && copy.integrity !== 'ok') {
+      throw new CliError(`the database of ${worker.name} is not whole: ${copy.integrity}`, {
+        hints: ['the file holds it as it is; sqlite3 factory.db ".recover" gets out what can be had'],
+      });
+    }
+  },
+});
+
+await runIfMain(import.meta.url, backup);

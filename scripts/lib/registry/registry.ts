@@ -1,0 +1,137 @@
+/** A registry, asked through `docker buildx imagetools`: it has the operator's logins, and knows every kind of manifest. */
+import type { Context } from '../cli/command.ts';
+import { CliError, ExitCode, InterruptedError } from '../cli/errors.ts';
+import type { Argv, RunResult } from '../exec.ts';
+
+/** What a registry has under a name. */
+export interface RegistryImage {
+  readonly digest: string;
+  /** `linux/amd64` …; empty when the manifest does not tell. */
+  readonly platforms: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+const TIMEOUT_MS = 60_000;
+
+/** `$DOCKER`, else docker. */
+export const docker = (env: NodeJS.ProcessEnv): string => env['DOCKER'] || 'docker';
+
+/**
+ * @param reference an image's name with a tag or digest
+ * @returns null when the registry has no such image
+ * @throws CliError when the registry refuses or cannot be reached, or there is no buildx
+ */
+export async function lookUp(
+  { env, exec, signal }: Pick<Context, 'env' | 'exec' | 'signal'>,
+  reference: string,
+): Promise<RegistryImage | null> {
+  const argv: Argv = [docker(env), 'buildx', 'imagetools', 'inspect', reference, '--format', '{{json .}}'];
+  const result = await exec.run(argv, { env, signal, timeoutMs: TIMEOUT_MS });
+  if (result.aborted) throw InterruptedError.by(signal);
+  if (result.code === 0) return parseInspection(result.stdout.toString('utf8'));
+  if (/: not found|manifest unknown|name unknown/i.test(result.stderr)) return null;
+  throw registryError(result, `look up ${reference}`);
+}
+
+/** Gives an image one more tag inside its registry; nothing is uploaded. */
+export async function addTag(
+  { env, exec, signal }: Pick<Context, 'env' | 'exec' | 'signal'>,
+  repository: string,
+  digest: string,
+  tag: string,
+): Promise<void> {
+  const result = await exec.run(addTagArgv(env, repository, digest, tag), {
+    env,
+    signal,
+    timeoutMs: TIMEOUT_MS,
+  });
+  if (result.aborted) throw InterruptedError.by(signal);
+  if (result.code !== 0) throw registryError(result, `tag ${repository}@${digest}`);
+}
+
+export function addTagArgv(env: NodeJS.ProcessEnv, repository: string, digest: string, tag: string): Argv {
+  return [
+    docker(env),
+    'buildx',
+    'imagetools',
+    'create',
+    '--tag',
+    `${repository}:${tag}`,
+    `${repository}@${digest}`,
+  ];
+}
+
+interface ImageConfig {
+  readonly os?: string;
+  readonly architecture?: string;
+  readonly config?: { readonly Labels?: Readonly<Record<string, string>> };
+}
+
+/** @param json `imagetools inspect --format '{{json .}}'`: one image, or one for each platform */
+export function parseInspection(json: string): RegistryImage {
+  const { manifest, image } = JSON.parse(json) as {
+    readonly manifest: { readonly digest: string };
+    readonly image?: ImageConfig | Readonly<Record<string, ImageConfig>>;
+  };
+  const images: ImageConfig[] =
+    image === undefined || image === null
+      ? []
+      : 'architecture' in image
+        ? [image as ImageConfig]
+        : Object.values(image as Readonly<Record<string, ImageConfig>>);
+  return {
+    digest: manifest.digest,
+    platforms: images.flatMap(({ os, architecture }) =>
+      os && architecture ? [`${os}/${architecture}`] : [],
+    ),
+    labels: images[0]?.config?.Labels ?? {},
+  };
+}
+
+const RULES: readonly (readonly [RegExp, string])[] = [
+  [
+    /unauthorized|authentication required|no basic auth|denied|403 Forbidden|401 Unauthorized/i,
+    'log in: docker login REGISTRY (DigitalOcean: doctl registry login --read-write; a read-only login cannot push)',
+  ],
+  [
+    /garbage collection|read[- ]only|405 Method Not Allowed|UNSUPPORTED/i,
+    'the registry takes nothing just now: while it collects garbage it is read-only (DigitalOcean: doctl registry garbage-collection get-active); try again afterwards',
+  ],
+  [
+    /no such host|connection refused|i\/o timeout|network is unreachable|TLS handshake|server gave HTTP response/i,
+    'is the registry up, and its name right?',
+  ],
+  [
+    /unknown blob|unexpected EOF|connection reset|broken pipe|content size/i,
+    'the connection was cut: type it again, what is there already is not sent again',
+  ],
+  [/Cannot connect to the Docker daemon/i, 'start Docker (or set DOCKER_HOST)'],
+  [
+    /is not a docker command|unknown command.*buildx|unknown flag/i,
+    'install buildx: https://docs.docker.com/build/install-buildx/',
+  ],
+];
+
+/** @param doing completes "cannot …" */
+export function registryError(
+  result: Pick<RunResult, 'argv' | 'code' | 'stderr' | 'timedOut'>,
+  doing: string,
+): CliError {
+  if (result.code === 127 || result.code === 126) {
+    return new CliError(`cannot ${doing}: ${result.argv[0]} is not installed, or not on PATH`, {
+      exitCode: ExitCode.missingProgram,
+      hints: ['install Docker with buildx, or name the image by its digest: --image REPOSITORY@sha256:…'],
+    });
+  }
+  if (result.timedOut)
+    return new CliError(`cannot ${doing}: no answer in time`, { exitCode: ExitCode.timeout });
+  const lines = result.stderr.split('\n').filter((line) => line.trim() !== '');
+  const said =
+    lines.findLast((line) => /error|denied|unauthorized|refused/i.test(line)) ??
+    lines.at(-1) ??
+    `it ended with ${result.code}`;
+  const hint = RULES.find(([pattern]) => pattern.test(result.stderr))?.[1];
+  return new CliError(`cannot ${doing}: ${said.replace(/^(?:ERROR|error): /, '').trim()}`, {
+    hints: hint === undefined ? [] : [hint],
+  });
+}

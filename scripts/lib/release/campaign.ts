@@ -1,0 +1,315 @@
+/** A release of one worker or several: look at all, ask once, one worker first, then the others. */
+import type { Context } from '../cli/command.ts';
+import { CliError, ExitCode, InterruptedError, UsageError } from '../cli/errors.ts';
+import { renderJson } from '../cli/output.ts';
+import { confirm } from '../cli/prompt.ts';
+import { enumerate, shellQuote } from '../cli/text.ts';
+import type { ClusterWorker, WorkerEntry } from '../config/worker-entry.ts';
+import { shortReference } from '../registry/reference.ts';
+import { fanOut } from '../worker/fan-out.ts';
+import { continues, type Plan, planRelease, type StepName, type Wish } from './plan.ts';
+import { describeTarget, lookAt, type Surroundings, see, type Target } from './preflight.ts';
+import { prepullPod } from './prepull.ts';
+import { isUnderWay, newRecord, type ReleaseRecord, readRecords, saveRecord, unfinished } from './record.ts';
+import { finishUndo, type Limits, type Outcome, rollArgv, runRelease } from './run.ts';
+import { kubectlArgv } from './workload.ts';
+
+export interface CampaignOptions extends Limits {
+  readonly allowMigration: boolean;
+  readonly maxParallel: number;
+  readonly yes: boolean;
+  readonly dryRun: boolean;
+  readonly json: boolean;
+}
+
+/** What is wanted of a worker, once it has been looked at. */
+export type WishOf = (target: Target, records: readonly ReleaseRecord[]) => Promise<Wish>;
+
+interface Prepared {
+  readonly target: Target;
+  readonly wish: Wish;
+  readonly plan: Plan;
+  readonly earlier: ReleaseRecord | null;
+}
+
+/** What became of one worker, as `-o json` tells it. */
+interface Result {
+  readonly worker: string;
+  readonly result: 'unchanged' | 'planned' | 'untouched' | ReleaseRecord['state'];
+  readonly image: string;
+  readonly commands?: readonly string[];
+  readonly why: string | null;
+  readonly exitCode?: number;
+  readonly record: ReleaseRecord | null;
+}
+
+/** @throws UsageError for workers that have no pod */
+export function clusterWorkers(workers: readonly WorkerEntry[]): ClusterWorker[] {
+  return workers.map((worker) => {
+    if (worker.runtime === 'kubernetes') return worker;
+    throw new UsageError(
+      `${worker.name} runs on this machine and has no image`,
+      'it is renewed by: local down, local up',
+    );
+  });
+}
+
+/**
+ * @param what completes the question "… ?": `Roll to X`
+ * @returns the exit code
+ */
+export async function runCampaign(
+  workers: readonly ClusterWorker[],
+  wishOf: WishOf,
+  what: string,
+  around: Surroundings,
+  options: CampaignOptions,
+): Promise<number> {
+  const { context } = around;
+  if (!options.yes && !options.dryRun && !context.interactive) {
+    throw new UsageError(`${what} restarts workers, and there is no terminal to ask on`, 'give --yes');
+  }
+  const prepared = await Promise.all(workers.map((worker) => prepare(worker, wishOf, around)));
+  const refusals = prepared.flatMap(({ target, plan }) =>
+    plan.kind === 'refuse' ? [{ name: target.worker.name, ...plan }] : [],
+  );
+  if (refusals.length > 0) {
+    throw new CliError(
+      `nothing was touched: ${refusals.map(({ name, why }) => `${name} ${why}`).join('; ')}`,
+      {
+        hints: refusals.flatMap(({ hints, name }) => hints.map((hint) => hint.replaceAll('WORKER', name))),
+      },
+    );
+  }
+  const todo = prepared.filter(({ plan }) => plan.kind === 'go');
+  if (options.dryRun)
+    return report(
+      context,
+      prepared.map((item) => planned(item, around)),
+      options,
+    );
+  if (todo.length > 0 && !options.yes) {
+    const lines = todo.map(({ target, wish }) => `  ${describe(target, wish)}\n`);
+    context.stderr.write(lines.join(''));
+    const names = enumerate(todo.map(({ target }) => target.worker.name));
+    if (!(await confirm(context, `${what}: ${names}?`, false))) throw new CliError('nothing was touched');
+  }
+  const results = await inOrder(prepared, around, options);
+  return report(context, results, options);
+}
+
+function describe({ worker, ...rest }: Target, { image }: Wish): string {
+  const target = { worker, ...rest };
+  return `${worker.name} (context ${worker.context}, namespace ${worker.namespace}): ${shortReference(target.workload.image)} -> ${shortReference(image)}; ${describeTarget(target).join('; ')}`;
+}
+
+async function prepare(worker: ClusterWorker, wishOf: WishOf, around: Surroundings): Promise<Prepared> {
+  const records = readRecords(around.context.env);
+  const earlier = unfinished(records, worker);
+  if (earlier !== null && isUnderWay(earlier)) {
+    throw new CliError(
+      `a release of ${worker.name} is under way on this machine (process ${earlier.pid}, since ${earlier.startedAt})`,
+      {
+        hints: ['let it come to its end, or interrupt it there'],
+      },
+    );
+  }
+  const target = await lookAt(worker, around);
+  const wish = await wishOf(target, records);
+  const seen = await see(target, wish.kind === 'rollout' ? wish.image : null);
+  const plan: Plan =
+    earlier?.state === 'rolling-back'
+      ? { kind: 'go', steps: [], notes: ['is still being rolled back'] }
+      : planRelease(seen, wish, earlier);
+  return { target, wish, plan, earlier };
+}
+
+/** The first one alone: what is wrong with an image shows there, and the others stay as they are. */
+async function inOrder(
+  prepared: readonly Prepared[],
+  around: Surroundings,
+  options: CampaignOptions,
+): Promise<Result[]> {
+  const first = prepared.findIndex(({ plan }) => plan.kind === 'go');
+  const results = new Map<Prepared, Result>();
+  const canary = prepared[first];
+  if (canary !== undefined) {
+    const result = await one(canary, around, options);
+    results.set(canary, result);
+    if (result.result !== 'done') {
+      return prepared.map((item) => results.get(item) ?? untouched(item));
+    }
+  }
+  const rest = prepared.filter((item) => item !== canary);
+  const others = await fanOut(rest, options.maxParallel, (item) => one(item, around, options));
+  rest.forEach((item, index) => void results.set(item, others[index] as Result));
+  return prepared.map((item) => results.get(item) as Result);
+}
+
+async function one(item: Prepared, around: Surroundings, options: CampaignOptions): Promise<Result> {
+  const { target, wish, plan, earlier } = item;
+  const { worker } = target;
+  const { context } = around;
+  if (plan.kind !== 'go') return untouched(item);
+  const say = (text: string) => void context.stderr.write(`${worker.name}: ${text}\n`);
+  for (const text of plan.notes) say(text);
+  let outcome: Outcome;
+  try {
+    if (earlier?.state === 'rolling-back')
+      outcome = await finishUndo(target, wish, earlier, { ...options, say }, around);
+    else
+      outcome = await runRelease(
+        target,
+        wish,
+        plan.steps,
+        recordFor(item, context),
+        { ...options, say },
+        around,
+      );
+  } catch (error) {
+    if (!(error instanceof CliError) || error instanceof InterruptedError) throw error;
+    return { worker: worker.name, result: 'failed', image: wish.image, why: error.message, record: null };
+  }
+  const { record, error } = outcome;
+  if (error !== null) {
+    context.stderr.write(
+      `error: ${worker.name}: ${error.message}\n${error.hints.map((hint) => `  ${hint}\n`).join('')}`,
+    );
+  }
+  return {
+    worker: worker.name,
+    result: record.state,
+    image: record.image,
+    why: error?.message ?? null,
+    exitCode: error?.exitCode ?? ExitCode.ok,
+    record,
+  };
+}
+
+/** The record to go on with, or a new one in the place of one that is given up. */
+function recordFor({ target, wish, earlier }: Prepared, { env, now }: Context): ReleaseRecord {
+  if (earlier !== null && continues(earlier, wish)) return earlier;
+  if (earlier !== null) saveRecord(env, { ...earlier, state: 'abandoned', finishedAt: now().toISOString() });
+  const { worker, workload, helmed, pod } = target;
+  // One that was given up half way is no place to go back to: what it had replaced is.
+  const known = earlier?.done.includes('roll') ? earlier.previous : null;
+  return newRecord(
+    worker,
+    {
+      kind: wish.kind,
+      image: wish.image,
+      replaces: earlier?.id ?? null,
+      previous: {
+        image: known?.image ?? workload.image,
+        revision: known?.revision ?? deployedRevision(helmed),
+        podUid: pod?.metadata.uid ?? null,
+      },
+    },
+    now(),
+  );
+}
+
+function deployedRevision(helmed: Target['helmed']): number | null {
+  return (
+    helmed?.history.findLast(({ status }) => status === 'deployed')?.revision ??
+    helmed?.status.revision ??
+    null
+  );
+}
+
+function untouched({ target, wish, plan }: Prepared): Result {
+  return {
+    worker: target.worker.name,
+    result: plan.kind === 'nothing' ? 'unchanged' : 'untouched',
+    image: wish.image,
+    why: plan.kind === 'nothing' ? plan.why : null,
+    record: null,
+  };
+}
+
+function planned(item: Prepared, around: Surroundings): Result {
+  const { target, wish, plan } = item;
+  if (plan.kind !== 'go') return untouched(item);
+  return {
+    worker: target.worker.name,
+    result: 'planned',
+    image: wish.image,
+    commands: plan.steps.flatMap((step) => commandsOf(step, item, around)),
+    why: plan.notes.join('; ') || null,
+    record: null,
+  };
+}
+
+/** The command lines of a step, as a person could type them. */
+function commandsOf(step: StepName, { target, wish, earlier }: Prepared, around: Surroundings): string[] {
+  const { worker, workload, pod, helmed } = target;
+  const id = earlier?.id ?? 'ID';
+  const line = (argv: readonly string[]) => argv.map(shellQuote).join(' ');
+  const kubectl = (...args: string[]) => line(kubectlArgv(around.cluster, worker, args));
+  const remote = (script: string, ...args: string[]) => {
+    const files = ['frame', 'worker', script].map((name) => `scripts/remote/${name}.sh`).join(' ');
+    return `${kubectl('exec', pod?.metadata.name ?? workload.name, '--', 'bash', '-c')} "$(cat ${files})" ${script}  # ${args.join(' ')}`;
+  };
+  switch (step) {
+    case 'mend':
+      return helmed === null
+        ? []
+        : [line(helmed.helm.command(helmed.release, ['rollback', helmed.release.name]))];
+    case 'prepull': {
+      const object = prepullPod(worker, workload, pod?.spec?.nodeName ?? null, wish.image, id, 900) as {
+        metadata: { name: string };
+        spec: { nodeName?: string };
+      };
+      return [
+        `${kubectl('create', '--filename=-')}  # pod ${object.metadata.name}: ${wish.image} on ${object.spec.nodeName ?? 'any node'}, scripts/remote/prepull.sh`,
+        kubectl('delete', 'pod', object.metadata.name),
+      ];
+    }
+    case 'drain':
+      return [remote('drain', `release ${id}`), remote('probe', 'until nothing runs')];
+    case 'backup':
+      return [remote('backup', id), remote('backup-chunk', 'until it is here')];
+    case 'roll':
+      return [line(rollArgv(target, wish, id, around))];
+    case 'wait':
+      return [`${kubectl('get', 'pods')}  # until another pod with ${wish.image} is Ready`];
+    case 'verify':
+      return [remote('facts', 'the pod names the digest, its build.json is the one of the pre-pull')];
+    case 'restore':
+      return [remote('restore', wish.undo?.backup?.file ?? '')];
+    case 'health':
+      return [remote('facts', 'boot, Docker, heartbeat, queue')];
+    case 'resume':
+      return [remote('resume', `release ${id}`)];
+  }
+}
+
+function report({ stdout }: Context, results: readonly Result[], { json }: CampaignOptions): number {
+  if (json) stdout.write(renderJson(results));
+  else {
+    for (const { worker, result, image, commands, why, record } of results) {
+      if (commands !== undefined)
+        stdout.write(
+          `# ${worker}${why === null ? '' : `: ${why}`}\n${commands.map((text) => `${text}\n`).join('')}`,
+        );
+      else if (result === 'unchanged') stdout.write(`${worker}: ${why}; nothing to do\n`);
+      else if (result === 'untouched')
+        stdout.write(`${worker}: not touched, since the first worker failed\n`);
+      else if (result === 'done') stdout.write(`${worker}: runs ${shortReference(image)}${took(record)}\n`);
+    }
+  }
+  const bad = results.filter(({ result }) =>
+    ['failed', 'rolled-back', 'rolling-back', 'running', 'untouched'].includes(result),
+  );
+  if (bad.length === 0) return ExitCode.ok;
+  if (results.length > 1) return bad.length === results.length ? ExitCode.failed : ExitCode.partial;
+  // One worker alone gives its own: 124 for a drain that took too long.
+  return bad[0]?.exitCode ?? ExitCode.failed;
+}
+
+function took(record: ReleaseRecord | null): string {
+  if (record?.finishedAt == null) return '';
+  const seconds = (Date.parse(record.finishedAt) - Date.parse(record.startedAt)) / 1000;
+  const { roll = 0, wait = 0 } = record.seconds;
+  return ` (${seconds.toFixed(0)}s, of which ${(roll + wait).toFixed(1)}s from the roll to Ready)`;
+}

@@ -1,0 +1,158 @@
+/** Looks at a worker before a release: workload, Helm release, pod, what is inside. Changes nothing. */
+import type { Context } from '../cli/command.ts';
+import { CliError } from '../cli/errors.ts';
+import type { ClusterWorker } from '../config/worker-entry.ts';
+import { type Change, chartPath, findHelm, type Helm, type Release } from '../helm/helm.ts';
+import { isPending, lastDeployed, type Revision } from '../helm/revisions.ts';
+import { parseReference } from '../registry/reference.ts';
+import type { Cluster } from '../transport/kubectl.ts';
+import { podFacts } from '../transport/pods.ts';
+import { type Transport, TransportError } from '../transport/transport.ts';
+import { createReach } from '../worker/observe.ts';
+import { workSessions } from '../worker/sessions.ts';
+import { type Facts, readFacts } from './facts.ts';
+import { imageIn, manifestChanges } from './manifest-diff.ts';
+import type { Seen } from './plan.ts';
+import { currentPod, type ReleasePod, readPods, readWorkload, type Workload } from './workload.ts';
+
+/** Helm and the release of one worker. */
+export interface Helmed {
+  readonly helm: Helm;
+  readonly release: Release;
+  readonly status: Revision;
+  readonly history: readonly Revision[];
+}
+
+export interface Target {
+  readonly worker: ClusterWorker;
+  readonly workload: Workload;
+  /** Null for a workload that was not installed by the chart. */
+  readonly helmed: Helmed | null;
+  readonly pod: ReleasePod | null;
+  /** Null when the worker cannot be entered. */
+  readonly facts: Facts | null;
+}
+
+/** What a command on a cluster needs; one for all its workers. */
+export interface Surroundings {
+  readonly context: Context;
+  readonly cluster: Cluster;
+  /** How long one answer of a worker may take. */
+  readonly timeoutMs: number;
+  /** A way into a worker as it is now: a release changes its pod. */
+  readonly enter: (worker: ClusterWorker) => Promise<Transport>;
+}
+
+export function surroundings(context: Context, timeoutMs: number): Surroundings {
+  const { exec, env, signal, now } = context;
+  return {
+    context,
+    cluster: { exec, env, timeoutMs, signal, now },
+    timeoutMs,
+    enter: async (worker) => (await createReach(context, timeoutMs).enter(worker)).transport,
+  };
+}
+
+export async function lookAt(worker: ClusterWorker, around: Surroundings): Promise<Target> {
+  const { cluster, context, timeoutMs } = around;
+  const [workload, pods] = await Promise.all([readWorkload(cluster, worker), readPods(cluster, worker)]);
+  const pod = currentPod(pods, worker);
+  const enterable = pod !== null && podFacts(pod, worker.container, context.now()).enterable;
+  const entering = enterable
+    ? around.enter(worker).then((transport) => readFacts(transport, timeoutMs, context.signal))
+    : Promise.resolve(null);
+  // Awaited below; should Helm fail first, nobody else listens.
+  entering.catch(() => {});
+  const helmed =
+    workload.release === null ? null : await lookAtHelm(context, { name: workload.release, worker });
+  const facts = await entering.catch((error: unknown) => {
+    // Its pod may be going or coming; it is looked at again once the release is mended.
+    if (helmed !== null && isPending(helmed.status) && error instanceof TransportError) return null;
+    throw error;
+  });
+  return { worker, workload, helmed, pod, facts };
+}
+
+async function lookAtHelm(context: Context, release: Release): Promise<Helmed> {
+  const helm = await findHelm(context);
+  const [status, history] = await Promise.all([helm.status(release), helm.history(release)]);
+  if (status === null) {
+    throw new CliError(
+      `${release.worker.name}: Helm knows no release ${release.name} in namespace ${release.worker.namespace}, though its workload names it`,
+      { hints: ['what there is: helm list --all', 'install it anew; its volume is kept'] },
+    );
+  }
+  return { helm, release, status, history };
+}
+
+/** The upgrade that gives a release another image and nothing else; one with a chart of its own values. */
+export function imageChange(image: string, id: string): Change {
+  const { repository, digest } = parseReference(image);
+  return {
+    chart: chartPath(),
+    set: { 'image.repository': repository, 'image.digest': digest ?? '' },
+    description: `factory-worker release ${id}`,
+  };
+}
+
+/** What the plan is made from. @param image what the pod is to run */
+export async function see(target: Target, image: string | null): Promise<Seen> {
+  const { worker, workload, helmed, pod, facts } = target;
+  return {
+    name: worker.name,
+    helm:
+      helmed === null
+        ? null
+        : { pending: isPending(helmed.status), lastDeployed: lastDeployed(helmed.history)?.revision ?? null },
+    specImage: workload.image,
+    replicas: workload.replicas,
+    pod:
+      pod === null || facts === null
+        ? null
+        : {
+            uid: pod.metadata.uid ?? '',
+            image: pod.spec?.containers?.find(({ name }) => name === workload.container)?.image ?? '',
+            ready: podFacts(pod, worker.container, new Date()).ready,
+          },
+    drain: facts?.snapshot.drain ?? null,
+    // Helm renders no upgrade of a pending release; then it is looked at after the mend.
+    manifestChanges:
+      helmed === null || image === null || isPending(helmed.status)
+        ? []
+        : await changesOf(target, helmed, image),
+    rows: { count: facts?.state.rows ?? null, newest: facts?.state.newest ?? null },
+  };
+}
+
+/** What an upgrade to that image would change besides it, line by line. */
+export async function changesOf(
+  { workload }: Target,
+  { helm, release, status, history }: Helmed,
+  image: string,
+): Promise<string[]> {
+  const revision = status.status === 'failed' ? lastDeployed(history)?.revision : undefined;
+  const before = await helm.manifest(release, revision);
+  const after = await helm.render(release, imageChange(image, 'preflight'));
+  const images = [image, workload.image, imageIn(before), imageIn(after)];
+  return manifestChanges(
+    before,
+    after,
+    images.filter((name) => name !== null),
+  );
+}
+
+/** What is going on in a worker that is about to be rolled, for the question and for `--dry-run`. */
+export function describeTarget({ facts, workload }: Target): string[] {
+  if (workload.replicas === 0) return ['stopped'];
+  if (facts === null) return ['cannot be entered just now'];
+  const { pipelines, sessions, drain } = facts.snapshot;
+  const running = pipelines.filter(({ status }) => status === 'in_progress');
+  const attached = workSessions(sessions).filter((session) => session.attached > 0);
+  return [
+    running.length === 0
+      ? 'nothing runs'
+      : `at work: ${running.map(({ issue, stage }) => `#${issue} at stage ${stage}`).join(', ')}`,
+    ...(attached.length > 0 ? [`attached: ${attached.map(({ name }) => name).join(', ')}`] : []),
+    ...(drain === null ? [] : [`drained by ${drain.by}@${drain.host}`]),
+  ];
+}

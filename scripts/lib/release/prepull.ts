@@ -1,0 +1,183 @@
+/** The pre-pull: the new image runs its self-check in a pod of its own on the worker's node, before the worker is touched. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CliError } from '../cli/errors.ts';
+import type { ClusterWorker } from '../config/worker-entry.ts';
+import { parseDialect } from '../factory.ts';
+import { type Cluster, kubectl } from '../transport/kubectl.ts';
+import { kubectlCommand } from '../transport/kubectl-errors.ts';
+import { podFacts } from '../transport/pods.ts';
+import { plainScript } from '../transport/scripts.ts';
+import type { Build } from './facts.ts';
+import { change, getJson, type ReleasePod, type Workload } from './workload.ts';
+
+/** What the new image says of itself. */
+export interface Checked {
+  readonly build: Build;
+  readonly schema: number | null;
+  /** Null when its factory did not say. */
+  readonly dialect: string | null;
+}
+
+const LABEL = 'factory-worker/prepull';
+
+/** The pod. It has none of the worker's labels, volumes or secrets, and the rights of nobody. */
+export function prepullPod(
+  worker: ClusterWorker,
+  workload: Workload,
+  node: string | null,
+  image: string,
+  id: string,
+  limitSeconds: number,
+): object {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      name: `${workload.name.slice(0, 48)}-prepull-${id.slice(-4).toLowerCase()}`,
+      namespace: worker.namespace,
+      labels: { 'app.kubernetes.io/name': 'factory-worker-prepull', [LABEL]: workload.name },
+    },
+    spec: {
+      restartPolicy: 'Never',
+      activeDeadlineSeconds: limitSeconds,
+      terminationGracePeriodSeconds: 1,
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      // The node itself, not a selector for it: it must be this one, however full it is.
+      ...(node === null ? { nodeSelector: workload.pod.nodeSelector } : { nodeName: node }),
+      tolerations: workload.pod.tolerations,
+      imagePullSecrets: workload.pod.imagePullSecrets,
+      containers: [
+        {
+          name: 'check',
+          image,
+          command: [...plainScript('prepull', [])],
+          resources: { requests: { cpu: '10m', memory: '64Mi' }, limits: { memory: '1Gi' } },
+          securityContext: { allowPrivilegeEscalation: false, seccompProfile: { type: 'RuntimeDefault' } },
+        },
+      ],
+    },
+  };
+}
+
+/** A pull that failed is tried again by the kubelet, for a registry that was restarted, say. */
+const PULL_PATIENCE_MS = 45_000;
+/** What no second try mends. */
+export const HOPELESS =
+  /not found|manifest unknown|unauthorized|denied|no match for platform|InvalidImageName|no such host/i;
+const POLL_MS = 700;
+
+/**
+ * Runs the pre-pull.
+ *
+ * @param say hears what goes on
+ * @throws CliError with the reason when the image cannot be pulled, does not run on that node or fails its self-check
+ */
+export async function prepull(
+  cluster: Cluster,
+  worker: ClusterWorker,
+  pod: object,
+  image: string,
+  limitMs: number,
+  say: (text: string) => void,
+): Promise<Checked> {
+  const name = (pod as { metadata: { name: string } }).metadata.name;
+  const failed = (why: string, ...hints: string[]) =>
+    new CliError(`the new image does not work on the node of ${worker.name}: ${why}`, { hints });
+  // What an earlier run left behind.
+  await remove(cluster, worker, `--selector=${LABEL}=${worker.pod}`);
+  await change(cluster, worker, ['create', '--filename=-'], JSON.stringify(pod));
+  try {
+    const until = Date.now() + limitMs;
+    let pullFailing: number | null = null;
+    for (
+      let said = '';
+      ;
+      await sleep(POLL_MS, undefined, { signal: cluster.signal }).catch(() => cluster.signal.throwIfAborted())
+    ) {
+      const object = await getJson<ReleasePod>(cluster, worker, ['pod', name]);
+      const phase = object.status?.phase;
+      const { state, reason } = podFacts(object, 'check', cluster.now());
+      if (phase === 'Succeeded') return parseResult(await logs(cluster, worker, name), worker);
+      if (phase === 'Failed') throw failed(describeFailure(object, await logs(cluster, worker, name)));
+      if (state === 'image-pull') {
+        pullFailing ??= Date.now();
+        if (HOPELESS.test(reason) || Date.now() - pullFailing > PULL_PATIENCE_MS)
+          throw failed(`it cannot be pulled: ${reason}`, ...pullHints(worker, image, reason));
+      } else if (!/ContainerCreating/.test(reason)) pullFailing = null;
+      if (Date.now() > until)
+        throw failed(
+          `not within ${Math.round(limitMs / 1000)}s: ${reason || phase}`,
+          '--prepull-timeout 30m waits longer',
+        );
+      if (reason !== said && reason !== '') say(`pre-pull: ${reason}`);
+      said = reason;
+    }
+  } finally {
+    // Also after Ctrl-C, which has aborted the command's own signal.
+    await remove({ ...cluster, signal: AbortSignal.timeout(10_000), timeoutMs: 10_000 }, worker, name).catch(
+      () => {},
+    );
+  }
+}
+
+async function remove(cluster: Cluster, worker: ClusterWorker, what: string): Promise<void> {
+  await kubectl(cluster, worker, [
+    'delete',
+    'pod',
+    what,
+    '--ignore-not-found',
+    '--wait=false',
+    '--grace-period=1',
+  ]);
+}
+
+async function logs(cluster: Cluster, worker: ClusterWorker, pod: string): Promise<string> {
+  const result = await kubectl(cluster, worker, ['logs', pod, '--container=check', '--tail=200']);
+  return result.stdout.toString('utf8');
+}
+
+/** @param text what scripts/remote/prepull.sh printed */
+export function parseResult(text: string, worker: Pick<ClusterWorker, 'name'>): Checked {
+  const line = text.split('\n').findLast((candidate) => candidate.startsWith('RESULT '));
+  if (line === undefined) throw new CliError(`the self-check for ${worker.name} ended well but said nothing`);
+  const { build, schema, postgres, help } = JSON.parse(line.slice('RESULT '.length)) as {
+    build: Build;
+    schema: number | null;
+    postgres: boolean;
+    help: string;
+  };
+  return { build, schema, dialect: help === '' ? null : dialectName(help, postgres) };
+}
+
+/** `A`, `B`, `design`; a PostgreSQL build is another dialect than the same build with SQLite. */
+export function dialectName(help: string, postgres: boolean): string {
+  return `${parseDialect(help, postgres).name}${postgres ? ' with PostgreSQL' : ''}`;
+}
+
+function describeFailure({ status }: ReleasePod, said: string): string {
+  if (/exec format error/.test(said))
+    return 'it was built for another kind of processor than the node’s (exec format error)';
+  const line =
+    said
+      .trim()
+      .split('\n')
+      .findLast((text) => text.startsWith('fail: '))
+      ?.slice('fail: '.length) ?? said.trim();
+  const end = status?.containerStatuses?.[0]?.state?.terminated;
+  return (
+    line ||
+    [status?.reason ?? end?.reason, status?.message ?? end?.message].filter(Boolean).join(': ') ||
+    'its self-check said nothing'
+  );
+}
+
+function pullHints(worker: ClusterWorker, image: string, reason: string): string[] {
+  const look = `is it there? docker buildx imagetools inspect ${image}`;
+  if (/unauthorized|denied|authorization/i.test(reason))
+    return [
+      `the cluster needs a login: ${kubectlCommand(worker, `-n ${worker.namespace} create secret docker-registry …`)}, and imagePullSecrets in the values`,
+      look,
+    ];
+  return [look];
+}

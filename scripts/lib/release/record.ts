@@ -1,0 +1,155 @@
+/**
+ * What releases did, and where each stands: one file for each release of a worker, on this machine. A second run finds the
+ * first one's and goes on; `releases` lists them.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { homeOf } from '../config/paths.ts';
+import { userAtHost } from '../config/user.ts';
+import type { ClusterWorker } from '../config/worker-entry.ts';
+import { readContract, SCHEMA } from '../contract.ts';
+import type { StepName } from './plan.ts';
+
+/** A backup of a worker's state, on its volume and perhaps here. */
+export interface Backup {
+  /** On the worker. */
+  readonly file: string;
+  readonly bytes: number;
+  readonly sha256: string;
+  /** `none`: the worker had no SQLite database (yet). */
+  readonly database: 'sqlite' | 'none';
+  readonly schema: number | null;
+  readonly rows: number | null;
+  readonly newest: number | null;
+  readonly integrity: string | null;
+  /** The copy on this machine; null when there is none. */
+  readonly copy: string | null;
+}
+
+/**
+ * `running` until it has an end, also after it was interrupted; `rolling-back` while it undoes itself; `abandoned` when a
+ * later release took its place.
+ */
+export type ReleaseState = 'running' | 'rolling-back' | 'done' | 'failed' | 'rolled-back' | 'abandoned';
+
+export interface ReleaseRecord {
+  readonly schema: number;
+  readonly id: string;
+  readonly kind: 'rollout' | 'rollback' | 'restart';
+  readonly worker: Pick<ClusterWorker, 'name' | 'context' | 'namespace' | 'pod'>;
+  readonly by: string;
+  /** The release that was given up for this one; its drain is this one's to lift. */
+  readonly replaces: string | null;
+  /** The process that runs it, on this machine. */
+  readonly pid: number;
+  readonly startedAt: string;
+  readonly finishedAt: string | null;
+  /** What the pod's spec is to name. */
+  readonly image: string;
+  readonly previous: {
+    readonly image: string;
+    /** Helm's; null for a worker that was not installed by the chart. */
+    readonly revision: number | null;
+    readonly podUid: string | null;
+  };
+  readonly state: ReleaseState;
+  /** What it was at last. */
+  readonly step: StepName | null;
+  readonly done: readonly StepName[];
+  readonly backup: Backup | null;
+  /** Whether the new factory has another schema or dialect than the old one. */
+  readonly migration: boolean;
+  /** build.json of the image that was pushed, as the pre-pull found it. */
+  readonly build: unknown;
+  /** How long each step took, in seconds. */
+  readonly seconds: Readonly<Partial<Record<StepName, number>>>;
+  /** Why it failed, in a paragraph; null when it did not. */
+  readonly why: string | null;
+}
+
+/** Where records and logs of releases lie. */
+export function releasesDir(env: NodeJS.ProcessEnv): string {
+  const root = env['XDG_STATE_HOME'] || join(homeOf(env), '.local', 'state');
+  return join(root, 'factory-worker', 'releases');
+}
+
+export type NewRecord = Pick<ReleaseRecord, 'kind' | 'image' | 'previous'> &
+  Partial<Pick<ReleaseRecord, 'replaces'>>;
+
+export function newRecord(worker: ClusterWorker, given: NewRecord, now: Date): ReleaseRecord {
+  const stamp = now.toISOString().replaceAll(/[-:]|\.\d+/g, '');
+  return {
+    schema: SCHEMA,
+    id: `${stamp}-${worker.name}-${randomBytes(2).toString('hex')}`,
+    ...given,
+    worker: { name: worker.name, context: worker.context, namespace: worker.namespace, pod: worker.pod },
+    by: userAtHost(),
+    replaces: given.replaces ?? null,
+    pid: process.pid,
+    startedAt: now.toISOString(),
+    finishedAt: null,
+    state: 'running',
+    step: null,
+    done: [],
+    backup: null,
+    migration: false,
+    build: null,
+    seconds: {},
+    why: null,
+  };
+}
+
+/** Writes a record, whole or not at all. */
+export function saveRecord(env: NodeJS.ProcessEnv, record: ReleaseRecord): void {
+  const dir = releasesDir(env);
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const file = join(dir, `${record.id}.json`);
+  writeFileSync(`${file}.new`, `${JSON.stringify(record, null, 2)}\n`, { mode: 0o600 });
+  renameSync(`${file}.new`, file);
+}
+
+/** All records of this machine, oldest first. A file that cannot be read is left out. */
+export function readRecords(env: NodeJS.ProcessEnv): ReleaseRecord[] {
+  let names: string[];
+  try {
+    names = readdirSync(releasesDir(env));
+  } catch {
+    return [];
+  }
+  return names
+    .filter((name) => name.endsWith('.json'))
+    .sort()
+    .flatMap((name) => {
+      try {
+        return [readContract<ReleaseRecord>(name, readFileSync(join(releasesDir(env), name), 'utf8'))];
+      } catch {
+        return [];
+      }
+    });
+}
+
+/** Whether a record is of that worker: two files may call different workers by one name. */
+export function isOf({ worker }: Pick<ReleaseRecord, 'worker'>, other: ClusterWorker): boolean {
+  return worker.context === other.context && worker.namespace === other.namespace && worker.pod === other.pod;
+}
+
+/** The release of the worker that has no end yet; null when there is none. */
+export function unfinished(records: readonly ReleaseRecord[], worker: ClusterWorker): ReleaseRecord | null {
+  return records.findLast((record) => isOf(record, worker) && isOpen(record)) ?? null;
+}
+
+export function isOpen({ state }: Pick<ReleaseRecord, 'state'>): boolean {
+  return state === 'running' || state === 'rolling-back';
+}
+
+/** Whether the process of an open record still runs: another terminal is at it. */
+export function isUnderWay({ pid }: Pick<ReleaseRecord, 'pid'>): boolean {
+  if (pid === process.pid) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

@@ -1,0 +1,97 @@
+# shellcheck shell=bash
+# Makes a backup of the worker's state on its volume: the database by SQLite's backup API (a copy of an open one loses rows),
+# the pipelines, what of the clones no remote has, and our own records. Made already under that ID: only told again.
+# Arguments: ID, KEEP (how many stay).
+# Part: backup, a JSON {file, bytes, sha256, database, schema, rows, newest, integrity}; or its reason for failing.
+id=$1 keep=$2
+folder=$WORKER_STATE_DIR/backups
+home=${WORKER_STATE_DIR%/*}
+file=$folder/$id.tar.gz
+
+# save_clones FOLDER: what of each clone no remote has, as a bundle: its branches, and what is not committed yet in its
+# worktrees, as commits of their own, for which nothing in the worktree is touched. In `list`, tabs between:
+# `clone NAME URL` and `worktree NAME PATH BRANCH COMMIT WIP` (a dash for none). Nothing for a clone that is without work.
+save_clones() {
+  local folder=$1 clone name index line worktree head branch
+  mkdir "$folder" && : >"$folder/list" || return
+  for clone in "$WORKER_REPOS_DIR"/*/; do
+    clone=${clone%/} name=$(basename "$clone") index=$folder/index worktree='' head='' branch=-
+    [ -e "$clone/.git" ] || continue
+    printf 'clone\t%s\t%s\n' "$name" "$(git -C "$clone" config --get remote.origin.url)" >>"$folder/list"
+    while IFS= read -r line; do
+      case $line in
+        'worktree '*) worktree=${line#worktree } branch=- ;;
+        'HEAD '*) head=${line#HEAD } ;;
+        'branch '*) branch=${line#branch refs/heads/} ;;
+        '') save_worktree "$worktree" "$head" "$branch" ;;
+      esac
+    done < <(git -C "$clone" worktree list --porcelain)
+    # Where everything is pushed there is nothing to bundle, which git takes for a mistake.
+    git -C "$clone" bundle create --quiet "$folder/$name.bundle" --branches --glob=refs/factory-worker/wip --not --remotes 2>/dev/null
+    git -C "$clone" for-each-ref --format='delete %(refname)' refs/factory-worker/wip | git -C "$clone" update-ref --stdin
+    rm --force "$index"
+  done
+}
+
+# save_worktree PATH HEAD BRANCH, of save_clones.
+save_worktree() {
+  local tree wip=- inside=${1#"$clone"}
+  [ -d "$1" ] || return 0
+  rm --force "$index"
+  if GIT_INDEX_FILE=$index git -C "$1" read-tree "$2" && GIT_INDEX_FILE=$index git -C "$1" add --all -- . ':(exclude)worktrees' 2>/dev/null &&
+    tree=$(GIT_INDEX_FILE=$index git -C "$1" write-tree) && [ "$tree" != "$(git -C "$1" rev-parse "$2^{tree}")" ]; then
+    wip=$(git -C "$1" -c user.name=factory-worker -c user.email=backup@factory-worker.invalid commit-tree -p "$2" -m 'not committed yet' "$tree") &&
+      git -C "$clone" update-ref "refs/factory-worker/wip/$wip" "$wip"
+  fi
+  printf 'worktree\t%s\t%s\t%s\t%s\t%s\n' "$name" "${inside:-/}" "$3" "$2" "$wip" >>"$folder/list"
+}
+
+make_backup() {
+  local work=$1 name parts=()
+  if [ -e "$home/factory.db" ]; then
+    sqlite3 "$home/factory.db" '.timeout 10000' ".backup '$work/factory.db'" || return
+    parts+=(-C "$work" factory.db)
+  fi
+  for name in pipelines worker/dispatch.jsonl worker/repairs.jsonl worker/projects.json; do
+    if [ -e "$home/$name" ]; then parts+=(-C "$home" "$name"); fi
+  done
+  save_clones "$work/clones" || return
+  parts+=(-C "$work" clones)
+  state_of "$work/factory.db" >"$work/state" || return
+  parts+=(-C "$work" state)
+  # 1 is "a file changed as we read it": a stage may be running when the release does not wait for it.
+  tar --create --gzip --file "$work/backup" "${parts[@]}" || [ $? -eq 1 ] || return
+  mv "$work/state" "$file.state" && mv "$work/backup" "$file"
+}
+
+told() {
+  local schema=null rows=null newest=null integrity=null database=none key value
+  while IFS='=' read -r key value; do
+    case $key in
+      database) database=$value ;;
+      schema) schema=${value:-null} ;;
+      rows) rows=${value:-null} ;;
+      newest) newest=${value:-null} ;;
+      integrity) integrity=$value ;;
+    esac
+  done <"$file.state"
+  jq --null-input --compact-output --arg file "$file" --argjson bytes "$(stat --format %s "$file")" \
+    --arg sha "$(sha256sum "$file" | cut -d ' ' -f 1)" --arg database "$database" --argjson schema "$schema" \
+    --argjson rows "$rows" --argjson newest "$newest" --arg integrity "$integrity" \
+    '{file: $file, bytes: $bytes, sha256: $sha, database: $database, schema: $schema, rows: $rows, newest: $newest, integrity: $integrity}'
+}
+
+umask 077
+mkdir --parents "$folder"
+if [ ! -s "$file" ]; then
+  work=$(mktemp --directory "$folder/.making.XXXXXX") && said=$(make_backup "$work" 2>&1)
+  rc=$?
+  rm --recursive --force "$folder"/.making.*
+  if [ "$rc" -ne 0 ]; then
+    emit_part backup 1 "${said:-the folder $folder cannot be written}"
+    exit 0
+  fi
+  # shellcheck disable=SC2012  # our own names, and their order is what is asked for
+  ls -1t "$folder"/*.tar.gz | tail --lines "+$((keep + 1))" | while read -r old; do rm --force "$old" "$old.state"; done
+fi
+emit_part backup 0 "$(told)"

@@ -1,0 +1,45 @@
+/** `resume`: lifts a drain. */
+import { defineCommand, runIfMain } from './lib/cli/command.ts';
+import { renderJson } from './lib/cli/output.ts';
+import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
+import { parseDuration } from './lib/config/duration.ts';
+import { WORKER_FLAGS } from './lib/config/flags.ts';
+import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
+import { liftDrain } from './lib/release/drain.ts';
+import { createReach } from './lib/worker/observe.ts';
+
+const FORMATS = ['text', 'json'] as const;
+
+export const resume = defineCommand({
+  name: 'resume',
+  summary: 'Let a drained worker take up work again',
+  description: `Your own drain, and the one of a release that you began here. Somebody else's needs --force.`,
+  positionals: [{ name: 'WORKER', required: true }],
+  flags: {
+    force: { type: 'boolean', description: "lift somebody else's drain" },
+    ...OUTPUT_FLAGS(FORMATS),
+    ...WORKER_FLAGS,
+  },
+  examples: [
+    ['worker-1', 'after a drain, or a release that was interrupted'],
+    ['worker-1 --force', 'whoever drained it'],
+  ],
+  async run({ flags, positionals: [name = ''] }, context) {
+    const format = outputFormat(flags, FORMATS);
+    const timeoutMs = parseDuration(flags.timeout, '--timeout');
+    const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
+    const { transport } = await createReach(context, timeoutMs).enter(worker);
+    const { word, drain } = await liftDrain(
+      transport,
+      worker,
+      { release: null, force: flags.force },
+      { timeoutMs, signal: context.signal },
+    );
+    if (format === 'json')
+      context.stdout.write(renderJson({ worker: worker.name, lifted: word === 'lifted', drain }));
+    else
+      context.stdout.write(`${worker.name} ${word === 'lifted' ? 'takes work again' : 'was not drained'}\n`);
+  },
+});
+
+await runIfMain(import.meta.url, resume);

@@ -1,0 +1,149 @@
+/** `rollback`: back to the image a worker ran before. */
+import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
+import { CliError, UsageError } from './lib/cli/errors.ts';
+import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
+import { parseDuration } from './lib/config/duration.ts';
+import { WORKER_FLAGS } from './lib/config/flags.ts';
+import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
+import { shortReference } from './lib/registry/reference.ts';
+import { clusterWorkers, runCampaign } from './lib/release/campaign.ts';
+import { CAMPAIGN_FLAGS, campaignOptions } from './lib/release/campaign-flags.ts';
+import { imageIn } from './lib/release/manifest-diff.ts';
+import type { Wish } from './lib/release/plan.ts';
+import { type Helmed, surroundings, type Target } from './lib/release/preflight.ts';
+import { isOf, type ReleaseRecord } from './lib/release/record.ts';
+
+const FORMATS = ['text', 'json'] as const;
+
+export const rollback = defineCommand({
+  name: 'rollback',
+  summary: 'Go back to the image a worker ran before, as carefully as it came',
+  description: `To the newest revision with another image that did not fail; helm history lists them. The running stage ends first and
+the state is backed up. Over a migration of the state the backup of before is restored, as long as no issue was added since.`,
+  positionals: [{ name: 'WORKER', required: true }],
+  flags: {
+    revision: { type: 'string', value: 'N', description: "Helm's revision to go back to" },
+    ...CAMPAIGN_FLAGS,
+    ...OUTPUT_FLAGS(FORMATS),
+    ...WORKER_FLAGS,
+  },
+  examples: [
+    ['worker-1', 'to what ran before'],
+    ['worker-1 --revision 4 --yes', 'to revision 4 of helm history, without a question'],
+    ['worker-1 --dry-run', 'what would be done'],
+  ],
+  async run({ flags, positionals: [name = ''] }, context) {
+    const options = campaignOptions(flags, outputFormat(flags, FORMATS) === 'json');
+    const to = flags.revision === undefined ? null : Number(flags.revision);
+    if (to !== null && !(Number.isInteger(to) && to > 0))
+      throw new UsageError(`--revision takes a number; not "${flags.revision}"`);
+    const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
+    const around = surroundings(context, parseDuration(flags.timeout, '--timeout'));
+    return runCampaign(
+      clusterWorkers([worker]),
+      async (target, records) => {
+        const { revision, image } = await whereTo(target, records, to, context);
+        const wish: Wish = {
+          kind: 'rollback',
+          image,
+          revision,
+          prepull: !flags['no-prepull'],
+          drain: !flags.now,
+          chartUpgrade: true,
+          undo: migrationOver(target, records),
+        };
+        return wish;
+      },
+      'Roll back',
+      around,
+      options,
+    );
+  },
+});
+
+/** @throws CliError when there is nothing to go back to */
+async function whereTo(
+  { worker, workload, helmed }: Target,
+  records: readonly ReleaseRecord[],
+  to: number | null,
+  { stderr }: Context,
+): Promise<{ revision: number | null; image: string }> {
+  const mine = records.filter((record) => isOf(record, worker));
+  // One that was cut short knows where it was going.
+  const open = mine.at(-1);
+  if (helmed === null) {
+    if (to !== null)
+      throw new UsageError(`${worker.name} was not installed by the chart: it has no revisions`);
+    const before = mine.findLast(
+      ({ state, image, previous }) =>
+        state === 'done' && image === workload.image && previous.image !== image,
+    );
+    if (before === undefined) {
+      throw new CliError(
+        `it is not known here what ${worker.name} ran before ${shortReference(workload.image)}`,
+        {
+          hints: [
+            'name the image: build-push-rollout rollout WORKER --image …'.replace('WORKER', worker.name),
+          ],
+        },
+      );
+    }
+    return { revision: null, image: before.previous.image };
+  }
+  if (to === null && open?.kind === 'rollback' && open.state === 'running') {
+    const revision = await revisionWith(helmed, (image) => image === open.image);
+    if (revision !== null) return revision;
+  }
+  const failed = new Set(
+    mine.filter(({ state }) => state === 'rolled-back' || state === 'failed').map(({ image }) => image),
+  );
+  const found =
+    to === null
+      ? await revisionWith(helmed, (image) => image !== workload.image && !failed.has(image))
+      : await revisionWith(helmed, () => true, to);
+  if (found === null) {
+    throw new CliError(
+      to === null
+        ? `${worker.name} has no earlier revision with another image`
+        : `${worker.name} has no revision ${to}`,
+      {
+        hints: [
+          `what there is: ${helmed.helm.command(helmed.release, ['history', helmed.release.name]).join(' ')}`,
+        ],
+      },
+    );
+  }
+  stderr.write(`${worker.name}: revision ${found.revision} had ${shortReference(found.image)}\n`);
+  return found;
+}
+
+/** The newest revision that came into effect and whose image is wanted. */
+async function revisionWith(
+  { helm, release, history, status }: Helmed,
+  wanted: (image: string) => boolean,
+  only: number | null = null,
+): Promise<{ revision: number; image: string } | null> {
+  const candidates = history.filter(
+    (item) =>
+      (only === null ? item.revision !== status.revision : item.revision === only) &&
+      (item.status === 'superseded' || item.status === 'deployed'),
+  );
+  for (const { revision } of candidates.toReversed()) {
+    const image = imageIn(await helm.manifest(release, revision));
+    if (image !== null && wanted(image)) return { revision, image };
+  }
+  return null;
+}
+
+/** The release that brought the image of now, when it migrated the state. */
+function migrationOver(
+  { worker, workload }: Target,
+  records: readonly ReleaseRecord[],
+): ReleaseRecord | null {
+  const brought = records.findLast(
+    (record) => isOf(record, worker) && record.state === 'done' && record.image === workload.image,
+  );
+  return brought?.migration === true && brought.kind === 'rollout' ? brought : null;
+}
+
+await runIfMain(import.meta.url, rollback);

@@ -1,0 +1,238 @@
+import { describe, expect, it } from 'vitest';
+import { type Drain, SCHEMA } from '../../scripts/lib/contract.ts';
+import {
+  afterFailure,
+  migrationOf,
+  type Plan,
+  planRelease,
+  type Seen,
+  type Wish,
+} from '../../scripts/lib/release/plan.ts';
+import { type Backup, newRecord, type ReleaseRecord } from '../../scripts/lib/release/record.ts';
+
+const OLD = `registry.example.com/worker@sha256:${'1'.repeat(64)}`;
+const NEW = `registry.example.com/worker@sha256:${'2'.repeat(64)}`;
+const OTHER = `registry.example.com/worker@sha256:${'3'.repeat(64)}`;
+
+const WORKER = { runtime: 'kubernetes', name: 'w', pod: 'factory-w', namespace: 'n', context: 'c' } as const;
+const RUNNING: Seen = {
+  name: 'w',
+  helm: { pending: false, lastDeployed: 3 },
+  specImage: OLD,
+  replicas: 1,
+  pod: { uid: 'u', image: OLD, ready: true },
+  drain: null,
+  manifestChanges: [],
+  rows: { count: 5, newest: 7 },
+};
+const ROLLOUT: Wish = {
+  kind: 'rollout',
+  image: NEW,
+  revision: null,
+  prepull: true,
+  drain: true,
+  chartUpgrade: false,
+  undo: null,
+};
+const ALL = ['prepull', 'drain', 'backup', 'roll', 'wait', 'verify', 'health', 'resume'];
+
+const record = (given: Partial<ReleaseRecord> = {}): ReleaseRecord => ({
+  ...newRecord(
+    WORKER,
+    { kind: 'rollout', image: NEW, previous: { image: OLD, revision: 3, podUid: 'u' } },
+    new Date(0),
+  ),
+  id: 'earlier',
+  ...given,
+});
+const drainBy = (release: string | null): Drain => ({
+  schema: SCHEMA,
+  by: 'ann',
+  host: 'laptop',
+  since: '2026-11-22T12:00:00Z',
+  reason: '',
+  release,
+});
+const BACKUP: Backup = {
+  file: 'f',
+  bytes: 1,
+  sha256: '',
+  database: 'sqlite',
+  schema: 3,
+  rows: 5,
+  newest: 7,
+  integrity: 'ok',
+  copy: '/here',
+};
+
+const steps = (plan: Plan) => (plan.kind === 'go' ? plan.steps : plan);
+
+describe('the steps of a release', () => {
+  it.each<[string, Partial<Seen>, Partial<Wish>, readonly string[]]>([
+    ['a running worker', {}, {}, ALL],
+    ['without a pre-pull', {}, { prepull: false }, ALL.slice(1)],
+    ['without waiting for the stage', {}, { drain: false }, ALL.filter((step) => step !== 'drain')],
+    ['a restart pulls nothing', {}, { kind: 'restart', image: OLD }, ALL.slice(1)],
+    ['a worker that was not installed by the chart', { helm: null }, {}, ALL],
+    ['a worker that is stopped', { replicas: 0, pod: null }, {}, ['roll']],
+    [
+      'one that cannot be entered',
+      { pod: null },
+      {},
+      ['prepull', 'roll', 'wait', 'verify', 'health', 'resume'],
+    ],
+    [
+      'after a Helm that was killed',
+      { helm: { pending: true, lastDeployed: 3 }, pod: null },
+      {},
+      ['mend', ...ALL],
+    ],
+    [
+      'the image is named, but its pod is not Ready',
+      { specImage: NEW, pod: { uid: 'u', image: NEW, ready: false } },
+      {},
+      ALL,
+    ],
+    ['drained by a person', { drain: drainBy(null) }, {}, ALL],
+    ['the chart changes too, and may', { manifestChanges: ['~ x'] }, { chartUpgrade: true }, ALL],
+    [
+      'a rollback over a migration',
+      { specImage: NEW },
+      { kind: 'rollback', image: OLD, revision: 2, undo: record({ migration: true, backup: BACKUP }) },
+      [...ALL.slice(0, 6), 'restore', 'health', 'resume'],
+    ],
+  ])('%s', (_, seen, wish, expected) => {
+    expect(steps(planRelease({ ...RUNNING, ...seen }, { ...ROLLOUT, ...wish }, null))).toEqual(expected);
+  });
+
+  it.each<[string, Partial<Seen>, Partial<Wish>]>([
+    ['the image runs already', { specImage: NEW, pod: { uid: 'u', image: NEW, ready: true } }, {}],
+    ['the image is set, and the worker stopped', { specImage: NEW, replicas: 0, pod: null }, {}],
+  ])('nothing: %s', (_, seen, wish) => {
+    expect(planRelease({ ...RUNNING, ...seen }, { ...ROLLOUT, ...wish }, null).kind).toBe('nothing');
+  });
+
+  it.each<[string, Partial<Seen>, Partial<Wish>, RegExp]>([
+    ['drained by another release', { drain: drainBy('theirs') }, {}, /by another release, of ann@laptop/],
+    [
+      'more than the image would change',
+      { manifestChanges: ['~ Deployment/x: - a'] },
+      {},
+      /more than a new image/,
+    ],
+    ['never deployed', { helm: { pending: true, lastDeployed: null } }, {}, /never deployed/],
+    [
+      'issues came after a migration',
+      { rows: { count: 6, newest: 8 } },
+      { kind: 'rollback', image: OLD, undo: record({ migration: true, backup: BACKUP }) },
+      /cannot go back over the migration/,
+    ],
+    [
+      'issues came and went after a migration',
+      { rows: { count: 5, newest: 8 } },
+      { kind: 'rollback', image: OLD, undo: record({ migration: true, backup: BACKUP }) },
+      /cannot go back/,
+    ],
+  ])('refused: %s', (_, seen, wish, why) => {
+    expect(planRelease({ ...RUNNING, ...seen }, { ...ROLLOUT, ...wish }, null)).toMatchObject({
+      kind: 'refuse',
+      why: expect.stringMatching(why),
+    });
+  });
+});
+
+describe('a second run', () => {
+  const mine = { drain: drainBy('earlier') };
+  it.each<[string, Partial<ReleaseRecord>, Partial<Seen>, readonly string[]]>([
+    ['stopped in the pre-pull', { step: 'prepull' }, {}, ALL],
+    ['stopped while it drained', { step: 'drain', done: ['prepull'] }, mine, ALL.slice(1)],
+    [
+      'stopped in the backup',
+      { step: 'backup', done: ['prepull', 'drain'] },
+      mine,
+      ['drain', 'backup', ...ALL.slice(3)],
+    ],
+    [
+      'stopped before the roll',
+      { step: 'roll', done: ['prepull', 'drain', 'backup'] },
+      mine,
+      ['drain', 'roll', ...ALL.slice(4)],
+    ],
+    [
+      'stopped between the roll and its record',
+      { step: 'roll', done: ['prepull', 'drain', 'backup'] },
+      { ...mine, specImage: NEW, pod: null },
+      ['roll', ...ALL.slice(4)],
+    ],
+    [
+      'stopped while it waited',
+      { step: 'wait', done: ['prepull', 'drain', 'backup', 'roll'] },
+      { specImage: NEW, pod: null },
+      ALL.slice(4),
+    ],
+    [
+      'stopped before it resumed',
+      { step: 'resume', done: ['prepull', 'drain', 'backup', 'roll', 'wait', 'verify', 'health'] },
+      { ...mine, specImage: NEW, pod: { uid: 'v', image: NEW, ready: true } },
+      ALL.slice(4),
+    ],
+    [
+      'somebody rolled back by hand meanwhile',
+      { step: 'wait', done: ['prepull', 'drain', 'backup', 'roll'] },
+      mine,
+      ['drain', 'roll', ...ALL.slice(4)],
+    ],
+  ])('%s', (_, given, seen, expected) => {
+    expect(steps(planRelease({ ...RUNNING, ...seen }, ROLLOUT, record(given)))).toEqual(expected);
+  });
+
+  it('with another image begins anew, and takes the drain over', () => {
+    const earlier = record({ step: 'wait', done: ['prepull', 'drain', 'backup', 'roll'] });
+    expect(
+      steps(
+        planRelease(
+          { ...RUNNING, ...mine, specImage: NEW, pod: null },
+          { ...ROLLOUT, image: OTHER },
+          earlier,
+        ),
+      ),
+    ).toEqual(['prepull', 'roll', 'wait', 'verify', 'health', 'resume']);
+  });
+});
+
+describe('a failure', () => {
+  it.each([
+    ['prepull', false, 'lift'],
+    ['drain', false, 'lift'],
+    ['backup', false, 'lift'],
+    ['roll', false, 'lift'],
+    ['roll', true, 'roll-back'],
+    ['wait', true, 'roll-back'],
+    ['verify', true, 'roll-back'],
+    ['health', true, 'roll-back'],
+  ] as const)('in %s (changed: %s): %s', (step, changed, expected) => {
+    expect(afterFailure(step, changed)).toBe(expected);
+  });
+});
+
+describe('a migration', () => {
+  it.each([
+    [{ schema: 3, dialect: 'A' }, { schema: 3, dialect: 'A' }, null],
+    [
+      { schema: 3, dialect: 'A' },
+      { schema: 8, dialect: 'B' },
+      /schema version 8, the worker's database has 3/,
+    ],
+    [{ schema: null, dialect: 'A' }, { schema: 8, dialect: 'B' }, /dialect B, the worker's speaks A/],
+    [
+      { schema: 3, dialect: 'A' },
+      { schema: null, dialect: 'B with PostgreSQL' },
+      /dialect B with PostgreSQL/,
+    ],
+    [{ schema: null, dialect: null }, { schema: 8, dialect: 'B' }, null],
+  ])('%j -> %j', (old, next, said) => {
+    const migration = migrationOf(old, next);
+    if (said === null) expect(migration).toBeNull();
+    else expect(migration).toMatch(said);
+  });
+});
