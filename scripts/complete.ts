@@ -4,6 +4,7 @@ import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
 import { UsageError } from './lib/cli/errors.ts';
 import { FILES, renderCandidates, SHELLS, typedWords } from './lib/completion/answer.ts';
 import {
+  issueCandidates,
   projectCandidates,
   sessionCandidates,
   WORKER_WORD,
@@ -73,12 +74,20 @@ async function lookUp(wanted: Plan, context: Context): Promise<Found> {
     case 'workers':
       return workerCandidates(await lookUpWorkers(context, wanted.given), wanted.except);
     case 'projects':
-    case 'sessions': {
+    case 'sessions':
+    case 'issues': {
       const snapshot = await lookInto(context, wanted.worker, wanted.given);
       if (snapshot === null) return [];
-      return (wanted.kind === 'projects' ? projectCandidates : sessionCandidates)(snapshot, wanted.before);
+      return CANDIDATES[wanted.kind](snapshot, wanted.before);
     }
   }
 }
+
+/** How what a worker has becomes candidates. */
+const CANDIDATES = {
+  projects: projectCandidates,
+  sessions: sessionCandidates,
+  issues: issueCandidates,
+} as const;
 
 await runIfMain(import.meta.url, complete);

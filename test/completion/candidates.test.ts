@@ -1,8 +1,13 @@
 /** From what was found to candidates. */
 import { describe, expect, it } from 'vitest';
-import { parseProgramAnswer, sessionCandidates } from '../../scripts/lib/completion/candidates.ts';
+import {
+  issueCandidates,
+  parseProgramAnswer,
+  sessionCandidates,
+} from '../../scripts/lib/completion/candidates.ts';
 import { parseSessions } from '../../scripts/lib/worker/sessions.ts';
 import type { Snapshot } from '../../scripts/lib/worker/snapshot.ts';
+import { pipelinesJson, queueJson, snapshot as worker } from '../worker/samples.ts';
 
 describe('sessions', () => {
   const snapshot = (...names: string[]) =>
@@ -20,6 +25,19 @@ describe('sessions', () => {
       '--session=implement',
     ]);
     expect(words[0]?.description).toBe('idle - last output 100s ago');
+  });
+});
+
+describe('issues', () => {
+  it('that need work come first, with what they are at', () => {
+    const seen = worker({
+      queue: queueJson([22, 'completed'], [23, 'active']),
+      pipelines: pipelinesJson({ issue: 23, status: 'blocked' }),
+    });
+    expect(issueCandidates(seen, '')).toEqual([
+      { value: '23', description: 'demo#23 blocked: intent 23' },
+      { value: '22', description: 'demo#22 completed: intent 22' },
+    ]);
   });
 });
 

@@ -94,6 +94,18 @@ describe('what may stand at the cursor', () => {
     });
   });
 
+  it('offers the sessions of the worker where a session is an argument of its own', () => {
+    const typing: Command<Flags> = {
+      ...command,
+      positionals: [
+        { name: 'WORKER', required: true },
+        { name: 'SESSION', required: true },
+      ],
+    };
+    expect(planArguments(typing, ['w-1', ''])).toMatchObject({ kind: 'sessions', worker: 'w-1', before: '' });
+    expect(planArguments(typing, [''])).toMatchObject({ kind: 'workers' });
+  });
+
   it('knows the workers, sessions and projects of the real commands', async () => {
     const planned = await Promise.all(
       Object.entries(COMMANDS).map(async ([name, { load }]) => {

@@ -213,6 +213,6 @@ describe('bash', () => {
   });
 
   it('looks at the line up to the cursor only', () => {
-    expect(reply('factory-worker sta worker-1', 'sta', 'factory-worker sta'.length)).toEqual(['status']);
+    expect(reply('factory-worker stat worker-1', 'stat', 'factory-worker stat'.length)).toEqual(['status']);
   });
 });

@@ -1,5 +1,6 @@
 /** From what was found in a worker, or said by the real `factory`, to candidates. Pure. */
 import type { WorkerEntry } from '../config/worker-entry.ts';
+import { itemName, openItems } from '../worker/queue.ts';
 import { describeSession, shortNames, workSessions } from '../worker/sessions.ts';
 import type { Snapshot } from '../worker/snapshot.ts';
 import type { Candidate } from './plan.ts';
@@ -32,6 +33,16 @@ export function sessionCandidates({ sessions, now }: Snapshot, before: string): 
     const names = new Set([session.name, short[index] ?? session.name]);
     return [...names].map((name) => ({ value: before + name, description: describeSession(session, now) }));
   });
+}
+
+/** Issues of the queue: those that still need work first, as a stuck one does. */
+export function issueCandidates(snapshot: Snapshot, before: string): Candidate[] {
+  const open = openItems(snapshot);
+  const rows = [...open, ...snapshot.queue.filter((row) => !open.includes(row))];
+  return rows.map((row) => ({
+    value: `${before}${row.issue}`,
+    description: `${itemName(row)} ${row.pipeline?.status ?? row.status}${row.intent ? `: ${row.intent}` : ''}`,
+  }));
 }
 
 /** What a program built with cobra answers to `__complete`. */

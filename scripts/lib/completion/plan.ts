@@ -24,7 +24,7 @@ export type Plan =
   | { readonly kind: 'workers'; readonly given: Given; readonly except: readonly string[] }
   /** What one worker has. `before` is what stands in front of the name in the same word, such as `--session=`. */
   | {
-      readonly kind: 'projects' | 'sessions';
+      readonly kind: 'projects' | 'sessions' | 'issues';
       readonly given: Given;
       readonly worker: string;
       readonly before: string;
@@ -64,7 +64,7 @@ export function planArguments(command: Command<Flags>, words: readonly string[])
   const name = Object.keys(flags).find((flag) => [parsed.flags[flag]].flat().includes(CURSOR));
   if (name !== undefined) return planValue(name, flags[name] as Flag, known);
   if (current.startsWith('-')) return { kind: 'words', words: flagCandidates(flags, earlier) };
-  return planPositional(command, parsed.positionals, known.given);
+  return planPositional(command, parsed.positionals, known);
 }
 
 /** Whatever was typed wrongly on the way to the cursor is for the command itself to say. */
@@ -105,13 +105,23 @@ function flagCandidates(flags: Flags, typed: readonly string[]): Candidate[] {
 }
 
 /** @param typed the positionals up to the cursor, which is the last one */
-function planPositional(command: Command<Flags>, typed: readonly string[], given: Given): Plan {
+function planPositional(
+  command: Command<Flags>,
+  typed: readonly string[],
+  { given, worker }: { given: Given; worker: string | undefined },
+): Plan {
   const last = command.positionals.at(-1);
   const positional = command.positionals[typed.length - 1] ?? (last?.repeat ? last : undefined);
   if (positional === undefined) return NOTHING;
   // Commands with a few fixed words name them so in their usage line: `bash|zsh|fish`.
   if (positional.name.includes('|')) {
     return { kind: 'words', words: positional.name.split('|').map(plain) };
+  }
+  if (positional.name === 'SESSION' && worker !== undefined) {
+    return { kind: 'sessions', given, worker, before: '' };
+  }
+  if (positional.name === 'ISSUE' && worker !== undefined) {
+    return { kind: 'issues', given, worker, before: '' };
   }
   if (positional.name !== 'WORKER' && positional.name !== 'NAME') return NOTHING;
   const before = typed.slice(command.positionals.indexOf(positional), -1);
