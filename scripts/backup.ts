@@ -1,4 +1,5 @@
 /** `backup`: a worker's state in one file on this machine. */
+import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { defineCommand, runIfMain } from './lib/cli/command.ts';
@@ -18,9 +19,10 @@ const MAKING_MS = 600_000;
 
 export const backup = defineCommand({
   name: 'backup',
-  summary: 'Copy the state of a worker into a file: its queue, pipelines and records',
+  summary: 'Copy the state of a worker into a file: its queue, pipelines, unpushed work and recordings',
   description: `The database is copied by SQLite's own backup, which is whole also while the worker is at work, and checked. Of the
-clones it has what no remote has: commits, and what is not committed yet. Recordings and the agents' memory are not in it. The last five stay on the worker's volume as well.`,
+clones it has what no remote has: commits, and what is not committed yet; of the sessions, their recordings. The agents'
+memory is not in it. The last five stay on the worker's volume as well.`,
   positionals: [
     { name: 'WORKER', required: true },
     { name: 'FILE', required: true },
@@ -43,11 +45,13 @@ clones it has what no remote has: commits, and what is not committed yet. Record
       throw new CliError(`${given} is there already`, { hints: ['replace it: --force'] });
     }
     const { transport } = await createReach(context, timeoutMs).enter(worker);
-    const id = `${context
+    const stamp = context
       .now()
       .toISOString()
-      .replaceAll(/[-:]|\.\d+/g, '')}-by-hand`;
-    const made = await makeBackup(transport, worker.name, id, MAKING_MS, context.signal);
+      .replaceAll(/[-:]|\.\d+/g, '');
+    // What was made under an id is only told again: two in one second must not be one.
+    const id = `${stamp}-by-hand-${randomUUID().slice(0, 4)}`;
+    const made = await makeBackup(transport, worker.name, id, 'everything', MAKING_MS, context.signal);
     const copy = await copyBackup(transport, made, file, timeoutMs, context.signal);
     if (format === 'json') context.stdout.write(renderJson({ worker: worker.name, ...copy }));
     else {

@@ -175,7 +175,8 @@ async function takeOver(before: Snapshot, restoration: Restoration): Promise<num
   let saved: string | null = null;
   if (before.queue.length + before.pipelines.length > 0) {
     stderr.write('saving what the worker has now\n');
-    saved = (await makeBackup(transport, worker.name, `${stamp}-before-restore`, WORK_MS, signal)).file;
+    saved = (await makeBackup(transport, worker.name, `${stamp}-before-restore`, 'state', WORK_MS, signal))
+      .file;
   }
   await makeClones(before, restoration);
   const name = `${stamp}-restored.tar.gz`;

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # Makes a backup of the worker's state on its volume: the database by SQLite's backup API (a copy of an open one loses rows),
 # the pipelines, what of the clones no remote has, and our own records. Made already under that ID: only told again.
-# Arguments: ID, KEEP (how many stay).
+# Arguments: ID, KEEP (how many stay), CONTENT (state, or everything: the recordings of sessions too).
 # Part: backup, a JSON {file, bytes, sha256, database, schema, rows, newest, integrity}; or its reason for failing.
-id=$1 keep=$2
+id=$1 keep=$2 content=$3
 folder=$WORKER_STATE_DIR/backups
 home=${WORKER_STATE_DIR%/*}
 file=$folder/$id.tar.gz
@@ -52,7 +52,9 @@ make_backup() {
     sqlite3 "$home/factory.db" '.timeout 10000' ".backup '$work/factory.db'" || return
     parts+=(-C "$work" factory.db)
   fi
-  for name in pipelines worker/dispatch.jsonl worker/repairs.jsonl worker/projects.json; do
+  local names=(pipelines worker/dispatch.jsonl worker/repairs.jsonl worker/projects.json)
+  if [ "$content" = everything ]; then names+=(worker/logs/sessions); fi
+  for name in "${names[@]}"; do
     if [ -e "$home/$name" ]; then parts+=(-C "$home" "$name"); fi
   done
   save_clones "$work/clones" || return

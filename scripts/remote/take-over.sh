@@ -87,6 +87,13 @@ add_projects() {
     mv "$WORKER_STATE_DIR/projects.json.new" "$WORKER_STATE_DIR/projects.json"
 }
 
+# Recordings of sessions that this worker has itself stay as they are.
+restore_recordings() {
+  [ -d "$work/new/worker/logs/sessions" ] || return 0
+  mkdir --parents "$WORKER_STATE_DIR/logs/sessions" &&
+    cp --no-clobber --preserve=mode,timestamps "$work/new/worker/logs/sessions"/* "$WORKER_STATE_DIR/logs/sessions/"
+}
+
 restore_clones() {
   local kind name first branch head wip clone path
   [ -s "$work/new/clones/list" ] || return 0
@@ -140,6 +147,7 @@ if ! said=$(swap 2>&1 9>&-); then
 fi
 add_projects 9>&- || note 'the requests for clones could not be taken over'
 restore_clones 9>&-
+restore_recordings 2>/dev/null 9>&- || note 'the recordings of sessions could not be taken over'
 exec 9>&-
 clean_up
 emit_part restored 0 "$archive"

@@ -68,6 +68,23 @@ describe('restore', () => {
     ).toBe(' M a\n D gone\n?? new\n');
   });
 
+  it('brings the recordings of sessions, and leaves those alone that are there', async () => {
+    await source.bash(
+      'mkdir -p "$WORKER_STATE_DIR/logs/sessions" && cd "$WORKER_STATE_DIR/logs/sessions" && umask 077 && echo theirs >1-qa-1.log && echo theirs >2-qa-1.log',
+    );
+    await target.bash(
+      'mkdir -p "$WORKER_STATE_DIR/logs/sessions" && echo own >"$WORKER_STATE_DIR/logs/sessions/2-qa-1.log"',
+    );
+    rmSync(file);
+    expect(await run(backup, ['w', file], { env: source.laptop })).toMatchObject({ code: 0 });
+    expect((await type('--yes')).code).toBe(0);
+    expect(
+      await target.bash(
+        'cd "$WORKER_STATE_DIR/logs/sessions" && cat 1-qa-1.log 2-qa-1.log && stat --format %a 1-qa-1.log',
+      ),
+    ).toBe('theirs\nown\n600\n');
+  });
+
   it('saves what is replaced, and says how to undo it', async () => {
     await target.bash('factory queue add 7 --intent seven');
     const { code, stderr } = await type('--yes');

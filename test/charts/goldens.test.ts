@@ -1,6 +1,7 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { install, useDryRuns } from './dry-run.ts';
 import { CHART, HELMS, KUBERNETES, ROOT, render, TESTS } from './helm.ts';
 
@@ -44,8 +45,8 @@ describe.each(HELMS)('$name', (helm) => {
 
   test.each(EXAMPLES)('%s renders', async (file) => {
     const rendered = await render(helm, { files: [file] });
-    const docker = !file.endsWith('no-docker.yaml');
-    expect(rendered.container.securityContext.privileged).toBe(docker);
+    const { docker } = parse(readFileSync(file, 'utf8')) as { docker?: { enabled?: boolean } };
+    expect(rendered.container.securityContext.privileged).toBe(docker?.enabled ?? true);
   });
 });
 

@@ -20,6 +20,12 @@ export function backupCopyPath(env: NodeJS.ProcessEnv, id: string): string {
 }
 
 /**
+ * - `state` what the worker goes on from: small, for every release
+ * - `everything` the recordings of its sessions as well, for a worker that goes away or moves
+ */
+export type BackupContent = 'state' | 'everything';
+
+/**
  * Makes the backup on the worker's volume, or finds the one that was made under that id.
  *
  * @throws CliError when it fails, or the database is not whole
@@ -28,10 +34,16 @@ export async function makeBackup(
   transport: Transport,
   name: string,
   id: string,
+  content: BackupContent,
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<Backup> {
-  const frame = await transport.run({ script: 'backup', args: [id, String(KEEP)], timeoutMs, signal });
+  const frame = await transport.run({
+    script: 'backup',
+    args: [id, String(KEEP), content],
+    timeoutMs,
+    signal,
+  });
   const { rc, text } = frame.parts.get('backup') ?? { rc: 1, text: 'it gave no answer' };
   if (rc !== 0) throw new CliError(`the backup of ${name} failed: ${text}`);
   return { ...(JSON.parse(text) as Omit<Backup, 'copy'>), copy: null };

@@ -241,7 +241,7 @@ async function backup(job: Job): Promise<void> {
   const { env, signal } = around.context;
   const name = nameOf(job);
   const transport = await around.enter(target.worker);
-  const made = await makeBackup(transport, name, record.id, BACKUP_MS, signal);
+  const made = await makeBackup(transport, name, record.id, 'state', BACKUP_MS, signal);
   if (made.integrity !== null && made.integrity !== 'ok') {
     throw new CliError(`the database of ${name} is not whole: ${made.integrity}`, {
       hints: [`its backup is on the worker all the same: ${made.file}`, 'mend it first; nothing was rolled'],

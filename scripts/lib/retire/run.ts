@@ -190,7 +190,7 @@ function commonActions(
       const id = `${now()
         .toISOString()
         .replaceAll(/[-:]|\.\d+/g, '')}-retire`;
-      const made = await makeBackup(transport, worker.name, id, BACKUP_MS, signal);
+      const made = await makeBackup(transport, worker.name, id, 'everything', BACKUP_MS, signal);
       const copy = await copyBackup(transport, made, backup ?? '', timeoutMs, signal);
       if (copy.integrity !== null && copy.integrity !== 'ok') {
         throw new CliError(`the database of ${worker.name} is not whole: ${copy.integrity}`, {
