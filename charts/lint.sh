@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Everything that can be said of the chart without a cluster. Builds what it needs into .cache/: the Go programs pinned in
 # tools/go.mod, and yamllint and yamale as pinned in tools/requirements.txt. Needs Go, Python 3 with venv, and npm.
+# `lint.sh tools` only builds the Go programs.
 set -Eeuo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -95,6 +96,7 @@ check_fields() {
 
 main() {
   build_go_tools
+  [[ ${1-} != tools ]] || return 0
   build_python_tools
   lint_yaml
   local helm

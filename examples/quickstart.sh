@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # The first walk: a worker on this machine, an issue dispatched to it, its progress on screen. Everything lies in
 # .quickstart/ of the checkout; every command is shown as it can be typed there. `down` stops the worker and removes it.
+#
+# RUNTIME=kubernetes walks the same way with a worker in a pod: CONTEXT and NAMESPACE say where (kubectl's current context,
+# factory-quickstart), IMAGE=NAME:TAG names an image with the stand-ins in it (test/e2e/README.md). HELM, KUBECTL: programs.
 set -Eeuo pipefail
 cd "$(dirname "$0")/.."
 
@@ -8,15 +11,19 @@ folder=.quickstart
 workers=$folder/workers.yaml
 worker=try
 issue=1
+runtime=${RUNTIME:-local}
+helm=${HELM:-helm} kubectl=${KUBECTL:-kubectl}
+own_namespace=factory-quickstart
+namespace=${NAMESPACE:-$own_namespace}
 
 scripts() {
-  npx tsx "scripts/$1.ts" "${@:2}" --workers "$workers"
+  npx tsx "scripts/$1.ts" --workers "$workers" "${@:2}"
 }
 
 # show NAME ARG…: prints a command as it can be pasted, and runs it.
 show() {
   printf '\n$ npx tsx scripts/%s.ts' "$1"
-  printf ' %q' "${@:2}" --workers "$workers"
+  printf ' %q' --workers "$workers" "${@:2}"
   printf '\n'
   scripts "$@"
 }
@@ -26,7 +33,11 @@ down() {
     echo 'there is no quickstart to remove'
     return
   fi
-  if [ -e "$workers" ]; then scripts local down "$worker" 2>/dev/null || scripts local down "$worker"; fi
+  if [ -e "$folder/context" ]; then
+    kubernetes_down
+  elif [ -e "$workers" ]; then
+    scripts local down "$worker" 2>/dev/null || scripts local down "$worker"
+  fi
   rm -rf "$folder"
   echo "$folder is removed"
 }
@@ -35,7 +46,7 @@ down() {
 interrupted() {
   trap - INT TERM
   echo >&2
-  if [ -e "$workers" ]; then scripts local down "$worker" >&2 || true; fi
+  if [ -e "$workers" ] && [ "$runtime" = local ]; then scripts local down "$worker" >&2 || true; fi
   echo "interrupted; make quickstart goes on, make quickstart-down cleans up" >&2
   exit 130
 }
@@ -67,18 +78,59 @@ wait_for() {
   done
 }
 
-walk() {
+# as_typed COMMAND…: the same for other programs.
+as_typed() {
+  printf '\n$'
+  printf ' %q' "$@"
+  printf '\n'
+  "$@"
+}
+
+start_local() {
   if [ -n "${FACTORY_BIN:-}" ]; then
     echo "Real: tmux, git, SQLite, the worker's supervisor, and factory ($FACTORY_BIN). Stand-ins: claude and gh."
   else
     echo "Real: tmux, git, SQLite, the worker's supervisor. Stand-ins: factory, claude and gh (examples/bin)."
   fi
-  trap interrupted INT TERM
   make_bin
   make_settings
   examples/demo/make-origin.sh "$folder/origin.git" >/dev/null
 
   show local up "$worker" --home "$folder/worker" --bin "$folder/bin" --project "demo=./$folder/origin.git"
+}
+
+start_kubernetes() {
+  local context image=${IMAGE:-}
+  context=${CONTEXT:-$("$kubectl" config current-context)}
+  if [ -z "$image" ]; then
+    echo 'error: IMAGE=NAME:TAG is not set: which worker image, with the stand-ins, can the cluster pull?' >&2
+    echo '  on the test cluster (make cluster e2e-image): IMAGE=localhost/factory-worker-e2e:1' >&2
+    exit 2
+  fi
+  echo "Real: Kubernetes ($context), the chart, tmux, git, SQLite, the worker's supervisor. Stand-ins: factory, claude and gh."
+  mkdir -p "$folder"
+  echo "$context $namespace" >"$folder/context"
+  # Without Docker nothing is privileged, so that any namespace takes the pod.
+  as_typed "$helm" upgrade --install "$worker" charts/factory-worker --kube-context "$context" --namespace "$namespace" \
+    --create-namespace --values examples/values/quickstart.yaml \
+    --set-string "image.repository=${image%:*},image.tag=${image##*:}" --wait --timeout 5m
+  show workers add "$worker" --context "$context" --namespace "$namespace" --pod "factory-$worker"
+  show exec "$worker" -- bash -c 'echo STANDIN_CLAUDE_STAY=review >~/.factory-standin'
+}
+
+kubernetes_down() {
+  local context there
+  read -r context there <"$folder/context"
+  "$helm" uninstall "$worker" --kube-context "$context" --namespace "$there" --ignore-not-found --wait
+  # Somebody else's namespace stays.
+  if [ "$there" = "$own_namespace" ]; then
+    "$kubectl" --context "$context" delete namespace "$there" --ignore-not-found
+  fi
+}
+
+walk() {
+  trap interrupted INT TERM
+  "start_$runtime"
   show list
   show dispatch "$worker" --project demo --issue "$issue"
   show list
@@ -98,11 +150,11 @@ Stop it and remove everything it made:
 TEXT
 }
 
-case ${1:-walk}:${RUNTIME:-local} in
+case ${1:-walk}:$runtime in
   down:*) down ;;
-  walk:local) walk ;;
+  walk:local | walk:kubernetes) walk ;;
   walk:*)
-    echo "error: RUNTIME=$RUNTIME is not known; the quickstart runs with RUNTIME=local" >&2
+    echo "error: RUNTIME=$runtime is not known; the quickstart runs with RUNTIME=local or RUNTIME=kubernetes" >&2
     exit 2
     ;;
   *)

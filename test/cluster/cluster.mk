@@ -1,15 +1,44 @@
 # A real Kubernetes on this machine, and the tests that need one. See test/cluster/README.md and test/e2e/README.md.
+#
+#   CONTEXT, NAMESPACE   another cluster, and a namespace that is there: `make e2e` runs there what harms nobody
+#   E2E_IMAGE            the worker image, with the stand-ins, that it can pull
 
-.PHONY: cluster cluster-down e2e e2e-image
+.PHONY: cluster cluster-programs cluster-down cluster-kind e2e e2e-here e2e-there e2e-image e2e-push e2e-tools
 
-cluster: node_modules/.installed ## start a single-node Kubernetes on this machine (root; no image is pulled)
+cluster: node_modules/.installed cluster-programs ## start a single-node Kubernetes on this machine (root; no image is pulled)
 	@test/cluster/up.sh
+
+cluster-programs: | node
+	@scripts/build/programs.sh ip iptables openssl nsenter jq curl mkfs.ext4
 
 cluster-down: ## stop it and remove every process, mount, link, cgroup and file of it
 	@test/cluster/down.sh
 
+cluster-kind: e2e-image-file ## the same with kind, where Docker can run its node image; then make e2e CONTEXT=kind-…
+	@test/cluster/kind.sh up
+
 e2e-image: build
+	@scripts/build/programs.sh debootstrap
 	@test/e2e/image.sh
 
-e2e: node_modules/.installed e2e-image ## drive workers on that Kubernetes with the real commands, faults included
+e2e-image-file: build
+	@scripts/build/programs.sh debootstrap
+	@test/e2e/image.sh --file-only
+
+e2e-push: image-for-tests
+	@$(WITH_DOCKER) test/e2e/push-image.sh
+
+e2e-tools: node_modules/.installed
+	@scripts/build/programs.sh tmux busybox
+	@charts/lint.sh tools
+
+# Typed, not found in the environment: whoever types `make e2e` means the cluster of this machine.
+e2e: $(if $(filter command line,$(origin CONTEXT)),e2e-there,e2e-here) ## drive workers on that Kubernetes with the real commands, faults included
+
+e2e-here: e2e-tools e2e-image e2e-push
 	npx vitest run --config test/e2e/vitest.config.ts $(VITEST_FLAGS) $(TESTS)
+
+e2e-there: node_modules/.installed
+	@[[ -n "$(NAMESPACE)" && -n "$(E2E_IMAGE)" ]] || { echo 'error: NAMESPACE=… and E2E_IMAGE=… are needed with CONTEXT=…; see test/e2e/README.md' >&2; exit 2; }
+	E2E_CONTEXT=$(CONTEXT) E2E_NAMESPACE=$(NAMESPACE) E2E_IMAGE=$(E2E_IMAGE) \
+	  npx vitest run --config test/e2e/vitest.config.ts $(VITEST_FLAGS) $(TESTS)

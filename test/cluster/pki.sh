@@ -21,7 +21,7 @@ mkdir -p "$dir"
 openssl req -x509 -newkey rsa:2048 -nodes -keyout "$dir/ca.key" -subj /CN=factory-worker-test-ca -days 3650 \
   -out "$dir/ca.crt" 2>/dev/null
 certificate apiserver /CN=kube-apiserver \
-  "IP:$NODE_IP,IP:127.0.0.1,IP:${SERVICE_CIDR%.0/*}.1,DNS:localhost,DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc"
+  "IP:$NODE_IP,IP:127.0.0.1,IP:$API_SERVICE_IP,DNS:localhost,DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc"
 certificate kubelet-client /O=system:masters/CN=kube-apiserver-kubelet-client
 certificate kubelet /O=system:nodes/CN=system:node:fwc-node
 certificate admin /O=system:masters/CN=admin

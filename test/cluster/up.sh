@@ -7,7 +7,9 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 KUBECTL=''
 api() { "$KUBECTL" --kubeconfig "$KUBECONFIG_FILE" "$@"; }
 
-join_cgroup() {
+# The cgroup of the node's own programs, and that of its pods: where the kubelet finds it, it does not make it, and so does
+# not ask for processors that only node.sh speaks of.
+make_cgroups() {
   local root file
   if [[ -e /sys/fs/cgroup/cgroup.controllers ]]; then
     echo '+cpu +cpuset +memory +pids +io' >/sys/fs/cgroup/cgroup.subtree_control
@@ -15,26 +17,31 @@ join_cgroup() {
     echo '+cpu +cpuset +memory +pids +io' >"/sys/fs/cgroup/$CGROUP/cgroup.subtree_control"
   fi
   while read -r root; do
-    mkdir -p "$root/$CGROUP/system"
+    mkdir -p "$root/$CGROUP"/{system,kubepods}
     # On cgroup v1 a cpuset is born empty, and takes nobody in.
-    if [[ -e $root/$CGROUP/cpuset.cpus ]]; then
+    if [[ -e $root/$CGROUP/cpuset.cpus && ! -e /sys/fs/cgroup/cgroup.controllers ]]; then
       for file in cpuset.cpus cpuset.mems; do
-        cat "$root/$file" >"$root/$CGROUP/$file"
-        cat "$root/$file" >"$root/$CGROUP/system/$file"
+        tee "$root/$CGROUP/$file" <"$root/$file" |
+          tee "$root/$CGROUP/system/$file" >"$root/$CGROUP/kubepods/$file"
       done
     fi
-    echo "$1" >"$root/$CGROUP/system/cgroup.procs"
   done < <(cgroup_roots)
+}
+
+join_cgroup() {
+  local root
+  while read -r root; do echo "$1" >"$root/$CGROUP/system/cgroup.procs"; done < <(cgroup_roots)
 }
 
 start_node() {
   local pid inner=
   mkdir -p "$NODE/run"
-  "$HERE/pki.sh" "$NODE/run/pki"
+  # `step` asks how this ends, and then bash's -e holds nowhere in it.
+  "$HERE/pki.sh" "$NODE/run/pki" || return 1
   ln -sfn run/pki "$NODE/pki"
   "$HERE/kubeconfig.sh" admin https://127.0.0.1:6443 >"$NODE/run/pki/admin.kubeconfig"
   "$HERE/kubeconfig.sh" kubelet https://127.0.0.1:6443 >"$NODE/run/pki/kubelet.kubeconfig"
-  "$HERE/files.sh"
+  "$HERE/files.sh" || return 1
   ln -sfn "kubernetes-$KUBERNETES_VERSION" "$BIN/kubernetes"
   # A session of its own: Ctrl-C on make must not end it.
   setsid unshare --fork --kill-child --pid --mount-proc --mount --propagation private --net --uts \
@@ -45,6 +52,7 @@ start_node() {
     kill -0 "$pid" 2>/dev/null || { cat "$NODE/node.log"; return 1; }
     sleep 0.1
   done
+  make_cgroups || return 1
   join_cgroup "$inner"
   join_cgroup "$pid"
   connect "$inner"

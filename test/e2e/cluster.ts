@@ -1,18 +1,24 @@
-/** The test cluster: its kubectl, its kubeconfigs, and how to take one of its programs away. */
-import { execFile, execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+/** The cluster of the tests: its kubectl, its kubeconfigs, and how to take one of its programs away. */
+import { execFile, execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { pinnedKubectl } from '../cluster/kubectl.ts';
+import { pinnedKubectl } from '../charts/pinned-helm.ts';
 
 const run = promisify(execFile);
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const CACHE = join(ROOT, '.cache', 'cluster');
-export const CONTEXT = 'factory-worker-test';
-export const KUBECONFIG = join(CACHE, 'kubeconfig');
+/**
+ * A cluster that is not ours (`make e2e CONTEXT=… NAMESPACE=…`): only what harms nobody is run there, in a namespace that
+ * exists. Null: the test cluster.
+ */
+export const FOREIGN = process.env['E2E_CONTEXT']
+  ? { context: process.env['E2E_CONTEXT'], namespace: process.env['E2E_NAMESPACE'] ?? '' }
+  : null;
+export const CONTEXT = FOREIGN?.context ?? 'factory-worker-test';
 /** Files of one test run, outside of the checkout's tracked part. */
 export const SCRATCH = join(CACHE, 'e2e');
 export const NODE_NAME = 'fwc-node';
@@ -20,12 +26,23 @@ export const NODE_NAME = 'fwc-node';
 /** $KUBECTL, the one on PATH, or the pinned one. */
 export const KUBECTL = findKubectl();
 
+export const KUBECONFIG = FOREIGN ? ownCopy(FOREIGN.context) : join(CACHE, 'kubeconfig');
+
+/** One file, whatever kubectl puts the operator's configuration together from. */
+function ownCopy(context: string): string {
+  const args = ['config', 'view', '--raw', '--minify', '--flatten', `--context=${context}`];
+  mkdirSync(SCRATCH, { recursive: true });
+  const path = join(SCRATCH, 'foreign.kubeconfig');
+  writeFileSync(path, execFileSync(KUBECTL, args), { mode: 0o600 });
+  return path;
+}
+
 function findKubectl(): string {
   if (process.env['KUBECTL']) return process.env['KUBECTL'];
   try {
     return execFileSync('/bin/sh', ['-c', 'command -v kubectl'], { encoding: 'utf8' }).trim();
   } catch {
-    return pinnedKubectl();
+    return pinnedKubectl() ?? 'kubectl';
   }
 }
 
@@ -40,6 +57,22 @@ export async function kubectl(...args: string[]): Promise<string> {
     maxBuffer: 64 * 1024 * 1024,
   });
   return stdout;
+}
+
+/** The same, with something on standard input. */
+export async function kubectlWith(input: string | Buffer, ...args: string[]): Promise<string> {
+  const child = spawn(KUBECTL, [`--kubeconfig=${KUBECONFIG}`, `--context=${CONTEXT}`, ...args]);
+  const said: Buffer[] = [];
+  const complaints: Buffer[] = [];
+  child.stdout.on('data', (chunk: Buffer) => said.push(chunk));
+  child.stderr.on('data', (chunk: Buffer) => complaints.push(chunk));
+  child.stdin.end(input);
+  const code = await new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', resolve);
+  });
+  if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${Buffer.concat(complaints).toString()}`);
+  return Buffer.concat(said).toString();
 }
 
 /** Applies manifests. JSON is YAML, and a list of objects is a manifest of `kind: List`. */
@@ -97,6 +130,12 @@ export function killContainer(podUid: string): void {
   execFileSync(join(ROOT, 'test', 'cluster', 'kill-container.sh'), [podUid, 'worker'], { stdio: 'pipe' });
 }
 
+/** Makes a disk of its own, of some MiB, on the node. @returns its folder there */
+export function smallDisk(name: string, mebibytes: number): string {
+  const script = join(ROOT, 'test', 'cluster', 'small-disk.sh');
+  return execFileSync(script, [name, String(mebibytes)], { encoding: 'utf8' }).trim();
+}
+
 /** Runs a test while a program is frozen or stopped, and brings it back however the test ends. */
 export async function without<T>(
   action: 'freeze' | 'stop',
@@ -128,8 +167,18 @@ async function kubeletAnswers(): Promise<boolean> {
 }
 
 interface Kubeconfig {
-  readonly server?: string;
-  readonly token?: string;
+  readonly clusters: { cluster: { server: string; 'tls-server-name'?: string } }[];
+  readonly users: { user: Record<string, unknown> }[];
+}
+
+/** The administrator's kubeconfig, with one cluster and all certificates in it. */
+function ownKubeconfig(): Kubeconfig {
+  const view = ['config', 'view', '--raw', '--minify', '--flatten', '--output=json'];
+  return JSON.parse(
+    execFileSync(KUBECTL, [`--kubeconfig=${KUBECONFIG}`, `--context=${CONTEXT}`, ...view], {
+      encoding: 'utf8',
+    }),
+  ) as Kubeconfig;
 }
 
 /**
@@ -137,21 +186,25 @@ interface Kubeconfig {
  *
  * @returns its path
  */
-export async function kubeconfigWith(name: string, { server, token }: Kubeconfig): Promise<string> {
+export function kubeconfigWith(name: string, { port, token }: { port?: number; token?: string }): string {
   mkdirSync(SCRATCH, { recursive: true });
-  let text = readFileSync(KUBECONFIG, 'utf8');
-  if (server !== undefined) text = text.replace(/server: "[^"]*"/, `server: "${server}"`);
-  if (token !== undefined) text = text.replace(/user: \{[^}]*\}/, `user: {token: "${token}"}`);
+  const config = ownKubeconfig();
+  for (const { cluster } of config.clusters) {
+    if (port === undefined) continue;
+    // The certificate is the real server's.
+    cluster['tls-server-name'] = new URL(cluster.server).hostname;
+    cluster.server = `https://127.0.0.1:${port}`;
+  }
+  for (const entry of config.users) if (token !== undefined) entry.user = { token };
   const path = join(SCRATCH, `${name}.kubeconfig`);
-  writeFileSync(path, text, { mode: 0o600 });
+  writeFileSync(path, JSON.stringify(config), { mode: 0o600 });
   return path;
 }
 
 /** Host and port of the API server. */
 export function apiServer(): { host: string; port: number } {
-  const found = /server: "https:\/\/([^:]+):(\d+)"/.exec(readFileSync(KUBECONFIG, 'utf8'));
-  if (!found) throw new Error(`no server in ${KUBECONFIG}`);
-  return { host: found[1] ?? '', port: Number(found[2]) };
+  const { hostname, port } = new URL(ownKubeconfig().clusters[0]?.cluster.server ?? '');
+  return { host: hostname, port: Number(port || 443) };
 }
 
 export function clusterIsThere(): boolean {

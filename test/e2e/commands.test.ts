@@ -15,6 +15,7 @@ import {
   operatorEnv,
   queueOf,
   removeNamespace,
+  skewed,
   type TestWorker,
   workersFile,
 } from './worker.ts';
@@ -46,9 +47,9 @@ describe('list, dispatch, status, peek, exec', () => {
       .map((line) => line.trim().split(/ {2,}/).slice(0, 3));
     expect(rows).toEqual([
       ['NAME', 'POD', 'STATUS'],
-      ['worker-1', 'factory-worker-1', HELD],
-      ['worker-2', 'factory-worker-2', HELD],
-      ['worker-3', 'factory-worker-3', 'running'],
+      [one.name, one.pod, HELD],
+      [two.name, two.pod, HELD],
+      [elsewhere.name, elsewhere.pod, 'running'],
     ]);
   });
 
@@ -115,6 +116,24 @@ describe('list, dispatch, status, peek, exec', () => {
     expect(answer).toMatchObject({ code: 0, stdout: expect.stringContaining('demo#23') });
   });
 
+  it('a laptop whose clock is three hours ahead sees the same ages, and dispatches', async () => {
+    const status = await skewed(3 * 3600, 'status', [elsewhere.name, '--workers', file]);
+    saw('the laptop’s clock is three hours ahead: status', status);
+    // How long the worker is up, how old its sessions and its last check-in are: by the worker's own clock.
+    expect(status).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/orchestrator +\w+ - last output \d+s ago/),
+    });
+    expect(status.stdout).not.toMatch(/\b[23]h\b/);
+    const dispatch = await skewed(3 * 3600, 'dispatch', [
+      ...[two.name, '-p', 'demo', '-i', '77', '--intent', 'x', '--workers', file],
+    ]);
+    expect(dispatch.code).toBe(0);
+    const list = await skewed(3 * 3600, 'list', ['--workers', file]);
+    saw('the laptop’s clock is three hours ahead: list', list);
+    expect(list).toMatchObject({ code: 0, stdout: expect.stringContaining('demo#77') });
+  });
+
   it('peek shows what is on a session, exec passes the remote code and streams on', async () => {
     await inWorker(two, 'tmux new-session -d -s 7-qa-1 "echo the pane of seven; sleep 3600"');
     const peek = await command('peek', [two.name, '--session', 'qa', '--workers', file]);
@@ -169,7 +188,7 @@ describe('attach', () => {
       terminal.press('d');
       const end = await terminal.shows('[ended with 0]');
       saw('attach, after detaching', end);
-      expect(end).toContain('chat goes on in worker-2');
+      expect(end).toContain(`chat goes on in ${two.name}`);
       expect(await inWorker(two, 'tmux list-sessions -F "#{session_name} #{session_attached}"')).toContain(
         'chat 0',
       );

@@ -1,50 +1,30 @@
 /** The control plane or the node's kubelet does not answer. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { service, until, without } from './cluster.ts';
+import { kubectl, service, until, without } from './cluster.ts';
 import { saw } from './seen.ts';
+import { useSite } from './site.ts';
 import { Terminal } from './terminal.ts';
 import {
   assertSound,
   command,
   commandArgv,
   HELD,
-  installWorker,
   inWorker,
   listOne,
-  makeNamespace,
   operatorEnv,
   queueOf,
   readyPod,
-  removeNamespace,
-  start,
   type TestWorker,
-  workersFile,
 } from './worker.ts';
 
 const NAMESPACE = 'fwc-control';
+const site = useSite(NAMESPACE);
 let worker: TestWorker;
 let file: string;
 
-beforeAll(async () => {
-  await makeNamespace(NAMESPACE);
-  worker = await installWorker(NAMESPACE, 'worker-1');
-  file = workersFile([worker]);
+beforeAll(() => {
+  ({ worker, file } = site);
 });
-
-afterAll(() => removeNamespace(NAMESPACE));
-
-const dispatchArgs = (issue: number, ...flags: string[]) => [
-  worker.name,
-  '-p',
-  'demo',
-  '-i',
-  String(issue),
-  '--intent',
-  'x',
-  '--workers',
-  file,
-  ...flags,
-];
 
 describe.each([
   ['freeze', 'frozen'],
@@ -61,7 +41,7 @@ describe.each([
       const status = await command('status', [worker.name, '--workers', file, '--timeout', '4s']);
       saw(`API server ${word}: status --timeout 4s`, status);
       expect(status.code).not.toBe(0);
-      const dispatch = await command('dispatch', dispatchArgs(31, '--timeout', '4s'));
+      const dispatch = await site.dispatch(31, '--timeout', '4s');
       saw(`API server ${word}: dispatch --timeout 4s`, dispatch);
       expect([1, 124]).toContain(dispatch.code);
       expect(dispatch.stderr).toContain('/readyz');
@@ -72,7 +52,7 @@ describe.each([
 
 describe('the API server freezes in the middle', () => {
   it('of a dispatch: once it is back, the answer says which of the two happened', async () => {
-    const running = start('dispatch', [...dispatchArgs(41, '--timeout', '30s'), '--verbose']);
+    const running = site.startDispatch(41, '--timeout', '30s', '--verbose');
     const answer = await (async () => {
       await until('kubectl exec has started', 60, () => running.output().includes(' exec '));
       return without(
@@ -138,7 +118,7 @@ describe('the kubelet', () => {
       const status = await command('status', [worker.name, '--workers', file, '--timeout', '10s']);
       saw('kubelet stopped: status', status);
       expect(status.code).not.toBe(0);
-      const dispatch = await command('dispatch', dispatchArgs(51, '--timeout', '10s'));
+      const dispatch = await site.dispatch(51, '--timeout', '10s');
       saw('kubelet stopped: dispatch', dispatch);
       expect(dispatch.code).toBe(1);
       // The node's lease runs out.
@@ -153,22 +133,45 @@ describe('the kubelet', () => {
       );
     });
     expect(await readyPod(worker)).toBe(pod);
-    expect(await listOne(worker, file)).toMatchObject({
-      status: HELD,
-      sessions: expect.arrayContaining(['works']),
+    await until('the worker is shown as before', 30, async () => {
+      const row = await listOne(worker, file);
+      return row.status === HELD && row.sessions?.includes('works');
     });
     expect(await queueOf(worker)).not.toContain(51);
   });
 
+  it('and its node are gone, the pod is deleted: Terminating for ever, shown as node-lost with what helps', async () => {
+    expect((await site.dispatch(61)).code).toBe(0);
+    const pod = await readyPod(worker);
+    await without('stop', 'kubelet', async () => {
+      await until(
+        'the node counts as lost',
+        60,
+        async () => (await listOne(worker, file)).status === 'node-lost',
+      );
+      await kubectl('-n', worker.namespace, 'delete', 'pod', pod, '--wait=false');
+      const row = await listOne(worker, file, '--timeout', '10s');
+      expect(row).toMatchObject({ status: 'node-lost', code: 1 });
+      const status = await site.status('--timeout', '10s');
+      saw('node gone, its pod deleted: status', status);
+      expect(status.stdout + status.stderr).toMatch(/kubectl .*fwc-node/);
+    });
+    // The kubelet, once back, ends what it was told to end.
+    await readyPod(worker, pod);
+    expect(await queueOf(worker)).toContain(61);
+    await assertSound(worker);
+  });
+
   it('is frozen: dispatch gives up in its time, and says so', async () => {
+    await readyPod(worker);
     await without('freeze', 'kubelet', async () => {
-      const dispatch = await command('dispatch', dispatchArgs(52, '--timeout', '5s'));
+      const dispatch = await site.dispatch(52, '--timeout', '5s');
       saw('kubelet frozen: dispatch --timeout 5s', dispatch);
       expect([1, 124]).toContain(dispatch.code);
       expect(dispatch.stderr).toMatch(/type the same dispatch again|test: kubectl/);
     });
     // What reached the kubelet may still run there; withdrawn or not, it is there at most once.
-    const again = await command('dispatch', dispatchArgs(52));
+    const again = await site.dispatch(52);
     expect(again.code).toBe(0);
     expect((await queueOf(worker)).filter((issue) => issue === 52)).toEqual([52]);
     await assertSound(worker);

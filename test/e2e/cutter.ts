@@ -55,10 +55,10 @@ export class Cutter {
   }
 
   /** A kubeconfig that goes through this proxy. */
-  kubeconfig(name: string): Promise<string> {
+  kubeconfig(name: string): string {
     const address = this.#server.address();
     if (address === null || typeof address === 'string') throw new Error('the proxy does not listen');
-    return kubeconfigWith(name, { server: `https://127.0.0.1:${address.port}` });
+    return kubeconfigWith(name, { port: address.port });
   }
 
   /** Cuts what is open now. */

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # image.sh: makes the image that the end-to-end tests run, and gives it to the test cluster: the worker's own files as
 # image/Dockerfile puts them, on a minimal Debian, with the stand-ins for factory, claude and gh. It has no Docker and no
-# compilers: small, and made in seconds once its base is cached. (The real image: E2E_IMAGE=… make e2e.)
+# compilers: small, and made in seconds once its base is cached. (The real one: push-image.sh.)
+#
+#   --file-only   only makes it, as .cache/cluster/worker.tar in the form of `docker save`
 set -Eeuo pipefail
 # shellcheck source=test/cluster/lib.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/../cluster/lib.sh"
@@ -70,17 +72,19 @@ fingerprint() {
 
 main() {
   require_root e2e
-  node_pid >/dev/null || die 'there is no test cluster' 'make cluster'
+  mkdir -p "$CACHE"
+  [[ ${1-} == --file-only ]] || node_pid >/dev/null || die 'there is no test cluster' 'make cluster'
   [[ -s $ROOT/dist/supervisor.js ]] || die 'dist/supervisor.js is missing' 'make build'
   [[ -d $BASE ]] || step 'make the base of the test image (minutes)' make_base
   if [[ ! -s $TAR || $(fingerprint) != "$(cat "$TAR.made-of" 2>/dev/null)" ]]; then
     step 'make the test image' make_image
     fingerprint >"$TAR.made-of"
   fi
+  [[ ${1-} != --file-only ]] || return 0
   if [[ ! -e $NODE/worker-image || $TAR -nt $NODE/worker-image ]]; then
     step 'give it to the node' "$HERE/load-image.sh" "$TAR"
     touch "$NODE/worker-image"
   fi
 }
 
-main
+main "$@"

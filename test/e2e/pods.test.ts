@@ -1,7 +1,8 @@
 /** Faults of the pod: deleted at a bad moment, not scheduled, not pulled, refused. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { getObject, killContainer, kubectl, until } from './cluster.ts';
 import { saw } from './seen.ts';
+import { useSite } from './site.ts';
 import { Terminal } from './terminal.ts';
 import {
   assertSound,
@@ -18,34 +19,18 @@ import {
   queueOf,
   readyPod,
   removeNamespace,
-  start,
   type TestWorker,
   workersFile,
 } from './worker.ts';
 
 const NAMESPACE = 'fwc-pods';
+const site = useSite(NAMESPACE);
 let worker: TestWorker;
 let file: string;
 
-beforeAll(async () => {
-  await makeNamespace(NAMESPACE);
-  worker = await installWorker(NAMESPACE, 'worker-1');
-  file = workersFile([worker]);
+beforeAll(() => {
+  ({ worker, file } = site);
 });
-
-afterAll(() => removeNamespace(NAMESPACE));
-
-const dispatchArgs = (issue: number) => [
-  worker.name,
-  '-p',
-  'demo',
-  '-i',
-  String(issue),
-  '--intent',
-  'x',
-  '--workers',
-  file,
-];
 
 describe('the pod is deleted while a dispatch runs', () => {
   // At once, in the middle, and when the row is likely to be there already.
@@ -55,7 +40,7 @@ describe('the pod is deleted while a dispatch runs', () => {
     [103, 900],
   ])('issue %i, %i ms after the connection began: the answer and the queue agree', async (issue, delay) => {
     const pod = await readyPod(worker);
-    const running = start('dispatch', [...dispatchArgs(issue), '--verbose']);
+    const running = site.startDispatch(issue, '--verbose');
     await until('kubectl exec has started', 60, () => running.output().includes(' exec '));
     await new Promise((resolve) => setTimeout(resolve, delay));
     await kubectl('-n', NAMESPACE, 'delete', 'pod', pod, '--grace-period=0', '--force', '--wait=false');
@@ -70,7 +55,7 @@ describe('the pod is deleted while a dispatch runs', () => {
       if (/not queued/.test(answer.stderr)) expect(queued).toBe(false);
       else expect(answer.stderr).toMatch(/it is not known whether|type the same dispatch again|events:/);
     }
-    const again = await command('dispatch', dispatchArgs(issue));
+    const again = await site.dispatch(issue);
     expect(again.code).toBe(0);
     expect((await queueOf(worker)).filter((number) => number === issue)).toEqual([issue]);
     await assertSound(worker);
@@ -133,7 +118,7 @@ describe('the worker goes away while somebody is attached', () => {
       await until('the pod is gone', 120, async () => (await podsOf(worker)).length === 0);
       saw('worker scaled to 0: list', await command('list', ['--workers', file]));
       expect((await listOne(worker, file)).status).toBe('stopped');
-      const dispatch = await command('dispatch', dispatchArgs(104));
+      const dispatch = await site.dispatch(104);
       saw('worker scaled to 0: dispatch', dispatch);
       expect(dispatch).toMatchObject({ code: 1, stderr: expect.stringContaining('is scaled to 0') });
     } finally {
@@ -204,6 +189,21 @@ describe('there is no container to enter', () => {
       expect(row.status).toBe('pending');
       expect(row.problems[0]?.cause).toContain('privileged');
       expect(status.stdout + status.stderr).toContain('PodSecurity');
+    } finally {
+      await removeNamespace(bare);
+    }
+  });
+
+  it('a worker without Docker asks for no privilege, so that a namespace without labels takes it', async () => {
+    const bare = 'fwc-plain';
+    await makeNamespace(bare, {});
+    try {
+      const plain = await installWorker(bare, 'worker-plain');
+      const status = await inWorker(plain, 'cat /proc/self/status');
+      // The runtime's default set: neither SYS_ADMIN nor NET_ADMIN; and nothing may gain more.
+      expect(status).toContain('CapEff:\t00000000a80425fb');
+      expect(status).toMatch(/NoNewPrivs:\t1\nSeccomp:\t2/);
+      expect(await listOne(plain, workersFile([plain]))).toMatchObject({ status: HELD, code: 0 });
     } finally {
       await removeNamespace(bare);
     }

@@ -1,32 +1,16 @@
 /** Two laptops at the same moment. */
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { saw } from './seen.ts';
-import {
-  assertSound,
-  command,
-  installWorker,
-  inWorker,
-  makeNamespace,
-  queueOf,
-  removeNamespace,
-  type TestWorker,
-  workersFile,
-} from './worker.ts';
+import { useSite } from './site.ts';
+import { assertSound, command, inWorker, queueOf, workersFile } from './worker.ts';
 
-const NAMESPACE = 'fwc-race';
 const ROUNDS = Number(process.env['E2E_ROUNDS'] || 50);
-let worker: TestWorker;
-
-beforeAll(async () => {
-  await makeNamespace(NAMESPACE);
-  worker = await installWorker(NAMESPACE, 'worker-1');
-});
-
-afterAll(() => removeNamespace(NAMESPACE));
+const site = useSite('fwc-race');
 
 it(
   `${ROUNDS} rounds: the same issue once, a different one from each, nothing lost and nothing twice`,
   async () => {
+    const { worker } = site;
     const laptops = ['ann', 'ben'].map((laptop) => ({ laptop, file: workersFile([worker], { laptop }) }));
     const expected: number[] = [];
     for (let round = 0; round < ROUNDS; round++) {

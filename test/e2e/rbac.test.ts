@@ -1,29 +1,17 @@
 /** What people may do who may not do everything. */
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { apply, kubeconfigWith, kubectl } from './cluster.ts';
 import { saw } from './seen.ts';
-import {
-  command,
-  HELD,
-  installWorker,
-  listOne,
-  makeNamespace,
-  queueOf,
-  readyPod,
-  removeNamespace,
-  type TestWorker,
-  workersFile,
-} from './worker.ts';
+import { useSite } from './site.ts';
+import { command, HELD, listOne, queueOf, readyPod, type TestWorker, workersFile } from './worker.ts';
 
 const NAMESPACE = 'fwc-rbac';
+const site = useSite(NAMESPACE);
 let worker: TestWorker;
 
-beforeAll(async () => {
-  await makeNamespace(NAMESPACE);
-  worker = await installWorker(NAMESPACE, 'worker-1');
+beforeAll(() => {
+  ({ worker } = site);
 });
-
-afterAll(() => removeNamespace(NAMESPACE));
 
 interface Rule {
   readonly apiGroups: readonly string[];
@@ -125,7 +113,7 @@ it('the verbs that the message asks for are enough for every command', async () 
 
 it('a token that is not valid: unauthorized, and what to do', async () => {
   const file = workersFile([worker], {
-    kubeconfig: await kubeconfigWith('revoked', { token: 'no-such-token' }),
+    kubeconfig: kubeconfigWith('revoked', { token: 'no-such-token' }),
   });
   const list = await command('list', ['--workers', file]);
   saw('token not valid: list', list);

@@ -2,53 +2,37 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Cutter } from './cutter.ts';
 import { saw } from './seen.ts';
+import { useSite } from './site.ts';
 import { Terminal } from './terminal.ts';
 import {
   assertSound,
   command,
   commandArgv,
-  installWorker,
   inWorker,
-  makeNamespace,
   operatorEnv,
   queueOf,
-  removeNamespace,
   type TestWorker,
   workersFile,
 } from './worker.ts';
 
 const NAMESPACE = 'fwc-stream';
+const site = useSite(NAMESPACE);
 let worker: TestWorker;
 let cutter: Cutter;
 let file: string;
 
 beforeAll(async () => {
-  await makeNamespace(NAMESPACE);
-  worker = await installWorker(NAMESPACE, 'worker-1');
   cutter = await Cutter.open();
-  file = workersFile([worker], { kubeconfig: await cutter.kubeconfig('cutter') });
+  worker = site.worker;
+  file = workersFile([worker], { kubeconfig: cutter.kubeconfig('cutter') });
+  site.file = file;
 });
 
 afterEach(() => {
   cutter.limit = () => null;
 });
 
-afterAll(async () => {
-  await cutter.close();
-  await removeNamespace(NAMESPACE);
-});
-
-const dispatchArgs = (issue: number) => [
-  worker.name,
-  '-p',
-  'demo',
-  '-i',
-  String(issue),
-  '--intent',
-  'x',
-  '--workers',
-  file,
-];
+afterAll(() => cutter.close());
 
 describe('dispatch', () => {
   /** How many connections a dispatch makes, and how much the last of them (the exec) brings. */
@@ -56,7 +40,7 @@ describe('dispatch', () => {
 
   beforeAll(async () => {
     const before = cutter.connections.length;
-    expect((await command('dispatch', dispatchArgs(200))).code).toBe(0);
+    expect((await site.dispatch(200)).code).toBe(0);
     const made = cutter.connections.slice(before);
     whole = { connections: made.length, bytes: made.at(-1)?.received ?? 0 };
     expect(whole.bytes).toBeGreaterThan(2_000);
@@ -69,7 +53,7 @@ describe('dispatch', () => {
       const issue = 300 + Math.round(share * 1000);
       const target = cutter.connections.length + whole.connections - 1;
       cutter.limit = (_connection, index) => (index === target ? Math.floor(whole.bytes * share) : null);
-      const answer = await command('dispatch', dispatchArgs(issue));
+      const answer = await site.dispatch(issue);
       saw(`connection cut after ${Math.round(share * 1000) / 10}% of a dispatch's answer`, answer);
       const queued = (await queueOf(worker)).includes(issue);
       if (answer.code === 0) {
@@ -87,14 +71,14 @@ describe('dispatch', () => {
   it('cut, and cut again at each look: says that it is not known, and typing it again settles it', async () => {
     const first = cutter.connections.length + whole.connections - 1;
     cutter.limit = (_connection, index) => (index >= first ? Math.floor(whole.bytes * 0.4) : null);
-    const answer = await command('dispatch', [...dispatchArgs(290), '--timeout', '10s']);
+    const answer = await site.dispatch(290, '--timeout', '10s');
     saw('every connection cut from the dispatch on', answer);
     expect(answer).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('it is not known whether demo#290 was queued'),
     });
     cutter.limit = () => null;
-    expect((await command('dispatch', dispatchArgs(290))).code).toBe(0);
+    expect((await site.dispatch(290)).code).toBe(0);
     expect((await queueOf(worker)).filter((issue) => issue === 290)).toEqual([290]);
   });
 });
@@ -111,7 +95,7 @@ describe('list and status', () => {
     const cut = await command('list', ['--workers', file]);
     saw(`connection cut after ${Math.round(share * 1000) / 10}% of a list's answer`, cut);
     if (cut.code === 0) expect(cut.stdout).toBe(good.stdout);
-    else expect(cut.stdout).toMatch(/worker-1 +factory-worker-1 +unreachable/);
+    else expect(cut.stdout).toMatch(new RegExp(`${worker.name} +${worker.pod} +unreachable`));
   });
 });
 

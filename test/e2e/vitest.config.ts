@@ -1,15 +1,45 @@
 import { defineConfig } from 'vitest/config';
 
-// Not part of `make test`: `make e2e`, with the cluster of `make cluster`.
+/** These take parts of the cluster away, from everybody. */
+const ALONE = ['test/e2e/control-plane.test.ts'];
+/** In a cluster that is not ours (E2E_CONTEXT): what harms nobody, in one namespace. */
+const HARMLESS = ['commands', 'stream', 'race', 'credentials'].map((name) => `test/e2e/${name}.test.ts`);
+const foreign = Boolean(process.env['E2E_CONTEXT']);
+
+const shared = {
+  root: new URL('../..', import.meta.url).pathname,
+  env: { NO_COLOR: '1', FORCE_COLOR: '', CI: '', FACTORY_WORKERS: '' },
+  testTimeout: 240_000,
+  hookTimeout: 300_000,
+};
+
+// Not part of `make test`: `make e2e`, with the cluster of `make cluster`. Most of a test's time is waiting, so that some
+// files at once take hardly more processor than one.
 export default defineConfig({
   test: {
-    root: new URL('../..', import.meta.url).pathname,
-    include: ['test/e2e/**/*.test.ts'],
-    env: { NO_COLOR: '1', FORCE_COLOR: '', CI: '', FACTORY_WORKERS: '' },
-    // One cluster, of which tests take parts away: never two files at once.
-    fileParallelism: false,
-    testTimeout: 240_000,
-    hookTimeout: 300_000,
-    globalSetup: ['test/e2e/require-cluster.ts'],
+    globalSetup: [new URL('require-cluster.ts', import.meta.url).pathname],
+    projects: foreign
+      ? [{ test: { ...shared, name: 'harmless', include: HARMLESS, fileParallelism: false } }]
+      : [
+          {
+            test: {
+              ...shared,
+              name: 'together',
+              include: ['test/e2e/*.test.ts'],
+              exclude: ALONE,
+              maxWorkers: 3,
+              sequence: { groupOrder: 0 },
+            },
+          },
+          {
+            test: {
+              ...shared,
+              name: 'alone',
+              include: ALONE,
+              fileParallelism: false,
+              sequence: { groupOrder: 1 },
+            },
+          },
+        ],
   },
 });

@@ -4,16 +4,35 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { pinnedHelm } from '../charts/pinned-helm.ts';
-import { apply, CONTEXT, KUBECONFIG, KUBECTL, kubectl, ROOT, SCRATCH, until } from './cluster.ts';
+import {
+  apply,
+  CONTEXT,
+  FOREIGN,
+  KUBECONFIG,
+  KUBECTL,
+  kubectl,
+  kubectlWith,
+  ROOT,
+  SCRATCH,
+  until,
+} from './cluster.ts';
 
 const run = promisify(execFile);
 
 /** The image of test/e2e/image.sh, or one that was built for real: `NAME:TAG`. */
-const IMAGE = process.env['E2E_IMAGE'] || 'localhost/factory-worker-e2e:1';
+export const IMAGE = process.env['E2E_IMAGE'] || 'localhost/factory-worker-e2e:1';
+
+/** The same with Docker and all its tools: test/e2e/push-image.sh. */
+const FULL_IMAGE = `localhost:${process.env['CLUSTER_REGISTRY_PORT'] || '5213'}/factory-worker:e2e`;
+
+const imageValues = (image: string) => ({
+  repository: image.slice(0, image.lastIndexOf(':')),
+  tag: image.slice(image.lastIndexOf(':') + 1),
+});
 
 /** What a small machine can spare; no Docker, so that nothing is privileged; a project that needs no network. */
 const VALUES = {
-  image: { repository: IMAGE.slice(0, IMAGE.lastIndexOf(':')), tag: IMAGE.slice(IMAGE.lastIndexOf(':') + 1) },
+  image: imageValues(IMAGE),
   docker: { enabled: false },
   // The stand-ins take any.
   secrets: { inline: { CLAUDE_CODE_OAUTH_TOKEN: 'stand-in', GH_TOKEN: 'stand-in', GH_USER: 'factory-bot' } },
@@ -23,18 +42,39 @@ const VALUES = {
   projects: [{ name: 'demo', repo: 'file:///srv/demo.git' }],
   shutdown: { waitForStage: '5s' },
   terminationGracePeriodSeconds: 70,
-  probes: { readiness: { periodSeconds: 2 } },
+  // Each costs a tenth of a second of processor, and many workers run beside each other.
+  probes: { readiness: { periodSeconds: 5 } },
 };
 
-/** The STATUS of such a worker, whose orchestrator is switched off so that its queue stays as it is. */
-export const HELD = 'stuck';
+/** For a worker with a Docker of its own, hence privileged. */
+export const WITH_DOCKER = {
+  image: imageValues(FULL_IMAGE),
+  docker: { enabled: true, memoryReserve: '256Mi' },
+  // As the chart has it by default.
+  persistence: { accessMode: 'ReadWriteOncePod', size: '1Gi' },
+};
 
-type Values = Readonly<Record<string, unknown>>;
+/** For a worker whose orchestrator works, every two seconds. */
+export const WORKING = { orchestrator: { enabled: true } };
+
+/** Settings of the stand-ins for factory, claude and gh (examples/README.md), to merge into the values. */
+export function standins(lines: Readonly<Record<string, string | number>>): Values {
+  return { standins: lines };
+}
+
+/** The STATUS of such a worker, whose orchestrator is switched off so that its queue stays as it is. */
+export const HELD = 'drained';
+
+/** The chart, from the checkout's top. */
+export const CHART = 'charts/factory-worker';
+
+export type Values = Readonly<Record<string, unknown>>;
 
 /** Helm, as the chart's own tests resolve it. */
+export const HELM = process.env['HELM'] || pinnedHelm('helm3') || 'helm';
+
 export async function helm(...args: string[]): Promise<string> {
-  const program = process.env['HELM'] || pinnedHelm('helm3') || 'helm';
-  const { stdout } = await run(program, [...args, `--kubeconfig=${KUBECONFIG}`, `--kube-context=${CONTEXT}`]);
+  const { stdout } = await run(HELM, [...args, `--kubeconfig=${KUBECONFIG}`, `--kube-context=${CONTEXT}`]);
   return stdout;
 }
 
@@ -45,6 +85,8 @@ const PRIVILEGED = Object.fromEntries(
 /** Makes a namespace anew, with the labels that a worker's namespace needs unless others are given. */
 export async function makeNamespace(name: string, labels: Values = PRIVILEGED): Promise<void> {
   await removeNamespace(name);
+  // Somebody else's is used as it is.
+  if (FOREIGN) return;
   await apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } });
   // A pod cannot be made before its namespace's own service account is.
   await until('the default service account', 60, () =>
@@ -53,10 +95,36 @@ export async function makeNamespace(name: string, labels: Values = PRIVILEGED): 
 }
 
 export async function removeNamespace(name: string): Promise<void> {
+  if (FOREIGN) {
+    // One after the other: several namespaces of the test cluster are one in somebody else's.
+    removing = removing.then(removeOurReleases);
+    return removing;
+  }
   await kubectl('-n', name, 'delete', 'pods', '--all', '--grace-period=1', '--ignore-not-found').catch(
     () => {},
   );
   await kubectl('delete', 'namespace', name, '--ignore-not-found', '--timeout=120s');
+}
+
+/** Their names tell which ones are ours. */
+const FOREIGN_PREFIX = 'e2e-';
+
+let removing = Promise.resolve();
+
+async function removeOurReleases(): Promise<void> {
+  const namespace = FOREIGN?.namespace ?? '';
+  const list = await helm(
+    'list',
+    '--short',
+    '--all',
+    `--namespace=${namespace}`,
+    `--filter=^${FOREIGN_PREFIX}`,
+  );
+  for (const name of list.split('\n').filter((line) => line !== '')) {
+    await helm('uninstall', name, `--namespace=${namespace}`, '--wait');
+    const ours = `app.kubernetes.io/instance=${name}`;
+    await kubectl('-n', namespace, 'delete', 'persistentvolumeclaim,configmap', '--selector', ours);
+  }
 }
 
 export interface TestWorker {
@@ -66,6 +134,27 @@ export interface TestWorker {
   readonly pod: string;
 }
 
+/** The arguments of helm that give a worker of these tests its values; what stands later wins. */
+export function valuesOf(name: string, ...values: readonly Values[]): string[] {
+  mkdirSync(SCRATCH, { recursive: true });
+  return [VALUES, ...values].map((content, index) => {
+    const file = join(SCRATCH, `${name}-${index}.values.json`);
+    writeFileSync(file, JSON.stringify(content));
+    return `--values=${file}`;
+  });
+}
+
+/** The stand-ins read a file in HOME, since neither panes nor the programs' callers hand variables down. */
+async function giveStandins(namespace: string, name: string, lines: Values): Promise<Values> {
+  const metadata = { name: `${name}-standins`, namespace, labels: { 'app.kubernetes.io/instance': name } };
+  const text = Object.entries(lines).map(([key, value]) => `${key}=${value}\n`);
+  await apply({ apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { settings: text.join('') } });
+  return {
+    extraVolumes: [{ name: 'standins', configMap: { name: metadata.name } }],
+    extraVolumeMounts: [{ name: 'standins', mountPath: '/root/.factory-standin', subPath: 'settings' }],
+  };
+}
+
 /** Installs a release and waits until its pod is Ready, unless told not to. */
 export async function installWorker(
   namespace: string,
@@ -73,24 +162,34 @@ export async function installWorker(
   values: Values = {},
   { wait } = { wait: true },
 ): Promise<TestWorker> {
-  mkdirSync(SCRATCH, { recursive: true });
-  const files = [VALUES, values].map((content, index) => {
-    const file = join(SCRATCH, `${name}-${index}.values.json`);
-    writeFileSync(file, JSON.stringify(content));
-    return `--values=${file}`;
-  });
+  const { standins: lines, ...rest } = values;
+  const worker = FOREIGN
+    ? { name: `${FOREIGN_PREFIX}${name}`, namespace: FOREIGN.namespace }
+    : { name, namespace };
+  const more = lines ? [await giveStandins(worker.namespace, worker.name, lines as Values)] : [];
+  const files = valuesOf(worker.name, rest, ...more);
   const waiting = wait ? ['--wait', '--timeout=180s'] : [];
-  await helm('install', name, 'charts/factory-worker', `--namespace=${namespace}`, ...files, ...waiting);
-  return { name, namespace, pod: `factory-${name}` };
+  await helm('install', worker.name, CHART, `--namespace=${worker.namespace}`, ...files, ...waiting);
+  return { ...worker, pod: `factory-${worker.name}` };
 }
 
 export interface PodObject {
   readonly metadata: { readonly name: string; readonly uid: string; readonly deletionTimestamp?: string };
+  readonly status: {
+    readonly phase: string;
+    readonly reason?: string;
+    readonly message?: string;
+    readonly containerStatuses?: readonly {
+      readonly restartCount: number;
+      readonly lastState: { readonly terminated?: { readonly reason: string; readonly exitCode: number } };
+    }[];
+  };
 }
 
 /** The pods of a worker, those on their way out among them. */
 export async function podsOf({ namespace, name }: TestWorker): Promise<PodObject[]> {
-  const selector = `app.kubernetes.io/instance=${name}`;
+  // `helm test` leaves a pod of the same release.
+  const selector = `app.kubernetes.io/name=factory-worker,app.kubernetes.io/instance=${name}`;
   const list = await kubectl('-n', namespace, 'get', 'pods', '--selector', selector, '--output=json');
   return (JSON.parse(list) as { items: PodObject[] }).items;
 }
@@ -110,12 +209,41 @@ export async function inWorker(worker: TestWorker, script: string): Promise<stri
   return kubectl('-n', worker.namespace, 'exec', await readyPod(worker), '--', 'bash', '-c', script);
 }
 
+/** The same in one pod of which there may be others, with something on standard input when given. */
+export async function inPod(
+  { namespace }: TestWorker,
+  pod: string,
+  script: string,
+  input: string | Buffer = '',
+): Promise<string> {
+  return kubectlWith(input, '-n', namespace, 'exec', '-i', pod, '--', 'bash', '-c', script);
+}
+
+interface QueueRow {
+  readonly Issue: number;
+  readonly Status: string;
+}
+
+/** The worker's queue, as its own program lists it. */
+export async function rowsOf(worker: TestWorker): Promise<readonly QueueRow[]> {
+  const text = await inWorker(worker, 'factory queue list --format json');
+  return (JSON.parse(text || '[]') as QueueRow[] | null) ?? [];
+}
+
+/** Waits until an issue has come to its end: its row says so, and its last stage's work is committed. */
+export async function finished(worker: TestWorker, issue: number, seconds = 150): Promise<void> {
+  await until(`#${issue} is finished`, seconds, async () => {
+    const row = (await rowsOf(worker)).find(({ Issue }) => Issue === issue);
+    if (row?.Status !== 'completed') throw new Error(`its row: ${JSON.stringify(row)}`);
+    return true;
+  });
+  const log = await inWorker(worker, 'git -C /root/.factory/repos/demo log --all --format=%s');
+  if (!log.includes(`issue #${issue}: review`)) throw new Error(`no work of #${issue}'s last stage:\n${log}`);
+}
+
 /** Issue numbers in the worker's queue, as its own program lists them. */
 export async function queueOf(worker: TestWorker): Promise<number[]> {
-  const rows = JSON.parse((await inWorker(worker, 'factory queue list --format json')) || '[]') as
-    | { Issue: number }[]
-    | null;
-  return (rows ?? []).map(({ Issue }) => Issue).toSorted((a, b) => a - b);
+  return (await rowsOf(worker)).map(({ Issue }) => Issue).toSorted((a, b) => a - b);
 }
 
 /** The database is whole, and no issue is in the queue twice. */
@@ -173,6 +301,7 @@ export function operatorEnv(laptop = 'laptop'): NodeJS.ProcessEnv {
     PATH: process.env['PATH'],
     HOME: home,
     KUBECTL,
+    HELM,
     KUBECONFIG: '/nonexistent',
     TERM: 'xterm-256color',
     NO_COLOR: '1',
@@ -189,7 +318,10 @@ export interface Running {
 
 /** Starts a real command process. */
 export function start(name: string, args: readonly string[], laptop?: string): Running {
-  const [program, ...rest] = commandArgv(name, args);
+  return startArgv(commandArgv(name, args), laptop);
+}
+
+function startArgv([program, ...rest]: readonly [string, ...string[]], laptop?: string): Running {
   const started = Date.now();
   const child = spawn(program, rest, {
     cwd: ROOT,
@@ -211,6 +343,17 @@ export function start(name: string, args: readonly string[], laptop?: string): R
     );
   });
   return { child, answer, output: () => stdout + stderr };
+}
+
+/** Runs a command on a laptop whose clock is wrong by some seconds. */
+export function skewed(seconds: number, name: string, args: readonly string[]): Promise<Answer> {
+  const clock = `const D = Date; globalThis.Date = class extends D {
+    constructor(...given) { if (given.length === 0) super(D.now() + ${seconds * 1000}); else super(...given); }
+    static now() { return D.now() + ${seconds * 1000}; }
+  };`;
+  const [program, ...rest] = commandArgv(name, args);
+  return startArgv([program, '--import', `data:text/javascript,${encodeURIComponent(clock)}`, ...rest])
+    .answer;
 }
 
 /** Runs a command to its end. */
