@@ -99,7 +99,8 @@ wait_until() {
   done
 }
 
-import_pause() { in_node ctr --namespace k8s.io images import "$CACHE/pause.tar"; }
+# Through standard input: the node does not see every folder of this machine, such as a checkout below /tmp.
+import_pause() { in_node ctr --namespace k8s.io images import - <"$CACHE/pause.tar"; }
 api_ready() { api get --raw /readyz --request-timeout=5s; }
 node_ready() { api wait --for=condition=Ready node/fwc-node --timeout=5s; }
 service_account() { api get serviceaccount default; }
