@@ -127,8 +127,13 @@ it('uninstalled and installed again with the volume kept: queue, clones and hist
   const said = await helm('uninstall', name, `--namespace=${namespace}`, '--wait');
   saw('helm uninstall', said);
   expect(said).toContain(`${site.worker.pod}-data`);
+  // Helm waits for what it has made itself; the pod still stops in order.
+  await until('the pod has ended', 60, async () => {
+    const { status } = await listOne(site.worker, site.file);
+    expect(status).toMatch(/^(draining|missing)$/);
+    return status === 'missing';
+  });
   saw('helm uninstall: list', await site.list());
-  expect((await listOne(site.worker, site.file)).status).toBe('missing');
   const again = await installWorker(site.namespace, 'worker-1');
   expect(await queueOf(again)).toEqual([7]);
   expect(await inWorker(again, 'git -C /root/.factory/repos/other rev-parse HEAD')).toBe(before);
