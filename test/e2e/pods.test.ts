@@ -78,7 +78,8 @@ describe('the worker goes away while somebody is attached', () => {
       await kubectl('-n', NAMESPACE, 'delete', 'pod', pod, '--wait=false');
       const screen = await terminal.shows(/\[ended with \d+\]/, 90);
       saw('pod deleted in good order while attached', screen);
-      expect(screen).toContain('keep has ended');
+      expect(screen).toContain('is going away; waiting to join keep again');
+      expect(screen).toContain('keep has ended while the connection was lost');
       await readyPod(worker, pod);
     } finally {
       terminal.close();
