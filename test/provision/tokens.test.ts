@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { defineCommand } from '../../scripts/lib/cli/command.ts';
-import { loginFor, registryOf } from '../../scripts/lib/provision/registry-login.ts';
+import { loginFor, readLogin, registryOf } from '../../scripts/lib/provision/registry-login.ts';
 import {
   askTokens,
   givenTokens,
@@ -146,10 +146,16 @@ describe("a registry's login", () => {
     ['registry.example.com/team/factory-worker:1', 'registry.example.com'],
     ['localhost:5000/factory-worker@sha256:0', 'localhost:5000'],
     ['localhost/factory-worker:1', 'localhost'],
-    ['team/factory-worker:1', 'https://index.docker.io/v1/'],
-    ['factory-worker:1', 'https://index.docker.io/v1/'],
+    ['team/factory-worker:1', null],
+    ['factory-worker:1', null],
   ])('of %s is that of %s', (image, registry) => {
     expect(registryOf(image)).toBe(registry);
+  });
+
+  it('of an image without a registry is not guessed', async () => {
+    await expect(readLogin('config.json', 'team/factory-worker:1')).rejects.toThrow(
+      'the image team/factory-worker:1 does not name its registry',
+    );
   });
 
   it('is the only one that goes into the cluster', () => {

@@ -3,11 +3,11 @@ import { readFile } from 'node:fs/promises';
 import { CliError } from '../cli/errors.ts';
 import { isRecord } from '../contract.ts';
 
-/** The registry of an image, as Docker's configuration calls it. */
-export function registryOf(image: string): string {
+/** The registry that an image names, as Docker's configuration calls it; null when it leaves that to the client. */
+export function registryOf(image: string): string | null {
   const [first = ''] = image.split('/');
   const isHost = image.includes('/') && (/[.:]/.test(first) || first === 'localhost');
-  return isHost ? first : 'https://index.docker.io/v1/';
+  return isHost ? first : null;
 }
 
 /**
@@ -36,12 +36,19 @@ export function loginFor(text: string, registry: string, file: string): string {
   });
 }
 
+/** @throws CliError when the file cannot be read or has no login, or when the image does not say where it is from */
 export async function readLogin(file: string, image: string): Promise<string> {
+  const registry = registryOf(image);
+  if (registry === null) {
+    throw new CliError(`--pull-secret-file: the image ${image} does not name its registry`, {
+      hints: ['give the whole name: --set image.repository=HOST/TEAM/factory-worker'],
+    });
+  }
   let text: string;
   try {
     text = await readFile(file, 'utf8');
   } catch (error) {
     throw new CliError(`--pull-secret-file ${file} cannot be read: ${(error as NodeJS.ErrnoException).code}`);
   }
-  return loginFor(text, registryOf(image), file);
+  return loginFor(text, registry, file);
 }
