@@ -1,5 +1,5 @@
 /** `complete`: what may stand at the cursor of a command line. The scripts of `shell-init` call it at each Tab. */
-import { COMMANDS } from './commands.ts';
+import { COMMANDS, offered } from './commands.ts';
 import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
 import { UsageError } from './lib/cli/errors.ts';
 import { FILES, renderCandidates, SHELLS, typedWords } from './lib/completion/answer.ts';
@@ -58,9 +58,7 @@ const UMBRELLA_FLAGS: readonly Candidate[] = [
 ];
 
 function commands(): Candidate[] {
-  return Object.entries(COMMANDS)
-    .filter(([, { hidden }]) => !hidden)
-    .map(([value, { summary }]) => ({ value, description: summary }));
+  return Object.entries(offered()).map(([value, { summary }]) => ({ value, description: summary }));
 }
 
 async function lookUp(wanted: Plan, context: Context): Promise<Found> {

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** `factory-worker NAME …`: the same commands as `scripts/NAME.ts`, in one program that starts fast. */
-import { COMMANDS } from './commands.ts';
+import { COMMANDS, GROUPS, offered } from './commands.ts';
 import { packageVersion } from './lib/cli/version.ts';
 
 const [name, ...argv] = process.argv.slice(2);
@@ -16,10 +16,7 @@ if (entry !== undefined) {
   process.exitCode = name === undefined ? 2 : 0;
 } else {
   const { didYouMean } = await import('./lib/cli/text.ts');
-  const hint = didYouMean(
-    name,
-    Object.keys(COMMANDS).filter((command) => !COMMANDS[command]?.hidden),
-  );
+  const hint = didYouMean(name, Object.keys(offered()));
   process.stderr.write(
     `error: there is no command ${name}\n${hint === null ? '' : `  ${hint}\n`}  factory-worker --help lists them\n`,
   );
@@ -27,17 +24,19 @@ if (entry !== undefined) {
 }
 
 function usage(): string {
-  const names = Object.keys(COMMANDS).filter((command) => !COMMANDS[command]?.hidden);
-  const width = Math.max(...names.map((command) => command.length));
-  const lines = names.map((command) => `  ${command.padEnd(width)}  ${COMMANDS[command]?.summary}`);
+  const width = Math.max(...Object.keys(offered()).map((command) => command.length));
+  const sections = Object.entries(GROUPS).map(([title, commands]) => {
+    const lines = Object.entries(commands).map(
+      ([command, { summary }]) => `  ${command.padEnd(width)}  ${summary}\n`,
+    );
+    return `${title}:\n${lines.join('')}`;
+  });
   return `Workers for TaintFactory on Kubernetes, driven from this machine.
 
 Usage:
   factory-worker COMMAND [arguments] [flags]
 
-Commands:
-${lines.join('\n')}
-
+${sections.join('\n')}
 factory-worker COMMAND --help explains a command, with examples.
 `;
 }

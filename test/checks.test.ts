@@ -1,7 +1,7 @@
 /** The forty checks of a command-line program: those that can be run on every command without knowing it. See CHECKS.md. */
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { COMMANDS } from '../scripts/commands.ts';
+import { COMMANDS, offered } from '../scripts/commands.ts';
 import { COMMON_FLAGS, type Command } from '../scripts/lib/cli/command.ts';
 import { type Flag, type Flags, parseFlags } from '../scripts/lib/cli/flags.ts';
 import { type FakeExec, fakeExec } from './support/fake-exec.ts';
@@ -35,9 +35,9 @@ describe('the table of checks', () => {
 const WITHOUT_WORKERS = new Set(['local', 'shell-init']);
 
 const commands = await Promise.all(
-  Object.entries(COMMANDS).map(async ([name, entry]) => [name, await entry.load(), entry] as const),
+  Object.entries(COMMANDS).map(async ([name, entry]) => [name, await entry.load()] as const),
 );
-const visible = commands.filter(([, , { hidden }]) => !hidden);
+const visible = commands.filter(([name]) => name in offered());
 
 /** Runs a command in surroundings where it can start nothing without our seeing it, and find no workers. */
 async function type(command: Command<Flags>, argv: readonly string[]): Promise<Outcome & { exec: FakeExec }> {

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { type Argv, createExec, type Exec } from '../exec.ts';
 import { CliError, ExitCode, InterruptedError, UsageError } from './errors.ts';
 import { type Flags, type FlagValues, parseFlags } from './flags.ts';
-import { renderHelp, usageLine } from './help.ts';
+import { type Described, renderHelp, usageLine } from './help.ts';
 import { printable, shellQuote } from './text.ts';
 import { packageVersion } from './version.ts';
 
@@ -35,31 +35,17 @@ export interface Context {
   readonly now: () => Date;
 }
 
-export interface Positional {
-  /** As the help shows it: `WORKER`. */
-  readonly name: string;
-  readonly required: boolean;
-  readonly repeat?: boolean;
-}
-
 export interface Input<F extends Flags> {
   readonly flags: FlagValues<F>;
   readonly positionals: readonly string[];
   readonly rest: readonly string[];
 }
 
-export interface Command<F extends Flags> {
+export interface Command<F extends Flags> extends Described {
   readonly name: string;
-  readonly summary: string;
-  readonly description?: string;
-  readonly positionals: readonly Positional[];
-  /** What may follow `--`, as the help shows it; without it nothing may. */
-  readonly rest?: string;
   /** The rest begins after this many positionals even without `--`: `exec worker-1 ls -l`. */
   readonly restAfter?: number;
   readonly flags: F;
-  /** Arguments and what they are good for; at least two. */
-  readonly examples: readonly (readonly [args: string, why: string])[];
   /** @returns the exit code; nothing means 0 */
   readonly run: (input: Input<F>, context: Context) => Promise<number | undefined>;
 }
@@ -154,14 +140,14 @@ export async function runCommand<F extends Flags>(
   try {
     const parsed = parseOrHelp(argv, flags, command.restAfter);
     if (parsed === 'help' || parsed.flags.help) {
-      stdout.write(renderHelp(command as unknown as Command<Flags>, flags, program));
+      stdout.write(renderHelp(command, flags, program));
       return ExitCode.ok;
     }
     if (parsed.flags.version) {
       stdout.write(`factory-worker ${packageVersion()}\n`);
       return ExitCode.ok;
     }
-    checkPositionals(command as unknown as Command<Flags>, parsed.positionals, parsed.rest);
+    checkPositionals(command, parsed.positionals, parsed.rest);
     if (parsed.flags['no-color']) {
       env['NO_COLOR'] = '1';
       // It would win over NO_COLOR, but the flag was typed for this one run.
@@ -185,7 +171,7 @@ export async function runCommand<F extends Flags>(
   } catch (error) {
     return report(error, surroundings, {
       json: Object.hasOwn(command.flags, 'json') && wantsJson(argv),
-      usage: `${usageLine(command as unknown as Command<Flags>, program)}\n${program} --help explains`,
+      usage: `${usageLine(command, program)}\n${program} --help explains`,
     });
   }
 }
@@ -231,7 +217,7 @@ function expected(error: unknown): CliError | null {
   return null;
 }
 
-function checkPositionals(command: Command<Flags>, given: readonly string[], rest: readonly string[]): void {
+function checkPositionals(command: Described, given: readonly string[], rest: readonly string[]): void {
   const missing = command.positionals.find(({ required }, index) => required && given[index] === undefined);
   if (missing) throw new UsageError(`${missing.name} is missing`);
   const takesMany = command.positionals.at(-1)?.repeat === true;

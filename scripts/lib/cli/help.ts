@@ -1,16 +1,33 @@
 /** The text of `--help`, as a pure function of the command's declaration. */
-import type { Command } from './command.ts';
 import type { Flag, Flags } from './flags.ts';
+
+export interface Positional {
+  /** As the help shows it: `WORKER`. */
+  readonly name: string;
+  readonly required: boolean;
+  readonly repeat?: boolean;
+}
+
+/** What the help says of a command, besides its flags. */
+export interface Described {
+  readonly summary: string;
+  readonly description?: string;
+  readonly positionals: readonly Positional[];
+  /** What may follow `--`; without it nothing may. */
+  readonly rest?: string;
+  /** Arguments and what they are good for; at least two. */
+  readonly examples: readonly (readonly [args: string, why: string])[];
+}
 
 /**
  * @param program how the command was typed: `factory-worker list` or `npx tsx scripts/list.ts`
  * @returns the full help text, with a newline at its end
  */
-export function renderHelp(command: Command<Flags>, flags: Flags, program: string): string {
+export function renderHelp(command: Described, flags: Flags, program: string): string {
   const sections = [
     command.summary,
     `Usage:\n  ${usageLine(command, program)}`,
-    command.description ? paragraph(command.description) : '',
+    command.description?.trim() ?? '',
     `Examples:\n${command.examples.map(([line, why]) => `  # ${why}\n  ${program}${line === '' ? '' : ` ${line}`}`).join('\n')}`,
     `Flags:\n${rows(Object.entries(flags).map(([name, flag]) => [flagColumn(name, flag), flagText(flag)]))}`,
     `Exit codes:\n${rows(EXIT_CODES)}`,
@@ -19,7 +36,7 @@ export function renderHelp(command: Command<Flags>, flags: Flags, program: strin
 }
 
 /** One line: `factory-worker dispatch [WORKER] [flags]`. */
-export function usageLine(command: Command<Flags>, program: string): string {
+export function usageLine(command: Described, program: string): string {
   const words = command.positionals.map(({ name, required, repeat }) => {
     const word = `${name}${repeat ? '…' : ''}`;
     return required ? word : `[${word}]`;
@@ -52,8 +69,4 @@ function flagText(flag: Flag): string {
 function rows(pairs: readonly (readonly [string, string])[]): string {
   const width = Math.max(...pairs.map(([left]) => left.length));
   return pairs.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`).join('\n');
-}
-
-function paragraph(text: string): string {
-  return text.trim();
 }
