@@ -17,7 +17,7 @@ import {
   removalOrder,
 } from './lib/housekeeping/cleanup.ts';
 import { sumBytes } from './lib/housekeeping/usage.ts';
-import { parseIssues } from './lib/worker/dispatch.ts';
+import { parseIssues } from './lib/worker/arguments.ts';
 import { createReach } from './lib/worker/observe.ts';
 
 const FORMATS = ['text', 'json'] as const;

@@ -1,8 +1,7 @@
 /** `dispatch`: puts issues into a worker's queue, each exactly once. */
 import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Context, defineCommand, type Input, runIfMain } from './lib/cli/command.ts';
-import { CliError, ExitCode, InterruptedError, UsageError } from './lib/cli/errors.ts';
+import { CliError, ExitCode, UsageError } from './lib/cli/errors.ts';
 import { renderJson } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import * as prompt from './lib/cli/prompt.ts';
@@ -12,25 +11,13 @@ import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { userAtHost } from './lib/config/user.ts';
 import type { WorkerEntry } from './lib/config/worker-entry.ts';
 import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
-import { chooseAuto, meansAuto } from './lib/fleet/auto.ts';
-import type { Frame } from './lib/transport/frame.ts';
-import { TransportError } from './lib/transport/transport.ts';
-import {
-  type DispatchAnswer,
-  type DispatchRequest,
-  describeOutcome,
-  describeRequest,
-  dispatchArgs,
-  isSameRepo,
-  parseDispatchAnswer,
-  parseIssues,
-  parseProject,
-  parseWithdrawal,
-  planWithoutClone,
-  succeeded,
-} from './lib/worker/dispatch.ts';
+import { chooseAuto, meansAuto } from './lib/dispatch/auto.ts';
+import { clone } from './lib/dispatch/clone.ts';
+import { type DispatchAnswer, describeOutcome, succeeded } from './lib/dispatch/outcome.ts';
+import type { DispatchRequest } from './lib/dispatch/request.ts';
+import { send } from './lib/dispatch/send.ts';
+import { parseIssues, parseProject } from './lib/worker/arguments.ts';
 import { createReach, observe, type Reach } from './lib/worker/observe.ts';
-import { type Clone, parseSnapshot, type Snapshot } from './lib/worker/snapshot.ts';
 import { assess } from './lib/worker/status.ts';
 import { issueGoal, waitUntil } from './lib/worker/waiting.ts';
 
@@ -136,161 +123,6 @@ never queues anything twice. With auto for WORKER, the one with the fewest open 
     );
   },
 });
-
-/** Sends the dispatch; after a lost connection, finds out what became of it. */
-async function send(
-  context: Context,
-  reach: Reach,
-  worker: WorkerEntry,
-  request: DispatchRequest,
-  timeoutMs: number,
-): Promise<DispatchAnswer> {
-  const { signal, stderr } = context;
-  const { transport } = await reach.enter(worker);
-  try {
-    let frame: Frame;
-    try {
-      frame = await transport.run({ script: 'dispatch', args: dispatchArgs(request), timeoutMs, signal });
-    } catch (error) {
-      if (!(error instanceof TransportError)) throw error;
-      if (error.neverBegan || !UNCERTAIN.has(error.kind)) {
-        throw new CliError(`${describeRequest(request)} is not queued: ${error.message}`, {
-          exitCode: error.exitCode,
-          hints: [...error.hints, 'nothing of it has reached the worker; type the same dispatch again later'],
-        });
-      }
-      stderr.write(`${error.message}; looking what became of it\n`);
-      return await settle(context, worker, request, timeoutMs);
-    }
-    return parseDispatchAnswer(frame, request, worker.name, context.commandLine);
-  } catch (error) {
-    if (!(error instanceof InterruptedError)) throw error;
-    throw InterruptedError.by(
-      signal,
-      `interrupted; ${worker.name} may still queue ${describeRequest(request)}. Typing it again never queues twice`,
-    );
-  }
-}
-
-/** After these the dispatch may or may not have happened. */
-const UNCERTAIN = new Set<TransportError['kind']>(['broken', 'timeout', 'unreachable', 'node-unreachable']);
-
-/** How often, and how far apart, a worker is asked what became of a dispatch. */
-const SETTLE_TRIES = 5;
-const SETTLE_PAUSE_MS = 2_000;
-
-/** For all tries together, as the help says: this many times the --timeout, but no more than that. */
-const SETTLE_TIMEOUTS = 2;
-const SETTLE_LIMIT_MS = 120_000;
-
-/** For one try: longer than a withdrawal waits for the queue. */
-const SETTLE_TRY_MS = 45_000;
-
-/**
- * Withdraws the dispatch and looks: what was not added by then never will be.
- *
- * @param givenMs the --timeout
- * @throws CliError when the worker cannot be asked
- */
-async function settle(
-  context: Context,
-  worker: WorkerEntry,
-  request: DispatchRequest,
-  givenMs: number,
-): Promise<DispatchAnswer> {
-  const { signal } = context;
-  const until = performance.now() + Math.min(givenMs * SETTLE_TIMEOUTS, SETTLE_LIMIT_MS);
-  const timeoutMs = () => Math.max(1_000, Math.min(givenMs, SETTLE_TRY_MS, until - performance.now()));
-  for (let attempt = 1; ; attempt++) {
-    let trouble = new TransportError('timeout', `the queue of ${worker.name} is held`);
-    try {
-      // A new search for the pod: the old one may be what was lost.
-      const { transport } = await createReach(context, timeoutMs()).enter(worker);
-      const frame = await transport.run({
-        script: 'withdraw',
-        args: [request.id],
-        timeoutMs: timeoutMs(),
-        signal,
-      });
-      const answer = parseWithdrawal(frame, request);
-      if (answer !== null) return answer;
-    } catch (error) {
-      if (!(error instanceof TransportError)) throw error;
-      trouble = error;
-    }
-    if (attempt === SETTLE_TRIES || until - performance.now() < SETTLE_PAUSE_MS) {
-      throw new CliError(
-        `it is not known whether ${describeRequest(request)} was queued: ${trouble.message}`,
-        {
-          hints: [
-            'type the same dispatch again once the worker answers: it never queues anything twice',
-            ...trouble.hints,
-          ],
-        },
-      );
-    }
-    await sleep(SETTLE_PAUSE_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
-  }
-}
-
-/**
- * Has the worker clone a repository and waits for it.
- *
- * @returns null once the clone is there; with `--dry-run`, and without a clone, what would become of the issues after it
- * @throws CliError when another repository is there under that name, or when none comes in time
- */
-async function clone(
-  context: Context,
-  reach: Reach,
-  worker: WorkerEntry,
-  request: DispatchRequest,
-  repo: string,
-  timeoutMs: number,
-): Promise<DispatchAnswer | null> {
-  const { signal, stderr } = context;
-  const { transport } = await reach.enter(worker);
-  const found = ({ clones }: Snapshot) => clones.find(({ project }) => project === request.project);
-  if (request.dryRun) {
-    const snapshot = parseSnapshot(
-      await transport.run({ script: 'probe', args: ['brief'], timeoutMs, signal }),
-    );
-    const there = found(snapshot);
-    if (there !== undefined) return checkOrigin(there, repo, worker);
-    stderr.write(`${repo} would be cloned onto ${worker.name} first\n`);
-    return planWithoutClone(request, snapshot);
-  }
-  const seconds = Math.max(1, Math.floor(timeoutMs / 1000) - 5);
-  const frame = await transport.run({
-    script: 'clone',
-    args: [request.project, repo, '', String(seconds)],
-    timeoutMs,
-    signal,
-  });
-  const answer = frame.parts.get('clone');
-  if (answer?.rc === 1) throw new CliError(`${worker.name} cannot clone ${repo}: ${answer.text}`);
-  const snapshot = parseSnapshot(frame);
-  const there = found(snapshot);
-  if (answer?.text === 'ready' && there !== undefined) return checkOrigin(there, repo, worker);
-  const phase = snapshot.boot?.phases.find(({ name }) => name === 'clones');
-  throw new CliError(`${worker.name} has not cloned ${repo} within ${seconds}s; nothing was queued`, {
-    hints: [
-      ...(phase && phase.message !== '' ? [`it says: ${phase.message}`] : []),
-      'it goes on trying; type the dispatch again later',
-    ],
-  });
-}
-
-/** @throws CliError when the clone is one of another repository: the issues would go to the wrong project */
-function checkOrigin({ project, url }: Clone, repo: string, worker: WorkerEntry): null {
-  if (isSameRepo(url, repo)) return null;
-  throw new CliError(
-    `${worker.name} has another repository called ${project}: ${url || 'one without an origin'}`,
-    {
-      exitCode: ExitCode.usage,
-      hints: [`clone it under another name: --clone ${repo} --project NAME`],
-    },
-  );
-}
 
 function report(
   context: Context,

@@ -5,7 +5,7 @@ import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import { plainScript } from './lib/transport/scripts.ts';
-import { parseProject } from './lib/worker/dispatch.ts';
+import { parseProject } from './lib/worker/arguments.ts';
 import { createReach } from './lib/worker/observe.ts';
 
 export const exec = defineCommand({

@@ -10,6 +10,8 @@ import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { userAtHost } from './lib/config/user.ts';
 import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
+import { describeOutcome, parseDispatchAnswer, succeeded } from './lib/dispatch/outcome.ts';
+import { dispatchArgs } from './lib/dispatch/request.ts';
 import type { Transport } from './lib/transport/transport.ts';
 import { runChange } from './lib/unstick/change.ts';
 import {
@@ -21,13 +23,7 @@ import {
   type QueueChange,
   requeueRequest,
 } from './lib/unstick/queue-change.ts';
-import {
-  describeOutcome,
-  dispatchArgs,
-  parseDispatchAnswer,
-  parseIssues,
-  succeeded,
-} from './lib/worker/dispatch.ts';
+import { parseIssues } from './lib/worker/arguments.ts';
 import { createReach } from './lib/worker/observe.ts';
 import { isQueueUnknown, itemName } from './lib/worker/queue.ts';
 import { parseSnapshot, type QueueItem, type Snapshot } from './lib/worker/snapshot.ts';

@@ -18,7 +18,7 @@ import {
   planUnstick,
   stepArgument,
 } from './lib/unstick/plan.ts';
-import { parseIssues } from './lib/worker/dispatch.ts';
+import { parseIssues } from './lib/worker/arguments.ts';
 import { createReach } from './lib/worker/observe.ts';
 import { itemName, openItems } from './lib/worker/queue.ts';
 import { parseSnapshot, type Snapshot } from './lib/worker/snapshot.ts';

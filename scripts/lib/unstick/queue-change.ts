@@ -1,8 +1,8 @@
 /** Changes of rows of a queue: which can be made, what they mean, and what became of them. Pure. */
 import { CliError } from '../cli/errors.ts';
+import type { DispatchRequest } from '../dispatch/request.ts';
 import { isLive, parseError } from '../factory.ts';
 import type { Frame } from '../transport/frame.ts';
-import type { DispatchRequest } from '../worker/dispatch.ts';
 import { itemName } from '../worker/queue.ts';
 import type { QueueItem, Snapshot } from '../worker/snapshot.ts';
 import type { Advice } from './plan.ts';

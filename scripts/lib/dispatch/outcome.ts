@@ -1,25 +1,12 @@
-/** Putting issues into a worker's queue: what is sent, and what the answer means. Pure. */
+/** What became of a dispatch: the answers of scripts/remote/dispatch.sh and withdraw.sh, read and told. Pure. */
 import { CliError, ExitCode, UsageError } from '../cli/errors.ts';
-import { count, didYouMean, enumerate } from '../cli/text.ts';
-import { type Dialect, parseError, projectName } from '../factory.ts';
+import { didYouMean, enumerate } from '../cli/text.ts';
+import { type Dialect, parseError } from '../factory.ts';
 import type { Frame } from '../transport/frame.ts';
-import { isQueueUnknown, itemName, openItems } from './queue.ts';
-import { parseSnapshot, type Snapshot } from './snapshot.ts';
-import { type CommandLine, describeFull, makeRoom } from './status.ts';
-
-/** One dispatch: issues of one project. */
-export interface DispatchRequest {
-  /** A word of its own for each dispatch, by which it can be withdrawn after a lost connection. */
-  readonly id: string;
-  /** Who dispatches, for the record on the worker: `user@host`. */
-  readonly by: string;
-  readonly project: string;
-  readonly issues: readonly number[];
-  readonly intent: string | undefined;
-  readonly dependsOn: readonly number[];
-  readonly requeue: boolean;
-  readonly dryRun: boolean;
-}
+import { isQueueUnknown, itemName, openItems } from '../worker/queue.ts';
+import { parseSnapshot, type Snapshot } from '../worker/snapshot.ts';
+import { type CommandLine, describeFull, makeRoom } from '../worker/status.ts';
+import type { DispatchRequest } from './request.ts';
 
 /** What became of one issue. */
 export interface IssueOutcome {
@@ -51,58 +38,6 @@ export interface IssueOutcome {
 export interface DispatchAnswer {
   readonly outcomes: readonly IssueOutcome[];
   readonly snapshot: Snapshot;
-}
-
-/** The arguments of scripts/remote/dispatch.sh. */
-export function dispatchArgs(request: DispatchRequest): string[] {
-  return [
-    request.id,
-    request.by,
-    request.project,
-    request.intent ?? '',
-    request.dependsOn.join(','),
-    request.requeue ? 'yes' : 'no',
-    request.dryRun ? 'yes' : 'no',
-    ...request.issues.map(String),
-  ];
-}
-
-/**
- * Reads issue numbers as they were typed. Only plain numbers: `0123` may be a slip as well as a habit.
- *
- * @throws UsageError naming what is no issue number
- */
-export function parseIssues(words: readonly string[], flag: string): number[] {
-  for (const word of words) {
-    if (!/^[1-9]\d{0,8}$/.test(word)) {
-      throw new UsageError(`${flag} takes issue numbers such as 23; not "${word}"`);
-    }
-  }
-  return [...new Set(words.map(Number))];
-}
-
-/** The project's name as the worker's clone bears it: `deathcookies` of `deathcookies` and `owner/deathcookies`. */
-export function parseProject(word: string): string {
-  const name = projectName(word);
-  if (!/^[\w.-]+$/.test(name) || name.startsWith('.') || name.startsWith('-')) {
-    throw new UsageError(`--project takes NAME or owner/NAME; not "${word}"`);
-  }
-  return name;
-}
-
-/** Whether the origin of a clone is the repository that was asked for, each `owner/name` on GitHub or any form of URL. */
-export function isSameRepo(origin: string, repo: string): boolean {
-  return repoPlace(origin) === repoPlace(repo);
-}
-
-/** `host/path` of a repository, whatever protocol, user and port its URL names; the bare path of one on a disk. */
-function repoPlace(repo: string): string {
-  const path = repo.replace(/(?:\.git)?\/*$/, '').toLowerCase();
-  if (/^[\w.-]+\/[\w.-]+$/.test(path)) return `github.com/${path}`;
-  return path
-    .replace(/^\w+:\/\//, '')
-    .replace(/^[^/@]*@/, '')
-    .replace(/^([^/:]+):(?:\d+\/|\/)?/, '$1/');
 }
 
 /**
@@ -285,9 +220,4 @@ function place(issue: number, snapshot: Snapshot): string {
       : '';
   const before = open[index - 1];
   return `place ${index + 1} of ${open.length}${before === undefined ? '' : `, behind ${itemName(before)}`}${waits}`;
-}
-
-/** `2 issues of demo`, for messages about the whole dispatch. */
-export function describeRequest({ issues, project }: DispatchRequest): string {
-  return issues.length === 1 ? `${project}#${issues[0]}` : `${count(issues.length, 'issue')} of ${project}`;
 }

@@ -1,18 +1,15 @@
 import { describe, expect, it } from 'vitest';
+import { isSameRepo } from '../../scripts/lib/dispatch/clone.ts';
 import {
-  type DispatchRequest,
   describeOutcome,
-  describeRequest,
-  dispatchArgs,
   type IssueOutcome,
-  isSameRepo,
   parseDispatchAnswer,
-  parseIssues,
-  parseProject,
   parseWithdrawal,
   succeeded,
-} from '../../scripts/lib/worker/dispatch.ts';
-import { boot, frame, type Parts, pipelinesJson, queueJson, RUNNING, snapshot } from './samples.ts';
+} from '../../scripts/lib/dispatch/outcome.ts';
+import { type DispatchRequest, describeRequest, dispatchArgs } from '../../scripts/lib/dispatch/request.ts';
+import { parseIssues, parseProject } from '../../scripts/lib/worker/arguments.ts';
+import { boot, frame, type Parts, pipelinesJson, queueJson, RUNNING, snapshot } from '../worker/samples.ts';
 
 const request: DispatchRequest = {
   id: 'id-1',

@@ -1,0 +1,82 @@
+/** A project that the worker does not have yet: cloned first. */
+import type { Context } from '../cli/command.ts';
+import { CliError, ExitCode } from '../cli/errors.ts';
+import type { WorkerEntry } from '../config/worker-entry.ts';
+import type { Reach } from '../worker/observe.ts';
+import { type Clone, parseSnapshot, type Snapshot } from '../worker/snapshot.ts';
+import { type DispatchAnswer, planWithoutClone } from './outcome.ts';
+import type { DispatchRequest } from './request.ts';
+
+/**
+ * Has the worker clone a repository and waits for it.
+ *
+ * @returns null once the clone is there; with `--dry-run`, and without a clone, what would become of the issues after it
+ * @throws CliError when another repository is there under that name, or when none comes in time
+ */
+export async function clone(
+  context: Context,
+  reach: Reach,
+  worker: WorkerEntry,
+  request: DispatchRequest,
+  repo: string,
+  timeoutMs: number,
+): Promise<DispatchAnswer | null> {
+  const { signal, stderr } = context;
+  const { transport } = await reach.enter(worker);
+  const found = ({ clones }: Snapshot) => clones.find(({ project }) => project === request.project);
+  if (request.dryRun) {
+    const snapshot = parseSnapshot(
+      await transport.run({ script: 'probe', args: ['brief'], timeoutMs, signal }),
+    );
+    const there = found(snapshot);
+    if (there !== undefined) return checkOrigin(there, repo, worker);
+    stderr.write(`${repo} would be cloned onto ${worker.name} first\n`);
+    return planWithoutClone(request, snapshot);
+  }
+  const seconds = Math.max(1, Math.floor(timeoutMs / 1000) - 5);
+  const frame = await transport.run({
+    script: 'clone',
+    args: [request.project, repo, '', String(seconds)],
+    timeoutMs,
+    signal,
+  });
+  const answer = frame.parts.get('clone');
+  if (answer?.rc === 1) throw new CliError(`${worker.name} cannot clone ${repo}: ${answer.text}`);
+  const snapshot = parseSnapshot(frame);
+  const there = found(snapshot);
+  if (answer?.text === 'ready' && there !== undefined) return checkOrigin(there, repo, worker);
+  const phase = snapshot.boot?.phases.find(({ name }) => name === 'clones');
+  throw new CliError(`${worker.name} has not cloned ${repo} within ${seconds}s; nothing was queued`, {
+    hints: [
+      ...(phase && phase.message !== '' ? [`it says: ${phase.message}`] : []),
+      'it goes on trying; type the dispatch again later',
+    ],
+  });
+}
+
+/** @throws CliError when the clone is one of another repository: the issues would go to the wrong project */
+function checkOrigin({ project, url }: Clone, repo: string, worker: WorkerEntry): null {
+  if (isSameRepo(url, repo)) return null;
+  throw new CliError(
+    `${worker.name} has another repository called ${project}: ${url || 'one without an origin'}`,
+    {
+      exitCode: ExitCode.usage,
+      hints: [`clone it under another name: --clone ${repo} --project NAME`],
+    },
+  );
+}
+
+/** Whether the origin of a clone is the repository that was asked for, each `owner/name` on GitHub or any form of URL. */
+export function isSameRepo(origin: string, repo: string): boolean {
+  return repoPlace(origin) === repoPlace(repo);
+}
+
+/** `host/path` of a repository, whatever protocol, user and port its URL names; the bare path of one on a disk. */
+function repoPlace(repo: string): string {
+  const path = repo.replace(/(?:\.git)?\/*$/, '').toLowerCase();
+  if (/^[\w.-]+\/[\w.-]+$/.test(path)) return `github.com/${path}`;
+  return path
+    .replace(/^\w+:\/\//, '')
+    .replace(/^[^/@]*@/, '')
+    .replace(/^([^/:]+):(?:\d+\/|\/)?/, '$1/');
+}

@@ -1,0 +1,35 @@
+/** What is asked of a worker's queue. Pure. */
+import { count } from '../cli/text.ts';
+
+/** One dispatch: issues of one project. */
+export interface DispatchRequest {
+  /** A word of its own for each dispatch, by which it can be withdrawn after a lost connection. */
+  readonly id: string;
+  /** Who dispatches, for the record on the worker: `user@host`. */
+  readonly by: string;
+  readonly project: string;
+  readonly issues: readonly number[];
+  readonly intent: string | undefined;
+  readonly dependsOn: readonly number[];
+  readonly requeue: boolean;
+  readonly dryRun: boolean;
+}
+
+/** The arguments of scripts/remote/dispatch.sh. */
+export function dispatchArgs(request: DispatchRequest): string[] {
+  return [
+    request.id,
+    request.by,
+    request.project,
+    request.intent ?? '',
+    request.dependsOn.join(','),
+    request.requeue ? 'yes' : 'no',
+    request.dryRun ? 'yes' : 'no',
+    ...request.issues.map(String),
+  ];
+}
+
+/** `2 issues of demo`, for messages about the whole dispatch. */
+export function describeRequest({ issues, project }: DispatchRequest): string {
+  return issues.length === 1 ? `${project}#${issues[0]}` : `${count(issues.length, 'issue')} of ${project}`;
+}

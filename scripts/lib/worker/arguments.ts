@@ -1,0 +1,26 @@
+/** Issues and projects as people type them. Pure. */
+import { UsageError } from '../cli/errors.ts';
+import { projectName } from '../factory.ts';
+
+/**
+ * Reads issue numbers as they were typed. Only plain numbers: `0123` may be a slip as well as a habit.
+ *
+ * @throws UsageError naming what is no issue number
+ */
+export function parseIssues(words: readonly string[], flag: string): number[] {
+  for (const word of words) {
+    if (!/^[1-9]\d{0,8}$/.test(word)) {
+      throw new UsageError(`${flag} takes issue numbers such as 23; not "${word}"`);
+    }
+  }
+  return [...new Set(words.map(Number))];
+}
+
+/** The project's name as the worker's clone bears it: `deathcookies` of `deathcookies` and `owner/deathcookies`. */
+export function parseProject(word: string): string {
+  const name = projectName(word);
+  if (!/^[\w.-]+$/.test(name) || name.startsWith('.') || name.startsWith('-')) {
+    throw new UsageError(`--project takes NAME or owner/NAME; not "${word}"`);
+  }
+  return name;
+}
