@@ -1,0 +1,195 @@
+/** One attach from the first connection to its end: what ended each connection, and the way back. */
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Context } from '../cli/command.ts';
+import { CliError, ExitCode, InterruptedError } from '../cli/errors.ts';
+import { userAtHost } from '../config/user.ts';
+import type { WorkerEntry } from '../config/worker-entry.ts';
+import { plainScript } from '../transport/scripts.ts';
+import { TransportError } from '../transport/transport.ts';
+import { type Entrance, NoEntranceError } from '../worker/observe.ts';
+import { parseStageName } from '../worker/sessions.ts';
+import { saveTerminal } from './terminal.ts';
+
+/** How scripts/remote/attach.sh says what ended it; every other code means that the connection was lost. */
+const DETACHED = 80;
+const ENDED = 81;
+const ABSENT = 82;
+/** The worker is still booting, so that the session may come. */
+const STARTING = 83;
+/** tmux could not attach, and has said why on the terminal. */
+const FAILED = 84;
+
+/** Pauses before the tries to come back; the last one is repeated. */
+const RECONNECT_PAUSES_MS = [500, 1_000, 2_000, 5_000];
+
+/** A connection that lasted so long was one; what is lost after that is a new loss. */
+const STABLE_MS = 5_000;
+
+/** A session that somebody wants to be in. */
+export interface Attachment {
+  readonly worker: WorkerEntry;
+  readonly session: string;
+  readonly mode: 'read-only' | 'read-write';
+  /** Looks for the worker's pod anew: it may have been replaced. */
+  readonly enter: () => Promise<Entrance>;
+}
+
+/**
+ * Attaches, and attaches again after each lost connection, until the person detaches or the session ends.
+ *
+ * @param first the way by which the session was found
+ * @returns the exit code
+ * @throws CliError when the session is gone, or tmux refuses the terminal; InterruptedError when the waiting is given up
+ */
+export async function keepAttached(
+  context: Context,
+  { worker, session, mode, enter }: Attachment,
+  first: Entrance,
+): Promise<number> {
+  const { exec, env, stderr, signal } = context;
+  // By this the worker finds the client that a lost connection leaves behind.
+  const id = randomUUID();
+  const program = plainScript('attach', [session, mode, env['TERM'] ?? '', id, userAtHost()]);
+  const terminal = await saveTerminal(context);
+  let pod = first.pod?.name;
+  let entrance = first;
+  let said = '';
+  const say = (text: string) => {
+    if (text !== said) stderr.write(`${text}\n`);
+    said = text;
+  };
+  for (let attempt = 0; ; attempt++) {
+    const begun = performance.now();
+    const { argv, ...how } = entrance.transport.terminal(program, true);
+    const code = await exec.interactive(argv, { signal, ...how });
+    if (performance.now() - begun > STABLE_MS) {
+      said = '';
+      attempt = 0;
+    }
+    const ended = [DETACHED, ENDED, ABSENT, STARTING, FAILED].includes(code);
+    if (!ended) await terminal.restore();
+    if (signal.aborted) {
+      if (!ended) await leave(entrance, id);
+      signal.throwIfAborted();
+    }
+    switch (code) {
+      case DETACHED:
+        stderr.write(`detached; ${session} goes on in ${worker.name}\n`);
+        return ExitCode.ok;
+      case ENDED:
+      case ABSENT:
+        // A pod that is deleted ends its sessions before its connections.
+        if (await isPodGoing(entrance, enter)) {
+          say(`the pod of ${worker.name} is going away; waiting to join ${session} again (Ctrl-C ends)`);
+          break;
+        }
+        if (code === ENDED) {
+          stderr.write(`${session} has ended\n`);
+          return ExitCode.ok;
+        }
+        throw new CliError(
+          `${session} has ended${entrance === first ? '' : ' while the connection was lost'}`,
+          { hints: afterwards(context, worker, session, entrance.pod?.name !== first.pod?.name) },
+        );
+      case FAILED:
+        throw new CliError(`tmux in ${worker.name} cannot attach this terminal to ${session}`);
+      case STARTING:
+        say(`${worker.name} is starting; waiting for ${session} (Ctrl-C ends)`);
+        break;
+      case 127:
+        throw new CliError(`${argv[0]} is not installed, or not on PATH`, {
+          exitCode: ExitCode.missingProgram,
+        });
+      default:
+        say(`the connection to ${worker.name} was lost; waiting to join ${session} again (Ctrl-C ends)`);
+    }
+    entrance = await reenter(context, worker, enter, attempt);
+    if (entrance.pod !== null && entrance.pod.name !== pod) {
+      stderr.write(`the pod was replaced: ${entrance.pod.name}\n`);
+      pod = entrance.pod.name;
+    }
+    if (!ended) await leave(entrance, id);
+  }
+}
+
+/**
+ * Whether a session ended because its pod, or the container in it, is being replaced: then it may come back.
+ *
+ * @param entrance the way by which the session was reached
+ */
+async function isPodGoing({ pod }: Entrance, enter: () => Promise<Entrance>): Promise<boolean> {
+  if (pod === null) return false;
+  try {
+    const now = await enter();
+    return now.pod?.name !== pod.name || now.pod.state === 'draining';
+  } catch (error) {
+    if (error instanceof NoEntranceError) return true;
+    // The cluster cannot be asked; tmux has said that it ended.
+    if (error instanceof TransportError) return false;
+    throw error;
+  }
+}
+
+/** What to type after a session is gone. */
+function afterwards(
+  { commandLine }: Context,
+  worker: WorkerEntry,
+  session: string,
+  replaced: boolean,
+): string[] {
+  const resumed = replaced && parseStageName(session) !== null;
+  return [
+    ...(resumed
+      ? [
+          `an interrupted stage is run again after a while; then: ${commandLine('attach', worker.name, '--session', session)}`,
+        ]
+      : []),
+    `what there is now: ${commandLine('peek', worker.name)}`,
+  ];
+}
+
+/** Long enough to be tried, short enough for a terminal that is being closed. */
+const LEAVE_TIMEOUT_MS = 3_000;
+
+/** Ends the client that a lost connection may have left behind in the worker. */
+async function leave({ transport }: Entrance, id: string): Promise<void> {
+  const { signal } = new AbortController();
+  await transport
+    .run({ script: 'detach', args: [id], timeoutMs: LEAVE_TIMEOUT_MS, signal })
+    .catch((error: unknown) => {
+      if (!(error instanceof TransportError)) throw error;
+    });
+}
+
+/**
+ * Waits until the worker can be entered again; says each new reason once.
+ *
+ * @param first how many tries there were before, for the pauses between them
+ */
+async function reenter(
+  context: Context,
+  worker: WorkerEntry,
+  enter: () => Promise<Entrance>,
+  first: number,
+): Promise<Entrance> {
+  let said = '';
+  for (let attempt = first; ; attempt++) {
+    const pause = RECONNECT_PAUSES_MS[Math.min(attempt, RECONNECT_PAUSES_MS.length - 1)];
+    await sleep(pause, undefined, { signal: context.signal }).catch(() => {
+      throw InterruptedError.by(
+        context.signal,
+        `not attached any more; the session goes on in ${worker.name}`,
+      );
+    });
+    try {
+      return await enter();
+    } catch (error) {
+      if (!(error instanceof TransportError) || error.kind === 'missing' || error.kind === 'program')
+        throw error;
+      if (error instanceof NoEntranceError && error.status === 'missing') throw error;
+      if (error.message !== said) context.stderr.write(`  ${error.message}\n`);
+      said = error.message;
+    }
+  }
+}
