@@ -155,9 +155,7 @@ const RULES: readonly Rule[] = [
         status: 'stuck',
         id: 'loop-dead',
         cause: 'no supervisor runs in the worker, so nothing checks in',
-        next: [
-          `what its boot said: ${command('exec', worker.name, '--', 'bash', '-c', 'cat "$WORKER_RUN_DIR/boot.log"')}`,
-        ],
+        next: [`what its boot said: ${command('logs', worker.name, 'boot')}`],
       },
     ];
   },
