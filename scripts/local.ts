@@ -1,10 +1,11 @@
 /** `local`: workers on this machine: the image's supervisor with tmux and SQLite, without root, Docker or a cluster. */
 import { join, resolve } from 'node:path';
+import { chooseAction, refuseMisplaced } from './lib/cli/action.ts';
 import { type Context, defineCommand, type Input, runIfMain } from './lib/cli/command.ts';
 import { CliError, ExitCode, UsageError } from './lib/cli/errors.ts';
 import { renderJson } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
-import { count, didYouMean, enumerate } from './lib/cli/text.ts';
+import { count, didYouMean } from './lib/cli/text.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { expandHome, homeOf, shortPath } from './lib/config/paths.ts';
@@ -80,7 +81,8 @@ Everything a worker has lies in its own folder, a HOME of its own included; prog
     ['status', 'all workers on this machine'],
   ],
   async run({ flags, positionals: [word = '', name] }, context) {
-    const action = parseAction(word, flags);
+    const action = chooseAction('local', ACTIONS, word);
+    refuseMisplaced('local', action, ONLY_FOR, flags);
     const format = outputFormat(flags, FORMATS);
     const path = workersPath(context.env, flags.workers);
     const known = await localWorkers(path, context);
@@ -92,20 +94,6 @@ Everything a worker has lies in its own folder, a HOME of its own included; prog
       : down(chooseLocal(known, name, path), flags.wait, context);
   },
 });
-
-function parseAction(word: string, flags: FlagInput): Action {
-  const action = ACTIONS.find((candidate) => candidate === word);
-  if (action === undefined) {
-    const hint = didYouMean(word, ACTIONS);
-    throw new UsageError(`local can ${enumerate(ACTIONS)}, not "${word}"`, ...(hint === null ? [] : [hint]));
-  }
-  for (const [flag, owner] of Object.entries(ONLY_FOR)) {
-    const value = flags[flag as keyof FlagInput];
-    const given = Array.isArray(value) ? value.length > 0 : value !== undefined;
-    if (given && owner !== action) throw new UsageError(`--${flag} is only for local ${owner}`);
-  }
-  return action;
-}
 
 /** All entries of workers.yaml; none when there is no such file yet. */
 async function localWorkers(path: string, { env }: Context): Promise<readonly WorkerEntry[]> {
@@ -243,8 +231,7 @@ async function down(
     waitForStageSeconds: wait === undefined ? 0 : Math.round(parseDuration(wait, '--wait') / 1000),
     onProgress: (message) => stderr.write(`${worker.name}: ${message}\n`),
   });
-  const left =
-    swept === 0 ? '' : `; ${count(swept, 'process').replace('processs', 'processes')} had to be ended`;
+  const left = swept === 0 ? '' : `; ${count(swept, 'process', 'processes')} had to be ended`;
   stdout.write(`${worker.name} ${wasRunning || swept > 0 ? 'is stopped' : 'was not running'}${left}\n`);
   return ExitCode.ok;
 }

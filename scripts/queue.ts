@@ -1,11 +1,11 @@
 /** `queue`: the rows of a worker's queue, shown and changed. */
 import { randomUUID } from 'node:crypto';
+import { chooseAction } from './lib/cli/action.ts';
 import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
 import { CliError, ExitCode, UsageError } from './lib/cli/errors.ts';
 import { type Column, renderJson, renderTable } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat, TABLE_FLAGS } from './lib/cli/output-flags.ts';
 import { confirm } from './lib/cli/prompt.ts';
-import { didYouMean, enumerate } from './lib/cli/text.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { userAtHost } from './lib/config/user.ts';
@@ -59,7 +59,7 @@ worktree and branch are dropped. set-intent says what the work is meant to achie
   async run({ flags, positionals: [name = '', word = 'list', ...rest] }, context) {
     const format = outputFormat(flags, FORMATS);
     const timeoutMs = parseDuration(flags.timeout, '--timeout');
-    const action = parseAction(word);
+    const action = chooseAction('queue', ACTIONS, word);
     const { issues, text } = parseRest(action, rest);
     const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
     const { transport } = await createReach(context, timeoutMs).enter(worker);
@@ -87,13 +87,6 @@ worktree and branch are dropped. set-intent says what the work is meant to achie
     return report([...change.outcomes, ...done], name, format, context);
   },
 });
-
-function parseAction(word: string): (typeof ACTIONS)[number] {
-  const action = ACTIONS.find((candidate) => candidate === word);
-  if (action !== undefined) return action;
-  const hint = didYouMean(word, ACTIONS);
-  throw new UsageError(`queue can ${enumerate(ACTIONS)}, not "${word}"`, ...(hint === null ? [] : [hint]));
-}
 
 function parseRest(action: 'list' | Action, rest: readonly string[]): { issues: number[]; text: string } {
   const numbers = (words: readonly string[]) =>

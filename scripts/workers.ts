@@ -2,12 +2,12 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { chooseAction, refuseMisplaced } from './lib/cli/action.ts';
 import { type Context, defineCommand, type Input, runIfMain } from './lib/cli/command.ts';
 import { CliError, ExitCode, UsageError } from './lib/cli/errors.ts';
 import { renderJson, renderTable } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat, TABLE_FLAGS } from './lib/cli/output-flags.ts';
 import { confirm } from './lib/cli/prompt.ts';
-import { didYouMean, enumerate } from './lib/cli/text.ts';
 import { packageRoot } from './lib/cli/version.ts';
 import { lineDiff } from './lib/config/diff.ts';
 import { parseDuration } from './lib/config/duration.ts';
@@ -20,13 +20,20 @@ import { findWorker } from './lib/worker/find-worker.ts';
 
 const FORMATS = ['table', 'json', 'yaml', 'name'] as const;
 
-/** Which flags belong to which action, as far as they do not belong to all. */
-const ONLY_FOR = {
-  add: ['pod', 'container', 'runtime', 'home', 'context', 'namespace', 'kubeconfig'],
-  remove: ['yes'],
-} as const;
-
 const ACTIONS = ['add', 'remove', 'show'] as const;
+type Action = (typeof ACTIONS)[number];
+
+/** Which flags belong to one action only. */
+const ONLY_FOR: Readonly<Record<string, Action>> = {
+  pod: 'add',
+  container: 'add',
+  runtime: 'add',
+  home: 'add',
+  context: 'add',
+  namespace: 'add',
+  kubeconfig: 'add',
+  yes: 'remove',
+};
 
 const FLAGS = {
   pod: {
@@ -82,29 +89,14 @@ workers show [NAME] prints the entries. Comments and everything else in the file
     ['show -o yaml', 'all entries, as the commands understand them'],
   ],
   async run({ flags, positionals }, context) {
-    const action = parseAction(positionals[0] ?? '', flags);
+    const action = chooseAction('workers', ACTIONS, positionals[0] ?? '');
+    refuseMisplaced('workers', action, ONLY_FOR, flags);
     const name = positionals[1];
     if (action === 'show') return show(name, flags, context);
     if (name === undefined) throw new UsageError(`NAME is missing: which worker to ${action}?`);
     return action === 'add' ? add(name, flags, context) : remove(name, flags, context);
   },
 });
-
-function parseAction(text: string, flags: FlagInput): (typeof ACTIONS)[number] {
-  const action = ACTIONS.find((candidate) => candidate === text);
-  if (action === undefined) {
-    const hint = didYouMean(text, ACTIONS);
-    throw new UsageError(
-      `workers can ${enumerate(ACTIONS)}, not "${text}"`,
-      ...(hint === null ? [] : [hint]),
-    );
-  }
-  for (const owner of ['add', 'remove'] as const) {
-    const misplaced = ONLY_FOR[owner].find((flag) => owner !== action && flags[flag]);
-    if (misplaced !== undefined) throw new UsageError(`--${misplaced} is only for workers ${owner}`);
-  }
-  return action;
-}
 
 async function show(name: string | undefined, flags: FlagInput, context: Context): Promise<number> {
   const format = outputFormat(flags, FORMATS);

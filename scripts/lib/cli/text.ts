@@ -37,9 +37,9 @@ export function age(seconds: number): string {
   return `${Math.floor(whole / 86_400)}d`;
 }
 
-/** `1 issue`, `2 issues`. */
-export function count(n: number, noun: string): string {
-  return `${n} ${noun}${n === 1 ? '' : 's'}`;
+/** `1 issue`, `2 issues`; `2 processes`, where the plural is given. */
+export function count(n: number, noun: string, plural = `${noun}s`): string {
+  return `${n} ${n === 1 ? noun : plural}`;
 }
 
 /** `a`, `a and b`, `a, b and c`. */

@@ -66,10 +66,7 @@ export interface Snapshot {
   readonly faults: readonly Fault[];
 }
 
-/**
- * @param frame the answer of scripts/remote/probe.sh
- * @param reposDir where the worker keeps its clones, for rows that only know a path
- */
+/** @param frame the answer of scripts/remote/probe.sh, or of any script that ends with the function `probe` */
 export function parseSnapshot(frame: Frame): Snapshot {
   const faults: Fault[] = [];
   const text = (part: string) => frame.parts.get(part)?.text ?? '';
