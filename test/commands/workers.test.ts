@@ -171,7 +171,7 @@ laptop    (local)           -          -                ${home}/laptop
     const { code, stderr } = await type('show');
     expect(code).toBe(1);
     expect(stderr).toContain('error: there is no ~/workers.yaml, the file that names your workers\n');
-    expect(stderr).toContain('  from a release that is installed: factory-worker workers add worker-1\n');
+    expect(stderr).toContain('  one whose release is installed: factory-worker workers add worker-1\n');
   });
 });
 

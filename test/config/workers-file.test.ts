@@ -91,13 +91,15 @@ describe('loadWorkers', () => {
       message: 'there is no ~/new folder/workers.yaml, the file that names your workers',
       exitCode: ExitCode.failed,
       hints: [
-        'from a release that is installed: factory-worker workers add worker-1',
+        'a new one in a cluster: factory-worker provision worker-1',
+        'one whose release is installed: factory-worker workers add worker-1',
+        'a new one on this machine: factory-worker local up try',
         expect.stringMatching(
           /^from the example: mkdir -p '.*new folder' && cp .*workers\.example\.yaml '.*workers\.yaml'$/,
         ),
       ],
     });
-    const [, paste] = error.hints[1].split('example: ');
+    const [, paste] = error.hints[3].split('example: ');
     const { execFileSync } = await import('node:child_process');
     execFileSync('bash', ['--norc', '-c', paste], { stdio: ['ignore', 'ignore', 'inherit'] });
     expect((await loadWorkers(env, { ...NO_FLAGS, workers: path })).workers).toHaveLength(1);

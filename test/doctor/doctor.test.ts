@@ -39,6 +39,6 @@ describe('doctor on a laptop with a local worker', () => {
     const { code, stdout } = await run(doctor, [], { env: { HOME: '/nonexistent/home' } });
     expect(code).toBe(1);
     expect(stdout).toContain('there is no ~/.factory/workers.yaml');
-    expect(stdout).toContain('→ from a release that is installed: factory-worker workers add worker-1');
+    expect(stdout).toContain('→ one whose release is installed: factory-worker workers add worker-1');
   });
 });

@@ -120,7 +120,9 @@ function missingFile(path: string, env: NodeJS.ProcessEnv, commandLine: CommandL
   const copy = `mkdir -p ${shellQuote(dirname(path))} && cp ${shellQuote(example)} ${shellQuote(path)}`;
   return new CliError(`there is no ${shortPath(path, homeOf(env))}, the file that names your workers`, {
     hints: [
-      `from a release that is installed: ${commandLine('workers', 'add', 'worker-1')}`,
+      `a new one in a cluster: ${commandLine('provision', 'worker-1')}`,
+      `one whose release is installed: ${commandLine('workers', 'add', 'worker-1')}`,
+      `a new one on this machine: ${commandLine('local', 'up', 'try')}`,
       `from the example: ${copy}`,
     ],
   });
