@@ -10,9 +10,9 @@ import type { WorkerEntry } from './lib/config/worker-entry.ts';
 import { chooseWorkers, loadWorkers } from './lib/config/workers-file.ts';
 import { parseUsage, sumBytes, type Usage } from './lib/housekeeping/usage.ts';
 import { TransportError } from './lib/transport/transport.ts';
+import { DISK_WARN, type Disk, shareUsed } from './lib/worker/disk.ts';
 import { fanOut } from './lib/worker/fan-out.ts';
 import { createReach } from './lib/worker/observe.ts';
-import type { Disk } from './lib/worker/snapshot.ts';
 
 const FORMATS = ['table', 'json'] as const;
 
@@ -99,11 +99,7 @@ function renderRows(rows: readonly Row[], noHeaders: boolean, { stdout }: Contex
 /** `31% of 20.0GiB`. */
 function share(disk: Disk | null): string {
   if (disk === null || disk.sizeBytes === 0) return '-';
-  return `${Math.round(100 * usedShare(disk))}% of ${bytes(disk.sizeBytes)}`;
-}
-
-function usedShare({ sizeBytes, freeBytes }: Disk): number {
-  return 1 - freeBytes / sizeBytes;
+  return `${Math.round(100 * shareUsed(disk))}% of ${bytes(disk.sizeBytes)}`;
 }
 
 function memoryCell({ memory }: Usage): string {
@@ -144,12 +140,9 @@ function renderDetails(usage: Usage): string {
   return `\n${renderTable(shown, columns, { headers: true })}`;
 }
 
-/** From here on work is endangered (DISK_WARN of the status). */
-const FULL = 0.85;
-
 function hint(rows: readonly Row[], { stderr, commandLine }: Context): void {
   for (const { worker, usage: used } of rows) {
-    const full = [used?.disk, used?.dockerDisk].some((disk) => disk && usedShare(disk) >= FULL);
+    const full = [used?.disk, used?.dockerDisk].some((disk) => disk && shareUsed(disk) >= DISK_WARN);
     if (full)
       stderr.write(
         `note: ${worker.name} is filling up; what can go: ${commandLine('cleanup', worker.name, '--dry-run')}\n`,

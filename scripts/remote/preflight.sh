@@ -32,11 +32,11 @@ look_at_cgroups() {
   fact cgroup.own "$(cgroup_path </proc/self/cgroup)"
 }
 
-# disk NAME FOLDER: size and free bytes, free inodes in percent.
+# disk NAME FOLDER: used and free bytes, free inodes in percent.
 disk() {
   local sizes inodes
   [ -d "$2" ] || return 0
-  sizes=$(df --portability --block-size=1 "$2" 2>/dev/null | awk 'NR == 2 { print $2, $4 }')
+  sizes=$(df --portability --block-size=1 "$2" 2>/dev/null | awk 'NR == 2 { print $3, $4 }')
   inodes=$(df --portability --inodes "$2" 2>/dev/null | awk 'NR == 2 && $2 > 0 { printf "%d", 100 * $4 / $2 }')
   fact "disk.$1" "$2 $sizes ${inodes:--}"
 }

@@ -110,15 +110,15 @@ describe('the preflight of a worker', () => {
     ['few inotify watches', { 'inotify.max_user_watches': '8192' }, 'inotify', 'warn', /8192 watches/],
     [
       'a disk that fills',
-      { 'disk.docker': '/var/lib/docker 1000 120 90' },
+      { 'disk.docker': '/var/lib/docker 880 120 90' },
       'disk-docker',
       'warn',
       /88% full/,
     ],
-    ['a full disk', { 'disk.state': '/root/.factory/worker 1000 90 90' }, 'disk-state', 'fail', /91% full/],
+    ['a full disk', { 'disk.state': '/root/.factory/worker 910 90 90' }, 'disk-state', 'fail', /91% full/],
     [
       'no inodes',
-      { 'disk.state': '/root/.factory/worker 1000 900 3' },
+      { 'disk.state': '/root/.factory/worker 100 900 3' },
       'disk-state',
       'warn',
       /3% of its inodes/,

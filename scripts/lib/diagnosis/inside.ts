@@ -1,7 +1,7 @@
 /** What `why` finds inside a worker besides its snapshot: the answer of scripts/remote/why.sh, parsed. */
 import type { Frame } from '../transport/frame.ts';
+import { type Disk, parseDisks } from '../worker/disk.ts';
 import { redact } from '../worker/redact.ts';
-import type { Disk } from '../worker/snapshot.ts';
 
 export interface PaneView {
   readonly session: string;
@@ -61,8 +61,11 @@ export interface Inside {
 
 /** @param frame the answer of scripts/remote/why.sh */
 export function parseInside(frame: Frame): Inside {
+  const text = (part: string) => frame.parts.get(part)?.text ?? '';
   const lines = (part: string) =>
-    (frame.parts.get(part)?.text ?? '').split('\n').filter((line) => line !== '');
+    text(part)
+      .split('\n')
+      .filter((line) => line !== '');
   const memory = new Map(lines('memory').map((line) => parseMemory(line)));
   return {
     panes: numbered(frame, 'pane').map(parsePane),
@@ -75,7 +78,7 @@ export function parseInside(frame: Frame): Inside {
     failures: lines('failures'),
     docker: frame.parts.has('docker') ? parseDocker(frame, lines('docker-networks')) : null,
     memory: { pod: memory.get('pod') ?? null, docker: memory.get('docker') ?? null },
-    disks: lines('disks').map(parseDisk),
+    disks: parseDisks(text('disks')),
     kills: lines('oom').map(parseKill),
   };
 }
@@ -136,10 +139,4 @@ function parseKill(line: string): Kill {
     pid: Number(field('pid')),
     atDockersLimit: /\/docker(?:\/|$)/.test(field('oom_memcg')),
   };
-}
-
-/** @param line of `df --portability --block-size=1`: `device size used available use% mount` */
-function parseDisk(line: string): Disk {
-  const fields = line.trim().split(/\s+/);
-  return { sizeBytes: Number(fields[1]), freeBytes: Number(fields[3]), mount: fields.slice(5).join(' ') };
 }

@@ -1,10 +1,9 @@
 /** Rules about the machine under the work: Docker, memory, disks of a pod, and what Kubernetes says of it. Pure. */
 import { bytes, count } from '../cli/text.ts';
+import { DISK_WARN, describeFull, shareUsed } from '../worker/disk.ts';
 import type { EventObject } from './cluster.ts';
 import { type Finding, whenEntered, whenInCluster } from './diagnosis.ts';
 import type { CgroupMemory } from './inside.ts';
-
-const DISK_WARN = 0.85;
 
 /** Docker is down, or on a driver that copies every layer. */
 export const docker = whenEntered(({ inside, snapshot: { boot }, worker, command }) => {
@@ -59,11 +58,11 @@ export const mtu = whenEntered(({ inside }) => {
 /** Disks other than the state volume, of which `status` speaks. */
 export const disks = whenEntered(({ inside, worker, command }) =>
   inside.disks
-    .filter(({ sizeBytes, freeBytes }) => sizeBytes > 0 && 1 - freeBytes / sizeBytes >= DISK_WARN)
-    .map(({ mount, sizeBytes, freeBytes }) => ({
+    .filter((disk) => shareUsed(disk) >= DISK_WARN)
+    .map((disk) => ({
       id: 'disk',
-      cause: `${mount} is ${Math.floor((1 - freeBytes / sizeBytes) * 100)}% full`,
-      evidence: [`df: ${bytes(freeBytes)} free of ${bytes(sizeBytes)}`],
+      cause: describeFull(disk),
+      evidence: [`df: ${bytes(disk.freeBytes)} free of ${bytes(disk.sizeBytes)}`],
       next: [
         `by what: ${command('usage', worker.name)}`,
         `what could go: ${command('cleanup', worker.name, '--dry-run')}`,

@@ -5,7 +5,7 @@ import { type Dialect, parseError } from '../factory.ts';
 import type { Frame } from '../transport/frame.ts';
 import { isQueueUnknown, itemName, openItems } from '../worker/queue.ts';
 import { parseSnapshot, type Snapshot } from '../worker/snapshot.ts';
-import { type CommandLine, describeFull, makeRoom } from '../worker/status.ts';
+import { type CommandLine, describeFilling, makeRoom } from '../worker/status.ts';
 import type { DispatchRequest } from './request.ts';
 
 /** What became of one issue. */
@@ -120,7 +120,7 @@ const LINE_BREAK = '\u001f';
 
 function noQueue({ faults, dialect, disk }: Snapshot, room: string): CliError {
   const fault = faults.find(({ part }) => part === 'queue' || part === 'dialect');
-  const full = describeFull(disk);
+  const full = describeFilling(disk);
   const why = [fault?.message ?? 'no answer', ...(full === null ? [] : [full])].join('; ');
   return new CliError(`nothing was queued: factory cannot read its queue: ${why}`, {
     hints: [

@@ -2,6 +2,7 @@
 import { age, bytes } from '../cli/text.ts';
 import { type Boot, ContractError, readContract } from '../contract.ts';
 import type { Frame } from '../transport/frame.ts';
+import { DISK_FULL, DISK_WARN, describeFull, shareUsed } from '../worker/disk.ts';
 import { type Finding, found } from './finding.ts';
 
 /** inotify limits count for root on the whole node: agents' watchers, dev servers and nested containers share them. */
@@ -9,9 +10,7 @@ export const INOTIFY = { instances: 512, watches: 65_536 } as const;
 /** What `--fix` raises them to. */
 export const INOTIFY_RAISED = { instances: 8_192, watches: 524_288 } as const;
 
-/** From these shares on work is endangered, and then no longer taken (image/supervisor/docker/disk.ts). */
-const DISK_WARN = 0.85;
-const DISK_FULL = 0.9;
+/** Below this a disk with room takes no more files. */
 const INODES_LOW_PERCENT = 5;
 
 /** TLS, tokens and git all go by the clock. */
@@ -117,14 +116,15 @@ const RULES: readonly Rule[] = [
   },
   function disks(facts, { worker, command }) {
     return ['state', 'temporary', 'docker'].flatMap((name) => {
-      const [folder = '', size, free, inodes] = (facts.get(`disk.${name}`) ?? '').split(' ');
-      if (folder === '' || !Number(size)) return [];
-      const used = 1 - Number(free) / Number(size);
-      const reason = `${folder} is ${Math.floor(used * 100)}% full, ${bytes(Number(free))} free`;
+      const [folder = '', used, free, inodes] = (facts.get(`disk.${name}`) ?? '').split(' ');
+      const disk = { mount: folder, sizeBytes: Number(used) + Number(free), freeBytes: Number(free) };
+      if (folder === '' || !disk.sizeBytes) return [];
+      const reason = `${describeFull(disk)}, ${bytes(disk.freeBytes)} free`;
       const id = `disk-${name}`;
       const look = command('exec', worker, '--', 'du', '--max-depth=2', '--human-readable', folder);
-      if (used >= DISK_FULL) return [found(id, 'fail', `${reason}: no more work is taken`, [look])];
-      if (used >= DISK_WARN) return [found(id, 'warn', reason, [look])];
+      if (shareUsed(disk) >= DISK_FULL)
+        return [found(id, 'fail', `${reason}: no more work is taken`, [look])];
+      if (shareUsed(disk) >= DISK_WARN) return [found(id, 'warn', reason, [look])];
       if (inodes !== '-' && Number(inodes) < INODES_LOW_PERCENT) {
         return [found(id, 'warn', `${reason}, but only ${inodes}% of its inodes are`, [look])];
       }

@@ -1,6 +1,6 @@
 /** What a worker takes: the answer of scripts/remote/usage.sh, parsed. Pure. */
 import type { Frame } from '../transport/frame.ts';
-import { type Disk, parseDisk } from '../worker/snapshot.ts';
+import { type Disk, parseDisks } from '../worker/disk.ts';
 import { type DockerKind, parseDockerKinds } from './docker-sizes.ts';
 
 export interface Sized {
@@ -39,8 +39,8 @@ export function parseUsage({ parts }: Frame): Usage {
   const only = (kind: string) => of(kind)[0]?.bytes ?? 0;
   const docker = text('docker');
   return {
-    disk: parseDisk(text('disk') ?? ''),
-    dockerDisk: parseDisk(text('docker-disk') ?? ''),
+    disk: parseDisks(text('disk') ?? '')[0] ?? null,
+    dockerDisk: parseDisks(text('docker-disk') ?? '')[0] ?? null,
     memory: parseMemory(text('memory')),
     docker: docker === null ? null : parseDockerKinds(docker),
     worktrees: of('worktree'),

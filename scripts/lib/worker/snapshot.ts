@@ -21,6 +21,7 @@ import {
   type QueueRow,
 } from '../factory.ts';
 import type { Frame } from '../transport/frame.ts';
+import { type Disk, parseDisks } from './disk.ts';
 import { parseSessions, type Session } from './sessions.ts';
 
 /** A row of the queue together with what is known of its project and of the work on it. */
@@ -33,12 +34,6 @@ export interface QueueItem extends QueueRow {
 export interface Clone {
   readonly project: string;
   readonly url: string;
-}
-
-export interface Disk {
-  readonly mount: string;
-  readonly sizeBytes: number;
-  readonly freeBytes: number;
 }
 
 /** A part of the probe that failed, in the failing program's own words. */
@@ -118,7 +113,7 @@ export function parseSnapshot(frame: Frame): Snapshot {
       checkIn: /^check-in=held$/m.test(text('locks')),
     },
     dialect: read('dialect', null, (help) => parseDialect(help, help.includes('postgres=1'))),
-    disk: read('disk', null, parseDisk),
+    disk: read('disk', null, (text) => parseDisks(text)[0] ?? null),
     faults,
   };
 }
@@ -149,11 +144,4 @@ function parseClones(text: string): Clone[] {
       // Git keeps the password of a URL that was cloned with one; people and logs need not see it.
       return { project, url: url.replace(/^(https?:\/\/)[^/@]*@/, '$1') };
     });
-}
-
-/** @param text `df --portability --block-size=1`: a header and a line `device size used available use% mount` */
-export function parseDisk(text: string): Disk | null {
-  const fields = text.split('\n')[1]?.trim().split(/\s+/) ?? [];
-  if (fields.length < 6) return null;
-  return { sizeBytes: Number(fields[1]), freeBytes: Number(fields[3]), mount: fields.slice(5).join(' ') };
 }

@@ -7,7 +7,8 @@ import { age } from '../cli/text.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
 import { FILES, type Heartbeat, ORCHESTRATOR_OFF } from '../contract.ts';
 import type { PodFacts } from '../transport/pods.ts';
-import type { Disk, Snapshot } from './snapshot.ts';
+import { DISK_FULL, DISK_WARN, type Disk, describeFull, shareUsed } from './disk.ts';
+import type { Snapshot } from './snapshot.ts';
 
 /** Every word the column may show; the first that applies is shown. */
 export type Status =
@@ -43,10 +44,6 @@ export interface Assessment {
 
 /** How the user types a command: `command('exec', 'worker-1', '--', …)`. */
 export type CommandLine = (name: string, ...args: string[]) => string;
-
-/** From these shares of the disk on, work is endangered and then no longer taken. */
-const DISK_WARN = 0.85;
-const DISK_FULL = 0.9;
 
 /**
  * Assesses a worker that could be entered.
@@ -243,7 +240,7 @@ const RULES: readonly Rule[] = [
   },
 
   function diskFull({ worker, snapshot: { disk }, command }) {
-    const cause = describeFull(disk);
+    const cause = describeFilling(disk);
     if (disk === null || cause === null) return [];
     return [
       {
@@ -272,13 +269,8 @@ export function makeRoom(worker: string, command: CommandLine): string {
 }
 
 /** `/root/.factory is 91% full`; null while there is room. */
-export function describeFull(disk: Disk | null): string | null {
-  if (disk === null || disk.sizeBytes === 0 || shareUsed(disk) < DISK_WARN) return null;
-  return `${disk.mount} is ${Math.floor(shareUsed(disk) * 100)}% full`;
-}
-
-function shareUsed({ freeBytes, sizeBytes }: Disk): number {
-  return 1 - freeBytes / sizeBytes;
+export function describeFilling(disk: Disk | null): string | null {
+  return disk === null || shareUsed(disk) < DISK_WARN ? null : describeFull(disk);
 }
 
 const PART_FAILED: Readonly<Record<string, string>> = {
