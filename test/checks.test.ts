@@ -3,7 +3,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { COMMANDS, offered } from '../scripts/commands.ts';
 import { COMMON_FLAGS, type Command } from '../scripts/lib/cli/command.ts';
-import { type Flag, type Flags, parseFlags } from '../scripts/lib/cli/flags.ts';
+import { type Flag, type Flags, parseFlags, type StringFlag } from '../scripts/lib/cli/flags.ts';
+import { WORKER_FLAGS } from '../scripts/lib/config/flags.ts';
 import { type FakeExec, fakeExec } from './support/fake-exec.ts';
 import { type Outcome, run } from './support/run-command.ts';
 
@@ -96,6 +97,13 @@ describe.each(commands)('%s', (name, command) => {
       if (declared.type === 'string' && declared.default)
         expect(line).toContain(`(default: ${declared.default})`);
       if (declared.short) expect(line).toContain(`-${declared.short}, `);
+    }
+  });
+
+  it('is printed as a next step only with flags it has', () => {
+    for (const [flag, { sticky }] of Object.entries<StringFlag>(WORKER_FLAGS)) {
+      if (sticky === undefined || flag in command.flags || !(name in offered())) continue;
+      expect(sticky.exceptInto, `--${flag}`).toContain(name);
     }
   });
 

@@ -235,14 +235,17 @@ function carryOn(
 ): Context['commandLine'] {
   const sticky = Object.entries(flags).flatMap(([name, flag]) => {
     const value = values[name];
-    return flag.type === 'string' && flag.sticky && typeof value === 'string' ? [[`--${name}`, value]] : [];
+    if (flag.type !== 'string' || flag.sticky === undefined || typeof value !== 'string') return [];
+    return [{ flag: `--${name}`, value, exceptInto: flag.sticky.exceptInto }];
   });
   return (name, ...args) => {
     const end = args.indexOf('--');
     const at = end < 0 ? args.length : end;
     const own = args.slice(0, at);
     // Where the next step says one of them itself, that is what is meant.
-    const carried = sticky.filter(([flag = '']) => !own.includes(flag)).flat();
+    const carried = sticky
+      .filter(({ flag, exceptInto }) => !own.includes(flag) && !exceptInto.includes(name))
+      .flatMap(({ flag, value }) => [flag, value]);
     return commandLine(name, ...own, ...carried, ...args.slice(at));
   };
 }

@@ -21,8 +21,11 @@ export interface StringFlag extends FlagBase {
   readonly value: string;
   readonly default?: string;
   readonly choices?: readonly string[];
-  /** Commands that are printed for the next step carry this flag on, so that they can be pasted as they stand. */
-  readonly sticky?: boolean;
+  /**
+   * Commands that are printed for the next step carry this flag on, so that they can be pasted as they stand; except into the
+   * commands that have no such flag.
+   */
+  readonly sticky?: { readonly exceptInto: readonly string[] };
 }
 
 /** May be given several times, and takes a list with commas as well. */

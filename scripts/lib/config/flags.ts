@@ -1,29 +1,32 @@
 /** The flags by which a command finds its workers: kubectl's names where kubectl has the flag, with kubectl's meaning. */
 import type { Flags } from '../cli/flags.ts';
 
+/** No cluster has to do with these. */
+const exceptInto = ['local', 'shell-init'];
+
 export const WORKER_FLAGS = {
   workers: {
     type: 'string',
-    sticky: true,
+    sticky: { exceptInto: ['shell-init'] },
     value: 'FILE',
     description: 'the file that names the workers; else $FACTORY_WORKERS, else ~/.factory/workers.yaml',
   },
   context: {
     type: 'string',
-    sticky: true,
+    sticky: { exceptInto },
     value: 'NAME',
     description: "kubectl context instead of the worker's own",
   },
   namespace: {
     type: 'string',
-    sticky: true,
+    sticky: { exceptInto },
     short: 'n',
     value: 'NAME',
     description: "namespace instead of the worker's own",
   },
   kubeconfig: {
     type: 'string',
-    sticky: true,
+    sticky: { exceptInto },
     value: 'FILE',
     description: 'kubeconfig file instead of the one kubectl finds',
   },
