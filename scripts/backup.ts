@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { copyBackup, makeBackup } from './lib/backup/make.ts';
 import { defineCommand, runIfMain } from './lib/cli/command.ts';
 import { CliError } from './lib/cli/errors.ts';
 import { renderJson } from './lib/cli/output.ts';
@@ -11,7 +12,6 @@ import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { expandHome, homeOf } from './lib/config/paths.ts';
 import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
-import { copyBackup, makeBackup } from './lib/release/backup.ts';
 import { createReach } from './lib/worker/observe.ts';
 
 const FORMATS = ['text', 'json'] as const;

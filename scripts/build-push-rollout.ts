@@ -22,7 +22,7 @@ import { clusterWorkers, runCampaign } from './lib/release/campaign.ts';
 import { CAMPAIGN_FLAGS, campaignOptions } from './lib/release/campaign-flags.ts';
 import { type Surroundings, surroundings } from './lib/release/preflight.ts';
 import { lastPushed } from './lib/release/pushed.ts';
-import { readWorkload } from './lib/release/workload.ts';
+import { readWorkload } from './lib/worker/workload.ts';
 
 const FORMATS = ['text', 'json'] as const;
 const STAGES = ['build', 'push', 'rollout', 'release'] as const;

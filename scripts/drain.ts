@@ -1,18 +1,18 @@
 /** `drain`: lets the running stage end and keeps a worker from taking up more. */
-import { setTimeout as sleep } from 'node:timers/promises';
-import { defineCommand, runIfMain } from './lib/cli/command.ts';
+import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
 import { CliError, ExitCode, InterruptedError } from './lib/cli/errors.ts';
 import { renderJson } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
-import { drainWorker, isAtRest, whatRuns } from './lib/release/drain.ts';
+import { drainWorker } from './lib/drain/drain.ts';
+import { isAtRest, waitForRest, whatRuns } from './lib/drain/rest.ts';
+import type { Transport } from './lib/transport/transport.ts';
 import { createReach } from './lib/worker/observe.ts';
-import { parseSnapshot } from './lib/worker/snapshot.ts';
+import type { Snapshot } from './lib/worker/snapshot.ts';
 
 const FORMATS = ['text', 'json'] as const;
-const LOOK_AGAIN_MS = 1_500;
 
 export const drain = defineCommand({
   name: 'drain',
@@ -40,48 +40,54 @@ resume lifts it; list and status show it.`,
   async run({ flags, positionals: [name = ''] }, context) {
     const format = outputFormat(flags, FORMATS);
     const timeoutMs = parseDuration(flags.timeout, '--timeout');
-    const until = Date.now() + parseDuration(flags['wait-timeout'], '--wait-timeout');
+    const limitMs = parseDuration(flags['wait-timeout'], '--wait-timeout');
     const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
-    const { transport } = await createReach(context, timeoutMs).enter(worker);
+    const enter = async () => (await createReach(context, timeoutMs).enter(worker)).transport;
     const { signal, stderr, stdout, commandLine } = context;
-    const call = { timeoutMs, signal };
     const owner = { release: null, force: flags.force };
-    const { word, snapshot: first } = await drainWorker(transport, worker, flags.reason ?? '', owner, call);
-    let snapshot = first;
-    for (let said = ''; flags.wait && !isAtRest(snapshot); ) {
-      const runs = whatRuns(snapshot);
-      if (runs !== said) stderr.write(`${worker.name}: waits for ${runs}\n`);
-      said = runs;
-      if (Date.now() > until) {
-        throw new CliError(`${worker.name} is still at work: ${runs}; it stays drained`, {
-          exitCode: ExitCode.timeout,
-          hints: [`take up work again: ${commandLine('resume', worker.name)}`],
-        });
-      }
-      await sleep(LOOK_AGAIN_MS, undefined, { signal }).catch(() => {
-        throw InterruptedError.by(signal, `not waiting any more; ${worker.name} stays drained`);
-      });
-      snapshot = parseSnapshot(await transport.run({ script: 'probe', args: ['brief'], ...call }));
-    }
-    const rest = isAtRest(snapshot);
+    const call = { timeoutMs, signal, commandLine };
+    const drained = await drainWorker(await enter(), worker, flags.reason ?? '', owner, call);
+    const snapshot = flags.wait
+      ? await rest(worker.name, enter, { timeoutMs, limitMs }, context)
+      : drained.snapshot;
+    const rests = isAtRest(snapshot);
     if (format === 'json') {
       stdout.write(
         renderJson({
           worker: worker.name,
           drained: true,
-          new: word === 'new',
-          atRest: rest,
+          new: drained.word === 'new',
+          atRest: rests,
           drain: snapshot.drain,
         }),
       );
       return;
     }
-    const already = word === 'already' ? ' already' : '';
+    const already = drained.word === 'already' ? ' already' : '';
     stdout.write(
-      `${worker.name} is drained${already}${rest ? ', and nothing runs' : `; still at work: ${whatRuns(snapshot)}`}\n`,
+      `${worker.name} is drained${already}${rests ? ', and nothing runs' : `; still at work: ${whatRuns(snapshot)}`}\n`,
     );
     stderr.write(`  take up work again: ${commandLine('resume', worker.name)}\n`);
   },
 });
+
+/** @returns the worker at rest; it stays drained, whatever comes */
+async function rest(
+  worker: string,
+  enter: () => Promise<Transport>,
+  limits: { readonly timeoutMs: number; readonly limitMs: number },
+  { signal, stderr, commandLine }: Context,
+): Promise<Snapshot> {
+  const say = (what: string) => stderr.write(`${worker}: ${what}\n`);
+  const outcome = await waitForRest({ worker, enter, ...limits, signal, say }).catch((error: unknown) => {
+    if (!signal.aborted) throw error;
+    throw InterruptedError.by(signal, `not waiting any more; ${worker} stays drained`);
+  });
+  if (outcome.rests) return outcome.snapshot;
+  throw new CliError(`${worker} is not at rest yet: it ${outcome.it}; it stays drained`, {
+    exitCode: ExitCode.timeout,
+    hints: [`take up work again: ${commandLine('resume', worker)}`],
+  });
+}
 
 await runIfMain(import.meta.url, drain);

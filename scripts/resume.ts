@@ -5,7 +5,7 @@ import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
-import { liftDrain } from './lib/release/drain.ts';
+import { liftDrain } from './lib/drain/drain.ts';
 import { createReach } from './lib/worker/observe.ts';
 
 const FORMATS = ['text', 'json'] as const;
@@ -33,7 +33,7 @@ export const resume = defineCommand({
       transport,
       worker,
       { release: null, force: flags.force },
-      { timeoutMs, signal: context.signal },
+      { timeoutMs, signal: context.signal, commandLine: context.commandLine },
     );
     if (format === 'json')
       context.stdout.write(renderJson({ worker: worker.name, lifted: word === 'lifted', drain }));

@@ -66,7 +66,7 @@ async function whereTo(
   { worker, workload, helmed }: Target,
   records: readonly ReleaseRecord[],
   to: number | null,
-  { stderr }: Context,
+  { stderr, commandLine }: Context,
 ): Promise<{ revision: number | null; image: string }> {
   const mine = records.filter((record) => isOf(record, worker));
   // One that was cut short knows where it was going.
@@ -83,7 +83,7 @@ async function whereTo(
         `it is not known here what ${worker.name} ran before ${shortReference(workload.image)}`,
         {
           hints: [
-            'name the image: build-push-rollout rollout WORKER --image …'.replace('WORKER', worker.name),
+            `name the image: ${commandLine('build-push-rollout', 'rollout', worker.name, '--image', 'REFERENCE')}`,
           ],
         },
       );

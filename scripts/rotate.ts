@@ -10,7 +10,6 @@ import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import type { ClusterWorker } from './lib/config/worker-entry.ts';
 import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
-import { findInstall } from './lib/doctor/release.ts';
 import {
   askTokens,
   givenTokens,
@@ -27,6 +26,7 @@ import { inlineWriter, ownWriter, type Writer } from './lib/rotate/writers.ts';
 import type { Cluster } from './lib/transport/kubectl.ts';
 import { type Transport, TransportError } from './lib/transport/transport.ts';
 import { createReach } from './lib/worker/observe.ts';
+import { findDeployment } from './lib/worker/workload.ts';
 
 const FORMATS = ['table', 'json'] as const;
 
@@ -102,7 +102,7 @@ class Rotation {
     const { worker, flags, context, cluster } = this;
     const waitMs = parseDuration(flags.wait, '--wait');
     const given = await givenTokens(flags, context.env);
-    const install = await findInstall(cluster, worker);
+    const install = await findDeployment(cluster, worker);
     if (install?.secret == null) {
       throw new CliError(
         `${worker.name} has no Deployment ${worker.pod} with a Secret in namespace ${worker.namespace}`,

@@ -1,4 +1,5 @@
 /** `start`: brings a stopped worker back through its release. */
+
 import { type Context, defineCommand, type Input, runIfMain } from './lib/cli/command.ts';
 import { CliError, ExitCode } from './lib/cli/errors.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
@@ -6,18 +7,19 @@ import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import type { ClusterWorker, LocalWorker, WorkerEntry } from './lib/config/worker-entry.ts';
 import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
+import { lift } from './lib/drain/resting.ts';
 import { chartPath, findHelm } from './lib/helm/helm.ts';
 import { agree, answer } from './lib/lifecycle/agree.ts';
 import { healthOf } from './lib/lifecycle/health.ts';
-import { clusterOf, commandLines, isReady, lookAtWorker } from './lib/lifecycle/look.ts';
+import { commandLines, isReady, lookAtWorker } from './lib/lifecycle/look.ts';
 import { waitReady } from './lib/lifecycle/pod-wait.ts';
 import { planStart, planStartLocal, type StartStep } from './lib/lifecycle/replicas.ts';
-import { lift } from './lib/lifecycle/rest.ts';
 import { driftOf, scaleRelease } from './lib/lifecycle/scale.ts';
 import { runSteps } from './lib/lifecycle/steps.ts';
 import { localLayout } from './lib/local/layout.ts';
 import { startLocalWorker } from './lib/local/start.ts';
 import { localWorkerState } from './lib/local/state.ts';
+import { clusterOf } from './lib/transport/kubectl.ts';
 
 const FORMATS = ['text', 'json'] as const;
 

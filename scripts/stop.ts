@@ -1,4 +1,5 @@
 /** `stop`: ends a worker's pod through its release, once nothing runs in it; everything it has stays. */
+
 import { type Context, defineCommand, type Input, runIfMain } from './lib/cli/command.ts';
 import { ExitCode } from './lib/cli/errors.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
@@ -8,17 +9,18 @@ import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { userAtHost } from './lib/config/user.ts';
 import type { ClusterWorker, LocalWorker, WorkerEntry } from './lib/config/worker-entry.ts';
 import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
+import { resting } from './lib/drain/resting.ts';
 import { chartPath, findHelm } from './lib/helm/helm.ts';
 import { agree, answer } from './lib/lifecycle/agree.ts';
 import { hurry } from './lib/lifecycle/hurry.ts';
-import { clusterOf, commandLines, lookAtWorker } from './lib/lifecycle/look.ts';
+import { commandLines, lookAtWorker } from './lib/lifecycle/look.ts';
 import { waitGone } from './lib/lifecycle/pod-wait.ts';
 import { planStop, planStopLocal, type StopStep } from './lib/lifecycle/replicas.ts';
-import { resting } from './lib/lifecycle/rest.ts';
 import { driftOf, scaleRelease } from './lib/lifecycle/scale.ts';
 import { runSteps } from './lib/lifecycle/steps.ts';
 import { localWorkerState } from './lib/local/state.ts';
 import { stopLocalWorker } from './lib/local/stop.ts';
+import { clusterOf } from './lib/transport/kubectl.ts';
 
 const FORMATS = ['text', 'json'] as const;
 

@@ -107,9 +107,12 @@ export interface Drain {
   readonly host: string;
   readonly since: string;
   readonly reason: string;
-  /** The release that drained the worker and may lift it again; null when a person did. */
+  /** The id of the release that drained the worker, or a command of {@link DRAINED_BY}: it lifts it again. Null: a person did. */
   readonly release: string | null;
 }
+
+/** Commands that drain a worker on the way to something else, and lift it again from whatever laptop. */
+export const DRAINED_BY = { stop: 'stop', restore: 'restore' } as const;
 
 /** A line of `dispatch.jsonl`: which project a queue row belongs to when the program has no such column. */
 export interface DispatchRecord {

@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { admits, labelArgs } from '../../scripts/lib/doctor/namespace.ts';
-import { keysWithValues, readInstall } from '../../scripts/lib/doctor/release.ts';
+import { checkContext } from '../../scripts/lib/doctor/laptop.ts';
+import { admits, labelArgs, neededLevel } from '../../scripts/lib/doctor/namespace.ts';
+import { keysWithValues } from '../../scripts/lib/doctor/release.ts';
 import { judgeRights, NEEDS, reviewList } from '../../scripts/lib/doctor/rights.ts';
+import { clusterOf } from '../../scripts/lib/transport/kubectl.ts';
+import { fakeExec } from '../support/fake-exec.ts';
 
 /** What the API server answers: the reviews, with what is allowed by `allow`. */
 function reviewed(allow: (verb: string, resource: string, subresource: string) => boolean): string {
@@ -77,37 +80,36 @@ describe('Pod Security labels', () => {
   });
 });
 
+describe('kubectl without a current context', () => {
+  it('is told so, in words of ours', async () => {
+    const exec = fakeExec();
+    const cluster = clusterOf(
+      { exec, env: {}, signal: AbortSignal.timeout(1_000), now: () => new Date() },
+      1_000,
+    );
+    const place = { runtime: 'kubernetes', name: '', pod: '', namespace: 'factory', context: '' } as const;
+    expect(await checkContext(cluster, place)).toMatchObject([
+      { id: 'context', state: 'fail', reason: expect.stringContaining('no current context') },
+    ]);
+    expect(exec.calls).toEqual([]);
+  });
+});
+
+describe('the level a namespace needs', () => {
+  const docker = { privileged: true };
+  const plain = { privileged: false };
+  it.each([
+    ['before the first worker: it may have Docker', [], 'privileged'],
+    ['with Docker in one of them', [plain, docker], 'privileged'],
+    ['without Docker in any', [plain, plain], 'baseline'],
+    ['with one that could not be looked at: it may have Docker', [plain, null], 'privileged'],
+  ])('%s', (_, workloads, level) => {
+    expect(neededLevel(workloads)).toBe(level);
+  });
+});
+
 describe('a release', () => {
   it('keys count when they have a value', () => {
     expect(keysWithValues('GH_TOKEN 12\nGH_USER 0\nX <nil>\n\n')).toEqual(['GH_TOKEN']);
-  });
-
-  it('is read off its Deployment', () => {
-    const spec = {
-      replicas: 0,
-      template: {
-        spec: {
-          containers: [
-            { name: 'sidecar' },
-            { name: 'worker', image: 'i:1', securityContext: { privileged: true } },
-          ],
-          imagePullSecrets: [{ name: 'registry' }],
-          volumes: [
-            { name: 'state', persistentVolumeClaim: { claimName: 'c' } },
-            { name: 'secrets', secret: { secretName: 's' } },
-          ],
-        },
-      },
-    };
-    const metadata = { annotations: { 'meta.helm.sh/release-name': 'worker-1' } };
-    expect(readInstall({ metadata, spec })).toEqual({
-      release: 'worker-1',
-      replicas: 0,
-      privileged: true,
-      image: 'i:1',
-      pullSecrets: ['registry'],
-      secret: 's',
-      claim: 'c',
-    });
   });
 });

@@ -108,13 +108,7 @@ describe('the preflight of a worker', () => {
     ],
     ['few inotify instances', { 'inotify.max_user_instances': '128' }, 'inotify', 'warn', /^128 instances/],
     ['few inotify watches', { 'inotify.max_user_watches': '8192' }, 'inotify', 'warn', /8192 watches/],
-    [
-      'a disk that fills',
-      { 'disk.docker': '/var/lib/docker 880 120 90' },
-      'disk-docker',
-      'warn',
-      /88% full/,
-    ],
+    ['a disk that fills', { 'disk.docker': '/var/lib/docker 880 120 90' }, 'disk-docker', 'warn', /88% full/],
     ['a full disk', { 'disk.state': '/root/.factory/worker 910 90 90' }, 'disk-state', 'fail', /91% full/],
     [
       'no inodes',

@@ -140,7 +140,7 @@ describe('start', () => {
   it('says whose drain stays, and how to lift it', () => {
     const inside = { ...BUSY, drain: { ...drain, release: null } };
     expect(planStart(state({ inside }), true, [], WISH, LINES)).toMatchObject({
-      hints: ['it is drained by me@laptop; lift that: factory-worker resume worker-1'],
+      hints: ['it is drained by me@laptop', 'take up work again: factory-worker resume worker-1'],
     });
   });
 

@@ -1,7 +1,7 @@
 /** Workers as a look at the cluster finds them. */
 import type { ClusterWorker } from '../../scripts/lib/config/worker-entry.ts';
 import type { Inside, ReleaseState, WorkerState } from '../../scripts/lib/lifecycle/look.ts';
-import type { Workload } from '../../scripts/lib/release/workload.ts';
+import type { Workload } from '../../scripts/lib/worker/workload.ts';
 import { LONG_AGO } from './lines.ts';
 
 export const WORKER: ClusterWorker = {
@@ -31,6 +31,9 @@ export const WORKLOAD: Workload = {
   container: 'worker',
   image: 'registry.example.com/factory-worker:1',
   replicas: 1,
+  privileged: false,
+  secret: 'factory-worker-1-secrets',
+  claim: 'factory-worker-1-data',
   pod: { imagePullSecrets: [], tolerations: [], nodeSelector: {} },
   failure: null,
 };

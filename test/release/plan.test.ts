@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type Drain, SCHEMA } from '../../scripts/lib/contract.ts';
+import type { Backup } from '../../scripts/lib/backup/make.ts';
+import { DRAINED_BY, type Drain, SCHEMA } from '../../scripts/lib/contract.ts';
 import {
   afterFailure,
   migrationOf,
@@ -8,13 +9,14 @@ import {
   type Seen,
   type Wish,
 } from '../../scripts/lib/release/plan.ts';
-import { type Backup, newRecord, type ReleaseRecord } from '../../scripts/lib/release/record.ts';
+import { newRecord, type ReleaseRecord } from '../../scripts/lib/release/record.ts';
 
 const OLD = `registry.example.com/worker@sha256:${'1'.repeat(64)}`;
 const NEW = `registry.example.com/worker@sha256:${'2'.repeat(64)}`;
 const OTHER = `registry.example.com/worker@sha256:${'3'.repeat(64)}`;
 
 const WORKER = { runtime: 'kubernetes', name: 'w', pod: 'factory-w', namespace: 'n', context: 'c' } as const;
+const typed = (name: string, ...args: string[]) => ['factory-worker', name, ...args].join(' ');
 const RUNNING: Seen = {
   name: 'w',
   helm: { pending: false, lastDeployed: 3 },
@@ -102,14 +104,16 @@ describe('the steps of a release', () => {
       [...ALL.slice(0, 6), 'restore', 'health', 'resume'],
     ],
   ])('%s', (_, seen, wish, expected) => {
-    expect(steps(planRelease({ ...RUNNING, ...seen }, { ...ROLLOUT, ...wish }, null))).toEqual(expected);
+    expect(steps(planRelease({ ...RUNNING, ...seen }, { ...ROLLOUT, ...wish }, null, typed))).toEqual(
+      expected,
+    );
   });
 
   it.each<[string, Partial<Seen>, Partial<Wish>]>([
     ['the image runs already', { specImage: NEW, pod: { uid: 'u', image: NEW, ready: true } }, {}],
     ['the image is set, and the worker stopped', { specImage: NEW, replicas: 0, pod: null }, {}],
   ])('nothing: %s', (_, seen, wish) => {
-    expect(planRelease({ ...RUNNING, ...seen }, { ...ROLLOUT, ...wish }, null).kind).toBe('nothing');
+    expect(planRelease({ ...RUNNING, ...seen }, { ...ROLLOUT, ...wish }, null, typed).kind).toBe('nothing');
   });
 
   it.each<[string, Partial<Seen>, Partial<Wish>, RegExp]>([
@@ -128,15 +132,37 @@ describe('the steps of a release', () => {
       /cannot go back over the migration/,
     ],
     [
+      'a migration without a backup of before',
+      {},
+      { kind: 'rollback', image: OLD, undo: record({ migration: true, backup: null }) },
+      /no backup of the state of before/,
+    ],
+    [
       'issues came and went after a migration',
       { rows: { count: 5, newest: 8 } },
       { kind: 'rollback', image: OLD, undo: record({ migration: true, backup: BACKUP }) },
       /cannot go back/,
     ],
   ])('refused: %s', (_, seen, wish, why) => {
-    expect(planRelease({ ...RUNNING, ...seen }, { ...ROLLOUT, ...wish }, null)).toMatchObject({
+    expect(planRelease({ ...RUNNING, ...seen }, { ...ROLLOUT, ...wish }, null, typed)).toMatchObject({
       kind: 'refuse',
       why: expect.stringMatching(why),
+    });
+  });
+});
+
+describe('a drain of another command', () => {
+  it.each([
+    [DRAINED_BY.stop, 'it was being stopped; let it work again: factory-worker start w'],
+    [
+      DRAINED_BY.restore,
+      'a restore was cut short; type that again, or take up work as it is: factory-worker resume w --force',
+    ],
+  ])('is refused with its own way out: %s', (owner, hint) => {
+    expect(planRelease({ ...RUNNING, drain: drainBy(owner) }, ROLLOUT, null, typed)).toMatchObject({
+      kind: 'refuse',
+      why: expect.not.stringContaining('another release'),
+      hints: [hint],
     });
   });
 });
@@ -183,7 +209,7 @@ describe('a second run', () => {
       ['drain', 'roll', ...ALL.slice(4)],
     ],
   ])('%s', (_, given, seen, expected) => {
-    expect(steps(planRelease({ ...RUNNING, ...seen }, ROLLOUT, record(given)))).toEqual(expected);
+    expect(steps(planRelease({ ...RUNNING, ...seen }, ROLLOUT, record(given), typed))).toEqual(expected);
   });
 
   it('with another image begins anew, and takes the drain over', () => {
@@ -194,6 +220,7 @@ describe('a second run', () => {
           { ...RUNNING, ...mine, specImage: NEW, pod: null },
           { ...ROLLOUT, image: OTHER },
           earlier,
+          typed,
         ),
       ),
     ).toEqual(['prepull', 'roll', 'wait', 'verify', 'health', 'resume']);

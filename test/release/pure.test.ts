@@ -16,7 +16,6 @@ import {
   reasonIn,
   tagOf,
 } from '../../scripts/lib/release/build.ts';
-import { isAtRest } from '../../scripts/lib/release/drain.ts';
 import { describeEvents } from '../../scripts/lib/release/evidence.ts';
 import { platformOf, stageFactory } from '../../scripts/lib/release/factory-binary.ts';
 import { isUp, parseState, worseThan } from '../../scripts/lib/release/facts.ts';
@@ -272,24 +271,6 @@ describe('a worker after a release', () => {
     [{ boot: boot('ok'), heartbeat: heartbeat('waiting'), locks: { boot: false, checkIn: false } }, false],
   ])('is up: %#', (given, expected) => {
     expect(isUp(facts(given))).toBe(expected);
-  });
-});
-
-describe('a drained worker is at rest', () => {
-  const drain = { by: 'a' } as Snapshot['drain'];
-  it.each([
-    ['when its loop says so', { drain, heartbeat: heartbeat('drained') }, true],
-    ['not before its loop has seen it', { drain, heartbeat: heartbeat('waiting') }, false],
-    ['not while it checks in', { drain, heartbeat: heartbeat('checking-in') }, false],
-    [
-      'not while another supervisor’s check-in runs',
-      { drain, heartbeat: heartbeat('drained'), locks: { boot: true, checkIn: true } },
-      false,
-    ],
-    ['without a loop at once', { drain, heartbeat: null }, true],
-    ['never without a drain', { heartbeat: heartbeat('drained') }, false],
-  ])('%s', (_, given, expected) => {
-    expect(isAtRest(snapshot(given))).toBe(expected);
   });
 });
 

@@ -172,6 +172,14 @@ describe('a worker is', () => {
     expect(look({ disk: 'Filesystem x\nnone 0 0 0 - /x' }).problems).toEqual([]);
   });
 
+  it.each([
+    ['docker', 'logs worker-1 docker'],
+    ['credentials', 'rotate worker-1'],
+  ])('degraded for its %s, with what to type', (name, cure) => {
+    const [problem] = look({ boot: booted(phase(name, 'failed')) }).problems;
+    expect(problem?.next).toEqual([expect.stringContaining(cure)]);
+  });
+
   it('switched off without a word of trouble; how to switch it on can be typed', () => {
     expect(look(OFF).problems).toEqual([
       {

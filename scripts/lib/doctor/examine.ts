@@ -1,23 +1,18 @@
 /** The whole examination: laptop, each namespace, each worker. */
+
 import type { Context } from '../cli/command.ts';
 import { CliError } from '../cli/errors.ts';
 import type { ClusterWorker, WorkerEntry } from '../config/worker-entry.ts';
 import { findHelm, type Helm } from '../helm/helm.ts';
-import type { Cluster } from '../transport/kubectl.ts';
+import { type Cluster, clusterOf } from '../transport/kubectl.ts';
 import { TransportError } from '../transport/transport.ts';
 import { createReach } from '../worker/observe.ts';
+import { findDeployment, type Workload } from '../worker/workload.ts';
 import { type Finding, found, isSick, type Section } from './finding.ts';
 import { INOTIFY_RAISED, judge, type Where } from './inside.ts';
 import { checkContext, checkHelm, checkKubectl, checkServer } from './laptop.ts';
-import { checkNamespace, checkStorage } from './namespace.ts';
-import {
-  checkClaim,
-  checkPullSecrets,
-  checkRelease,
-  checkSecret,
-  findInstall,
-  type Install,
-} from './release.ts';
+import { checkNamespace, checkStorage, neededLevel } from './namespace.ts';
+import { checkClaim, checkPullSecrets, checkRelease, checkSecret } from './release.ts';
 import { checkRights } from './rights.ts';
 
 /** Time for a container besides that for an answer. */
@@ -48,15 +43,15 @@ export async function examineNamespace(
   workers: readonly ClusterWorker[],
 ): Promise<Section> {
   const cluster = clusterOf(context, timeoutMs);
-  const where = `namespace ${place.namespace} in ${place.context}`;
+  const where = `namespace ${place.namespace} in ${place.context || 'no context'}`;
   const configured = await checkContext(cluster, place);
   if (isSick({ where, findings: configured })) return { where, findings: configured };
   const server = await checkServer(cluster, place);
   if (server.state === 'fail') return { where, findings: [...configured, server] };
-  const installs = await Promise.all(workers.map((worker) => findInstall(cluster, worker).catch(() => null)));
-  const known = installs.filter((install) => install !== null);
-  // A worker has Docker unless its values say otherwise.
-  const level = known.length > 0 && known.every(({ privileged }) => !privileged) ? 'baseline' : 'privileged';
+  const workloads = await Promise.all(
+    workers.map((worker) => findDeployment(cluster, worker).catch(() => null)),
+  );
+  const level = neededLevel(workloads);
   const provision = context.commandLine('provision', workers[0]?.name ?? 'NAME');
   const [namespace, rights, storage] = await Promise.all([
     checkNamespace(cluster, place, level, provision),
@@ -76,9 +71,9 @@ async function examineRelease(
   worker: ClusterWorker,
 ): Promise<Finding[]> {
   const cluster = clusterOf(context, timeoutMs);
-  let install: Install | null;
+  let install: Workload | null;
   try {
-    install = await findInstall(cluster, worker);
+    install = await findDeployment(cluster, worker);
   } catch (error) {
     if (!(error instanceof TransportError)) throw error;
     return [found('release', 'unknown', error.message, error.hints)];
@@ -92,7 +87,7 @@ async function examineRelease(
 function examineInstall(
   cluster: Cluster,
   worker: ClusterWorker,
-  install: Install,
+  install: Workload,
   { commandLine }: Context,
 ): Promise<Finding[]> {
   return Promise.all([
@@ -154,8 +149,4 @@ async function helmOrNull(context: Context): Promise<Helm | null> {
     if (error instanceof CliError && !context.signal.aborted) return null;
     throw error;
   });
-}
-
-export function clusterOf({ exec, env, signal, now }: Context, timeoutMs: number): Cluster {
-  return { exec, env, timeoutMs, signal, now };
 }

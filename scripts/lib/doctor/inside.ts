@@ -142,7 +142,7 @@ const DOCKER_RULES: readonly Rule[] = [
     const error = facts.get('docker.error');
     if (error !== undefined) {
       return found('docker', 'fail', `the daemon does not answer: ${error}`, [
-        `what it said: ${command('exec', worker, '--', 'tail', '--lines=50', '/var/log/factory-worker/dockerd.log')}`,
+        `what it said: ${command('logs', worker, 'docker')}`,
       ]);
     }
     return found('docker', 'ok', `version ${facts.get('docker.info')?.split(' ')[0]}`);
@@ -212,7 +212,7 @@ const DOCKER_RULES: readonly Rule[] = [
     const error = facts.get('run.error');
     if (error !== undefined) {
       return found('docker-run', 'fail', `a container did not run: ${error}`, [
-        command('exec', worker, '--', 'tail', '--lines=50', '/var/log/factory-worker/dockerd.log'),
+        command('logs', worker, 'docker'),
       ]);
     }
     const ms = facts.get('run.milliseconds');

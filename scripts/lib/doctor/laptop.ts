@@ -67,15 +67,20 @@ interface KubeConfig {
 
 /** Whether the context of a place is there, and the program that logs in to it. */
 export async function checkContext(cluster: Cluster, place: ClusterWorker): Promise<Finding[]> {
+  const known = `which there are: kubectl ${place.kubeconfig ? `--kubeconfig ${shellQuote(place.kubeconfig)} ` : ''}config get-contexts`;
+  if (place.context === '') {
+    return [
+      found('context', 'fail', 'kubectl has no current context, and none was given with --context', [
+        known,
+        'choose one for good: kubectl config use-context NAME',
+      ]),
+    ];
+  }
   const result = await kubectl(cluster, place, ['config', 'view', '--minify', '--output=json'], {
     bounded: false,
   });
   if (result.code !== 0) {
-    return [
-      found('context', 'fail', kubectlMessage(result.stderr), [
-        `which there are: kubectl ${place.kubeconfig ? `--kubeconfig ${shellQuote(place.kubeconfig)} ` : ''}config get-contexts`,
-      ]),
-    ];
+    return [found('context', 'fail', kubectlMessage(result.stderr), [known])];
   }
   const config = JSON.parse(result.stdout.toString()) as KubeConfig;
   return [found('context', 'ok', place.context), await checkCredentialPlugin(cluster, config)];

@@ -3,6 +3,7 @@ import { shellQuote } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { kubectlCommand, kubectlMessage } from '../transport/kubectl-errors.ts';
+import type { Workload } from '../worker/workload.ts';
 import { type Finding, found } from './finding.ts';
 
 /** Pod Security levels, by how much they admit. */
@@ -30,6 +31,16 @@ export function labelArgs(namespace: string, level: Level): string[] {
 export function admits(labels: Readonly<Record<string, string>>, level: Level): boolean | null {
   const enforced = LEVELS.indexOf(labels[ENFORCE] as Level);
   return enforced < 0 ? null : enforced >= LEVELS.indexOf(level);
+}
+
+/**
+ * The level that the workers of a namespace need: `privileged` as long as one of them has Docker, or may have.
+ *
+ * @param workloads of the workers there; null for one that is not there or could not be looked at
+ */
+export function neededLevel(workloads: readonly (Pick<Workload, 'privileged'> | null)[]): Level {
+  const none = workloads.length > 0 && workloads.every((workload) => workload?.privileged === false);
+  return none ? 'baseline' : 'privileged';
 }
 
 /** A pod of the level, which is never made. */
@@ -97,8 +108,12 @@ export async function checkNamespace(
   if (admitted === null) {
     return [there, await triedPod(cluster, place, level)];
   }
-  const reason = `${ENFORCE}=${metadata.labels?.[ENFORCE]} refuses ${level} pods, as a worker ${level === 'privileged' ? 'with Docker' : ''} is one`;
-  return [there, refused(cluster, place, level, reason.replace('  ', ' '))];
+  const workers =
+    level === 'privileged'
+      ? 'as a worker with Docker is one'
+      : 'as the workers here are, of which none has Docker; provision asks for more when one comes';
+  const reason = `${ENFORCE}=${metadata.labels?.[ENFORCE]} refuses ${level} pods, ${workers}`;
+  return [there, refused(cluster, place, level, reason)];
 }
 
 async function triedPod(cluster: Cluster, place: ClusterWorker, level: Level): Promise<Finding> {

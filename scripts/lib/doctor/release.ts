@@ -4,71 +4,9 @@ import type { ClusterWorker } from '../config/worker-entry.ts';
 import type { Helm } from '../helm/helm.ts';
 import { isPending } from '../helm/revisions.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
-import { kubectlCommand, kubectlError, kubectlMessage } from '../transport/kubectl-errors.ts';
+import { kubectlCommand, kubectlMessage } from '../transport/kubectl-errors.ts';
+import type { Workload } from '../worker/workload.ts';
 import { type Finding, found } from './finding.ts';
-
-/** The parts of a worker's Deployment that are looked at. */
-export interface DeploymentObject {
-  readonly metadata: { readonly annotations?: Readonly<Record<string, string>> };
-  readonly spec: {
-    readonly replicas?: number;
-    readonly template: {
-      readonly spec: {
-        readonly containers: readonly {
-          readonly name: string;
-          readonly image?: string;
-          readonly securityContext?: { readonly privileged?: boolean };
-        }[];
-        readonly imagePullSecrets?: readonly { readonly name: string }[];
-        readonly volumes?: readonly {
-          readonly name: string;
-          readonly secret?: { readonly secretName: string };
-          readonly persistentVolumeClaim?: { readonly claimName: string };
-        }[];
-      };
-    };
-  };
-}
-
-/** What the chart gave a worker, by its Deployment. */
-export interface Install {
-  /** Null when Helm did not make it. */
-  readonly release: string | null;
-  readonly replicas: number;
-  readonly privileged: boolean;
-  readonly image: string;
-  readonly pullSecrets: readonly string[];
-  readonly secret: string | null;
-  readonly claim: string | null;
-}
-
-export function readInstall({ metadata, spec }: DeploymentObject): Install {
-  const { containers, imagePullSecrets = [], volumes = [] } = spec.template.spec;
-  const worker = containers.find(({ name }) => name === 'worker') ?? containers[0];
-  const volume = (name: string) => volumes.find((one) => one.name === name);
-  return {
-    release: metadata.annotations?.['meta.helm.sh/release-name'] ?? null,
-    replicas: spec.replicas ?? 1,
-    privileged: worker?.securityContext?.privileged === true,
-    image: worker?.image ?? '',
-    pullSecrets: imagePullSecrets.map(({ name }) => name),
-    secret: volume('secrets')?.secret?.secretName ?? null,
-    claim: volume('state')?.persistentVolumeClaim?.claimName ?? null,
-  };
-}
-
-/**
- * @returns what the worker's Deployment says; null when there is none of that name
- * @throws TransportError when the cluster does not tell
- */
-export async function findInstall(cluster: Cluster, worker: ClusterWorker): Promise<Install | null> {
-  const args = ['get', 'deployment', worker.pod, '--output=json', '--ignore-not-found'];
-  const result = await kubectl(cluster, worker, args);
-  if (result.code !== 0) throw kubectlError(result, worker, 'look up the Deployment of');
-  return result.stdout.length === 0
-    ? null
-    : readInstall(JSON.parse(result.stdout.toString()) as DeploymentObject);
-}
 
 /** Without these a worker cannot work; SSH_PRIVATE_KEY is needed only for clones over SSH. */
 const NEEDED_KEYS = ['CLAUDE_CODE_OAUTH_TOKEN', 'GH_TOKEN', 'GH_USER'] as const;
@@ -121,8 +59,9 @@ export async function checkSecret(
 export async function checkPullSecrets(
   cluster: Cluster,
   worker: ClusterWorker,
-  { pullSecrets, image }: Install,
+  { pod, image }: Workload,
 ): Promise<Finding> {
+  const pullSecrets = pod.imagePullSecrets.map(({ name }) => name);
   if (pullSecrets.length === 0) {
     return found('pull-secret', 'ok', `none named; ${image} has to be readable for the nodes`);
   }
@@ -178,19 +117,19 @@ export async function checkClaim(cluster: Cluster, worker: ClusterWorker, claim:
     : found('volume', 'fail', `${what} is ${status?.phase ?? 'without a phase'}`, [describe]);
 }
 
-/** @param install null where there is no Deployment */
+/** @param deployment null where there is none */
 export async function checkRelease(
   helm: Helm | null,
   worker: ClusterWorker,
-  install: Install | null,
+  deployment: Workload | null,
   command: (name: string, ...args: string[]) => string,
 ): Promise<Finding> {
-  if (install === null) {
+  if (deployment === null) {
     return found('release', 'fail', `there is no Deployment ${worker.pod} in namespace ${worker.namespace}`, [
       `install it: ${command('provision', worker.name)}`,
     ]);
   }
-  if (install.release === null) {
+  if (deployment.release === null) {
     return found(
       'release',
       'warn',
@@ -198,14 +137,14 @@ export async function checkRelease(
     );
   }
   if (helm === null)
-    return found('release', 'unknown', `${install.release}; helm is missing, so its state is not known`);
+    return found('release', 'unknown', `${deployment.release}; helm is missing, so its state is not known`);
   try {
-    const revision = await helm.status({ name: install.release, worker });
-    if (revision === null) return found('release', 'fail', `Helm knows no release ${install.release}`);
-    const what = `${install.release} revision ${revision.revision} is ${revision.status}`;
+    const revision = await helm.status({ name: deployment.release, worker });
+    if (revision === null) return found('release', 'fail', `Helm knows no release ${deployment.release}`);
+    const what = `${deployment.release} revision ${revision.revision} is ${revision.status}`;
     if (isPending(revision)) {
       return found('release', 'fail', `${what}: a Helm is at work on it, or was killed`, [
-        `when it was killed: helm rollback ${install.release} -n ${worker.namespace} --kube-context ${worker.context}`,
+        `when it was killed: helm rollback ${deployment.release} -n ${worker.namespace} --kube-context ${worker.context}`,
       ]);
     }
     return found('release', revision.status === 'deployed' ? 'ok' : 'warn', what);

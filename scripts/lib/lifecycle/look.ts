@@ -2,15 +2,16 @@
 import type { Context } from '../cli/command.ts';
 import type { ClusterWorker, WorkerEntry } from '../config/worker-entry.ts';
 import type { Drain } from '../contract.ts';
+import { whatRuns } from '../drain/rest.ts';
 import type { Helm, Release } from '../helm/helm.ts';
 import { isPending, lastDeployed, type Revision } from '../helm/revisions.ts';
-import { whatRuns } from '../release/drain.ts';
-import { getJson, kubectlArgv, parseWorkload, type Workload } from '../release/workload.ts';
-import { type Cluster, podFinder } from '../transport/kubectl.ts';
+import { type Cluster, clusterOf, podFinder } from '../transport/kubectl.ts';
+import { kubectlArgv } from '../transport/objects.ts';
 import { TransportError } from '../transport/transport.ts';
 import { createReach } from '../worker/observe.ts';
 import { itemName, openItems } from '../worker/queue.ts';
 import { parseSnapshot } from '../worker/snapshot.ts';
+import { findWorkload, type Workload } from '../worker/workload.ts';
 import { livePods } from './pod-wait.ts';
 import { type CommandLines, typed } from './steps.ts';
 
@@ -50,10 +51,6 @@ export type Inside =
     }
   | { readonly entered: false; readonly why: string };
 
-export function clusterOf({ exec, env, signal, now }: Context, timeoutMs: number): Cluster {
-  return { exec, env, timeoutMs, signal, now };
-}
-
 /** How the plan writes command lines for a worker's cluster. */
 export function commandLines(
   helm: Helm,
@@ -86,15 +83,6 @@ export async function lookAtWorker(
 export async function isReady(cluster: Cluster, worker: ClusterWorker): Promise<boolean> {
   const search = await podFinder(cluster)(worker);
   return search.kind === 'pod' && search.pod.ready && search.pod.state === 'running';
-}
-
-async function findWorkload(cluster: Cluster, worker: ClusterWorker): Promise<Workload | null> {
-  type WorkloadObject = Parameters<typeof parseWorkload>[0];
-  const { items } = await getJson<{ items: WorkloadObject[] }>(cluster, worker, [
-    'deployments,statefulsets',
-    `--field-selector=metadata.name=${worker.pod}`,
-  ]);
-  return items[0] === undefined ? null : parseWorkload(items[0], worker.container);
 }
 
 /** The release by what its Deployment says; without a Deployment by the names that would give it the worker's. */

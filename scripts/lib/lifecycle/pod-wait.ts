@@ -2,11 +2,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CliError, ExitCode } from '../cli/errors.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
-import { type ReleasePod, readPods } from '../release/workload.ts';
 import { type Cluster, podFinder } from '../transport/kubectl.ts';
 import { kubectlCommand } from '../transport/kubectl-errors.ts';
 import { podFacts } from '../transport/pods.ts';
 import { TransportError } from '../transport/transport.ts';
+import { type ReleasePod, readPods } from '../worker/workload.ts';
 
 const POLL_MS = 2_000;
 /** After the release has changed, its controllers have to notice; under load that takes seconds. */

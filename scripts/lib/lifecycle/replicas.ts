@@ -4,6 +4,8 @@
  */
 
 import type { LocalWorker } from '../config/worker-entry.ts';
+import { DRAINED_BY } from '../contract.ts';
+import { wayOutOf } from '../drain/way-out.ts';
 import { upgradeArgs } from '../helm/helm.ts';
 import type { ReleaseState, WorkerState } from './look.ts';
 import type { CommandLines, Plan, Step } from './steps.ts';
@@ -113,12 +115,12 @@ export function planStart(
   const release = usableRelease(state, drift, wish, lines);
   if ('kind' in release) return release;
   const running = workload?.replicas !== 0;
-  if (running && ready && inside.entered && inside.drain?.release !== 'stop') {
+  if (running && ready && inside.entered && inside.drain?.release !== DRAINED_BY.stop) {
     const { drain } = inside;
     const held =
       drain === null
         ? []
-        : [`it is drained by ${drain.by}@${drain.host}; lift that: ${lines.ours('resume', worker.name)}`];
+        : [`it is drained by ${drain.by}@${drain.host}`, wayOutOf(drain, worker.name, lines.ours)];
     return { kind: 'nothing', why: `${worker.name} runs already`, hints: held };
   }
   const steps: Step<StartStep>[] = [];

@@ -1,6 +1,6 @@
 /** What a rendered chart brings into the cluster, as far as `provision` has to prepare for it. Pure. */
 import { parseAllDocuments } from 'yaml';
-import { type DeploymentObject, readInstall } from '../doctor/release.ts';
+import { parseWorkload, type WorkloadObject } from '../worker/workload.ts';
 
 interface KubernetesObject {
   readonly kind?: string;
@@ -31,9 +31,9 @@ export function readManifest(manifest: string): Brought {
     .filter((object) => object?.kind !== undefined && !object.metadata?.annotations?.['helm.sh/hook'])
     .map((object) => object as KubernetesObject);
   const named = objects.map(({ kind, metadata }) => `${kind}/${metadata?.name}`);
-  const deployment = objects.find(({ kind }) => kind === 'Deployment') as DeploymentObject | undefined;
+  const deployment = objects.find(({ kind }) => kind === 'Deployment') as WorkloadObject | undefined;
   if (deployment === undefined) throw new Error('the chart renders no Deployment');
-  const { image, replicas, privileged, secret, pullSecrets, claim } = readInstall(deployment);
+  const { image, replicas, privileged, secret, claim, pod } = parseWorkload(deployment);
   return {
     objects: named.toSorted(),
     image,
@@ -41,7 +41,7 @@ export function readManifest(manifest: string): Brought {
     privileged,
     secret,
     inlineSecret: named.includes(`Secret/${secret}`),
-    pullSecrets,
+    pullSecrets: pod.imagePullSecrets.map(({ name }) => name),
     claim,
     makesClaim: named.includes(`PersistentVolumeClaim/${claim}`),
   };

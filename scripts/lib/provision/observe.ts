@@ -1,10 +1,12 @@
 /** What there is already of a worker that is to be installed. Reads only; of Secrets only the names of their keys. */
+
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { KEYS_TEMPLATE, keysWithValues } from '../doctor/release.ts';
 import type { Helm } from '../helm/helm.ts';
 import { isReady, releaseState } from '../lifecycle/look.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { kubectlError, kubectlMessage } from '../transport/kubectl-errors.ts';
+import { getOrNull } from '../transport/objects.ts';
 import type { Brought } from './manifest.ts';
 import type { SeenClaim, SeenNamespace, SeenOwner, SeenRelease } from './plan.ts';
 
@@ -105,17 +107,6 @@ async function seeSecret(cluster: Cluster, place: ClusterWorker, name: string): 
   ]);
   if (result.code !== 0) throw kubectlError(result, place, `look up the Secret ${name} of`);
   return result.stdout.length === 0 ? null : keysWithValues(result.stdout.toString('utf8'));
-}
-
-async function getOrNull<T>(
-  cluster: Cluster,
-  place: ClusterWorker,
-  kind: string,
-  name: string,
-): Promise<T | null> {
-  const result = await kubectl(cluster, place, ['get', kind, name, '--ignore-not-found', '--output=json']);
-  if (result.code !== 0) throw kubectlError(result, place, `look up the ${kind} ${name} of`);
-  return result.stdout.length === 0 ? null : (JSON.parse(result.stdout.toString('utf8')) as T);
 }
 
 /** What Helm goes by when it is to take up an object that is there: the three marks of its own. */

@@ -1,4 +1,5 @@
 /** The effects of `provision`: looks, shows the plan, and does what is left of it. */
+
 import type { Context } from '../cli/command.ts';
 import { CliError, ExitCode, UsageError } from '../cli/errors.ts';
 import { confirm } from '../cli/prompt.ts';
@@ -7,18 +8,18 @@ import { mistakesInFields } from '../config/parse-workers.ts';
 import { expandHome, homeOf, shortPath } from '../config/paths.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { type Level, labelArgs } from '../doctor/namespace.ts';
+import { lift } from '../drain/resting.ts';
 import { chartPath, findHelm, type Helm } from '../helm/helm.ts';
 import { agree, answer } from '../lifecycle/agree.ts';
 import { healthOf } from '../lifecycle/health.ts';
-import { clusterOf, commandLines } from '../lifecycle/look.ts';
+import { commandLines } from '../lifecycle/look.ts';
 import { waitReady } from '../lifecycle/pod-wait.ts';
-import { lift } from '../lifecycle/rest.ts';
 import { changes, runSteps } from '../lifecycle/steps.ts';
 import { manifestChanges } from '../release/manifest-diff.ts';
-import { change as kubectlChange } from '../release/workload.ts';
 import { readSecret, withTokens, writeSecret } from '../rotate/secret.ts';
-import { type Cluster, kubectl } from '../transport/kubectl.ts';
+import { type Cluster, clusterOf, kubectl } from '../transport/kubectl.ts';
 import { kubectlError } from '../transport/kubectl-errors.ts';
+import { change as kubectlChange } from '../transport/objects.ts';
 import { readManifest } from './manifest.ts';
 import { observeCluster } from './observe.ts';
 import { currentContext, fullName } from './place.ts';

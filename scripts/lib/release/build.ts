@@ -17,11 +17,11 @@ import {
   registryError,
 } from '../registry/registry.ts';
 import type { Cluster } from '../transport/kubectl.ts';
+import { getJson } from '../transport/objects.ts';
 import { TransportError } from '../transport/transport.ts';
 import { type Architecture, stageFactory } from './factory-binary.ts';
 import { rememberPushed } from './pushed.ts';
 import { releasesDir } from './record.ts';
-import { getJson } from './workload.ts';
 
 export interface BuildOptions {
   readonly repository: string;

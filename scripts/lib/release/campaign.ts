@@ -6,13 +6,21 @@ import { confirm } from '../cli/prompt.ts';
 import { enumerate, shellQuote } from '../cli/text.ts';
 import type { ClusterWorker, WorkerEntry } from '../config/worker-entry.ts';
 import { shortReference } from '../registry/reference.ts';
+import { kubectlArgv } from '../transport/objects.ts';
 import { fanOut } from '../worker/fan-out.ts';
-import { continues, type Plan, planRelease, type StepName, type Wish } from './plan.ts';
+import { continues, type Plan, planRelease, type Wish } from './plan.ts';
 import { describeTarget, lookAt, type Surroundings, see, type Target } from './preflight.ts';
 import { prepullPod } from './prepull.ts';
-import { isUnderWay, newRecord, type ReleaseRecord, readRecords, saveRecord, unfinished } from './record.ts';
+import {
+  isUnderWay,
+  newRecord,
+  type ReleaseRecord,
+  readRecords,
+  type StepName,
+  saveRecord,
+  unfinished,
+} from './record.ts';
 import { finishUndo, type Limits, type Outcome, rollArgv, runRelease } from './run.ts';
-import { kubectlArgv } from './workload.ts';
 
 export interface CampaignOptions extends Limits {
   readonly allowMigration: boolean;
@@ -76,9 +84,7 @@ export async function runCampaign(
   if (refusals.length > 0) {
     throw new CliError(
       `nothing was touched: ${refusals.map(({ name, why }) => `${name} ${why}`).join('; ')}`,
-      {
-        hints: refusals.flatMap(({ hints, name }) => hints.map((hint) => hint.replaceAll('WORKER', name))),
-      },
+      { hints: refusals.flatMap(({ hints }) => hints) },
     );
   }
   const todo = prepared.filter(({ plan }) => plan.kind === 'go');
@@ -120,7 +126,7 @@ async function prepare(worker: ClusterWorker, wishOf: WishOf, around: Surroundin
   const plan: Plan =
     earlier?.state === 'rolling-back'
       ? { kind: 'go', steps: [], notes: ['is still being rolled back'] }
-      : planRelease(seen, wish, earlier);
+      : planRelease(seen, wish, earlier, around.context.commandLine);
   return { target, wish, plan, earlier };
 }
 

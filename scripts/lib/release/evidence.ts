@@ -2,8 +2,9 @@
 import { oneLine } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
+import { getJson } from '../transport/objects.ts';
 import { redact } from '../worker/redact.ts';
-import { currentPod, getJson, readPods } from './workload.ts';
+import { currentPod, readPods } from '../worker/workload.ts';
 
 interface EventObject {
   readonly type?: string;

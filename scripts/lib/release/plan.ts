@@ -2,33 +2,12 @@
  * The steps of a release of one worker, as a pure function of what was asked, what was seen and how far an earlier run came.
  * Nothing here has effects; run.ts does what is planned.
  */
+import type { Backup } from '../backup/make.ts';
+import type { Context } from '../cli/command.ts';
 import type { Drain } from '../contract.ts';
+import { isLeftBehind, wayOutOf } from '../drain/way-out.ts';
 import { shortReference } from '../registry/reference.ts';
-import type { ReleaseRecord } from './record.ts';
-
-/**
- * - `mend` a Helm was killed in the middle: back to the last deployed revision, so that the release takes upgrades again
- * - `prepull` the new image runs its self-check on the worker's node; nothing has been touched before it ends well
- * - `drain` no further check-in; the running stage ends
- * - `backup` database and pipelines, on the volume and here
- * - `roll` the workload names the new image (`helm upgrade`, `helm rollback`, `kubectl set image`, `kubectl rollout restart`)
- * - `wait` the new pod is Ready
- * - `verify` it is the image that was pushed, and was started after the roll
- * - `restore` the database of before a migration is put back
- * - `health` boot, Docker, heartbeat, queue
- * - `resume` the release's own drain is lifted
- */
-export type StepName =
-  | 'mend'
-  | 'prepull'
-  | 'drain'
-  | 'backup'
-  | 'roll'
-  | 'wait'
-  | 'verify'
-  | 'restore'
-  | 'health'
-  | 'resume';
+import type { ReleaseRecord, StepName } from './record.ts';
 
 /** What was asked for one worker. */
 export interface Wish {
@@ -65,10 +44,18 @@ export type Plan =
   | { readonly kind: 'refuse'; readonly why: string; readonly hints: readonly string[] }
   | { readonly kind: 'go'; readonly steps: readonly StepName[]; readonly notes: readonly string[] };
 
-/** @param earlier the release of this worker that has no end yet */
-export function planRelease(seen: Seen, wish: Wish, earlier: ReleaseRecord | null): Plan {
+/**
+ * @param earlier the release of this worker that has no end yet
+ * @param commandLine how a command is typed, for what is to be done about a refusal
+ */
+export function planRelease(
+  seen: Seen,
+  wish: Wish,
+  earlier: ReleaseRecord | null,
+  commandLine: Context['commandLine'],
+): Plan {
   const continued = continues(earlier, wish) ? earlier : null;
-  const refusal = refuse(seen, wish, earlier);
+  const refusal = refuse(seen, wish, earlier, commandLine);
   if (refusal !== null) return refusal;
   if (earlier === null && isThere(seen, wish)) {
     return { kind: 'nothing', why: `runs ${shortReference(wish.image)} already` };
@@ -122,16 +109,17 @@ function isThere({ helm, specImage, pod, replicas }: Seen, { kind, image }: Wish
   return replicas === 0 || (pod?.ready === true && pod.image === image);
 }
 
-function refuse(seen: Seen, wish: Wish, earlier: ReleaseRecord | null): (Plan & { kind: 'refuse' }) | null {
+type Refusal = Plan & { readonly kind: 'refuse' };
+
+function refuse(
+  seen: Seen,
+  wish: Wish,
+  earlier: ReleaseRecord | null,
+  commandLine: Context['commandLine'],
+): Refusal | null {
   const { drain, manifestChanges, helm } = seen;
   if (drain !== null && drain.release !== null && drain.release !== earlier?.id) {
-    return {
-      kind: 'refuse',
-      why: `is drained by another release, of ${drain.by}@${drain.host} since ${drain.since}`,
-      hints: [
-        'let that one come to its end, on the machine where it was begun; if it is dead: resume WORKER --force',
-      ],
-    };
+    return refuseDrained(drain, seen.name, commandLine);
   }
   if (manifestChanges.length > 0 && !wish.chartUpgrade && wish.kind === 'rollout') {
     const [why, { hints }] = moreThanTheImage('', manifestChanges);
@@ -141,23 +129,50 @@ function refuse(seen: Seen, wish: Wish, earlier: ReleaseRecord | null): (Plan & 
     return {
       kind: 'refuse',
       why: 'has a release that was never deployed: its installation was cut short',
-      hints: ['install it anew: helm uninstall RELEASE, then helm install; its volume is kept'],
+      hints: [
+        `take it away and install it anew, its volume is kept: ${commandLine('retire', seen.name)}, then ${commandLine('provision', seen.name)}`,
+      ],
     };
   }
-  const { undo } = wish;
-  if (undo?.migration && undo.backup !== null && seen.rows.count !== null) {
-    if (seen.rows.count !== undo.backup.rows || seen.rows.newest !== undo.backup.newest) {
-      return {
-        kind: 'refuse',
-        why: `cannot go back over the migration of ${undo.startedAt}: its queue has ${seen.rows.count} rows, the backup of before has ${undo.backup.rows}, and what came since would be lost`,
-        hints: [
-          `the backup: ${undo.backup.copy ?? undo.backup.file}`,
-          'roll forward instead: build-push-rollout rollout WORKER --image …',
-        ],
-      };
-    }
+  const lost = wish.undo?.migration ? lostByGoingBack(wish.undo.backup, seen.rows) : null;
+  if (lost === null) return null;
+  const backup = wish.undo?.backup;
+  return {
+    kind: 'refuse',
+    why: `cannot go back over the migration of ${wish.undo?.startedAt}: ${lost}`,
+    hints: [
+      ...(backup ? [`the backup: ${backup.copy ?? backup.file}`] : []),
+      `roll forward instead: ${commandLine('build-push-rollout', 'rollout', seen.name, '--image', 'REFERENCE')}`,
+    ],
+  };
+}
+
+/** Why the state of before a migration cannot be put back; null when it can, as far as that is known. */
+function lostByGoingBack(backup: Backup | null, rows: Seen['rows']): string | null {
+  // Of a worker that could not be entered none was made: its old factory would find a database it does not know.
+  if (backup === null) return 'there is no backup of the state of before';
+  // The worker itself looks once more before it puts anything back.
+  if (rows.count === null || (rows.count === backup.rows && rows.newest === backup.newest)) return null;
+  return `its queue has ${rows.count} rows, the backup of before has ${backup.rows}, and what came since would be lost`;
+}
+
+/** The drain of another release, or of a command that has its own way to end it. */
+function refuseDrained(drain: Drain, worker: string, commandLine: Context['commandLine']): Refusal {
+  const who = `${drain.by}@${drain.host} since ${drain.since}`;
+  if (isLeftBehind(drain)) {
+    return {
+      kind: 'refuse',
+      why: `is drained by ${who}: ${drain.reason}`,
+      hints: [wayOutOf(drain, worker, commandLine)],
+    };
   }
-  return null;
+  return {
+    kind: 'refuse',
+    why: `is drained by another release, of ${who}`,
+    hints: [
+      `let that one come to its end, on the machine where it was begun; if it is dead: ${commandLine('resume', worker, '--force')}`,
+    ],
+  };
 }
 
 /**

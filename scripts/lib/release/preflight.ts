@@ -10,10 +10,10 @@ import { podFacts } from '../transport/pods.ts';
 import { type Transport, TransportError } from '../transport/transport.ts';
 import { createReach } from '../worker/observe.ts';
 import { workSessions } from '../worker/sessions.ts';
+import { currentPod, type ReleasePod, readPods, readWorkload, type Workload } from '../worker/workload.ts';
 import { type Facts, readFacts } from './facts.ts';
 import { imageIn, manifestChanges } from './manifest-diff.ts';
 import type { Seen } from './plan.ts';
-import { currentPod, type ReleasePod, readPods, readWorkload, type Workload } from './workload.ts';
 
 /** Helm and the release of one worker. */
 export interface Helmed {

@@ -5,10 +5,11 @@ import type { ClusterWorker } from '../config/worker-entry.ts';
 import { parseDialect } from '../factory.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { kubectlCommand } from '../transport/kubectl-errors.ts';
+import { change, getJson } from '../transport/objects.ts';
 import { podFacts } from '../transport/pods.ts';
 import { plainScript } from '../transport/scripts.ts';
+import type { ReleasePod, Workload } from '../worker/workload.ts';
 import type { Build } from './facts.ts';
-import { change, getJson, type ReleasePod, type Workload } from './workload.ts';
 
 /** What the new image says of itself. */
 export interface Checked {

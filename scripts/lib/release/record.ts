@@ -4,28 +4,36 @@
  */
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import type { Backup } from '../backup/make.ts';
 import { homeOf } from '../config/paths.ts';
 import { userAtHost } from '../config/user.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { readContract, SCHEMA } from '../contract.ts';
-import type { StepName } from './plan.ts';
 
-/** A backup of a worker's state, on its volume and perhaps here. */
-export interface Backup {
-  /** On the worker. */
-  readonly file: string;
-  readonly bytes: number;
-  readonly sha256: string;
-  /** `none`: the worker had no SQLite database (yet). */
-  readonly database: 'sqlite' | 'none';
-  readonly schema: number | null;
-  readonly rows: number | null;
-  readonly newest: number | null;
-  readonly integrity: string | null;
-  /** The copy on this machine; null when there is none. */
-  readonly copy: string | null;
-}
+/**
+ * - `mend` a Helm was killed in the middle: back to the last deployed revision, so that the release takes upgrades again
+ * - `prepull` the new image runs its self-check on the worker's node; nothing has been touched before it ends well
+ * - `drain` no further check-in; the running stage ends
+ * - `backup` database and pipelines, on the volume and here
+ * - `roll` the workload names the new image (`helm upgrade`, `helm rollback`, `kubectl set image`, `kubectl rollout restart`)
+ * - `wait` the new pod is Ready
+ * - `verify` it is the image that was pushed, and was started after the roll
+ * - `restore` the database of before a migration is put back
+ * - `health` boot, Docker, heartbeat, queue
+ * - `resume` the release's own drain is lifted
+ */
+export type StepName =
+  | 'mend'
+  | 'prepull'
+  | 'drain'
+  | 'backup'
+  | 'roll'
+  | 'wait'
+  | 'verify'
+  | 'restore'
+  | 'health'
+  | 'resume';
 
 /**
  * `running` until it has an end, also after it was interrupted; `rolling-back` while it undoes itself; `abandoned` when a
@@ -72,6 +80,11 @@ export interface ReleaseRecord {
 export function releasesDir(env: NodeJS.ProcessEnv): string {
   const root = env['XDG_STATE_HOME'] || join(homeOf(env), '.local', 'state');
   return join(root, 'factory-worker', 'releases');
+}
+
+/** Where a release keeps its copy of a backup. */
+export function backupCopyPath(env: NodeJS.ProcessEnv, id: string): string {
+  return join(dirname(releasesDir(env)), 'backups', `${id}.tar.gz`);
 }
 
 export type NewRecord = Pick<ReleaseRecord, 'kind' | 'image' | 'previous'> &

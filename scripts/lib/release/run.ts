@@ -3,24 +3,25 @@
  * gone on with by the next one. A failure after the roll is undone.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { copyBackup, makeBackup } from '../backup/make.ts';
 import { CliError, ExitCode, InterruptedError } from '../cli/errors.ts';
 import { bytes } from '../cli/text.ts';
+import { drainWorker } from '../drain/drain.ts';
+import { waitForRest } from '../drain/rest.ts';
 import { HelmError } from '../helm/errors.ts';
 import { upgradeArgs } from '../helm/helm.ts';
 import { isPending, lastDeployed } from '../helm/revisions.ts';
 import { shortReference } from '../registry/reference.ts';
+import { change, kubectlArgv } from '../transport/objects.ts';
 import { podFacts } from '../transport/pods.ts';
 import { type Transport, TransportError } from '../transport/transport.ts';
-import { parseSnapshot } from '../worker/snapshot.ts';
-import { backupCopyPath, copyBackup, makeBackup } from './backup.ts';
-import { drainWorker, isAtRest, whatRuns } from './drain.ts';
+import { currentPod, readPods, readWorkload } from '../worker/workload.ts';
 import { podEvidence } from './evidence.ts';
 import { isUp, readFacts, worseThan } from './facts.ts';
-import { afterFailure, migrationOf, moreThanTheImage, type StepName, type Wish } from './plan.ts';
+import { afterFailure, migrationOf, moreThanTheImage, type Wish } from './plan.ts';
 import { changesOf, imageChange, lookAt, type Surroundings, type Target } from './preflight.ts';
 import { HOPELESS, prepull, prepullPod } from './prepull.ts';
-import { type ReleaseRecord, saveRecord } from './record.ts';
-import { change, currentPod, kubectlArgv, readPods, readWorkload } from './workload.ts';
+import { backupCopyPath, type ReleaseRecord, type StepName, saveRecord } from './record.ts';
 
 /** How long the parts of a release may take, in milliseconds. */
 export interface Limits {
@@ -181,56 +182,38 @@ async function check(job: Job): Promise<void> {
   options.say(`the state is migrated: ${migration}`);
 }
 
-const LOOK_AGAIN_MS = 1_500;
-
 async function drain(job: Job): Promise<void> {
   const { target, wish, options, around, record } = job;
   const { worker } = target;
   const { context, timeoutMs } = around;
+  const { signal } = context;
   const theirs = target.facts?.snapshot.drain;
-  let transport = await around.enter(worker);
   if (theirs == null || theirs.release !== null) {
     // An earlier release of ours that is given up leaves its drain to this one.
     const owner = { release: record.id, force: theirs != null };
     const reason = `release of ${shortReference(wish.image)}`;
-    await drainWorker(transport, worker, reason, owner, { timeoutMs, signal: context.signal });
+    await drainWorker(await around.enter(worker), worker, reason, owner, {
+      timeoutMs,
+      signal,
+      commandLine: context.commandLine,
+    });
   }
-  const until = Date.now() + options.drainMs;
-  let said = '';
-  for (;;) {
-    let text: string;
-    try {
-      const frame = await transport.run({
-        script: 'probe',
-        args: ['brief'],
-        timeoutMs,
-        signal: context.signal,
-      });
-      const snapshot = parseSnapshot(frame);
-      if (snapshot.drain === null)
-        throw new CliError(`the drain of ${worker.name} was lifted by somebody else`);
-      if (isAtRest(snapshot)) return;
-      text = `waits for ${whatRuns(snapshot)}`;
-    } catch (error) {
-      if (!(error instanceof TransportError)) throw error;
-      text = `does not answer just now: ${error.message}`;
-      transport = await around.enter(worker).catch(() => transport);
-    }
-    // Ages grow at each look; they are no news.
-    const news = text.replaceAll(/\d+[smhd]\b/g, '');
-    if (news !== said) options.say(text);
-    said = news;
-    if (Date.now() > until) {
-      throw new CliError(`${worker.name} was not drained within ${options.drainMs / 1000}s: it ${text}`, {
-        exitCode: ExitCode.timeout,
-        hints: [
-          'wait longer: --drain-timeout 2h',
-          'interrupt what runs (it is taken up again afterwards): --now',
-        ],
-      });
-    }
-    await pause(around, LOOK_AGAIN_MS);
-  }
+  const outcome = await waitForRest({
+    worker: worker.name,
+    enter: () => around.enter(worker),
+    timeoutMs,
+    limitMs: options.drainMs,
+    signal,
+    say: options.say,
+  });
+  if (outcome.rests) return;
+  throw new CliError(`${worker.name} was not drained within ${options.drainMs / 1000}s: it ${outcome.it}`, {
+    exitCode: ExitCode.timeout,
+    hints: [
+      'wait longer: --drain-timeout 2h',
+      'interrupt what runs (it is taken up again afterwards): --now',
+    ],
+  });
 }
 
 /** A backup of a large volume takes longer than an answer. */
@@ -292,6 +275,7 @@ async function wait(job: Job): Promise<void> {
 }
 
 const POLL_MS = 400;
+const HEALTH_POLL_MS = 1_500;
 /** A kubelet tries a failed pull again, and a container that ended once may have lost a race. */
 const PULL_PATIENCE_MS = 30_000;
 const RESTARTS_ALLOWED = 2;
@@ -415,7 +399,7 @@ async function health({ target, around }: Job): Promise<void> {
       trouble = error.message;
     }
     if (Date.now() > until) throw new CliError(`${worker.name} is Ready but not well: ${trouble}`);
-    await pause(around, LOOK_AGAIN_MS);
+    await pause(around, HEALTH_POLL_MS);
   }
 }
 

@@ -1,8 +1,10 @@
 /** The volume and the Secret of a worker that is to be retired: whose they are, and what becomes of them. */
+
 import type { ClusterWorker } from '../config/worker-entry.ts';
-import type { Install } from '../doctor/release.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { kubectlError } from '../transport/kubectl-errors.ts';
+import { getOrNull } from '../transport/objects.ts';
+import type { Workload } from '../worker/workload.ts';
 import type { Belonging, SeenVolume } from './plan.ts';
 
 interface Metadata {
@@ -27,7 +29,7 @@ interface VolumeObject {
 export async function seeBelongings(
   cluster: Cluster,
   worker: ClusterWorker,
-  install: Install | null,
+  install: Workload | null,
 ): Promise<{ readonly volume: SeenVolume | null; readonly secret: Belonging | null }> {
   const [volume, secret] = await Promise.all([
     seeVolume(cluster, worker, install === null ? `${worker.pod}-data` : install.claim),
@@ -85,15 +87,4 @@ function belonging(name: string, ownName: string, { labels, annotations }: Metad
     own: name === ownName,
     goes: name === ownName && isHelms && annotations?.['helm.sh/resource-policy'] !== 'keep',
   };
-}
-
-async function getOrNull<T>(
-  cluster: Cluster,
-  worker: ClusterWorker,
-  kind: string,
-  name: string,
-): Promise<T | null> {
-  const result = await kubectl(cluster, worker, ['get', kind, name, '--ignore-not-found', '--output=json']);
-  if (result.code !== 0) throw kubectlError(result, worker, `look up the ${kind} ${name} of`);
-  return result.stdout.length === 0 ? null : (JSON.parse(result.stdout.toString('utf8')) as T);
 }

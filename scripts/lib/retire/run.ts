@@ -1,6 +1,8 @@
 /** The effects of `retire`: looks, shows the plan, gets leave, and takes away what is planned. */
+
 import { existsSync, rmSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { copyBackup, makeBackup } from '../backup/make.ts';
 import type { Context } from '../cli/command.ts';
 import { CliError, ExitCode, UsageError } from '../cli/errors.ts';
 import { confirm, input } from '../cli/prompt.ts';
@@ -10,20 +12,20 @@ import { expandHome, homeOf, shortPath } from '../config/paths.ts';
 import { userAtHost } from '../config/user.ts';
 import type { ClusterWorker, LocalWorker, WorkerEntry } from '../config/worker-entry.ts';
 import { chooseWorker } from '../config/workers-file.ts';
-import { findInstall } from '../doctor/release.ts';
+import { type Resting, resting } from '../drain/resting.ts';
 import { findHelm } from '../helm/helm.ts';
 import { agree, answer } from '../lifecycle/agree.ts';
 import { hurry } from '../lifecycle/hurry.ts';
-import { clusterOf, commandLines, lookAtWorker, lookInside } from '../lifecycle/look.ts';
+import { commandLines, lookAtWorker, lookInside } from '../lifecycle/look.ts';
 import { waitGone } from '../lifecycle/pod-wait.ts';
-import { type Resting, resting } from '../lifecycle/rest.ts';
 import { type Plan, runSteps } from '../lifecycle/steps.ts';
 import { localWorkerState } from '../local/state.ts';
 import { stopLocalWorker } from '../local/stop.ts';
 import { currentContext, fullName } from '../provision/place.ts';
-import { copyBackup, makeBackup } from '../release/backup.ts';
-import { change as kubectlChange } from '../release/workload.ts';
+import { clusterOf } from '../transport/kubectl.ts';
+import { change as kubectlChange } from '../transport/objects.ts';
 import { createReach } from '../worker/observe.ts';
+import { findDeployment } from '../worker/workload.ts';
 import { seeBelongings } from './observe.ts';
 import { destroys, planRetire, planRetireLocal, type RetireStep, type Wish } from './plan.ts';
 
@@ -76,7 +78,7 @@ async function retireFromCluster(
   const helm = await findHelm(context);
   const [state, install] = await Promise.all([
     lookAtWorker(helm, worker, context, timeoutMs),
-    findInstall(cluster, worker),
+    findDeployment(cluster, worker),
   ]);
   const belongings = await seeBelongings(cluster, worker, install);
   const removal = removalOf(file, worker.name, context);

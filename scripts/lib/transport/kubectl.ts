@@ -1,4 +1,5 @@
 /** Reaches a worker in a cluster, over `kubectl get` and `kubectl exec` alone. */
+import type { Context } from '../cli/command.ts';
 import { InterruptedError } from '../cli/errors.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import type { Argv, Exec, RunResult } from '../exec.ts';
@@ -15,6 +16,13 @@ export interface Cluster {
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
   readonly now: () => Date;
+}
+
+export function clusterOf(
+  { exec, env, signal, now }: Pick<Context, 'exec' | 'env' | 'signal' | 'now'>,
+  timeoutMs: number,
+): Cluster {
+  return { exec, env, timeoutMs, signal, now };
 }
 
 /** What became of the search for a worker's pod. `missing` and `stopped` say that there is none, and why. */

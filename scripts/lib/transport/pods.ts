@@ -69,7 +69,8 @@ export interface PodFacts {
   readonly startedAt: string | null;
 }
 
-const DEFAULT_CONTAINER = 'kubectl.kubernetes.io/default-container';
+/** The annotation by which a pod says which container is meant when none is named. */
+export const DEFAULT_CONTAINER = 'kubectl.kubernetes.io/default-container';
 
 /** How long past its grace period a deleted pod may linger before its node must be gone. */
 const LOST_AFTER_SECONDS = 60;

@@ -3,7 +3,7 @@ import type { Context } from '../cli/command.ts';
 import { ExitCode } from '../cli/errors.ts';
 import type { ClusterWorker, WorkerEntry } from '../config/worker-entry.ts';
 import type { Frame } from '../transport/frame.ts';
-import { kubectlTransport, type PodSearch, podFinder } from '../transport/kubectl.ts';
+import { clusterOf, kubectlTransport, type PodSearch, podFinder } from '../transport/kubectl.ts';
 import { kubectlCommand } from '../transport/kubectl-errors.ts';
 import { localTransport } from '../transport/local.ts';
 import type { PodFacts } from '../transport/pods.ts';
@@ -47,8 +47,8 @@ export interface Reach {
 
 /** @param timeoutMs how long each call to a cluster may take */
 export function createReach(context: Context, timeoutMs: number): Reach {
-  const { exec, env, signal, now, commandLine } = context;
-  const cluster = { exec, env, timeoutMs, signal, now };
+  const { exec, commandLine } = context;
+  const cluster = clusterOf(context, timeoutMs);
   const findPod = podFinder(cluster);
   return {
     async enter(worker) {

@@ -6,6 +6,7 @@
 import { age } from '../cli/text.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
 import { FILES, type Heartbeat, ORCHESTRATOR_OFF } from '../contract.ts';
+import { wayOutOf } from '../drain/way-out.ts';
 import type { PodFacts } from '../transport/pods.ts';
 import { DISK_FULL, DISK_WARN, type Disk, describeFull, shareUsed } from './disk.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -119,7 +120,7 @@ const RULES: readonly Rule[] = [
         status: busy ? 'draining' : 'drained',
         id: 'drained',
         cause: `drained by ${drain.by}@${drain.host}${since}: ${drain.reason || 'no reason given'}${busy ? '; the running stage ends first' : ''}`,
-        next: [`take up work again: ${command('resume', worker.name)}`],
+        next: [wayOutOf(drain, worker.name, command)],
       },
     ];
   },
@@ -225,18 +226,25 @@ const RULES: readonly Rule[] = [
     }));
   },
 
-  function phasesFailed({ snapshot: { boot, heartbeat } }) {
+  function phasesFailed({ worker, snapshot: { boot, heartbeat }, command }) {
     // What the loop refuses for has been said; the phase that looked ahead for it says the same.
     const said = heartbeat?.state === 'refused' ? heartbeat.reason : null;
     const wrong = (boot?.phases ?? []).filter(
       ({ status, message }) => (status === 'failed' || status === 'missing') && message !== said,
     );
-    return wrong.map(({ name, status, message }) => ({
-      status: name === 'docker' || name === 'credentials' ? ('degraded' as const) : null,
-      id: `phase-${name}`,
-      cause: `${name} ${status}: ${message}`,
-      next: [],
-    }));
+    const cures: Readonly<Record<string, string>> = {
+      docker: `its log: ${command('logs', worker.name, 'docker')}`,
+      credentials: `give it tokens that work: ${command('rotate', worker.name)}`,
+    };
+    return wrong.map(({ name, status, message }) => {
+      const cure = cures[name];
+      return {
+        status: cure === undefined ? null : ('degraded' as const),
+        id: `phase-${name}`,
+        cause: `${name} ${status}: ${message}`,
+        next: cure === undefined ? [] : [cure],
+      };
+    });
   },
 
   function diskFull({ worker, snapshot: { disk }, command }) {

@@ -1,15 +1,16 @@
 /** Bringing a worker to rest before it is stopped: drained, and its running stage at its end. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../cli/command.ts';
 import { CliError, ExitCode, InterruptedError } from '../cli/errors.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
-import { drainWorker, isAtRest, liftDrain, whatRuns } from '../release/drain.ts';
+import { DRAINED_BY } from '../contract.ts';
 import { TransportError } from '../transport/transport.ts';
 import { createReach } from '../worker/observe.ts';
-import { parseSnapshot, type Snapshot } from '../worker/snapshot.ts';
+import { parseSnapshot } from '../worker/snapshot.ts';
+import { drainWorker, liftDrain } from './drain.ts';
+import { waitForRest } from './rest.ts';
 
 /** In whose name a worker is drained before it is stopped: whoever starts it again lifts that, from whatever laptop. */
-const OWNER = 'stop';
+const OWNER = { release: DRAINED_BY.stop, force: false };
 
 export interface Rest {
   readonly reason: string;
@@ -22,7 +23,6 @@ export interface Rest {
   readonly hints: readonly string[];
 }
 
-const POLL_MS = 3_000;
 const LIFT_MS = 15_000;
 
 /**
@@ -33,45 +33,35 @@ const LIFT_MS = 15_000;
  */
 async function bringToRest(worker: WorkerEntry, rest: Rest, context: Context): Promise<void> {
   const { reason, waitMs, timeoutMs, say } = rest;
-  const { signal, now } = context;
-  const end = now().getTime() + waitMs;
-  const before = await probe(worker, context, timeoutMs);
-  const others = before.drain !== null && before.drain.release !== OWNER;
+  const { signal, commandLine } = context;
+  const enter = async () => (await createReach(context, timeoutMs).enter(worker)).transport;
+  const transport = await enter();
+  const { drain } = parseSnapshot(
+    await transport.run({ script: 'probe', args: ['brief'], timeoutMs, signal }),
+  );
+  const others = drain !== null && drain.release !== OWNER.release;
   if (others) {
     say(
-      `is drained by ${before.drain?.by}@${before.drain?.host} already (${before.drain?.reason || 'no reason given'}); that drain stays`,
+      `is drained by ${drain.by}@${drain.host} already (${drain.reason || 'no reason given'}); that drain stays`,
     );
   }
-  let ours = false;
   try {
-    if (!others) {
-      ours = true;
-      const { transport } = await createReach(context, timeoutMs).enter(worker);
-      await drainWorker(transport, worker, reason, { release: OWNER, force: false }, { timeoutMs, signal });
-    }
-    let said = '';
-    for (;;) {
-      const seen = await probe(worker, context, timeoutMs).catch((error: unknown) => {
-        if (error instanceof TransportError && now().getTime() < end) return null;
-        throw error;
-      });
-      if (seen !== null && isAtRest(seen)) return;
-      if (now().getTime() >= end) {
-        throw new CliError(
-          `${worker.name} does not come to rest within ${Math.round(waitMs / 1000)}s: ${seen === null ? 'it does not answer' : whatRuns(seen)}`,
-          { exitCode: ExitCode.timeout, hints: rest.hints },
-        );
-      }
-      // Without the ages in it, which change with every look.
-      const runs = seen === null ? '' : whatRuns(seen).replaceAll(/ \([^)]*\)/g, '');
-      if (seen !== null && runs !== said) {
-        said = runs;
-        say(`waiting for ${whatRuns(seen)}`);
-      }
-      await sleep(POLL_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
-    }
+    if (!others) await drainWorker(transport, worker, reason, OWNER, { timeoutMs, signal, commandLine });
+    const outcome = await waitForRest({
+      worker: worker.name,
+      enter,
+      timeoutMs,
+      limitMs: waitMs,
+      signal,
+      say,
+    });
+    if (outcome.rests) return;
+    throw new CliError(
+      `${worker.name} does not come to rest within ${Math.round(waitMs / 1000)}s: it ${outcome.it}`,
+      { exitCode: ExitCode.timeout, hints: rest.hints },
+    );
   } catch (error) {
-    if (ours) say(await lift(worker, context, LIFT_MS));
+    if (!others) say(await lift(worker, context, LIFT_MS));
     throw error;
   }
 }
@@ -113,12 +103,11 @@ export async function lift(worker: WorkerEntry, context: Context, timeoutMs: num
   const signal = AbortSignal.timeout(3 * timeoutMs);
   try {
     const { transport } = await createReach({ ...context, signal }, timeoutMs).enter(worker);
-    const { word, drain } = await liftDrain(
-      transport,
-      worker,
-      { release: OWNER, force: false },
-      { timeoutMs, signal },
-    );
+    const { word, drain } = await liftDrain(transport, worker, OWNER, {
+      timeoutMs,
+      signal,
+      commandLine: context.commandLine,
+    });
     if (word === 'none') return 'it is not drained';
     return `its drain of ${drain?.since || 'just now'} is lifted: it takes up work`;
   } catch (error) {
@@ -127,11 +116,4 @@ export async function lift(worker: WorkerEntry, context: Context, timeoutMs: num
     if (error instanceof CliError && !unanswered) return `${error.message}; that drain stays`;
     return `whether it is drained is not known (${unanswered ? 'it did not answer' : (error as Error).message}); look: ${context.commandLine('status', worker.name)}`;
   }
-}
-
-async function probe(worker: WorkerEntry, context: Context, timeoutMs: number): Promise<Snapshot> {
-  const { transport } = await createReach(context, timeoutMs).enter(worker);
-  return parseSnapshot(
-    await transport.run({ script: 'probe', args: ['brief'], timeoutMs, signal: context.signal }),
-  );
 }

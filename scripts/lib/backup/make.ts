@@ -1,11 +1,9 @@
 /** A backup of a worker's state: made on its volume, copied to this machine and checked. */
 import { createHash } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { CliError, InterruptedError } from '../cli/errors.ts';
 import { type Transport, TransportError } from '../transport/transport.ts';
-import type { Backup } from './record.ts';
-import { releasesDir } from './record.ts';
 
 /** So many stay on the volume. */
 const KEEP = 5;
@@ -14,9 +12,20 @@ const CHUNK_BYTES = 3 * 1024 * 1024;
 /** How often one piece is asked for again after the connection broke. */
 const TRIES = 4;
 
-/** Where a release keeps its copy of a backup. */
-export function backupCopyPath(env: NodeJS.ProcessEnv, id: string): string {
-  return join(dirname(releasesDir(env)), 'backups', `${id}.tar.gz`);
+/** A backup of a worker's state, on its volume and perhaps here. */
+export interface Backup {
+  /** On the worker. */
+  readonly file: string;
+  readonly bytes: number;
+  readonly sha256: string;
+  /** `none`: the worker had no SQLite database (yet). */
+  readonly database: 'sqlite' | 'none';
+  readonly schema: number | null;
+  readonly rows: number | null;
+  readonly newest: number | null;
+  readonly integrity: string | null;
+  /** The copy on this machine; null when there is none. */
+  readonly copy: string | null;
 }
 
 /**

@@ -1,0 +1,209 @@
+/** A backup in the place of a worker's state: at rest first, saved first, and left as it was when anything fails. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Context } from '../cli/command.ts';
+import { CliError, InterruptedError } from '../cli/errors.ts';
+import { bytes, printable } from '../cli/text.ts';
+import type { WorkerEntry } from '../config/worker-entry.ts';
+import { DRAINED_BY } from '../contract.ts';
+import { localEntry } from '../copy/places.ts';
+import { send } from '../copy/transfer.ts';
+import { drainWorker, liftDrain } from '../drain/drain.ts';
+import { isAtRest, whatRuns } from '../drain/rest.ts';
+import type { Transport } from '../transport/transport.ts';
+import { parseSnapshot, type Snapshot } from '../worker/snapshot.ts';
+import { type Archive, parseState, type SavedState } from './archive.ts';
+import { makeBackup } from './make.ts';
+
+/** In whose name the worker is drained meanwhile. */
+const OWNER = { release: DRAINED_BY.restore, force: false };
+/** The loop looks at the drain before each check-in, which come every few seconds or minutes. */
+const REST_MS = 10_000;
+const POLL_MS = 1_000;
+/** What is done on the worker's volume; the transfer has no limit but that it must move. */
+const WORK_MS = 600_000;
+const CLONE_MS = 300_000;
+
+/** A backup on its way into a worker. */
+export interface Restoration {
+  readonly worker: WorkerEntry;
+  readonly transport: Transport;
+  readonly archive: Archive;
+  readonly timeoutMs: number;
+  /** Also while sessions of stages are there. */
+  readonly force: boolean;
+  readonly context: Context;
+}
+
+/** What the worker has afterwards. */
+export interface Restored {
+  readonly state: SavedState;
+  /** On the worker: what it had before; null when that was nothing. */
+  readonly saved: string | null;
+  /** What could not be put back. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * Puts the backup in the place of what the worker has. The worker is drained meanwhile, unless somebody has drained it: whoever
+ * did had a reason to, and it stays drained then.
+ *
+ * @param before the worker as it was when the operator agreed
+ * @throws CliError when it fails; the worker is as it was then
+ */
+export async function restoreInto(before: Snapshot, restoration: Restoration): Promise<Restored> {
+  const ours = before.drain === null;
+  if (ours) await drain(restoration);
+  try {
+    return await takeOver(before, restoration);
+  } finally {
+    if (ours) await lift(restoration);
+  }
+}
+
+export async function look({ transport, timeoutMs, context }: Restoration): Promise<Snapshot> {
+  return parseSnapshot(
+    await transport.run({ script: 'probe', args: ['brief'], timeoutMs, signal: context.signal }),
+  );
+}
+
+/** @throws CliError when a check-in is running: what it is at would be pulled from under it */
+export function refuseAtWork(snapshot: Snapshot, { worker, context }: Restoration): void {
+  if (!snapshot.locks.checkIn) return;
+  throw new CliError(`${worker.name} is at work: ${whatRuns(snapshot)}`, {
+    hints: [`let it end first: ${context.commandLine('drain', worker.name, '--wait')}`],
+  });
+}
+
+/** Lets no check-in begin; one that has begun just now is not waited for. */
+async function drain(restoration: Restoration): Promise<void> {
+  const { worker, transport, timeoutMs, context } = restoration;
+  const call = { timeoutMs, signal: context.signal, commandLine: context.commandLine };
+  await drainWorker(transport, worker, 'a backup is being restored', OWNER, call);
+  const end = performance.now() + REST_MS;
+  for (;;) {
+    const snapshot = await look(restoration);
+    // Without a check-in none begins any more, whether the loop has said so or not.
+    if (isAtRest(snapshot) || (!snapshot.locks.checkIn && performance.now() > end)) return;
+    if (performance.now() > end) {
+      await lift(restoration);
+      refuseAtWork(snapshot, restoration);
+    }
+    await sleep(POLL_MS, undefined, { signal: context.signal }).catch(async () => {
+      await lift(restoration);
+      throw InterruptedError.by(context.signal);
+    });
+  }
+}
+
+/** Also after Ctrl-C: a worker that stays drained without a reason would rest for ever. */
+async function lift({ worker, transport, timeoutMs, context }: Restoration): Promise<void> {
+  const { signal } = new AbortController();
+  await liftDrain(transport, worker, OWNER, { timeoutMs, signal, commandLine: context.commandLine }).catch(
+    (error: Error) => {
+      context.stderr.write(
+        `${worker.name} is still drained (${printable(error.message)}); lift it: ${context.commandLine('resume', worker.name, '--force')}\n`,
+      );
+    },
+  );
+}
+
+async function takeOver(before: Snapshot, restoration: Restoration): Promise<Restored> {
+  const { worker, transport, archive, timeoutMs, force, context } = restoration;
+  const { signal, stderr, exec, now, commandLine } = context;
+  const stamp = now()
+    .toISOString()
+    .replaceAll(/[-:]|\.\d+/g, '');
+  const backups = await backupsFolder(restoration);
+  let saved: string | null = null;
+  if (before.queue.length + before.pipelines.length > 0) {
+    stderr.write('saving what the worker has now\n');
+    saved = (await makeBackup(transport, worker.name, `${stamp}-before-restore`, 'state', WORK_MS, signal))
+      .file;
+  }
+  await makeClones(before, restoration);
+  const name = `${stamp}-restored.tar.gz`;
+  stderr.write(`sending ${bytes(archive.bytes)}\n`);
+  const entry = localEntry(archive.file);
+  await send({ exec, transport, signal, timeoutMs, worker: worker.name }, entry, `${backups}/${name}`);
+  const frame = await transport.run({
+    script: 'take-over',
+    args: [name, force ? 'yes' : 'no'],
+    timeoutMs: WORK_MS,
+    signal,
+  });
+  const { rc, text } = frame.parts.get('restored') ?? { rc: 1, text: 'it gave no answer' };
+  if (rc !== 0) {
+    throw new CliError(`${worker.name} was left as it was: ${text}`, {
+      hints: hintsFor(text, worker, commandLine),
+    });
+  }
+  const state = parseState(frame.parts.get('state')?.text ?? '');
+  if (state === null || !sameRows(state, archive.state)) {
+    throw new CliError(
+      `${worker.name} has ${state?.rows} rows, the backup ${archive.state.rows}: it was changed meanwhile`,
+      {
+        hints: [commandLine('status', worker.name)],
+      },
+    );
+  }
+  const notes = (frame.parts.get('notes')?.text ?? '').split('\n').filter((line) => line !== '');
+  return { state, saved, notes };
+}
+
+/** Where the worker keeps its backups. */
+async function backupsFolder({ transport, timeoutMs, context }: Restoration): Promise<string> {
+  const frame = await transport.run({
+    script: 'backups-folder',
+    args: [],
+    timeoutMs,
+    signal: context.signal,
+  });
+  const folder = frame.parts.get('folder');
+  if (folder?.rc !== 0)
+    throw new CliError(`the worker's volume cannot be written: ${frame.parts.get('folder.error')?.text}`);
+  return folder.text;
+}
+
+function sameRows(state: SavedState, saved: SavedState): boolean {
+  return saved.database === 'none' || (state.rows === saved.rows && state.newest === saved.newest);
+}
+
+/** Clones that the backup has and the worker lacks, so that there is something to put unpushed work into. */
+async function makeClones(
+  { clones }: Snapshot,
+  { worker, transport, archive, context }: Restoration,
+): Promise<void> {
+  const missing = archive.clones.filter(({ name }) => !clones.some(({ project }) => project === name));
+  for (const { name, url } of missing) {
+    context.stderr.write(`cloning ${name}\n`);
+    const frame = await transport.run({
+      script: 'clone',
+      args: [name, url, '', String(CLONE_MS / 1000 - 10)],
+      timeoutMs: CLONE_MS,
+      signal: context.signal,
+    });
+    const { rc, text } = frame.parts.get('clone') ?? { rc: 1, text: 'no answer' };
+    if (rc !== 0 || text !== 'ready') {
+      throw new CliError(
+        `${worker.name} could not clone ${name} from ${url}${rc === 0 ? ' in time' : `: ${text}`}; nothing was replaced`,
+        {
+          hints: [`why: ${context.commandLine('status', worker.name)}`],
+        },
+      );
+    }
+  }
+}
+
+function hintsFor(reason: string, worker: WorkerEntry, command: Context['commandLine']): string[] {
+  if (reason.includes('sessions of stages')) {
+    return [`look at them: ${command('peek', worker.name)}`, 'restore all the same: --force'];
+  }
+  if (reason.includes('too full') || reason.includes('No space left')) {
+    return [
+      `what takes the space: ${command('exec', worker.name, '--', 'bash', '-c', 'du -xh --max-depth=3 ~/.factory | sort -h | tail')}`,
+    ];
+  }
+  if (reason.includes('a stage is running'))
+    return [`let it end first: ${command('drain', worker.name, '--wait')}`];
+  return [];
+}

@@ -1,0 +1,140 @@
+/** The workload behind a worker, and its pods: what the chart made of it. */
+import { CliError } from '../cli/errors.ts';
+import type { ClusterWorker } from '../config/worker-entry.ts';
+import type { Cluster } from '../transport/kubectl.ts';
+import { kubectlCommand } from '../transport/kubectl-errors.ts';
+import { getJson, getOrNull } from '../transport/objects.ts';
+import { belongsTo, choosePod, DEFAULT_CONTAINER, type PodObject } from '../transport/pods.ts';
+
+export type ReleasePod = PodObject & {
+  readonly metadata: { readonly uid?: string };
+};
+
+export interface Workload {
+  readonly kind: 'Deployment' | 'StatefulSet';
+  readonly name: string;
+  /** The Helm release it belongs to; null when Helm knows nothing of it. */
+  readonly release: string | null;
+  readonly container: string;
+  readonly image: string;
+  readonly replicas: number;
+  /** Whether its container is: then it has a Docker. */
+  readonly privileged: boolean;
+  /** The Secret with its tokens, and the claim of its state; null where none is mounted. */
+  readonly secret: string | null;
+  readonly claim: string | null;
+  /** What a pod beside the worker's own needs to be pulled and placed like it. */
+  readonly pod: {
+    readonly imagePullSecrets: readonly { readonly name: string }[];
+    readonly tolerations: readonly object[];
+    readonly nodeSelector: Readonly<Record<string, string>>;
+  };
+  /** Why no pod can be made, as its controller says it; null when it says nothing. */
+  readonly failure: string | null;
+}
+
+export interface WorkloadObject {
+  readonly kind?: string;
+  readonly metadata: { readonly name: string; readonly annotations?: Readonly<Record<string, string>> };
+  readonly spec: {
+    readonly replicas?: number;
+    readonly template: {
+      readonly metadata?: { readonly annotations?: Readonly<Record<string, string>> };
+      readonly spec: {
+        readonly containers: readonly {
+          readonly name: string;
+          readonly image?: string;
+          readonly securityContext?: { readonly privileged?: boolean };
+        }[];
+        readonly volumes?: readonly {
+          readonly name: string;
+          readonly secret?: { readonly secretName: string };
+          readonly persistentVolumeClaim?: { readonly claimName: string };
+        }[];
+        readonly imagePullSecrets?: readonly { readonly name: string }[];
+        readonly tolerations?: readonly object[];
+        readonly nodeSelector?: Readonly<Record<string, string>>;
+      };
+    };
+  };
+  readonly status?: {
+    readonly conditions?: readonly {
+      readonly type: string;
+      readonly status: string;
+      readonly message?: string;
+    }[];
+  };
+}
+
+/**
+ * @returns null when the worker has neither Deployment nor StatefulSet
+ * @throws TransportError when the cluster does not tell
+ */
+export async function findWorkload(cluster: Cluster, worker: ClusterWorker): Promise<Workload | null> {
+  const { items } = await getJson<{ items: WorkloadObject[] }>(cluster, worker, [
+    'deployments,statefulsets',
+    `--field-selector=metadata.name=${worker.pod}`,
+  ]);
+  return items[0] === undefined ? null : parseWorkload(items[0], worker.container);
+}
+
+/**
+ * The Deployment alone, which is what the chart makes: whoever asks for it needs no right to list.
+ *
+ * @returns null when there is none of that name
+ * @throws TransportError when the cluster does not tell
+ */
+export async function findDeployment(cluster: Cluster, worker: ClusterWorker): Promise<Workload | null> {
+  const object = await getOrNull<WorkloadObject>(cluster, worker, 'deployment', worker.pod);
+  return object === null ? null : parseWorkload(object, worker.container);
+}
+
+/** @throws CliError when the worker has neither Deployment nor StatefulSet */
+export async function readWorkload(cluster: Cluster, worker: ClusterWorker): Promise<Workload> {
+  const workload = await findWorkload(cluster, worker);
+  if (workload !== null) return workload;
+  throw new CliError(
+    `${worker.name} has no Deployment or StatefulSet ${worker.pod} in namespace ${worker.namespace}: only those can be given a new image`,
+    {
+      hints: [
+        `what there is: ${kubectlCommand(worker, `-n ${worker.namespace} get deployments,statefulsets,pods`)}`,
+      ],
+    },
+  );
+}
+
+/** @param wanted the `container:` of workers.yaml, else the pod's own default, else the first */
+export function parseWorkload({ kind, metadata, spec, status }: WorkloadObject, wanted?: string): Workload {
+  const { containers, volumes = [], ...pod } = spec.template.spec;
+  const { imagePullSecrets = [], tolerations = [], nodeSelector = {} } = pod;
+  const chosen = wanted ?? spec.template.metadata?.annotations?.[DEFAULT_CONTAINER];
+  const container = containers.find(({ name }) => name === chosen) ?? containers[0];
+  const volume = (name: string) => volumes.find((one) => one.name === name);
+  const failure = status?.conditions?.find(
+    ({ type, status: value }) => type === 'ReplicaFailure' && value === 'True',
+  );
+  return {
+    kind: kind === 'StatefulSet' ? 'StatefulSet' : 'Deployment',
+    name: metadata.name,
+    release: metadata.annotations?.['meta.helm.sh/release-name'] ?? null,
+    container: container?.name ?? 'worker',
+    image: container?.image ?? '',
+    replicas: spec.replicas ?? 1,
+    privileged: container?.securityContext?.privileged === true,
+    secret: volume('secrets')?.secret?.secretName ?? null,
+    claim: volume('state')?.persistentVolumeClaim?.claimName ?? null,
+    pod: { imagePullSecrets, tolerations, nodeSelector },
+    failure: failure?.message ?? null,
+  };
+}
+
+/** The pods of a worker, those on their way out among them. */
+export async function readPods(cluster: Cluster, worker: ClusterWorker): Promise<ReleasePod[]> {
+  const { items } = await getJson<{ items: ReleasePod[] }>(cluster, worker, ['pods']);
+  return items.filter((pod) => belongsTo(pod, worker.pod));
+}
+
+/** The pod a command would enter. */
+export function currentPod(pods: readonly ReleasePod[], worker: ClusterWorker): ReleasePod | null {
+  return choosePod(pods, worker.pod) as ReleasePod | null;
+}
