@@ -101,7 +101,7 @@ async function startInCluster(worker: ClusterWorker, flags: FlagInput, context: 
       return undefined;
     },
   };
-  await runSteps(plan.steps, actions, commandLine('start', worker.name), context);
+  await runSteps(plan.steps, actions, () => commandLine('start', worker.name), context);
   answer(
     asked,
     plan,

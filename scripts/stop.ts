@@ -97,7 +97,8 @@ async function stopInCluster(worker: ClusterWorker, flags: FlagInput, context: C
       return undefined;
     },
   };
-  await runSteps(plan.steps, actions, commandLine('stop', worker.name), context, rest.giveUp);
+  const again = () => commandLine('stop', worker.name, ...(flags.now ? ['--now'] : []));
+  await runSteps(plan.steps, actions, again, context, rest.giveUp);
   answer(asked, plan, stopped(worker.name, 'on its volume', context), context);
   return ExitCode.ok;
 }

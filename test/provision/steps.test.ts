@@ -42,7 +42,7 @@ note: mind
       done.push(name);
       return name === 'two' ? 'well' : undefined;
     };
-    await runSteps(STEPS, { one: action('one'), two: action('two'), three: action('three') }, 'again', {
+    await runSteps(STEPS, { one: action('one'), two: action('two'), three: action('three') }, () => 'again', {
       stderr,
     });
     expect(done).toEqual(['two', 'three']);
@@ -67,7 +67,7 @@ note: mind
       const failed = runSteps(
         STEPS,
         { one: action, two: action, three: action },
-        'again',
+        () => 'again',
         { stderr: new Captured() },
         async () => {
           gaveUp += 1;

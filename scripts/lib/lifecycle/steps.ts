@@ -58,14 +58,14 @@ export function changes(steps: readonly Step[]): boolean {
  * Does the steps in their order, those that are there already excepted, and says each on stderr.
  *
  * @param actions what to do for each step; may return a sentence about its outcome
- * @param again how to go on after a failure: the command line that was typed
+ * @param again how to go on after a failure, asked when there is one: the command line that was typed, as far as it still holds
  * @param giveUp is run after a failure or Ctrl-C, to leave the worker as it was where nothing has been changed yet
  * @throws CliError of the step that failed, with `again` among its hints
  */
 export async function runSteps<Name extends string>(
   steps: readonly Step<Name>[],
   actions: Readonly<Record<Name, () => Promise<string | undefined>>>,
-  again: string,
+  again: () => string,
   { stderr }: Pick<Context, 'stderr'>,
   giveUp: () => Promise<void> = async () => {},
 ): Promise<void> {
@@ -79,14 +79,14 @@ export async function runSteps<Name extends string>(
       await giveUp();
       if (error instanceof InterruptedError) {
         throw new InterruptedError(
-          `interrupted at: ${name}; it can be typed again: ${again}`,
+          `interrupted at: ${name}; it can be typed again: ${again()}`,
           error.exitCode,
         );
       }
       if (!(error instanceof CliError)) throw error;
       throw new CliError(error.message, {
         exitCode: error.exitCode,
-        hints: [...error.hints, `then type it again, it goes on from here: ${again}`],
+        hints: [...error.hints, `then type it again, it goes on from here: ${again()}`],
       });
     }
   }

@@ -181,7 +181,8 @@ export async function provisionWorker(given: Typed, context: Context): Promise<n
       return undefined;
     },
   };
-  await runSteps(plan.steps, actions, commandLine('provision', name, ...againArgs(given)), context);
+  const again = () => commandLine('provision', name, ...againArgs(given));
+  await runSteps(plan.steps, actions, again, context);
   const sentence = changes(plan.steps)
     ? `${name} is there, and ${health.status}`
     : `${name} was there already; nothing was changed. It is ${health.status}`;

@@ -227,12 +227,18 @@ async function carryOut(
   };
   const plan = await agree(planned, asked, context);
   if (typeof plan === 'number') return plan;
-  const typedAgain = [
-    ...(given.purge ? ['--purge'] : []),
-    ...(given.now ? ['--now'] : []),
-    ...(given.backup === undefined ? [] : ['--backup', given.backup]),
-  ];
-  await runSteps(plan.steps, actions, context.commandLine('retire', name, ...typedAgain), context, giveUp);
+  const again = () =>
+    context.commandLine(
+      'retire',
+      name,
+      ...(given.purge ? ['--purge'] : []),
+      ...(given.now ? ['--now'] : []),
+      // Once the copy is there, asking for it again would be refused.
+      ...(given.backup === undefined || existsSync(inFull(given.backup, context))
+        ? []
+        : ['--backup', given.backup]),
+    );
+  await runSteps(plan.steps, actions, again, context, giveUp);
   const left = plan.steps
     .filter(({ mark, name: step }) => mark === '=' && (step === 'volume' || step === 'secret'))
     .flatMap(({ name: step, what }) => `${step}: ${what}`.split('\n'));
@@ -303,11 +309,15 @@ async function findEntry(given: Typed, file: WorkersText, context: Context): Pro
   };
 }
 
-function backupFile({ backup }: Typed, { env }: Context): string | null {
+function backupFile({ backup }: Typed, context: Context): string | null {
   if (backup === undefined) return null;
-  const file = resolve(expandHome(backup, homeOf(env)));
+  const file = inFull(backup, context);
   if (existsSync(file)) {
     throw new CliError(`${backup} is there already`, { hints: ['give --backup another name'] });
   }
   return file;
+}
+
+function inFull(path: string, { env }: Context): string {
+  return resolve(expandHome(path, homeOf(env)));
 }
