@@ -17,6 +17,8 @@ export interface Environment {
   readonly podUid: string | null;
   /** The Secret behind WORKER_SECRETS_DIR; null where the credentials are files of somebody's own. */
   readonly secret: { readonly name: string; readonly namespace: string } | null;
+  readonly podName: string | null;
+  /** The node of a pod, else this machine. */
   readonly host: string;
   /** This is the supervisor of a pod: the steps that change the machine are allowed, and only then. */
   readonly pod: boolean;
@@ -36,9 +38,10 @@ const DIRECTORIES = [
 /**
  * @param parentPid the supervisor's parent: PID 1 (the image's init) in a pod, anything else on a machine where somebody
  *   merely set WORKER_RUNTIME=pod
+ * @param hostname of this machine; in a pod it is the pod's own
  * @throws Error naming every variable that is missing
  */
-export function readEnvironment(env: NodeJS.ProcessEnv, parentPid: number, host: string): Environment {
+export function readEnvironment(env: NodeJS.ProcessEnv, parentPid: number, hostname: string): Environment {
   const pod = env['WORKER_RUNTIME'] === 'pod' && parentPid === 1;
   const required = ['HOME', 'PATH', 'WORKER_NAME', ...DIRECTORIES, ...(pod ? [] : ['TMUX_TMPDIR'])];
   const missing = required.filter((name) => !env[name]);
@@ -59,7 +62,8 @@ export function readEnvironment(env: NodeJS.ProcessEnv, parentPid: number, host:
     image: env['WORKER_IMAGE'] || null,
     podUid: env['WORKER_POD_UID'] || null,
     secret: secretOf(env),
-    host,
+    podName: env['WORKER_POD_NAME'] || null,
+    host: env['WORKER_NODE_NAME'] || hostname,
     pod,
     databaseUrl: Boolean(env['DATABASE_URL']),
     child: childEnvironment(env),

@@ -1,9 +1,10 @@
 /** Entry point: the environment, the real effects, the signals. */
 import { hostname } from 'node:os';
+import { createEffects } from './effects/system.ts';
 import { readEnvironment } from './environment.ts';
 import { partsOf } from './parts.ts';
 import { createSupervisor } from './supervisor.ts';
-import { createEffects } from './system.ts';
+import { messageOf } from './util/errors.ts';
 
 async function main(): Promise<void> {
   const environment = readEnvironment(process.env, process.ppid, hostname());
@@ -24,6 +25,6 @@ try {
   // What is still under way (a clone that does not want to end) must not keep us.
   process.exit(0);
 } catch (error) {
-  process.stderr.write(`supervisor: ${error instanceof Error ? error.message : error}\n`);
+  process.stderr.write(`supervisor: ${messageOf(error)}\n`);
   process.exit(1);
 }

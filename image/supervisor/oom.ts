@@ -3,31 +3,14 @@
  * under pressure the kernel was seen to kill dockerd, tmux and the supervisor, never the hog. So what the worker stands on
  * gets a low score, and what runs in the panes keeps the pod's. Pod only.
  */
-import type { Files, Processes } from './effects.ts';
-import { type Panes, processesOfSessions } from './panes.ts';
+import type { Files, Processes, TmuxServer } from './effects/effects.ts';
+import { setScore } from './effects/oom-score.ts';
 
 /** The kernel should spare these, by the name of the program. */
 const SPARED = ['dockerd', 'containerd'];
 const LOW = '-500';
 /** Below what a process was born with needs CAP_SYS_RESOURCE; zero is the least that helps. */
 const LOW_ENOUGH = '0';
-
-const scoreFile = (pid: number | 'self') => `/proc/${pid}/oom_score_adj`;
-
-/** The score that this process was born with, as every one in the pod. To be asked before `createOom`. */
-export function ownScore(files: Files): string {
-  return (files.read(scoreFile('self')) ?? '0').trim();
-}
-
-/** Gives a process a score; false when the kernel does not let us, or the process is gone. */
-export function setScore(files: Files, pid: number, score: string): boolean {
-  try {
-    if (files.read(scoreFile(pid))?.trim() !== score) files.overwrite(scoreFile(pid), score);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 /**
  * Spares PID 1 and ourselves.
@@ -38,10 +21,9 @@ export function setScore(files: Files, pid: number, score: string): boolean {
  */
 export function createOom(
   { files, processes }: { files: Files; processes: Processes },
-  panes: Panes,
   podScore: string,
   noteFile: string,
-): () => Promise<void> {
+): (server: TmuxServer | null) => void {
   const spare = (pid: number): void => {
     if (!setScore(files, pid, LOW)) setScore(files, pid, LOW_ENOUGH);
   };
@@ -49,15 +31,15 @@ export function createOom(
   spare(process.pid);
   let noted = false;
 
-  return async () => {
+  return (server) => {
     if (!noted) files.write(noteFile, `${podScore}\n`);
     noted = true;
     for (const pid of processes.find(([program = '']) => SPARED.includes(program.split('/').at(-1) ?? ''))) {
       spare(pid);
     }
-    const server = await panes.serverPid();
-    if (server !== null) spare(server);
-    const leaders = (await panes.list()).map(({ pid }) => pid);
-    for (const pid of processesOfSessions(files, leaders)) setScore(files, pid, podScore);
+    if (server === null) return;
+    spare(server.pid);
+    const leaders = server.panes.map(({ pid }) => pid);
+    for (const { pid } of processes.inTerminalSessions(leaders)) setScore(files, pid, podScore);
   };
 }

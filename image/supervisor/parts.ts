@@ -1,42 +1,38 @@
 /**
- * What a worker has beyond boot, loop and sessions: Docker, the guard of its disk, the out-of-memory scores, credentials
- * that are looked at, recordings of the panes. They plug into the supervisor's tables; a local worker has the last only.
+ * What a worker has beyond boot, loop and sessions: Docker, the guards of its volumes, the out-of-memory scores,
+ * credentials that are looked at, recordings of the panes. They plug into the supervisor's tables; a local worker has the
+ * recordings only.
  */
 import { statfsSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  BOOT_SESSION,
-  ORCHESTRATOR_SESSION,
-  type PhaseStatus,
-  type Settings,
-} from '../../scripts/lib/contract.ts';
-import type { PhaseResult } from './boot.ts';
-import { keepClaudeSeeded } from './claude-state.ts';
-import { createCredentials } from './credentials.ts';
+import type { PhaseStatus, Settings } from '../../scripts/lib/contract.ts';
+import type { PhaseResult } from './boot/run.ts';
+import { keepClaudeSeeded } from './credentials/claude-state.ts';
+import { createCredentials, localCredentials } from './credentials/credentials.ts';
 import { createDockerDaemon, type DockerDaemon } from './docker/daemon.ts';
+import { DATA_ROOT, SOCKET } from './docker/daemon-config.ts';
 import { createDiskGuard, type VolumeUse } from './docker/disk.ts';
 import { createEngine } from './docker/engine.ts';
-import type { Effects } from './effects.ts';
+import type { Effects } from './effects/effects.ts';
+import { ownScore } from './effects/oom-score.ts';
 import type { Environment } from './environment.ts';
-import { createOom, ownScore } from './oom.ts';
-import { createPanes } from './panes.ts';
-import { createPaneRecorder } from './recording/recorder.ts';
+import { createOom } from './oom.ts';
+import { createPaneRecorder } from './sessions/recorder.ts';
 import { createStateVolumeWatch } from './state-volume.ts';
-
-const SOCKET = '/var/run/docker.sock';
-const DOCKER_VOLUME = '/var/lib/docker';
+import { createChore } from './util/chore.ts';
 
 export interface Parts {
   /** Null where the worker has no Docker of its own. */
   readonly docker: DockerDaemon | null;
-  /** Null where nobody looks at the credentials. */
-  readonly checkCredentials: ((signal: AbortSignal) => Promise<PhaseResult>) | null;
+  checkCredentials(signal: AbortSignal): Promise<PhaseResult>;
   /** Before the first session is made. */
   prepare(): void;
-  /** Every few seconds, from the moment on when tmux is there. */
-  tend(): Promise<void>;
+  /** Every few seconds, from the moment on when tmux is there. Waits for nothing. */
+  tend(): void;
   /** As soon as a session has been made. */
-  sessionsChanged(): Promise<void>;
+  sessionsChanged(): void;
+  /** At the very end, when the panes are gone: what they printed last is on disk afterwards. */
+  closeRecordings(): Promise<void>;
   /** Why no work may be taken now; null when it may. */
   obstacle(): string | null;
 }
@@ -49,74 +45,81 @@ export interface PartsNeeds {
 
 export type MakeParts = (needs: PartsNeeds) => Parts;
 
-export const noParts: MakeParts = () => ({
-  docker: null,
-  checkCredentials: null,
-  prepare() {},
-  async tend() {},
-  async sessionsChanged() {},
-  obstacle: () => null,
-});
-
 /** @param env the supervisor's own environment, for what the chart says there */
 export function partsOf(environment: Environment, effects: Effects, env: NodeJS.ProcessEnv): MakeParts {
-  const { dirs, pod } = environment;
-  const panes = createPanes(effects.processes);
-  const ours = new Set<string>([BOOT_SESSION, ORCHESTRATOR_SESSION, 'tool-check']);
-  const recorder = createPaneRecorder(environment, effects, panes, ours);
-  const local: Parts = {
+  return environment.pod
+    ? (needs) => podParts(environment, effects, env, needs)
+    : () => localParts(environment, effects);
+}
+
+function localParts(environment: Environment, effects: Effects): Parts {
+  const { files, log, tmux } = effects;
+  const recorder = createPaneRecorder(environment, effects);
+  const tendPanes = createChore(
+    'tmux panes',
+    async () => recorder.tend((await tmux.server())?.panes ?? []),
+    log.line,
+  );
+  return {
     docker: null,
-    checkCredentials: null,
+    checkCredentials: async () => localCredentials(environment, files),
     prepare() {},
-    tend: recorder.tend,
-    sessionsChanged: recorder.tend,
+    tend: tendPanes,
+    sessionsChanged: tendPanes,
+    closeRecordings: recorder.close,
     obstacle: () => null,
   };
-  if (!pod) return () => local;
+}
 
-  return ({ settings, note }) => {
-    const docker = createDockerDaemon(effects, createEngine(SOCKET), {
-      settings,
-      memoryLimit: env['WORKER_MEMORY_LIMIT_BYTES'],
-      addresses: [env['KUBERNETES_SERVICE_HOST'] ?? ''],
-      note: (status, message) => note('docker', status, message),
-    });
-    const guard = createDiskGuard(
-      effects,
-      DOCKER_VOLUME,
-      volumeUse,
-      () => settings().docker.storage,
-      docker.isUp,
-    );
-    const tellOfState = createStateVolumeWatch(environment, effects, volumeUse);
-    const credentials = createCredentials(environment, effects);
-    const trustClones = keepClaudeSeeded(effects, env['CLAUDE_CONFIG_DIR'], dirs.WORKER_REPOS_DIR);
-    const spare = createOom(
-      effects,
-      panes,
-      ownScore(effects.files),
-      join(dirs.WORKER_RUN_DIR, 'pane-oom-score'),
-    );
-    return {
-      docker,
-      checkCredentials: credentials.check,
-      prepare: trustClones,
-      async tend() {
-        trustClones();
-        await spare();
-        await recorder.tend();
-        await docker.tend();
-        if (settings().docker.enabled) await guard.tend();
-        await tellOfState();
-        const news = await credentials.tend();
-        if (news !== null) note('credentials', news.status, news.message);
-      },
-      async sessionsChanged() {
-        await recorder.tend();
-        await spare();
-      },
-      obstacle: guard.obstacle,
-    };
+function podParts(
+  environment: Environment,
+  effects: Effects,
+  env: NodeJS.ProcessEnv,
+  { settings, note }: PartsNeeds,
+): Parts {
+  const { dirs } = environment;
+  const { files, log, tmux } = effects;
+  const docker = createDockerDaemon(effects, createEngine(SOCKET), {
+    settings,
+    memoryLimit: env['WORKER_MEMORY_LIMIT_BYTES'],
+    addresses: [env['KUBERNETES_SERVICE_HOST'] ?? ''],
+    note: (status, message) => note('docker', status, message),
+  });
+  const guard = createDiskGuard(effects, DATA_ROOT, volumeUse, () => settings().docker.storage, docker.isUp);
+  const watchStateVolume = createStateVolumeWatch(environment, effects, volumeUse);
+  const credentials = createCredentials(environment, effects);
+  const trustClones = keepClaudeSeeded(effects, env['CLAUDE_CONFIG_DIR'], dirs.WORKER_REPOS_DIR);
+  const recorder = createPaneRecorder(environment, effects);
+  const spare = createOom(effects, ownScore(files), join(dirs.WORKER_RUN_DIR, 'pane-oom-score'));
+
+  // Each on its own: neither a slow count of a volume nor a failure of one may keep the others from their work.
+  const chore = (name: string, work: () => void | Promise<void>) => createChore(name, work, log.line);
+  const tendPanes = chore('tmux panes', async () => {
+    const server = await tmux.server();
+    spare(server);
+    await recorder.tend(server?.panes ?? []);
+  });
+  const chores = [
+    tendPanes,
+    chore('trust in the clones', trustClones),
+    chore('Docker', docker.tend),
+    chore('docker volume', async () => {
+      if (settings().docker.enabled) await guard.tend();
+    }),
+    chore('state volume', watchStateVolume),
+    chore('credentials', async () => {
+      const news = await credentials.tend();
+      if (news !== null) note('credentials', news.status, news.message);
+    }),
+  ];
+  return {
+    docker,
+    checkCredentials: credentials.check,
+    prepare: trustClones,
+    tend: () => chores.forEach((start) => void start()),
+    sessionsChanged: tendPanes,
+    closeRecordings: recorder.close,
+    obstacle: guard.obstacle,
   };
 }
 

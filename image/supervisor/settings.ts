@@ -1,5 +1,24 @@
 /** The chart's settings: every field has a default, so that an older chart works with a newer image. */
 import { DEFAULT_SETTINGS, isRecord, type Settings } from '../../scripts/lib/contract.ts';
+import type { Effects } from './effects/effects.ts';
+import { messageOf } from './util/errors.ts';
+import { createNews } from './util/news.ts';
+
+/** @returns the settings as they are now: the file is read at each call, since a ConfigMap changes in a running pod */
+export function createSettings(path: string, { files, log }: Pick<Effects, 'files' | 'log'>): () => Settings {
+  const complain = createNews(log.line);
+  let settings: Settings = DEFAULT_SETTINGS;
+  return () => {
+    try {
+      settings = parseSettings(files.read(path));
+      complain('');
+    } catch (error) {
+      // A half-edited ConfigMap must not stop the worker: what held so far goes on holding.
+      complain(`${messageOf(error)}; the earlier settings stay`);
+    }
+    return settings;
+  };
+}
 
 /**
  * @param text content of settings.json; null when there is none

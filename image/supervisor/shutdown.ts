@@ -2,10 +2,12 @@
  * SIGTERM is a drain: what runs may come to its end, then everything is ended in order. A table of steps, each bounded
  * and logged, so that the whole stays inside a pod's grace period: what Kubernetes has to kill has not ended in order.
  */
-import { BOOT_SESSION, ORCHESTRATOR_SESSION, type Settings } from '../../scripts/lib/contract.ts';
+import type { Settings } from '../../scripts/lib/contract.ts';
 import type { DockerDaemon } from './docker/daemon.ts';
-import type { Effects } from './effects.ts';
-import { duration } from './time.ts';
+import type { Effects } from './effects/effects.ts';
+import { OWN_SESSIONS } from './sessions/sessions.ts';
+import { messageOf } from './util/errors.ts';
+import { duration } from './util/time.ts';
 
 export interface ShutdownStep {
   readonly name: string;
@@ -25,9 +27,7 @@ export async function runShutdown(
   for (const step of steps) {
     const started = clock.now();
     const over = new AbortController();
-    const work = step
-      .run(over.signal)
-      .catch((error: unknown) => `failed: ${error instanceof Error ? error.message : error}`);
+    const work = step.run(over.signal).catch((error: unknown) => `failed: ${messageOf(error)}`);
     const timeout = clock
       .sleep(step.limitMs, over.signal)
       .then(() => `not done after ${duration(step.limitMs)}, going on`);
@@ -47,9 +47,11 @@ export interface Stoppable {
   readonly limits: Settings['shutdown'];
   /** Aborts when the operator does not want to wait any longer (a second SIGTERM). */
   readonly hurry: AbortSignal;
+  /** Writes what is still held back of the recordings of the panes. */
+  closeRecordings(): Promise<void>;
   releaseLock(): void;
-  /** Left out where the worker has no Docker of its own. */
-  readonly docker?: Pick<DockerDaemon, 'stopContainers' | 'stop'>;
+  /** Null where the worker has no Docker of its own. */
+  readonly docker: Pick<DockerDaemon, 'stopContainers' | 'stop'> | null;
 }
 
 const REMIND_MS = 30_000;
@@ -124,7 +126,6 @@ function waitStep(worker: Stoppable, waitMs: number, { clock, log }: Effects): S
 function endSteps(worker: Stoppable, effects: Effects): [ShutdownStep, ...ShutdownStep[]] {
   const { clock, processes, tmux } = effects;
   const { docker } = worker;
-  const ours = new Set<string>([BOOT_SESSION, ORCHESTRATOR_SESSION]);
   const stopDocker: ShutdownStep[] = docker
     ? [
         { name: 'stop the containers', limitMs: 30_000, run: () => docker.stopContainers() },
@@ -155,9 +156,11 @@ function endSteps(worker: Stoppable, effects: Effects): [ShutdownStep, ...Shutdo
       async run(signal) {
         // tmux itself only hangs up; agents get the chance to end in order. They are jobs of the pane's shell, in groups
         // of their own. The shell ignores SIGTERM, and killing it first would hang up its jobs.
-        const panes = (await tmux.panes()).filter(({ session }) => !ours.has(session));
+        const all = (await tmux.server())?.panes ?? [];
+        const panes = all.filter(({ session }) => !OWN_SESSIONS.has(session));
         const leaders = panes.map(({ pid }) => pid);
-        const jobs = processes.groupsOfSessions(leaders).filter((group) => !leaders.includes(group));
+        const groups = new Set(processes.inTerminalSessions(leaders).map(({ group }) => group));
+        const jobs = [...groups].filter((group) => !leaders.includes(group));
         await endGroups(jobs, OBEY_MS, signal, effects);
         await endGroups(leaders, LEADER_MS, signal, effects);
         const names = [...new Set(panes.map(({ session }) => session))];
@@ -172,6 +175,7 @@ function endSteps(worker: Stoppable, effects: Effects): [ShutdownStep, ...Shutdo
       async run(signal) {
         await tmux.killServer();
         while (!signal.aborted && (await tmux.sessions()) !== null) await clock.sleep(POLL_MS, signal);
+        await worker.closeRecordings();
         return '';
       },
     },

@@ -4,10 +4,10 @@
  */
 import { join } from 'node:path';
 import type { VolumeUse } from './docker/disk.ts';
-import type { Effects } from './effects.ts';
+import type { Effects } from './effects/effects.ts';
 import type { Environment } from './environment.ts';
 
-export const TELL_PERCENT = 85;
+const TELL_PERCENT = 85;
 const LOOK_MS = 5 * 60_000;
 const COUNT_TIMEOUT_MS = 5 * 60_000;
 const MOST_SHOWN = 5;

@@ -2,26 +2,32 @@
 import { randomUUID } from 'node:crypto';
 import { basename } from 'node:path';
 import { type Boot, FILES } from '../../scripts/lib/contract.ts';
-import { untilAborted } from './abort.ts';
-import { createRecorder, type Phase, runBoot } from './boot.ts';
-import { createClones } from './clones.ts';
-import type { Effects } from './effects.ts';
+import { checksPhase } from './boot/phases/checks.ts';
+import { CLONES_PHASE, clonesPhase } from './boot/phases/clones.ts';
+import { credentialsPhase } from './boot/phases/credentials.ts';
+import { dockerPhase } from './boot/phases/docker.ts';
+import { createBootLock } from './boot/phases/lock.ts';
+import { ORCHESTRATOR_PHASE, orchestratorPhase, orchestratorState } from './boot/phases/orchestrator.ts';
+import { recoverPhase } from './boot/phases/recover.ts';
+import { tmuxPhase } from './boot/phases/tmux.ts';
+import { createBootRecord } from './boot/record.ts';
+import { type Phase, runBoot } from './boot/run.ts';
+import { createClones } from './clones/clones.ts';
+import type { Effects } from './effects/effects.ts';
 import type { Environment } from './environment.ts';
-import { createLook } from './look.ts';
-import { type Loop, startLoop } from './loop.ts';
-import { type MakeParts, noParts } from './parts.ts';
-import { checksPhase } from './phases/checks.ts';
-import { CLONES_PHASE, clonesPhase } from './phases/clones.ts';
-import { credentialsPhase } from './phases/credentials.ts';
-import { dockerPhase } from './phases/docker.ts';
-import { createBootLock } from './phases/lock.ts';
-import { ORCHESTRATOR_PHASE, orchestratorPhase, orchestratorState } from './phases/orchestrator.ts';
-import { recoverPhase } from './phases/recover.ts';
-import { tmuxPhase } from './phases/tmux.ts';
-import { createSessions } from './sessions.ts';
+import { createFactory } from './loop/factory.ts';
+import { type Loop, startLoop } from './loop/loop.ts';
+import { createObserver } from './loop/observe.ts';
+import { createToolCheck } from './loop/tool-check.ts';
+import { createWake } from './loop/wake.ts';
+import type { MakeParts } from './parts.ts';
+import { createSessions } from './sessions/sessions.ts';
+import { createSettings } from './settings.ts';
 import { runShutdown, shutdownSteps } from './shutdown.ts';
-import { createToolCheck } from './tools.ts';
-import { createWake } from './wake.ts';
+import { untilAborted } from './util/abort.ts';
+import { createChore } from './util/chore.ts';
+import { messageOf } from './util/errors.ts';
+import { createNews } from './util/news.ts';
 
 /** How often the time stamp is moved and what is ours is looked after. */
 const BEAT_MS = 5_000;
@@ -45,7 +51,7 @@ export interface Supervisor {
 export function createSupervisor(
   environment: Environment,
   effects: Effects,
-  makeParts: MakeParts = noParts,
+  makeParts: MakeParts,
 ): Supervisor {
   const { clock, files, log } = effects;
   const { dirs, paths, pod } = environment;
@@ -62,15 +68,17 @@ export function createSupervisor(
 
   /** A pod's folder for volatile files is its own; a local worker's belongs to whoever holds the lock. */
   const mayWrite = () => pod || lock.isHeld();
+  const complain = createNews(log.line);
   const tolerant = (what: string, write: () => void): void => {
     try {
       if (mayWrite()) write();
+      complain('');
     } catch (error) {
-      log.line(`cannot write ${what}: ${error instanceof Error ? error.message : error}`);
+      complain(`cannot write ${what}: ${messageOf(error)}; see: df -h ${dirs.WORKER_RUN_DIR}`);
     }
   };
 
-  const recorder = createRecorder(
+  const record = createBootRecord(
     clock,
     { bootId: randomUUID(), podUid: environment.podUid, image: environment.image },
     (boot: Boot) =>
@@ -81,14 +89,14 @@ export function createSupervisor(
     (line) => log.boot(line),
   );
   const noteClones = (): void => {
-    if (!recorder.boot().phases.some(({ name }) => name === CLONES_PHASE)) return;
+    if (!record.boot().phases.some(({ name }) => name === CLONES_PHASE)) return;
     const { status, message } = clones.summary();
-    recorder.note(CLONES_PHASE, status, message);
+    record.note(CLONES_PHASE, status, message);
   };
   const noteOrchestrator = (): void => {
     if (loop === null) return;
-    const { status, message } = orchestratorState(look.settings());
-    recorder.note(ORCHESTRATOR_PHASE, status, message);
+    const { status, message } = orchestratorState(settings());
+    record.note(ORCHESTRATOR_PHASE, status, message);
   };
   const clones = createClones(
     environment,
@@ -99,59 +107,55 @@ export function createSupervisor(
     },
     signal,
   );
-  const look = createLook(environment, effects, clones, createToolCheck(environment, effects), () =>
-    parts.obstacle(),
-  );
-  const parts = makeParts({ settings: look.settings, note: recorder.note });
+  const settings = createSettings(paths.settings, effects);
+  const parts = makeParts({ settings, note: record.note });
+  const factory = createFactory(environment, effects);
+  const observe = createObserver(environment, effects, {
+    settings,
+    clones,
+    factory,
+    toolsMissing: createToolCheck(environment, effects),
+    obstacle: parts.obstacle,
+  });
   let loop: Loop | null = null;
 
   const phases: Phase[] = [
     lock.phase,
     checksPhase(environment, effects),
     tmuxPhase(sessions, () => parts.prepare()),
-    dockerPhase(parts.docker, look.settings),
-    credentialsPhase(environment, effects, parts.checkCredentials),
+    dockerPhase(parts.docker, settings),
+    credentialsPhase(parts.checkCredentials),
     clonesPhase(environment, effects, clones),
-    recoverPhase(look),
-    orchestratorPhase(sessions, look.settings, () => {
-      loop = startLoop(environment, effects, look, wake, signal);
+    recoverPhase(settings, observe),
+    orchestratorPhase(sessions, settings, () => {
+      loop = startLoop(environment, effects, { observe, factory }, wake, signal);
     }),
   ];
 
-  /** Not waited for: pruning a disk may take minutes, and the time stamp must move. */
-  let tending = false;
-  const tendParts = (): void => {
-    if (tending) return;
-    tending = true;
-    void parts
-      .tend()
-      .catch((error: unknown) => log.line(error instanceof Error ? error.message : String(error)))
-      .finally(() => {
-        tending = false;
-      });
-  };
+  /** Reads what the chart and the laptop may have changed. */
+  const refresh = createChore(
+    'projects',
+    () => {
+      clones.refresh();
+      noteClones();
+      noteOrchestrator();
+    },
+    log.line,
+  );
+  const keepSessions = createChore('tmux', sessions.keep, log.line);
   const phaseIsOk = (phase: string): boolean =>
-    recorder.boot().phases.some(({ name, status }) => name === phase && status === 'ok');
+    record.boot().phases.some(({ name, status }) => name === phase && status === 'ok');
 
   /** Moves the time stamp to the very end; looks after sessions and clones until the worker is told to stop. */
   const supervise = async (ended: AbortSignal): Promise<void> => {
     while (!ended.aborted) {
+      // Nothing is waited for: pruning a disk may take minutes, and the time stamp must move.
       tolerant(FILES.alive, () => files.touch(paths.alive));
-      try {
-        if (!signal.aborted) await sessions.keep();
-        if (phaseIsOk('tmux')) tendParts();
-        if (!signal.aborted && recorder.boot().finishedAt !== null) refresh();
-      } catch (error) {
-        log.line(error instanceof Error ? error.message : String(error));
-      }
+      if (!signal.aborted) keepSessions();
+      if (phaseIsOk('tmux')) parts.tend();
+      if (!signal.aborted && record.boot().finishedAt !== null) refresh();
       await clock.sleep(BEAT_MS, ended);
     }
-  };
-  /** Reads what the chart and the laptop may have changed. */
-  const refresh = (): void => {
-    clones.refresh();
-    noteClones();
-    noteOrchestrator();
   };
 
   const watch = (): (() => void) => {
@@ -165,7 +169,7 @@ export function createSupervisor(
       }),
       files.watch(dirs.WORKER_CONFIG_DIR, changed),
       files.watch(dirs.WORKER_RUN_DIR, (name) => {
-        if (name === SESSION_SIGN) void parts.sessionsChanged().catch(() => {});
+        if (name === SESSION_SIGN) parts.sessionsChanged();
       }),
     ];
     return () => ends.forEach((end) => void end());
@@ -179,10 +183,11 @@ export function createSupervisor(
           loopEnded: running?.ended ?? Promise.resolve(),
           working: () => running?.working() ?? null,
           checkInGroups: () => running?.groups() ?? [],
-          limits: look.settings().shutdown,
+          limits: settings().shutdown,
           hurry: hurrying.signal,
+          closeRecordings: parts.closeRecordings,
           releaseLock: lock.release,
-          ...(parts.docker ? { docker: parts.docker } : {}),
+          docker: parts.docker,
         },
         effects,
       ),
@@ -204,7 +209,7 @@ export function createSupervisor(
     async run() {
       const ended = new AbortController();
       void supervise(ended.signal);
-      await runBoot(phases, { clock, recorder, signal });
+      await runBoot(phases, { clock, record, signal });
       const unwatch = signal.aborted ? () => {} : watch();
       await untilAborted(signal);
       unwatch();

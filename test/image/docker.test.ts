@@ -181,7 +181,11 @@ test('a Docker that cannot start: sessions are there, the reason is told, and it
   });
   expect(phase.message).not.toBe('');
   expect(await broken.health('ready')).toMatch(/^fail: Docker: /);
-  await broken.must('tmux has-session -t =orchestrator');
+  await until(
+    'the orchestrator session',
+    async () => (await broken.sh('tmux has-session -t =orchestrator')).code === 0,
+    20,
+  );
   await until(
     'another attempt',
     async () => (await broken.phase('docker'))?.message.includes('attempt 3'),

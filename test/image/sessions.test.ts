@@ -86,6 +86,20 @@ describe('tmux', () => {
     );
     expect(await worker.must('tmux capture-pane -p -t =orchestrator: -S - | grep -c waiting')).not.toBe('0');
   });
+
+  test('every session ended by hand: the server stays, and the orchestrator session comes back', async () => {
+    const server = () => worker.must('tmux display-message -p "#{pid}"');
+    const before = await server();
+    await worker.must(
+      'tmux list-sessions -F "=#{session_name}" | while read -r name; do tmux kill-session -t "$name"; done',
+    );
+    await until(
+      'the orchestrator session',
+      async () => (await worker.sh('tmux has-session -t =orchestrator')).code === 0,
+      20,
+    );
+    expect(await server()).toBe(before);
+  });
 });
 
 describe('credentials', () => {

@@ -1,4 +1,6 @@
 /** A worker without a machine: a clock that is moved by hand, files in a map, processes and tmux from tables. */
+
+import { localCredentials } from '../../image/supervisor/credentials/credentials.ts';
 import type {
   Argv,
   Clock,
@@ -9,8 +11,9 @@ import type {
   Processes,
   RunResult,
   TmuxSession,
-} from '../../image/supervisor/effects.ts';
+} from '../../image/supervisor/effects/effects.ts';
 import { type Environment, readEnvironment } from '../../image/supervisor/environment.ts';
+import type { Parts } from '../../image/supervisor/parts.ts';
 
 export interface FakeClock extends Clock {
   /** Moves the time, firing what is due on the way, until everything that follows from it has been done. */
@@ -68,7 +71,10 @@ export function fakeFiles(initial: Readonly<Record<string, string>> = {}): FakeF
   const fake: FakeFiles = {
     content,
     read: (path) => content.get(path) ?? null,
-    readFrom: (path, offset, max) => (content.get(path) ?? '').slice(offset, offset + max),
+    readEnd(path, maxBytes, from = 0) {
+      const text = content.get(path) ?? '';
+      return text.slice(Math.max(from, text.length - maxBytes));
+    },
     write: (path, text) => void content.set(path, text),
     overwrite: (path, text) => void content.set(path, text),
     append: (path, text) => void content.set(path, (content.get(path) ?? '') + text),
@@ -170,7 +176,12 @@ export function fakeProcesses(files: FakeFiles, table: ProcessTable): FakeProces
       );
     },
     find: () => [...groups],
-    groupsOfSessions: (sessions) => sessions.map((session) => session * 10),
+    // Of each pane a job in a group of its own.
+    inTerminalSessions: (leaders) =>
+      leaders.flatMap((pid) => [
+        { pid, group: pid },
+        { pid: pid * 10, group: pid * 10 },
+      ]),
     signalGroup(group, signal) {
       if (signal !== 0) signals.push(`${signal} ${group}`);
       const alive = groups.has(group);
@@ -195,12 +206,16 @@ export function fakeTmux(clock: Clock, typed: (text: string) => void = () => {})
     calls,
     tmux: {
       sessions: async () => (fake.sessions === null ? null : [...fake.sessions.values()]),
-      panes: async () =>
-        [...(fake.sessions?.values() ?? [])].map(({ name, dead }, index) => ({
+      async server() {
+        if (fake.sessions === null) return null;
+        const panes = [...fake.sessions.values()].map(({ name, dead }, index) => ({
+          id: `%${index}`,
           session: name,
           pid: 100 + index,
           dead: dead ?? false,
-        })),
+        }));
+        return { pid: 99, panes };
+      },
       hasSession: async (name) => fake.sessions?.has(name) ?? false,
       async newSession(name, command) {
         calls.push(`new ${name}`);
@@ -217,6 +232,8 @@ export function fakeTmux(clock: Clock, typed: (text: string) => void = () => {})
       async type(_name, text) {
         typed(text);
       },
+      capture: async () => '',
+      pipe: async (pane, file) => void calls.push(`pipe ${pane} ${file}`),
       async killSession(name) {
         calls.push(`kill ${name}`);
         fake.sessions?.delete(name);
@@ -253,4 +270,17 @@ export const DIRS = {
 export function fakeEnvironment(extra: NodeJS.ProcessEnv = {}, parentPid = 4711): Environment {
   const env = { HOME: '/w/home', PATH: '/bin', WORKER_NAME: 'w1', TMUX_TMPDIR: '/w/tmux', ...DIRS, ...extra };
   return readEnvironment(env, parentPid, 'here');
+}
+
+/** A worker without Docker, guards and recordings. */
+export function fakeParts(environment: Environment, files: Files): Parts {
+  return {
+    docker: null,
+    checkCredentials: async () => localCredentials(environment, files),
+    prepare() {},
+    tend() {},
+    sessionsChanged() {},
+    async closeRecordings() {},
+    obstacle: () => null,
+  };
 }

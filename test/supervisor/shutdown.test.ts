@@ -10,7 +10,7 @@ interface Options {
 function world(
   working: string | null,
   waitForStageSeconds = 100,
-  { graceSeconds = null, docker }: Options = {},
+  { graceSeconds = null, docker = null }: Options = {},
 ) {
   const clock = fakeClock();
   const { lines, log } = fakeLog();
@@ -30,8 +30,10 @@ function world(
       checkInGroups: () => [...processes.groups].filter((group) => group < 100),
       limits: { waitForStageSeconds, graceSeconds },
       hurry: hurry.signal,
+      closeRecordings: async () =>
+        void events.push(`recordings closed ${fake.sessions === null ? 'after' : 'before'} tmux`),
       releaseLock: () => events.push('lock released'),
-      ...(docker ? { docker } : {}),
+      docker,
     },
     { clock, processes, tmux: fake.tmux, files, log },
   );
@@ -59,7 +61,7 @@ describe('the shutdown', () => {
       'stop release the lock 0.0s',
     ]);
     expect(it_.fake.calls).toEqual([expect.stringMatching(/^tell This worker is stopping/), 'kill server']);
-    expect(it_.events).toEqual(['lock released']);
+    expect(it_.events).toEqual(['recordings closed after tmux', 'lock released']);
   });
 
   it('waits for a running stage, says so every 30 s, and ends nothing before it', async () => {

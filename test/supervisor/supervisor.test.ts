@@ -1,6 +1,6 @@
 /** The whole supervisor in a world of fakes: what it does in which order, and what it never does. */
 import { describe, expect, it } from 'vitest';
-import type { Argv } from '../../image/supervisor/effects.ts';
+import type { Argv } from '../../image/supervisor/effects/effects.ts';
 import { createSupervisor } from '../../image/supervisor/supervisor.ts';
 import type { Boot, Heartbeat } from '../../scripts/lib/contract.ts';
 import {
@@ -10,6 +10,7 @@ import {
   fakeEnvironment,
   fakeFiles,
   fakeLog,
+  fakeParts,
   fakeProcesses,
   fakeTmux,
   type ProcessTable,
@@ -57,7 +58,9 @@ function world(options: Options = {}) {
     ...(options.hold ? { hold: options.hold } : {}),
   });
   const environment = fakeEnvironment(options.env, options.parentPid);
-  const supervisor = createSupervisor(environment, { clock, processes, tmux: fake.tmux, files, log });
+  const supervisor = createSupervisor(environment, { clock, processes, tmux: fake.tmux, files, log }, () =>
+    fakeParts(environment, files),
+  );
   let done = false;
   const run = supervisor.run().then(() => {
     done = true;
@@ -83,6 +86,12 @@ function world(options: Options = {}) {
 }
 
 const ROW = { Issue: 23, Status: 'pending', Position: 1, FeatureIntent: 'x', AddedAt: '2026-11-22 12:00:00' };
+
+/** What `factory status` says of an issue whose check-in died in the middle of its stage. */
+function interrupted(sessionState: string): string {
+  const pipeline = { issue: 23, title: 't', status: 'in_progress', stage: 'qa', attempt: 1 };
+  return JSON.stringify([{ ...pipeline, session: '23-qa-1', session_state: sessionState }]);
+}
 
 /** A queue with one pending issue of demo. */
 function oneIssue(call: string): Answer {
@@ -125,6 +134,18 @@ describe('the boot', () => {
     });
   });
 
+  it('in a pod, names the pod and its node as the holder of the lock', async () => {
+    const it_ = world({
+      env: { WORKER_RUNTIME: 'pod', WORKER_POD_NAME: 'factory-worker-1-abc', WORKER_NODE_NAME: 'node-1' },
+      parentPid: 1,
+    });
+    await it_.clock.advance(100);
+    expect(JSON.parse(it_.files.read(`${STATE}/boot.lock`) ?? '')).toMatchObject({
+      pod: 'factory-worker-1-abc',
+      host: 'node-1',
+    });
+  });
+
   it('begins with a boot log and a heartbeat of its own', async () => {
     const it_ = world({
       files: { [`${RUN}/boot.log`]: 'old\n', [`${RUN}/heartbeat.json`]: '{"pid":1}' },
@@ -137,7 +158,7 @@ describe('the boot', () => {
 
   it('touches nothing while another supervisor has the lock, and says who', async () => {
     let grant: (line: string) => void = () => {};
-    const holder = '{"pid":7,"host":"node-1","podUid":"abc","since":"2026-11-22T15:00:00Z"}\n';
+    const holder = '{"pid":7,"host":"node-1","pod":"factory-worker-1-abc","since":"2026-11-22T15:00:00Z"}\n';
     const it_ = world({
       files: { [`${STATE}/boot.lock`]: holder },
       hold: () => ({
@@ -153,7 +174,7 @@ describe('the boot', () => {
     expect([...it_.files.content].toSorted()).toEqual(before);
     expect(it_.fake.calls).toEqual([]);
     expect(it_.lines).toEqual([
-      "phase lock running: waiting: process 7 of pod abc on node-1 since 2026-11-22T15:00:00Z has this worker's state",
+      "phase lock running: waiting: process 7 of pod factory-worker-1-abc on node-1 since 2026-11-22T15:00:00Z has this worker's state",
     ]);
     grant('locked');
     await it_.clock.advance(100);
@@ -168,12 +189,9 @@ describe('the boot', () => {
       hold: () => ({ firstLine: new Promise(() => {}), exited: new Promise(() => {}), release: () => {} }),
     });
     await it_.clock.advance(1_000);
-    expect(it_.boot()?.phases).toMatchObject(
-      [{ name: 'lock', status: 'running', message: /waiting/ }].map((phase) => ({
-        ...phase,
-        message: expect.stringContaining('waiting'),
-      })),
-    );
+    expect(it_.boot()?.phases).toMatchObject([
+      { name: 'lock', status: 'running', message: expect.stringContaining('waiting') },
+    ]);
   });
 
   it('without a program of its own says which, and goes on when it is there', async () => {
@@ -434,20 +452,8 @@ describe('the loop', () => {
 
   it('sets an interrupted stage going again: on record first, under the lock, in its clone', async () => {
     const recorded: (string | null)[] = [];
-    const interrupted = [
-      {
-        issue: 23,
-        title: 't',
-        status: 'in_progress',
-        stage: 'qa',
-        attempt: 1,
-        session: '23-qa-1',
-        session_state: 'started',
-      },
-    ];
     const it_ = world({
-      run: (call) =>
-        call.endsWith('status --format json') ? { stdout: JSON.stringify(interrupted) } : undefined,
+      run: (call) => (call.endsWith('status --format json') ? { stdout: interrupted('started') } : undefined),
       detached() {
         recorded.push(it_.files.read(`${STATE}/repairs.jsonl`));
         return { stdout: '{"actions":[]}' };
@@ -479,16 +485,7 @@ describe('the loop', () => {
           return { stdout: '  --config string  Path (required)\n  --depends-on string\n' };
         if (call.includes('event log')) state = 'exited';
         if (!call.endsWith('status --format json')) return undefined;
-        const interrupted = {
-          issue: 23,
-          title: 't',
-          status: 'in_progress',
-          stage: 'qa',
-          attempt: 1,
-          session: '23-qa-1',
-          session_state: state,
-        };
-        return { stdout: JSON.stringify([interrupted]) };
+        return { stdout: interrupted(state) };
       },
     });
     await it_.clock.advance(100);

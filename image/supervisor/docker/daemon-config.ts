@@ -2,6 +2,9 @@
 import type { Settings } from '../../../scripts/lib/contract.ts';
 import type { DockerNetworks } from './network.ts';
 
+export const SOCKET = '/var/run/docker.sock';
+export const DATA_ROOT = '/var/lib/docker';
+
 /** Docker's cgroup, below the pod's own; ./memory.ts limits it. */
 export const CGROUP_PARENT = '/docker';
 
@@ -20,8 +23,8 @@ export function daemonConfig({ docker }: Settings, { mtu, networks }: DaemonFact
   const size = docker.storage.sizeBytes;
   return {
     // Only the socket: whoever reaches a TCP port of dockerd owns the node.
-    hosts: ['unix:///var/run/docker.sock'],
-    'data-root': '/var/lib/docker',
+    hosts: [`unix://${SOCKET}`],
+    'data-root': DATA_ROOT,
     // Set, so that dockerd says what is wrong instead of quietly taking vfs.
     'storage-driver': 'overlay2',
     'exec-opts': ['native.cgroupdriver=cgroupfs'],

@@ -4,9 +4,10 @@
  */
 import { dirname } from 'node:path';
 import type { PhaseStatus, Settings } from '../../../scripts/lib/contract.ts';
-import type { PhaseResult } from '../boot.ts';
-import type { Detached, Effects } from '../effects.ts';
-import { duration } from '../time.ts';
+import type { PhaseResult } from '../boot/run.ts';
+import type { Detached, Effects } from '../effects/effects.ts';
+import { messageOf } from '../util/errors.ts';
+import { duration } from '../util/time.ts';
 import { daemonConfig } from './daemon-config.ts';
 import type { Engine } from './engine.ts';
 import { selectBackend } from './iptables.ts';
@@ -14,7 +15,7 @@ import { containersLimit, limitContainers, podLimit } from './memory.ts';
 import { chooseNetworks, defaultInterface, resolvers } from './network.ts';
 
 const CONFIG_FILE = '/etc/docker/daemon.json';
-export const LOG_FILE = '/var/log/factory-worker/dockerd.log';
+const LOG_FILE = '/var/log/factory-worker/dockerd.log';
 const LOG_LIMIT_BYTES = 10 * 1024 * 1024;
 const TAIL_BYTES = 16 * 1024;
 
@@ -70,21 +71,26 @@ export function createDockerDaemon(
     const device = defaultInterface(routes);
     const mtu = Number.parseInt(files.read(`/sys/class/net/${device}/mtu`) ?? '', 10) || 1500;
     const known = [...addresses, ...resolvers(files.read('/etc/resolv.conf') ?? '')];
-    const config = daemonConfig(settings(), { mtu, networks: chooseNetworks(routes, known) });
+    const current = settings();
+    const config = daemonConfig(current, { mtu, networks: chooseNetworks(routes, known) });
     files.makeDirectory(dirname(CONFIG_FILE));
     files.write(CONFIG_FILE, `${JSON.stringify(config, null, 2)}\n`);
     files.makeDirectory(dirname(LOG_FILE));
-    const limit = containersLimit(podLimit(files, memoryLimit), settings().docker.memoryReserveBytes);
+    const limit = containersLimit(podLimit(files, memoryLimit), current.docker.memoryReserveBytes);
     const backend = await selectBackend({ files, processes });
-    return `iptables ${backend}, MTU ${settings().docker.mtu ?? mtu}, ${limitContainers(files, limit)}`;
+    return `iptables ${backend}, MTU ${current.docker.mtu ?? mtu}, ${limitContainers(files, limit)}`;
   };
+
+  /** The last lines of its log, from an offset on. */
+  const lastLines = (from = 0): string[] =>
+    files
+      .readEnd(LOG_FILE, TAIL_BYTES, from)
+      .split('\n')
+      .filter((line) => line.trim() !== '');
 
   /** What the daemon said last about why it failed, without its time stamps. */
   const lastWords = (from: number): string => {
-    const size = files.size(LOG_FILE);
-    const offset = Math.max(from, size - TAIL_BYTES);
-    const lines = size > offset ? files.readFrom(LOG_FILE, offset, TAIL_BYTES).split('\n') : [];
-    const said = lines.filter((line) => line.trim() !== '');
+    const said = lastLines(from);
     const why = said.findLast((line) => /^failed to|level=(fatal|error)/.test(line)) ?? said.at(-1) ?? '';
     return why
       .replace(/^time="[^"]*"\s*/, '')
@@ -107,32 +113,35 @@ export function createDockerDaemon(
       ended = code;
       if (daemon === child) void died(code, logged);
     });
-    while (ended === null && !signal.aborted && clock.now() - started < ANSWER_MS) {
-      if (await engine.ping()) {
-        daemon = child;
-        const { driver, version, cgroupVersion } = await engine.info();
-        if (ended !== null) break;
-        if (driver !== 'overlay2')
-          return `Docker uses the storage driver ${driver} instead of overlay2: see ${LOG_FILE}`;
-        up = true;
-        upSince = clock.now();
-        silentBeats = 0;
-        readyMessage = `${version}, ${driver}, cgroup v${cgroupVersion}, ${facts}`;
-        return null;
+    try {
+      while (ended === null && !signal.aborted && clock.now() - started < ANSWER_MS) {
+        if (await engine.ping()) {
+          const { driver, version, cgroupVersion } = await engine.info();
+          if (ended !== null) break;
+          if (driver !== 'overlay2') {
+            return `Docker uses the storage driver ${driver} instead of overlay2: see ${LOG_FILE}`;
+          }
+          daemon = child;
+          up = true;
+          upSince = clock.now();
+          silentBeats = 0;
+          readyMessage = `${version}, ${driver}, cgroup v${cgroupVersion}, ${facts}`;
+          return null;
+        }
+        await clock.sleep(POLL_MS, signal);
       }
-      await clock.sleep(POLL_MS, signal);
+    } finally {
+      // One that is of no use would keep the next one from starting, by its pid file.
+      if (daemon !== child) processes.signalGroup(child.pid, 'SIGKILL');
     }
-    if (ended === null) {
-      processes.signalGroup(child.pid, 'SIGKILL');
-      return signal.aborted
-        ? 'stopped'
-        : `dockerd does not answer after ${duration(ANSWER_MS)}: ${lastWords(logged)}`;
-    }
-    return `dockerd ended with exit code ${ended}: ${lastWords(logged)}`;
+    if (ended !== null) return `dockerd ended with exit code ${ended}: ${lastWords(logged)}`;
+    return signal.aborted
+      ? 'stopped'
+      : `dockerd does not answer after ${duration(ANSWER_MS)}: ${lastWords(logged)}`;
   };
 
   const attempt = (signal: AbortSignal): Promise<string | null> =>
-    launch(signal).catch((error: unknown) => (error instanceof Error ? error.message : String(error)));
+    launch(signal).catch((error: unknown) => messageOf(error));
 
   const died = async (code: number, logged: number): Promise<void> => {
     daemon = null;
@@ -162,9 +171,8 @@ export function createDockerDaemon(
 
   /** dockerd keeps the file open for appending, so it is emptied in place after its end has been copied. */
   const trimLog = (): void => {
-    const size = files.size(LOG_FILE);
-    if (size <= LOG_LIMIT_BYTES) return;
-    files.write(`${LOG_FILE}.1`, files.readFrom(LOG_FILE, size - LOG_LIMIT_BYTES, LOG_LIMIT_BYTES));
+    if (files.size(LOG_FILE) <= LOG_LIMIT_BYTES) return;
+    files.write(`${LOG_FILE}.1`, files.readEnd(LOG_FILE, LOG_LIMIT_BYTES));
     files.overwrite(LOG_FILE, '');
   };
 
@@ -175,7 +183,7 @@ export function createDockerDaemon(
       const complaint = await attempt(AbortSignal.any([signal, stopping.signal]));
       if (complaint === null) return { status: 'ok', message: readyMessage };
       if (stopping.signal.aborted || signal.aborted) return { status: 'failed', message: complaint };
-      for (const line of tailLines(files, LOG_FILE)) log.line(`dockerd: ${line}`);
+      for (const line of lastLines().slice(-10)) log.line(`dockerd: ${line}`);
       // After the phase has been recorded as ended, so that the later note is the newer one.
       void clock.sleep(0).then(() => recover(complaint));
       return { status: 'failed', message: complaint };
@@ -210,26 +218,13 @@ export function createDockerDaemon(
       if (child === null) return '';
       // Once: dockerd takes the fourth SIGTERM for "at once, without tidying up".
       processes.signalGroup(child.pid, 'SIGTERM');
-      const over = AbortSignal.any([signal, AbortSignal.timeout(STOP_MS)]);
       const obeyed = await Promise.race([
         child.exited.then(() => true),
-        new Promise<boolean>((resolve) => {
-          over.addEventListener('abort', () => resolve(false), { once: true });
-          if (over.aborted) resolve(false);
-        }),
+        clock.sleep(STOP_MS, signal).then(() => false),
       ]);
       if (obeyed) return '';
       processes.signalGroup(child.pid, 'SIGKILL');
       return `killed after ${duration(STOP_MS)}`;
     },
   };
-}
-
-function tailLines({ size, readFrom }: Effects['files'], path: string): string[] {
-  const length = size(path);
-  if (length === 0) return [];
-  return readFrom(path, Math.max(0, length - TAIL_BYTES), TAIL_BYTES)
-    .trimEnd()
-    .split('\n')
-    .slice(-10);
 }

@@ -1,11 +1,11 @@
 /** The guard of the docker volume: a full one must neither evict the pod nor surprise anybody. */
 import type { Settings } from '../../../scripts/lib/contract.ts';
-import type { Effects } from '../effects.ts';
-import { duration } from '../time.ts';
+import type { Effects } from '../effects/effects.ts';
+import { duration } from '../util/time.ts';
 
-export const PRUNE_PERCENT = 75;
-export const WARN_PERCENT = 85;
-export const REFUSE_PERCENT = 90;
+const PRUNE_PERCENT = 75;
+const WARN_PERCENT = 85;
+const REFUSE_PERCENT = 90;
 
 const LOOK_MS = 30_000;
 /** An emptyDir shares the node's disk, so its own use has to be counted; that reads every directory. */
@@ -37,7 +37,7 @@ export function fullness(
 }
 
 export interface DiskGuard {
-  /** Looks when it is time to; never throws. */
+  /** Looks when it is time to. */
   tend(): Promise<void>;
   /** Why no work may be taken; null when it may. */
   obstacle(): string | null;
@@ -123,11 +123,7 @@ export function createDiskGuard(
     async tend() {
       if (clock.now() < lookAt) return;
       lookAt = clock.now() + LOOK_MS;
-      try {
-        await look();
-      } catch (error) {
-        log.line(`docker volume: ${error instanceof Error ? error.message : error}`);
-      }
+      await look();
     },
   };
 }

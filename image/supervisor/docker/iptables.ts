@@ -2,7 +2,7 @@
  * Which iptables Docker uses. A node's kernel may know only one of the two, and rules that something else in the pod's
  * network namespace made with one are not seen by the other. Never asked with `iptables-legacy`, which would load modules.
  */
-import type { Effects } from '../effects.ts';
+import type { Effects } from '../effects/effects.ts';
 
 export type Backend = 'nft' | 'legacy';
 

@@ -1,5 +1,6 @@
 /** Docker's containers get less memory than the whole pod, so that tmux, the agents and dockerd keep some. */
-import type { Files } from '../effects.ts';
+import type { Files } from '../effects/effects.ts';
+import { messageOf } from '../util/errors.ts';
 import { CGROUP_PARENT } from './daemon-config.ts';
 
 const CGROUP = '/sys/fs/cgroup';
@@ -49,6 +50,6 @@ export function limitContainers(files: Files, limitBytes: number | null): string
     files.overwrite(`${directory}${CGROUP_PARENT}/${limitFile}`, `${limitBytes}`);
     return `containers may use ${Math.floor(limitBytes / 1024 ** 2)} MiB`;
   } catch (error) {
-    return `containers have no limit of their own (${error instanceof Error ? error.message : error})`;
+    return `containers have no limit of their own (${messageOf(error)})`;
   }
 }

@@ -1,0 +1,40 @@
+/** What GitHub says about the worker's token, and what follows from it. */
+import type { PhaseResult } from '../boot/run.ts';
+import type { RunResult } from '../effects/effects.ts';
+
+/** Without it neither private clones nor pull requests work. A fine-grained token has no scopes, but permissions. */
+const NEEDED_SCOPE = 'repo';
+
+/** The question: the token's own account, with the headers that tell its scopes. */
+export const QUESTION = ['gh', 'api', '--include', 'user'] as const;
+
+/**
+ * @param answer what `gh api --include user` answered
+ * @param user GH_USER
+ * @param cure where a token is replaced, for people
+ */
+export function judgeToken(answer: RunResult, user: string, cure: string): PhaseResult {
+  const said = answer.stderr.trim().split('\n')[0] ?? '';
+  if (answer.timedOut || /error connecting|dial tcp|no such host|timeout|EOF/i.test(answer.stderr)) {
+    return {
+      status: 'failed',
+      message: `GitHub cannot be reached (${said || 'no answer'}); the worker goes on and asks again`,
+    };
+  }
+  if (/HTTP 401|Bad credentials/.test(answer.stderr)) {
+    return { status: 'failed', message: `GitHub refuses GH_TOKEN (401 bad credentials): ${cure}` };
+  }
+  if (answer.code !== 0)
+    return { status: 'failed', message: `GitHub: ${said || `exit code ${answer.code}`}` };
+  const [head = '', body = ''] = answer.stdout.split(/\r?\n\r?\n/);
+  const login = /"login"\s*:\s*"([^"]+)"/.exec(body)?.[1] ?? 'somebody';
+  const scopes = /^x-oauth-scopes:[ \t]*(.*)$/im.exec(head)?.[1]?.trim();
+  if (scopes !== undefined && scopes !== '' && !scopes.split(/,\s*/).includes(NEEDED_SCOPE)) {
+    return {
+      status: 'failed',
+      message: `GH_TOKEN of ${login} lacks the scope "${NEEDED_SCOPE}" (it has ${scopes}): ${cure}`,
+    };
+  }
+  const other = user !== '' && user !== login ? `; GH_USER says ${user}` : '';
+  return { status: 'ok', message: `GitHub knows us as ${login}${scopes ? ` (${scopes})` : ''}${other}` };
+}

@@ -1,0 +1,201 @@
+/**
+ * The only module of the supervisor that starts processes. Every child gets a session of its own, so that a signal to
+ * the supervisor's group reaches none of them by accident and each can be ended as a whole.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import type { Argv, Processes, RunOptions, RunResult } from './effects.ts';
+
+/** What is kept of a program's output, per stream; ours print a few lines. */
+const OUTPUT_LIMIT = 16 * 1024 * 1024;
+
+/**
+ * @param env the complete environment of every child
+ * @param graceMs how long a child that has to end may take to obey SIGTERM
+ * @param started called with the process id of each child, at once
+ */
+export function createProcesses(
+  env: Readonly<Record<string, string>>,
+  graceMs = 2_000,
+  started: (pid: number) => void = () => {},
+): Processes {
+  const running = new Set<ChildProcess>();
+  const start: typeof spawnChild = (...args) => {
+    const child = spawnChild(...args);
+    if (child.pid !== undefined) started(child.pid);
+    return child;
+  };
+
+  return {
+    run(argv, options = {}) {
+      const child = start(argv, { ...env, ...options.env }, options.cwd, ['ignore', 'pipe', 'pipe']);
+      running.add(child);
+      return collect(child, options, graceMs).finally(() => running.delete(child));
+    },
+
+    startDetached(argv, { cwd, stdoutFile, stderrFile }) {
+      // Files, not pipes: a program that writes to a pipe dies with its reader, and a check-in killed in the middle of a
+      // stage leaves the pipeline stuck.
+      const stdout = openSync(stdoutFile, 'w', 0o600);
+      const stderr = openSync(stderrFile, 'a', 0o600);
+      try {
+        const child = start(argv, env, cwd, ['ignore', stdout, stderr]);
+        return { pid: child.pid ?? 0, exited: ended(child, 'exit').then(({ code }) => code) };
+      } finally {
+        closeSync(stdout);
+        closeSync(stderr);
+      }
+    },
+
+    hold(argv) {
+      const child = start(argv, env, undefined, ['pipe', 'pipe', 'ignore']);
+      // The pipe breaks when the child dies first; `exited` says so, no need to crash over it.
+      child.stdin?.on('error', () => {});
+      return {
+        firstLine: firstLine(child),
+        exited: ended(child, 'exit').then(({ code }) => code),
+        release: () => {
+          child.stdin?.destroy();
+          child.kill('SIGTERM');
+        },
+      };
+    },
+
+    find: (matches) => numbersIn('/proc').filter((pid) => matches(commandLine(pid))),
+
+    inTerminalSessions: (leaders) =>
+      numbersIn('/proc').flatMap((pid) => {
+        const stat = processStat(pid);
+        return stat && leaders.includes(stat.session) ? [{ pid, group: stat.group }] : [];
+      }),
+
+    signalGroup,
+
+    endAll() {
+      for (const child of running) endGroup(child, graceMs);
+    },
+  };
+}
+
+function spawnChild(
+  [program, ...args]: Argv,
+  env: Readonly<Record<string, string>>,
+  cwd: string | undefined,
+  stdio: ('ignore' | 'pipe' | number)[],
+): ChildProcess {
+  return spawn(program, args, { env, stdio, detached: true, ...(cwd === undefined ? {} : { cwd }) });
+}
+
+async function collect(child: ChildProcess, options: RunOptions, graceMs: number): Promise<RunResult> {
+  const stdout = gather(child.stdout);
+  const stderr = gather(child.stderr);
+  let timedOut = false;
+  const stop = () => {
+    endGroup(child, graceMs);
+    // A grandchild in a session of its own may still hold the pipes; nobody waits for it.
+    setTimeout(() => {
+      child.stdout?.destroy();
+      child.stderr?.destroy();
+    }, graceMs).unref();
+  };
+  const timer =
+    options.timeoutMs === undefined
+      ? undefined
+      : setTimeout(() => {
+          timedOut = true;
+          stop();
+        }, options.timeoutMs);
+  options.signal?.addEventListener('abort', stop, { once: true });
+  if (options.signal?.aborted) stop();
+  try {
+    const end = await ended(child, 'close');
+    // Some programs end with 0 when they are told to (tmux's client does): that is no success.
+    const code = timedOut ? 124 : options.signal?.aborted ? 143 : end.code;
+    return { code, stdout: stdout(), stderr: stderr() || end.startError, timedOut };
+  } finally {
+    clearTimeout(timer);
+    options.signal?.removeEventListener('abort', stop);
+  }
+}
+
+function gather(stream: ChildProcess['stdout']): () => string {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  stream?.on('data', (chunk: Buffer) => {
+    size += chunk.length;
+    if (size <= OUTPUT_LIMIT) chunks.push(chunk);
+  });
+  return () => Buffer.concat(chunks).toString('utf8');
+}
+
+/**
+ * @param event `exit`, or `close` for "and its output has been read"
+ * @returns the exit code, and why it could not be started; empty when it could
+ */
+function ended(child: ChildProcess, event: 'exit' | 'close'): Promise<{ code: number; startError: string }> {
+  return new Promise((resolve) => {
+    child.once('error', (error: NodeJS.ErrnoException) => {
+      // A missing working directory is reported as ENOENT of the program, too.
+      if (error.code === 'ENOENT') resolve({ code: 127, startError: `${child.spawnfile}: not found` });
+      else resolve({ code: 126, startError: error.message });
+    });
+    child.once(event, (code: number | null, signal: NodeJS.Signals | null) => {
+      resolve({ code: code ?? 128 + (signal ? constants.signals[signal] : 0), startError: '' });
+    });
+  });
+}
+
+function firstLine(child: ChildProcess): Promise<string> {
+  return new Promise((resolve) => {
+    let text = '';
+    child.stdout?.on('data', (chunk: Buffer) => {
+      text += chunk.toString('utf8');
+      const end = text.indexOf('\n');
+      if (end >= 0) resolve(text.slice(0, end));
+    });
+  });
+}
+
+function endGroup(child: ChildProcess, graceMs: number): void {
+  const group = child.pid;
+  if (group === undefined) return;
+  signalGroup(group, 'SIGTERM');
+  setTimeout(() => signalGroup(group, 'SIGKILL'), graceMs).unref();
+}
+
+function signalGroup(group: number, signal: 'SIGTERM' | 'SIGKILL' | 0): boolean {
+  // -1 would mean "everything I may signal", and 0 our own group.
+  if (!Number.isInteger(group) || group <= 1) return false;
+  try {
+    process.kill(-group, signal);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function numbersIn(directory: string): number[] {
+  return readdirSync(directory)
+    .map(Number)
+    .filter((pid) => Number.isInteger(pid) && pid > 1);
+}
+
+function commandLine(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1);
+  } catch {
+    return [];
+  }
+}
+
+/** Fields 5 and 6 of proc(5)'s stat; the command before them may contain anything, also blanks and parentheses. */
+function processStat(pid: number): { group: number; session: number } | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return { group: Number(fields[2]), session: Number(fields[3]) };
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,91 @@
+/** One run of `factory` that may take half an hour: under the check-in lock, detached, into files. */
+import type { CheckInAction } from '../../../scripts/lib/contract.ts';
+import { parseActions, parseError } from '../../../scripts/lib/factory.ts';
+import type { Argv, Effects, Files } from '../effects/effects.ts';
+import { LOCK_BUSY, underLock } from '../effects/locks.ts';
+import type { Environment } from '../environment.ts';
+
+/** Rotated between runs; the file before it is kept once. */
+const LOG_LIMIT_BYTES = 5 * 1024 * 1024;
+const COMPLAINT_BYTES = 16 * 1024;
+/** Only a short test by somebody else is waited out; a check-in that runs is adopted. */
+const LOCK_SECONDS = 5;
+
+export interface Outcome {
+  /** Somebody else took the lock first: nothing was run. */
+  readonly busy: boolean;
+  readonly actions: readonly CheckInAction[];
+  /** What went wrong, in the program's own words; null when nothing did. */
+  readonly error: string | null;
+}
+
+export function checkIn(environment: Environment, effects: Effects, directory: string): Promise<Outcome> {
+  return runUnderLock(
+    environment,
+    effects,
+    ['factory', 'orchestrator', 'check-in', '--format', 'json'],
+    directory,
+    parseActions,
+  );
+}
+
+/** Runs one stage of one pipeline, in the place of a check-in. */
+export function advance(
+  environment: Environment,
+  effects: Effects,
+  issue: number,
+  directory: string,
+): Promise<Outcome> {
+  // It prints text for people; what it has done is seen in the next look.
+  return runUnderLock(
+    environment,
+    effects,
+    ['factory', 'pipeline', 'advance', `${issue}`],
+    directory,
+    () => [],
+  );
+}
+
+async function runUnderLock(
+  { paths }: Environment,
+  { files, processes }: Effects,
+  argv: Argv,
+  directory: string,
+  parse: (stdout: string) => CheckInAction[],
+): Promise<Outcome> {
+  rotate(files, paths.orchestratorLog);
+  const logged = files.size(paths.orchestratorLog);
+  const { exited } = processes.startDetached(underLock(paths.checkInLock, argv, LOCK_SECONDS), {
+    cwd: directory,
+    stdoutFile: paths.checkInOutput,
+    stderrFile: paths.orchestratorLog,
+  });
+  const code = await exited;
+  if (code === LOCK_BUSY) return { busy: true, actions: [], error: null };
+  if (code !== 0) {
+    const complaint = parseError(files.readEnd(paths.orchestratorLog, COMPLAINT_BYTES, logged));
+    return { busy: false, actions: [], error: complaint || `factory ended with exit code ${code}` };
+  }
+  const said = files.read(paths.checkInOutput) ?? '';
+  try {
+    return { busy: false, actions: parse(said), error: null };
+  } catch {
+    return { busy: false, actions: [], error: `factory answered no JSON: ${said.trim().slice(0, 200)}` };
+  }
+}
+
+/** What the last run printed, when it printed actions: for a check-in of an earlier supervisor. */
+export function lastActions({ paths }: Environment, files: Files): CheckInAction[] {
+  try {
+    return parseActions(files.read(paths.checkInOutput) ?? '');
+  } catch {
+    return [];
+  }
+}
+
+function rotate(files: Files, path: string): void {
+  if (files.size(path) <= LOG_LIMIT_BYTES) return;
+  files.rename(path, `${path}.1`);
+  // tail --follow=name finds the new one.
+  files.append(path, '');
+}

@@ -1,0 +1,88 @@
+/** Asks the worker's `factory`: how it wants to be spoken to, and what is in its store. */
+import {
+  type Dialect,
+  parseDialect,
+  parseError,
+  parsePipelines,
+  parseQueue,
+} from '../../../scripts/lib/factory.ts';
+import type { Argv, Effects } from '../effects/effects.ts';
+import { LOCK_BUSY, underLock } from '../effects/locks.ts';
+import { which } from '../effects/which.ts';
+import type { Environment } from '../environment.ts';
+import { messageOf } from '../util/errors.ts';
+import type { Store } from './tick.ts';
+
+const TIMEOUT_MS = 30_000;
+/** SQLite gives up at once when two programs write; a moment later it works. */
+const LOCKED_TRIES = 5;
+const LOCKED_PAUSE_MS = 300;
+const QUEUE_LOCK_SECONDS = 10;
+
+export interface Factory {
+  /** Null when the program cannot be asked; the next call asks again. One answer counts until the program is replaced. */
+  dialect(): Promise<Dialect | null>;
+  /**
+   * @param directory a clone with a pipeline configuration: without one `factory status` refuses
+   * @returns a string: why the store could not be read
+   */
+  store(directory: string): Promise<Store | string>;
+}
+
+export function createFactory(
+  { home, path, paths }: Environment,
+  { clock, files, log, processes, tmux }: Effects,
+): Factory {
+  const dialects = new Map<string, Dialect>();
+
+  const ask = async (argv: Argv, cwd: string): Promise<string> => {
+    const call = argv.slice(argv.indexOf('factory')).join(' ');
+    for (let tries = 1; ; tries += 1) {
+      const result = await processes.run(argv, { cwd, timeoutMs: TIMEOUT_MS });
+      if (result.timedOut) throw new Error(`${call}: no answer within ${TIMEOUT_MS / 1000} s`);
+      if (result.code === LOCK_BUSY) {
+        throw new Error(
+          `the queue has been locked for ${QUEUE_LOCK_SECONDS} s; to see by whom: lslocks --output PID,COMMAND,PATH`,
+        );
+      }
+      if (result.code === 0) return result.stdout;
+      if (tries >= LOCKED_TRIES || !result.stderr.includes('database is locked')) {
+        throw new Error(`${call}: ${parseError(result.stderr) || `exit code ${result.code}`}`);
+      }
+      await clock.sleep(LOCKED_PAUSE_MS);
+    }
+  };
+
+  return {
+    async dialect() {
+      const program = which(files, path, 'factory');
+      const identity = program && files.identity(program);
+      if (!program || !identity) return null;
+      const known = dialects.get(identity);
+      if (known) return known;
+      const help = await processes.run([program, 'queue', 'add', '--help'], { timeoutMs: TIMEOUT_MS });
+      if (help.code !== 0) return null;
+      const driver: Argv = ['grep', '--quiet', '--text', '--fixed-strings', 'github.com/jackc/pgx', program];
+      const postgres = (await processes.run(driver, { timeoutMs: TIMEOUT_MS })).code === 0;
+      const found = parseDialect(help.stdout, postgres);
+      dialects.set(identity, found);
+      log.line(`factory speaks dialect ${found.name}${postgres ? ' with PostgreSQL' : ''}`);
+      return found;
+    },
+
+    async store(directory) {
+      try {
+        // Under the queue's lock, so that a row is not seen before it is recorded which project it belongs to.
+        const list: Argv = ['factory', 'queue', 'list', '--format', 'json'];
+        const rows = parseQueue(
+          await ask(underLock(paths.queueLock, list, QUEUE_LOCK_SECONDS, '--shared'), home),
+        );
+        const pipelines = parsePipelines(await ask(['factory', 'status', '--format', 'json'], directory));
+        return { rows, pipelines, sessions: (await tmux.sessions()) ?? [] };
+      } catch (error) {
+        if (error instanceof SyntaxError) return `factory answered no JSON: ${error.message}`;
+        return messageOf(error);
+      }
+    },
+  };
+}

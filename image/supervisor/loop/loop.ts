@@ -1,0 +1,236 @@
+/** The orchestrator loop: looks, asks `planTick` what to do, does it, and waits for the next reason to look. */
+import {
+  type CheckInAction,
+  DEFAULT_SETTINGS,
+  type Heartbeat,
+  type LoopState,
+  type Repair,
+  SCHEMA,
+} from '../../../scripts/lib/contract.ts';
+import { parseError } from '../../../scripts/lib/factory.ts';
+import { fastForward } from '../clones/clones.ts';
+import type { Effects } from '../effects/effects.ts';
+import { holdersOf, untilFree } from '../effects/locks.ts';
+import { tmuxName } from '../effects/tmux.ts';
+import type { Environment } from '../environment.ts';
+import { untilAborted } from '../util/abort.ts';
+import { messageOf } from '../util/errors.ts';
+import { createNews } from '../util/news.ts';
+import { duration, timestamp } from '../util/time.ts';
+import { advance, checkIn, lastActions, type Outcome } from './check-in.ts';
+import { drainReason } from './drain.ts';
+import type { Factory } from './factory.ts';
+import { markExited, type RepairAction } from './recovery.ts';
+import { hasMoved, type Place, planTick, type Tick, type View } from './tick.ts';
+import type { Wake } from './wake.ts';
+
+/** Repeats after a failure of our own making (a full disk, say); the interval of the settings may be long. */
+const AFTER_ERROR_MS = 10_000;
+
+export interface Loop {
+  /** Resolves when the loop has stopped: after the check-in that was under way. */
+  readonly ended: Promise<void>;
+  /** What is under way, for people; null when nothing is. */
+  working(): string | null;
+  /** The process groups of what is under way, also of a check-in that an earlier supervisor started. */
+  groups(): number[];
+}
+
+/**
+ * @param observe looks at everything that `planTick` decides by
+ * @param stop aborts when the worker is told to stop: nothing new is begun, what runs goes on to its end
+ */
+export function startLoop(
+  environment: Environment,
+  effects: Effects,
+  { observe, factory }: { observe: () => Promise<View>; factory: Factory },
+  wake: Wake,
+  stop: AbortSignal,
+): Loop {
+  const { clock, files, log, processes, tmux } = effects;
+  const { paths } = environment;
+  let work: string | null = null;
+  let heartbeat: Heartbeat = {
+    schema: SCHEMA,
+    state: 'waiting',
+    reason: null,
+    pid: process.pid,
+    project: null,
+    startedAt: timestamp(clock.now()),
+    finishedAt: null,
+    intervalSeconds: DEFAULT_SETTINGS.orchestrator.intervalSeconds,
+    actions: [],
+  };
+  let written = '';
+  /** Once, not every half minute: a session without output is an idle one. */
+  const sayRest = createNews(log.orchestrator);
+
+  const beat = (change: Partial<Heartbeat>): void => {
+    heartbeat = { ...heartbeat, ...change };
+    const text = `${JSON.stringify(heartbeat)}\n`;
+    if (text === written) return;
+    files.write(paths.heartbeat, text);
+    written = text;
+  };
+
+  /** The heartbeat's own file may be what cannot be written. */
+  const complain = (reason: string): void => {
+    try {
+      beat({ state: 'waiting', reason });
+    } catch {
+      // The next beat tells.
+    }
+  };
+
+  /** Heartbeat and log around a run that may take long. */
+  const during = async (
+    what: string,
+    project: string | null,
+    run: () => Promise<Outcome>,
+  ): Promise<Outcome> => {
+    const started = clock.now();
+    work = what;
+    sayRest('');
+    beat({
+      state: 'checking-in',
+      reason: null,
+      project,
+      startedAt: timestamp(started),
+      finishedAt: null,
+      actions: [],
+    });
+    log.orchestrator(what);
+    try {
+      const outcome = await run();
+      const took = duration(clock.now() - started);
+      log.orchestrator(
+        `${what}: ${outcome.busy ? 'another check-in was faster' : describe(outcome)} (${took})`,
+      );
+      return outcome;
+    } finally {
+      work = null;
+    }
+  };
+
+  const finish = (state: LoopState, { actions, error }: Outcome, warning: string | null): void => {
+    beat({ state, reason: error ?? warning, finishedAt: timestamp(clock.now()), actions });
+  };
+
+  /** @returns whether to look again at once */
+  const doCheckIn = async (tick: Tick & { kind: 'check-in' }, view: View): Promise<boolean> => {
+    const { project, directory } = tick.place;
+    if (tick.popsQueue) {
+      const complaint = await fastForward(processes, directory, stop);
+      if (complaint !== null && !stop.aborted) {
+        log.orchestrator(
+          `${project} could not be brought up to date, going on with what is there: ${complaint}`,
+        );
+      }
+      // That took a moment, in which somebody may have said stop.
+      if (stop.aborted || drainReason(files.read(paths.drain)) !== null) return true;
+    }
+    const outcome = await during(`check-in in ${project}`, project, () =>
+      checkIn(environment, effects, directory),
+    );
+    finish('waiting', outcome, tick.warning);
+    return outcome.busy || hasMoved(outcome.actions, view.store, await factory.store(directory));
+  };
+
+  const adopt = async (): Promise<void> => {
+    const ours = holdersOf(processes, paths.checkInLock).length > 0;
+    const what = ours ? 'check-in of an earlier supervisor' : 'another program has the check-in lock';
+    const outcome = await during(what, heartbeat.project, async () => {
+      await untilFree(processes, paths.checkInLock);
+      return { busy: false, actions: lastActions(environment, files), error: null };
+    });
+    finish('waiting', outcome, null);
+  };
+
+  /** @returns whether to look again at once */
+  const repair = async (action: RepairAction, place: Place): Promise<boolean> => {
+    // On record before it is done: a repair that kills the worker must not be tried for ever.
+    const record: Repair = { at: timestamp(clock.now()), ...action };
+    files.append(paths.repairs, `${JSON.stringify(record)}\n`);
+    const { issue, stage, session } = action;
+    const what = `repair of #${issue}, interrupted in stage ${stage}`;
+    if (action.action === 'give-up') {
+      log.orchestrator(`${what}: given up; type: ${action.cure}`);
+      return true;
+    }
+    if (action.action === 'mark-exited') {
+      const result = await processes.run(markExited(action), { cwd: place.directory, timeoutMs: 30_000 });
+      const said = result.code === 0 ? `marked ${session} as exited` : parseError(result.stderr);
+      log.orchestrator(`${what}: ${said}`);
+      return true;
+    }
+    if (action.action === 'kill-and-advance') {
+      await tmux.killSession(tmuxName(session));
+      log.orchestrator(`${what}: ended the quiet session ${session}`);
+    }
+    const outcome = await during(`${what}: running the stage again`, place.project, () =>
+      advance(environment, effects, issue, place.directory),
+    );
+    finish('waiting', outcome, null);
+    return true;
+  };
+
+  const rest = (tick: Tick & { kind: 'rest' }): void => {
+    beat({ state: tick.state, reason: tick.reason });
+    sayRest(`${tick.state}: ${tick.reason ?? 'nothing to do'}`);
+  };
+
+  /** @returns whether to look again at once */
+  const perform = async (tick: Tick, view: View): Promise<boolean> => {
+    switch (tick.kind) {
+      case 'rest':
+        rest(tick);
+        return false;
+      case 'adopt':
+        await adopt();
+        return true;
+      case 'repair':
+        return repair(tick.repair, tick.place);
+      case 'check-in':
+        return doCheckIn(tick, view);
+    }
+  };
+
+  const run = async (): Promise<void> => {
+    while (!stop.aborted) {
+      let pause: number;
+      try {
+        const view = await observe();
+        if (stop.aborted) return;
+        const { intervalSeconds } = view.settings.orchestrator;
+        heartbeat = { ...heartbeat, intervalSeconds };
+        if (await perform(planTick(view), view)) continue;
+        pause = intervalSeconds * 1000;
+      } catch (error) {
+        const reason = messageOf(error);
+        log.line(`the loop met an error and goes on: ${reason}`);
+        complain(reason);
+        pause = AFTER_ERROR_MS;
+      }
+      await wake.wait(pause, stop);
+    }
+  };
+
+  void untilAborted(stop).then(() => {
+    if (work !== null) beat({ reason: 'the worker is stopping: this is its last check-in' });
+  });
+
+  return {
+    ended: run(),
+    working: () => work,
+    groups: () => holdersOf(processes, paths.checkInLock),
+  };
+}
+
+function describe({ actions, error }: Outcome): string {
+  if (error !== null) return error;
+  return actions.length === 0 ? 'done' : actions.map(describeAction).join('; ');
+}
+
+function describeAction({ issue, action, stage, message }: CheckInAction): string {
+  return `#${issue} ${action}${stage ? ` ${stage}` : ''}${message ? ` (${message})` : ''}`;
+}

@@ -1,0 +1,56 @@
+/** Everything the loop decides by, as it is now. */
+import {
+  type DispatchRecord,
+  type Repair,
+  readJsonLines,
+  type Settings,
+} from '../../../scripts/lib/contract.ts';
+import type { Clones } from '../clones/clones.ts';
+import type { Effects } from '../effects/effects.ts';
+import { isHeld } from '../effects/locks.ts';
+import type { Environment } from '../environment.ts';
+import { drainReason } from './drain.ts';
+import type { Factory } from './factory.ts';
+import { planWithoutStore, type Standing, type View } from './tick.ts';
+
+/** Where what is seen comes from, beyond files and locks. */
+export interface Sources {
+  readonly settings: () => Settings;
+  readonly clones: Pick<Clones, 'look'>;
+  readonly factory: Factory;
+  /** What the panes or the supervisor itself do not find; null when everything is there. */
+  readonly toolsMissing: () => Promise<string | null>;
+  /** Why no work may be taken now; null when it may. */
+  readonly obstacle: () => string | null;
+}
+
+/** @returns looks at everything; the store only when something depends on it */
+export function createObserver(
+  { databaseUrl, dirs, paths }: Environment,
+  { clock, files, processes }: Effects,
+  { settings, clones, factory, toolsMissing, obstacle }: Sources,
+): () => Promise<View> {
+  return async () => {
+    const missing = await toolsMissing();
+    const standing: Standing = {
+      settings: settings(),
+      drained: drainReason(files.read(paths.drain)),
+      checkInRunning: await isHeld(processes, paths.checkInLock),
+      toolsMissing: missing,
+      obstacle: obstacle(),
+      dialect: missing === null ? await factory.dialect() : null,
+      databaseUrl,
+      clones: clones.look(),
+    };
+    const ready = standing.clones.find(({ state }) => state === 'ready');
+    const decided = planWithoutStore(standing) !== null || ready === undefined;
+    return {
+      ...standing,
+      store: decided ? 'not asked' : await factory.store(ready.directory),
+      dispatches: readJsonLines<DispatchRecord>(files.read(paths.dispatches) ?? ''),
+      repairs: readJsonLines<Repair>(files.read(paths.repairs) ?? ''),
+      reposDir: dirs.WORKER_REPOS_DIR,
+      now: clock.now(),
+    };
+  };
+}

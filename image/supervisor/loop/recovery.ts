@@ -1,0 +1,152 @@
+/**
+ * What to do about pipelines whose check-in died in the middle of a stage (the worker was restarted, a process killed):
+ * the program itself leaves them alone for ever, and with them the queue. Only its own verbs are used, as running the
+ * program showed them to work; at most twice per attempt of a stage, then the operator gets the cure.
+ */
+import type { Repair } from '../../../scripts/lib/contract.ts';
+import type { Dialect, Pipeline, QueueRow } from '../../../scripts/lib/factory.ts';
+import type { TmuxSession } from '../effects/effects.ts';
+import { tmuxName } from '../effects/tmux.ts';
+
+/** Output younger than this means that the agent is still at work, and interrupting it would cost its result. */
+const QUIET_SECONDS = 60;
+const MOST_TRIES = 2;
+
+export type RepairAction = Omit<Repair, 'at'>;
+
+export interface RecoveryInput {
+  readonly dialect: Dialect;
+  readonly pipelines: readonly Pipeline[];
+  readonly rows: readonly QueueRow[];
+  readonly sessions: readonly TmuxSession[];
+  readonly repairs: readonly Repair[];
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+  /** Where the issue's project has its pipeline.yaml; null when that is not known. */
+  directoryOf(issue: number): string | null;
+}
+
+export interface Recovery {
+  readonly actions: readonly RepairAction[];
+  /** Orphans that are left alone for now, one sentence each. */
+  readonly waiting: readonly string[];
+  /** Orphans that were given up, each with its cure. */
+  readonly givenUp: readonly string[];
+}
+
+/** To be asked while nobody holds the check-in lock: a pipeline whose check-in runs is no orphan. */
+export function planRecovery(input: RecoveryInput): Recovery {
+  const actions: RepairAction[] = [];
+  const waiting: string[] = [];
+  const givenUp: string[] = [];
+  for (const pipeline of input.pipelines) {
+    const wish = input.dialect.name === 'B' ? wishOfB(pipeline, input) : wishOfA(pipeline, input);
+    if (wish === null) continue;
+    if (wish.kind === 'wait') {
+      waiting.push(wish.reason);
+      continue;
+    }
+    const { issue, stage, attempt, session } = pipeline;
+    const past = repairsOf(pipeline, input);
+    if (past.filter(({ action }) => action !== 'give-up').length < MOST_TRIES) {
+      actions.push({ issue, stage, attempt, session, action: wish.kind, cure: '' });
+      continue;
+    }
+    const cure = cureOf(wish.kind, pipeline, input.directoryOf(issue));
+    givenUp.push(
+      `#${issue} was interrupted in stage ${stage} again after ${MOST_TRIES} repairs; type: ${cure}`,
+    );
+    if (!past.some(({ action }) => action === 'give-up')) {
+      actions.push({ issue, stage, attempt, session, action: 'give-up', cure });
+    }
+  }
+  return { actions, waiting, givenUp };
+}
+
+type Wish =
+  | { readonly kind: 'advance' | 'kill-and-advance' | 'mark-exited' }
+  | { readonly kind: 'wait'; readonly reason: string }
+  | null;
+
+/** A, and `design` after it: `in_progress` without a check-in is skipped for ever; `pipeline advance` runs the stage. */
+function wishOfA({ issue, status, session }: Pipeline, { sessions, now }: RecoveryInput): Wish {
+  if (status !== 'in_progress') return null;
+  const alive = findSession(sessions, session);
+  if (alive === undefined) return { kind: 'advance' };
+  // `advance` alone fails with "session already exists" and blocks the pipeline.
+  if (alive.attached > 0) {
+    return { kind: 'wait', reason: `#${issue} waits until nobody is attached to ${session} any more` };
+  }
+  const quiet = Math.max(0, Math.floor(now / 1000) - alive.windowActivity);
+  if (quiet >= QUIET_SECONDS) return { kind: 'kill-and-advance' };
+  return {
+    kind: 'wait',
+    reason: `#${issue} was interrupted, but ${session} is still at work: it is taken over after ${QUIET_SECONDS} quiet seconds`,
+  };
+}
+
+/** States in which B believes that its session is at work; with the tmux session gone it waits for it in vain. */
+const BELIEVED_AT_WORK = new Set(['started', 'active', 'factory_send', 'steer', 'human_input']);
+
+/** B runs an interrupted stage again by itself, unless it believes in a session that is dead. */
+function wishOfB({ status, session, sessionState }: Pipeline, { sessions }: RecoveryInput): Wish {
+  if (status !== 'in_progress' || session === '' || !BELIEVED_AT_WORK.has(sessionState)) return null;
+  return findSession(sessions, session) === undefined ? { kind: 'mark-exited' } : null;
+}
+
+function findSession(sessions: readonly TmuxSession[], session: string): TmuxSession | undefined {
+  return session === '' ? undefined : sessions.find(({ name }) => name === tmuxName(session));
+}
+
+/** Repairs of this attempt of this stage; older ones belong to an earlier life of the same issue number. */
+function repairsOf({ issue, stage, attempt }: Pipeline, { repairs, rows }: RecoveryInput): Repair[] {
+  const addedAt = rows.find((row) => row.issue === issue)?.addedAt ?? '';
+  return repairs.filter(
+    (repair) =>
+      repair.issue === issue &&
+      repair.stage === stage &&
+      repair.attempt === attempt &&
+      !(Date.parse(repair.at) < Date.parse(addedAt)),
+  );
+}
+
+/** What the operator types into a shell of the worker; every verb as it was found to work. */
+function cureOf(kind: RepairAction['action'], pipeline: Pipeline, directory: string | null): string {
+  const { issue, session } = pipeline;
+  const there = directory === null ? '' : `cd ${shellQuote(directory)} && `;
+  const giveUp = `${there}factory pipeline fail ${issue}`;
+  if (kind === 'mark-exited') {
+    return `${there}${markExited(pipeline).map(shellQuote).join(' ')}   (or, to let the queue go on without it: ${giveUp})`;
+  }
+  const kill =
+    kind === 'kill-and-advance' ? `tmux kill-session -t ${shellQuote(`=${tmuxName(session)}`)}; ` : '';
+  return `${kill}${there}factory pipeline advance ${issue}   (or, to let the queue go on without it: ${giveUp})`;
+}
+
+/** The call that tells B that a session is gone. */
+export function markExited({
+  session,
+  issue,
+  stage,
+}: Pick<Pipeline, 'session' | 'issue' | 'stage'>): [string, ...string[]] {
+  return [
+    'factory',
+    'event',
+    'log',
+    '--session',
+    session,
+    '--issue',
+    `${issue}`,
+    '--stage',
+    stage,
+    '--event',
+    'exited',
+  ];
+}
+
+/** A word as a person types it: quoted only where it has to be. */
+function shellQuote(word: string): string {
+  // Not with `=` in front: zsh takes `=ls` for the path of ls.
+  const plain = /^[\w@%+:,./-][\w@%+=:,./-]*$/.test(word);
+  return plain ? word : ["'", word.replaceAll("'", "'\\''"), "'"].join('');
+}

@@ -1,0 +1,229 @@
+/** What the orchestrator loop does next, as a pure function of what it sees. */
+import {
+  type DispatchRecord,
+  ORCHESTRATOR_OFF,
+  type Repair,
+  type Settings,
+} from '../../../scripts/lib/contract.ts';
+import {
+  type Dialect,
+  isLive,
+  type Pipeline,
+  projectOf,
+  type QueueRow,
+} from '../../../scripts/lib/factory.ts';
+import type { Clone } from '../clones/clones.ts';
+import type { TmuxSession } from '../effects/effects.ts';
+import { planRecovery, type RepairAction } from './recovery.ts';
+
+/** What can be seen without calling `factory`. */
+export interface Standing {
+  readonly settings: Settings;
+  /** Why the worker is drained; null when it is not. */
+  readonly drained: string | null;
+  /** A check-in of an earlier supervisor still has the lock. */
+  readonly checkInRunning: boolean;
+  /** What the panes or the supervisor itself do not find; null when everything is there. */
+  readonly toolsMissing: string | null;
+  /** Why no new work may be taken although everything is there (a full docker volume, say). */
+  readonly obstacle: string | null;
+  /** Null when the program could not be asked; `toolsMissing` or `storeError` says why. */
+  readonly dialect: Dialect | null;
+  readonly databaseUrl: boolean;
+  readonly clones: readonly Clone[];
+}
+
+/** What `factory` and tmux say. */
+export interface Store {
+  readonly pipelines: readonly Pipeline[];
+  readonly rows: readonly QueueRow[];
+  readonly sessions: readonly TmuxSession[];
+}
+
+export interface View extends Standing {
+  /** A string: why the store could not be read. */
+  readonly store: Store | string;
+  readonly dispatches: readonly DispatchRecord[];
+  readonly repairs: readonly Repair[];
+  readonly reposDir: string;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+/** A call of `factory` in the directory of a project. */
+export interface Place {
+  readonly project: string;
+  readonly directory: string;
+}
+
+export type Tick =
+  | {
+      readonly kind: 'rest';
+      readonly state: 'waiting' | 'drained' | 'refused';
+      readonly reason: string | null;
+    }
+  /** Wait for the check-in that is under way. */
+  | { readonly kind: 'adopt' }
+  | { readonly kind: 'repair'; readonly repair: RepairAction; readonly place: Place }
+  | {
+      readonly kind: 'check-in';
+      readonly place: Place;
+      /** The queue is about to be popped: bring the main checkout up to date first. */
+      readonly popsQueue: boolean;
+      /** Shown with the heartbeat afterwards: something the check-in will not cure. */
+      readonly warning: string | null;
+    };
+
+function refuse(reason: string): Tick {
+  return { kind: 'rest', state: 'refused', reason };
+}
+
+function wait(reason: string | null): Tick {
+  return { kind: 'rest', state: 'waiting', reason };
+}
+
+/** The decisions for which `factory` need not be asked; null when it must be. */
+export function planWithoutStore(standing: Standing): Tick | null {
+  const { settings, drained, checkInRunning, toolsMissing, obstacle, dialect, databaseUrl, clones } =
+    standing;
+  if (checkInRunning) return { kind: 'adopt' };
+  if (drained !== null) return { kind: 'rest', state: 'drained', reason: drained };
+  if (!settings.orchestrator.enabled) {
+    return refuse(ORCHESTRATOR_OFF);
+  }
+  if (toolsMissing !== null) return refuse(toolsMissing);
+  if (obstacle !== null) return refuse(obstacle);
+  if (dialect?.postgres && !databaseUrl) {
+    return refuse(
+      'this build of factory keeps its state in PostgreSQL and DATABASE_URL is not set: set it, or use a build with SQLite',
+    );
+  }
+  if (!clones.some(({ state }) => state === 'ready')) {
+    return wait(
+      clones.length === 0
+        ? 'no project yet: dispatch with --clone owner/name adds one'
+        : `no project is ready: ${clones.map(({ name, message }) => `${name}: ${message}`).join('; ')}`,
+    );
+  }
+  return null;
+}
+
+export function planTick(view: View): Tick {
+  const early = planWithoutStore(view);
+  if (early !== null) return early;
+  const { store, dialect } = view;
+  if (typeof store === 'string') return refuse(store);
+  if (dialect === null)
+    return refuse(
+      'factory does not start, so it cannot be asked for work; to see why: factory queue add --help',
+    );
+
+  const recovery = planRecovery({
+    ...store,
+    dialect,
+    repairs: view.repairs,
+    now: view.now,
+    directoryOf: (issue) => {
+      const place = placeOf(issue, view, store);
+      return typeof place === 'string' ? null : place.directory;
+    },
+  });
+  const [repair] = recovery.actions;
+  if (repair !== undefined)
+    return inPlaceOf(repair.issue, view, store, (place) => ({ kind: 'repair', repair, place }));
+  const [orphan] = recovery.waiting;
+  if (orphan !== undefined) return wait(orphan);
+  const warning = recovery.givenUp[0] ?? null;
+
+  const live = liveOne(store.pipelines, dialect);
+  if (live !== undefined) {
+    return inPlaceOf(live.issue, view, store, (place) => ({
+      kind: 'check-in',
+      place,
+      popsQueue: false,
+      warning,
+    }));
+  }
+  const pending = store.rows.filter(({ status }) => status === 'pending');
+  if (pending.length === 0) return wait(null);
+  const next = nextRow(pending, store.rows);
+  if (next === undefined) {
+    return wait(
+      `every issue in the queue waits for another one: ${pending.map(describeDependency).join(', ')}`,
+    );
+  }
+  return inPlaceOf(next.issue, view, store, (place) => ({
+    kind: 'check-in',
+    place,
+    popsQueue: true,
+    warning,
+  }));
+}
+
+/**
+ * The pipeline that the next check-in is for. B looks only at the lowest number; A takes every live one in turn, each
+ * with the configuration of the directory it is called in, so one that can move comes before one that is blocked.
+ */
+function liveOne(pipelines: readonly Pipeline[], dialect: Dialect): Pipeline | undefined {
+  const live = pipelines.filter(isLive).toSorted((a, b) => a.issue - b.issue);
+  if (dialect.name === 'B') return live[0];
+  return live.find(({ status }) => status !== 'blocked') ?? live[0];
+}
+
+/**
+ * The row that the program will take, whatever directory it is called in: the first pending one whose dependencies are
+ * done. A dependency that is not in the queue counts as done; one that failed never does.
+ */
+function nextRow(pending: readonly QueueRow[], rows: readonly QueueRow[]): QueueRow | undefined {
+  const unfinished = (issue: number, namespace: string) =>
+    rows.some((row) => row.issue === issue && row.namespace === namespace && row.status !== 'completed');
+  return pending
+    .toSorted((a, b) => a.position - b.position)
+    .find((row) => !row.dependsOn.some((issue) => unfinished(issue, row.namespace)));
+}
+
+function describeDependency({ issue, dependsOn }: QueueRow): string {
+  return `#${issue} for ${dependsOn.map((other) => `#${other}`).join(' and ')}`;
+}
+
+/**
+ * Goes on in the issue's own clone, or says why that is not possible. Never in another one: A would start the issue in
+ * whatever repository it is called in.
+ */
+function inPlaceOf(issue: number, view: View, store: Store, then: (place: Place) => Tick): Tick {
+  const place = placeOf(issue, view, store);
+  return typeof place === 'string' ? wait(place) : then(place);
+}
+
+function placeOf(issue: number, { dispatches, clones, reposDir }: View, { rows }: Store): Place | string {
+  const row = rows.find((candidate) => candidate.issue === issue);
+  const projects = clones.map(({ name }) => name);
+  const project = projectOf(issue, row, { dispatches, projects, reposDir });
+  if (project === null) {
+    return `nobody recorded which project #${issue} belongs to: queue it again with dispatch (--requeue), naming the project`;
+  }
+  const clone = clones.find(({ name }) => name === project);
+  if (clone === undefined)
+    return `#${issue} belongs to ${project}, which has no clone here: dispatch with --clone owner/${project}`;
+  if (clone.state !== 'ready') return `#${issue} waits for the clone of ${project}: ${clone.message}`;
+  return { project, directory: clone.directory };
+}
+
+/** Actions after which there may be more to do at once; the others (skip, steer, rate_limited …) need time or a person. */
+const MOVING = new Set(['queue_started', 'advanced', 'completed', 'retry', 'failed', 'fail', 'routed']);
+
+/**
+ * Whether to look again at once. The actions alone do not say: B answers `completed` for ever about an issue whose number
+ * another project has used, so something must have changed as well.
+ */
+export function hasMoved(
+  actions: readonly { readonly action: string }[],
+  before: Store | string,
+  after: Store | string,
+): boolean {
+  return actions.some(({ action }) => MOVING.has(action)) && fingerprint(before) !== fingerprint(after);
+}
+
+function fingerprint(store: Store | string): string {
+  return typeof store === 'string' ? store : JSON.stringify([store.pipelines, store.rows]);
+}

@@ -1,0 +1,170 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { planRecovery, type RecoveryInput } from '../../../image/supervisor/loop/recovery.ts';
+import type { Repair } from '../../../scripts/lib/contract.ts';
+import type { Dialect } from '../../../scripts/lib/factory.ts';
+import { A, B, DESIGN, pipeline, row } from './factory-samples.ts';
+
+const NOW = Date.parse('2026-11-22T15:00:00Z');
+
+function plan(dialect: Dialect, overrides: Partial<RecoveryInput> = {}) {
+  return planRecovery({
+    dialect,
+    pipelines: [pipeline(42)],
+    rows: [row(42, { status: 'active' })],
+    sessions: [],
+    repairs: [],
+    now: NOW,
+    directoryOf: () => '/w/repos/demo',
+    ...overrides,
+  });
+}
+
+function session(name: string, quietSeconds: number, attached = 0) {
+  return { name, windowActivity: NOW / 1000 - quietSeconds, attached };
+}
+
+function repair(overrides: Partial<Repair> = {}): Repair {
+  return {
+    at: '2026-11-22T14:00:00Z',
+    issue: 42,
+    stage: 'build',
+    attempt: 1,
+    session: '42-build-1',
+    action: 'advance',
+    cure: '',
+    ...overrides,
+  };
+}
+
+const NOTHING = { actions: [], waiting: [], givenUp: [] };
+
+describe.each([A, DESIGN])('recovery in dialect $name', (dialect) => {
+  it.each([
+    ['the session is gone', {}, 'advance'],
+    ['the stage has no session', { pipelines: [pipeline(42, { session: '' })] }, 'advance'],
+    [
+      'only a session whose name begins like it is alive',
+      { sessions: [session('42-build-1-fix-3', 500)] },
+      'advance',
+    ],
+    ['the session is alive and quiet', { sessions: [session('42-build-1', 60)] }, 'kill-and-advance'],
+    [
+      'the session is alive under the name that tmux made of it',
+      { pipelines: [pipeline(42, { session: '42-v1.2-1' })], sessions: [session('42-v1_2-1', 60)] },
+      'kill-and-advance',
+    ],
+  ] as const)('%s: %s → %s', (_case, overrides, action) => {
+    const { actions, waiting } = plan(dialect, overrides);
+    expect(actions.map((found) => [found.issue, found.action])).toEqual([[42, action]]);
+    expect(waiting).toEqual([]);
+  });
+
+  it('leaves a session alone that still prints', () => {
+    const { actions, waiting } = plan(dialect, { sessions: [session('42-build-1', 59)] });
+    expect(actions).toEqual([]);
+    expect(waiting).toEqual([
+      '#42 was interrupted, but 42-build-1 is still at work: it is taken over after 60 quiet seconds',
+    ]);
+  });
+
+  it('leaves a session alone to which somebody is attached, however quiet', () => {
+    const { actions, waiting } = plan(dialect, { sessions: [session('42-build-1', 5_000, 1)] });
+    expect(actions).toEqual([]);
+    expect(waiting).toEqual(['#42 waits until nobody is attached to 42-build-1 any more']);
+  });
+
+  it.each(['pending', 'completed', 'failed', 'blocked'] as const)(
+    'a pipeline that is %s needs nothing',
+    (status) => {
+      expect(plan(dialect, { pipelines: [pipeline(42, { status })] })).toEqual(NOTHING);
+    },
+  );
+
+  it('gives up after two repairs, once, with the cure', () => {
+    const cure =
+      'cd /w/repos/demo && factory pipeline advance 42   (or, to let the queue go on without it: cd /w/repos/demo && factory pipeline fail 42)';
+    const twice = [repair(), repair({ action: 'kill-and-advance' })];
+    const first = plan(dialect, { repairs: twice });
+    expect(first.actions).toEqual([
+      { issue: 42, stage: 'build', attempt: 1, session: '42-build-1', action: 'give-up', cure },
+    ]);
+    const later = plan(dialect, { repairs: [...twice, repair({ action: 'give-up', cure })] });
+    expect(later.actions).toEqual([]);
+    expect(later.givenUp).toEqual([
+      `#42 was interrupted in stage build again after 2 repairs; type: ${cure}`,
+    ]);
+  });
+
+  it('the cure names the session to kill where there is one', () => {
+    const { actions } = plan(dialect, {
+      repairs: [repair(), repair()],
+      sessions: [session('42-build-1', 99)],
+    });
+    expect(actions[0]?.cure).toMatch(/^tmux kill-session -t '=42-build-1'; cd /);
+  });
+
+  it.each([
+    ['another stage', { stage: 'qa' }],
+    ['another attempt', { attempt: 2 }],
+    ['another issue', { issue: 43 }],
+    ['an earlier life of the same number', { at: '2026-11-21T00:00:00Z' }],
+  ])('repairs of %s do not count', (_case, other) => {
+    const { actions } = plan(dialect, { repairs: [repair(other), repair(other)] });
+    expect(actions.map(({ action }) => action)).toEqual(['advance']);
+  });
+});
+
+describe('recovery in dialect B', () => {
+  it.each(['started', 'active', 'factory_send', 'steer', 'human_input'])(
+    'a dead session believed to be %s is marked as exited',
+    (sessionState) => {
+      const { actions } = plan(B, { pipelines: [pipeline(42, { sessionState })] });
+      expect(actions.map(({ action }) => action)).toEqual(['mark-exited']);
+    },
+  );
+
+  it.each(['idle', 'exited', ''])(
+    'a dead session in state "%s" is the next check-in’s business',
+    (sessionState) => {
+      expect(plan(B, { pipelines: [pipeline(42, { sessionState })] })).toEqual(NOTHING);
+    },
+  );
+
+  it('a living session is left to the program, quiet or not', () => {
+    expect(plan(B, { sessions: [session('42-build-1', 5_000)] })).toEqual(NOTHING);
+  });
+
+  it('a stage without a session is run again by the program', () => {
+    expect(plan(B, { pipelines: [pipeline(42, { session: '' })] })).toEqual(NOTHING);
+  });
+
+  it('gives up with its own verb', () => {
+    const { actions } = plan(B, {
+      repairs: [repair({ action: 'mark-exited' }), repair({ action: 'mark-exited' })],
+    });
+    expect(actions[0]?.cure).toMatch(
+      /^cd \/w\/repos\/demo && factory event log --session 42-build-1 --issue 42 --stage build --event exited {3}\(or/,
+    );
+  });
+});
+
+it('whatever a stage is called, its cure is one word of bash', () => {
+  const stages = fc.oneof(
+    fc.string({ minLength: 1 }),
+    fc.string({ minLength: 1, unit: fc.constantFrom("'", '\\', '$', '=', ' ', '\n', 'a') }),
+  );
+  fc.assert(
+    fc.property(stages, (stage) => {
+      const { actions } = plan(B, {
+        pipelines: [pipeline(42, { stage })],
+        repairs: [repair({ stage }), repair({ stage })],
+      });
+      const word = /--stage (.*) --event exited/s.exec(actions[0]?.cure ?? '')?.[1] ?? '';
+      // Plain, or single quotes around everything and '\'' for each one inside.
+      expect(word).toMatch(/^([\w@%+:,./-][\w@%+=:,./-]*|'([^']|'\\'')*')$/s);
+      const plain = word.startsWith("'") ? word.slice(1, -1).replaceAll("'\\''", "'") : word;
+      expect(plain).toBe(stage);
+    }),
+  );
+});

@@ -1,0 +1,94 @@
+/** The real recorder on a real tmux server. */
+import { mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { createProcesses } from '../../../image/supervisor/effects/processes.ts';
+import { clock, files } from '../../../image/supervisor/effects/system.ts';
+import { createTmux } from '../../../image/supervisor/effects/tmux.ts';
+import { createPaneRecorder } from '../../../image/supervisor/sessions/recorder.ts';
+import { fakeEnvironment, fakeLog } from '../fakes.ts';
+
+vi.setConfig({ testTimeout: 60_000 });
+
+// Short: a socket's path may have only about a hundred characters.
+const root = mkdtempSync('/tmp/fw-test-');
+const dirs = {
+  WORKER_STATE_DIR: join(root, 'state'),
+  WORKER_RUN_DIR: join(root, 'run'),
+  WORKER_SECRETS_DIR: join(root, 'secrets'),
+  TMUX_TMPDIR: join(root, 'tmux'),
+};
+const env = { PATH: process.env['PATH'] ?? '', HOME: root, SHELL: '/bin/sh', ...dirs };
+const processes = createProcesses(env, 300);
+const { lines, log } = fakeLog();
+const tmux = createTmux(processes, files, dirs.TMUX_TMPDIR, root);
+const recorder = createPaneRecorder(fakeEnvironment(dirs), { clock, files, log, processes, tmux });
+const look = async () => recorder.tend((await tmux.server())?.panes ?? []);
+
+const recorded = (session: string) =>
+  readFileSync(join(dirs.WORKER_STATE_DIR, 'logs/sessions', `${session}.log`), 'utf8');
+const shows = async (session: string, text: string) => {
+  const panes = (await tmux.server())?.panes ?? [];
+  const id = panes.find((pane) => pane.session === session)?.id ?? '';
+  await vi.waitFor(async () => expect(await tmux.capture(id)).toContain(text), { timeout: 10_000 });
+};
+
+/** The `cat` that tmux has started for the recording. */
+async function writerOfFifo(): Promise<number> {
+  const writes = (pid: number) => {
+    try {
+      return readlinkSync(`/proc/${pid}/fd/1`).startsWith(`${dirs.WORKER_RUN_DIR}/panes/`);
+    } catch {
+      return false;
+    }
+  };
+  return vi.waitFor(() => {
+    const [pid] = processes.find(([program]) => program === 'cat').filter(writes);
+    if (pid === undefined) throw new Error('nothing writes into the FIFO');
+    return pid;
+  });
+}
+
+beforeAll(() => {
+  for (const directory of Object.values(dirs)) mkdirSync(directory, { mode: 0o700 });
+  writeFileSync(join(root, '.tmux.conf'), 'set -s exit-empty off\n');
+  writeFileSync(join(dirs.WORKER_SECRETS_DIR, 'GH_TOKEN'), 'canary-of-the-worker\n');
+});
+afterAll(async () => {
+  await tmux.killServer();
+  rmSync(root, { recursive: true, force: true });
+});
+
+it('leaves the sessions alone that are our own', async () => {
+  await tmux.newSession('orchestrator', ['sh', '-c', 'echo ours; sleep 60']);
+  await look();
+  await recorder.close();
+  expect(files.list(join(dirs.WORKER_STATE_DIR, 'logs/sessions'))).not.toContain('orchestrator.log');
+});
+
+it('has what a pane printed before it was seen, and its last words as soon as it is closed', async () => {
+  await tmux.newSession('23-build-1', [
+    'sh',
+    '-c',
+    'echo first-words; read _; echo canary-of-the-worker; echo last-words; sleep 60',
+  ]);
+  await shows('23-build-1', 'first-words');
+  await look();
+  const writer = await writerOfFifo();
+  process.kill(writer, 'SIGSTOP');
+  await tmux.type('23-build-1', '');
+  await shows('23-build-1', 'last-words');
+  // What the writer still has on its way is waited for, and the writer's end is the end of the waiting.
+  const started = performance.now();
+  const closed = recorder.close();
+  process.kill(writer, 'SIGCONT');
+  await tmux.killServer();
+  await closed;
+  expect(performance.now() - started).toBeLessThan(900);
+  const text = recorded('23-build-1');
+  expect(text).toMatch(/first-words[\s\S]*\[redacted\][\s\S]*last-words/);
+  expect(text).not.toContain('canary');
+  expect(statSync(join(dirs.WORKER_STATE_DIR, 'logs/sessions/23-build-1.log')).mode & 0o777).toBe(0o600);
+  expect(files.list(join(dirs.WORKER_RUN_DIR, 'panes'))).toEqual([]);
+  expect(lines).toEqual([]);
+});
