@@ -1,14 +1,14 @@
 /** What there is already of a worker that is to be installed. Reads only; of Secrets only the names of their keys. */
-
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { KEYS_TEMPLATE, keysWithValues } from '../doctor/release.ts';
 import type { Helm } from '../helm/helm.ts';
+import { isHelms } from '../helm/ownership.ts';
 import { isReady, releaseState } from '../lifecycle/look.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { kubectlError, kubectlMessage } from '../transport/kubectl-errors.ts';
 import { getOrNull } from '../transport/objects.ts';
 import type { Brought } from './manifest.ts';
-import type { SeenClaim, SeenNamespace, SeenOwner, SeenRelease } from './plan.ts';
+import type { SeenClaim, SeenCluster, SeenNamespace, SeenOwner } from './plan.ts';
 
 interface KubernetesObject {
   readonly metadata: {
@@ -25,18 +25,6 @@ interface ClaimObject extends KubernetesObject {
     readonly resources?: { readonly requests?: { readonly storage?: string } };
   };
   readonly status?: { readonly phase?: string };
-}
-
-export interface SeenCluster {
-  readonly namespace: SeenNamespace;
-  readonly release: SeenRelease | null;
-  /** Of the Deployment that has the worker's name; null when there is none. */
-  readonly deployment: SeenOwner | null;
-  readonly ready: boolean;
-  /** Keys that have a value; null when there is no such Secret. */
-  readonly secretKeys: readonly string[] | null;
-  readonly pullSecrets: ReadonlyMap<string, boolean>;
-  readonly claim: SeenClaim | null;
 }
 
 /** @param place the worker as it is to be */
@@ -111,10 +99,10 @@ async function seeSecret(cluster: Cluster, place: ClusterWorker, name: string): 
 
 /** What Helm goes by when it is to take up an object that is there: the three marks of its own. */
 function ownerOf({ metadata: { labels, annotations } }: KubernetesObject): SeenOwner {
-  const isHelms = labels?.['app.kubernetes.io/managed-by'] === 'Helm';
+  const ours = isHelms({ labels });
   return {
-    release: (isHelms && annotations?.['meta.helm.sh/release-name']) || null,
-    namespace: (isHelms && annotations?.['meta.helm.sh/release-namespace']) || null,
+    release: (ours && annotations?.['meta.helm.sh/release-name']) || null,
+    namespace: (ours && annotations?.['meta.helm.sh/release-namespace']) || null,
   };
 }
 

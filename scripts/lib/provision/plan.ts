@@ -57,15 +57,22 @@ export interface SeenClaim {
   readonly deleting: boolean;
 }
 
-export interface Seen {
-  readonly now: Date;
+/** What there is in the cluster. */
+export interface SeenCluster {
   readonly namespace: SeenNamespace;
   readonly release: SeenRelease | null;
+  /** Of the Deployment that has the worker's name; null when there is none. */
   readonly deployment: SeenOwner | null;
   readonly ready: boolean;
+  /** Keys that have a value; null when there is no such Secret. */
   readonly secretKeys: readonly string[] | null;
   readonly pullSecrets: ReadonlyMap<string, boolean>;
   readonly claim: SeenClaim | null;
+}
+
+/** That, and what there is on this machine. */
+export interface Seen extends SeenCluster {
+  readonly now: Date;
   /** Lines in which the values given now differ from what is installed. */
   readonly drift: readonly string[];
   /** The entry in workers.yaml: the same, or the change that adds it. */

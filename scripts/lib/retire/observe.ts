@@ -1,6 +1,7 @@
 /** The volume and the Secret of a worker that is to be retired: whose they are, and what becomes of them. */
 
 import type { ClusterWorker } from '../config/worker-entry.ts';
+import { isHelms } from '../helm/ownership.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { kubectlError } from '../transport/kubectl-errors.ts';
 import { getOrNull } from '../transport/objects.ts';
@@ -81,10 +82,9 @@ async function seeSecret(
 }
 
 function belonging(name: string, ownName: string, { labels, annotations }: Metadata): Belonging {
-  const isHelms = labels?.['app.kubernetes.io/managed-by'] === 'Helm';
   return {
     name,
     own: name === ownName,
-    goes: name === ownName && isHelms && annotations?.['helm.sh/resource-policy'] !== 'keep',
+    goes: name === ownName && isHelms({ labels }) && annotations?.['helm.sh/resource-policy'] !== 'keep',
   };
 }
