@@ -116,6 +116,18 @@ export function added(issue: number): Step {
   });
 }
 
+/** The same of an issue of the second project, from its clone (dialect b). */
+export function addedOther(issue: number): Step {
+  const argv = ['queue', 'add', String(issue), '--config', 'pipeline.yaml', '--intent', 'Users get Y.'];
+  return factoryIn((box) => box.other, argv, { stdout: 'Added 1 issue(s) to the queue\n' });
+}
+
+/** `event log`, as the hooks of an agent's session call it. */
+export function event(session: string, issue: number, stage: string, state: string): Argv {
+  const words = { session, issue: String(issue), stage, event: state };
+  return ['event', 'log', ...Object.entries(words).flatMap(([flag, value]) => [`--${flag}`, value])];
+}
+
 export const QUEUE: Argv = ['queue', 'list', '--format', 'json'];
 export const STATUS: Argv = ['status', '--format', 'json'];
 export const CHECK_IN: Argv = ['orchestrator', 'check-in', '--format', 'json'];
@@ -123,6 +135,24 @@ export const CHECK_IN: Argv = ['orchestrator', 'check-in', '--format', 'json'];
 /** A check-in whose actions are exactly these, in this order (each by subset). */
 export function checkIn(...actions: object[]): Step {
   return factory(CHECK_IN, { json: { actions } });
+}
+
+/** Given: an issue whose pipeline is there, and whose first stage has not begun. */
+export function begun(issue: number): Step[] {
+  return [added(issue), checkIn({ issue, action: 'queue_started' })];
+}
+
+/** Given: a check-in, called `stage`, that is in the middle of a stage. */
+export const IN_STAGE: readonly Step[] = [start('stage', CHECK_IN), until(STATUS, /in_progress/)];
+
+/** Given: a folder $BOX/neutral that is valid and no project's. */
+export const NEUTRAL = bash(
+  'mkdir "$BOX/neutral"; git init -q "$BOX/neutral"; echo "pipeline: {}" >"$BOX/neutral/pipeline.yaml"',
+);
+
+/** What the agent's session of a stage showed, as it was saved at its end. */
+export function sessionLog(expect: Expect, stage = '*'): Step {
+  return bash(`cat "$(find "$HOME/.factory/pipelines" -path '*/${stage}/*' -name session.log)"`, expect);
 }
 
 /** The queue's issues and their states, in order. */

@@ -1,7 +1,9 @@
 // Section 4 (and 7): what check-ins do when nobody kills them.
 import {
   added,
+  addedOther,
   bash,
+  begun,
   type Case,
   CHECK_IN,
   checkIn,
@@ -9,25 +11,21 @@ import {
   factory,
   factoryEnv,
   factoryIn,
+  IN_STAGE,
+  NEUTRAL,
   QUEUE,
   queueIs,
   STAGES,
   STATUS,
+  sessionLog,
   set,
   start,
   until,
 } from '../case.ts';
+import type { Dialect } from '../sandbox.ts';
 
 const SLOW_CHECK = { stages: STAGES.long };
 const AGENT = { stages: STAGES.agent };
-
-/** other#N, added from the other project's clone (dialect b). */
-function addedOther(issue: number) {
-  return factoryIn(
-    (box) => box.other,
-    ['queue', 'add', String(issue), '--config', 'pipeline.yaml', '--intent', 'Users get Y.'],
-  );
-}
 
 /** Brings 11 to stage two and 12 to stage one, both pending: a failed pipeline does not hold the queue back. */
 const TWO_LIVE = [
@@ -45,6 +43,23 @@ const TWO_LIVE = [
     ],
   }),
 ];
+
+/** A merge stage against a bare origin on this machine. @param then bash that fails unless the worktree is as it should be */
+function merged(name: string, dialects: readonly Dialect[], then: string): Case {
+  return {
+    name: `a merge stage against a local bare origin ${name}`,
+    section: '6, 7',
+    dialects,
+    project: { stages: '  stages:\n    - {id: merge, type: merge}\n' },
+    steps: [
+      ...begun(42),
+      bash('cd "$REPO/worktrees/issue-42"; git commit -q --allow-empty -m work'),
+      checkIn({ issue: 42, action: 'completed', stage: 'merge' }),
+      bash('git --git-dir="$BOX/demo.git" log -1 --format=%s feature/issue-42', { stdout: 'work\n' }),
+      bash(then),
+    ],
+  };
+}
 
 export const CHECK_IN_CASES: readonly Case[] = [
   {
@@ -95,8 +110,7 @@ export const CHECK_IN_CASES: readonly Case[] = [
     section: '4',
     project: { stages: STAGES.failing },
     steps: [
-      added(42),
-      checkIn({ action: 'queue_started' }),
+      ...begun(42),
       checkIn({ issue: 42, action: 'retry', stage: 'one' }),
       checkIn({ issue: 42, action: 'retry', stage: 'one' }),
       factory(STATUS, { json: [{ attempt: 3, status: 'pending' }] }),
@@ -217,8 +231,7 @@ export const CHECK_IN_CASES: readonly Case[] = [
     section: '4',
     dialects: ['design', 'a'],
     steps: [
-      added(1),
-      checkIn({ action: 'queue_started' }),
+      ...begun(1),
       bash(`git clone -q "$BOX/demo.git" "$OTHER"; sed -i 's/id: one/id: uno/' "$OTHER/pipeline.yaml"`),
       factoryIn((box) => box.other, CHECK_IN, {
         json: { actions: [{ issue: 1, action: 'escalate' }] },
@@ -234,9 +247,7 @@ export const CHECK_IN_CASES: readonly Case[] = [
     project: { stages: STAGES.ok, two: true },
     steps: [
       added(1),
-      bash(
-        'mkdir "$BOX/neutral"; git init -q "$BOX/neutral"; echo "pipeline: {}" >"$BOX/neutral/pipeline.yaml"',
-      ),
+      NEUTRAL,
       factoryIn((box) => `${box.dir}/neutral`, CHECK_IN, {
         json: { actions: [{ action: 'queue_started' }] },
       }),
@@ -290,8 +301,7 @@ export const CHECK_IN_CASES: readonly Case[] = [
     dialects: ['design', 'a'],
     steps: [
       bash('cd "$REPO"; git remote remove origin; git commit -q --allow-empty -m "only here"'),
-      added(1),
-      checkIn({ issue: 1, action: 'queue_started' }),
+      ...begun(1),
       bash('git -C "$REPO/worktrees/issue-1" log -1 --format=%s', { stdout: 'only here\n' }),
     ],
   },
@@ -301,8 +311,7 @@ export const CHECK_IN_CASES: readonly Case[] = [
     dialects: ['b'],
     steps: [
       bash('cd "$REPO"; git commit -q --allow-empty -m "only here"'),
-      added(1),
-      checkIn({ issue: 1, action: 'queue_started' }),
+      ...begun(1),
       bash('git -C "$REPO/worktrees/issue-1" log -1 --format=%s', { stdout: 'start\n' }),
     ],
   },
@@ -312,8 +321,7 @@ export const CHECK_IN_CASES: readonly Case[] = [
     dialects: ['b'],
     project: { stages: STAGES.ok, two: true },
     steps: [
-      added(42),
-      checkIn({ issue: 42, action: 'queue_started' }),
+      ...begun(42),
       checkIn({ issue: 42, action: 'completed' }),
       addedOther(42),
       checkIn({ issue: 42, action: 'queue_started' }),
@@ -327,8 +335,7 @@ export const CHECK_IN_CASES: readonly Case[] = [
     name: 'cleanup fails on the unmerged branch after it removed the worktree; the second works',
     section: '4',
     steps: [
-      added(42),
-      checkIn({ action: 'queue_started' }),
+      ...begun(42),
       checkIn({ action: 'completed' }),
       bash('cd "$REPO/worktrees/issue-42"; git commit -q --allow-empty -m unmerged'),
       factory(['pipeline', 'cleanup', '42'], { rc: 1 }),
@@ -344,10 +351,8 @@ export const CHECK_IN_CASES: readonly Case[] = [
     dialects: ['design', 'a'],
     project: SLOW_CHECK,
     steps: [
-      added(42),
-      checkIn({ action: 'queue_started' }),
-      start('first', CHECK_IN),
-      until(STATUS, /in_progress/),
+      ...begun(42),
+      ...IN_STAGE,
       checkIn({ issue: 42, action: 'skip', message: 'in_progress, another advance may be running' }),
       factory(STATUS, { json: [{ status: 'in_progress' }] }),
     ],
@@ -358,12 +363,10 @@ export const CHECK_IN_CASES: readonly Case[] = [
     dialects: ['b'],
     project: { stages: STAGES.long.replace('20', '2') },
     steps: [
-      added(42),
-      checkIn({ action: 'queue_started' }),
-      start('first', CHECK_IN),
-      until(STATUS, /in_progress/),
+      ...begun(42),
+      ...IN_STAGE,
       checkIn({ issue: 42, action: 'completed' }),
-      ended('first'),
+      ended('stage'),
       factory(STATUS, { json: [{ stage_history: [{ stage: 'one' }, { stage: 'one' }] }] }),
     ],
   },
@@ -375,8 +378,7 @@ export const CHECK_IN_CASES: readonly Case[] = [
     slow: true,
     settings: { STANDIN_CLAUDE_MODE: 'hang' },
     steps: [
-      added(42),
-      checkIn({ action: 'queue_started' }),
+      ...begun(42),
       start('first', CHECK_IN),
       until(['session', 'list'], /42-implement-1 .* active/),
       checkIn({ issue: 42, action: 'skip', message: 'session active, within timeout' }),
@@ -391,8 +393,9 @@ export const CHECK_IN_CASES: readonly Case[] = [
       // An intent to derive keeps the row pending while a slow gh is asked.
       factory(['queue', 'set-intent', '42', '']),
       start('first', CHECK_IN),
-      bash('sleep 0.4'),
-      start('second', CHECK_IN),
+      bash('until grep -q "issue view" "$BOX/calls" 2>/dev/null; do sleep 0.02; done'),
+      // It stays behind the first one, which has asked already.
+      start('second', CHECK_IN, { STANDIN_GH_DELAY_SECONDS: '2' }),
       ended('first', { json: { actions: [{ issue: 42, action: 'queue_started' }] } }),
       ended('second', { json: { actions: [{ issue: 42, action: 'fail' }] } }),
       queueIs([42, 'failed']),
@@ -406,8 +409,7 @@ export const CHECK_IN_CASES: readonly Case[] = [
     project: AGENT,
     settings: { STANDIN_CLAUDE_WORK_SECONDS: '2' },
     steps: [
-      added(42),
-      checkIn({ action: 'queue_started' }),
+      ...begun(42),
       start('stage', CHECK_IN),
       until(['session', 'list'], /42-implement-1 .* active/),
       factory(STATUS, {
@@ -437,10 +439,9 @@ export const CHECK_IN_CASES: readonly Case[] = [
     slow: true,
     project: AGENT,
     steps: [
-      added(42),
-      checkIn({ action: 'queue_started' }),
+      ...begun(42),
       checkIn({ action: 'completed' }),
-      bash('cat "$(find "$HOME/.factory/pipelines" -name session.log)"', {
+      sessionLog({
         stdout: /claude --model claude-opus-4-6/,
       }),
     ],
@@ -451,8 +452,7 @@ export const CHECK_IN_CASES: readonly Case[] = [
     slow: true,
     project: AGENT,
     steps: [
-      added(42),
-      checkIn({ action: 'queue_started' }),
+      ...begun(42),
       factoryEnv({ CLAUDE_CODE_OAUTH_TOKEN: 'sk-ant-oat01-FAKE-TOKEN' }, CHECK_IN, {
         json: { actions: [{ action: 'completed' }] },
       }),
@@ -468,8 +468,7 @@ export const CHECK_IN_CASES: readonly Case[] = [
     project: { stages: `${STAGES.agent}    - id: implement2\n      prompt_template: p.md\n` },
     steps: [
       bash('cd "$REPO"; echo hello >p.md; git add p.md; git commit -qm p; git push -q origin main'),
-      added(42),
-      checkIn({ action: 'queue_started' }),
+      ...begun(42),
       checkIn({ action: 'advanced' }),
       bash('cat "$(find "$HOME/.factory/pipelines" -path "*/implement/*" -name session.log)"', {
         absent: /CLAUDE_CODE_OAUTH_TOKEN/,
@@ -490,10 +489,9 @@ export const CHECK_IN_CASES: readonly Case[] = [
     slow: true,
     project: { stages: STAGES.agent, ignoreNothing: true },
     steps: [
-      added(42),
-      checkIn({ action: 'queue_started' }),
+      ...begun(42),
       checkIn({ action: 'completed' }),
-      bash('cat "$(find "$HOME/.factory/pipelines" -name session.log)"', { stdout: /uncommitted changes/ }),
+      sessionLog({ stdout: /uncommitted changes/ }),
       bash('git -C "$REPO/worktrees/issue-42" status --porcelain', { stdout: '' }),
     ],
   },
@@ -503,11 +501,7 @@ export const CHECK_IN_CASES: readonly Case[] = [
     slow: true,
     project: AGENT,
     settings: { STANDIN_CLAUDE_MODE: 'no-hooks' },
-    steps: [
-      added(42),
-      checkIn({ action: 'queue_started' }),
-      checkIn({ action: 'completed', session: '42-implement-1' }),
-    ],
+    steps: [...begun(42), checkIn({ action: 'completed', session: '42-implement-1' })],
   },
   {
     name: 'claude missing in the pane: bash executes the prompt, and the stage counts as a success',
@@ -518,10 +512,9 @@ export const CHECK_IN_CASES: readonly Case[] = [
       // The login shell's PATH has no claude any more.
       bash(`sed -i "s,^export PATH=[^ ]*,export PATH=/usr/bin:/bin," "$HOME/.bash_profile"
             ! env -i HOME="$HOME" bash -lc 'command -v claude'`),
-      added(42),
-      checkIn({ action: 'queue_started' }),
+      ...begun(42),
       checkIn({ action: 'completed', session: '42-implement-1' }),
-      bash('cat "$(find "$HOME/.factory/pipelines" -name session.log)"', {
+      sessionLog({
         stdout: /claude: command not found/,
       }),
     ],
@@ -533,8 +526,7 @@ export const CHECK_IN_CASES: readonly Case[] = [
     project: AGENT,
     settings: { STANDIN_CLAUDE_MODE: 'exit' },
     steps: [
-      added(42),
-      checkIn({ action: 'queue_started' }),
+      ...begun(42),
       checkIn({ issue: 42, action: 'escalate', stage: 'implement' }),
       factory(STATUS, { json: [{ status: 'blocked', session_state: 'exited' }] }),
       bash('tmux has-session -t =42-implement-1'),
@@ -549,8 +541,7 @@ export const CHECK_IN_CASES: readonly Case[] = [
     project: { stages: `  defaults: {timeout: ${process.env['FACTORY_BIN'] ? '40s' : '2s'}}${STAGES.agent}` },
     settings: { STANDIN_CLAUDE_MODE: 'hang' },
     steps: [
-      added(42),
-      checkIn({ action: 'queue_started' }),
+      ...begun(42),
       checkIn({ issue: 42, action: 'escalate', stage: 'implement' }),
       factory(STATUS, { json: [{ status: 'blocked' }] }),
       bash('! tmux has-session -t =42-implement-1 2>&1'),
@@ -573,8 +564,7 @@ export const CHECK_IN_CASES: readonly Case[] = [
     project: AGENT,
     settings: { STANDIN_CLAUDE_MODE: 'limit' },
     steps: [
-      added(42),
-      checkIn({ action: 'queue_started' }),
+      ...begun(42),
       checkIn({ issue: 42, action: 'rate_limited', stage: 'implement' }),
       factory(STATUS, { json: [{ status: 'rate_limited' }], absent: /stage_history/ }),
       bash('! tmux has-session -t =42-implement-1 2>&1'),
@@ -584,32 +574,6 @@ export const CHECK_IN_CASES: readonly Case[] = [
       queueIs([42, 'completed']),
     ],
   },
-  {
-    name: 'a merge stage against a local bare origin keeps the worktree',
-    section: '6, 7',
-    dialects: ['design', 'a'],
-    project: { stages: '  stages:\n    - {id: merge, type: merge}\n' },
-    steps: [
-      added(42),
-      checkIn({ action: 'queue_started' }),
-      bash('cd "$REPO/worktrees/issue-42"; git commit -q --allow-empty -m work'),
-      checkIn({ issue: 42, action: 'completed', stage: 'merge' }),
-      bash('git --git-dir="$BOX/demo.git" log -1 --format=%s feature/issue-42', { stdout: 'work\n' }),
-      bash('test -d "$REPO/worktrees/issue-42"'),
-    ],
-  },
-  {
-    name: 'a merge stage against a local bare origin removes the worktree',
-    section: '6, 7',
-    dialects: ['b'],
-    project: { stages: '  stages:\n    - {id: merge, type: merge}\n' },
-    steps: [
-      added(42),
-      checkIn({ action: 'queue_started' }),
-      bash('cd "$REPO/worktrees/issue-42"; git commit -q --allow-empty -m work'),
-      checkIn({ issue: 42, action: 'completed', stage: 'merge' }),
-      bash('git --git-dir="$BOX/demo.git" log -1 --format=%s feature/issue-42', { stdout: 'work\n' }),
-      bash('test ! -e "$REPO/worktrees/issue-42"'),
-    ],
-  },
+  merged('keeps the worktree', ['design', 'a'], 'test -d "$REPO/worktrees/issue-42"'),
+  merged('removes the worktree', ['b'], 'test ! -e "$REPO/worktrees/issue-42"'),
 ];

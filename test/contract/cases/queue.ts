@@ -2,7 +2,9 @@
 import {
   add,
   added,
+  addedOther,
   bash,
+  begun,
   type Case,
   CHECK_IN,
   checkIn,
@@ -48,15 +50,6 @@ function namespaceOf(repo: string, namespace: string): Case {
       factoryIn((box) => box.dir, QUEUE, { json: [{ Issue: 1, Namespace: namespace }] }),
     ],
   };
-}
-
-/** An addition of other#N, in dialect b. */
-function addOther(issue: number) {
-  return factoryIn(
-    (box) => box.other,
-    ['queue', 'add', String(issue), '--config', 'pipeline.yaml', '--intent', 'Users get Y.'],
-    { stdout: 'Added 1 issue(s) to the queue\n' },
-  );
 }
 
 export const QUEUE_CASES: readonly Case[] = [
@@ -215,8 +208,7 @@ export const QUEUE_CASES: readonly Case[] = [
     name: 'a completed row counts as a duplicate; removed and added again it fails until the pipeline is cleaned up',
     section: '2',
     steps: [
-      added(14),
-      checkIn({ issue: 14, action: 'queue_started' }),
+      ...begun(14),
       checkIn({ issue: 14, action: 'completed', stage: 'one' }),
       factory(add('14', '--intent', 'x'), { error: 'issue 14 is already in the queue' }),
       factory(['queue', 'remove', '14'], { stdout: 'Removed issue #14 from the queue\n' }),
@@ -228,8 +220,7 @@ export const QUEUE_CASES: readonly Case[] = [
       queueIs([14, 'failed']),
       factory(['pipeline', 'cleanup', '14']),
       factory(['queue', 'remove', '14']),
-      added(14),
-      checkIn({ issue: 14, action: 'queue_started' }),
+      ...begun(14),
     ],
   },
   {
@@ -484,7 +475,7 @@ export const QUEUE_CASES: readonly Case[] = [
     project: { stages: STAGES.ok, two: true },
     steps: [
       added(42),
-      addOther(42),
+      addedOther(42),
       factory(QUEUE, {
         json: [
           { Issue: 42, Namespace: 'acme/demo' },
@@ -504,7 +495,7 @@ export const QUEUE_CASES: readonly Case[] = [
     project: { stages: STAGES.ok, two: true },
     steps: [
       added(42),
-      addOther(42),
+      addedOther(42),
       factoryIn((box) => box.other, ['queue', 'set-intent', '42', 'changed']),
       factory(QUEUE, {
         json: [

@@ -2,11 +2,14 @@
 import {
   added,
   bash,
+  begun,
   type Case,
   CHECK_IN,
   checkIn,
   ended,
+  event,
   factory,
+  IN_STAGE,
   kill,
   queueIs,
   STAGES,
@@ -39,14 +42,15 @@ const STAY: Readonly<Record<State, Record<string, string>>> = {
 function killedAt(state: State, settings: Record<string, string> = UNHURRIED): Step[] {
   return [
     set({ ...settings, ...STAY[state] }),
-    added(50),
-    checkIn({ action: 'queue_started' }),
+    ...begun(50),
     start('stage', CHECK_IN),
     // A real binary polls every 30 s, so that its session is idle only after its kill.
     until(
       ['session', 'list'],
       state === 'idle' ? /50-implement-1 .* (active|idle)/ : new RegExp(`50-implement-1 .* ${state}`),
     ),
+    // The event comes first: a kill between the two would leave a pipeline that knows of no session.
+    until(STATUS, /"session": ?"50-implement-1"/),
     kill('stage', 'SIGKILL'),
     ended('stage', { rc: 137 }),
     set(settings),
@@ -75,16 +79,36 @@ function signalled(signal: NodeJS.Signals, rc: number): Case {
     section: '4',
     project: { stages: STAGES.long },
     steps: [
-      added(50),
-      checkIn({ action: 'queue_started' }),
-      start('stage', CHECK_IN),
-      until(STATUS, /in_progress/),
+      ...begun(50),
+      ...IN_STAGE,
       kill('stage', signal),
       ended('stage', { rc }),
       factory(STATUS, { json: [{ status: 'in_progress' }] }),
       queueIs([50, 'active']),
     ],
   };
+}
+
+/** A case with an agent's stage, which is what takes a real binary long. */
+function agentCase(name: string, dialects: readonly Dialect[], steps: readonly Step[]): Case {
+  return { name, section: '4', dialects, project: AGENT, slow: true, steps };
+}
+
+/** Dialect b, in which a dead session that nobody has said to be dead counts as at work. */
+function restarted(state: 'started' | 'active'): Case {
+  return agentCase(
+    `restarted while ${state}: skipped until an exited event is logged, then it runs again and finishes`,
+    B,
+    [
+      ...killedAt(state),
+      ...TMUX_GONE,
+      checkIn(SKIP_B),
+      checkIn(SKIP_B),
+      factory(event('50-implement-1', 50, 'implement', 'exited')),
+      checkIn({ issue: 50, action: 'completed' }),
+      ...COMPLETED,
+    ],
+  );
 }
 
 export const RECOVER_CASES: readonly Case[] = [
@@ -96,22 +120,17 @@ export const RECOVER_CASES: readonly Case[] = [
     section: '4',
     project: { stages: STAGES.two.replace('"true"', '"sleep 1"') },
     steps: [
-      added(50),
-      checkIn({ action: 'queue_started' }),
-      start('stage', CHECK_IN),
-      until(STATUS, /in_progress/),
+      ...begun(50),
+      ...IN_STAGE,
       kill('stage', 'close-stderr'),
       ended('stage', { rc: 141 }),
       factory(STATUS, { json: [{ status: 'in_progress' }] }),
     ],
   },
-  {
-    name: 'killed, session alive: skipped for ever; advance alone says the session exists, then blocked',
-    section: '4',
-    dialects: A,
-    project: AGENT,
-    slow: true,
-    steps: [
+  agentCase(
+    'killed, session alive: skipped for ever; advance alone says the session exists, then blocked',
+    A,
+    [
       ...killedAt('idle'),
       checkIn(SKIP_A),
       checkIn(SKIP_A),
@@ -121,28 +140,18 @@ export const RECOVER_CASES: readonly Case[] = [
       factory(STATUS, { json: [{ status: 'blocked' }] }),
       queueIs([50, 'active']),
     ],
-  },
-  {
-    name: 'killed, session alive: session kill and pipeline advance finish it',
-    section: '4',
-    dialects: A,
-    project: AGENT,
-    slow: true,
-    steps: [
-      ...killedAt('idle'),
-      factory(['session', 'kill', '50-implement-1']),
-      factory(['pipeline', 'advance', '50'], { stdout: /completed/ }),
-      ...COMPLETED,
-      checkIn(),
-    ],
-  },
-  {
-    name: 'killed, session alive: pipeline retry is still skipped; with pipeline advance it finishes, and the old session stays',
-    section: '4',
-    dialects: A,
-    project: AGENT,
-    slow: true,
-    steps: [
+  ),
+  agentCase('killed, session alive: session kill and pipeline advance finish it', A, [
+    ...killedAt('idle'),
+    factory(['session', 'kill', '50-implement-1']),
+    factory(['pipeline', 'advance', '50'], { stdout: /completed/ }),
+    ...COMPLETED,
+    checkIn(),
+  ]),
+  agentCase(
+    'killed, session alive: pipeline retry is still skipped; with pipeline advance it finishes, and the old session stays',
+    A,
+    [
       ...killedAt('active'),
       factory(['pipeline', 'retry', '50']),
       factory(STATUS, { json: [{ status: 'in_progress', attempt: 2 }] }),
@@ -151,7 +160,7 @@ export const RECOVER_CASES: readonly Case[] = [
       ...COMPLETED,
       bash('tmux has-session -t =50-implement-1'),
     ],
-  },
+  ),
   {
     name: 'killed: pipeline fail frees the queue',
     section: '4',
@@ -160,9 +169,8 @@ export const RECOVER_CASES: readonly Case[] = [
     steps: [
       added(50),
       added(51),
-      checkIn({ action: 'queue_started' }),
-      start('stage', CHECK_IN),
-      until(STATUS, /in_progress/),
+      checkIn({ issue: 50, action: 'queue_started' }),
+      ...IN_STAGE,
       kill('stage', 'SIGKILL'),
       ended('stage', { rc: 137 }),
       checkIn(SKIP_A),
@@ -170,13 +178,10 @@ export const RECOVER_CASES: readonly Case[] = [
       checkIn({ issue: 51, action: 'queue_started' }),
     ],
   },
-  {
-    name: 'restarted while started: skipped for ever; pipeline advance finishes it, queue row included',
-    section: '4',
-    dialects: A,
-    project: AGENT,
-    slow: true,
-    steps: [
+  agentCase(
+    'restarted while started: skipped for ever; pipeline advance finishes it, queue row included',
+    A,
+    [
       ...killedAt('started'),
       ...TMUX_GONE,
       checkIn(SKIP_A),
@@ -184,31 +189,22 @@ export const RECOVER_CASES: readonly Case[] = [
       factory(['pipeline', 'advance', '50'], { stdout: /completed/ }),
       ...COMPLETED,
     ],
-  },
-  {
-    name: 'restarted while idle: skipped for ever; pipeline advance finishes it, queue row included',
-    section: '4',
-    dialects: A,
-    project: AGENT,
-    slow: true,
-    steps: [
-      ...killedAt('idle'),
-      ...TMUX_GONE,
-      checkIn(SKIP_A),
-      factory(['pipeline', 'advance', '50'], { stdout: /completed/ }),
-      ...COMPLETED,
-    ],
-  },
+  ),
+  agentCase('restarted while idle: skipped for ever; pipeline advance finishes it, queue row included', A, [
+    ...killedAt('idle'),
+    ...TMUX_GONE,
+    checkIn(SKIP_A),
+    factory(['pipeline', 'advance', '50'], { stdout: /completed/ }),
+    ...COMPLETED,
+  ]),
   {
     name: 'killed in a stage without a session: the next check-in runs it again',
     section: '4',
     dialects: B,
     project: { stages: STAGES.long },
     steps: [
-      added(50),
-      checkIn({ action: 'queue_started' }),
-      start('stage', CHECK_IN),
-      until(STATUS, /in_progress/),
+      ...begun(50),
+      ...IN_STAGE,
       kill('stage', 'SIGKILL'),
       ended('stage', { rc: 137 }),
       bash('sed -i "s/sleep 20/true/" "$REPO/pipeline.yaml"'),
@@ -216,79 +212,23 @@ export const RECOVER_CASES: readonly Case[] = [
       ...COMPLETED,
     ],
   },
-  {
-    name: 'killed, session idle: the next check-in kills the session, runs the stage again and finishes',
-    section: '4',
-    dialects: B,
-    project: AGENT,
-    slow: true,
-    steps: [
+  agentCase(
+    'killed, session idle: the next check-in kills the session, runs the stage again and finishes',
+    B,
+    [
       ...killedAt('idle'),
       checkIn({ issue: 50, action: 'completed', session: '50-implement-1' }),
       ...COMPLETED,
     ],
-  },
-  {
-    name: 'restarted while idle: the next check-in runs the stage again and finishes',
-    section: '4',
-    dialects: B,
-    project: AGENT,
-    slow: true,
-    steps: [...killedAt('idle'), ...TMUX_GONE, checkIn({ issue: 50, action: 'completed' }), ...COMPLETED],
-  },
-  {
-    name: 'restarted while started: skipped until an exited event is logged, then it runs again and finishes',
-    section: '4',
-    dialects: B,
-    project: AGENT,
-    slow: true,
-    steps: [
-      ...killedAt('started'),
-      ...TMUX_GONE,
-      checkIn(SKIP_B),
-      checkIn(SKIP_B),
-      factory([
-        'event',
-        'log',
-        '--session',
-        '50-implement-1',
-        '--issue',
-        '50',
-        '--stage',
-        'implement',
-        '--event',
-        'exited',
-      ]),
-      checkIn({ issue: 50, action: 'completed' }),
-      ...COMPLETED,
-    ],
-  },
-  {
-    name: 'restarted while active: likewise',
-    section: '4',
-    dialects: B,
-    project: AGENT,
-    slow: true,
-    steps: [
-      ...killedAt('active'),
-      ...TMUX_GONE,
-      checkIn(SKIP_B),
-      factory([
-        'event',
-        'log',
-        '--session',
-        '50-implement-1',
-        '--issue',
-        '50',
-        '--stage',
-        'implement',
-        '--event',
-        'exited',
-      ]),
-      checkIn({ issue: 50, action: 'completed' }),
-      ...COMPLETED,
-    ],
-  },
+  ),
+  agentCase('restarted while idle: the next check-in runs the stage again and finishes', B, [
+    ...killedAt('idle'),
+    ...TMUX_GONE,
+    checkIn({ issue: 50, action: 'completed' }),
+    ...COMPLETED,
+  ]),
+  restarted('started'),
+  restarted('active'),
   {
     name: 'past the time-out a live session is steered once; a dead one is skipped for ever',
     section: '4',
@@ -298,6 +238,7 @@ export const RECOVER_CASES: readonly Case[] = [
     standinOnly: 'a time-out of seconds ends the first check-in of a real binary before it can be killed',
     steps: [
       ...killedAt('active', { STANDIN_FACTORY_POLL_SECONDS: '30', STANDIN_CLAUDE_MODE: 'hang' }),
+      // Past the time-out above.
       bash('sleep 4'),
       checkIn({ issue: 50, action: 'steer' }),
       factory(['session', 'peek', '50-implement-1'], {

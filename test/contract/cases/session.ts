@@ -1,9 +1,8 @@
 // Section 5 and 6: sessions and events.
-import { bash, type Case, factory, factoryEnv, factoryIn } from '../case.ts';
+import { bash, type Case, event, factory, factoryEnv, factoryIn } from '../case.ts';
 
-function event(name: string, state: string) {
-  return ['event', 'log', '--session', name, '--issue', '43', '--stage', 'build', '--event', state];
-}
+/** An event of a session, of issue 43 whatever its name says. */
+const logged = (session: string, state: string) => factory(event(session, 43, 'build', state));
 
 export const SESSION_CASES: readonly Case[] = [
   {
@@ -15,10 +14,10 @@ export const SESSION_CASES: readonly Case[] = [
     name: 'the table: alive in both, no-tmux, no-db; --issue',
     section: '5',
     steps: [
-      factory(event('43-build-1', 'started')),
-      factory(event('43-build-1', 'idle')),
-      factory(event('44-build-1', 'active')),
-      factory(event('45-build-1', 'exited')),
+      logged('43-build-1', 'started'),
+      logged('43-build-1', 'idle'),
+      logged('44-build-1', 'active'),
+      logged('45-build-1', 'exited'),
       bash(
         'tmux new-session -d -s 43-build-1; tmux new-session -d -s 81-build-1; tmux new-session -d -s orchestrator',
       ),
@@ -38,10 +37,10 @@ export const SESSION_CASES: readonly Case[] = [
     section: '5',
     steps: [
       bash('tmux new-session -d -s 43-build-1'),
-      factory(event('43-build-1', 'started')),
-      factory(event('43-build-1', 'factory_send')),
+      logged('43-build-1', 'started'),
+      logged('43-build-1', 'factory_send'),
       factory(['session', 'list'], { stdout: /^43-build-1 +no-db$/m }),
-      factory(event('43-build-1', 'active')),
+      logged('43-build-1', 'active'),
       factory(['session', 'list'], { stdout: /^43-build-1 +43 +build +active /m }),
       factory(['session', 'steer', '43-build-1', 'hurry']),
       factory(['session', 'list'], { stdout: /^43-build-1 +no-db$/m }),
@@ -52,7 +51,7 @@ export const SESSION_CASES: readonly Case[] = [
     section: '5',
     steps: [
       factory(['session', 'status', 'nope'], { error: 'session "nope" not found in database', stdout: '' }),
-      factory(event('43-build-1', 'idle')),
+      logged('43-build-1', 'idle'),
       factory(['session', 'status', '43-build-1'], {
         stdout:
           /^Session: +43-build-1\nState: +idle\nIssue: +43\nStage: +build\nSince: +.* ago\)\nTmux: +dead\n$/,
@@ -85,7 +84,8 @@ export const SESSION_CASES: readonly Case[] = [
     section: '5',
     steps: [
       bash(
-        'tmux new-session -d -s 5-build-1-fix-3 "echo precious; sleep 60"; tmux new-session -d -s keep; sleep 0.3',
+        `tmux new-session -d -s 5-build-1-fix-3 "echo precious; sleep 60"; tmux new-session -d -s keep
+         until tmux capture-pane -p -t 5-build-1-fix-3 | grep -q precious; do sleep 0.05; done`,
       ),
       factory(['session', 'peek', '5-b'], { stdout: /precious/ }),
       factory(['session', 'kill', '5-b']),
@@ -98,7 +98,7 @@ export const SESSION_CASES: readonly Case[] = [
     section: '5',
     steps: [
       bash('tmux new-session -d -s 43-build-1; mkdir "$BOX/elsewhere"'),
-      factory(event('43-build-1', 'active')),
+      logged('43-build-1', 'active'),
       factoryEnv((box) => ({ TMUX_TMPDIR: `${box.dir}/elsewhere` }), ['session', 'list'], {
         stdout: /43-build-1 .*no-tmux/,
       }),
@@ -114,14 +114,17 @@ export const SESSION_CASES: readonly Case[] = [
       factory(['session', 'send', 'x', 'text'], { error: 'session "x" does not exist' }),
       bash('tmux new-session -d -s 5-build-1 cat'),
       factory(['session', 'send', '5-build-1', 'hello there']),
-      bash('sleep 1.5; tmux capture-pane -p -t 5-build-1', { stdout: /hello there\nhello there\n/ }),
+      // Once as it is typed, and once as cat gives it back after the Enter.
+      bash(
+        'until [ "$(tmux capture-pane -p -t 5-build-1 | grep -cx "hello there")" = 2 ]; do sleep 0.1; done',
+      ),
     ],
   },
   {
     name: 'an event the table does not allow, and a missing flag',
     section: '6',
     steps: [
-      factory(event('s', 'rate_limited'), { error: /CHECK constraint failed/ }),
+      factory(event('s', 1, 's', 'rate_limited'), { error: /CHECK constraint failed/ }),
       factory(['event', 'log', '--session', 's', '--issue', '1', '--stage', 's'], {
         error: 'required flag(s) "event" not set',
       }),

@@ -1,5 +1,17 @@
 // Section 3: status; and the pipeline verbs it reports on.
-import { added, bash, type Case, checkIn, factory, factoryIn, queueIs, STAGES, STATUS } from '../case.ts';
+import {
+  added,
+  bash,
+  begun,
+  type Case,
+  checkIn,
+  factory,
+  factoryIn,
+  NEUTRAL,
+  queueIs,
+  STAGES,
+  STATUS,
+} from '../case.ts';
 
 export const STATUS_CASES: readonly Case[] = [
   {
@@ -60,8 +72,7 @@ export const STATUS_CASES: readonly Case[] = [
     name: 'the JSON of a pipeline, without session_state where there is no session',
     section: '3',
     steps: [
-      added(42),
-      checkIn({ issue: 42, action: 'queue_started' }),
+      ...begun(42),
       factory(STATUS, {
         json: [
           {
@@ -96,8 +107,7 @@ export const STATUS_CASES: readonly Case[] = [
     name: 'the table',
     section: '3',
     steps: [
-      added(42),
-      checkIn({ action: 'queue_started' }),
+      ...begun(42),
       factory(['status'], {
         stdout:
           /^ISSUE {4}STATUS {7}STAGE {10}ATT {2}SESSION {14}TITLE\n-{8} -{12} -{14} -{4} -{20} -{5}\n42 {7}pending {6}one {12}1 {25}\S/,
@@ -108,11 +118,8 @@ export const STATUS_CASES: readonly Case[] = [
     name: 'it shows all pipelines of the store, whatever project the directory is',
     section: '3',
     steps: [
-      added(42),
-      checkIn({ action: 'queue_started' }),
-      bash(
-        'mkdir "$BOX/neutral"; git init -q "$BOX/neutral"; echo "pipeline: {}" >"$BOX/neutral/pipeline.yaml"',
-      ),
+      ...begun(42),
+      NEUTRAL,
       factoryIn((box) => `${box.dir}/neutral`, STATUS, { json: [{ issue: 42 }] }),
     ],
   },
@@ -121,8 +128,7 @@ export const STATUS_CASES: readonly Case[] = [
     section: '3',
     steps: [
       factoryIn((box) => `${box.dir}/empty`, ['pipeline', 'list'], { stdout: 'No pipelines found.\n' }),
-      added(42),
-      checkIn({ action: 'queue_started' }),
+      ...begun(42),
       factoryIn((box) => `${box.dir}/empty`, ['pipeline', 'list'], { stdout: /^42 +pending +one /m }),
     ],
   },
@@ -150,8 +156,7 @@ export const STATUS_CASES: readonly Case[] = [
     name: 'pipeline fail turns a completed pipeline into a failed one',
     section: '3',
     steps: [
-      added(1),
-      checkIn({ action: 'queue_started' }),
+      ...begun(1),
       checkIn({ action: 'completed' }),
       factory(['pipeline', 'fail', '1']),
       factory(STATUS, { json: [{ issue: 1, status: 'failed' }] }),
@@ -170,8 +175,7 @@ export const STATUS_CASES: readonly Case[] = [
     section: '6',
     project: { stages: STAGES.two },
     steps: [
-      added(42),
-      checkIn({ action: 'queue_started' }),
+      ...begun(42),
       bash('ls "$HOME/.factory/pipelines/42/issue.json"'),
       bash('cat "$(find "$HOME/.factory/pipelines" -name pipeline.json)"', {
         json: {
@@ -198,8 +202,7 @@ export const STATUS_CASES: readonly Case[] = [
     section: '6',
     dialects: ['b'],
     steps: [
-      added(42),
-      checkIn({ action: 'queue_started' }),
+      ...begun(42),
       bash('cd "$HOME/.factory/pipelines" && ls 42 acme/demo/42/pipeline.json', {
         stdout: 'acme/demo/42/pipeline.json\n\n42:\nissue.json\n',
       }),
