@@ -30,6 +30,7 @@ try {
   place.stop();
 }
 writeFileSync(join(import.meta.dirname, 'RESULTS.md'), report(results));
+
 function holds({ value, limit: most }: Result): boolean {
   return value <= most;
 }

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { packageRoot } from '../scripts/lib/cli/version.ts';
 import { newNonce } from '../scripts/lib/transport/frame.ts';
 import { scriptArgv } from '../scripts/lib/transport/scripts.ts';
-import { compare, run, type Side } from './measure.ts';
+import { type Comparison, compare, run, type Side } from './measure.ts';
 import { type ClusterPlace, type LocalPlace, makeFleet, PROGRAM } from './place.ts';
 
 export interface Result {
@@ -47,44 +47,37 @@ exec flock "$WORKER_STATE_DIR/locks/queue" bash -c '
 
 export function help(): Result {
   const ours: Side = { argv: () => [PROGRAM, '--help'], env: process.env };
-  const { ratio, bareMs, oursMs, rounds } = compare(nothing, ours, 40);
-  return {
-    name: '`factory-worker --help`',
-    what: '`node -e 0`',
-    measured: times(oursMs, bareMs, rounds),
-    value: ratio,
-    limit: 1.5,
-    unit: '×',
-  };
+  return asRatio(
+    { name: '`factory-worker --help`', what: '`node -e 0`', limit: 1.5 },
+    compare(nothing, ours, 40),
+  );
 }
 
 export function list({ env, workerEnv }: LocalPlace): Result {
   const ours: Side = { argv: () => [PROGRAM, 'list'], env };
   const bare: Side = { argv: () => ['bash', '-c', LOOK], env: workerEnv };
-  const { ratio, bareMs, oursMs, rounds } = compare(bare, ours, 40);
-  return {
-    name: '`list`, one local worker',
-    what: 'its questions as shell commands in the worker: tmux, JSON files, locks, `git config`, `factory queue list`, `factory status`',
-    measured: times(oursMs, bareMs, rounds),
-    value: ratio,
-    limit: 2,
-    unit: '×',
-  };
+  return asRatio(
+    {
+      name: '`list`, one local worker',
+      what: 'its questions as shell commands in the worker: tmux, JSON files, locks, `git config`, `factory queue list`, `factory status`',
+      limit: 2,
+    },
+    compare(bare, ours, 40),
+  );
 }
 
 /** The same through a real API server and kubelet, where `list` has two calls (`get pods`, `exec`) and bare has one. */
 export function listInCluster(place: ClusterPlace): Result {
   const ours: Side = { argv: () => [PROGRAM, 'list'], env: place.env };
   const bare: Side = { argv: () => [...place.exec, '--', 'bash', '-c', LOOK], env: place.env };
-  const { ratio, bareMs, oursMs, rounds } = compare(bare, ours, 20);
-  return {
-    name: '`list`, one worker in a cluster',
-    what: 'the same questions by one bare `kubectl exec` into a pod that is known',
-    measured: times(oursMs, bareMs, rounds),
-    value: ratio,
-    limit: 3,
-    unit: '×',
-  };
+  return asRatio(
+    {
+      name: '`list`, one worker in a cluster',
+      what: 'the same questions by one bare `kubectl exec` into a pod that is known',
+      limit: 3,
+    },
+    compare(bare, ours, 20),
+  );
 }
 
 export function dispatch({ env, workerEnv, clone }: LocalPlace): Result {
@@ -99,15 +92,14 @@ export function dispatch({ env, workerEnv, clone }: LocalPlace): Result {
   };
   const bare: Side = { argv: (round) => ['bash', '-c', ADD, 'add', issue(round)], env: workerEnv };
   const clear: Side = { argv: () => ['factory', 'queue', 'clear', '--confirm'], env: workerEnv, cwd: clone };
-  const { ratio, bareMs, oursMs, rounds } = compare(bare, ours, 30, () => run(clear));
-  return {
-    name: '`dispatch --intent`, one issue, local worker',
-    what: '`flock` around `factory queue list`, `queue add`, `queue list` in the worker',
-    measured: times(oursMs, bareMs, rounds),
-    value: ratio,
-    limit: 1.5,
-    unit: '×',
-  };
+  return asRatio(
+    {
+      name: '`dispatch --intent`, one issue, local worker',
+      what: '`flock` around `factory queue list`, `queue add`, `queue list` in the worker',
+      limit: 1.5,
+    },
+    compare(bare, ours, 30, () => run(clear)),
+  );
 }
 
 /** Workers that do not answer must cost one time-out, however many there are. */
@@ -119,19 +111,14 @@ export function silence(place: LocalPlace): Result {
     env: makeFleet(place, names).env,
     code,
   });
-  const { ratio, bareMs, oursMs, rounds } = compare(
-    list(['silent-1'], 1),
-    list([...silent, ...lively], 3),
-    3,
+  return asRatio(
+    {
+      name: '`list`, 20 workers of which 5 never answer',
+      what: '`list` of one that never answers: one time-out',
+      limit: 1.25,
+    },
+    compare(list(['silent-1'], 1), list([...silent, ...lively], 3), 3),
   );
-  return {
-    name: '`list`, 20 workers of which 5 never answer',
-    what: '`list` of one that never answers: one time-out',
-    measured: times(oursMs, bareMs, rounds),
-    value: ratio,
-    limit: 1.25,
-    unit: '×',
-  };
 }
 
 export function memory(place: LocalPlace): Result {
@@ -177,6 +164,11 @@ export function scriptSize(): Result {
   };
 }
 
-function times(oursMs: number, bareMs: number, rounds: number): string {
-  return `${Math.round(oursMs)} ms against ${Math.round(bareMs)} ms, ${rounds} rounds`;
+/** The row of a comparison: how many times as long ours takes. */
+function asRatio(
+  about: Pick<Result, 'name' | 'what' | 'limit'>,
+  { ratio, oursMs, bareMs, rounds }: Comparison,
+): Result {
+  const measured = `${Math.round(oursMs)} ms against ${Math.round(bareMs)} ms, ${rounds} rounds`;
+  return { ...about, measured, value: ratio, unit: '×' };
 }
