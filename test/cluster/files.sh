@@ -35,9 +35,19 @@ state = "/run/containerd"
     runtime_type = "io.containerd.runc.v2"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
       BinaryName = "/run/runc"
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "/run/registries"
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "$INSIDE/debian/usr/lib/cni"
     conf_dir = "/run/cni"
+END
+
+# Every registry is the cluster's own first, as mirrors are set up on nodes: so a name without a host, which the chart has
+# without any values, is what was pushed as localhost:PORT/library/NAME.
+mkdir -p "$NODE/run/registries/_default"
+cat >"$NODE/run/registries/_default/hosts.toml" <<END
+[host."http://localhost:$CLUSTER_REGISTRY_PORT"]
+  capabilities = ["pull", "resolve"]
 END
 
 # No address translation here: the machine outside does it for the whole node.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # footprint.sh: prints what a cluster could leave behind on this machine. Taken before `make cluster` and after
-# `make cluster-down` the two must be equal: `make cluster-footprint` compares them.
+# `make cluster-down`, the two must be equal but for what was built.
 set -Eeuo pipefail
 # shellcheck source=test/cluster/lib.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
