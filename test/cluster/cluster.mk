@@ -3,7 +3,7 @@
 #   CONTEXT, NAMESPACE   another cluster, and a namespace that is there: `make e2e` runs there what harms nobody
 #   E2E_IMAGE            the worker image, with the stand-ins, that it can pull
 
-.PHONY: cluster cluster-programs cluster-down cluster-kind e2e e2e-here e2e-there e2e-image e2e-push e2e-tools
+.PHONY: cluster cluster-programs cluster-down cluster-kind e2e e2e-here e2e-there e2e-image e2e-push e2e-tools e2e-v2
 
 cluster: node_modules/.installed cluster-programs ## start a single-node Kubernetes on this machine (root; no image is pulled)
 	@test/cluster/up.sh
@@ -38,7 +38,12 @@ e2e: $(if $(filter command line,$(origin CONTEXT)),e2e-there,e2e-here) ## drive 
 e2e-here: e2e-tools e2e-image e2e-push
 	npx vitest run --config test/e2e/vitest.config.ts $(VITEST_FLAGS) $(TESTS)
 
-e2e-there: node_modules/.installed
+# Its node has the base of the small image as its system, and the real image on its disk.
+e2e-v2: e2e-tools e2e-image e2e-push ## drive a worker on a second node whose cgroups are v2, in a virtual machine (QEMU)
+	@test/cluster/v2/with-node.sh npx vitest run --config test/e2e/v2/vitest.config.ts $(VITEST_FLAGS)
+
+e2e-there: node_modules/.installed helm
+	@scripts/build/programs.sh tmux
 	@[[ -n "$(NAMESPACE)" && -n "$(E2E_IMAGE)" ]] || { echo 'error: NAMESPACE=… and E2E_IMAGE=… are needed with CONTEXT=…; see test/e2e/README.md' >&2; exit 2; }
 	E2E_CONTEXT=$(CONTEXT) E2E_NAMESPACE=$(NAMESPACE) E2E_IMAGE=$(E2E_IMAGE) \
 	  npx vitest run --config test/e2e/vitest.config.ts $(VITEST_FLAGS) $(TESTS)

@@ -36,6 +36,13 @@ stop_node() {
   die "$left processes of the node do not end" "which: cat $(cgroup_roots | head -n 1)/$CGROUP/system/cgroup.procs"
 }
 
+# Nothing is left of the second node unless its script was killed.
+stop_second_node() {
+  kill_recorded "$CACHE/v2/pid" "ifname=$V2_LINK"
+  ip link delete "$V2_LINK" 2>/dev/null || true
+  rm -f "$CACHE"/v2/{pid,disk.img}
+}
+
 remove_cgroups() {
   local root
   while read -r root; do
@@ -59,6 +66,7 @@ main() {
     exec 9>"$CACHE/lock"
     flock --nonblock 9 || die 'another make cluster or cluster-down is at work' "look: fuser -v $CACHE/lock"
   fi
+  stop_second_node
   stop_node
   kill_recorded "$NODE/registry.pid" "$NODE/run/registry-outside.yml"
   remove_network

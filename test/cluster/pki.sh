@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# pki.sh DIR: certificates of one cluster, made once: a CA, the API server, its client to the kubelet, the kubelet, and the
-# administrator, as whom the controllers and the scheduler run too.
+# pki.sh DIR: certificates of one cluster, made once: a CA, the API server, its client to the kubelet, the kubelets of both
+# nodes (v2/with-node.sh), and the administrator, as whom the controllers and the scheduler run too.
 set -Eeuo pipefail
 # shellcheck source=test/cluster/lib.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
@@ -24,5 +24,6 @@ certificate apiserver /CN=kube-apiserver \
   "IP:$NODE_IP,IP:127.0.0.1,IP:$API_SERVICE_IP,DNS:localhost,DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc"
 certificate kubelet-client /O=system:masters/CN=kube-apiserver-kubelet-client
 certificate kubelet /O=system:nodes/CN=system:node:fwc-node
+certificate kubelet-v2 /O=system:nodes/CN=system:node:fwc-v2
 certificate admin /O=system:masters/CN=admin
 openssl genrsa -out "$dir/service-accounts.key" 2048 2>/dev/null

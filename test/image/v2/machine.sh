@@ -6,46 +6,14 @@ set -Eeuo pipefail
 HERE=$(cd -- "${BASH_SOURCE[0]%/*}" && pwd)
 ROOT=$(cd -- "$HERE/../../.." && pwd)
 readonly HERE ROOT IMAGE=$1 CACHE=$ROOT/.cache/image/v2
+# shellcheck source=test/image/v2/kernel.sh
+source "$HERE/kernel.sh"
 mkdir -p "$CACHE"
 cd "$CACHE"
 
 die() {
   printf 'machine.sh: %s\n' "$1" >&2
   exit 1
-}
-
-# Debian's kernel for clouds, unpacked.
-fetch_kernel() {
-  local package
-  [[ ! -e kernel/boot ]] || return 0
-  apt-get update --quiet >&2
-  package=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image-/ { print $2; exit }')
-  [[ -n $package ]] || die 'apt knows no linux-image-cloud-amd64'
-  apt-get --option APT::Sandbox::User=root download "$package" >&2
-  dpkg-deb --extract "$package"_*.deb kernel.new
-  rm -f "$package"_*.deb
-  rm -f kernel.new/lib/modules/*/{build,source}
-  busybox depmod -b kernel.new "$(ls kernel.new/lib/modules)"
-  mv kernel.new kernel
-}
-
-# Only what the disk needs: everything else comes from the disk.
-make_initrd() {
-  local version module path
-  version=$(ls kernel/lib/modules)
-  rm -rf initrd && mkdir -p initrd/bin "initrd/lib/modules/$version"
-  cp /bin/busybox initrd/bin/
-  cp "$HERE/init.sh" initrd/init
-  chmod 0755 initrd/init
-  for module in virtio_pci virtio_blk ext4; do
-    # One that is built into the kernel has no line.
-    { grep "/$module.ko:" "kernel/lib/modules/$version/modules.dep" || true; } | tr -d : | tr ' ' '\n'
-  done | while read -r path; do
-    [[ -n $path ]] || continue
-    install -D "kernel/lib/modules/$version/$path" "initrd/lib/modules/$version/$path"
-  done
-  cp "kernel/lib/modules/$version/modules.dep" "initrd/lib/modules/$version/"
-  (cd initrd && find . | busybox cpio -o -H newc 2>/dev/null | gzip -1) >initrd.gz
 }
 
 # The image's own files as the disk, which is the node's system and the container's at once.
@@ -56,7 +24,7 @@ make_disk() {
   docker export "$container" | tar --extract --directory rootfs
   docker rm --volumes "$container" >/dev/null
   mkdir -p rootfs/node
-  cp "$HERE/node.sh" /bin/busybox rootfs/node/
+  cp "$HERE"/{node,mounts}.sh /bin/busybox rootfs/node/
   chmod 0755 rootfs/node/*
   ln -sf /node/busybox rootfs/usr/local/bin/busybox
   cp -r kernel/lib/modules rootfs/usr/lib/
@@ -71,7 +39,7 @@ make_disk() {
 
 "$ROOT/scripts/build/programs.sh" qemu-system-x86_64 busybox mkfs.ext4 jq
 fetch_kernel
-make_initrd
+make_initrd "$HERE/init.sh"
 make_disk
 trap 'rm -f disk.img' EXIT
 timeout "${V2_TIMEOUT:-25m}" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 3072 -nographic -no-reboot -nodefaults \

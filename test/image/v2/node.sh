@@ -6,6 +6,8 @@
 set -uo pipefail
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 
+# shellcheck source=test/image/v2/mounts.sh
+source /node/mounts.sh
 readonly POD=/kubepods/burstable/pod1/worker
 readonly CGROUP=/sys/fs/cgroup
 readonly LIMIT=$((1024 * 1024 * 1024))
@@ -24,22 +26,9 @@ answer() {
 }
 
 prepare() {
-  mount -t proc proc /proc
-  mount -t sysfs sys /sys
-  mkdir -p /dev/pts /dev/shm /dev/mqueue
-  mount -t devpts -o newinstance,ptmxmode=0666 devpts /dev/pts
-  mount -t tmpfs shm /dev/shm
-  mount -t tmpfs tmp /tmp
+  prepare_machine
   mount -t tmpfs run /run
-  mount -t cgroup2 cgroup2 "$CGROUP"
-  mount --make-rshared /
-  # The drivers that a node has loaded; the image itself has no modprobe.
-  for module in overlay veth bridge br_netfilter nf_tables nft_compat nft_chain_nat nf_nat xt_MASQUERADE xt_addrtype \
-    xt_conntrack xt_nat xt_tcpudp ipt_REJECT iptable_nat; do
-    busybox modprobe "$module" 2>/dev/null
-  done
   ip link set lo up
-  ulimit -n 65536
   # The controllers, handed down level by level as a kubelet does.
   local path='' part
   for part in '' kubepods burstable pod1; do
