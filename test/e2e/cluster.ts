@@ -1,4 +1,4 @@
-/** The cluster of the tests: its kubectl, its kubeconfigs, and how to take one of its programs away. */
+/** The cluster of the tests: its kubectl and its kubeconfigs. */
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,7 +21,6 @@ export const FOREIGN = process.env['E2E_CONTEXT']
 export const CONTEXT = FOREIGN?.context ?? 'factory-worker-test';
 /** Files of one test run, outside of the checkout's tracked part. */
 export const SCRATCH = join(CACHE, 'e2e');
-export const NODE_NAME = 'fwc-node';
 
 /** $KUBECTL, the one on PATH, or the pinned one. */
 export const KUBECTL = findKubectl();
@@ -111,59 +110,6 @@ export async function until<T>(
     if (Date.now() > end) throw new Error(`not within ${seconds}s: ${what}${last}`);
     await sleep(250);
   }
-}
-
-export type Service =
-  | 'kube-apiserver'
-  | 'kubelet'
-  | 'kube-controller-manager'
-  | 'kube-scheduler'
-  | 'containerd';
-
-/** Freezes, thaws, stops or starts one of the node's programs (test/cluster/service.sh). */
-export function service(action: 'freeze' | 'thaw' | 'stop' | 'start', name: Service): void {
-  execFileSync(join(ROOT, 'test', 'cluster', 'service.sh'), [action, name], { stdio: 'pipe' });
-}
-
-/** Kills the first process of a pod's container `worker` at once, as the kernel does when memory runs out. */
-export function killContainer(podUid: string): void {
-  execFileSync(join(ROOT, 'test', 'cluster', 'kill-container.sh'), [podUid, 'worker'], { stdio: 'pipe' });
-}
-
-/** Makes a disk of its own, of some MiB, on the node. @returns its folder there */
-export function smallDisk(name: string, mebibytes: number): string {
-  const script = join(ROOT, 'test', 'cluster', 'small-disk.sh');
-  return execFileSync(script, [name, String(mebibytes)], { encoding: 'utf8' }).trim();
-}
-
-/** Runs a test while a program is frozen or stopped, and brings it back however the test ends. */
-export async function without<T>(
-  action: 'freeze' | 'stop',
-  name: Service,
-  test: () => Promise<T>,
-): Promise<T> {
-  service(action, name);
-  try {
-    return await test();
-  } finally {
-    service(action === 'freeze' ? 'thaw' : 'start', name);
-    await until(`${name} is back`, 90, async () => {
-      await kubectl('get', '--raw', '/readyz', '--request-timeout=5s');
-      const node = await kubectl(
-        'get',
-        'node',
-        NODE_NAME,
-        '--output',
-        'jsonpath={.status.conditions[?(@.type=="Ready")].status}',
-      );
-      // The kubelet's last word may be from before its end.
-      return node === 'True' && (name !== 'kubelet' || kubeletAnswers());
-    });
-  }
-}
-
-async function kubeletAnswers(): Promise<boolean> {
-  return (await kubectl('get', '--raw', `/api/v1/nodes/${NODE_NAME}/proxy/healthz`)) === 'ok';
 }
 
 interface Kubeconfig {

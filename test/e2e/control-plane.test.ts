@@ -1,30 +1,15 @@
 /** The control plane or the node's kubelet does not answer. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { kubectl, service, until, without } from './cluster.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, describe, expect, it } from 'vitest';
+import { until } from './cluster.ts';
+import { service, without } from './faults.ts';
+import { HELD } from './install.ts';
 import { saw } from './seen.ts';
 import { useSite } from './site.ts';
-import { Terminal } from './terminal.ts';
-import {
-  assertSound,
-  command,
-  commandArgv,
-  HELD,
-  inWorker,
-  listOne,
-  operatorEnv,
-  queueOf,
-  readyPod,
-  type TestWorker,
-} from './worker.ts';
+import { attach } from './terminal.ts';
+import { assertSound, deletePod, inWorker, queueOf, readyPod } from './worker.ts';
 
-const NAMESPACE = 'fwc-control';
-const site = useSite(NAMESPACE);
-let worker: TestWorker;
-let file: string;
-
-beforeAll(() => {
-  ({ worker, file } = site);
-});
+const { worker, operator } = useSite('fwc-control');
 
 describe.each([
   ['freeze', 'frozen'],
@@ -32,18 +17,18 @@ describe.each([
 ] as const)('the API server is %s', (action, word) => {
   it(`${word}: each command ends in its time with one sentence`, async () => {
     await without(action, 'kube-apiserver', async () => {
-      const list = await command('list', ['--workers', file, '--timeout', '4s']);
+      const list = await operator.list('--timeout', '4s');
       saw(`API server ${word}: list --timeout 4s`, list);
-      expect(list.code).toBe(1);
+      expect(list).toExitWith(1);
       expect(list.stdout).toMatch(/worker-1 +factory-worker-1 +unreachable/);
       // Its own time-out, and what starting Node costs on a busy machine.
       expect(list.seconds).toBeLessThan(25);
-      const status = await command('status', [worker.name, '--workers', file, '--timeout', '4s']);
+      const status = await operator.status(worker, '--timeout', '4s');
       saw(`API server ${word}: status --timeout 4s`, status);
-      expect(status.code).not.toBe(0);
-      const dispatch = await site.dispatch(31, '--timeout', '4s');
+      expect(status).not.toExitWith(0);
+      const dispatch = await operator.dispatch(worker, 31, '--timeout', '4s');
       saw(`API server ${word}: dispatch --timeout 4s`, dispatch);
-      expect([1, 124]).toContain(dispatch.code);
+      expect(dispatch).toExitWith(1, 124);
       expect(dispatch.stderr).toContain('/readyz');
     });
     expect(await queueOf(worker)).not.toContain(31);
@@ -52,15 +37,10 @@ describe.each([
 
 describe('the API server freezes in the middle', () => {
   it('of a dispatch: once it is back, the answer says which of the two happened', async () => {
-    const running = site.startDispatch(41, '--timeout', '30s', '--verbose');
-    const answer = await (async () => {
-      await until('kubectl exec has started', 60, () => running.output().includes(' exec '));
-      return without(
-        'freeze',
-        'kube-apiserver',
-        () => new Promise((resolve) => setTimeout(resolve, 8_000)),
-      ).then(() => running.answer);
-    })();
+    const running = operator.startDispatch(worker, 41, '--timeout', '30s', '--verbose');
+    await until('kubectl exec has started', 60, () => running.output().includes(' exec '));
+    await without('freeze', 'kube-apiserver', () => sleep(8_000));
+    const answer = await running.answer;
     saw('API server frozen for 8 s during a dispatch', answer);
     expect((await queueOf(worker)).includes(41)).toBe(answer.code === 0);
     await assertSound(worker);
@@ -68,43 +48,24 @@ describe('the API server freezes in the middle', () => {
 
   it('of an attachment: the keys typed meanwhile arrive, or it joins again', async () => {
     await inWorker(worker, 'tmux new-session -d -s ice "exec bash --norc"');
-    const terminal = new Terminal(
-      commandArgv('attach', [worker.name, '--session', 'ice', '--workers', file]),
-      operatorEnv(),
-    );
-    try {
-      await terminal.joined('ice');
-      await without('freeze', 'kube-apiserver', () => new Promise((resolve) => setTimeout(resolve, 5_000)));
-      terminal.type('echo thawed $((6 * 7))');
-      terminal.press('Enter');
-      saw('API server frozen for 5 s while attached', await terminal.shows('thawed 42', 90));
-    } finally {
-      terminal.close();
-    }
+    const terminal = attach(operator, worker, '--session', 'ice');
+    await terminal.joined('ice');
+    await without('freeze', 'kube-apiserver', () => sleep(5_000));
+    terminal.enter('echo thawed $((6 * 7))');
+    saw('API server frozen for 5 s while attached', await terminal.shows('thawed 42', 90));
   });
 
   it('its end and return during an attachment: it joins again', async () => {
     await inWorker(worker, 'tmux new-session -d -s fire "exec bash --norc"');
-    const terminal = new Terminal(
-      commandArgv('attach', [worker.name, '--session', 'fire', '--workers', file]),
-      operatorEnv(),
-    );
-    try {
-      await terminal.joined('fire');
-      await without('stop', 'kube-apiserver', () => terminal.shows('waiting to join fire again', 30));
-      await terminal.joined('fire');
-      terminal.type('echo back $((6 * 7))');
-      terminal.press('Enter');
-      saw('API server gone and back while attached', await terminal.shows('back 42', 60));
-      // The client of before the end does not hold the window's size.
-      await until(
-        'one client is left',
-        20,
-        async () => (await inWorker(worker, 'tmux list-clients -t fire | wc -l')) === '1\n',
-      );
-    } finally {
-      terminal.close();
-    }
+    const terminal = attach(operator, worker, '--session', 'fire');
+    await terminal.joined('fire');
+    await without('stop', 'kube-apiserver', () => terminal.shows('waiting to join fire again', 30));
+    await terminal.joined('fire');
+    terminal.enter('echo back $((6 * 7))');
+    saw('API server gone and back while attached', await terminal.shows('back 42', 60));
+    // The client of before the end does not hold the window's size.
+    const clients = 'tmux list-clients -t fire | wc -l';
+    await until('one client is left', 20, async () => (await inWorker(worker, clients)) === '1\n');
   });
 });
 
@@ -113,46 +74,44 @@ describe('the kubelet', () => {
     await inWorker(worker, 'tmux new-session -d -s works "while sleep 1; do date +%s; done"');
     const pod = await readyPod(worker);
     await without('stop', 'kubelet', async () => {
-      const list = await command('list', ['--workers', file, '--timeout', '10s']);
+      const list = await operator.list('--timeout', '10s');
       saw('kubelet stopped: list', list);
-      const status = await command('status', [worker.name, '--workers', file, '--timeout', '10s']);
+      expect(list.stdout).toMatch(/worker-1 +factory-worker-1 +(unreachable|node-lost)/);
+      const status = await operator.status(worker, '--timeout', '10s');
       saw('kubelet stopped: status', status);
-      expect(status.code).not.toBe(0);
-      const dispatch = await site.dispatch(51, '--timeout', '10s');
+      expect(status).not.toExitWith(0);
+      const dispatch = await operator.dispatch(worker, 51, '--timeout', '10s');
       saw('kubelet stopped: dispatch', dispatch);
-      expect(dispatch.code).toBe(1);
+      expect(dispatch).toExitWith(1);
       // The node's lease runs out.
-      const lost = await until('the cluster has noticed', 90, async () => {
-        const row = await listOne(worker, file, '--timeout', '10s');
-        return row.problems[0] === undefined ? undefined : row;
+      const lost = await until('the node counts as lost', 90, async () => {
+        const row = await operator.row(worker, '--timeout', '10s');
+        return row.status === 'node-lost' && row;
       });
       expect(lost.code).toBe(1);
-      saw(
-        'kubelet stopped, the node NotReady: list',
-        await command('list', ['--workers', file, '--timeout', '10s']),
-      );
+      saw('kubelet stopped, the node NotReady: list', await operator.list('--timeout', '10s'));
     });
     expect(await readyPod(worker)).toBe(pod);
     await until('the worker is shown as before', 30, async () => {
-      const row = await listOne(worker, file);
+      const row = await operator.row(worker);
       return row.status === HELD && row.sessions?.includes('works');
     });
     expect(await queueOf(worker)).not.toContain(51);
   });
 
   it('and its node are gone, the pod is deleted: Terminating for ever, shown as node-lost with what helps', async () => {
-    expect((await site.dispatch(61)).code).toBe(0);
+    expect(await operator.dispatch(worker, 61)).toExitWith(0);
     const pod = await readyPod(worker);
     await without('stop', 'kubelet', async () => {
       await until(
         'the node counts as lost',
         60,
-        async () => (await listOne(worker, file)).status === 'node-lost',
+        async () => (await operator.row(worker)).status === 'node-lost',
       );
-      await kubectl('-n', worker.namespace, 'delete', 'pod', pod, '--wait=false');
-      const row = await listOne(worker, file, '--timeout', '10s');
+      await deletePod(worker, pod);
+      const row = await operator.row(worker, '--timeout', '10s');
       expect(row).toMatchObject({ status: 'node-lost', code: 1 });
-      const status = await site.status('--timeout', '10s');
+      const status = await operator.status(worker, '--timeout', '10s');
       saw('node gone, its pod deleted: status', status);
       expect(status.stdout + status.stderr).toMatch(/kubectl .*fwc-node/);
     });
@@ -163,16 +122,17 @@ describe('the kubelet', () => {
   });
 
   it('is frozen: dispatch gives up in its time, and says so', async () => {
-    await readyPod(worker);
     await without('freeze', 'kubelet', async () => {
-      const dispatch = await site.dispatch(52, '--timeout', '5s');
+      const dispatch = await operator.dispatch(worker, 52, '--timeout', '5s');
       saw('kubelet frozen: dispatch --timeout 5s', dispatch);
-      expect([1, 124]).toContain(dispatch.code);
+      expect(dispatch).toExitWith(1, 124);
       expect(dispatch.stderr).toMatch(/type the same dispatch again|test: kubectl/);
     });
+    // Its node counted as lost for a while; then its pod is Ready again only once the kubelet has said so.
+    await readyPod(worker);
     // What reached the kubelet may still run there; withdrawn or not, it is there at most once.
-    const again = await site.dispatch(52);
-    expect(again.code).toBe(0);
+    const again = await operator.dispatch(worker, 52);
+    expect(again).toExitWith(0);
     expect((await queueOf(worker)).filter((issue) => issue === 52)).toEqual([52]);
     await assertSound(worker);
   });

@@ -4,46 +4,38 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { apply, FOREIGN, kubeconfigWith, kubectl, SCRATCH, until } from './cluster.ts';
+import { FOREIGN, kubectl, SCRATCH, until } from './cluster.ts';
+import { install, NO_TOKENS, WITH_DOCKER, WORKING, workerIn } from './install.ts';
+import { Operator } from './operator.ts';
+import { makePerson, rule } from './person.ts';
 import { saw } from './seen.ts';
+import { useNamespace } from './site.ts';
 import {
-  command,
-  installWorker,
+  atWork,
+  deletePod,
   inWorker,
-  makeNamespace,
+  isDrained,
   podsOf,
   queueOf,
   readyPod,
-  removeNamespace,
-  start,
   type TestWorker,
-  WITH_DOCKER,
-  WORKING,
-  workersFile,
+  WITHOUT_GRACE,
 } from './worker.ts';
 
 const NAMESPACE = 'fleet-tools';
 const folder = join(SCRATCH, 'fleet-tools');
-let one: TestWorker;
-let two: TestWorker;
-let file: string;
+const one = workerIn(NAMESPACE, 'tools-1');
+const two = workerIn(NAMESPACE, 'tools-2');
+const operator = Operator.of([one, two]);
 
+useNamespace(NAMESPACE);
 beforeAll(async () => {
   mkdirSync(folder, { recursive: true });
-  await makeNamespace(NAMESPACE);
   // The first has tokens of its release, the second will have a Secret of its own.
-  one = await installWorker(NAMESPACE, 'tools-1', WORKING);
-  two = await installWorker(NAMESPACE, 'tools-2', {
-    secrets: { inline: { CLAUDE_CODE_OAUTH_TOKEN: '', GH_TOKEN: '', GH_USER: '' } },
-  });
-  file = workersFile([one, two]);
+  await install(one, WORKING);
+  await install(two, NO_TOKENS);
 });
-afterAll(async () => {
-  rmSync(folder, { recursive: true, force: true });
-  await removeNamespace(NAMESPACE);
-});
-
-const type = (name: string, ...args: string[]) => command(name, [...args, '--workers', file]);
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 interface Section {
   readonly where: string;
@@ -55,7 +47,7 @@ async function wrong(
   where: RegExp,
   ...args: string[]
 ): Promise<{ code: number; wrong: string[]; stdout: string }> {
-  const answer = await type('doctor', ...args, '-o', 'json');
+  const answer = await operator.type('doctor', ...args, '-o', 'json');
   const section = (JSON.parse(answer.stdout) as Section[]).find((candidate) => where.test(candidate.where));
   const found = (section?.findings ?? []).filter(({ state }) => state !== 'ok' && state !== 'off');
   return { code: answer.code, wrong: found.map(({ id, state }) => `${id} ${state}`), stdout: answer.stdout };
@@ -82,31 +74,13 @@ describe('doctor', () => {
     const place = /^namespace /;
     const before = await wrong(place, one.name);
     expect([before.code, before.wrong]).toEqual([1, expect.arrayContaining(['pod-security fail'])]);
-    const fixed = await type('doctor', one.name, '--fix', '--yes');
+    const fixed = await operator.type('doctor', one.name, '--fix', '--yes');
     saw('doctor --fix, with the labels missing', fixed);
     expect((await wrong(place, one.name)).wrong).not.toContain('pod-security fail');
   });
 
   it('of somebody who may only look says what is missing, and does not take it for absent', async () => {
-    const metadata = { name: 'looker', namespace: one.namespace };
-    await apply(
-      { apiVersion: 'v1', kind: 'ServiceAccount', metadata },
-      {
-        apiVersion: 'rbac.authorization.k8s.io/v1',
-        kind: 'Role',
-        metadata,
-        rules: [{ apiGroups: [''], resources: ['pods'], verbs: ['get', 'list'] }],
-      },
-      {
-        apiVersion: 'rbac.authorization.k8s.io/v1',
-        kind: 'RoleBinding',
-        metadata,
-        roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'looker' },
-        subjects: [{ kind: 'ServiceAccount', name: 'looker', namespace: one.namespace }],
-      },
-    );
-    const token = (await kubectl('-n', one.namespace, 'create', 'token', 'looker')).trim();
-    const kubeconfig = await kubeconfigWith('looker', { token });
+    const kubeconfig = await makePerson(one.namespace, 'looker', [rule('pods', 'get', 'list')]);
     const seen = await wrong(/^namespace/, one.name, '--kubeconfig', kubeconfig);
     expect(seen.wrong).toEqual(
       expect.arrayContaining(['rbac-exec fail', 'rbac-release warn', 'namespace unknown']),
@@ -117,7 +91,7 @@ describe('doctor', () => {
 });
 
 describe.skipIf(FOREIGN !== null)('doctor in a worker with Docker', () => {
-  let docker: TestWorker;
+  const docker = workerIn(NAMESPACE, 'tools-docker');
   beforeAll(async () => {
     // The workers before needed less.
     await kubectl(
@@ -127,14 +101,11 @@ describe.skipIf(FOREIGN !== null)('doctor in a worker with Docker', () => {
       'pod-security.kubernetes.io/enforce=privileged',
       '--overwrite',
     );
-    docker = await installWorker(NAMESPACE, 'tools-docker', {
-      ...WITH_DOCKER,
-      resources: { requests: { cpu: '50m', memory: '256Mi' }, limits: { memory: '1Gi' } },
-    });
+    await install(docker, WITH_DOCKER);
   });
 
   const findings = async () => {
-    const answer = await command('doctor', [docker.name, '-o', 'json', '--workers', workersFile([docker])]);
+    const answer = await Operator.of([docker]).type('doctor', docker.name, '-o', 'json');
     const sections = JSON.parse(answer.stdout) as Section[];
     return sections.at(-1)?.findings ?? [];
   };
@@ -173,18 +144,18 @@ describe('cp', () => {
   it('carries 20 MB there and back, and leaves nothing when the pod dies in the middle', async () => {
     const content = randomBytes(20_000_000);
     writeFileSync(join(folder, 'big'), content);
-    expect((await type('cp', join(folder, 'big'), 'tools-1:big')).code).toBe(0);
-    const back = await type('cp', 'tools-1:big', join(folder, 'back'));
+    expect(await operator.type('cp', join(folder, 'big'), 'tools-1:big')).toExitWith(0);
+    const back = await operator.type('cp', 'tools-1:big', join(folder, 'back'));
     saw('cp of 20 MB out of a worker', back);
     expect(readFileSync(join(folder, 'back')).equals(content)).toBe(true);
 
     await inWorker(one, 'truncate -s 3G /root/zeros');
-    const cut = start('cp', ['tools-1:zeros', join(folder, 'zeros'), '--workers', file]);
+    const cut = operator.start('cp', 'tools-1:zeros', join(folder, 'zeros'));
     await until('it has begun', 30, () => inWorker(one, 'pgrep -x tar').then((pid) => pid !== ''));
-    await kubectl('-n', one.namespace, 'delete', 'pod', await readyPod(one), '--grace-period=0', '--force');
+    await deletePod(one, await readyPod(one), ...WITHOUT_GRACE);
     const lost = await cut.answer;
     saw('cp whose pod dies in the middle', lost);
-    expect(lost.code).toBe(1);
+    expect(lost).toExitWith(1);
     expect(lost.stderr).toMatch(/broke|not what was sent/);
     expect(() => readFileSync(join(folder, 'zeros'))).toThrow(/ENOENT/);
     await readyPod(one);
@@ -195,13 +166,14 @@ describe('port-forward', () => {
   const serve = () =>
     inWorker(
       one,
-      `setsid node -e 'require("http").createServer((_, r) => r.end(require("os").hostname())).listen(3000)' >/dev/null 2>&1 & sleep 1`,
+      `setsid node -e 'require("http").createServer((_, r) => r.end(require("os").hostname())).listen(3000)' >/dev/null 2>&1 &
+       until (: </dev/tcp/localhost/3000) 2>/dev/null; do sleep 0.1; done`,
     );
 
   it('reaches a port, and the same local one after the pod was replaced', async () => {
     await serve();
     const port = await freePort();
-    const forward = start('port-forward', [one.name, `${port}:3000`, '--workers', file]);
+    const forward = operator.start('port-forward', one.name, `${port}:3000`);
     try {
       const ask = () =>
         fetch(`http://localhost:${port}`, { signal: AbortSignal.timeout(3_000) }).then((answer) =>
@@ -209,7 +181,7 @@ describe('port-forward', () => {
         );
       const first = await until('an answer', 30, ask);
       expect(first).toBe(await readyPod(one));
-      await kubectl('-n', one.namespace, 'delete', 'pod', first, '--wait=false');
+      await deletePod(one, first);
       await until('another pod', 120, async () =>
         (await podsOf(one)).every(({ metadata }) => metadata.name !== first),
       );
@@ -221,7 +193,7 @@ describe('port-forward', () => {
     }
     const answer = await forward.answer;
     saw('port-forward, over the end of a pod', answer);
-    expect(answer.code).toBe(130);
+    expect(answer).toExitWith(130);
   });
 });
 
@@ -246,18 +218,18 @@ describe('rotate', () => {
 
   it('makes the Secret of a worker that has none; the running pod takes it up', async () => {
     const all = token('all', 'CLAUDE_CODE_OAUTH_TOKEN=c-first\nGH_TOKEN=g-first\nGH_USER=factory-bot');
-    const answer = await type('rotate', two.name, '--secrets-file', all, '--yes');
+    const answer = await operator.type('rotate', two.name, '--secrets-file', all, '--yes');
     saw('rotate: the first tokens of a worker', answer);
-    expect(answer.code).toBe(0);
+    expect(answer).toExitWith(0);
     expect(answer.stdout).toContain('GitHub knows us as factory-bot');
     expect(`${answer.stdout}${answer.stderr}`).not.toMatch(/[cg]-first/);
   });
 
   it('names the process that still has the old token', async () => {
     await inWorker(two, `tmux new-session -d -s 9-qa-1 'CLAUDE_CODE_OAUTH_TOKEN=c-first sleep 600'`);
-    const answer = await type('rotate', two.name, '--token-file', token('c2', 'c-second'), '--yes');
+    const answer = await operator.type('rotate', two.name, '--token-file', token('c2', 'c-second'), '--yes');
     saw('rotate, while a session has the old token', answer);
-    expect(answer.code).toBe(0);
+    expect(answer).toExitWith(0);
     expect(answer.stdout).toMatch(
       /CLAUDE_CODE_OAUTH_TOKEN +process +[0-9a-f]{8} +stale +sleep \(\d+\) in session 9-qa-1/,
     );
@@ -269,35 +241,58 @@ describe('rotate', () => {
     async (whose) => {
       const worker = whose.includes('release') ? one : two;
       const old = await secretOf(worker, 'GH_TOKEN');
-      const answer = await type('rotate', worker.name, '--gh-token-file', token('bad', 'bad-token'), '--yes');
+      const answer = await operator.type(
+        'rotate',
+        worker.name,
+        '--gh-token-file',
+        token('bad', 'bad-token'),
+        '--yes',
+      );
       saw(`rotate with a wrong token, ${whose}`, answer);
-      expect(answer.code).toBe(1);
+      expect(answer).toExitWith(1);
       expect(answer.stderr).toMatch(/GitHub refuses it \(401\): \S+ has its old GH_TOKEN/);
       expect(await secretOf(worker, 'GH_TOKEN')).toBe(old);
       expect((await inWorker(worker, 'cat "$WORKER_SECRETS_DIR/GH_TOKEN"')).trim()).toBe(old.trim());
     },
   );
+
+  it('puts the old token back when claude refuses the new one', async () => {
+    const old = await secretOf(two, 'CLAUDE_CODE_OAUTH_TOKEN');
+    const bad = token('bad-claude', 'bad-token');
+    const answer = await operator.type('rotate', two.name, '--token-file', bad, '--yes');
+    saw('rotate with a token that claude refuses', answer);
+    expect(answer).toExitWith(1);
+    expect(answer.stderr).toMatch(/claude refuses it: .*401.*: \S+ has its old CLAUDE_CODE_OAUTH_TOKEN/);
+    expect(await secretOf(two, 'CLAUDE_CODE_OAUTH_TOKEN')).toBe(old);
+  });
 });
 
 describe('restore', () => {
   it('of a backup taken under load brings everything into another worker', async () => {
     const issues = [1, 2, 3, 4];
-    const dispatch = await type('dispatch', one.name, '-p', 'demo', '-i', issues.join(','), '--intent', 'x');
-    expect(dispatch.code).toBe(0);
-    await until('a stage runs', 60, () =>
-      inWorker(one, 'tmux list-sessions | grep -- -implement-').then((text) => text !== ''),
+    const dispatch = await operator.type(
+      'dispatch',
+      one.name,
+      '-p',
+      'demo',
+      '-i',
+      issues.join(','),
+      '--intent',
+      'x',
     );
+    expect(dispatch).toExitWith(0);
+    await atWork(one, 1);
     const archive = join(folder, 'one.tar.gz');
-    expect(await type('backup', one.name, archive)).toMatchObject({ code: 0 });
-    const busy = await type('restore', archive, one.name, '--yes');
+    expect(await operator.type('backup', one.name, archive)).toMatchObject({ code: 0 });
+    const busy = await operator.type('restore', archive, one.name, '--yes');
     saw('restore into a worker that is at work', busy);
     expect([busy.code, busy.stderr]).toEqual([1, expect.stringContaining('is at work')]);
-    const restored = await type('restore', archive, two.name, '--yes');
+    const restored = await operator.type('restore', archive, two.name, '--yes');
     saw('restore into another worker, of a backup taken under load', restored);
     expect(restored).toMatchObject({ code: 0, stdout: expect.stringContaining('4 rows in the queue') });
     expect(await queueOf(two)).toEqual(issues);
     expect(await inWorker(two, 'cd /root/.factory/repos/demo && git worktree list')).toContain('issue-1');
-    expect(await inWorker(two, 'ls /root/.factory/worker/drain 2>&1 || true')).toContain('No such file');
+    expect(await isDrained(two)).toBe(false);
   });
 });
 

@@ -6,39 +6,23 @@ import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { apply, CONTEXT, getObject, KUBECONFIG, kubectl, ROOT, SCRATCH, until } from './cluster.ts';
+import { CHART, HELM, helm, NO_TOKENS, removeNamespace, valuesOf, WORKING, workerIn } from './install.ts';
+import { type Answer, Operator } from './operator.ts';
 import { saw } from './seen.ts';
-import {
-  type Answer,
-  CHART,
-  command,
-  commandArgv,
-  HELM,
-  helm,
-  inWorker,
-  operatorEnv,
-  podsOf,
-  queueOf,
-  readyPod,
-  removeNamespace,
-  start,
-  type TestWorker,
-  valuesOf,
-} from './worker.ts';
+import { atWork, inWorker, isDrained, podsOf, queueOf, readyPod, setStandins } from './worker.ts';
 
 const run = promisify(execFile);
 
 // Of this run alone: a machine has one cluster, which several may test on.
 const NAMESPACE = `fleet-life-${process.pid}`;
 const FOLDER = join(SCRATCH, NAMESPACE);
+const operator = new Operator(join(FOLDER, 'workers.yaml'));
+const secretsFile = join(FOLDER, 'secrets');
 /** Values without tokens: those are what provision is to bring. */
-const NO_TOKENS = { secrets: { inline: { CLAUDE_CODE_OAUTH_TOKEN: '', GH_TOKEN: '', GH_USER: '' } } };
-const WORKING = { ...NO_TOKENS, orchestrator: { enabled: true, interval: '2s' } };
+const values = valuesOf({ ...NO_TOKENS, ...WORKING });
 
-let file: string;
-let secretsFile: string;
-let values: string[];
-
-const worker = (name: string): TestWorker => ({ name, namespace: NAMESPACE, pod: `factory-${name}` });
+const worker = (name: string) => workerIn(NAMESPACE, name);
+const one = worker('one');
 
 /** Room for a machine that does other things besides. */
 const PATIENT = ['--timeout', '2m'];
@@ -46,12 +30,13 @@ const PATIENT = ['--timeout', '2m'];
 const PLACE = [...PATIENT, '--context', CONTEXT, '--namespace', NAMESPACE, '--kubeconfig', KUBECONFIG];
 
 const provision = (name: string, ...args: string[]): Promise<Answer> =>
-  command('provision', [name, ...PLACE, '--workers', file, ...values, ...args]);
+  operator.type('provision', name, ...PLACE, ...values, ...args);
 
 const install = (name: string, ...args: string[]) =>
   provision(name, '--secrets-file', secretsFile, '--yes', ...args);
 
-const onIt = (name: string, ...args: string[]) => [name, '--workers', file, ...PATIENT, ...args];
+/** Types a command about the worker `one`. */
+const onOne = (command: string, ...args: string[]) => operator.type(command, 'one', ...PATIENT, ...args);
 
 interface Named {
   readonly metadata: {
@@ -70,15 +55,9 @@ async function there(...names: string[]): Promise<string[]> {
 const revisions = async (name: string) =>
   (JSON.parse(await helm('history', name, `--namespace=${NAMESPACE}`, '--output=json')) as unknown[]).length;
 
-const drained = async (name: string) =>
-  (await inWorker(worker(name), 'test -e /root/.factory/worker/drain && echo yes || echo no')).trim();
-
 beforeAll(async () => {
   mkdirSync(FOLDER, { recursive: true });
-  file = join(FOLDER, 'workers.yaml');
-  secretsFile = join(FOLDER, 'secrets');
   writeFileSync(secretsFile, 'CLAUDE_CODE_OAUTH_TOKEN=hush-1\nGH_TOKEN=hush-2\nGH_USER=factory-bot\n');
-  values = valuesOf(NAMESPACE, WORKING);
   await removeNamespace(NAMESPACE);
 });
 
@@ -91,14 +70,14 @@ describe('in an empty cluster', () => {
     expect([answer.code, answer.stderr]).toEqual([0, '']);
     expect(answer.stdout).toMatch(/\$ .*kubectl.* create --filename=-/);
     expect(answer.stdout).toMatch(/\$ .*helm.* install one /);
-    expect(existsSync(file)).toBe(false);
+    expect(existsSync(operator.file)).toBe(false);
     await expect(kubectl('get', 'namespace', NAMESPACE)).rejects.toThrow('NotFound');
   });
 
   it('takes values from stdin', async () => {
-    const args = ['piped', ...PLACE, '--workers', file, '-f', '-', '--no-secret', '--dry-run'];
-    const [program, ...rest] = commandArgv('provision', args);
-    const child = spawn(program, rest, { cwd: ROOT, env: operatorEnv() });
+    const args = [...PLACE, '-f', '-', '--no-secret', '--dry-run'];
+    const [program, ...rest] = operator.argv('provision', 'piped', ...args);
+    const child = spawn(program, rest, { cwd: ROOT, env: operator.env });
     child.stdin.end('image: {repository: registry.example.com/piped, tag: "7"}\n');
     expect(await text(child.stdout)).toContain(
       'release    piped, image registry.example.com/piped:7, privileged',
@@ -107,14 +86,14 @@ describe('in an empty cluster', () => {
 
   it('without a terminal nothing is asked: exit 2, with the flags', async () => {
     const answer = await provision('one', '--yes');
-    expect(answer.code).toBe(2);
+    expect(answer).toExitWith(2);
     expect(answer.stderr).toContain('CLAUDE_CODE_OAUTH_TOKEN: --token-file');
   });
 
   it('makes namespace, Secret, release and entry, and waits until the worker is Ready', async () => {
     const answer = await install('one', '--verbose');
     saw('provision', answer);
-    expect(answer.code, answer.stderr).toBe(0);
+    expect(answer).toExitWith(0);
     expect(answer.stdout).toBe('one is there, and running\n');
     // Neither in what was run nor in what was said.
     expect(answer.stderr).not.toContain('hush');
@@ -128,18 +107,18 @@ describe('in an empty cluster', () => {
     });
     // `kubectl apply` would have kept a second copy here.
     expect(secret.metadata.annotations).toBeUndefined();
-    expect(readFileSync(file, 'utf8')).toContain('- name: one\n    pod: factory-one\n');
-    expect(await inWorker(worker('one'), 'cat /run/secrets/factory-worker/GH_TOKEN')).toBe('hush-2');
+    expect(readFileSync(operator.file, 'utf8')).toContain('- name: one\n    pod: factory-one\n');
+    expect(await inWorker(one, 'cat /run/secrets/factory-worker/GH_TOKEN')).toBe('hush-2');
   });
 
   it('typed again it says what is there and changes nothing', async () => {
-    const before = readFileSync(file, 'utf8');
+    const before = readFileSync(operator.file, 'utf8');
     const answer = await provision('one');
-    expect([answer.code, answer.stdout]).toEqual([
-      0,
-      'one was there already; nothing was changed. It is running\n',
-    ]);
-    expect([readFileSync(file, 'utf8'), await revisions('one')]).toEqual([before, 1]);
+    expect(answer, answer.stderr).toMatchObject({
+      code: 0,
+      stdout: 'one was there already; nothing was changed. It is running\n',
+    });
+    expect([readFileSync(operator.file, 'utf8'), await revisions('one')]).toEqual([before, 1]);
   });
 
   it('a key that the Secret lacks is added, and the others stay', async () => {
@@ -153,7 +132,7 @@ describe('in an empty cluster', () => {
       '{"data":{"GH_USER":null}}',
     );
     const answer = await provision('one', '--gh-user', 'other-bot', '--yes');
-    expect(answer.code, answer.stderr).toBe(0);
+    expect(answer).toExitWith(0);
     const { data } = await getObject<Named>(NAMESPACE, 'secret', 'factory-one-secrets');
     expect(data).toMatchObject({ GH_USER: btoa('other-bot'), GH_TOKEN: btoa('hush-2') });
   });
@@ -162,77 +141,68 @@ describe('in an empty cluster', () => {
 describe('stop and start', () => {
   const replicas = async () =>
     (await getObject<{ spec: { replicas: number } }>(NAMESPACE, 'deployment', 'factory-one')).spec.replicas;
-  const dispatch = (issue: number) =>
-    command('dispatch', onIt('one', '-p', 'demo', '-i', String(issue), '--intent', 'x'));
-  const session = (issue: number) =>
-    until(`a session of #${issue}`, 60, async () =>
-      (await inWorker(worker('one'), 'tmux ls -F "#{session_name}"')).includes(`${issue}-`),
-    );
+  const dispatch = (issue: number) => operator.dispatch(one, issue, ...PATIENT);
 
   it('Ctrl-C while a stage is waited for leaves the worker at work, not drained', async () => {
-    expect((await dispatch(31)).code).toBe(0);
-    await session(31);
-    const stopping = start('stop', onIt('one'));
-    await until('the drain is there', 60, async () => (await drained('one')) === 'yes');
+    // A stage that goes on beyond this test and the next one.
+    await setStandins(one, 'STANDIN_CLAUDE_WORK_SECONDS=40');
+    expect(await dispatch(31)).toExitWith(0);
+    await atWork(one, 31);
+    const stopping = operator.start('stop', 'one', ...PATIENT);
+    await until('the drain is there', 60, () => isDrained(one));
     stopping.child.kill('SIGINT');
     const answer = await stopping.answer;
     saw('stop, Ctrl-C', answer);
-    expect(answer.code).toBe(130);
-    expect([await drained('one'), await replicas()]).toEqual(['no', 1]);
+    expect(answer).toExitWith(130);
+    expect([await isDrained(one), await replicas()]).toEqual([false, 1]);
   });
 
   it('a stage that does not end in time leaves it so, too: exit 124', async () => {
-    expect((await dispatch(32)).code).toBe(0);
-    await until(
-      'it works',
-      90,
-      async () => (await inWorker(worker('one'), 'tmux ls -F "#{session_name}"')).match(/^3[12]-/m) !== null,
-    );
-    const answer = await command('stop', onIt('one', '--drain-timeout', '1ms'));
-    // The stage may have ended just then: the worker is stopped after all, and that is right as well.
-    if (answer.code === 0) return void (await command('start', onIt('one')));
+    expect(await dispatch(32)).toExitWith(0);
+    await atWork(one);
+    const answer = await onOne('stop', '--drain-timeout', '1ms');
     saw('stop, out of time', answer);
-    expect(answer.code).toBe(124);
+    expect(answer).toExitWith(124);
     expect(answer.stderr).toContain('stop.ts one --now');
-    expect([await drained('one'), await replicas()]).toEqual(['no', 1]);
+    expect([await isDrained(one), await replicas()]).toEqual([false, 1]);
   });
 
   it('waits for the running stage, then replicas are 0 in the release; start brings everything back', async () => {
-    const queue = await queueOf(worker('one'));
-    const answer = await command('stop', onIt('one'));
+    const queue = await queueOf(one);
+    const answer = await onOne('stop');
     saw('stop', answer);
-    expect([answer.code, answer.stdout]).toEqual([0, 'one is stopped\n']);
-    expect([await replicas(), await podsOf(worker('one'))]).toEqual([0, []]);
+    expect(answer, answer.stderr).toMatchObject({ code: 0, stdout: 'one is stopped\n' });
+    expect([await replicas(), await podsOf(one)]).toEqual([0, []]);
     const given = JSON.parse(await helm('get', 'values', 'one', `--namespace=${NAMESPACE}`, '--output=json'));
     expect(given).toMatchObject({ replicas: 0, projects: [{ name: 'demo' }] });
-    expect((await command('stop', onIt('one'))).stdout).toBe('one is stopped already\n');
+    expect((await onOne('stop')).stdout).toBe('one is stopped already\n');
 
-    const started = await command('start', onIt('one'));
+    const started = await onOne('start');
     saw('start', started);
-    expect(started.code, started.stderr).toBe(0);
+    expect(started).toExitWith(0);
     expect(started.stdout).toBe('one is running\n');
-    expect([await drained('one'), await queueOf(worker('one'))]).toEqual(['no', queue]);
-    expect((await command('start', onIt('one'))).stdout).toBe('one runs already\n');
+    expect([await isDrained(one), await queueOf(one)]).toEqual([false, queue]);
+    expect((await onOne('start')).stdout).toBe('one runs already\n');
   });
 
   it("a person's drain survives stop and start", async () => {
-    expect((await command('drain', onIt('one', '--reason', 'mine'))).code).toBe(0);
-    const answer = await command('stop', onIt('one'));
-    expect(answer.code, answer.stderr).toBe(0);
-    expect((await command('start', onIt('one'))).stdout).toBe('one is drained\n');
-    expect(await drained('one')).toBe('yes');
-    expect((await command('resume', onIt('one'))).code).toBe(0);
+    expect(await onOne('drain', '--reason', 'mine')).toExitWith(0);
+    const answer = await onOne('stop');
+    expect(answer).toExitWith(0);
+    expect((await onOne('start')).stdout).toBe('one is drained\n');
+    expect(await isDrained(one)).toBe(true);
+    expect(await onOne('resume')).toExitWith(0);
   });
 
   it('--now does not wait for the stage, and asks first', async () => {
-    expect((await dispatch(33)).code).toBe(0);
-    await session(33).catch(() => {});
-    expect((await command('stop', onIt('one', '--now'))).code).toBe(2);
-    const answer = await command('stop', onIt('one', '--now', '--yes', '-o', 'json'));
-    expect(answer.code, answer.stderr).toBe(0);
+    expect(await dispatch(33)).toExitWith(0);
+    await atWork(one);
+    expect(await onOne('stop', '--now')).toExitWith(2);
+    const answer = await onOne('stop', '--now', '--yes', '-o', 'json');
+    expect(answer).toExitWith(0);
     expect(JSON.parse(answer.stdout)).toMatchObject({ worker: 'one', status: 'stopped', dryRun: false });
-    expect((await command('start', onIt('one'))).code).toBe(0);
-    expect(await queueOf(worker('one'))).toContain(33);
+    expect(await onOne('start')).toExitWith(0);
+    expect(await queueOf(one)).toContain(33);
   });
 });
 
@@ -256,13 +226,13 @@ describe('what is half done or in the way', () => {
     child.kill('SIGKILL');
     const answer = await install('half');
     saw('provision after an installation that was killed', answer);
-    expect(answer.code).toBe(1);
+    expect(answer).toExitWith(1);
     expect(answer.stderr).toContain('release half is pending-install');
     const cure = /if it was killed: (.*) \(its volume stays\)/.exec(answer.stderr)?.[1] ?? '';
-    await run('bash', ['-c', cure], { env: operatorEnv() });
+    await run('bash', ['-c', cure], { env: operator.env });
     expect(await there('persistentvolumeclaim/factory-half-data')).toHaveLength(1);
     const again = await install('half');
-    expect(again.code, again.stderr).toBe(0);
+    expect(again).toExitWith(0);
     expect(again.stderr).toContain('factory-half-data is there from before');
   });
 
@@ -281,7 +251,7 @@ describe('what is half done or in the way', () => {
     writeFileSync(login, JSON.stringify({ auths }));
     const answer = await install('failed', '--pull-secret-file', login);
     saw('provision after an installation that failed', answer);
-    expect(answer.code, answer.stderr).toBe(0);
+    expect(answer).toExitWith(0);
     expect(answer.stderr).toMatch(/^- clear/m);
     const { data } = await getObject<Named>(NAMESPACE, 'secret', 'factory-registry');
     // Of the operator's logins the image's alone.
@@ -308,59 +278,51 @@ describe('what is half done or in the way', () => {
       },
     });
     const answer = await install('taken');
-    expect(answer.code).toBe(1);
+    expect(answer).toExitWith(1);
     expect(answer.stderr).toContain('the name taken is taken: there is a Deployment factory-taken');
     expect(await there('secret/factory-taken-secrets')).toEqual([]);
-    expect(readFileSync(file, 'utf8')).not.toContain('taken');
+    expect(readFileSync(operator.file, 'utf8')).not.toContain('taken');
   });
 
   it('a token in --set is refused before anything is asked of the cluster', async () => {
     const answer = await install('argv', '--set', 'secrets.inline.GH_TOKEN=x');
-    expect([answer.code, answer.stdout]).toEqual([2, '']);
+    expect(answer, answer.stderr).toMatchObject({ code: 2, stdout: '' });
     expect(answer.stderr).toContain('--gh-token-file');
   });
 
   it('values the chart refuses are told in its words, and nothing is made', async () => {
     const answer = await install('wrong', '--set', 'replicas=2');
-    expect(answer.code).toBe(1);
+    expect(answer).toExitWith(1);
     expect(answer.stderr).toContain('replicas');
     expect(await there('secret/factory-wrong-secrets')).toEqual([]);
   });
 
   it('of two operators at once one installs, and the other is told how to go on', async () => {
-    const other = join(FOLDER, 'other.yaml');
+    const other = new Operator(join(FOLDER, 'other.yaml'));
+    const same = ['both', ...PLACE, ...values, '--secrets-file', secretsFile, '--yes'];
     const answers = await Promise.all([
-      install('both'),
-      command('provision', [
-        'both',
-        ...PLACE,
-        '--workers',
-        other,
-        ...values,
-        '--secrets-file',
-        secretsFile,
-        '--yes',
-      ]),
+      operator.type('provision', ...same),
+      other.type('provision', ...same),
     ]);
     saw('provision, two operators', answers.map(({ stdout, stderr }) => stdout + stderr).join('---\n'));
     expect(answers.map(({ code }) => code).toSorted()).toEqual([0, expect.any(Number)]);
     for (const { code, stderr } of answers) if (code !== 0) expect(stderr).toContain('type it again');
-    expect((await provision('both', '--yes', '--workers', other)).code).toBe(0);
+    expect(await other.type('provision', ...same)).toExitWith(0);
     expect(await revisions('both')).toBe(1);
-    expect(readFileSync(other, 'utf8')).toContain('- name: both\n');
+    expect(readFileSync(other.file, 'utf8')).toContain('- name: both\n');
   });
 });
 
 describe('retire', () => {
   it('drains, backs up, uninstalls; volume and Secret stay and are said', async () => {
-    const queue = await queueOf(worker('one'));
+    const queue = await queueOf(one);
     const backup = join(FOLDER, 'one.tar.gz');
-    const answer = await command('retire', onIt('one', '--backup', backup, '--yes'));
+    const answer = await onOne('retire', '--backup', backup, '--yes');
     saw('retire', answer);
-    expect([answer.code, answer.stdout]).toEqual([0, 'one is retired\n']);
+    expect(answer, answer.stderr).toMatchObject({ code: 0, stdout: 'one is retired\n' });
     expect(answer.stderr).toContain('to delete it: ');
     expect(existsSync(backup)).toBe(true);
-    expect(readFileSync(file, 'utf8')).not.toContain('name: one\n');
+    expect(readFileSync(operator.file, 'utf8')).not.toContain('name: one\n');
     expect(
       await there(
         'deployment/factory-one',
@@ -371,17 +333,17 @@ describe('retire', () => {
 
     const again = await provision('one', '--yes');
     saw('provision with a volume from before', again);
-    expect(again.code, again.stderr).toBe(0);
-    expect([await queueOf(worker('one')), await drained('one')]).toEqual([queue, 'no']);
+    expect(again).toExitWith(0);
+    expect([await queueOf(one), await isDrained(one)]).toEqual([queue, false]);
   });
 
   it('--purge wants the name, and leaves nothing', async () => {
-    expect((await command('retire', onIt('one', '--purge', '--yes'))).code).toBe(2);
-    expect((await command('retire', onIt('one', '--purge', '--confirm', 'two'))).code).toBe(2);
+    expect(await onOne('retire', '--purge', '--yes')).toExitWith(2);
+    expect(await onOne('retire', '--purge', '--confirm', 'two')).toExitWith(2);
     expect(await there('deployment/factory-one')).toHaveLength(1);
-    const answer = await command('retire', onIt('one', '--purge', '--confirm', 'one'));
+    const answer = await onOne('retire', '--purge', '--confirm', 'one');
     saw('retire --purge', answer);
-    expect(answer.code, answer.stderr).toBe(0);
+    expect(answer).toExitWith(0);
     await until('everything is gone', 60, async () => {
       const left = await kubectl(
         '-n',
@@ -396,10 +358,13 @@ describe('retire', () => {
 
   it('goes on where a run before it stopped: only the entry is left', async () => {
     await helm('uninstall', 'half', `--namespace=${NAMESPACE}`, '--wait');
-    const answer = await command('retire', onIt('half', '--yes'));
-    expect(answer.code, answer.stderr).toBe(0);
-    expect(readFileSync(file, 'utf8')).not.toContain('name: half\n');
-    const left = await command('retire', ['half', ...PLACE, '--workers', file]);
-    expect([left.code, left.stdout]).toEqual([0, expect.stringContaining('half is retired already')]);
+    const answer = await operator.type('retire', 'half', ...PATIENT, '--yes');
+    expect(answer).toExitWith(0);
+    expect(readFileSync(operator.file, 'utf8')).not.toContain('name: half\n');
+    const left = await operator.type('retire', 'half', ...PLACE);
+    expect(left, left.stderr).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('half is retired already'),
+    });
   });
 });

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { CONTEXT, KUBECONFIG, KUBECTL, kubectl, ROOT, SCRATCH } from './cluster.ts';
+import { HELM, IMAGE } from './install.ts';
 import { saw } from './seen.ts';
-import { HELM, IMAGE } from './worker.ts';
 
 const run = promisify(execFile);
 let checkout: string;

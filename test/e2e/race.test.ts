@@ -1,44 +1,27 @@
 /** Two laptops at the same moment. */
 import { expect, it } from 'vitest';
+import { Operator } from './operator.ts';
 import { saw } from './seen.ts';
 import { useSite } from './site.ts';
-import { assertSound, command, inWorker, queueOf, workersFile } from './worker.ts';
+import { assertSound, inWorker, queueOf } from './worker.ts';
 
 const ROUNDS = Number(process.env['E2E_ROUNDS'] || 50);
-const site = useSite('fwc-race');
+const { worker } = useSite('fwc-race');
+const operators = ['ann', 'ben'].map((laptop) => Operator.of([worker], { laptop }));
 
 it(
   `${ROUNDS} rounds: the same issue once, a different one from each, nothing lost and nothing twice`,
   async () => {
-    const { worker } = site;
-    const laptops = ['ann', 'ben'].map((laptop) => ({ laptop, file: workersFile([worker], { laptop }) }));
     const expected: number[] = [];
     for (let round = 0; round < ROUNDS; round++) {
       const same = 1000 + round;
       const answers = await Promise.all(
-        laptops.map(({ laptop, file }, index) => {
-          const own = 2000 + round * 2 + index;
-          return command(
-            'dispatch',
-            [
-              worker.name,
-              '-p',
-              'demo',
-              '-i',
-              `${same},${own}`,
-              '--intent',
-              laptop,
-              '-o',
-              'json',
-              '--workers',
-              file,
-            ],
-            laptop,
-          );
-        }),
+        operators.map((operator, index) =>
+          operator.dispatch(worker, `${same},${2000 + round * 2 + index}`, '-o', 'json'),
+        ),
       );
       expected.push(same, 2000 + round * 2, 2001 + round * 2);
-      for (const answer of answers) expect(answer, answer.stderr).toMatchObject({ code: 0 });
+      for (const answer of answers) expect(answer).toExitWith(0);
       const outcomes = answers.map(({ stdout }) => {
         const { outcomes: list } = JSON.parse(stdout) as { outcomes: { issue: number; outcome: string }[] };
         return list.find(({ issue }) => issue === same)?.outcome;

@@ -1,34 +1,35 @@
 /** Releases on the real cluster, with the real registry, Helm 3 and Helm 4: nothing is lost, and what fails is undone. */
 import { execFile, spawn } from 'node:child_process';
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { parseAllDocuments } from 'yaml';
 import { pinnedHelm } from '../charts/pinned-helm.ts';
 import {
-  begin,
+  digestValues,
   type ImageName,
   killAt,
   lastRecord,
   NOWHERE,
   releaseImages,
-  type as typed,
+  releaser,
 } from '../release/operator.ts';
-import { apply, CONTEXT, getObject, KUBECONFIG, kubectl, SCRATCH, until } from './cluster.ts';
+import { apply, CONTEXT, getObject, KUBECONFIG, kubectl, until } from './cluster.ts';
+import { CHART, HELM, helm, install, valuesOf, workerIn } from './install.ts';
 import { saw } from './seen.ts';
+import { useNamespace } from './site.ts';
 import {
   assertSound,
-  helm,
-  installWorker,
   inWorker,
-  listOne,
-  makeNamespace,
+  isDrained,
+  type PodObject,
   podsOf,
   queueOf,
   readyPod,
-  removeNamespace,
+  setStandins,
   type TestWorker,
-  workersFile,
 } from './worker.ts';
 
 // Of this run alone: a machine has one cluster, which several may test on.
@@ -38,54 +39,29 @@ const run = promisify(execFile);
 vi.setConfig({ testTimeout: 600_000 });
 
 let images: Readonly<Record<ImageName, string>>;
-let w1: TestWorker;
-let w2: TestWorker;
-let file: string;
+const w1 = workerIn(NAMESPACE, 'one');
+const w2 = workerIn(NAMESPACE, 'two');
+const operator = releaser([w1, w2]);
 
-const valuesWith = (image: string) => ({
-  image: { repository: image.split('@')[0], tag: '', digest: image.split('@')[1] },
-  orchestrator: { enabled: true, interval: '2s' },
-});
-
+useNamespace(NAMESPACE);
 beforeAll(async () => {
   images = releaseImages();
-  await makeNamespace(NAMESPACE);
-  [w1, w2] = await Promise.all([
-    installWorker(NAMESPACE, 'one', valuesWith(images.one)),
-    installWorker(NAMESPACE, 'two', valuesWith(images.one)),
-  ]);
-  file = workersFile([w1, w2]);
+  await Promise.all([w1, w2].map((worker) => install(worker, digestValues(images.one))));
 });
 
-afterAll(() => removeNamespace(NAMESPACE));
-
-const rollout = (image: string, ...args: string[]) => [
-  'rollout',
-  ...args,
-  '--image',
-  image,
-  '--yes',
-  '--workers',
-  file,
-];
-
-interface Pod {
-  readonly metadata: { readonly uid: string };
-  readonly spec: { readonly containers: readonly { readonly image: string }[] };
-}
+/** `build-push-rollout rollout` of an image, as its words. */
+const rollout = (image: string, ...args: string[]) =>
+  ['build-push-rollout', 'rollout', ...args, '--image', image, '--yes'] as const;
 
 /** What Kubernetes itself says of the worker's pod. */
 async function podOf(worker: TestWorker): Promise<{ uid: string; image: string }> {
-  const pod = await getObject<Pod>(worker.namespace, 'pod', await readyPod(worker));
+  const pod = await getObject<PodObject>(worker.namespace, 'pod', await readyPod(worker));
   return { uid: pod.metadata.uid, image: pod.spec.containers[0]?.image ?? '' };
 }
 
 /** The good image that the worker does not run. */
 const otherImage = async (worker: TestWorker) =>
   (await podOf(worker)).image === images.one ? images.two : images.one;
-
-const isDrained = async (worker: TestWorker) =>
-  (await inWorker(worker, 'test -e /root/.factory/worker/drain && echo yes || echo no')).trim() === 'yes';
 
 /** The worker has come to rest in a good state: this image, no drain, its queue and database whole. */
 async function assertServes(worker: TestWorker, image: string): Promise<void> {
@@ -94,23 +70,8 @@ async function assertServes(worker: TestWorker, image: string): Promise<void> {
   await assertSound(worker);
 }
 
-async function setStandin(worker: TestWorker, ...settings: string[]): Promise<void> {
-  await inWorker(worker, `printf '%s\\n' ${settings.join(' ')} >/root/.factory-standin`);
-}
-
 async function dispatch(worker: TestWorker, issue: number): Promise<void> {
-  const { code, stderr } = await typed('dispatch', [
-    worker.name,
-    '-p',
-    'demo',
-    '-i',
-    String(issue),
-    '--intent',
-    'Say hello',
-    '--workers',
-    file,
-  ]);
-  expect([code, stderr]).toEqual([0, expect.any(String)]);
+  expect(await operator.dispatch(worker, issue)).toExitWith(0);
 }
 
 const pipelineOf = async (
@@ -127,11 +88,11 @@ const pipelineOf = async (
 
 describe('a release over two workers', () => {
   it('waits for the stage that runs, loses nothing, and the issue is completed afterwards', async () => {
-    await setStandin(w1, 'STANDIN_CLAUDE_WORK_SECONDS=12');
+    await setStandins(w1, 'STANDIN_CLAUDE_WORK_SECONDS=12');
     await dispatch(w1, 23);
     await dispatch(w1, 24);
     await until('stage implement', 60, async () => (await pipelineOf(w1, 23))?.status === 'in_progress');
-    const { code, stdout, stderr } = await typed('build-push-rollout', rollout(images.two, '--all'));
+    const { code, stdout, stderr } = await operator.type(...rollout(images.two, '--all'));
     saw('a release over two workers, one at work', stdout + stderr);
     expect([code, stderr]).toEqual([0, expect.stringMatching(/one: waits for demo#23 at stage implement/)]);
     // The stage was not interrupted: it is in the history with its first attempt, and no repair was needed.
@@ -162,7 +123,7 @@ describe('a release over two workers', () => {
 
   it('is done in seconds, and touches nothing, where the image runs already', async () => {
     const before = await Promise.all([podOf(w1), podOf(w2)]);
-    const { code, stdout, seconds } = await typed('build-push-rollout', rollout(images.two, '--all'));
+    const { code, stdout, seconds } = await operator.type(...rollout(images.two, '--all'));
     expect([code, stdout]).toEqual([
       0,
       expect.stringMatching(/^one: runs .* already; nothing to do\ntwo: runs .* already/),
@@ -173,7 +134,7 @@ describe('a release over two workers', () => {
 
   it('leaves the second alone when the first fails', async () => {
     const before = await podOf(w2);
-    const { code, stdout, stderr } = await typed('build-push-rollout', rollout(images.broken, '--all'));
+    const { code, stdout, stderr } = await operator.type(...rollout(images.broken, '--all'));
     saw('an image whose entrypoint fails', stdout + stderr);
     expect([code, stdout]).toEqual([1, expect.stringContaining('two: not touched')]);
     expect(stderr).toMatch(
@@ -198,7 +159,7 @@ describe('an image that does not work', () => {
     ['it cannot be pulled', () => NOWHERE, /cannot be pulled: .*not found/],
   ])('%s: found before the worker is touched', async (what, image, said) => {
     const before = await podOf(w2);
-    const { code, stderr } = await typed('build-push-rollout', rollout(image(), 'two'));
+    const { code, stderr } = await operator.type(...rollout(image(), 'two'));
     saw(`a release: ${what}`, stderr);
     expect([code, stderr]).toEqual([1, expect.stringMatching(said)]);
     expect(stderr).toContain('Nothing was rolled');
@@ -219,7 +180,7 @@ describe('an image that does not work', () => {
   });
 
   it('that cannot be pulled is rolled back when nobody looked first', async () => {
-    const { code, stderr } = await typed('build-push-rollout', rollout(NOWHERE, 'two', '--no-prepull'));
+    const { code, stderr } = await operator.type(...rollout(NOWHERE, 'two', '--no-prepull'));
     saw('a release without pre-pull: it cannot be pulled', stderr);
     expect([code, stderr]).toEqual([
       1,
@@ -232,12 +193,11 @@ describe('an image that does not work', () => {
 describe('a stage that takes longer than the drain may', () => {
   it('ends with 124, with nothing rolled and the own drain lifted', async () => {
     const before = await podOf(w2);
-    await setStandin(w2, 'STANDIN_CLAUDE_WORK_SECONDS=25');
+    await setStandins(w2, 'STANDIN_CLAUDE_WORK_SECONDS=25');
     await dispatch(w2, 40);
     await until('#40 at work', 60, async () => (await pipelineOf(w2, 40))?.status === 'in_progress');
-    const { code, stderr } = await typed(
-      'build-push-rollout',
-      rollout(images.one, 'two', '--drain-timeout', '3s', '--no-prepull'),
+    const { code, stderr } = await operator.type(
+      ...rollout(images.one, 'two', '--drain-timeout', '3s', '--no-prepull'),
     );
     saw('a drain that takes too long', stderr);
     expect([code, stderr]).toEqual([
@@ -257,27 +217,27 @@ describe('an interruption', () => {
   it.each(steps)('at %s: the same command again goes on, and is done', async (step) => {
     const image = await otherImage(w2);
     const args = rollout(image, 'two');
-    await killAt(begin('build-push-rollout', args), 'two', step, 'SIGKILL');
+    await killAt(operator.start(...args), 'two', step);
     const row = await until('the worker answers', 60, async () => {
-      const found = await listOne(w2, file);
+      const found = await operator.row(w2);
       return ['drained', 'draining', 'running'].includes(found.status) && found;
     });
     // While the old pod stops nobody can look into it: then it is the pod that is told of.
     if (row.status.startsWith('drain') && row.sessions !== null)
       expect(JSON.stringify(row.problems)).toContain('resume');
-    const { code, stdout, stderr } = await typed('build-push-rollout', args);
-    saw(`killed at ${step}, and again`, stdout + stderr);
-    expect([code, stderr]).toEqual([0, expect.any(String)]);
+    const again = await operator.type(...args);
+    saw(`killed at ${step}, and again`, again);
+    expect(again).toExitWith(0);
     await assertServes(w2, image);
     expect(lastRecord('two')?.state).toMatch(/^done$/);
   });
 
   it('by Ctrl-C says how the worker was left, and what to type', async () => {
     const image = await otherImage(w2);
-    await setStandin(w2, 'STANDIN_CLAUDE_WORK_SECONDS=15');
+    await setStandins(w2, 'STANDIN_CLAUDE_WORK_SECONDS=15');
     await dispatch(w2, 41);
     await until('#41 at work', 60, async () => (await pipelineOf(w2, 41))?.status === 'in_progress');
-    const begun = begin('build-push-rollout', rollout(image, 'two'));
+    const begun = operator.start(...rollout(image, 'two'));
     await until('it waits', 60, () => begun.output().includes('waits for demo#41'));
     begun.child.kill('SIGINT');
     const { code, stderr } = await begun.answer;
@@ -289,11 +249,11 @@ describe('an interruption', () => {
       ),
     ]);
     expect(await isDrained(w2)).toBe(true);
-    const resumed = await typed('resume', ['two', '--workers', file]);
-    expect([resumed.code, resumed.stdout]).toEqual([0, 'two takes work again\n']);
+    const resumed = await operator.type('resume', 'two');
+    expect(resumed, resumed.stderr).toMatchObject({ code: 0, stdout: 'two takes work again\n' });
     expect(await isDrained(w2)).toBe(false);
-    const again = await typed('build-push-rollout', rollout(image, 'two'));
-    expect([again.code, again.stderr]).toEqual([0, expect.any(String)]);
+    const again = await operator.type(...rollout(image, 'two'));
+    expect(again).toExitWith(0);
     await assertServes(w2, image);
     await until('#41 completed', 120, async () => (await pipelineOf(w2, 41))?.status === 'completed');
   });
@@ -304,11 +264,11 @@ describe('a Helm that was killed in the middle', () => {
     const image = await otherImage(w2);
     // As an operator does it by hand: an image that never comes up, --wait, and the laptop is closed.
     const child = spawn(
-      pinnedHelm('helm3') ?? 'helm',
+      HELM,
       [
         'upgrade',
         'two',
-        'charts/factory-worker',
+        CHART,
         '--namespace',
         NAMESPACE,
         '--reset-then-reuse-values',
@@ -330,7 +290,7 @@ describe('a Helm that was killed in the middle', () => {
     await until('its pod cannot be pulled', 60, async () => (await podsOf(w2)).length > 0);
     child.kill('SIGKILL');
     expect(await status()).toBe('pending-upgrade');
-    const { code, stdout, stderr } = await typed('build-push-rollout', rollout(image, 'two'));
+    const { code, stdout, stderr } = await operator.type(...rollout(image, 'two'));
     saw('a release after a Helm that was killed', stdout + stderr);
     expect([code, stderr]).toEqual([
       0,
@@ -343,75 +303,49 @@ describe('a Helm that was killed in the middle', () => {
 
 describe('Helm 4', () => {
   it('releases what Helm 3 installed, and what it installed itself', async () => {
+    const helm4 = pinnedHelm('helm4') ?? 'helm';
     const image = await otherImage(w2);
-    const first = await typed('build-push-rollout', rollout(image, 'two'), 'helm4');
-    expect([first.code, first.stderr]).toEqual([0, expect.any(String)]);
+    const first = await releaser([w2], helm4).type(...rollout(image, 'two'));
+    expect(first).toExitWith(0);
     await assertServes(w2, image);
-    const before = process.env['HELM'];
-    process.env['HELM'] = pinnedHelm('helm4') ?? 'helm';
-    try {
-      const w4 = await installWorker(NAMESPACE, 'four', valuesWith(images.one));
-      const args = rollout(images.two, 'four').with(-1, workersFile([w4]));
-      const { code, stderr } = await typed('build-push-rollout', args, 'helm4');
-      expect([code, stderr]).toEqual([0, expect.any(String)]);
-      await assertServes(w4, images.two);
-      const back = await typed('rollback', ['four', '--yes', '--workers', args.at(-1) ?? ''], 'helm4');
-      expect([back.code, back.stderr]).toEqual([0, expect.any(String)]);
-      await assertServes(w4, images.one);
-      await helm('uninstall', 'four', '--namespace', NAMESPACE);
-    } finally {
-      if (before === undefined) delete process.env['HELM'];
-      else process.env['HELM'] = before;
-    }
+    const w4 = workerIn(NAMESPACE, 'four');
+    await install(w4, digestValues(images.one), { program: helm4 });
+    const other = releaser([w4], helm4);
+    expect(await other.type(...rollout(images.two, 'four'))).toExitWith(0);
+    await assertServes(w4, images.two);
+    const back = await other.type('rollback', 'four', '--yes');
+    expect(back).toExitWith(0);
+    await assertServes(w4, images.one);
+    await helm('uninstall', 'four', '--namespace', NAMESPACE);
   });
 });
 
 describe('a worker that Helm knows nothing of', () => {
   it('gets its image by kubectl, and is rolled back by kubectl', async () => {
-    const manifest = await helm(
-      'template',
-      'bare',
-      'charts/factory-worker',
-      '--namespace',
-      NAMESPACE,
-      '--values',
-      join(SCRATCH, 'two-0.values.json'),
-      '--values',
-      join(SCRATCH, 'two-1.values.json'),
-      '--set',
-      `image.digest=${images.one.split('@')[1]}`,
-      '--no-hooks',
-    );
-    const bare: TestWorker = { name: 'bare', namespace: NAMESPACE, pod: 'factory-bare' };
-    const { parseAllDocuments } = await import('yaml');
+    const bare = workerIn(NAMESPACE, 'bare');
+    const values = valuesOf(digestValues(images.one));
+    const place = `--namespace=${NAMESPACE}`;
+    const manifest = await helm('template', 'bare', CHART, place, '--no-hooks', ...values);
     await apply(
       ...parseAllDocuments(manifest)
         .map((document) => document.toJS() as object | null)
         .filter((object) => object !== null),
     );
     await readyPod(bare);
-    const workers = workersFile([bare]);
-    const args = (image: string) => rollout(image, 'bare').with(-1, workers);
-    const good = await typed('build-push-rollout', args(images.two));
-    expect([good.code, good.stderr]).toEqual([0, expect.any(String)]);
+    const other = releaser([bare]);
+    const good = await other.type(...rollout(images.two, 'bare'));
+    expect(good).toExitWith(0);
     await assertServes(bare, images.two);
-    const bad = await typed('build-push-rollout', args(images.broken));
+    const bad = await other.type(...rollout(images.broken, 'bare'));
     expect([bad.code, bad.stderr]).toEqual([1, expect.stringContaining('rolled back to')]);
     await assertServes(bare, images.two);
     const restarted = await podOf(bare);
-    const again = await typed('build-push-rollout', [
-      'rollout',
-      'bare',
-      '--restart',
-      '--yes',
-      '--workers',
-      workers,
-    ]);
-    expect([again.code, again.stderr]).toEqual([0, expect.any(String)]);
+    const again = await other.type('build-push-rollout', 'rollout', 'bare', '--restart', '--yes');
+    expect(again).toExitWith(0);
     expect((await podOf(bare)).uid).not.toBe(restarted.uid);
     await assertServes(bare, images.two);
-    const back = await typed('rollback', ['bare', '--yes', '--workers', workers]);
-    expect([back.code, back.stderr]).toEqual([0, expect.any(String)]);
+    const back = await other.type('rollback', 'bare', '--yes');
+    expect(back).toExitWith(0);
     await assertServes(bare, images.one);
   });
 });
@@ -424,7 +358,7 @@ describe('another factory', () => {
 
   it('is refused without --allow-state-migration, before the worker is touched', async () => {
     const before = await podOf(w1);
-    const { code, stderr } = await typed('build-push-rollout', rollout(images.newer, 'one'));
+    const { code, stderr } = await operator.type(...rollout(images.newer, 'one'));
     saw('an image that migrates the state', stderr);
     expect([code, stderr]).toEqual([
       1,
@@ -438,13 +372,9 @@ describe('another factory', () => {
   it('migrates with it; a rollback restores the backup', async () => {
     const { image } = await podOf(w1);
     const rows = await queueOf(w1);
-    const { code, stderr } = await typed(
-      'build-push-rollout',
-      rollout(images.newer, 'one', '--allow-state-migration'),
-    );
-    expect([code, stderr]).toEqual([0, expect.any(String)]);
+    expect(await operator.type(...rollout(images.newer, 'one', '--allow-state-migration'))).toExitWith(0);
     expect(await schema()).toBe('8');
-    const back = await typed('rollback', ['one', '--yes', '--workers', file]);
+    const back = await operator.type('rollback', 'one', '--yes');
     saw('a rollback over a migration', back.stdout + back.stderr);
     expect([back.code, back.stderr]).toEqual([
       0,
@@ -456,12 +386,10 @@ describe('another factory', () => {
   });
 
   it('stays when issues were added since', async () => {
-    expect(
-      (await typed('build-push-rollout', rollout(images.newer, 'one', '--allow-state-migration'))).code,
-    ).toBe(0);
+    expect(await operator.type(...rollout(images.newer, 'one', '--allow-state-migration'))).toExitWith(0);
     await dispatch(w1, 50);
     const before = await podOf(w1);
-    const { code, stderr } = await typed('rollback', ['one', '--yes', '--workers', file]);
+    const { code, stderr } = await operator.type('rollback', 'one', '--yes');
     saw('a rollback over a migration, with issues added since', stderr);
     expect([code, stderr]).toEqual([
       1,
@@ -474,12 +402,12 @@ describe('another factory', () => {
 
 describe('drain, resume, backup', () => {
   it('a drain of somebody else is lifted by force only', async () => {
-    const drained = await typed('drain', ['two', '--wait', '--reason', 'node upgrade', '--workers', file]);
+    const drained = await operator.type('drain', 'two', '--wait', '--reason', 'node upgrade');
     saw('drain --wait', drained.stdout + drained.stderr);
-    expect([drained.code, drained.stdout]).toEqual([0, 'two is drained, and nothing runs\n']);
-    expect(await listOne(w2, file)).toMatchObject({ status: 'drained' });
+    expect(drained, drained.stderr).toMatchObject({ code: 0, stdout: 'two is drained, and nothing runs\n' });
+    expect(await operator.row(w2)).toMatchObject({ status: 'drained' });
     await inWorker(w2, `sed -i 's/"host":"[^"]*"/"host":"elsewhere"/' /root/.factory/worker/drain`);
-    const refused = await typed('resume', ['two', '--workers', file]);
+    const refused = await operator.type('resume', 'two');
     saw('resume of another’s drain', refused.stderr);
     expect([refused.code, refused.stderr]).toEqual([
       1,
@@ -487,59 +415,45 @@ describe('drain, resume, backup', () => {
     ]);
     // A release takes its turn, and leaves the drain as it is.
     const image = await otherImage(w2);
-    const released = await typed('build-push-rollout', rollout(image, 'two'));
+    const released = await operator.type(...rollout(image, 'two'));
     expect([released.code, released.stderr]).toEqual([0, expect.stringContaining('stays drained, as')]);
     expect(await isDrained(w2)).toBe(true);
-    expect((await typed('resume', ['two', '--force', '--workers', file])).code).toBe(0);
+    expect(await operator.type('resume', 'two', '--force')).toExitWith(0);
     await assertServes(w2, image);
   });
 
   it('a backup is the database as SQLite copies it', async () => {
-    const target = join(SCRATCH, `backup-${process.pid}.tar.gz`);
-    rmSync(target, { force: true });
-    const { code, stdout, stderr } = await typed('backup', ['one', target, '--workers', file]);
+    const folder = mkdtempSync(join(tmpdir(), 'e2e-backup-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const target = join(folder, 'one.tar.gz');
+    const { code, stdout, stderr } = await operator.type('backup', 'one', target);
     saw('backup', stdout + stderr);
     expect([code, stdout]).toEqual([0, expect.stringMatching(/rows, integrity ok\n$/)]);
     expect(existsSync(`${target}.part`)).toBe(false);
-    await run('bash', [
-      '-c',
-      'cd "$(mktemp -d)" && tar xzf "$0" && test "$(sqlite3 factory.db "PRAGMA integrity_check")" = ok && sqlite3 factory.db "SELECT group_concat(issue) FROM (SELECT issue FROM issue_queue ORDER BY issue)"',
-      target,
-    ]).then(async ({ stdout: issues }) =>
-      expect(issues.trim().split(',').map(Number)).toEqual(await queueOf(w1)),
-    );
-    expect((await typed('backup', ['one', target, '--workers', file])).code).toBe(1);
+    await run('tar', ['--extract', `--file=${target}`, `--directory=${folder}`]);
+    const ask = async (sql: string) =>
+      (await run('sqlite3', [join(folder, 'factory.db'), sql])).stdout.trim();
+    expect(await ask('PRAGMA integrity_check')).toBe('ok');
+    const issues = (await ask('SELECT issue FROM issue_queue ORDER BY issue')).split('\n');
+    expect(issues.map(Number)).toEqual(await queueOf(w1));
+    expect(await operator.type('backup', 'one', target)).toExitWith(1);
   });
 });
 
 describe('without a person', () => {
   it('a rollout without --yes refuses, and --dry-run changes nothing', async () => {
     const before = await podOf(w1);
-    const refused = await typed('build-push-rollout', [
-      'rollout',
-      'one',
-      '--image',
-      images.one,
-      '--workers',
-      file,
-    ]);
+    const unsaid = ['build-push-rollout', 'rollout', 'one', '--image', images.one] as const;
+    const refused = await operator.type(...unsaid);
     expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('give --yes')]);
-    const dry = await typed('build-push-rollout', [
-      'rollout',
-      'one',
-      '--image',
-      images.one,
-      '--dry-run',
-      '--workers',
-      file,
-    ]);
+    const dry = await operator.type(...unsaid, '--dry-run');
     saw('a rollout with --dry-run', dry.stdout);
-    expect([dry.code, dry.stdout]).toEqual([
-      0,
-      expect.stringMatching(/ upgrade one .*--reset-then-reuse-values/),
-    ]);
+    expect(dry, dry.stderr).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/ upgrade one .*--reset-then-reuse-values/),
+    });
     expect(await podOf(w1)).toEqual(before);
-    const ledger = await typed('releases', ['-o', 'json', '--workers', file]);
+    const ledger = await operator.type('releases', '-o', 'json');
     expect(JSON.parse(ledger.stdout)).toContainEqual(expect.objectContaining({ state: 'rolled-back' }));
   });
 });

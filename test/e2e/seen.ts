@@ -2,7 +2,7 @@
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { SCRATCH } from './cluster.ts';
-import type { Answer } from './worker.ts';
+import type { Answer } from './operator.ts';
 
 /** Appends to `.cache/cluster/e2e/seen.txt`. */
 export function saw(fault: string, answer: Answer | string): void {

@@ -1,31 +1,19 @@
 /** Connections that are cut at each stage of an answer, by a proxy in front of the API server. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Cutter } from './cutter.ts';
+import { Operator } from './operator.ts';
 import { saw } from './seen.ts';
 import { useSite } from './site.ts';
-import { Terminal } from './terminal.ts';
-import {
-  assertSound,
-  command,
-  commandArgv,
-  inWorker,
-  operatorEnv,
-  queueOf,
-  type TestWorker,
-  workersFile,
-} from './worker.ts';
+import { attach } from './terminal.ts';
+import { assertSound, inWorker, queueOf } from './worker.ts';
 
-const NAMESPACE = 'fwc-stream';
-const site = useSite(NAMESPACE);
-let worker: TestWorker;
+const { worker } = useSite('fwc-stream');
 let cutter: Cutter;
-let file: string;
+let operator: Operator;
 
 beforeAll(async () => {
   cutter = await Cutter.open();
-  worker = site.worker;
-  file = workersFile([worker], { kubeconfig: cutter.kubeconfig('cutter') });
-  site.file = file;
+  operator = Operator.of([worker], { kubeconfig: cutter.kubeconfig('cutter') });
 });
 
 afterEach(() => {
@@ -40,7 +28,7 @@ describe('dispatch', () => {
 
   beforeAll(async () => {
     const before = cutter.connections.length;
-    expect((await site.dispatch(200)).code).toBe(0);
+    expect(await operator.dispatch(worker, 200)).toExitWith(0);
     const made = cutter.connections.slice(before);
     whole = { connections: made.length, bytes: made.at(-1)?.received ?? 0 };
     expect(whole.bytes).toBeGreaterThan(2_000);
@@ -53,14 +41,14 @@ describe('dispatch', () => {
       const issue = 300 + Math.round(share * 1000);
       const target = cutter.connections.length + whole.connections - 1;
       cutter.limit = (_connection, index) => (index === target ? Math.floor(whole.bytes * share) : null);
-      const answer = await site.dispatch(issue);
+      const answer = await operator.dispatch(worker, issue);
       saw(`connection cut after ${Math.round(share * 1000) / 10}% of a dispatch's answer`, answer);
       const queued = (await queueOf(worker)).includes(issue);
       if (answer.code === 0) {
         expect(answer.stdout).toContain(`demo#${issue}`);
         expect(queued).toBe(true);
       } else {
-        expect(answer.code).toBe(1);
+        expect(answer).toExitWith(1);
         expect(answer.stderr).toMatch(/not queued, and will not be|cannot .* worker-1/);
         expect(queued).toBe(false);
       }
@@ -71,14 +59,14 @@ describe('dispatch', () => {
   it('cut, and cut again at each look: says that it is not known, and typing it again settles it', async () => {
     const first = cutter.connections.length + whole.connections - 1;
     cutter.limit = (_connection, index) => (index >= first ? Math.floor(whole.bytes * 0.4) : null);
-    const answer = await site.dispatch(290, '--timeout', '10s');
+    const answer = await operator.dispatch(worker, 290, '--timeout', '10s');
     saw('every connection cut from the dispatch on', answer);
     expect(answer).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('it is not known whether demo#290 was queued'),
     });
     cutter.limit = () => null;
-    expect((await site.dispatch(290)).code).toBe(0);
+    expect(await operator.dispatch(worker, 290)).toExitWith(0);
     expect((await queueOf(worker)).filter((issue) => issue === 290)).toEqual([290]);
   });
 });
@@ -86,13 +74,13 @@ describe('dispatch', () => {
 describe('list and status', () => {
   it.each([0.3, 0.6, 0.9, 0.999])('cut after %f of the answer: never a wrong answer', async (share) => {
     const before = cutter.connections.length;
-    const good = await command('list', ['--workers', file]);
-    expect(good.code).toBe(0);
+    const good = await operator.list();
+    expect(good).toExitWith(0);
     const made = cutter.connections.slice(before);
     const target = cutter.connections.length + made.length - 1;
     const bytes = Math.floor((made.at(-1)?.received ?? 0) * share);
     cutter.limit = (_connection, index) => (index === target ? bytes : null);
-    const cut = await command('list', ['--workers', file]);
+    const cut = await operator.list();
     saw(`connection cut after ${Math.round(share * 1000) / 10}% of a list's answer`, cut);
     if (cut.code === 0) expect(cut.stdout).toBe(good.stdout);
     else expect(cut.stdout).toMatch(new RegExp(`${worker.name} +${worker.pod} +unreachable`));
@@ -102,24 +90,15 @@ describe('list and status', () => {
 describe('attach', () => {
   it('the connection is cut: it joins again, the terminal is whole, one client is left', async () => {
     await inWorker(worker, 'tmux new-session -d -s line "exec bash --norc"');
-    const terminal = new Terminal(
-      commandArgv('attach', [worker.name, '--session', 'line', '--workers', file]),
-      operatorEnv(),
-    );
-    try {
-      await terminal.joined('line');
-      cutter.cutAll();
-      await terminal.shows('waiting to join line again');
-      await terminal.joined('line');
-      terminal.type('echo again $((6 * 7)) $(stty size)');
-      terminal.press('Enter');
-      saw('connection cut while attached', await terminal.shows('again 42 29 100', 60));
-      expect(await inWorker(worker, 'tmux list-clients -t line | wc -l')).toBe('1\n');
-      terminal.press('C-b');
-      terminal.press('d');
-      await terminal.shows('[ended with 0]');
-    } finally {
-      terminal.close();
-    }
+    const terminal = attach(operator, worker, '--session', 'line');
+    await terminal.joined('line');
+    cutter.cutAll();
+    await terminal.shows('waiting to join line again');
+    await terminal.joined('line');
+    terminal.enter('echo again $((6 * 7)) $(stty size)');
+    saw('connection cut while attached', await terminal.shows('again 42 29 100', 60));
+    expect(await inWorker(worker, 'tmux list-clients -t line | wc -l')).toBe('1\n');
+    terminal.detach();
+    await terminal.shows('[ended with 0]');
   });
 });

@@ -1,9 +1,18 @@
 /** An operator's terminal: a real one, in a tmux server of the test's own. */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
 import { shellQuote } from '../../scripts/lib/cli/text.ts';
 import { ROOT, until } from './cluster.ts';
+import type { Operator } from './operator.ts';
+import type { TestWorker } from './worker.ts';
+
+/** `attach` to a worker, in a terminal that is closed when the test ends. */
+export function attach(operator: Operator, { name }: TestWorker, ...flags: string[]): Terminal {
+  const terminal = new Terminal(operator.argv('attach', name, ...flags), operator.env);
+  onTestFinished(() => terminal.close());
+  return terminal;
+}
 
 export class Terminal {
   // Short, since a socket's path may have no more than 108 bytes.
@@ -36,6 +45,17 @@ export class Terminal {
   /** Presses keys by tmux' names for them: Enter, C-b, C-c, Down. */
   press(...keys: string[]): void {
     this.#tmux('send-keys', '-t', 'laptop', ...keys);
+  }
+
+  /** Types a line, with Enter. */
+  enter(line: string): void {
+    this.type(line);
+    this.press('Enter');
+  }
+
+  /** Types what detaches a tmux client. */
+  detach(): void {
+    this.press('C-b', 'd');
   }
 
   resize(columns: number, rows: number): void {
@@ -72,6 +92,6 @@ export class Terminal {
     } catch {
       // It has ended already.
     }
-    rmSync(join(this.#folder), { recursive: true, force: true });
+    rmSync(this.#folder, { recursive: true, force: true });
   }
 }

@@ -6,8 +6,9 @@ const ALONE = ['test/e2e/control-plane.test.ts'];
 const HARMLESS = ['commands', 'stream', 'race', 'credentials'].map((name) => `test/e2e/${name}.test.ts`);
 const foreign = Boolean(process.env['E2E_CONTEXT']);
 
-const shared = {
+export const shared = {
   root: new URL('../..', import.meta.url).pathname,
+  setupFiles: ['test/e2e/exit-with.ts'],
   env: { NO_COLOR: '1', FORCE_COLOR: '', CI: '', FACTORY_WORKERS: '' },
   testTimeout: 240_000,
   hookTimeout: 300_000,

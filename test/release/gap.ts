@@ -7,18 +7,15 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { CONTEXT, KUBECONFIG, KUBECTL } from '../e2e/cluster.ts';
-import { installWorker, makeNamespace, readyPod, removeNamespace, workersFile } from '../e2e/worker.ts';
-import { lastRecord, releaseImages, type } from './operator.ts';
+import { install, makeNamespace, removeNamespace, workerIn } from '../e2e/install.ts';
+import type { Operator } from '../e2e/operator.ts';
+import { readyPod } from '../e2e/worker.ts';
+import { digestValues, lastRecord, releaseImages, releaser } from './operator.ts';
 
 const NAMESPACE = `rel-gap-${process.pid}`;
 const run = promisify(execFile);
 const pairs = Number(process.argv[2] ?? 7);
 const images = releaseImages();
-const valuesOf = (image: string) => ({
-  image: { repository: image.split('@')[0], tag: '', digest: image.split('@')[1] },
-  orchestrator: { enabled: true, interval: '2s' },
-});
-
 const kubectl = (...args: string[]) =>
   run(KUBECTL, [`--kubeconfig=${KUBECONFIG}`, `--context=${CONTEXT}`, `--namespace=${NAMESPACE}`, ...args]);
 const median = (numbers: readonly number[]) =>
@@ -31,16 +28,9 @@ async function bareRestart(): Promise<number> {
   return (performance.now() - started) / 1000;
 }
 
-async function release(image: string, file: string): Promise<number> {
-  const answer = await type('build-push-rollout', [
-    'rollout',
-    'gap',
-    '--image',
-    image,
-    '--yes',
-    '--workers',
-    file,
-  ]);
+async function release(operator: Operator, image: string): Promise<number> {
+  const rollout = ['rollout', 'gap', '--image', image, '--yes'];
+  const answer = await operator.type('build-push-rollout', ...rollout);
   const record = lastRecord('gap');
   if (answer.code !== 0 || record === undefined) throw new Error(answer.stderr);
   return (record.seconds.roll ?? Number.NaN) + (record.seconds.wait ?? Number.NaN);
@@ -48,13 +38,13 @@ async function release(image: string, file: string): Promise<number> {
 
 await makeNamespace(NAMESPACE);
 try {
-  const worker = await installWorker(NAMESPACE, 'gap', valuesOf(images.one));
-  const file = workersFile([worker]);
+  const worker = await install(workerIn(NAMESPACE, 'gap'), digestValues(images.one));
+  const operator = releaser([worker]);
   await readyPod(worker);
   const [bare, ours]: [number[], number[]] = [[], []];
   for (let pair = 0; pair < pairs; pair++) {
     bare.push(await bareRestart());
-    ours.push(await release(pair % 2 === 0 ? images.two : images.one, file));
+    ours.push(await release(operator, pair % 2 === 0 ? images.two : images.one));
     process.stdout.write(
       `${pair + 1}: rollout restart ${bare.at(-1)?.toFixed(2)}s, release ${ours.at(-1)?.toFixed(2)}s\n`,
     );

@@ -1,11 +1,12 @@
-/** An operator who releases: the commands, with Helm, and a folder for the records. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+/** Operators who release, the images they release, and what is recorded of it. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ReleaseRecord } from '../../scripts/lib/release/record.ts';
-import { type Pin, pinnedHelm } from '../charts/pinned-helm.ts';
 import { ROOT, SCRATCH, until } from '../e2e/cluster.ts';
-import { type Answer, commandArgv, operatorEnv } from '../e2e/worker.ts';
+import { REGISTRY, type Values, WORKING } from '../e2e/install.ts';
+import { Operator, type Running } from '../e2e/operator.ts';
+import type { TestWorker } from '../e2e/worker.ts';
 
 export type ImageName = 'one' | 'two' | 'broken' | 'sick' | 'newer';
 
@@ -23,44 +24,22 @@ export function releaseImages(): Readonly<Record<ImageName, string>> {
   ) as Record<ImageName, string>;
 }
 
+/** For a worker that works, with one of these images. */
+export function digestValues(image: string): Values {
+  const [repository, digest] = image.split('@');
+  return { ...WORKING, image: { repository, tag: '', digest } };
+}
+
 /** An image that no registry has. */
-export const NOWHERE = `localhost:${process.env['CLUSTER_REGISTRY_PORT'] || 5213}/factory-worker@sha256:${'a'.repeat(64)}`;
+export const NOWHERE = `${REGISTRY}/factory-worker@sha256:${'a'.repeat(64)}`;
 
 const laptop = `release-${process.pid}`;
 const recordsDir = join(SCRATCH, laptop, '.local', 'state', 'factory-worker', 'releases');
 
-export interface Begun {
-  readonly child: ChildProcess;
-  readonly answer: Promise<Answer>;
-  output(): string;
+/** An operator whose releases are in the records below. @param helm the Helm to use, in the place of the tests' own */
+export function releaser(workers: readonly TestWorker[], helm?: string): Operator {
+  return Operator.of(workers, { laptop, ...(helm === undefined ? {} : { env: { HELM: helm } }) });
 }
-
-/** Starts a command as a person would, in a process group of its own. */
-export function begin(name: string, args: readonly string[], helm: Pin = 'helm3'): Begun {
-  const [program, ...rest] = commandArgv(name, args);
-  const started = Date.now();
-  mkdirSync(join(SCRATCH, laptop), { recursive: true });
-  const env = { ...operatorEnv(laptop), HELM: process.env['HELM'] || pinnedHelm(helm) || 'helm' };
-  const child = spawn(program, rest, { cwd: ROOT, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.on('data', (chunk: Buffer) => {
-    stdout += chunk;
-  });
-  child.stderr.on('data', (chunk: Buffer) => {
-    stderr += chunk;
-  });
-  const answer = new Promise<Answer>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code) =>
-      resolve({ code: code ?? -1, stdout, stderr, seconds: (Date.now() - started) / 1000 }),
-    );
-  });
-  return { child, answer, output: () => stdout + stderr };
-}
-
-export const type = (name: string, args: readonly string[], helm?: Pin): Promise<Answer> =>
-  begin(name, args, helm).answer;
 
 /** The records of this operator, oldest first. */
 export function records(): ReleaseRecord[] {
@@ -75,17 +54,12 @@ export const lastRecord = (worker: string): ReleaseRecord | undefined =>
   records().findLast((record) => record.worker.name === worker);
 
 /** Waits until a release that has begun is at a step, and then ends its process as a closed laptop does. */
-export async function killAt(
-  begun: Begun,
-  worker: string,
-  step: string,
-  signal: NodeJS.Signals,
-): Promise<void> {
+export async function killAt(begun: Running, worker: string, step: string): Promise<void> {
   await until(`the release of ${worker} at ${step}`, 90, () => {
     if (begun.child.exitCode !== null) throw new Error(`it ended before: ${begun.output()}`);
     const record = lastRecord(worker);
     return record?.pid === begun.child.pid && record?.step === step;
   });
-  begun.child.kill(signal);
+  begun.child.kill('SIGKILL');
   await begun.answer;
 }

@@ -1,0 +1,63 @@
+/** What happens to a node: a program of it is taken away, a container is killed, a disk is small. The test cluster alone has these. */
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { getObject, kubectl, ROOT, until } from './cluster.ts';
+import { type PodObject, readyPod, type TestWorker } from './worker.ts';
+
+const NODE_NAME = 'fwc-node';
+
+/** Runs one of the scripts of test/cluster. @returns what it printed */
+function onNode(script: string, ...args: string[]): string {
+  return execFileSync(join(ROOT, 'test', 'cluster', script), args, { encoding: 'utf8', stdio: 'pipe' });
+}
+
+export type Service = 'kube-apiserver' | 'kubelet';
+
+/** Freezes, thaws, stops or starts one of the node's programs. */
+export function service(action: 'freeze' | 'thaw' | 'stop' | 'start', name: Service): void {
+  onNode('service.sh', action, name);
+}
+
+/** Runs a test while a program is frozen or stopped, and brings it back however the test ends. */
+export async function without<T>(
+  action: 'freeze' | 'stop',
+  name: Service,
+  test: () => Promise<T>,
+): Promise<T> {
+  service(action, name);
+  try {
+    return await test();
+  } finally {
+    const since = Date.now();
+    service(action === 'freeze' ? 'thaw' : 'start', name);
+    await until(`${name} is back`, 90, async () => {
+      await kubectl('get', '--raw', '/readyz', '--request-timeout=5s');
+      return name !== 'kubelet' || nodeAnswers(since);
+    });
+  }
+}
+
+/** Whether the node is Ready by a word of its kubelet's that is newer than a moment: what it said last before it was taken away stays. */
+async function nodeAnswers(since: number): Promise<boolean> {
+  const ask = (...args: string[]) => kubectl('get', ...args);
+  const renewed = await ask('lease', NODE_NAME, '-n', 'kube-node-lease', '-o', 'jsonpath={.spec.renewTime}');
+  const condition = 'jsonpath={.status.conditions[?(@.type=="Ready")].status}';
+  return Date.parse(renewed) > since && (await ask('node', NODE_NAME, '-o', condition)) === 'True';
+}
+
+/**
+ * Kills the first process of a worker's container at once, as the kernel does when memory runs out.
+ *
+ * @returns the name of its pod, which stays
+ */
+export async function killContainer(worker: TestWorker): Promise<string> {
+  const pod = await readyPod(worker);
+  const { metadata } = await getObject<PodObject>(worker.namespace, 'pod', pod);
+  onNode('kill-container.sh', metadata.uid, 'worker');
+  return pod;
+}
+
+/** Makes a disk of its own, of some MiB, on the node. @returns its folder there */
+export function smallDisk(name: string, mebibytes: number): string {
+  return onNode('small-disk.sh', name, String(mebibytes)).trim();
+}
