@@ -1,6 +1,6 @@
 /** The real shells: what a person sees who types, presses Tab and runs what is there. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Shell } from '../../scripts/lib/completion/answer.ts';
@@ -164,8 +164,9 @@ describe.each(Object.entries(SETUPS))('%s', (shell, { argv, before, init, prompt
     });
 
     it('works without the program factory', () => {
-      const dir = execFileSync('mktemp', ['-d', join(place.dir, 'bin-XXXX')], { encoding: 'utf8' }).trim();
-      execFileSync('ln', ['-s', join(place.dir, 'bin/factory-worker'), process.execPath, dir]);
+      const dir = mkdtempSync(join(place.dir, 'bin-'));
+      symlinkSync(join(place.dir, 'bin/factory-worker'), join(dir, 'factory-worker'));
+      symlinkSync(process.execPath, join(dir, 'node'));
       const path = `${dir}:/usr/bin:/bin`;
       expect(evaluate(`${setUp}factory worker --version`, path).stdout).toMatch(/^factory-worker \d/);
       const { status, stderr } = evaluate(`${setUp}factory queue list`, path);
