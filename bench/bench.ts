@@ -7,27 +7,38 @@
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, loadavg, platform } from 'node:os';
 import { join } from 'node:path';
-import { dispatch, help, list, listInCluster, memory, type Result, scriptSize, silence } from './cases.ts';
-import { findWorkerInCluster, startLocalWorker } from './place.ts';
+import {
+  dispatch,
+  dispatchInCluster,
+  help,
+  list,
+  listInCluster,
+  memory,
+  type Result,
+  scriptSize,
+  silence,
+} from './cases.ts';
+import { startClusterWorker, startLocalWorker } from './place.ts';
 
 const load = loadavg()[0] ?? Number.NaN;
 const results: Result[] = [];
 const place = startLocalWorker();
+const cluster = await startClusterWorker();
 try {
-  const cluster = findWorkerInCluster(place);
-  const inCluster = cluster === null ? [] : [() => listInCluster(cluster)];
   if (cluster === null) {
     process.stdout.write(
-      'no Ready worker in a test cluster (make cluster): what goes through kubectl is left out\n',
+      'no test cluster with the worker image (make cluster e2e-image): rows through kubectl are left out\n',
     );
   }
-  for (const measure of [help, list, ...inCluster, dispatch, silence, memory, scriptSize]) {
+  const inCluster = cluster === null ? [] : [() => listInCluster(cluster), () => dispatchInCluster(cluster)];
+  for (const measure of [help, list, dispatch, ...inCluster, silence, memory, scriptSize]) {
     const result = measure(place);
     results.push(result);
     process.stdout.write(`${result.name}: ${shown(result)} (${limit(result)}), ${result.measured}\n`);
   }
 } finally {
   place.stop();
+  await cluster?.remove();
 }
 writeFileSync(join(import.meta.dirname, 'RESULTS.md'), report(results));
 

@@ -74,23 +74,23 @@ export function listInCluster(place: ClusterPlace): Result {
     {
       name: '`list`, one worker in a cluster',
       what: 'the same questions by one bare `kubectl exec` into a pod that is known',
-      limit: 3,
+      limit: 2,
     },
     compare(bare, ours, 20),
   );
 }
 
+const issueOf = (round: number) => String(100 + round);
+
+const dispatchOf = (worker: string) => (round: number) => [
+  PROGRAM,
+  ...['dispatch', worker, '--project', 'demo', '--issue', issueOf(round)],
+  ...['--intent', 'Users can log in'],
+];
+
 export function dispatch({ env, workerEnv, clone }: LocalPlace): Result {
-  const issue = (round: number) => String(100 + round);
-  const ours: Side = {
-    argv: (round) => [
-      PROGRAM,
-      ...['dispatch', 'bench', '--project', 'demo', '--issue', issue(round)],
-      ...['--intent', 'Users can log in'],
-    ],
-    env,
-  };
-  const bare: Side = { argv: (round) => ['bash', '-c', ADD, 'add', issue(round)], env: workerEnv };
+  const ours: Side = { argv: dispatchOf('bench'), env };
+  const bare: Side = { argv: (round) => ['bash', '-c', ADD, 'add', issueOf(round)], env: workerEnv };
   const clear: Side = { argv: () => ['factory', 'queue', 'clear', '--confirm'], env: workerEnv, cwd: clone };
   return asRatio(
     {
@@ -99,6 +99,25 @@ export function dispatch({ env, workerEnv, clone }: LocalPlace): Result {
       limit: 1.5,
     },
     compare(bare, ours, 30, () => run(clear)),
+  );
+}
+
+/** The same by `kubectl exec`, of which `dispatch` needs one more than bare: `get pods`. */
+export function dispatchInCluster({ env, exec }: ClusterPlace): Result {
+  const bash = (text: string, ...args: string[]) => [...exec, '--', 'bash', '-c', text, ...args];
+  const ours: Side = { argv: dispatchOf('worker-1'), env };
+  const bare: Side = { argv: (round) => bash(ADD, 'add', issueOf(round)), env };
+  const clear: Side = {
+    argv: () => bash('cd "$WORKER_REPOS_DIR/demo" && factory queue clear --confirm'),
+    env,
+  };
+  return asRatio(
+    {
+      name: '`dispatch --intent`, one issue, worker in a cluster',
+      what: 'the same by one bare `kubectl exec` into a pod that is known',
+      limit: 1.5,
+    },
+    compare(bare, ours, 20, () => run(clear)),
   );
 }
 

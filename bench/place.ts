@@ -6,7 +6,10 @@ import { join } from 'node:path';
 import { packageRoot } from '../scripts/lib/cli/version.ts';
 import { newNonce } from '../scripts/lib/transport/frame.ts';
 import { scriptArgv } from '../scripts/lib/transport/scripts.ts';
-import { pinnedKubectl } from '../test/charts/pinned-helm.ts';
+import { CONTEXT, KUBECONFIG, KUBECTL } from '../test/e2e/cluster.ts';
+import { install, makeNamespace, removeNamespace, workerIn } from '../test/e2e/install.ts';
+import { Operator } from '../test/e2e/operator.ts';
+import { readyPod } from '../test/e2e/worker.ts';
 
 const root = packageRoot();
 
@@ -57,43 +60,34 @@ export function startLocalWorker(): LocalPlace {
 }
 
 export interface ClusterPlace {
-  /** The operator's environment, with a workers.yaml of one worker. */
-  readonly env: Readonly<Record<string, string | undefined>>;
+  /** The operator's environment, with a workers.yaml of one worker, `worker-1`. */
+  readonly env: NodeJS.ProcessEnv;
   /** `kubectl exec` into its pod, up to the name of the pod. */
   readonly exec: readonly string[];
+  remove(): Promise<void>;
 }
 
+const NAMESPACE = 'bench';
+
 /**
- * A worker that runs in the test cluster, whoever put it there; nothing in it is changed.
+ * Installs a worker into the test cluster, with one project and an orchestrator that is switched off: nobody works on what
+ * the bench puts into its queue.
  *
- * @returns null when there is no cluster, or no Ready worker with a single project in it
+ * @returns null where there is no such cluster, or the node has no worker image yet
  */
-export function findWorkerInCluster({ dir, env }: LocalPlace): ClusterPlace | null {
-  const kubeconfig = join(root, '.cache/cluster/kubeconfig');
-  const kubectl = process.env['KUBECTL'] || pinnedKubectl();
-  if (!existsSync(kubeconfig) || kubectl === null) return null;
-  const call = [kubectl, `--kubeconfig=${kubeconfig}`] as const;
-  const ask = (...args: string[]) =>
-    spawnSync(call[0], [call[1], '--request-timeout=10s', ...args], { encoding: 'utf8' });
-  const { stdout: context } = ask('config', 'current-context');
-  const ready = '{range .items[?(@.status.containerStatuses[0].ready==true)]}';
-  const { stdout: pods } = ask(
-    ...['get', 'pods', '--all-namespaces', '--selector=app.kubernetes.io/name=factory-worker'],
-    `--output=jsonpath=${ready}{.metadata.namespace} {.metadata.name}{"\\n"}{end}`,
-  );
-  for (const line of (pods ?? '').split('\n')) {
-    const [namespace = '', pod = ''] = line.split(' ');
-    const clones = ask('-n', namespace, 'exec', pod, '--', 'bash', '-c', 'cd "$WORKER_REPOS_DIR" && echo *');
-    if (pod === '' || clones.status !== 0 || !/^[\w.-]+\n$/.test(clones.stdout)) continue;
-    const home = mkdtempSync(join(dir, 'cluster-'));
-    mkdirSync(join(home, '.factory'));
-    writeFileSync(
-      join(home, '.factory/workers.yaml'),
-      `workers:\n  - { name: w, pod: ${pod}, namespace: ${namespace}, context: ${context.trim()}, kubeconfig: ${kubeconfig} }\n`,
-    );
-    return { env: { ...env, HOME: home, KUBECTL: kubectl }, exec: [...call, '-n', namespace, 'exec', pod] };
-  }
-  return null;
+export async function startClusterWorker(): Promise<ClusterPlace | null> {
+  const cache = join(root, '.cache/cluster');
+  if (!existsSync(join(cache, 'kubeconfig')) || !existsSync(join(cache, 'worker.tar'))) return null;
+  await makeNamespace(NAMESPACE);
+  const worker = await install(workerIn(NAMESPACE, 'worker-1'));
+  const pod = await readyPod(worker);
+  const { env, file } = Operator.of([worker]);
+  const kubectl = [KUBECTL, `--kubeconfig=${KUBECONFIG}`, `--context=${CONTEXT}`];
+  return {
+    env: { ...env, FACTORY_WORKERS: file },
+    exec: [...kubectl, `--namespace=${NAMESPACE}`, 'exec', pod],
+    remove: () => removeNamespace(NAMESPACE),
+  };
 }
 
 export interface Fleet {
