@@ -103,9 +103,6 @@ async function agreed(context: Context, session: Session, yes: boolean): Promise
   return prompt.confirm(context, `${HUMAN_DRIVEN(session)}. Type it?`, false);
 }
 
-/** After these the text may or may not have been typed. */
-const UNCERTAIN = new Set<TransportError['kind']>(['broken', 'timeout', 'unreachable', 'node-unreachable']);
-
 /** @throws CliError when it was not typed, and when that is not known: typing twice is for the operator to decide */
 async function type(
   context: Context,
@@ -125,10 +122,10 @@ async function type(
     if (error instanceof RangeError) {
       throw new UsageError(
         'the text is too long to be typed',
-        `copy it into the worker, and name the file: ${context.commandLine('cp')} --help`,
+        `copy it into the worker, and name the file: ${context.commandLine('cp', 'FILE', `${worker.name}:FILE`)}`,
       );
     }
-    if (!(error instanceof TransportError) || !UNCERTAIN.has(error.kind)) throw error;
+    if (!(error instanceof TransportError) || !error.mayHaveHappened) throw error;
     throw new CliError(`it is not known whether the text was typed: ${error.message}`, {
       exitCode: error.exitCode,
       hints: [`look before you type it again: ${look}`],

@@ -25,7 +25,7 @@ export async function send(
       frame = await transport.run({ script: 'dispatch', args: dispatchArgs(request), timeoutMs, signal });
     } catch (error) {
       if (!(error instanceof TransportError)) throw error;
-      if (error.neverBegan || !UNCERTAIN.has(error.kind)) {
+      if (!error.mayHaveHappened) {
         throw new CliError(`${describeRequest(request)} is not queued: ${error.message}`, {
           exitCode: error.exitCode,
           hints: [...error.hints, 'nothing of it has reached the worker; type the same dispatch again later'],
@@ -43,9 +43,6 @@ export async function send(
     );
   }
 }
-
-/** After these the dispatch may or may not have happened. */
-const UNCERTAIN = new Set<TransportError['kind']>(['broken', 'timeout', 'unreachable', 'node-unreachable']);
 
 /** How often, and how far apart, a worker is asked what became of a dispatch. */
 const SETTLE_TRIES = 5;

@@ -34,6 +34,14 @@ export interface TransportErrorDetails extends ErrorDetails {
   readonly neverBegan?: boolean;
 }
 
+/** After these what was asked may or may not have happened. */
+const UNCERTAIN: ReadonlySet<TransportErrorKind> = new Set<TransportErrorKind>([
+  'broken',
+  'timeout',
+  'unreachable',
+  'node-unreachable',
+]);
+
 export class TransportError extends CliError {
   override readonly name = 'TransportError';
   readonly kind: TransportErrorKind;
@@ -43,6 +51,11 @@ export class TransportError extends CliError {
     super(message, details);
     this.kind = kind;
     this.neverBegan = details.neverBegan ?? false;
+  }
+
+  /** Whether what was asked may have happened all the same. */
+  get mayHaveHappened(): boolean {
+    return !this.neverBegan && UNCERTAIN.has(this.kind);
   }
 }
 

@@ -3,9 +3,6 @@ import { CliError } from '../cli/errors.ts';
 import type { Frame } from '../transport/frame.ts';
 import { type RemoteCall, type Transport, TransportError } from '../transport/transport.ts';
 
-/** After these it may or may not have happened. */
-const UNCERTAIN = new Set<TransportError['kind']>(['broken', 'timeout', 'unreachable', 'node-unreachable']);
-
 /**
  * @param look what to type to see what became of it
  * @throws CliError when the connection is lost: that it is not known what was done, and that typing it again is safe
@@ -14,7 +11,7 @@ export async function runChange(transport: Transport, call: RemoteCall, look: st
   try {
     return await transport.run(call);
   } catch (error) {
-    if (!(error instanceof TransportError) || error.neverBegan || !UNCERTAIN.has(error.kind)) throw error;
+    if (!(error instanceof TransportError) || !error.mayHaveHappened) throw error;
     throw new CliError(`${error.message}; it is not known whether everything was done`, {
       exitCode: error.exitCode,
       hints: [`look: ${look}`, 'typed again it does only what is still to be done', ...error.hints],
