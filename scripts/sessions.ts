@@ -84,7 +84,7 @@ function hintAtHumans(rows: readonly SessionRow[], worker: string, { stderr, com
   const [first] = rows.filter(({ human }) => human);
   if (first === undefined) return;
   stderr.write(
-    `note: a person has typed into ${first.name}, so factory leaves #${first.issue} alone; finish it there: ${commandLine('attach', worker, '--session', first.name)}\n`,
+    `note: a person has typed into ${first.name}, so factory leaves #${first.issue} alone; finish it there: ${commandLine('attach', worker, '--session', first.name)}; then hand it back: ${commandLine('unstick', worker, String(first.issue))}\n`,
   );
 }
 

@@ -8,6 +8,7 @@ import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { userAtHost } from './lib/config/user.ts';
 import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
+import { isHuman } from './lib/diagnosis/inside.ts';
 import { parseError } from './lib/factory.ts';
 import { runChange } from './lib/unstick/change.ts';
 import {
@@ -55,9 +56,11 @@ the look and the steps (another operator, the supervisor), nothing is done eithe
     const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
     const { stdout, stderr, signal } = context;
     const { transport } = await createReach(context, timeoutMs).enter(worker);
-    const before = parseSnapshot(await transport.run({ script: 'probe', args: ['full'], timeoutMs, signal }));
+    const seen = await transport.run({ script: 'unstick-look', args: [`${issue}`], timeoutMs, signal });
+    const before = parseSnapshot(seen);
     refuseBlind(before, name, context);
-    const plan = planUnstick(before, { issue, worker: name, giveUp: flags['give-up'] });
+    const human = isHuman(seen.parts.get('human')?.text ?? '');
+    const plan = planUnstick(before, { issue, worker: name, giveUp: flags['give-up'] }, human);
     const answer = (fields: object) =>
       renderJson({ worker: name, issue, ...planJson(plan, issue, context), ...fields });
     if (plan.kind === 'nothing') {

@@ -86,7 +86,7 @@ describe('sessions', () => {
     expect(stdout).toMatch(/^23-qa-1 .* yes$/m);
     expect(stdout).toMatch(/^24-qa-1 .* no$/m);
     expect(stderr).toBe(
-      'note: a person has typed into 23-qa-1, so factory leaves #23 alone; finish it there: factory-worker attach w --session 23-qa-1\n',
+      'note: a person has typed into 23-qa-1, so factory leaves #23 alone; finish it there: factory-worker attach w --session 23-qa-1; then hand it back: factory-worker unstick w 23\n',
     );
   });
 

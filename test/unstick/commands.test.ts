@@ -4,6 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { queue } from '../../scripts/queue.ts';
+import { send } from '../../scripts/send.ts';
 import { unstick } from '../../scripts/unstick.ts';
 import { why } from '../../scripts/why.ts';
 import { fakeKubectl, type Rule } from '../support/fake-kubectl.ts';
@@ -307,26 +308,74 @@ describe('a number that two projects use', () => {
   });
 });
 
-describe('panes', () => {
-  it('a session that a person has typed into', async () => {
+describe('causes that factory itself has seen', () => {
+  it('the limit of an account', async () => {
     const desk = await Desk.open({ dialect: 'b', pipeline: AGENT });
-    await desk.settings('STANDIN_CLAUDE_MODE=hang');
+    await desk.settings('STANDIN_CLAUDE_MODE=limit');
     await desk.add(23, '--config', 'pipeline.yaml');
     await desk.checkIn();
-    const checkIn = desk.worker.start('cd "$WORKER_REPOS_DIR/demo" && factory orchestrator check-in');
+    await desk.checkIn();
+    expect((await desk.why()).stdout).toMatch(
+      /#23 has hit the limit of its account; each check-in tries again[\s\S]*factory-worker wait w issue:23=completed\n/,
+    );
+  });
+
+  it('a row that failed before any work: gh said no', async () => {
+    const desk = await Desk.open({ pipeline: AGENT });
+    await desk.settings('STANDIN_GH_MODE=down');
+    await desk.add(23);
+    await desk.checkIn();
+    expect((await desk.why()).stdout).toMatch(
+      /demo#23 failed before its work began[\s\S]*factory-worker queue w requeue 23\n/,
+    );
+  });
+
+  it('a session that is gone while a check-in waits for it', async () => {
+    const desk = await Desk.open({ pipeline: AGENT });
+    await desk.settings('STANDIN_CLAUDE_MODE=hang');
+    await desk.add(23);
+    await desk.checkIn();
+    desk.worker.start(
+      'cd "$WORKER_REPOS_DIR/demo" && exec flock --close "$WORKER_STATE_DIR/locks/check-in" factory orchestrator check-in',
+    );
     await expect
       .poll(async () => desk.worker.bash('factory session list'), { timeout: 60_000 })
       .toMatch(/23-implement-1.*active/);
+    await desk.worker.bash('tmux new-session -d -s other; tmux kill-session -t =23-implement-1');
+    expect((await desk.why()).stdout).toMatch(
+      /the session 23-implement-1 of #23 is gone while a check-in waits for it[\s\S]*factory-worker logs w 23-implement-1\n/,
+    );
+  });
+});
+
+describe('panes', () => {
+  it('a session that a person has typed into is left alone, until it is handed back', async () => {
+    const desk = await Desk.open({ dialect: 'b', pipeline: AGENT });
+    await desk.settings('STANDIN_FACTORY_HUMAN_SECONDS=2', 'STANDIN_CLAUDE_WORK_SECONDS=1.5');
+    await desk.add(23, '--config', 'pipeline.yaml');
+    await desk.checkIn();
+    const checkIn = desk.worker.start('cd "$WORKER_REPOS_DIR/demo" && factory orchestrator check-in');
+    const state = () => desk.worker.bash('factory session list');
+    await expect.poll(state, { timeout: 60_000 }).toMatch(/23-implement-1.*active/);
     process.kill(-(checkIn.pid ?? 0), 'SIGKILL');
-    await desk.worker.bash(
-      'factory event log --session 23-implement-1 --issue 23 --stage implement --event human_input',
-    );
-    expect(await desk.checkIn()).toContain('human input detected in session, skipping');
+    await expect.poll(state, { timeout: 60_000 }).toMatch(/23-implement-1.*idle/);
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    const argv = ['w', '23-implement-1', 'and say goodbye', '--yes'];
+    expect(await run(send, argv, { env: desk.worker.laptop })).toMatchObject({ code: 0 });
+    const asked = 'factory session status 23-implement-1 --detect-human';
+    await expect.poll(() => desk.worker.bash(asked), { timeout: 60_000 }).toMatch(/Human: +true/);
+    expect(await desk.checkIn()).toContain('human intervention detected');
+
     const { stdout } = await desk.why();
-    expect(stdout).toContain(
-      'factory takes the session 23-implement-1 for driven by a person and leaves #23 alone',
+    expect(stdout).toMatch(
+      /1\. factory takes the session 23-implement-1 for driven by a person and leaves #23 alone\n +seen: .*Human: true\n/,
     );
-    expect(stdout).toContain("hand it back: factory-worker send w 23-implement-1 'Please go on.'");
+    expect(stdout).toMatch(/hand it back .*: factory-worker unstick w 23\n/);
+    expect(stdout).not.toContain('2. ');
+    const done = await desk.unstick('23', '--yes');
+    expect(done).toMatchObject({ code: 0, stdout: expect.stringContaining('attempt 2') });
+    expect(await desk.checkIn()).toContain('completed');
+    expect((await desk.pipeline(23))?.status).toBe('completed');
   });
 
   it('a prompt on a real pane, its token masked', async () => {

@@ -24,6 +24,26 @@ const at = (status: 'blocked' | 'in_progress' | 'pending' | 'completed' | 'faile
 const steps = (found: ReturnType<typeof plan>) =>
   found.kind === 'plan' ? found.steps.map(stepArgument) : found.because;
 
+describe('what is done about #23 when factory leaves it to a person', () => {
+  it.each<[string, Parts, readonly string[]]>([
+    [
+      'B, in progress',
+      { ...B, ...at('in_progress'), ...session('23-build-1') },
+      ['kill-session 23-build-1', 'retry'],
+    ],
+    ['B, its session gone', { ...B, ...at('in_progress') }, ['retry']],
+    ['B, pending', { ...B, ...at('pending') }, ['retry']],
+    [
+      'A, pending',
+      { ...A, ...at('pending'), ...session('23-build-1') },
+      ['kill-session 23-build-1', 'advance'],
+    ],
+  ])('%s', (_, parts, expected) => {
+    const seen = snapshot({ queue: queueJson([23, 'active']), ...parts });
+    expect(steps(planUnstick(seen, { issue: 23, worker: 'w', giveUp: false }, true))).toEqual(expected);
+  });
+});
+
 describe('what is done about #23', () => {
   it.each<[string, Parts, readonly string[]]>([
     ['A, blocked', { ...A, ...at('blocked') }, ['retry', 'advance']],

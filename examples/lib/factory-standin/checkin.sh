@@ -50,8 +50,16 @@ check_in_pipeline() {
       ;;
     b:rate_limited) check_in_advance ;;
     *)
-      S_STATE=
-      [[ -z $session ]] || session_last "$session"
+      S_STATE='' HUMAN=false
+      if [[ -n $session ]]; then
+        session_human "$session"
+        session_last "$session"
+      fi
+      if [[ $HUMAN == true ]]; then
+        # Before the session's state, so that also one that has ended is left alone.
+        action skip "$stage" '' 'human intervention detected, skipping'
+        return
+      fi
       case $S_STATE in
         started | active | factory_send | steer) check_in_running ;;
         human_input) action skip "$stage" '' 'human input detected in session, skipping' ;;

@@ -29,6 +29,19 @@ session_last() {
   IFS=$US read -r S_ISSUE S_STAGE S_STATE S_SINCE <<<"${DB_OUT:-0$US$US$US}"
 }
 
+# session_human NAME: sets HUMAN to whether a person typed last: the latest `active` has no factory_send shortly before it.
+session_human() {
+  quote "$1"
+  db "SELECT CASE WHEN EXISTS (
+        SELECT 1 FROM (SELECT id, timestamp FROM session_events
+          WHERE session_id = $QUOTED AND event = 'active' ORDER BY id DESC LIMIT 1) AS a
+        WHERE NOT EXISTS (SELECT 1 FROM session_events AS s
+          WHERE s.session_id = $QUOTED AND s.event = 'factory_send' AND s.id < a.id
+            AND strftime('%s', a.timestamp) - strftime('%s', s.timestamp) <= ${STANDIN_FACTORY_HUMAN_SECONDS:-15}))
+      THEN 'true' ELSE 'false' END;" || fail "detect human: $DB_ERR"
+  HUMAN=$DB_OUT
+}
+
 # type_line SESSION TEXT: types the text and presses Enter.
 type_line() {
   tmux send-keys -t "$1" -l -- "$2" && tmux send-keys -t "$1" Enter
@@ -118,7 +131,9 @@ session_status() {
   age "$DB_OUT"
   printf 'Session:   %s\nState:     %s\nIssue:     %s\nStage:     %s\nSince:     %s (%s ago)\nTmux:      %s\n' \
     "${ARGS[0]}" "$S_STATE" "$S_ISSUE" "$S_STAGE" "$S_SINCE" "$AGE" "$alive"
-  [[ ${FLAG[detect-human]:-false} != true ]] || echo 'Human:     false'
+  [[ ${FLAG[detect-human]:-false} == true ]] || return 0
+  session_human "${ARGS[0]}"
+  echo "Human:     $HUMAN"
 }
 
 session_kill() {

@@ -71,7 +71,7 @@ export function parseInside(frame: Frame): Inside {
     panes: numbered(frame, 'pane').map(parsePane),
     human: new Set(
       numbered(frame, 'human')
-        .filter((text) => /^Human:\s*true$/m.test(text))
+        .filter(isHuman)
         .map((text) => text.split('\n')[0] ?? ''),
     ),
     loneShells: new Set(lines('lone-shells')),
@@ -81,6 +81,11 @@ export function parseInside(frame: Frame): Inside {
     disks: parseDisks(text('disks')),
     kills: lines('oom').map(parseKill),
   };
+}
+
+/** @param text what `factory session status NAME --detect-human` printed */
+export function isHuman(text: string): boolean {
+  return /^(?:Human:\s*true|State:\s*human_input)$/m.test(text);
 }
 
 /** The texts of `NAME.0`, `NAME.1` and so on. */

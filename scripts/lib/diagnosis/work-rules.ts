@@ -4,6 +4,7 @@ import type { Pipeline } from '../factory.ts';
 import { itemName, openItems } from '../worker/queue.ts';
 import type { Snapshot } from '../worker/snapshot.ts';
 import { type EnteredFacts, whenEntered } from './diagnosis.ts';
+import type { Inside } from './inside.ts';
 import { findPrompt } from './prompts.ts';
 
 /** An agent that thinks prints something every few seconds; factory itself looks every half minute. */
@@ -27,11 +28,13 @@ function lastWords({ snapshot, inside }: Pick<EnteredFacts, 'snapshot' | 'inside
 }
 
 /** The issue is in progress and nothing is at it: its check-in was killed. */
-export const interrupted = whenEntered(({ snapshot, worker, command }) => {
+export const interrupted = whenEntered(({ snapshot, inside, worker, command }) => {
   const { locks, sessions, heartbeat } = snapshot;
   // Without a supervisor that is what matters, and its start takes the issue up.
   if (!locks.boot || locks.checkIn || heartbeat?.state === 'checking-in') return [];
-  return inProgress(snapshot).map((pipeline) => {
+  // Of one that is left to a person another rule says more.
+  const orphans = inProgress(snapshot).filter((pipeline) => !isHumanDriven(inside, pipeline));
+  return orphans.map((pipeline) => {
     const { issue, stage, session, sessionState } = pipeline;
     const alive = sessions.some(({ name }) => name === session);
     return {
@@ -91,14 +94,18 @@ export const tmuxGone = whenEntered(({ snapshot: { faults }, worker, command }) 
     })),
 );
 
-/** `factory` leaves a session alone in which it believes a person is typing. */
-export const humanDriven = whenEntered(({ snapshot, inside, worker, command }) =>
-  inProgress(snapshot)
+const isHumanDriven = ({ human }: Inside, { session, sessionState }: Pipeline) =>
+  human.has(session) || (session !== '' && sessionState === 'human_input');
+
+/**
+ * A check-in leaves an issue alone in whose session a person has typed last; the one that is under way goes on. Typing into
+ * it once more hands nothing back: that is a person again.
+ */
+export const humanDriven = whenEntered(({ snapshot, inside, worker, command }) => {
+  if (snapshot.locks.checkIn || snapshot.heartbeat?.state === 'checking-in') return [];
+  return inProgress(snapshot)
     .concat(snapshot.pipelines.filter(({ status }) => status === 'pending'))
-    .filter(
-      ({ session, sessionState }) =>
-        inside.human.has(session) || (session !== '' && sessionState === 'human_input'),
-    )
+    .filter((pipeline) => isHumanDriven(inside, pipeline))
     .map((pipeline) => ({
       id: 'human-driven',
       cause: `factory takes the session ${pipeline.session} for driven by a person and leaves #${pipeline.issue} alone`,
@@ -108,10 +115,10 @@ export const humanDriven = whenEntered(({ snapshot, inside, worker, command }) =
       ],
       next: [
         `see what the person left: ${command('peek', worker.name, '--session', pipeline.session)}`,
-        `hand it back: ${command('send', worker.name, pipeline.session, 'Please go on.')}`,
+        `hand it back (the stage is run again, on what is committed and on disk): ${command('unstick', worker.name, String(pipeline.issue))}`,
       ],
-    })),
-);
+    }));
+});
 
 /** A pane shows a question that only a person can answer. */
 export const paneWaits = whenEntered(({ inside, snapshot, worker, command }) =>

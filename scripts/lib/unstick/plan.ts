@@ -46,7 +46,8 @@ export interface Wish {
   readonly giveUp: boolean;
 }
 
-export function planUnstick(snapshot: Snapshot, wish: Wish): Plan | NoPlan {
+/** @param human whether factory takes the issue's session for driven by a person, and so leaves the issue alone */
+export function planUnstick(snapshot: Snapshot, wish: Wish, human = false): Plan | NoPlan {
   const { issue, worker } = wish;
   const pipeline = snapshot.pipelines.find((candidate) => candidate.issue === issue);
   const row = snapshot.queue.find((candidate) => candidate.issue === issue);
@@ -63,7 +64,7 @@ export function planUnstick(snapshot: Snapshot, wish: Wish): Plan | NoPlan {
         { why: 'run it again', command: ['queue', worker, 'requeue', `${issue}`] },
       ]);
     default:
-      return wish.giveUp ? planGiveUp(snapshot, pipeline) : planRetry(snapshot, pipeline, wish);
+      return wish.giveUp ? planGiveUp(snapshot, pipeline) : planRetry(snapshot, pipeline, wish, human);
   }
 }
 
@@ -99,7 +100,7 @@ function planRow(snapshot: Snapshot, row: QueueItem | undefined, { issue, worker
   ]);
 }
 
-function planRetry(snapshot: Snapshot, pipeline: Pipeline, { worker }: Wish): Plan | NoPlan {
+function planRetry(snapshot: Snapshot, pipeline: Pipeline, { worker }: Wish, human: boolean): Plan | NoPlan {
   const { issue, status, stage, session } = pipeline;
   const look: Advice = { why: 'look at it', command: ['why', worker] };
   if (!snapshot.locks.boot) {
@@ -135,6 +136,12 @@ function planRetry(snapshot: Snapshot, pipeline: Pipeline, { worker }: Wish): Pl
     attached: alive !== undefined && alive.attached > 0 ? session : null,
   });
   const configured = snapshot.dialect.name === 'B';
+  // Who typed last is asked before how the session is, so that B goes on skipping one that has exited; `retry` forgets it.
+  const handBack = () =>
+    plan(
+      `factory takes ${session} for driven by a person and leaves #${issue} alone`,
+      configured ? { kind: 'retry' } : { kind: 'advance' },
+    );
   switch (status) {
     case 'blocked':
       // `retry` counts an attempt and unblocks. A skips what is in progress for ever, so its stage has to be run as well.
@@ -147,6 +154,7 @@ function planRetry(snapshot: Snapshot, pipeline: Pipeline, { worker }: Wish): Pl
         const rest: Step[] = configured ? [{ kind: 'retry' }] : [{ kind: 'retry' }, { kind: 'advance' }];
         return plan(why, ...endCheckIn(pipeline), ...rest);
       }
+      if (human) return handBack();
       const because = `#${issue} was interrupted at stage ${stage}`;
       if (!configured) return plan(because, { kind: 'advance' });
       // B runs it again at its next check-in, once it knows that the session is gone.
@@ -159,6 +167,7 @@ function planRetry(snapshot: Snapshot, pipeline: Pipeline, { worker }: Wish): Pl
         { why: 'let others go first', command: ['unstick', worker, `${issue}`, '--give-up'] },
       ]);
     default:
+      if (human) return handBack();
       // A session of that name would make the next start fail.
       if (alive !== undefined)
         return plan(`#${issue} is to begin stage ${stage}, and a session of that name is in the way`);

@@ -1,0 +1,7 @@
+# shellcheck shell=bash
+# What `unstick` looks at. Argument: ISSUE. Parts: those of a full probe, and human (what factory says of the issue's
+# session, whether tmux still has it or not).
+issue=$1
+session=$(pipelines 2>/dev/null | jq --raw-output --argjson issue "$issue" 'first(.[]? | select(.issue == $issue)) | .session // ""')
+probe full
+if [ -n "$session" ]; then part human timeout 10 factory session status "$session" --detect-human; fi
