@@ -5,6 +5,7 @@ import { rotate } from '../../scripts/rotate.ts';
 import { type FakeKubectl, fakeKubectl, type Rule } from '../support/fake-kubectl.ts';
 import { type HandWorker, handWorker } from '../support/hand-worker.ts';
 import { run } from '../support/run-command.ts';
+import { pod, podList, waiting } from '../transport/cluster.ts';
 
 const OLD = 'gho_the-old-one';
 const NEW = 'gho_the-new-one';
@@ -50,6 +51,12 @@ function type(rules: readonly Rule[], ...argv: string[]) {
   ]);
   return run(rotate, ['worker-1', ...argv], { env: { KUBECTL: kubectl.path, ...worker.laptop } });
 }
+const given = () => ['--gh-token-file', join(folder, 'new'), '--yes'];
+const replaced = (token: string, version: string): Rule => ({
+  match: ['replace'],
+  times: 1,
+  stdout: JSON.stringify(secret(token, version)),
+});
 const verbs = () =>
   kubectl
     .calls()
@@ -91,6 +98,78 @@ describe('rotate', () => {
     expect(code).toBe(124);
     expect(stderr).toContain('look again: factory-worker rotate worker-1 --check');
     expect(`${stderr}${JSON.stringify(kubectl.calls().map(({ argv }) => argv))}`).not.toMatch(/gho_/);
+  });
+
+  it('of a worker that is stopped writes the Secret, and says what could not be asked', async () => {
+    const stopped: Rule[] = [
+      { match: ['get', 'pods'], stdout: podList() },
+      {
+        match: ['get', 'deployment'],
+        stdout: JSON.stringify({ ...deployment, spec: { ...deployment.spec, replicas: 0 } }),
+      },
+      { match: ['get', 'secret'], times: 1, stdout: JSON.stringify(secret(OLD, '7')) },
+      { match: ['get', 'secret'], stdout: JSON.stringify(secret(NEW, '8')) },
+    ];
+    const { code, stdout, stderr } = await type([replaced(NEW, '8'), ...stopped], ...given());
+    expect(code).toBe(0);
+    expect(stdout.trim().split('\n')).toEqual([
+      expect.stringMatching(/^KEY/),
+      expect.stringMatching(/^GH_TOKEN +Secret +[0-9a-f]{8} +current/),
+    ]);
+    expect(stderr).toMatch(/nothing else could be asked: worker-1 is stopped: .* scaled to 0\n/);
+    expect(stderr).toMatch(
+      /no program of it has the old ones.*once it runs: factory-worker rotate worker-1 --check\n/,
+    );
+
+    const check = await type(stopped, '--check', '-o', 'json');
+    expect(check.code).toBe(1);
+    expect(JSON.parse(check.stdout)).toMatchObject({
+      rotated: false,
+      notAsked: expect.stringContaining('worker-1 is stopped'),
+      layers: [{ layer: 'Secret' }, { layer: 'Secret' }, { layer: 'Secret' }],
+    });
+    expect(check.stderr).toContain('factory-worker start worker-1');
+  });
+
+  it('of a worker that crashes waits for it to come up with the new ones', async () => {
+    const crashing = podList(pod({ status: waiting('CrashLoopBackOff', 'back-off', 5) }));
+    const { code, stderr } = await type(
+      // For the nudge and the first look; then it runs.
+      [replaced(NEW, '8'), { match: ['get', 'pods'], times: 2, stdout: crashing }],
+      ...given(),
+      '--wait',
+      '3s',
+    );
+    expect(stderr).toMatch(
+      /waiting: worker-1 is crash-looping.*\nwaiting for the Secret to reach the worker\nerror: the new Secret has not reached worker-1/,
+    );
+    expect(code).toBe(124);
+  });
+
+  it('puts a refused token back, and says so when it cannot', async () => {
+    // The stand-in has no token at all: refused.
+    writeFileSync(join(worker.env['WORKER_SECRETS_DIR'] ?? '', 'GH_TOKEN'), NEW);
+    const back = await type([replaced(NEW, '8'), replaced(OLD, '9')], ...given(), '--wait', '100ms');
+    expect([back.code, back.stderr]).toEqual([
+      1,
+      expect.stringMatching(
+        /refuses it.*: the Secret has its old GH_TOKEN \([0-9a-f]{8}\) again; it was not seen to reach/,
+      ),
+    ]);
+    expect(verbs().slice(-2)).toEqual(['replace', 'replace']);
+
+    const conflict = 'Error from server (Conflict): Operation cannot be fulfilled on secrets "s"\n';
+    const left = await type(
+      [replaced(NEW, '8'), { match: ['replace'], stderr: conflict, code: 1 }],
+      ...given(),
+    );
+    rmSync(join(worker.env['WORKER_SECRETS_DIR'] ?? '', 'GH_TOKEN'));
+    expect([left.code, left.stderr]).toEqual([
+      1,
+      expect.stringMatching(
+        /could not be put back: somebody else[\s\S]*the refused one is still in the Secret/,
+      ),
+    ]);
   });
 
   it('asks nobody where nobody is, and leaves a local worker alone', async () => {

@@ -110,17 +110,17 @@ const CALL_OF: Readonly<Record<string, 'gh' | 'claude'>> = {
 
 /**
  * @param secret hashes of what the Secret has
+ * @param found null where nothing in the worker could be asked: the Secret alone is known then
  * @param keys those that matter
  */
-export function layersOf(secret: Hashes, found: Credentials, keys: readonly Key[]): Layer[] {
+export function layersOf(secret: Hashes, found: Credentials | null, keys: readonly Key[]): Layer[] {
   return keys.flatMap((key) => {
     const wanted = secret.get(key) ?? '-';
+    const ofSecret: Layer = { key, layer: 'Secret', hash: wanted, state: 'current', note: '' };
+    if (found === null) return [ofSecret];
     const against = (hash: string) => (hash === wanted ? 'current' : 'stale');
     const file = found.files.get(key) ?? '-';
-    const layers: Layer[] = [
-      { key, layer: 'Secret', hash: wanted, state: 'current', note: '' },
-      { key, layer: 'file', hash: file, state: against(file), note: '' },
-    ];
+    const layers: Layer[] = [ofSecret, { key, layer: 'file', hash: file, state: against(file), note: '' }];
     const next = found.next.get(key);
     if (next !== undefined) {
       const call = CALL_OF[key] === undefined ? null : found[CALL_OF[key]];

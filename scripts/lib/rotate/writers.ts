@@ -7,7 +7,7 @@ import type { Token } from '../provision/tokens.ts';
 import { manifestChanges } from '../release/manifest-diff.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { kubectlError } from '../transport/kubectl-errors.ts';
-import { type SecretObject, withTokens, writeSecret } from './secret.ts';
+import { releaseOf, type SecretObject, withTokens, writeSecret } from './secret.ts';
 
 export interface Writer {
   /** For people, before it is done. */
@@ -17,13 +17,27 @@ export interface Writer {
   putBack(): Promise<void>;
 }
 
-/** @param before null where there is none yet */
-export function ownWriter(
-  cluster: Cluster,
-  worker: ClusterWorker,
-  before: SecretObject | null,
-  name: string,
-): Writer {
+export interface Place {
+  readonly context: Context;
+  readonly cluster: Cluster;
+  readonly worker: ClusterWorker;
+  /** The Secret as it was read; null where there is none yet. */
+  readonly secret: SecretObject | null;
+  readonly name: string;
+  /** Whether the chart of this checkout may change more than the tokens. */
+  readonly chartUpgrade: boolean;
+}
+
+/**
+ * @param tokens those that will be written
+ * @throws CliError when the chart here would change more than the Secret, unless `chartUpgrade`
+ */
+export async function chooseWriter(place: Place, tokens: readonly Token[]): Promise<Writer> {
+  const release = releaseOf(place.secret);
+  return release === null ? ownWriter(place) : inlineWriter(place, release, tokens);
+}
+
+function ownWriter({ cluster, worker, secret: before, name }: Place): Writer {
   let written: SecretObject | null = null;
   return {
     how: before === null ? `makes the Secret ${name}` : `into the Secret ${name}`,
@@ -50,15 +64,10 @@ export function ownWriter(
 /**
  * For a Secret that the chart made from `secrets.inline`: written past the release, the next upgrade would bring the old
  * token back.
- *
- * @throws CliError when the chart here would change more than the Secret, unless `chartUpgrade`
  */
-export async function inlineWriter(
-  context: Context,
-  worker: ClusterWorker,
+async function inlineWriter(
+  { context, worker, secret: before, chartUpgrade }: Place,
   releaseName: string,
-  before: SecretObject | null,
-  chartUpgrade: boolean,
   tokens: readonly Token[],
 ): Promise<Writer> {
   const helm = await findHelm(context);

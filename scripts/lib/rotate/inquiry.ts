@@ -1,0 +1,82 @@
+/** Asks a worker by which tokens it goes, and waits until they are the wanted ones. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Context } from '../cli/command.ts';
+import { InterruptedError } from '../cli/errors.ts';
+import type { ClusterWorker } from '../config/worker-entry.ts';
+import { TransportError } from '../transport/transport.ts';
+import { createReach, NoEntranceError } from '../worker/observe.ts';
+import type { Status } from '../worker/status.ts';
+import { type Credentials, type Hashes, parseCredentials } from './layers.ts';
+
+const POLL_MS = 2_000;
+/** gh and claude have their own time limits in the worker (scripts/remote/credentials.sh). */
+const CALLS_MS = 90_000;
+
+/** From these a worker comes up by itself, perhaps because of the new tokens. */
+const PASSING = new Set<Status>(['starting', 'crash-looping', 'draining']);
+
+/** What a worker goes by; or why nothing in it could be asked. */
+export type Proof = Credentials | NoEntranceError;
+
+/** What came of waiting: they are `there`; it is too `late`; or no container can be entered, so that nothing was asked. */
+export type Arrival = 'there' | 'late' | NoEntranceError;
+
+export interface Inquiry {
+  /**
+   * Lets gh and claude use their tokens too, which takes seconds.
+   *
+   * @throws TransportError when the worker cannot be asked
+   */
+  ask(): Promise<Proof>;
+  /** Asks until the mounted files are the wanted ones; of a worker that starts, until it has started. */
+  untilMounted(wanted: Hashes, waitMs: number): Promise<Arrival>;
+}
+
+export function createInquiry(context: Context, worker: ClusterWorker, timeoutMs: number): Inquiry {
+  const { signal, stderr } = context;
+  const ask = async (call: boolean): Promise<Proof> => {
+    const entrance = await createReach(context, timeoutMs)
+      .enter(worker)
+      .catch((error: unknown) => {
+        if (error instanceof NoEntranceError) return error;
+        throw error;
+      });
+    if (entrance instanceof NoEntranceError) return entrance;
+    const frame = await entrance.transport.run({
+      script: 'credentials',
+      args: [call ? 'call' : 'look'],
+      timeoutMs: timeoutMs + (call ? CALLS_MS : 0),
+      signal,
+    });
+    return parseCredentials(frame);
+  };
+  const look = async (wanted: Hashes): Promise<Arrival> => {
+    const found = await ask(false);
+    if (found instanceof NoEntranceError) return found;
+    const there = [...wanted].every(([key, hash]) => (found.files.get(key) ?? '-') === hash);
+    return there ? 'there' : 'late';
+  };
+  return {
+    ask: () => ask(true),
+    async untilMounted(wanted, waitMs) {
+      const end = performance.now() + waitMs;
+      let said = '';
+      for (;;) {
+        const arrival = await look(wanted).catch((error: unknown) => {
+          // The container that was entered has ended meanwhile: the next look says how the worker is.
+          if (error instanceof TransportError && error.kind === 'not-running' && performance.now() < end)
+            return 'late' as const;
+          throw error;
+        });
+        if (arrival === 'there' || performance.now() > end) return arrival;
+        if (arrival !== 'late' && !PASSING.has(arrival.status)) return arrival;
+        const line = `waiting${arrival === 'late' ? ' for the Secret to reach the worker' : `: ${arrival.message}`}`;
+        if (line !== said) stderr.write(`${line}\n`);
+        said = line;
+        await sleep(POLL_MS, undefined, { signal }).catch(() => {
+          throw InterruptedError.by(signal);
+        });
+      }
+    },
+  };
+}

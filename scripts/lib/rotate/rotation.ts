@@ -1,0 +1,98 @@
+/** New tokens into a worker's Secret, and what then goes by them; a token that is refused is taken back. */
+import type { Context } from '../cli/command.ts';
+import { CliError, ExitCode, InterruptedError } from '../cli/errors.ts';
+import type { ClusterWorker } from '../config/worker-entry.ts';
+import type { Key, Token } from '../provision/tokens.ts';
+import type { Cluster } from '../transport/kubectl.ts';
+import { TransportError } from '../transport/transport.ts';
+import { NoEntranceError } from '../worker/observe.ts';
+import { createInquiry, type Proof } from './inquiry.ts';
+import { type CallVerdict, type Credentials, type Hashes, shortHash } from './layers.ts';
+import { nudge } from './nudge.ts';
+import type { Writer } from './writers.ts';
+
+export interface Rotation {
+  readonly worker: ClusterWorker;
+  readonly cluster: Cluster;
+  readonly tokens: readonly Token[];
+  /** What the Secret had before. */
+  readonly old: Hashes;
+  readonly writer: Writer;
+  /** How long the worker may take to have them. */
+  readonly waitMs: number;
+  /** Of each question. */
+  readonly timeoutMs: number;
+}
+
+/**
+ * Writes the tokens, waits until the worker has them and lets gh and claude use them.
+ *
+ * @throws CliError when one is refused (the old ones are back in the Secret then), or when the worker does not get them in
+ *   time; what holds then is said in the message
+ */
+export async function rotateTokens(rotation: Rotation, context: Context): Promise<Proof> {
+  const { worker, cluster, tokens, writer, waitMs, timeoutMs } = rotation;
+  await writer.write(tokens);
+  try {
+    await nudge(cluster, worker, context);
+    const inquiry = createInquiry(context, worker, timeoutMs);
+    const wanted = new Map(tokens.map(({ key, value }) => [key, shortHash(value)]));
+    const arrival = await inquiry.untilMounted(wanted, waitMs);
+    if (arrival === 'late') throw late(rotation, context);
+    if (arrival !== 'there') return arrival;
+    const found = await inquiry.ask();
+    if (found instanceof NoEntranceError) return found;
+    const refused = tokens.map(({ key }) => callWith(key, found)).find((call) => call?.verdict === 'refused');
+    if (refused) await putBack(rotation, refused.reason, context);
+    return found;
+  } catch (error) {
+    if (error instanceof InterruptedError || error instanceof TransportError) {
+      const again = context.commandLine('rotate', worker.name, '--check');
+      context.stderr.write(`the new tokens are in the Secret; whether they work was not seen: ${again}\n`);
+    }
+    throw error;
+  }
+}
+
+function callWith(key: Key, { gh, claude }: Credentials): CallVerdict | null {
+  if (key === 'GH_TOKEN') return gh;
+  return key === 'CLAUDE_CODE_OAUTH_TOKEN' ? claude : null;
+}
+
+function late({ worker, waitMs }: Rotation, { commandLine }: Context): CliError {
+  return new CliError(`the new Secret has not reached ${worker.name} within ${Math.round(waitMs / 1000)}s`, {
+    exitCode: ExitCode.timeout,
+    hints: [`look again: ${commandLine('rotate', worker.name, '--check')}`],
+  });
+}
+
+/** @throws CliError always: that the token was refused, and what the worker goes by now */
+async function putBack(rotation: Rotation, reason: string, context: Context): Promise<never> {
+  const { worker, cluster, tokens, old, writer, waitMs, timeoutMs } = rotation;
+  context.stderr.write(`${reason}; putting the old one back\n`);
+  const was = new Map(tokens.map(({ key }) => [key, old.get(key) ?? '-']));
+  const named = [...was].map(([key, hash]) => `${key} (${hash})`).join(', ');
+  const outcome = (text: string, ...hints: string[]) => new CliError(`${reason}${text}`, { hints });
+  const check = `look again: ${context.commandLine('rotate', worker.name, '--check')}`;
+  try {
+    await writer.putBack();
+  } catch (error) {
+    if (!(error instanceof CliError)) throw error;
+    throw outcome(
+      `, and the old one could not be put back: ${error.message}`,
+      `the refused one is still in the Secret; one that works: ${context.commandLine('rotate', worker.name)}`,
+      ...error.hints,
+    );
+  }
+  let seen = false;
+  try {
+    await nudge(cluster, worker, context);
+    seen = (await createInquiry(context, worker, timeoutMs).untilMounted(was, waitMs)) === 'there';
+  } catch (error) {
+    // What matters has been done; that it was not seen is said below.
+    if (!(error instanceof InterruptedError || error instanceof TransportError)) throw error;
+  }
+  throw seen
+    ? outcome(`: ${worker.name} has its old ${named} again`, 'get a token that works, and type it again')
+    : outcome(`: the Secret has its old ${named} again; it was not seen to reach ${worker.name}`, check);
+}
