@@ -1,8 +1,5 @@
-/** Every rule of `why` over facts as programs print them. The same causes provoked for real: why.test.ts. */
-import { afterAll, describe, expect, it } from 'vitest';
-import { COMMANDS } from '../../scripts/commands.ts';
-import { COMMON_FLAGS } from '../../scripts/lib/cli/command.ts';
-import { parseFlags } from '../../scripts/lib/cli/flags.ts';
+/** Every rule of `why` over facts as programs print them. Made for real: test/unstick/commands.test.ts, test/e2e/why.test.ts. */
+import { describe, expect, it } from 'vitest';
 import type { ClusterWorker, LocalWorker } from '../../scripts/lib/config/worker-entry.ts';
 import type {
   ClusterFacts,
@@ -35,12 +32,7 @@ const inCluster: ClusterWorker = {
   namespace: 'factory',
   context: 'do-nyc1-factory',
 };
-/** Every command that any finding prints. */
-const printed: string[][] = [];
-const command = (name: string, ...args: string[]) => {
-  printed.push([name, ...args]);
-  return ['factory-worker', name, ...args].join(' ');
-};
+const command = (name: string, ...args: string[]) => ['factory-worker', name, ...args].join(' ');
 const stage = (name: string, quiet = 5) => `${name}\t${CLOCK - quiet}\t${CLOCK - 3600}\t0\t0\t`;
 const ORCHESTRATOR = stage('orchestrator');
 const row = (fields: object) =>
@@ -108,13 +100,12 @@ describe('inside a worker', () => {
     [
       'a person in the session',
       {
-        ...busy,
         pipelines: pipelinesJson({ issue: 23 }),
         sessions: stage('23-build-1'),
         'human.0': '23-build-1\nState: active\nHuman:     true',
       },
       'human-driven',
-      /Human: true.*factory-worker send w 23-build-1 Please go on\./,
+      /Human: true.*factory-worker unstick w 23/,
     ],
     [
       'a prompt',
@@ -261,6 +252,15 @@ describe('inside a worker', () => {
       { sessions: stage('mine'), 'pane.0': 'mine\tbash\t0\nOverwrite? [y/N]' },
     ],
     [
+      'a person in the session of a stage that a check-in waits for: it goes on',
+      {
+        ...busy,
+        pipelines: pipelinesJson({ issue: 23 }),
+        sessions: stage('23-build-1'),
+        'human.0': '23-build-1\nHuman:     true',
+      },
+    ],
+    [
       'a finished row whose check-in is writing',
       {
         ...busy,
@@ -272,6 +272,16 @@ describe('inside a worker', () => {
     expect(look(parts)).toEqual([]);
   });
 
+  it('a Docker that is down is told once, although the boot says it too', () => {
+    const phases = [{ name: 'docker', status: 'failed', startedAt: '', ms: 1, message: 'dockerd ended' }];
+    const parts = {
+      boot: JSON.stringify({ ...boot, phases }),
+      docker: { rc: 1, text: '' },
+      'docker.error': 'Cannot connect',
+    };
+    expect(look({ sessions: ORCHESTRATOR, ...parts }).map(({ id }) => id)).toEqual(['docker-down']);
+  });
+
   it('shows no token that stands on a pane', () => {
     const token = `sk-ant-oat01-${'x'.repeat(40)}`;
     const found = look({
@@ -281,17 +291,6 @@ describe('inside a worker', () => {
     expect(found).toHaveLength(1);
     expect(JSON.stringify(found)).not.toContain('xxxx');
   });
-});
-
-afterAll(async () => {
-  expect(printed.length).toBeGreaterThan(20);
-  for (const [name = '', ...args] of printed) {
-    const load = COMMANDS[name]?.load;
-    expect(load, `there is no command ${name}`).toBeDefined();
-    const declared = await load?.();
-    // Throws at a flag that it does not have.
-    parseFlags(args, { ...declared?.flags, ...COMMON_FLAGS }, declared?.restAfter);
-  }
 });
 
 const facts = (fields: Partial<ClusterFacts>): ClusterFacts => ({
@@ -423,6 +422,22 @@ describe('in Kubernetes', () => {
     expect(findings.map((finding) => finding.id)).toEqual([id]);
     const [finding] = findings;
     expect([finding?.cause, ...(finding?.evidence ?? []), ...(finding?.next ?? [])].join(' ')).toMatch(text);
+  });
+
+  it('of a container that ended shows the last lines, one by one', () => {
+    const terminated = { reason: 'Error', exitCode: 1, message: 'one\ntwo\nthree\n\nfour\n' };
+    const status = {
+      ...running(),
+      containerStatuses: [
+        { name: 'worker', restartCount: 1, state: { waiting: {} }, lastState: { terminated } },
+      ],
+    };
+    const [finding] = lookAt(podObject({ status }));
+    expect(finding).toMatchObject({ id: 'restarted' });
+    expect(finding?.evidence.slice(1)).toEqual(
+      ['two', 'three', 'four'].map((line) => `its last words: ${line}`),
+    );
+    expect(finding?.next[0]).toContain('factory-worker logs worker-1 boot --previous');
   });
 
   it('says what could not be looked at', () => {

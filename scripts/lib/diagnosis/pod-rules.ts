@@ -100,9 +100,17 @@ export const killedInside = whenEntered(({ inside, worker, command }) => {
   return found;
 });
 
+/** The end of what a container printed, which Kubernetes keeps as its message. */
+function lastWords(message = ''): string[] {
+  return message
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+    .slice(-3);
+}
+
 /** The container itself ended: who was PID 1 then is gone, and with it every session. `now`: it does not run again yet. */
 const endedContainer = (now: boolean) =>
-  whenInCluster(({ cluster: { pod }, kubectl }) => {
+  whenInCluster(({ cluster: { pod }, kubectl, worker, command }) => {
     const last = pod?.status?.containerStatuses?.find(({ lastState }) => lastState?.terminated)?.lastState
       ?.terminated;
     const runs = pod?.status?.containerStatuses?.some(({ state }) => state?.running !== undefined) ?? false;
@@ -117,10 +125,10 @@ const endedContainer = (now: boolean) =>
           : `the container ended with ${last.exitCode ?? '?'} (${last.reason ?? 'no reason given'}) and was started again`,
         evidence: [
           `pod ${pod.metadata.name}: lastState ${last.reason ?? '-'}, exit code ${last.exitCode ?? '-'}, ${pod.status?.containerStatuses?.[0]?.restartCount ?? 0} restarts`,
-          ...(last.message ? [last.message] : []),
+          ...lastWords(last.message).map((line) => `its last words: ${line}`),
         ],
         next: [
-          `what it said last: ${kubectl(`logs ${pod.metadata.name} --previous --tail=50`)}`,
+          `what it said last: ${command('logs', worker.name, 'boot', '--previous')}`,
           ...(oom
             ? ['more of it: resources.limits.memory of the release']
             : [`more: ${kubectl(`describe pod ${pod.metadata.name}`)}`]),

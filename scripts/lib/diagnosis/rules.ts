@@ -3,9 +3,13 @@ import type { Rule } from './diagnosis.ts';
 import * as pod from './pod-rules.ts';
 import * as work from './work-rules.ts';
 
-/** What `status` says too; of tmux a rule of its own says more. */
-const known: Rule = ({ problems }) =>
-  problems.filter(({ id }) => id !== 'probe-sessions').map((problem) => ({ ...problem, evidence: [] }));
+/** What `status` says too; of tmux, and of a Docker that is down, rules of their own say more. */
+const known: Rule = ({ problems, inside }) =>
+  problems
+    .filter(
+      ({ id }) => id !== 'probe-sessions' && !(id === 'phase-docker' && inside?.docker?.driver === null),
+    )
+    .map((problem) => ({ ...problem, evidence: [] }));
 
 export const RULES: readonly Rule[] = [
   pod.execForbidden,

@@ -109,7 +109,9 @@ const RULES: readonly Rule[] = [
     if (instances >= INOTIFY.instances && watches >= INOTIFY.watches) return found('inotify', 'ok', reason);
     const low = `${reason}; watchers fail with "too many open files" below ${INOTIFY.instances} and ${INOTIFY.watches}`;
     return facts.get('inotify.writable') === 'yes'
-      ? found('inotify', 'warn', low, [command('doctor', worker, '--fix')])
+      ? found('inotify', 'warn', low, [
+          `raise them to ${INOTIFY_RAISED.instances} and ${INOTIFY_RAISED.watches} on its whole node: ${command('doctor', worker, '--fix')}`,
+        ])
       : found('inotify', 'warn', low, [
           `on the node, as root: sysctl -w fs.inotify.max_user_instances=${INOTIFY_RAISED.instances} fs.inotify.max_user_watches=${INOTIFY_RAISED.watches}`,
         ]);
