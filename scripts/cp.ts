@@ -1,4 +1,5 @@
 /** `cp`: files and folders into a worker and out of it. */
+import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
 import { liveText, printable, renderJson } from './lib/cli/output.ts';
@@ -7,9 +8,17 @@ import { bytes } from './lib/cli/text.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
-import { localEntry, planCopy, prepareTarget } from './lib/copy/places.ts';
-import { fetch, type Road, send } from './lib/copy/transfer.ts';
+import {
+  type Copy,
+  type LocalEntry,
+  localEntry,
+  planCopy,
+  prepareTarget,
+  resolveTarget,
+} from './lib/copy/places.ts';
+import { fetch, foresee, type Road, send } from './lib/copy/transfer.ts';
 import { createReach } from './lib/worker/observe.ts';
+import { makeRoom } from './lib/worker/status.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
@@ -26,7 +35,14 @@ never. --timeout is how long nothing may move.`,
     { name: 'SRC', required: true },
     { name: 'DST', required: true },
   ],
-  flags: { ...OUTPUT_FLAGS(FORMATS), ...WORKER_FLAGS },
+  flags: {
+    'dry-run': {
+      type: 'boolean',
+      description: 'say what would be copied where, and what it would replace; copy nothing',
+    },
+    ...OUTPUT_FLAGS(FORMATS),
+    ...WORKER_FLAGS,
+  },
   examples: [
     ['worker-1:.factory/pipelines/23 .', 'all of the pipeline of issue 23'],
     ['notes.md worker-1:.factory/repos/deathcookies/', 'a file into a clone'],
@@ -37,7 +53,10 @@ never. --timeout is how long nothing may move.`,
     const timeoutMs = parseDuration(flags.timeout, '--timeout');
     const plan = planCopy(source, destination);
     const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), plan.worker);
+    // What cannot be read or written here is said before the worker is asked.
     const entry = plan.direction === 'to' ? localEntry(plan.from) : null;
+    const final =
+      plan.direction === 'from' ? resolveTarget(plan.to, basename(plan.from.replace(/\/+$/, ''))) : '';
     const { transport } = await createReach(context, timeoutMs).enter(worker);
     const progress = showProgress(context);
     const road: Road = {
@@ -46,11 +65,17 @@ never. --timeout is how long nothing may move.`,
       signal: context.signal,
       timeoutMs,
       worker: worker.name,
+      makeRoom: makeRoom(worker.name, context.commandLine),
       onProgress: progress.update,
     };
+    if (flags['dry-run']) {
+      const { text, ...outlook } = await foretell(plan, entry, final, road);
+      context.stdout.write(format === 'json' ? renderJson({ source, ...outlook, dryRun: true }) : text);
+      return undefined;
+    }
     const begun = performance.now();
     const done = await (entry === null
-      ? fetch(road, plan.from, prepareTarget(plan.to, basename(plan.from.replace(/\/+$/, ''))))
+      ? fetch(road, plan.from, prepareTarget(final))
       : send(road, entry, plan.to)
     ).finally(progress.clear);
     const place = plan.direction === 'to' ? `${worker.name}:${done.path}` : done.path;
@@ -63,6 +88,26 @@ never. --timeout is how long nothing may move.`,
     return undefined;
   },
 });
+
+/** What `--dry-run` says. */
+async function foretell(
+  plan: Copy,
+  entry: LocalEntry | null,
+  final: string,
+  road: Road,
+): Promise<{ readonly destination: string; readonly replaces: boolean; readonly text: string }> {
+  if (entry === null) {
+    const { path, fact } = await foresee(road, 'send', [plan.from]);
+    const replaces = existsSync(final);
+    const text = `${plan.worker}:${path} (${bytes(Number(fact))}) → ${final}${replaces ? ', which it replaces' : ''}\n`;
+    return { destination: final, replaces, text };
+  }
+  const { path, fact } = await foresee(road, 'receive', [plan.to, entry.name, entry.kind]);
+  const destination = `${plan.worker}:${path}`;
+  const replaces = fact === 'replaced';
+  const text = `${plan.from} → ${destination}${replaces ? ', which it replaces' : ''}\n`;
+  return { destination, replaces, text };
+}
 
 /** How much has gone so far, on a terminal. */
 function showProgress({ stderr }: Context): { update: (bytes: number) => void; clear: () => void } {

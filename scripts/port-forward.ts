@@ -1,20 +1,26 @@
 /** `port-forward`: a port of a worker, such as that of a compose stack, on this machine. */
-import { defineCommand, runIfMain } from './lib/cli/command.ts';
+import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
+import { ExitCode } from './lib/cli/errors.ts';
+import { renderJson, renderTable } from './lib/cli/output.ts';
+import { OUTPUT_FLAGS, outputFormat, TABLE_FLAGS } from './lib/cli/output-flags.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import { keepForwarding } from './lib/forward/forward.ts';
-import { describeListeners, parseListeners, parsePorts } from './lib/forward/ports.ts';
+import { describeListeners, type Listener, parseListeners, parsePorts } from './lib/forward/ports.ts';
 import { createReach } from './lib/worker/observe.ts';
+
+const FORMATS = ['table', 'json'] as const;
 
 export const portForward = defineCommand({
   name: 'port-forward',
   summary: 'Reach a port of a worker, such as one of its compose stacks, from this machine',
   description: `PORT is one that a container of the worker publishes, or a program in it listens on; LOCAL:PORT takes another one here,
-:PORT a free one. After a lost connection, or when the pod was replaced, it comes back on the same local port; Ctrl-C ends it.`,
+:PORT a free one. Without PORT: which ones there are. After a lost connection, or when the pod was replaced, it comes back on
+the same local port; Ctrl-C ends it. With -o json a line on stdout says where it is, each time it has come.`,
   positionals: [
     { name: 'WORKER', required: true },
-    { name: 'PORT', required: true },
+    { name: 'PORT', required: false },
   ],
   flags: {
     address: {
@@ -23,35 +29,74 @@ export const portForward = defineCommand({
       default: 'localhost',
       description: 'where this machine listens',
     },
+    'dry-run': { type: 'boolean', description: 'say what would be forwarded, forward nothing' },
+    ...OUTPUT_FLAGS(FORMATS),
+    ...TABLE_FLAGS,
     ...WORKER_FLAGS,
   },
   examples: [
+    ['worker-1', 'which ports there are'],
     ['worker-1 3000', 'http://localhost:3000 is port 3000 of its stack'],
     ['worker-1 15432:5432', 'its database, beside one of your own'],
   ],
-  async run({ flags, positionals: [name = '', port = ''] }, context) {
-    const { env, stderr, signal, commandLine } = context;
-    const ports = parsePorts(port);
+  async run({ flags, positionals: [name = '', port] }, context) {
+    const { env, stdout, stderr, signal, commandLine } = context;
+    const json = outputFormat(flags, FORMATS) === 'json';
+    const ports = port === undefined ? null : parsePorts(port);
     const timeoutMs = parseDuration(flags.timeout, '--timeout');
     const worker = chooseWorker(await loadWorkers(env, flags, commandLine), name);
     const { transport } = await createReach(context, timeoutMs).enter(worker);
     const listeners = parseListeners(await transport.run({ script: 'ports', args: [], timeoutMs, signal }));
-    const there = listeners.some((listener) => listener.port === ports.remote);
+    if (ports === null) {
+      if (json) stdout.write(renderJson(listeners));
+      else showListeners(listeners, name, flags['no-headers'], context);
+      return ExitCode.ok;
+    }
+    const there = listeners.find((listener) => listener.port === ports.remote);
     if (worker.runtime === 'local') {
       stderr.write(
         `there is nothing to forward: ${name} is on this machine, and so is its port: localhost:${ports.remote}${there ? '' : ' (nothing listens there now)'}\n`,
       );
-      return undefined;
+      return ExitCode.ok;
     }
     stderr.write(`${name} (context ${worker.context}, namespace ${worker.namespace})\n`);
-    if (!there) {
+    if (there === undefined) {
       const others = describeListeners(listeners);
       stderr.write(
         `nothing listens on port ${ports.remote} in ${name} yet${others === '' ? '' : `; there are ${others}`}\n`,
       );
     }
-    return keepForwarding(context, worker, ports, flags.address, timeoutMs);
+    if (flags['dry-run']) {
+      const container = there?.container ?? null;
+      const local = ports.local === 0 ? 'a free port' : ports.local;
+      const plan = { worker: name, address: flags.address, ...ports, container, dryRun: true };
+      const whose = container === null ? '' : ` (${container})`;
+      const text = `${flags.address}:${local} → ${name}:${ports.remote}${whose}\n`;
+      stdout.write(json ? renderJson(plan) : text);
+      return ExitCode.ok;
+    }
+    return keepForwarding(context, worker, ports, flags.address, timeoutMs, (now) => {
+      if (json) stdout.write(`${JSON.stringify({ worker: name, ...now })}\n`);
+    });
   },
 });
+
+function showListeners(
+  listeners: readonly Listener[],
+  worker: string,
+  noHeaders: boolean,
+  { stdout, stderr }: Context,
+): void {
+  if (listeners.length === 0) {
+    stderr.write(`nothing listens in ${worker}\n`);
+    return;
+  }
+  stdout.write(renderTable(listeners, COLUMNS, { headers: !noHeaders }));
+}
+
+const COLUMNS = [
+  { header: 'PORT', value: ({ port }: Listener) => String(port) },
+  { header: 'CONTAINER', value: ({ container }: Listener) => container ?? '-' },
+];
 
 await runIfMain(import.meta.url, portForward);

@@ -2,11 +2,12 @@
 # Takes a tar archive with one entry from stdin and unpacks it beside where it belongs; nothing is put in place before the
 # laptop has compared the sums (place.sh), since stdin of a broken connection simply ends.
 #
-# Arguments: NONCE DESTINATION NAME KIND(file|folder). NAME is the entry's, DESTINATION a path; relative ones begin at home.
+# Arguments: NONCE DESTINATION NAME KIND(file|folder) [look]. NAME is the entry's, DESTINATION a path; relative ones begin at
+# home. With look nothing is read or made: prints `NONCE place FINAL new|replaced`.
 # Prints `NONCE ready TEMPORARY FINAL` before it reads, `NONCE sum SHA256 RC MESSAGE` after it, tabs between; or
 # `NONCE refused MESSAGE`.
 set -uo pipefail
-nonce=$1 destination=$2 name=$3 kind=$4
+nonce=$1 destination=$2 name=$3 kind=$4 look=${5-}
 
 say() {
   local IFS=$'\t' words=("$@")
@@ -43,6 +44,10 @@ unpack() {
 }
 
 resolve
+if [[ $look == look ]]; then
+  if [[ -e $final ]]; then say place "$final" replaced; else say place "$final" new; fi
+  exit
+fi
 remove_leavings
 temporary=$(mktemp --directory "${final%/*}/.factory-worker-cp.XXXXXX" 2>&1) || refuse "$temporary"
 say ready "$temporary" "$final"

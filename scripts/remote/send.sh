@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Writes a file or folder to stdout as a tar archive, and its sum to stderr: a cut stream then lacks one of the two.
 #
-# Arguments: NONCE PATH. Prints on stderr `NONCE sum SHA256 RC MESSAGE`, tabs between, or `NONCE refused MESSAGE`.
+# Arguments: NONCE PATH [look]. With look nothing is written: prints `NONCE place PATH BYTES`. Prints on stderr `NONCE sum SHA256 RC MESSAGE`, tabs between, or `NONCE refused MESSAGE`.
 set -uo pipefail
 exec 4>&1
-nonce=$1 path=$2
+nonce=$1 path=$2 look=${3-}
 
 say() {
   local IFS=$'\t' words=("$@")
@@ -17,6 +17,10 @@ path=${path%/}
 if [[ ! -e $path && ! -L $path ]]; then
   say refused "there is no $path"
   exit 1
+fi
+if [[ $look == look ]]; then
+  say place "$path" "$(du --summarize --apparent-size --block-size=1 -- "$path" | cut --fields=1)"
+  exit
 fi
 pack() {
   local rc=0

@@ -100,6 +100,29 @@ describe.each([
     expect(readlinkSync(join(here, 'copy', 'l'))).toBe('f');
   });
 
+  it('--dry-run says what would lie where and what it would replace, and copies nothing', async () => {
+    writeFileSync(join(here, 'f'), 'new');
+    await worker.bash('echo old >"$HOME/g"; mkdir "$HOME/d"');
+    expect(await type(join(here, 'f'), `${name}:d/`, '--dry-run')).toMatchObject({
+      code: 0,
+      stdout: `${join(here, 'f')} → ${name}:${home()}/d/f\n`,
+    });
+    expect(await type(join(here, 'f'), `${name}:g`, '--dry-run')).toMatchObject({
+      stdout: expect.stringContaining('g, which it replaces\n'),
+    });
+    const fetched = await type(`${name}:g`, here, '--dry-run', '-o', 'json');
+    expect(JSON.parse(fetched.stdout)).toEqual({
+      source: `${name}:g`,
+      destination: join(here, 'g'),
+      replaces: false,
+      dryRun: true,
+    });
+    expect(await type(`${name}:none`, here, '--dry-run')).toMatchObject({ code: 1 });
+    expect(await type(join(here, 'f'), `${name}:no/where`, '--dry-run')).toMatchObject({ code: 1 });
+    expect([inside(here), inside(join(home(), 'd'))]).toEqual([['f'], []]);
+    expect(readFileSync(join(home(), 'g'), 'utf8')).toBe('old\n');
+  });
+
   it('replaces a file, never a folder', async () => {
     writeFileSync(join(here, 'f'), 'new');
     await worker.bash('echo old >"$HOME/f"; mkdir "$HOME/d"; mkdir "$HOME/d/f"');
@@ -135,6 +158,25 @@ describe.each([
       stderr: expect.stringContaining('there is no folder /no'),
     });
   });
+});
+
+// Only root can make a volume.
+it.skipIf(process.getuid?.() !== 0)('onto a full volume says so, and what makes room', async () => {
+  const folder = join(home(), 'small');
+  await worker.bash(`mkdir "${folder}" && mount -t tmpfs -o size=1m none "${folder}"`);
+  try {
+    writeFileSync(join(here, 'big'), randomBytes(2_000_000));
+    const { code, stderr } = await type(join(here, 'big'), 'worker-1:small/');
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(
+        /worker-1 has no room for it, and was left as it was: .*\n {2}what can go .*: factory-worker cleanup worker-1 --dry-run\n/,
+      ),
+    ]);
+    expect(inside(folder)).toEqual([]);
+  } finally {
+    await worker.bash(`umount "${folder}"`);
+  }
 });
 
 describe('a broken connection', () => {

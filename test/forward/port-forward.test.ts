@@ -1,6 +1,11 @@
 import { createServer, type Server } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { describeListeners, parseListeners, parsePorts } from '../../scripts/lib/forward/ports.ts';
+import {
+  describeListeners,
+  parseListeners,
+  parsePorts,
+  portReader,
+} from '../../scripts/lib/forward/ports.ts';
 import type { Frame } from '../../scripts/lib/transport/frame.ts';
 import { portForward } from '../../scripts/port-forward.ts';
 import { fakeKubectl } from '../support/fake-kubectl.ts';
@@ -39,6 +44,12 @@ describe('ports', () => {
   });
 });
 
+it('the local port is read once of what kubectl prints, in whichever pieces', () => {
+  const read = portReader();
+  const pieces = ['Forwarding from 127.0.0.1:42', '557 -> 3000\n', 'Forwarding from [::1]:42557 -> 3000\n'];
+  expect([...pieces, 'Handling connection for 42557\n'].map(read)).toEqual([null, 42557, null, null]);
+});
+
 describe('port-forward', () => {
   let worker: HandWorker;
   let server: Server;
@@ -63,6 +74,21 @@ describe('port-forward', () => {
     );
   });
 
+  it('without a port shows which there are; with --dry-run forwards none', async () => {
+    const { port } = server.address() as { port: number };
+    const kubectl = fakeKubectl(worker.cluster());
+    const env = { KUBECTL: kubectl.path, ...worker.laptop };
+    const shown = await run(portForward, ['worker-1', '-o', 'json'], { env });
+    expect(JSON.parse(shown.stdout)).toContainEqual({ port, container: null });
+    expect((await run(portForward, ['worker-1', '--no-headers'], { env })).stdout).toMatch(
+      new RegExp(`^${port} +-$`, 'm'),
+    );
+    const dry = await run(portForward, ['worker-1', `18000:${port}`, '--dry-run'], { env });
+    expect(dry).toMatchObject({ code: 0, stdout: `localhost:18000 → worker-1:${port}\n` });
+    expect(kubectl.calls().flatMap(({ argv }) => argv)).not.toContain('port-forward');
+    kubectl.remove();
+  });
+
   it('comes back after a lost connection, on the local port it had', async () => {
     const forwarding = 'Forwarding from 127.0.0.1:45678 -> 3000\n';
     const kubectl = fakeKubectl([
@@ -80,12 +106,18 @@ describe('port-forward', () => {
       ...worker.cluster(),
     ]);
     try {
-      const { code, stderr } = await run(portForward, ['worker-1', ':3000'], {
+      const { code, stdout, stderr } = await run(portForward, ['worker-1', ':3000', '-o', 'json'], {
         env: { KUBECTL: kubectl.path, ...worker.laptop },
         // What this kubectl then says is not what it was asked for, so that it can be told apart.
         interruptAt: 'localhost:45679',
       });
       expect(code).toBe(130);
+      const lines = stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as { port: number });
+      expect(lines.map(({ port }) => port)).toEqual([45678, 45679]);
+      expect(lines[0]).toMatchObject({ worker: 'worker-1', address: 'localhost', remote: 3000 });
       expect(stderr).toMatch(
         /localhost:45678 → worker-1:3000 \(pod [^)]+\); Ctrl-C ends it\nthe connection to worker-1 was lost/,
       );

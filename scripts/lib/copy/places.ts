@@ -59,9 +59,10 @@ export interface LocalTarget {
 
 /**
  * @param name of what is received: its name where the destination is a folder
+ * @returns where it will lie
  * @throws CliError where it cannot lie there
  */
-export function prepareTarget(destination: string, name: string): LocalTarget {
+export function resolveTarget(destination: string, name: string): string {
   const wanted = resolve(destination);
   const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
   const final = isFolder(wanted) || destination.endsWith('/') ? join(wanted, name) : wanted;
@@ -71,6 +72,11 @@ export function prepareTarget(destination: string, name: string): LocalTarget {
       hints: ['give another name, or remove it first'],
     });
   }
+  return final;
+}
+
+/** @throws CliError where nothing can be written */
+export function prepareTarget(final: string): LocalTarget {
   try {
     return { final, temporary: mkdtempSync(join(dirname(final), '.factory-worker-cp.')) };
   } catch (error) {

@@ -23,6 +23,8 @@ export interface Road {
   readonly timeoutMs: number;
   /** For messages. */
   readonly worker: string;
+  /** What to type where the worker has no room for it. */
+  readonly makeRoom?: string;
   /** Hears how many bytes have gone so far. */
   readonly onProgress?: (bytes: number) => void;
 }
@@ -35,6 +37,43 @@ export interface Transferred {
   readonly path: string;
   /** What tar had to say although it went well: a file that changed meanwhile. */
   readonly warning: string;
+}
+
+/** What a copy would do. */
+export interface Outlook {
+  /** Where it would lie, for `send`; what would be read, for `fetch`. */
+  readonly path: string;
+  /** `new` or `replaced`, for `send`; a number of bytes, for `fetch`. */
+  readonly fact: string;
+}
+
+/**
+ * Looks what {@link send} or {@link fetch} would do; nothing is changed.
+ *
+ * @param args of the script, after its nonce
+ * @throws CliError where it would be refused
+ */
+export async function foresee(
+  road: Road,
+  script: 'receive' | 'send',
+  args: readonly string[],
+): Promise<Outlook> {
+  const { exec, transport, worker, signal, timeoutMs } = road;
+  const nonce = newNonce();
+  const said = new Collector();
+  const { argv, env } = transport.terminal(plainScript(script, [nonce, ...args, 'look']), false);
+  const result = await exec.stream(argv, {
+    signal,
+    idleMs: timeoutMs,
+    output: said,
+    ...(env ? { env } : {}),
+  });
+  if (signal.aborted) throw InterruptedError.by(signal);
+  const { refused, place } = readAnswer(`${said.text()}\n${result.stderr}`, nonce);
+  if (refused !== undefined) throw new CliError(`${worker}: ${refused}`);
+  if (place === undefined) throw lost(road, result);
+  const [path = '', fact = ''] = place;
+  return { path, fact };
 }
 
 /**
@@ -86,7 +125,7 @@ export async function send(road: Road, entry: LocalEntry, destination: string): 
   const [sha256 = '', rc, message = ''] = sum;
   if (rc !== '0') {
     await leave();
-    throw new CliError(`${worker} could not unpack it: ${message}`);
+    throw notUnpacked(road, message);
   }
   if (sha256 !== meter.sha256()) {
     await leave();
@@ -166,6 +205,7 @@ async function fetchInto(road: Road, path: string, { final, temporary }: LocalTa
 interface Answer {
   readonly ready?: readonly string[];
   readonly sum?: readonly string[];
+  readonly place?: readonly string[];
   readonly refused?: string;
 }
 
@@ -176,10 +216,11 @@ export function readAnswer(text: string, nonce: string): Answer {
     const [first, word, ...values] = line.split('\t');
     if (first === nonce && word) answer[word] = values;
   }
-  const { ready, sum, refused } = answer;
+  const { ready, sum, place, refused } = answer;
   return {
     ...(ready ? { ready } : {}),
     ...(sum ? { sum } : {}),
+    ...(place ? { place } : {}),
     ...(refused ? { refused: refused[0] ?? '' } : {}),
   };
 }
@@ -197,6 +238,18 @@ function lost({ worker, timeoutMs }: Road, { stalled, stderr, code }: StreamResu
     hints: ['type it again'],
     ...(stalled ? { exitCode: ExitCode.timeout } : {}),
   });
+}
+
+/** tar does not always say why it wrote less than it had to. */
+const NO_ROOM = /No space left on device|Disk quota exceeded|Wrote only \d+ of \d+ bytes/;
+
+function notUnpacked({ worker, makeRoom }: Road, message: string): CliError {
+  const [why] = message.split('; ');
+  return NO_ROOM.test(message)
+    ? new CliError(`${worker} has no room for it, and was left as it was: ${why}`, {
+        hints: makeRoom === undefined ? [] : [makeRoom],
+      })
+    : new CliError(`${worker} could not unpack it: ${message}`);
 }
 
 function differs({ worker }: Road): TransportError {

@@ -9,7 +9,7 @@ import { kubectlMessage } from '../transport/kubectl-errors.ts';
 import type { PodFacts } from '../transport/pods.ts';
 import { TransportError } from '../transport/transport.ts';
 import { createReach } from '../worker/observe.ts';
-import type { Ports } from './ports.ts';
+import { type Ports, portReader } from './ports.ts';
 
 /** kubectl notices that its pod has gone only when the next connection comes; so the pod is looked at. */
 const LOOK_MS = 3_000;
@@ -18,10 +18,19 @@ const PAUSES_MS = [500, 1_000, 2_000, 5_000];
 /** A forward that lasted so long was one; what is lost after that is a new loss. */
 const STABLE_MS = 10_000;
 
+/** A port that is forwarded now. */
+export interface Forwarded {
+  readonly address: string;
+  readonly port: number;
+  readonly remote: number;
+  readonly pod: string;
+}
+
 /**
  * Forwards until Ctrl-C.
  *
  * @param address on which this machine listens
+ * @param onForwarded hears of it each time the port is there, also after a lost connection
  * @throws InterruptedError at Ctrl-C; CliError when it cannot listen, or when coming back makes no sense
  */
 export async function keepForwarding(
@@ -30,6 +39,7 @@ export async function keepForwarding(
   ports: Ports,
   address: string,
   timeoutMs: number,
+  onForwarded: (now: Forwarded) => void,
 ): Promise<never> {
   const { stderr, signal, env } = context;
   const enter = async () => {
@@ -56,6 +66,7 @@ export async function keepForwarding(
     const result = await whilePodIs(pod, context, worker, timeoutMs, argv, (actual) => {
       // The port that was free the first time is what the operator has typed into the browser.
       local = actual;
+      onForwarded({ address, port: actual, remote: ports.remote, pod: pod.name });
       say(`${address}:${actual} → ${worker.name}:${ports.remote} (pod ${pod.name}); Ctrl-C ends it`);
     });
     if (signal.aborted) throw InterruptedError.by(signal);
@@ -77,16 +88,13 @@ async function whilePodIs(
 ): Promise<RunResult> {
   const over = new AbortController();
   const signal = AbortSignal.any([context.signal, over.signal]);
-  let printed = '';
+  const portIn = portReader();
   const running = context.exec.run(argv, {
     env: context.env,
     signal,
     onStdout(chunk) {
-      printed += chunk.toString('utf8');
-      const port = /^Forwarding from \S+:(\d+) ->/m.exec(printed)?.[1];
-      if (port === undefined) return;
-      printed = '';
-      onForwarding(Number(port));
+      const port = portIn(chunk.toString('utf8'));
+      if (port !== null) onForwarding(port);
     },
   });
   const ended = running.finally(() => over.abort());

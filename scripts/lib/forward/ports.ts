@@ -18,6 +18,24 @@ export function parsePorts(text: string): Ports {
   return ports;
 }
 
+/**
+ * Reads what kubectl prints, piece by piece.
+ *
+ * @returns gives the local port once, null for every other piece: a second line says the same of IPv6, and each connection
+ *   has one of its own
+ */
+export function portReader(): (piece: string) => number | null {
+  let printed: string | null = '';
+  return (piece) => {
+    if (printed === null) return null;
+    printed += piece;
+    const port = /^Forwarding from \S+:(\d+) ->/m.exec(printed)?.[1];
+    if (port === undefined) return null;
+    printed = null;
+    return Number(port);
+  };
+}
+
 /** Something that can be forwarded. */
 export interface Listener {
   readonly port: number;
