@@ -1,0 +1,80 @@
+/** Follows a log over lost connections and new pods. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ExitCode } from '../cli/errors.ts';
+import { type Transport, TransportError } from '../transport/transport.ts';
+import { createReach } from '../worker/observe.ts';
+import type { LogText } from './log-text.ts';
+import type { Answer, Log, Position } from './piece.ts';
+import { absent, findLog, type LogSource, nextPiece } from './source.ts';
+
+/** Between two looks with --follow. */
+const FOLLOW_MS = 1_000;
+/** Between two tries to come back after a lost connection. */
+const RECONNECT_MS = 3_000;
+/** What a session has printed last is written down within seconds of its end (FLUSH_MS in the recorder, and its round). */
+const LAST_WORDS_LOOKS = 6;
+/** A line without its end is shown after so many looks in which it has not grown. */
+const HELD_LOOKS = 2;
+
+/** After these the worker may be there again in a moment. */
+const PASSING = new Set<TransportError['kind']>([
+  'unreachable',
+  'node-unreachable',
+  'timeout',
+  'broken',
+  'not-running',
+]);
+
+/**
+ * Shows a log as it grows. A piece counts when its answer came whole; a lost one is asked for again from the same place, so
+ * that nothing is shown twice and nothing is left out.
+ *
+ * @returns the exit code, once the session has ended
+ * @throws InterruptedError at Ctrl-C
+ */
+export async function follow(source: LogSource, text: LogText): Promise<number> {
+  const { context, worker } = source;
+  const { stdout, stderr, signal } = context;
+  let said = '';
+  const say = (line: string) => {
+    if (line !== said && line !== '') stderr.write(`${line}\n`);
+    said = line;
+  };
+  const pause = (ms: number) => sleep(ms, undefined, { signal }).catch(() => signal.throwIfAborted());
+  let transport: Transport | null = null;
+  let log: Log | null = null;
+  let position: Position | null = null;
+  let quiet = 0;
+  let pod = '';
+  for (;;) {
+    try {
+      if (transport === null) {
+        const entrance = await createReach(context, source.timeoutMs).enter(worker);
+        transport = entrance.transport;
+        if (pod !== '' && entrance.pod !== null && entrance.pod.name !== pod) {
+          stderr.write(`the pod was replaced: ${entrance.pod.name}\n`);
+        }
+        pod = entrance.pod?.name ?? '';
+      }
+      log ??= await findLog(source, transport);
+      const answer: Answer = await nextPiece(source, transport, log, position);
+      say(answer.piece === null ? `waiting: ${absent(source, log, answer).message}` : '');
+      if (answer.piece?.cut)
+        stderr.write('note: the log begins anew here; something before it may be missing\n');
+      const bytes = answer.piece?.bytes ?? Buffer.alloc(0);
+      position = answer.piece?.position ?? position;
+      quiet = bytes.length > 0 ? 0 : quiet + 1;
+      stdout.write(text.push(bytes) + (quiet >= HELD_LOOKS ? text.flush() : ''));
+      if (answer.ended && quiet >= LAST_WORDS_LOOKS) {
+        stderr.write(`${log.kind === 'session' ? log.name : source.wanted} has ended\n`);
+        return ExitCode.ok;
+      }
+      if (!answer.piece?.more) await pause(FOLLOW_MS);
+    } catch (error) {
+      if (!(error instanceof TransportError) || !PASSING.has(error.kind)) throw error;
+      say(`${error.message}; waiting to go on (Ctrl-C ends)`);
+      transport = null;
+      await pause(RECONNECT_MS);
+    }
+  }
+}

@@ -1,0 +1,80 @@
+/** Reads a log to its end; where no pod can be entered, what Kubernetes has kept of its container. */
+import { CliError } from '../cli/errors.ts';
+import type { ClusterWorker } from '../config/worker-entry.ts';
+import { kubectl } from '../transport/kubectl.ts';
+import { kubectlError } from '../transport/kubectl-errors.ts';
+import type { PodFacts } from '../transport/pods.ts';
+import { createReach, NoEntranceError } from '../worker/observe.ts';
+import type { LogText } from './log-text.ts';
+import type { Position } from './piece.ts';
+import { absent, findLog, type LogSource, nextPiece } from './source.ts';
+
+/**
+ * @returns the whole text, with a line break at its end
+ * @throws CliError when there is no such log, TransportError when it cannot be read
+ */
+export async function readAll(source: LogSource, text: LogText): Promise<string> {
+  const { context, worker, wanted, previous } = source;
+  let shown = '';
+  try {
+    const entrance = await createReach(context, source.timeoutMs).enter(worker);
+    if (wanted === 'boot' && previous && worker.runtime === 'kubernetes') {
+      return kubectlLogs(source, worker, entrance.pod, text);
+    }
+    const log = await findLog(source, entrance.transport);
+    let position: Position | null = null;
+    for (;;) {
+      const answer = await nextPiece(source, entrance.transport, log, position);
+      if (answer.piece === null) throw absent(source, log, answer);
+      shown += text.push(answer.piece.bytes);
+      position = answer.piece.position;
+      if (!answer.piece.more) return endLine(shown + text.flush());
+    }
+  } catch (error) {
+    if (!(error instanceof NoEntranceError) || worker.runtime !== 'kubernetes') throw error;
+    if (wanted === 'boot' && error.pod !== null) return kubectlLogs(source, worker, error.pod, text);
+    throw error.status === 'missing' ? error : needsPod(source, error);
+  }
+}
+
+function endLine(text: string): string {
+  return text === '' || text.endsWith('\n') ? text : `${text}\n`;
+}
+
+/** Kubernetes' own record of a container, for when there is none to enter, or of the one before. */
+async function kubectlLogs(
+  { context, lines, previous, timeoutMs }: LogSource,
+  worker: ClusterWorker,
+  pod: PodFacts | null,
+  text: LogText,
+): Promise<string> {
+  const { exec, env, signal, now, commandLine } = context;
+  const result = await kubectl({ exec, env, signal, now, timeoutMs }, worker, [
+    'logs',
+    pod?.name ?? worker.pod,
+    `--container=${pod?.container ?? 'worker'}`,
+    `--tail=${lines === 'all' ? -1 : lines}`,
+    ...(previous ? ['--previous'] : []),
+  ]);
+  if (/previous terminated container .* not found/.test(result.stderr)) {
+    throw new CliError(`the container of ${worker.name} was not restarted: there is no log before this one`, {
+      hints: [`this one: ${commandLine('logs', worker.name, 'boot')}`],
+    });
+  }
+  if (result.code !== 0) throw kubectlError(result, worker, 'read the log of');
+  return endLine(text.push(result.stdout) + text.flush());
+}
+
+/** What was asked for lies on the volume, which nobody can read without a running pod. */
+function needsPod({ context, worker, wanted }: LogSource, error: NoEntranceError): CliError {
+  const { commandLine } = context;
+  return new CliError(`${error.message}; its logs are on its volume, and only a running pod can read them`, {
+    hints: [
+      ...(error.status === 'stopped' ? [`start it: ${commandLine('start', worker.name)}`] : []),
+      ...(wanted !== 'boot' && error.pod !== null
+        ? [`what its container said: ${commandLine('logs', worker.name, 'boot')}`]
+        : []),
+      ...error.hints,
+    ],
+  });
+}
