@@ -69,14 +69,25 @@ describe('an issue', () => {
       pipelines: pipelinesJson({ issue: 23, status: 'blocked' }),
     };
     expect(watch(row('active'), { parts: blocked })[1]).toContain('issue-blocked: demo#23 is blocked');
+    // With its cures, and once: the worker that is stuck behind it is no second event, unless it is the first look.
+    const seen: Observation = {
+      ...observation({ parts: blocked }),
+      status: 'stuck',
+      problems: [{ id: 'pipeline-blocked', cause: '#23 is blocked at stage qa', next: ['unstick w 23'] }],
+    };
+    const { known } = eventsOf(null, observation(row('active')), [], String);
+    const { news, known: after } = eventsOf(known, seen, [], String);
+    expect(news).toMatchObject([{ event: 'issue-blocked', next: ['unstick w 23'] }]);
+    expect(eventsOf(after, seen, [], String).news).toEqual([]);
+    expect(eventsOf(null, seen, [], String).news).toMatchObject([{ event: 'worker-trouble' }]);
   });
 
   it('that ends while the worker cannot be asked is told afterwards', () => {
     const gone: Look = { status: 'node-lost', parts: null };
     expect(watch(row('active'), gone, row('completed'))).toEqual([
       [],
-      ['worker-trouble: w is node-lost: why'],
-      ['issue-completed: demo#23 is completed', 'worker-recovered: w is running again; it was node-lost'],
+      ['worker-trouble: node-lost: why'],
+      ['issue-completed: demo#23 is completed', 'worker-recovered: running again; it was node-lost'],
     ]);
   });
 
@@ -118,20 +129,20 @@ describe('a worker', () => {
       [],
       [],
       [],
-      ['worker-trouble: w is unreachable: no answer in time'],
+      ['worker-trouble: unreachable: no answer in time'],
       [],
-      ['worker-recovered: w is running again; it was unreachable'],
+      ['worker-recovered: running again; it was unreachable'],
     ]);
   });
 
   it('that never answered is told too', () => {
-    expect(watch(lost, lost)[1]).toEqual(['worker-trouble: w is unreachable: no answer in time']);
+    expect(watch(lost, lost)[1]).toEqual(['worker-trouble: unreachable: no answer in time']);
   });
 
   it.each(['stuck', 'degraded', 'forbidden', 'crash-looping'] as const)(
     'that is %s is told at once',
     (status) => {
-      expect(watch({ status })[0]).toEqual([`worker-trouble: w is ${status}: why`]);
+      expect(watch({ status })[0]).toEqual([`worker-trouble: ${status}: why`]);
     },
   );
 
@@ -145,14 +156,14 @@ describe('a worker', () => {
       pod: podFacts(pod(), undefined, NOW),
     };
     const look = (seen: Observation) => eventsOf(null, seen, [], String).news.map(({ text }) => text);
-    expect(look(evicted)).toEqual(['w is stopped: why']);
+    expect(look(evicted)).toEqual(['stopped: why']);
     expect(look({ ...evicted, pod: null })).toEqual([]);
   });
 
   it('that cannot be asked does not have its sessions told again afterwards', () => {
     const asks: Look = { panes: [pane('23-qa-1', 'Do you trust the files in this folder?')] };
     expect(watch(asks, { status: 'node-lost', parts: null }, asks)[2]).toEqual([
-      'worker-recovered: w is running again; it was node-lost',
+      'worker-recovered: running again; it was node-lost',
     ]);
   });
 });

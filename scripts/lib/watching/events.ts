@@ -85,10 +85,16 @@ export function eventsOf(
   const keys = new Set(found.map(({ key }) => key));
   // Of a worker that cannot be asked nobody knows whether its sessions still wait.
   const standing = snapshot === null ? new Set([...(known?.standing ?? []), ...keys]) : keys;
-  const news = found.filter(({ key }) => !known?.standing.has(key)).map(({ news: item }) => item);
+  const ended = ends(known?.issues ?? null, issues, seen);
+  const blocked = ended.some(({ event }) => event === 'issue-blocked');
+  const news = found
+    .filter(({ key }) => !known?.standing.has(key))
+    // That the worker is stuck behind it is the same piece of news.
+    .filter(({ key }) => !(blocked && key === BEHIND_BLOCKED))
+    .map(({ news: item }) => item);
   return {
     known: { trouble: isQuiet(seen) ? null : seen.status, misses, issues, standing },
-    news: [...ends(known?.issues ?? null, issues), ...recovery(known, seen), ...news],
+    news: [...ended, ...recovery(known, seen), ...news],
   };
 }
 
@@ -97,12 +103,18 @@ interface Finding {
   readonly news: News;
 }
 
-/** The worker itself. */
+const PIPELINE_BLOCKED = 'pipeline-blocked';
+/** The key of a worker whose trouble is, first of all, a blocked issue. */
+const BEHIND_BLOCKED = `worker stuck ${PIPELINE_BLOCKED}`;
+
+/** The worker itself; who it is stands beside it wherever it is shown. */
 function troubles(seen: Observation): Finding[] {
   if (isQuiet(seen)) return [];
   const { worker, status, problems } = seen;
   const [first] = problems;
-  const text = `${worker.name} is ${status}${first === undefined ? '' : `: ${first.cause}`}`;
+  // Of a worker that cannot be entered the cause begins with that.
+  const cause = first?.cause.replace(`${worker.name} is ${status}: `, '');
+  const text = cause === undefined ? status : `${status}: ${cause}`;
   return [
     {
       key: `worker ${status} ${first?.id ?? ''}`,
@@ -114,9 +126,8 @@ function troubles(seen: Observation): Finding[] {
 function recovery(known: Known | null, seen: Observation): News[] {
   const before = known?.trouble ?? null;
   if (before === null || !isQuiet(seen)) return [];
-  const { worker, status } = seen;
-  const text = `${worker.name} is ${status} again; it was ${before}`;
-  return [{ event: 'worker-recovered', subject: status, text, next: [] }];
+  const text = `${seen.status} again; it was ${before}`;
+  return [{ event: 'worker-recovered', subject: seen.status, text, next: [] }];
 }
 
 /** Sessions that wait for a person, and limits. */
@@ -181,18 +192,13 @@ function issueStates({ queue, pipelines }: Snapshot): Map<number, IssueState> {
   return states;
 }
 
-function ends(before: Known['issues'], after: Known['issues']): News[] {
+function ends(before: Known['issues'], after: Known['issues'], { problems }: Observation): News[] {
   if (before === null || after === null) return [];
   return [...after].flatMap(([issue, { name, state }]): News[] => {
     const event = ENDED[state];
     if (event === undefined || before.get(issue)?.state === state) return [];
-    return [
-      {
-        event,
-        subject: name,
-        text: `${name} ${state === 'failed' ? 'has failed' : `is ${state}`}`,
-        next: [],
-      },
-    ];
+    const cures = problems.find(({ id, cause }) => id === PIPELINE_BLOCKED && cause.startsWith(`#${issue} `));
+    const text = `${name} ${state === 'failed' ? 'has failed' : `is ${state}`}`;
+    return [{ event, subject: name, text, next: cures?.next ?? [] }];
   });
 }
