@@ -1,8 +1,10 @@
 /** One attach from the first connection to its end: what ended each connection, and the way back. */
+
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../cli/command.ts';
 import { CliError, ExitCode, InterruptedError } from '../cli/errors.ts';
+import { onlyNews } from '../cli/news.ts';
 import { userAtHost } from '../config/user.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
 import { plainScript } from '../transport/scripts.ts';
@@ -173,7 +175,7 @@ async function reenter(
   enter: () => Promise<Entrance>,
   first: number,
 ): Promise<Entrance> {
-  let said = '';
+  const tell = onlyNews((reason) => context.stderr.write(`  ${reason}\n`));
   for (let attempt = first; ; attempt++) {
     const pause = RECONNECT_PAUSES_MS[Math.min(attempt, RECONNECT_PAUSES_MS.length - 1)];
     await sleep(pause, undefined, { signal: context.signal }).catch(() => {
@@ -188,8 +190,7 @@ async function reenter(
       if (!(error instanceof TransportError) || error.kind === 'missing' || error.kind === 'program')
         throw error;
       if (error instanceof NoEntranceError && error.status === 'missing') throw error;
-      if (error.message !== said) context.stderr.write(`  ${error.message}\n`);
-      said = error.message;
+      tell(error.message);
     }
   }
 }

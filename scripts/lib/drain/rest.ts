@@ -1,6 +1,8 @@
 /** A drained worker at rest: nothing runs in it, and nothing begins. */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CliError } from '../cli/errors.ts';
+import { onlyNews } from '../cli/news.ts';
 import { age } from '../cli/text.ts';
 import { type Transport, TransportError } from '../transport/transport.ts';
 import { isActive, workSessions } from '../worker/sessions.ts';
@@ -27,15 +29,6 @@ export type RestOutcome =
 
 const LOOK_AGAIN_MS = 2_000;
 
-/** A worker that cannot be asked for these reasons may be asked again. */
-const PASSING = new Set<TransportError['kind']>([
-  'unreachable',
-  'node-unreachable',
-  'not-running',
-  'timeout',
-  'broken',
-]);
-
 /**
  * Waits until a drained worker has come to rest.
  *
@@ -45,7 +38,8 @@ export async function waitForRest(wait: RestWait): Promise<RestOutcome> {
   const { worker, enter, timeoutMs, limitMs, signal, say } = wait;
   const until = performance.now() + limitMs;
   let transport: Transport | null = null;
-  for (let said = ''; ; ) {
+  const tell = onlyNews(say);
+  for (;;) {
     let it: string;
     try {
       transport ??= await enter();
@@ -56,14 +50,11 @@ export async function waitForRest(wait: RestWait): Promise<RestOutcome> {
       if (isAtRest(snapshot)) return { rests: true, snapshot };
       it = `waits for ${whatRuns(snapshot)}`;
     } catch (error) {
-      if (!(error instanceof TransportError && PASSING.has(error.kind))) throw error;
+      if (!(error instanceof TransportError && error.mayPass)) throw error;
       transport = null;
       it = `does not answer just now: ${error.message}`;
     }
-    // Ages grow at each look; they are no news.
-    const news = it.replaceAll(/\d+[smhd]\b/g, '');
-    if (news !== said) say(it);
-    said = news;
+    tell(it);
     if (performance.now() >= until) return { rests: false, it };
     await sleep(LOOK_AGAIN_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
   }

@@ -1,6 +1,8 @@
 /** Waiting for a worker's pod: to be gone, or to be Ready. Says on the way what the cluster says. */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CliError, ExitCode } from '../cli/errors.ts';
+import { onlyNews } from '../cli/news.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { type Cluster, podFinder } from '../transport/kubectl.ts';
 import { kubectlCommand } from '../transport/kubectl-errors.ts';
@@ -30,7 +32,7 @@ export async function waitGone(
   say: (what: string) => void,
 ): Promise<void> {
   const noticedBy = cluster.now().getTime() + NOTICE_MS;
-  let said = '';
+  const tell = onlyNews(say);
   for (;;) {
     const [pod] = await patiently(() => livePods(cluster, worker), cluster, noticedBy);
     if (pod === undefined) return;
@@ -49,10 +51,7 @@ export async function waitGone(
         hints: [kubectlCommand(worker, `-n ${worker.namespace} describe deployment ${worker.pod}`)],
       });
     }
-    if (stopping && reason !== said) {
-      said = reason;
-      say(reason);
-    }
+    if (stopping) tell(reason);
     await sleep(POLL_MS, undefined, { signal: cluster.signal }).catch(() => cluster.signal.throwIfAborted());
   }
 }
@@ -72,7 +71,7 @@ export async function waitReady(
   say: (what: string) => void,
 ): Promise<void> {
   const end = cluster.now().getTime() + limitMs;
-  let said = '';
+  const tell = onlyNews(say);
   for (;;) {
     // Anew each time: a finder looks once.
     const search = await patiently(() => podFinder(cluster)(worker), cluster, end);
@@ -87,10 +86,7 @@ export async function waitReady(
         hints: look,
       });
     }
-    if (now !== said) {
-      said = now;
-      say(now);
-    }
+    tell(now);
     await sleep(POLL_MS, undefined, { signal: cluster.signal }).catch(() => cluster.signal.throwIfAborted());
   }
 }

@@ -1,6 +1,8 @@
 /** Follows a log over lost connections and new pods. */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ExitCode } from '../cli/errors.ts';
+import { onlyNews } from '../cli/news.ts';
 import { type Transport, TransportError } from '../transport/transport.ts';
 import { createReach } from '../worker/observe.ts';
 import type { LogText } from './log-text.ts';
@@ -16,15 +18,6 @@ const LAST_WORDS_LOOKS = 6;
 /** A line without its end is shown after so many looks in which it has not grown. */
 const HELD_LOOKS = 2;
 
-/** After these the worker may be there again in a moment. */
-const PASSING = new Set<TransportError['kind']>([
-  'unreachable',
-  'node-unreachable',
-  'timeout',
-  'broken',
-  'not-running',
-]);
-
 /**
  * Shows a log as it grows. A piece counts when its answer came whole; a lost one is asked for again from the same place, so
  * that nothing is shown twice and nothing is left out.
@@ -35,11 +28,7 @@ const PASSING = new Set<TransportError['kind']>([
 export async function follow(source: LogSource, text: LogText): Promise<number> {
   const { context, worker } = source;
   const { stdout, stderr, signal } = context;
-  let said = '';
-  const say = (line: string) => {
-    if (line !== said && line !== '') stderr.write(`${line}\n`);
-    said = line;
-  };
+  const say = onlyNews((line) => stderr.write(`${line}\n`));
   const pause = (ms: number) => sleep(ms, undefined, { signal }).catch(() => signal.throwIfAborted());
   let transport: Transport | null = null;
   let log: Log | null = null;
@@ -71,7 +60,7 @@ export async function follow(source: LogSource, text: LogText): Promise<number> 
       }
       if (!answer.piece?.more) await pause(FOLLOW_MS);
     } catch (error) {
-      if (!(error instanceof TransportError) || !PASSING.has(error.kind)) throw error;
+      if (!(error instanceof TransportError) || !error.mayPass) throw error;
       say(`${error.message}; waiting to go on (Ctrl-C ends)`);
       transport = null;
       await pause(RECONNECT_MS);

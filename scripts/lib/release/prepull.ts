@@ -1,6 +1,8 @@
 /** The pre-pull: the new image runs its self-check in a pod of its own on the worker's node, before the worker is touched. */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CliError } from '../cli/errors.ts';
+import { onlyNews } from '../cli/news.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { parseDialect } from '../factory.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
@@ -90,9 +92,10 @@ export async function prepull(
   await change(cluster, worker, ['create', '--filename=-'], JSON.stringify(pod));
   try {
     const until = Date.now() + limitMs;
+    const tell = onlyNews((reason) => say(`pre-pull: ${reason}`));
     let pullFailing: number | null = null;
     for (
-      let said = '';
+      ;
       ;
       await sleep(POLL_MS, undefined, { signal: cluster.signal }).catch(() => cluster.signal.throwIfAborted())
     ) {
@@ -111,8 +114,7 @@ export async function prepull(
           `not within ${Math.round(limitMs / 1000)}s: ${reason || phase}`,
           '--prepull-timeout 30m waits longer',
         );
-      if (reason !== said && reason !== '') say(`pre-pull: ${reason}`);
-      said = reason;
+      if (reason !== '') tell(reason);
     }
   } finally {
     // Also after Ctrl-C, which has aborted the command's own signal.

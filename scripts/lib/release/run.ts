@@ -2,9 +2,11 @@
  * Does what was planned for one worker, one step after the other, and writes down each: a run that is interrupted anywhere is
  * gone on with by the next one. A failure after the roll is undone.
  */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import { copyBackup, makeBackup } from '../backup/make.ts';
 import { CliError, ExitCode, InterruptedError } from '../cli/errors.ts';
+import { onlyNews } from '../cli/news.ts';
 import { bytes } from '../cli/text.ts';
 import { drainWorker } from '../drain/drain.ts';
 import { waitForRest } from '../drain/rest.ts';
@@ -293,13 +295,15 @@ async function waitForPod(
   const { worker, workload } = target;
   let until = Date.now() + options.readyMs;
   let failing: number | null = null;
-  for (let said = ''; ; await pause(around, POLL_MS)) {
+  // Kubernetes' reasons go to and fro in their details; the first word is the news.
+  const say = onlyNews(options.say, (text) => text.split(/(?<=: \S+) /, 1)[0] ?? text);
+  for (; ; await pause(around, POLL_MS)) {
     const pods = await readPods(around.cluster, worker).catch((error: unknown) => {
       if (isLost(error) && Date.now() < until) return null;
       throw error;
     });
     if (pods === null) {
-      options.say('the cluster does not answer just now');
+      say('the cluster does not answer just now');
       continue;
     }
     const pod = pods.find(
@@ -329,10 +333,7 @@ async function waitForPod(
         .find((time) => time > Date.now());
       if (gone !== undefined) until = Math.max(until, Date.now() + options.readyMs);
     }
-    // Kubernetes' reasons go to and fro in their details; the first word is the news.
-    const news = text.split(/(?<=: \S+) /, 1)[0] ?? text;
-    if (news !== said) options.say(text);
-    said = news;
+    say(text);
     if (Date.now() > until) {
       throw new CliError(`not Ready within ${options.readyMs / 1000}s: ${text}`, {
         exitCode: ExitCode.timeout,
@@ -383,8 +384,9 @@ async function restoreBackup({ target, options, around }: Job, of: ReleaseRecord
 /** After the pod is Ready: boot's last phases, and the loop's first look. */
 const HEALTH_MS = 180_000;
 
-async function health({ target, around }: Job): Promise<void> {
+async function health({ target, around, options }: Job): Promise<void> {
   const { worker, facts } = target;
+  const say = onlyNews(options.say);
   const until = Date.now() + HEALTH_MS;
   for (;;) {
     let trouble: string;
@@ -398,6 +400,7 @@ async function health({ target, around }: Job): Promise<void> {
       if (!(error instanceof TransportError)) throw error;
       trouble = error.message;
     }
+    say(`Ready, not well yet: ${trouble}`);
     if (Date.now() > until) throw new CliError(`${worker.name} is Ready but not well: ${trouble}`);
     await pause(around, HEALTH_POLL_MS);
   }

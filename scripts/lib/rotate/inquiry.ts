@@ -1,7 +1,9 @@
 /** Asks a worker by which tokens it goes, and waits until they are the wanted ones. */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../cli/command.ts';
 import { InterruptedError } from '../cli/errors.ts';
+import { onlyNews } from '../cli/news.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { TransportError } from '../transport/transport.ts';
 import { createReach, NoEntranceError } from '../worker/observe.ts';
@@ -60,7 +62,7 @@ export function createInquiry(context: Context, worker: ClusterWorker, timeoutMs
     ask: () => ask(true),
     async untilMounted(wanted, waitMs) {
       const end = performance.now() + waitMs;
-      let said = '';
+      const tell = onlyNews((line) => stderr.write(`${line}\n`));
       for (;;) {
         const arrival = await look(wanted).catch((error: unknown) => {
           // The container that was entered has ended meanwhile: the next look says how the worker is.
@@ -70,9 +72,7 @@ export function createInquiry(context: Context, worker: ClusterWorker, timeoutMs
         });
         if (arrival === 'there' || performance.now() > end) return arrival;
         if (arrival !== 'late' && !PASSING.has(arrival.status)) return arrival;
-        const line = `waiting${arrival === 'late' ? ' for the Secret to reach the worker' : `: ${arrival.message}`}`;
-        if (line !== said) stderr.write(`${line}\n`);
-        said = line;
+        tell(`waiting${arrival === 'late' ? ' for the Secret to reach the worker' : `: ${arrival.message}`}`);
         await sleep(POLL_MS, undefined, { signal }).catch(() => {
           throw InterruptedError.by(signal);
         });

@@ -42,6 +42,9 @@ const UNCERTAIN: ReadonlySet<TransportErrorKind> = new Set<TransportErrorKind>([
   'node-unreachable',
 ]);
 
+/** After these, asking again may help. */
+const PASSING: ReadonlySet<TransportErrorKind> = new Set<TransportErrorKind>([...UNCERTAIN, 'not-running']);
+
 export class TransportError extends CliError {
   override readonly name = 'TransportError';
   readonly kind: TransportErrorKind;
@@ -51,6 +54,11 @@ export class TransportError extends CliError {
     super(message, details);
     this.kind = kind;
     this.neverBegan = details.neverBegan ?? false;
+  }
+
+  /** Whether a worker that is asked again may answer. */
+  get mayPass(): boolean {
+    return PASSING.has(this.kind);
   }
 
   /** Whether what was asked may have happened all the same. */
