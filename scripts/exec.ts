@@ -4,14 +4,18 @@ import { UsageError } from './lib/cli/errors.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
+import { newNonce } from './lib/transport/frame.ts';
 import { plainScript } from './lib/transport/scripts.ts';
+import { createTrailer, type Trailer } from './lib/transport/trailer.ts';
+import { TransportError } from './lib/transport/transport.ts';
 import { parseProject } from './lib/worker/arguments.ts';
 import { createReach } from './lib/worker/observe.ts';
 
 export const exec = defineCommand({
   name: 'exec',
   summary: 'Run a program in a worker',
-  description: `With a terminal in the worker when there is one here; otherwise stdin is passed on. The exit code is the program's.`,
+  description: `With a terminal in the worker when there is one here; otherwise stdin is passed on. The exit code is the program's;
+1, with a message, when the connection broke before its end.`,
   positionals: [{ name: 'WORKER', required: true }],
   rest: 'COMMAND…',
   restAfter: 1,
@@ -37,9 +41,35 @@ export const exec = defineCommand({
     const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
     const { transport } = await createReach(context, parseDuration(flags.timeout, '--timeout')).enter(worker);
     const tty = context.stdin.isTTY === true && context.stdout.isTTY === true;
-    const { argv, ...how } = transport.terminal(plainScript('exec', [project, program, ...args]), tty);
-    return context.exec.interactive(argv, { signal: context.signal, ...how });
+    // Only a connection can break, and in a terminal whoever sits there sees it.
+    const nonce = tty || worker.runtime === 'local' ? '' : newNonce();
+    const { argv, ...how } = transport.terminal(plainScript('exec', [nonce, project, program, ...args]), tty);
+    if (nonce === '') return context.exec.interactive(argv, { signal: context.signal, ...how });
+    const trailer = createTrailer(nonce);
+    const code = await context.exec.interactive(argv, { signal: context.signal, ...how, stderr: trailer });
+    if (trailer.code !== null) return trailer.code;
+    if (context.signal.aborted || isExplained(code, trailer)) return code;
+    // What the program said last may end in the middle of a line.
+    if (/[^\n]$/.test(trailer.tail)) context.stderr.write('\n');
+    throw new TransportError(
+      'broken',
+      `the connection to ${name} broke before the program had ended; what was printed may be incomplete`,
+      {
+        hints: [
+          `it may go on in the worker; what runs there: ${context.commandLine('exec', name, '--', 'ps', '-ef')}`,
+        ],
+      },
+    );
   },
 });
+
+/** How kubectl begins what it says of its own trouble, and of a script that was ended before it could tell of its end. */
+const KUBECTL_SAYS =
+  /^(?:error: |Error from server|Unable to connect|The connection to the server |command terminated with exit code )/m;
+
+/** Whether an end without a trailer speaks for itself: kubectl said why, or a signal ended it, as SIGPIPE when the reader goes. */
+function isExplained(code: number, { tail }: Trailer): boolean {
+  return code >= 128 || (code !== 0 && KUBECTL_SAYS.test(tail));
+}
 
 await runIfMain(import.meta.url, exec);

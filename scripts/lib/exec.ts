@@ -43,6 +43,15 @@ export interface InteractiveOptions {
   readonly signal?: AbortSignal;
   /** Lines of its stderr that say nothing to the person at the terminal. */
   readonly dropStderr?: RegExp;
+  /** What of its stderr goes on to ours, instead of `dropStderr`. */
+  readonly stderr?: StderrFilter;
+}
+
+export interface StderrFilter {
+  /** @returns what can go on now */
+  pass(chunk: Buffer): Buffer;
+  /** @returns at the end, what was held back */
+  rest(): Buffer;
 }
 
 export interface StreamOptions {
@@ -225,27 +234,23 @@ function flow(argv: Argv, { env, cwd, input, output, idleMs, signal }: StreamOpt
 
 function inherit(argv: Argv, options: InteractiveOptions): Promise<number> {
   const [program, ...args] = argv;
+  const filter = options.stderr ?? (options.dropStderr && dropping(options.dropStderr));
   return new Promise((resolve) => {
     const child = start(program, args, {
-      stdio: ['inherit', 'inherit', options.dropStderr ? 'pipe' : 'inherit'],
+      stdio: ['inherit', 'inherit', filter ? 'pipe' : 'inherit'],
       ...(options.env ? { env: options.env } : {}),
       ...(options.cwd ? { cwd: options.cwd } : {}),
     });
-    const { dropStderr } = options;
-    if (dropStderr) {
-      // As bytes unless there is something to drop: what a program writes here need not be text.
-      child.stderr?.on('data', (chunk: Buffer) => {
-        const text = chunk.toString('latin1');
-        process.stderr.write(
-          dropStderr.test(text) ? Buffer.from(text.replace(dropStderr, ''), 'latin1') : chunk,
-        );
-      });
+    if (filter) {
+      child.stderr?.on('data', (chunk: Buffer) => process.stderr.write(filter.pass(chunk)));
+      child.stderr?.once('end', () => process.stderr.write(filter.rest()));
     }
     // With a listener of our own, Ctrl-C ends the child and not us before it: we adopt its code.
     const wait = () => {};
     process.on('SIGINT', wait);
     const hangUp = () => child.kill('SIGHUP');
     options.signal?.addEventListener('abort', hangUp, { once: true });
+    if (options.signal?.aborted) hangUp();
     const done = (code: number) => {
       process.off('SIGINT', wait);
       options.signal?.removeEventListener('abort', hangUp);
@@ -253,8 +258,16 @@ function inherit(argv: Argv, options: InteractiveOptions): Promise<number> {
     };
     child.once('error', () => done(127));
     // Not at `exit`: its last words may still be in the pipe.
-    child.once(dropStderr ? 'close' : 'exit', (code, signal) => done(code ?? 128 + signalNumber(signal)));
+    child.once(filter ? 'close' : 'exit', (code, signal) => done(code ?? 128 + signalNumber(signal)));
   });
+}
+
+/** Lets through all but some lines, as bytes: what a program writes there need not be text. */
+function dropping(lines: RegExp): StderrFilter {
+  return {
+    pass: (chunk) => Buffer.from(chunk.toString('latin1').replace(lines, ''), 'latin1'),
+    rest: () => Buffer.alloc(0),
+  };
 }
 
 /** SIGTERM to a process group, SIGKILL to what is left of it after `graceMs`. */

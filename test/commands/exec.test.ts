@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { exec } from '../../scripts/exec.ts';
 import { type FakeKubectl, fakeKubectl } from '../support/fake-kubectl.ts';
@@ -26,6 +27,7 @@ interface Result {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
+  readonly stderrBytes: Buffer;
 }
 
 /** Runs exec as a program of its own: its streams are the remote program's. */
@@ -45,6 +47,7 @@ function type(args: readonly string[], stdin: string | Buffer = ''): Promise<Res
         code: code ?? -1,
         stdout: Buffer.concat(out).toString(),
         stderr: Buffer.concat(err).toString(),
+        stderrBytes: Buffer.concat(err),
       }),
     );
   });
@@ -97,11 +100,34 @@ describe.each([
   });
 
   it('keeps stdout, stderr and the exit code apart, and the code as it was', async () => {
-    for (const code of [0, 1, 2, 7, 130]) {
+    for (const code of [0, 1, 2, 7, 126, 130]) {
       const result = await type([name, '--', 'bash', '-c', `echo out; echo err >&2; exit ${code}`]);
-      expect([result.code, result.stdout]).toEqual([code, 'out\n']);
-      expect(result.stderr).toMatch(/^err\n/);
+      expect([result.code, result.stdout, result.stderr]).toEqual([code, 'out\n', 'err\n']);
     }
+  });
+
+  it.each([
+    ['INT', 130],
+    ['KILL', 137],
+    ['TERM', 143],
+  ])('of a program that SIG%s ended gives %d, and says no more than the program', async (signal, code) => {
+    const result = await type([name, '--', 'sh', '-c', `echo last >&2; kill -${signal} $$`]);
+    expect([result.code, result.stderr]).toEqual([code, 'last\n']);
+  });
+
+  it('passes stderr on byte for byte, whatever it ends with', async () => {
+    const script = String.raw`for n in {0..255}; do printf -v byte '\\x%02x' "$n"; printf "$byte" >&2; done; printf 'command terminated with exit code 9\n\0=' >&2; exit 3`;
+    const { code, stderrBytes } = await type([name, '--', 'bash', '-c', script]);
+    const wanted = Buffer.concat([
+      Buffer.from(Array.from({ length: 256 }, (__, n) => n)),
+      Buffer.from('command terminated with exit code 9\n\0='),
+    ]);
+    expect(code).toBe(3);
+    expect(stderrBytes.toString('hex')).toBe(wanted.toString('hex'));
+  });
+
+  it('runs programs only, never a builtin of the shell around them', async () => {
+    expect((await type([name, '--', 'cd', '/'])).code).toBe(127);
   });
 
   it('of a program or a project that is not there says so', async () => {
@@ -140,7 +166,51 @@ describe('exec over kubectl', () => {
       '--',
       'bash',
     ]);
-    expect(call?.argv.slice(-4)).toEqual(['exec', '', 'ls', '-h']);
+    expect(call?.argv.slice(-5)).toEqual(['exec', expect.stringMatching(/^=[0-9a-f]{24}$/), '', 'ls', '-h']);
+  });
+
+  it('of a connection that broke says so and fails, although kubectl reports success', async () => {
+    const [pods] = worker.cluster();
+    if (pods === undefined) throw new Error('no rule for the pods');
+    const cut = { match: ['exec'], stdout: 'x'.repeat(100), cutAfter: 10, stderr: 'tar: 40%' };
+    for (const code of [0, 1]) {
+      kubectl.setRules([pods, { ...cut, code }]);
+      const result = await type(['worker-1', '--', 'tar', '-c', '.']);
+      expect([result.code, result.stdout]).toEqual([1, 'x'.repeat(10)]);
+      expect(result.stderr).toBe(
+        `tar: 40%\nerror: the connection to worker-1 broke before the program had ended; what was printed may be incomplete\n  it may go on in the worker; what runs there: npx tsx scripts/exec.ts worker-1 -- ps -ef\n`,
+      );
+    }
+  });
+
+  it('leaves an end that kubectl explains as kubectl tells it', async () => {
+    const [pods] = worker.cluster();
+    if (pods === undefined) throw new Error('no rule for the pods');
+    for (const [code, stderr] of [
+      [1, 'error: unable to upgrade connection: container not found ("worker")\n'],
+      [137, 'command terminated with exit code 137\n'],
+    ] as const) {
+      kubectl.setRules([pods, { match: ['exec'], code, stderr }]);
+      expect(await type(['worker-1', '--', 'true'])).toMatchObject({ code, stderr });
+    }
+  });
+
+  it('says what the program says while it runs', async () => {
+    const [node, ...rest] = program('exec');
+    const script = 'printf "go on? " >&2; read -r answer; echo "$answer"';
+    const child = spawn(node, [...rest, 'worker-1', '--', 'bash', '-c', script], {
+      env: { PATH: process.env['PATH'], KUBECTL: kubectl.path, ...worker.laptop },
+    });
+    const ended = new Promise((resolve) => child.once('close', resolve));
+    let answer = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      answer += chunk;
+    });
+    const [prompt] = await once(child.stderr, 'data');
+    expect(String(prompt)).toBe('go on? ');
+    child.stdin.end('yes\n');
+    expect(await ended).toBe(0);
+    expect(answer).toBe('yes\n');
   });
 
   it('into a worker that does not run says why, and starts nothing', async () => {
