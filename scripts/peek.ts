@@ -1,8 +1,9 @@
 /** `peek`: what a session shows, without attaching to it. */
 import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
 import { CliError, ExitCode, UsageError } from './lib/cli/errors.ts';
-import { printable, renderJson, watch } from './lib/cli/output.ts';
+import { renderJson, watch } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
+import { printable } from './lib/cli/text.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import type { WorkerEntry } from './lib/config/worker-entry.ts';
@@ -68,12 +69,12 @@ export const peek = defineCommand({
       showSessions(readSessions(await look('sessions', [])), worker, format, context);
       return undefined;
     }
-    const capture = async () => {
-      const frame = await look('peek', [wanted, String(lines), flags.ansi ? 'yes' : 'no']);
-      return readPane(frame, wanted, lines, flags.ansi);
+    const capture = async (session: string) => {
+      const frame = await look('peek', [session, String(lines), flags.ansi ? 'yes' : 'no']);
+      return readPane(frame, session, lines, flags.ansi);
     };
     if (flags.follow) return follow(context, wanted, capture);
-    const { session, text } = await capture();
+    const { session, text } = await capture(wanted);
     context.stdout.write(
       format === 'json'
         ? renderJson({ worker: worker.name, session: session.name, lines: text.split('\n') })
@@ -136,12 +137,17 @@ function readPane(frame: Frame, wanted: string, lines: number, ansi: boolean): P
  *
  * @returns when the session has ended
  */
-async function follow(context: Context, wanted: string, capture: () => Promise<Pane>): Promise<number> {
+async function follow(
+  context: Context,
+  wanted: string,
+  capture: (session: string) => Promise<Pane>,
+): Promise<number> {
   const { stdout, stderr } = context;
-  let seen = false;
+  // The session that was found first: another one may come to the same stage, and is not meant.
+  let followed: string | null = null;
   const look = async () => {
-    const { text } = await capture();
-    seen = true;
+    const { session, text } = await capture(followed ?? wanted);
+    followed = session.name;
     return text.split('\n');
   };
   try {
@@ -153,8 +159,8 @@ async function follow(context: Context, wanted: string, capture: () => Promise<P
       async () => `${(await look()).slice(-((stdout.rows ?? 24) - 1)).join('\n')}\n`,
     );
   } catch (error) {
-    if (!seen || !(error instanceof CliError) || error.exitCode !== ExitCode.usage) throw error;
-    stderr.write(`${wanted} has ended\n`);
+    if (followed === null || !(error instanceof CliError) || error.exitCode !== ExitCode.usage) throw error;
+    stderr.write(`${followed} has ended\n`);
     return ExitCode.ok;
   }
 }

@@ -18,8 +18,9 @@ known_terminal() {
 
 # The id of the session of exactly this name; of a name tmux would take a prefix, or a dollar sign for an id.
 session_id() {
-  tmux list-sessions -F '#{session_id} #{session_name}' 2>/dev/null | while IFS=' ' read -r number name; do
-    if [ "$name" = "$session" ]; then echo "$number"; fi
+  tmux list-sessions -F '#{session_id} #{session_name}' 2>/dev/null | while IFS= read -r line; do
+    # Cut once: a name may begin or end with a blank.
+    if [ "${line#* }" = "$session" ]; then echo "${line%% *}"; fi
   done
 }
 

@@ -161,8 +161,22 @@ describe('peek --follow', () => {
     await session('23-qa-1', 'echo one; sleep 2; echo two');
     setTimeout(() => void worker.bash('sleep 4; tmux kill-session -t =23-qa-1'), 0);
     const { code, stdout, stderr } = await look(['-s', 'qa', '--follow']);
-    expect([code, stderr]).toEqual([0, 'qa has ended\n']);
+    expect([code, stderr]).toEqual([0, '23-qa-1 has ended\n']);
     expect(stdout.split('\n').filter((line) => line !== '')).toEqual(['one', 'two']);
+  }, 30_000);
+
+  it('stays with the session it found when another one comes to the same stage', async () => {
+    await session('23-qa-1', 'echo one; sleep 3; echo two');
+    setTimeout(
+      () =>
+        void worker.bash(
+          'sleep 1; tmux new-session -d -s 24-qa-1 cat; sleep 4; tmux kill-session -t =23-qa-1',
+        ),
+      0,
+    );
+    const { code, stdout, stderr } = await look(['-s', 'qa', '--follow']);
+    expect([code, stderr]).toEqual([0, '23-qa-1 has ended\n']);
+    expect(stdout).toContain('two');
   }, 30_000);
 
   it('ends with Ctrl-C: 130', async () => {

@@ -56,17 +56,17 @@ export async function keepAttached(
   const terminal = await saveTerminal(context);
   let pod = first.pod?.name;
   let entrance = first;
-  let said = '';
-  const say = (text: string) => {
-    if (text !== said) stderr.write(`${text}\n`);
-    said = text;
-  };
+  const say = onlyNews((text) => {
+    stderr.write(`${text}\n`);
+  });
   for (let attempt = 0; ; attempt++) {
+    // Ctrl-C may have come while something else was awaited.
+    if (signal.aborted) throw InterruptedError.by(signal);
     const begun = performance.now();
     const { argv, ...how } = entrance.transport.terminal(program, true);
     const code = await exec.interactive(argv, { signal, ...how });
     if (performance.now() - begun > STABLE_MS) {
-      said = '';
+      say('');
       attempt = 0;
     }
     const ended = [DETACHED, ENDED, ABSENT, STARTING, FAILED].includes(code);

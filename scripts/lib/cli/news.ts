@@ -6,7 +6,7 @@ const withoutAges = (text: string) => text.replaceAll(/\d+[smhd]\b/g, '');
 /**
  * @param say hears what is news: not what was said last
  * @param essence what makes a text news; by default all of it but its ages
- * @returns takes what one look found; nothing for an empty text
+ * @returns takes what one look found; an empty text says nothing, and makes what was said last news again
  */
 export function onlyNews(
   say: (text: string) => void,

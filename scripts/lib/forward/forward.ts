@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../cli/command.ts';
 import { CliError, ExitCode, InterruptedError } from '../cli/errors.ts';
+import { onlyNews } from '../cli/news.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import type { Argv, RunResult } from '../exec.ts';
 import { base } from '../transport/kubectl.ts';
@@ -48,11 +49,9 @@ export async function keepForwarding(
     return pod;
   };
   let { local } = ports;
-  let said = '';
-  const say = (text: string) => {
-    if (text !== said) stderr.write(`${text}\n`);
-    said = text;
-  };
+  const say = onlyNews((text) => {
+    stderr.write(`${text}\n`);
+  });
   let pod = await enter();
   for (let attempt = 0; ; attempt++) {
     const begun = performance.now();
