@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { type Facts, judge, parseFacts, type Where } from '../../scripts/lib/doctor/inside.ts';
 import type { Frame } from '../../scripts/lib/transport/frame.ts';
+import { commandLine } from '../support/samples.ts';
 
 const NOW = 1_800_000_000;
 const where: Where = {
   worker: 'worker-1',
   now: NOW,
-  command: (name, ...args) => ['factory-worker', name, ...args].join(' '),
+  command: commandLine,
   setValue: (assignment) => `helm upgrade --set ${assignment}`,
 };
 

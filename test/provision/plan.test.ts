@@ -4,8 +4,9 @@ import type { Plan } from '../../scripts/lib/lifecycle/steps.ts';
 import type { Brought } from '../../scripts/lib/provision/manifest.ts';
 import { missingKeys, planProvision, type Seen, type Wish } from '../../scripts/lib/provision/plan.ts';
 import type { Key, Token } from '../../scripts/lib/provision/tokens.ts';
+import { WORKER } from '../support/samples.ts';
 import { JUST_NOW, LINES, NOW } from './lines.ts';
-import { release, WORKER } from './states.ts';
+import { release } from './states.ts';
 
 const PRIVILEGED = { 'pod-security.kubernetes.io/enforce': 'privileged' };
 
@@ -89,6 +90,12 @@ describe('what is left to do', () => {
       { namespace: { state: 'there', labels: PRIVILEGED } },
       {},
       '=namespace +secret +release +entry ·wait ·health',
+    ],
+    [
+      'after its claim was deleted',
+      { ...THERE, ready: false, claim: null },
+      {},
+      '=namespace ~secret ~release =entry ·wait ·health',
     ],
     [
       'after the Secret was made, without giving the tokens again',

@@ -1,16 +1,8 @@
 /** Workers as a look at the cluster finds them. */
-import type { ClusterWorker } from '../../scripts/lib/config/worker-entry.ts';
 import type { Inside, ReleaseState, WorkerState } from '../../scripts/lib/lifecycle/look.ts';
 import type { Workload } from '../../scripts/lib/worker/workload.ts';
+import { WORKER } from '../support/samples.ts';
 import { LONG_AGO } from './lines.ts';
-
-export const WORKER: ClusterWorker = {
-  runtime: 'kubernetes',
-  name: 'worker-1',
-  pod: 'factory-worker-1',
-  namespace: 'factory',
-  context: 'do-nyc1-factory',
-};
 
 /** A worker that could be entered. */
 type Entered = Extract<Inside, { entered: true }>;

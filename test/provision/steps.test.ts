@@ -11,7 +11,7 @@ import { WORKER_FLAGS } from '../../scripts/lib/config/flags.ts';
 import { changes, renderPlan, runSteps, type Step } from '../../scripts/lib/lifecycle/steps.ts';
 import { provision } from '../../scripts/provision.ts';
 import { Captured, run } from '../support/run-command.ts';
-import { WORKER } from './states.ts';
+import { WORKER } from '../support/samples.ts';
 
 const STEPS: readonly Step<'one' | 'two' | 'three'>[] = [
   { name: 'one', mark: '=', what: 'is there', commands: ['never shown'] },

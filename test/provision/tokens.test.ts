@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { defineCommand } from '../../scripts/lib/cli/command.ts';
 import { loginFor, readLogin, registryOf } from '../../scripts/lib/provision/registry-login.ts';
+import { againArgs } from '../../scripts/lib/provision/run.ts';
 import {
   askTokens,
   givenTokens,
@@ -169,4 +170,12 @@ describe("a registry's login", () => {
       'f has no login for helped.example.com, a helper program keeps it',
     );
   });
+});
+
+it('what is to be typed again names every file and switch', () => {
+  const tokens = { ...NONE, 'token-file': 'a', 'gh-token-file': 'b', 'gh-user': 'bot', 'from-env': true };
+  const given = { values: ['v'], set: ['x=y'], tokens, noSecret: true, pullSecretFile: 'p' };
+  expect(againArgs(given).join(' ')).toBe(
+    '--values v --set x=y --token-file a --gh-token-file b --gh-user bot --from-env --no-secret --pull-secret-file p',
+  );
 });

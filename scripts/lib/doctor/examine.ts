@@ -4,6 +4,7 @@ import type { Context } from '../cli/command.ts';
 import { CliError } from '../cli/errors.ts';
 import type { ClusterWorker, WorkerEntry } from '../config/worker-entry.ts';
 import { findHelm, type Helm } from '../helm/helm.ts';
+import { setValueCommand } from '../helm/set-value.ts';
 import { type Cluster, clusterOf } from '../transport/kubectl.ts';
 import { TransportError } from '../transport/transport.ts';
 import { createReach } from '../worker/observe.ts';
@@ -133,16 +134,9 @@ function whereOf(worker: WorkerEntry, now: Date, command: Where['command']): Whe
     worker: worker.name,
     now: now.getTime() / 1000,
     command,
-    setValue:
-      worker.runtime === 'local'
-        ? null
-        : (assignment) =>
-            `helm upgrade ${releaseName(worker)} charts/factory-worker --kube-context ${worker.context} -n ${worker.namespace} --reset-then-reuse-values --set ${assignment}`,
+    setValue: worker.runtime === 'local' ? null : (assignment) => setValueCommand(worker, assignment),
   };
 }
-
-/** What `helm` calls the worker, as far as its entry tells. */
-const releaseName = ({ pod, name }: ClusterWorker) => (pod === `factory-${name}` ? name : pod);
 
 async function helmOrNull(context: Context): Promise<Helm | null> {
   return findHelm(context).catch((error: unknown) => {

@@ -70,6 +70,14 @@ export interface SeenCluster {
   readonly claim: SeenClaim | null;
 }
 
+/** A release of this chart that was deployed once. */
+export type InstalledRelease = SeenRelease & { readonly lastDeployed: number };
+
+export function isInstalled(release: SeenRelease | null): release is InstalledRelease {
+  if (release === null || !release.ours) return false;
+  return release.lastDeployed !== null && !isHalfInstalled(release);
+}
+
 /** That, and what there is on this machine. */
 export interface Seen extends SeenCluster {
   readonly now: Date;
@@ -286,18 +294,7 @@ function releaseSteps(seen: Seen, wish: Wish, lines: CommandLines): Step<Provisi
   const { worker, brought, chart, valueArgs } = wish;
   const { release, claim } = seen;
   const steps: Step<ProvisionStep>[] = [];
-  const half = release !== null && isHalfInstalled(release);
-  if (release !== null && !half) {
-    const { revision } = release;
-    return [
-      {
-        name: 'release',
-        mark: '=',
-        what: `${release.name} (${revision.chart}, revision ${revision.revision}, ${revision.status})`,
-        commands: [],
-      },
-    ];
-  }
+  if (isInstalled(release)) return [installedStep(seen, release, wish, lines)];
   if (release !== null) {
     steps.push({
       name: 'clear',
@@ -327,6 +324,23 @@ function releaseSteps(seen: Seen, wish: Wish, lines: CommandLines): Step<Provisi
     commands: [lines.helm('install', worker.name, chart, ...valueArgs)],
   });
   return steps;
+}
+
+/** A release that is there is left as it is. A claim it has lost comes back with its own manifest, applied once more. */
+function installedStep(
+  { claim }: Seen,
+  { name, revision, lastDeployed }: InstalledRelease,
+  { brought }: Wish,
+  lines: CommandLines,
+): Step<ProvisionStep> {
+  const what = `${name} (${revision.chart}, revision ${revision.revision}, ${revision.status})`;
+  if (!brought.makesClaim || claim !== null) return { name: 'release', mark: '=', what, commands: [] };
+  return {
+    name: 'release',
+    mark: '~',
+    what: `${what} is applied once more: its claim ${brought.claim} is gone, and is made anew, empty`,
+    commands: [lines.helm('rollback', name, String(lastDeployed))],
+  };
 }
 
 function entryStep({ entry }: Seen, { worker }: Wish, lines: CommandLines): Step<ProvisionStep> {
@@ -372,7 +386,7 @@ function notesOn(seen: Seen, wish: Wish, lines: CommandLines): string[] {
     );
   }
   if (brought.replicas === 0) notes.push('replicas is 0: there will be no pod until it is started');
-  if (!brought.image.includes('/')) {
+  if (!isInstalled(seen.release) && !brought.image.includes('/')) {
     notes.push(`the image ${brought.image} names no registry: only nodes that have it already can run it`);
   }
   return notes;

@@ -25,6 +25,7 @@ import { observeCluster } from './observe.ts';
 import { currentContext, fullName } from './place.ts';
 import {
   howToGive,
+  isInstalled,
   missingKeys,
   namespaceObject,
   type ProvisionStep,
@@ -78,18 +79,20 @@ export async function provisionWorker(given: Typed, context: Context): Promise<n
   const stdin = given.values.includes('-') ? await readAll(context.stdin) : undefined;
   const rendered = await render(helm, cluster, worker, given, stdin);
   const { manifest, valueArgs } = rendered;
-  const brought = readManifest(manifest);
-  const inCluster = await observeCluster(cluster, helm, worker, brought);
-  const installed = inCluster.release !== null && inCluster.release.lastDeployed !== null;
+  let brought = readManifest(manifest);
+  let inCluster = await observeCluster(cluster, helm, worker, brought);
+  // What is installed has the values it was installed with, and is looked for under their names.
+  const own = isInstalled(inCluster.release) ? await helm.manifest({ name, worker }) : null;
+  if (own !== null) {
+    brought = readManifest(own);
+    inCluster = await observeCluster(cluster, helm, worker, brought);
+  }
   const asGiven = given.values.length + given.set.length > 0;
   const entry = known === undefined ? entering(file, worker, env) : null;
   const seen: Seen = {
     ...inCluster,
     now: context.now(),
-    drift:
-      installed && inCluster.release?.ours && asGiven
-        ? manifestChanges(await helm.manifest({ name, worker }), withoutHooks(manifest), [])
-        : [],
+    drift: own !== null && asGiven ? manifestChanges(own, withoutHooks(manifest), []) : [],
     entry: {
       there: entry === null,
       path: shortPath(file.path, homeOf(env)),
@@ -157,7 +160,10 @@ export async function provisionWorker(given: Typed, context: Context): Promise<n
     },
     volume: async () => undefined,
     release: async () => {
-      await helm.call({ name, worker }, ['install', name, chartPath(), ...valueArgs], stdin);
+      const { release } = seen;
+      await (isInstalled(release)
+        ? helm.rollback({ name, worker }, release.lastDeployed)
+        : helm.call({ name, worker }, ['install', name, chartPath(), ...valueArgs], stdin));
       return undefined;
     },
     entry: async () => {
@@ -325,11 +331,24 @@ function loginObject(name: string, config: string): object {
   };
 }
 
-/** What to type again; the place is carried along by the command line itself, and the tokens are in the cluster by then. */
-function againArgs({ values, set }: Typed): string[] {
+/** What to type again, with names of files and never what is in them; the place is carried along by the command line itself. */
+export function againArgs({
+  values,
+  set,
+  tokens,
+  noSecret,
+  pullSecretFile,
+}: Pick<Typed, 'values' | 'set' | 'tokens' | 'noSecret' | 'pullSecretFile'>): string[] {
+  const named = ['token-file', 'gh-token-file', 'gh-user', 'ssh-key-file', 'secrets-file'] as const;
+  const option = (flag: string, value: string | undefined) =>
+    value === undefined ? [] : [`--${flag}`, value];
   return [
     ...values.flatMap((file) => ['--values', file]),
     ...set.flatMap((assignment) => ['--set', assignment]),
+    ...named.flatMap((flag) => option(flag, tokens[flag])),
+    ...(tokens['from-env'] ? ['--from-env'] : []),
+    ...(noSecret ? ['--no-secret'] : []),
+    ...option('pull-secret-file', pullSecretFile),
   ];
 }
 
