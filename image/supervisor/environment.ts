@@ -90,6 +90,7 @@ function pathsOf(dirs: WorkerDirs): Paths {
     drain: state(FILES.drain),
     dispatches: state(FILES.dispatches),
     repairs: state(FILES.repairs),
+    taken: state(FILES.taken),
     attaches: state(FILES.attaches),
     requestedProjects: state(FILES.requestedProjects),
     checkInLock: state(FILES.checkInLock),

@@ -3,11 +3,11 @@
  * and nothing of that is removed unasked: it may be somebody's work. Pod only.
  */
 import { join } from 'node:path';
+import { DISK_WARN_PERCENT } from '../../scripts/lib/contract.ts';
 import type { VolumeUse } from './docker/disk.ts';
 import type { Effects } from './effects/effects.ts';
 import type { Environment } from './environment.ts';
 
-const TELL_PERCENT = 85;
 const LOOK_MS = 5 * 60_000;
 const COUNT_TIMEOUT_MS = 5 * 60_000;
 const MOST_SHOWN = 5;
@@ -53,7 +53,7 @@ export function createStateVolumeWatch(
     const volume = use(state);
     if (volume === null || volume.sizeBytes === 0) return;
     const percent = Math.floor((100 * volume.usedBytes) / volume.sizeBytes);
-    if (percent < TELL_PERCENT) {
+    if (percent < DISK_WARN_PERCENT) {
       told = false;
     } else if (!told) {
       told = true;

@@ -20,6 +20,7 @@ export const FILES = {
   drain: 'drain',
   dispatches: 'dispatch.jsonl',
   repairs: 'repairs.jsonl',
+  taken: 'taken.json',
   attaches: 'attach.jsonl',
   /** Projects that the laptop asked for; the chart's list (`projects` below) wins where both name one. */
   requestedProjects: 'projects.json',
@@ -114,6 +115,10 @@ export interface Drain {
 /** Commands that drain a worker on the way to something else, and lift it again from whatever laptop. */
 export const DRAINED_BY = { stop: 'stop', restore: 'restore' } as const;
 
+/** From these shares of a disk on, in percent, work is endangered, and then no longer taken. */
+export const DISK_WARN_PERCENT = 85;
+export const DISK_FULL_PERCENT = 90;
+
 /** A line of `dispatch.jsonl`: which project a queue row belongs to when the program has no such column. */
 export interface DispatchRecord {
   readonly issue: number;
@@ -122,17 +127,28 @@ export interface DispatchRecord {
   readonly by: string;
 }
 
-/** A line of `repairs.jsonl`: what was done to set an orphaned pipeline going again. */
+/** A line of `repairs.jsonl`: what was done to set an orphaned issue going again. */
 export interface Repair {
   readonly at: string;
   readonly issue: number;
+  /** Empty, as is the session, and attempt 0, when the issue had not got as far as a pipeline. */
   readonly stage: string;
   readonly attempt: number;
   readonly session: string;
   /** `advance` and `mark-exited` are factory's own verbs; `give-up` is the line after the last allowed try. */
-  readonly action: 'advance' | 'mark-exited' | 'kill-and-advance' | 'give-up';
+  readonly action: 'advance' | 'mark-exited' | 'kill-and-advance' | 'requeue' | 'give-up';
   /** What the operator types when the supervisor has given up; empty before that. */
   readonly cure: string;
+}
+
+/** `taken.json` in WORKER_STATE_DIR: the row that a check-in is to take from the queue, until it is seen what became of it. */
+export interface TakenRow {
+  readonly issue: number;
+  readonly intent: string;
+  readonly configPath: string;
+  readonly dependsOn: readonly number[];
+  /** It is being put back, and may be in the queue no more. */
+  readonly removed: boolean;
 }
 
 /** An entry of `projects.json`. */

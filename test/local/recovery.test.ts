@@ -1,7 +1,10 @@
 /** What was interrupted goes on: for real, in every dialect of the program. */
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
+import type { TakenRow } from '../../scripts/lib/contract.ts';
 import { processesOf } from '../../scripts/lib/local/processes.ts';
-import { atWork, completed, makeOwnWorker, until } from './worker.ts';
+import { atWork, completed, makeOwnWorker, setStandin, until } from './worker.ts';
 
 // Real processes, side by side, on a machine that may be busy.
 vi.setConfig({ testTimeout: 90_000 });
@@ -28,6 +31,51 @@ describe.concurrent.each(['a', 'b', 'design'] as const)(
     });
   },
 );
+
+describe.concurrent.each(['a', 'b', 'design'] as const)(
+  'kill -9 of everything while an issue is taken from the queue, dialect %s',
+  (dialect) => {
+    it('the next start puts it back and finishes it', async (test) => {
+      // Between the row that becomes active and the pipeline the program asks GitHub.
+      const worker = makeOwnWorker(test, { dialect, standin: { STANDIN_GH_DELAY_SECONDS: '20' } });
+      await worker.start();
+      await worker.add(23);
+      await until('the row is active', async () => (await worker.rows())[0]?.status === 'active');
+      await worker.killEverything();
+      expect(await worker.pipelines()).toEqual([]);
+      // As a moment later: git was making the worktree, and had not got to its last file.
+      const worktree = ['worktree', 'add', '--lock', '--reason', 'initializing', '-b', 'feature/issue-23'];
+      await worker.run(['git', ...worktree, 'worktrees/issue-23']);
+      await worker.run(['rm', 'worktrees/issue-23/pipeline.yaml']);
+      setStandin(worker, 'STANDIN_GH_DELAY_SECONDS=0');
+      const { boot } = await worker.start();
+      expect(boot?.phases.find(({ name }) => name === 'recover')?.message).toBe(
+        '#23 was taken from the queue and not begun: requeue follows',
+      );
+      await until('the issue completed', completed(worker, 23));
+      expect((await worker.rows()).map(({ issue, intent }) => [issue, intent])).toEqual([[23, 'a test']]);
+      expect(worker.repairs().map(({ issue, stage, action }) => [issue, stage, action])).toEqual([
+        [23, '', 'requeue'],
+      ]);
+    });
+  },
+);
+
+describe.concurrent('kill -9 of everything while an issue is put back', () => {
+  it('the next start adds it, with what it had', async (test) => {
+    const worker = makeOwnWorker(test);
+    await worker.start();
+    await until('the clone', async () => (await worker.run(['test', '-e', '.git'])).code === 0);
+    await worker.killEverything();
+    const note = join(worker.layout.dirs.WORKER_STATE_DIR, 'taken.json');
+    const taken: TakenRow = { issue: 23, intent: 'as it was', configPath: '', dependsOn: [], removed: true };
+    writeFileSync(note, JSON.stringify(taken));
+    await worker.start();
+    await until('the issue completed', completed(worker, 23));
+    expect((await worker.rows()).map(({ issue, intent }) => [issue, intent])).toEqual([[23, 'as it was']]);
+    expect(existsSync(note)).toBe(false);
+  });
+});
 
 describe.concurrent('kill -9 of the supervisor alone', () => {
   it('leaves the check-in at work; the next supervisor waits for it and runs nothing twice', async (test) => {

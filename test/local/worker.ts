@@ -163,6 +163,12 @@ export function makeWorker(options: TestWorkerOptions = {}): TestWorker {
   };
 }
 
+/** Adds a setting of the stand-ins to a worker, before the others: the first of a name counts. */
+export function setStandin({ layout }: TestWorker, line: string): void {
+  const file = join(layout.home, '.factory-standin');
+  writeFileSync(file, `${line}\n${readText(file)}`);
+}
+
 function makeOrigin(origin: string): void {
   const work = `${origin}.work`;
   mkdirSync(work, { recursive: true });

@@ -1,11 +1,9 @@
 /** The guard of the docker volume: a full one must neither evict the pod nor surprise anybody. */
-import type { Settings } from '../../../scripts/lib/contract.ts';
+import { DISK_FULL_PERCENT, DISK_WARN_PERCENT, type Settings } from '../../../scripts/lib/contract.ts';
 import type { Effects } from '../effects/effects.ts';
 import { duration } from '../util/time.ts';
 
 const PRUNE_PERCENT = 75;
-const WARN_PERCENT = 85;
-const REFUSE_PERCENT = 90;
 
 const LOOK_MS = 30_000;
 /** An emptyDir shares the node's disk, so its own use has to be counted; that reads every directory. */
@@ -108,10 +106,11 @@ export function createDiskGuard(
     const rounded = Math.floor(percent);
     const advice = `see: docker system df; free some: docker system prune, docker volume ls`;
     full =
-      percent >= REFUSE_PERCENT
+      percent >= DISK_FULL_PERCENT
         ? `the docker volume is ${rounded} % full and no work is taken; ${advice}`
         : null;
-    const line = full ?? (percent >= WARN_PERCENT ? `the docker volume is ${rounded} % full; ${advice}` : '');
+    const line =
+      full ?? (percent >= DISK_WARN_PERCENT ? `the docker volume is ${rounded} % full; ${advice}` : '');
     // Once per state, not once per percent.
     const state = full ? 'full' : line ? 'warn' : '';
     if (state !== said) log.line(line || `the docker volume is ${rounded} % full again`);

@@ -27,6 +27,12 @@ export interface Factory {
    * @returns a string: why the store could not be read
    */
   store(directory: string): Promise<Store | string>;
+  /**
+   * Makes a call that changes the queue, under its lock.
+   *
+   * @throws Error in the program's own words
+   */
+  change(argv: Argv, directory: string): Promise<void>;
 }
 
 export function createFactory(
@@ -83,6 +89,10 @@ export function createFactory(
         if (error instanceof SyntaxError) return `factory answered no JSON: ${error.message}`;
         return messageOf(error);
       }
+    },
+
+    async change(argv, directory) {
+      await ask(underLock(paths.queueLock, argv, QUEUE_LOCK_SECONDS), directory);
     },
   };
 }

@@ -20,7 +20,8 @@ import { duration, timestamp } from '../util/time.ts';
 import { advance, checkIn, lastActions, type Outcome } from './check-in.ts';
 import { drainReason } from './drain.ts';
 import type { Factory } from './factory.ts';
-import { markExited, type RepairAction } from './recovery.ts';
+import { describeOrphan, markExited, type RepairAction } from './recovery.ts';
+import { isLost, noteTaken, putBack } from './requeue.ts';
 import { hasMoved, type Place, planTick, type Tick, type View } from './tick.ts';
 import type { Wake } from './wake.ts';
 
@@ -119,7 +120,7 @@ export function startLoop(
   /** @returns whether to look again at once */
   const doCheckIn = async (tick: Tick & { kind: 'check-in' }, view: View): Promise<boolean> => {
     const { project, directory } = tick.place;
-    if (tick.popsQueue) {
+    if (tick.takes !== null) {
       const complaint = await fastForward(processes, directory, stop);
       if (complaint !== null && !stop.aborted) {
         log.orchestrator(
@@ -128,6 +129,7 @@ export function startLoop(
       }
       // That took a moment, in which somebody may have said stop.
       if (stop.aborted || drainReason(files.read(paths.drain)) !== null) return true;
+      noteTaken(environment, effects, tick.takes, false);
     }
     const outcome = await during(`check-in in ${project}`, project, () =>
       checkIn(environment, effects, directory),
@@ -151,10 +153,15 @@ export function startLoop(
     // On record before it is done: a repair that kills the worker must not be tried for ever.
     const record: Repair = { at: timestamp(clock.now()), ...action };
     files.append(paths.repairs, `${JSON.stringify(record)}\n`);
-    const { issue, stage, session } = action;
-    const what = `repair of #${issue}, interrupted in stage ${stage}`;
+    const { issue, session } = action;
+    const what = `repair: ${describeOrphan(action)}`;
     if (action.action === 'give-up') {
       log.orchestrator(`${what}: given up; type: ${action.cure}`);
+      return true;
+    }
+    if (action.action === 'requeue') {
+      const said = await putBack(environment, effects, factory, place);
+      log.orchestrator(`${what}: ${said}`);
       return true;
     }
     if (action.action === 'mark-exited') {
@@ -203,6 +210,9 @@ export function startLoop(
         if (stop.aborted) return;
         const { intervalSeconds } = view.settings.orchestrator;
         heartbeat = { ...heartbeat, intervalSeconds };
+        const { store, taken } = view;
+        if (taken !== null && typeof store !== 'string' && !isLost(taken, store))
+          await files.remove(paths.taken);
         if (await perform(planTick(view), view)) continue;
         pause = intervalSeconds * 1000;
       } catch (error) {

@@ -11,6 +11,7 @@ import { isHeld } from '../effects/locks.ts';
 import type { Environment } from '../environment.ts';
 import { drainReason } from './drain.ts';
 import type { Factory } from './factory.ts';
+import { readTaken } from './requeue.ts';
 import { planWithoutStore, type Standing, type View } from './tick.ts';
 
 /** Where what is seen comes from, beyond files and locks. */
@@ -49,6 +50,7 @@ export function createObserver(
       store: decided ? 'not asked' : await factory.store(ready.directory),
       dispatches: readJsonLines<DispatchRecord>(files.read(paths.dispatches) ?? ''),
       repairs: readJsonLines<Repair>(files.read(paths.repairs) ?? ''),
+      taken: readTaken(files.read(paths.taken)),
       reposDir: dirs.WORKER_REPOS_DIR,
       now: clock.now(),
     };

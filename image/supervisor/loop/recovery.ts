@@ -1,12 +1,14 @@
 /**
- * What to do about pipelines whose check-in died in the middle of a stage (the worker was restarted, a process killed):
- * the program itself leaves them alone for ever, and with them the queue. Only its own verbs are used, as running the
+ * What to do about issues whose check-in died in the middle of a stage, or while it took them from the queue (the worker was
+ * restarted, a process killed): the program itself leaves them alone for ever. Only its own verbs are used, as running the
  * program showed them to work; at most twice per attempt of a stage, then the operator gets the cure.
  */
-import type { Repair } from '../../../scripts/lib/contract.ts';
+import type { Repair, TakenRow } from '../../../scripts/lib/contract.ts';
 import type { Dialect, Pipeline, QueueRow } from '../../../scripts/lib/factory.ts';
 import type { TmuxSession } from '../effects/effects.ts';
 import { tmuxName } from '../effects/tmux.ts';
+import { addition, isLost } from './requeue.ts';
+import type { Place } from './tick.ts';
 
 /** Output younger than this means that the agent is still at work, and interrupting it would cost its result. */
 const QUIET_SECONDS = 60;
@@ -20,10 +22,14 @@ export interface RecoveryInput {
   readonly rows: readonly QueueRow[];
   readonly sessions: readonly TmuxSession[];
   readonly repairs: readonly Repair[];
+  /** What the last check-in was to take from the queue; null when it is known what became of it. */
+  readonly taken: TakenRow | null;
   /** Milliseconds since the epoch. */
   readonly now: number;
   /** Where the issue's project has its pipeline.yaml; null when that is not known. */
-  directoryOf(issue: number): string | null;
+  placeOf(issue: number): Place | null;
+  /** When the issue was dispatched last; empty when that is not on record. */
+  dispatchedAt(issue: number): string;
 }
 
 export interface Recovery {
@@ -52,16 +58,50 @@ export function planRecovery(input: RecoveryInput): Recovery {
       actions.push({ issue, stage, attempt, session, action: wish.kind, cure: '' });
       continue;
     }
-    const cure = cureOf(wish.kind, pipeline, input.directoryOf(issue));
-    givenUp.push(
-      `#${issue} was interrupted in stage ${stage} again after ${MOST_TRIES} repairs; type: ${cure}`,
-    );
+    const cure = cureOf(wish.kind, pipeline, input.placeOf(issue)?.directory ?? null);
+    givenUp.push(`${describeOrphan(pipeline)} again after ${MOST_TRIES} repairs; type: ${cure}`);
     if (!past.some(({ action }) => action === 'give-up')) {
       actions.push({ issue, stage, attempt, session, action: 'give-up', cure });
     }
   }
+  if (input.taken !== null && isLost(input.taken, input)) planRequeue(input.taken, input, actions, givenUp);
   return { actions, waiting, givenUp };
 }
+
+function planRequeue(
+  taken: TakenRow,
+  { dialect, repairs, dispatchedAt, placeOf }: RecoveryInput,
+  actions: RepairAction[],
+  givenUp: string[],
+): void {
+  const { issue } = taken;
+  const nothing = { issue, stage: '', attempt: 0, session: '', cure: '' };
+  // Not since the row was added, as for a stage: each of these repairs adds it again.
+  const since = Date.parse(dispatchedAt(issue));
+  const past = repairs.filter(
+    (repair) => repair.issue === issue && repair.stage === '' && !(Date.parse(repair.at) < since),
+  );
+  if (past.filter(({ action }) => action === 'requeue').length < MOST_TRIES) {
+    actions.push({ ...nothing, action: 'requeue' });
+    return;
+  }
+  const place = placeOf(issue);
+  const there = place === null ? '' : `cd ${shellQuote(place.directory)} && `;
+  const add = addition(taken, dialect, place?.project ?? '')
+    .map(shellQuote)
+    .join(' ');
+  const cure = `${there}factory queue remove ${issue}; ${add}`;
+  givenUp.push(
+    `#${issue} was taken from the queue and not begun, again after ${MOST_TRIES} repairs; type: ${cure}`,
+  );
+  if (!past.some(({ action }) => action === 'give-up')) actions.push({ ...nothing, action: 'give-up', cure });
+}
+
+/** How an orphan came to be one, for people. */
+export const describeOrphan = ({ issue, stage }: Pick<Repair, 'issue' | 'stage'>): string =>
+  stage === ''
+    ? `#${issue} was taken from the queue and not begun`
+    : `#${issue} was interrupted in stage ${stage}`;
 
 type Wish =
   | { readonly kind: 'advance' | 'kill-and-advance' | 'mark-exited' }

@@ -4,6 +4,7 @@ import {
   ORCHESTRATOR_OFF,
   type Repair,
   type Settings,
+  type TakenRow,
 } from '../../../scripts/lib/contract.ts';
 import {
   type Dialect,
@@ -45,6 +46,8 @@ export interface View extends Standing {
   readonly store: Store | string;
   readonly dispatches: readonly DispatchRecord[];
   readonly repairs: readonly Repair[];
+  /** What the last check-in was to take from the queue; null when it is known what became of it. */
+  readonly taken: TakenRow | null;
   readonly reposDir: string;
   /** Milliseconds since the epoch. */
   readonly now: number;
@@ -68,8 +71,8 @@ export type Tick =
   | {
       readonly kind: 'check-in';
       readonly place: Place;
-      /** The queue is about to be popped: bring the main checkout up to date first. */
-      readonly popsQueue: boolean;
+      /** The row that is about to be taken from the queue: the main checkout is brought up to date first. */
+      readonly takes: QueueRow | null;
       /** Shown with the heartbeat afterwards: something the check-in will not cure. */
       readonly warning: string | null;
     };
@@ -122,13 +125,18 @@ export function planTick(view: View): Tick {
     ...store,
     dialect,
     repairs: view.repairs,
+    taken: view.taken,
     now: view.now,
-    directoryOf: (issue) => {
+    placeOf: (issue) => {
       const place = placeOf(issue, view, store);
-      return typeof place === 'string' ? null : place.directory;
+      return typeof place === 'string' ? null : place;
     },
+    dispatchedAt: (issue) => view.dispatches.findLast((record) => record.issue === issue)?.at ?? '',
   });
-  const [repair] = recovery.actions;
+  // An issue that lost its row holds nobody up, so nobody waits for its clone.
+  const repair = recovery.actions.find(
+    ({ action, issue }) => action !== 'requeue' || typeof placeOf(issue, view, store) !== 'string',
+  );
   if (repair !== undefined)
     return inPlaceOf(repair.issue, view, store, (place) => ({ kind: 'repair', repair, place }));
   const [orphan] = recovery.waiting;
@@ -140,7 +148,7 @@ export function planTick(view: View): Tick {
     return inPlaceOf(live.issue, view, store, (place) => ({
       kind: 'check-in',
       place,
-      popsQueue: false,
+      takes: null,
       warning,
     }));
   }
@@ -155,7 +163,7 @@ export function planTick(view: View): Tick {
   return inPlaceOf(next.issue, view, store, (place) => ({
     kind: 'check-in',
     place,
-    popsQueue: true,
+    takes: next,
     warning,
   }));
 }

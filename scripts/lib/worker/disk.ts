@@ -1,4 +1,5 @@
 /** The disks of a worker, as `df` tells of them. Pure. */
+import { DISK_FULL_PERCENT, DISK_WARN_PERCENT } from '../contract.ts';
 
 export interface Disk {
   readonly mount: string;
@@ -10,9 +11,8 @@ export interface Disk {
   readonly freeBytes: number;
 }
 
-/** From these shares on, work is endangered, and then no longer taken (image/supervisor/docker/disk.ts). */
-export const DISK_WARN = 0.85;
-export const DISK_FULL = 0.9;
+export const DISK_WARN = DISK_WARN_PERCENT / 100;
+export const DISK_FULL = DISK_FULL_PERCENT / 100;
 
 /** @param text of `df --portability --block-size=1`, with its header or without: `device size used available use% mount` */
 export function parseDisks(text: string): Disk[] {

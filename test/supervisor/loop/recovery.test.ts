@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { planRecovery, type RecoveryInput } from '../../../image/supervisor/loop/recovery.ts';
-import type { Repair } from '../../../scripts/lib/contract.ts';
+import type { Repair, TakenRow } from '../../../scripts/lib/contract.ts';
 import type { Dialect } from '../../../scripts/lib/factory.ts';
 import { A, B, DESIGN, pipeline, row } from './factory-samples.ts';
 
@@ -15,7 +15,9 @@ function plan(dialect: Dialect, overrides: Partial<RecoveryInput> = {}) {
     sessions: [],
     repairs: [],
     now: NOW,
-    directoryOf: () => '/w/repos/demo',
+    taken: null,
+    placeOf: () => ({ project: 'demo', directory: '/w/repos/demo' }),
+    dispatchedAt: () => '2026-11-22T11:00:00Z',
     ...overrides,
   });
 }
@@ -112,6 +114,67 @@ describe.each([A, DESIGN])('recovery in dialect $name', (dialect) => {
   ])('repairs of %s do not count', (_case, other) => {
     const { actions } = plan(dialect, { repairs: [repair(other), repair(other)] });
     expect(actions.map(({ action }) => action)).toEqual(['advance']);
+  });
+});
+
+describe('a row that was taken from the queue and not begun', () => {
+  const active = row(42, { status: 'active' });
+  const taken: TakenRow = {
+    issue: 42,
+    intent: 'it’s new',
+    configPath: '/w/repos/demo/pipeline.yaml',
+    dependsOn: [41],
+    removed: false,
+  };
+  const lost = { pipelines: [], rows: [active, row(43)], taken };
+  const back = { issue: 42, stage: '', attempt: 0, session: '', action: 'requeue', cure: '' };
+  const past = (overrides: Partial<Repair> = {}) =>
+    repair({ stage: '', attempt: 0, session: '', action: 'requeue', ...overrides });
+
+  it.each([A, B, DESIGN])('is put back in dialect $name', (dialect) => {
+    expect(plan(dialect, lost)).toEqual({ ...NOTHING, actions: [back] });
+  });
+
+  it.each<[string, Partial<RecoveryInput>]>([
+    ['no check-in was to take it', { taken: null }],
+    ['its pipeline is there', { pipelines: [pipeline(42, { status: 'completed' })] }],
+    ['it waits', { rows: [row(42)] }],
+    ['it has failed', { rows: [row(42, { status: 'failed' })] }],
+    ['somebody has removed it', { rows: [] }],
+    ['its number is there twice, for two projects', { rows: [active, row(42)] }],
+  ])('but not when %s', (_case, overrides) => {
+    expect(plan(A, { ...lost, ...overrides })).toEqual(NOTHING);
+  });
+
+  it('is added by the next supervisor when the one before ended between removing and adding', () => {
+    const removed = { ...taken, removed: true };
+    expect(plan(A, { ...lost, rows: [], taken: removed }).actions).toEqual([back]);
+    expect(plan(A, { ...lost, taken: removed }).actions).toEqual([back]);
+  });
+
+  it.each([
+    [
+      A,
+      "factory queue remove 42; factory queue add 42 --config /w/repos/demo/pipeline.yaml --intent 'it’s new'",
+    ],
+    [B, "--intent 'it’s new' --depends-on 41"],
+    [DESIGN, 'factory queue add --project demo --issue 42 --config'],
+  ])('is given up after two repairs, once, with the cure: %s', (dialect, cure) => {
+    const twice = [past(), past()];
+    const { actions, givenUp } = plan(dialect, { ...lost, repairs: twice });
+    expect(actions).toEqual([{ ...back, action: 'give-up', cure: expect.stringContaining(cure) }]);
+    expect(givenUp).toEqual([
+      expect.stringMatching(/^#42 was taken from the queue and not begun, again after 2 repairs; type: cd /),
+    ]);
+    const later = plan(dialect, { ...lost, repairs: [...twice, past({ action: 'give-up' })] });
+    expect(later).toEqual({ ...NOTHING, givenUp });
+  });
+
+  it.each([
+    ['of a stage', repair()],
+    ['before it was dispatched again', past({ at: '2026-11-22T10:00:00Z' })],
+  ])('repairs %s do not count', (_case, other) => {
+    expect(plan(A, { ...lost, repairs: [other, other] }).actions).toEqual([back]);
   });
 });
 

@@ -29,17 +29,18 @@ function view(overrides: Partial<View> & { rows?: QueueRow[]; pipelines?: Pipeli
     store: { rows, pipelines, sessions: [] },
     dispatches: [dispatch(22, 'other'), dispatch(23, 'demo')],
     repairs: [],
+    taken: null,
     reposDir: '/w/repos',
     now: NOW,
     ...rest,
   };
 }
 
-function checkIn(project: string, popsQueue: boolean) {
+function checkIn(project: string, takes: boolean) {
   return {
     kind: 'check-in',
     place: { project, directory: `/w/repos/${project}` },
-    popsQueue,
+    takes: takes ? expect.objectContaining({ status: 'pending' }) : null,
     warning: null,
   };
 }
@@ -187,9 +188,16 @@ describe('where the check-in is made', () => {
   it('B: a dependency in another namespace does not hold', () => {
     const rows = [
       row(23, { dependsOn: [22], namespace: 'a/b' }),
-      row(22, { status: 'active', namespace: 'c/d' }),
+      row(22, { status: 'failed', namespace: 'c/d' }),
     ];
     expect(planTick(view({ dialect: B, rows }))).toEqual(checkIn('demo', true));
+  });
+
+  it('an issue that lost its row holds nobody up when its clone is not there', () => {
+    const rows = [row(22, { status: 'active' }), row(23)];
+    const taken = { issue: 22, intent: '', configPath: '', dependsOn: [], removed: false };
+    expect(planTick(view({ rows, taken }))).toMatchObject({ kind: 'repair', repair: { issue: 22 } });
+    expect(planTick(view({ rows, taken, clones: [clone('demo')] }))).toEqual(checkIn('demo', true));
   });
 
   it('B looks at the lowest live number even when it is blocked, A at one that can move', () => {

@@ -4,6 +4,7 @@
  * the stage.
  */
 import { ORCHESTRATOR_OFF, type Settings } from '../../../../scripts/lib/contract.ts';
+import { describeOrphan } from '../../loop/recovery.ts';
 import { planTick, type View } from '../../loop/tick.ts';
 import type { Phase } from '../run.ts';
 
@@ -21,8 +22,8 @@ export function recoverPhase(settings: () => Settings, observe: () => Promise<Vi
         case 'adopt':
           return { status: 'ok', message: 'a check-in from before is still running and is waited for' };
         case 'repair': {
-          const { issue, stage, action } = tick.repair;
-          return { status: 'ok', message: `#${issue} was interrupted in stage ${stage}: ${action} follows` };
+          const { repair } = tick;
+          return { status: 'ok', message: `${describeOrphan(repair)}: ${repair.action} follows` };
         }
         case 'rest':
           // The heartbeat says why, and for how long: this record stays as it is.
