@@ -35,8 +35,8 @@ export const queue = defineCommand({
   name: 'queue',
   summary: 'Show and change the queue of a worker: remove, requeue, set-intent',
   description: `list shows every row, finished ones too. remove takes a row out; what is being worked on has to be given up first
-(unstick --give-up). requeue runs a completed or failed issue again, with the project, intent and dependencies it had; its
-worktree and branch are dropped. set-intent says what the work is meant to achieve.`,
+(unstick --give-up). requeue runs a completed or failed issue again, with the project, intent and dependencies it had, or one
+that was taken and not begun; its worktree and branch are dropped. set-intent says what the work is meant to achieve.`,
   positionals: [
     { name: 'WORKER', required: true },
     { name: ACTIONS.join('|'), required: false },

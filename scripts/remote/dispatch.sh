@@ -48,13 +48,13 @@ standings='
      else $row.Status end) as $word
   | (($row.Project | select(. != null and . != "")) // recorded($n) // ($row.ConfigPath | folder)
      // ($names | select(length == 1) | .[0]) // "?") as $owner
-  | [$n, $word, $owner, $pipeline // ""] | @tsv'
+  | [$n, $word, $owner, $pipeline // if $pipelines[0] == "unknown" then "unknown" else "" end] | @tsv'
 
 # look ISSUE…: a line for each. What can be long goes through files: one argument of a program has at most 128 KiB.
 look() {
   local queue pipelines issue known=no
   queue=$(queue 2>/dev/null) || return 1
-  pipelines=$(timeout 20 factory status --format json 2>/dev/null) || pipelines=null
+  pipelines=$(timeout 20 factory status --format json 2>/dev/null) || pipelines='"unknown"'
   # Mostly the issues are new to this worker, and jq is not asked: starting it takes longer than a call of factory.
   for issue in "$@"; do
     if [[ $queue$pipelines =~ \"[Ii]ssue\":\ *${issue}[^0-9] ]]; then known=yes; fi
@@ -95,12 +95,35 @@ add() {
   with_retries "${command[@]}"
 }
 
+# is_abandoned ISSUE: whether the row is active and has no pipeline, and no check-in is about to begin one: the one that took
+# it died (image/supervisor/loop/requeue.ts). Looked at again after the check-in lock was free, since the check-in of the
+# first look may have begun it meanwhile.
+is_abandoned() {
+  [ "$(lock_state "$WORKER_STATE_DIR/locks/check-in")" = free ] &&
+    [[ $(look "$1" </dev/null 9>&-) == "$1"$'\tactive\t'*$'\t' ]]
+}
+
 # The finished work must go as well: the program cannot begin again over an existing worktree. `pipeline cleanup` stops
 # half-way the first time when the branch is not merged, and finishes the second time.
 forget() {
   if [ "$2" != pipeline ]; then with_retries factory queue remove "$1" || return 1; fi
   quietly factory pipeline cleanup "$1" || quietly factory pipeline cleanup "$1"
+  remove_worktree "$1"
   return 0
+}
+
+# remove_worktree ISSUE: of an issue without a pipeline: one that git was still making when it was killed, or in which
+# nobody has worked. Any other stays, as with removeWorktree in image/supervisor/loop/requeue.ts.
+remove_worktree() {
+  local name=worktrees/issue-$1 known force=()
+  known=$(git worktree list --porcelain 2>/dev/null </dev/null 9>&- | sed --quiet "\\|^worktree .*/$name\$|,/^\$/p")
+  if [ -z "$known" ]; then
+    # Before git has written down that it makes one, there is nothing but the link to it.
+    if [ "$(ls --almost-all "$name" 2>/dev/null)" = .git ]; then rm --recursive "$name"; fi
+    return
+  fi
+  if grep --quiet --line-regexp 'locked initializing' <<<"$known"; then force=(--force --force); fi
+  quietly git worktree remove "${force[@]}" "$name"
 }
 
 # outcome ISSUE WORD MESSAGE: for the answer, and for the journal, in which withdraw.sh finds it when the answer is lost.
@@ -129,12 +152,15 @@ dispatch() {
     outcome "$issue" other-project "$owner"
     return
   fi
+  if [ "$word,$requeue" = active,yes ] && is_abandoned "$issue"; then word=abandoned; fi
   case $word in
     none) try_add "$issue" ;;
     pending | active) outcome "$issue" already "$word" ;;
     *)
       if [ "$requeue" = no ]; then
         outcome "$issue" finished "$word"
+      elif [ "$pipeline" = unknown ]; then
+        outcome "$issue" failed 'status fails, so a stage may be running'
       elif [ "$pipeline" = in_progress ]; then
         # What the row says is wrong (an overlapping check-in may mark it failed): a stage may be running in the worktree.
         outcome "$issue" working "$word"

@@ -165,6 +165,35 @@ describe('a dispatch', () => {
     await worker.bash('test -d "$WORKER_REPOS_DIR/slow/worktrees/issue-3"');
   });
 
+  it.each([
+    ['active', 0, 'demo#3 is already queued: working on it now'],
+    ['failed', 1, 'demo#3 was not queued: factory says: status fails, so a stage may be running'],
+  ])(
+    'with --requeue leaves a row that is %s when nobody knows of its pipeline',
+    async (status, rc, sentence) => {
+      await send(demo(3));
+      await worker.sql(`UPDATE issue_queue SET status = '${status}'`);
+      const restore = await worker.before('if [ "$1" = status ]; then exit 1; fi');
+      const { code, stdout, stderr } = await send([...demo(3), '--requeue']);
+      await restore();
+      expect([code, stdout + stderr]).toEqual([rc, expect.stringContaining(sentence)]);
+      expect(await worker.rows()).toEqual([`3 ${status}`]);
+    },
+  );
+
+  it('with --requeue takes up each row that was taken and not begun, though factory reads its stdin', async () => {
+    await send(demo(3, 4));
+    await worker.sql("UPDATE issue_queue SET status = 'active'");
+    const restore = await worker.before('if [ "$1" = status ]; then timeout 1 cat >/dev/null; fi');
+    const { code, stdout } = await send([...demo(3, 4), '--requeue']);
+    await restore();
+    expect([code, stdout.split('\n')]).toEqual([
+      0,
+      ['demo#3 queued: place 1 of 2', 'demo#4 queued: place 2 of 2, behind demo#3', ''],
+    ]);
+    expect(await worker.rows()).toEqual(['3 pending', '4 pending']);
+  });
+
   it('does not wait for the check-in that runs a stage', async () => {
     const release = await worker.holdLock('locks/check-in');
     expect((await send([...demo(5), '--timeout', '15s'])).code).toBe(0);

@@ -5,7 +5,7 @@ import { status } from '../../scripts/status.ts';
 import { type FakeKubectl, fakeKubectl, type Rule } from '../support/fake-kubectl.ts';
 import { type HandWorker, handWorker } from '../support/hand-worker.ts';
 import { run } from '../support/run-command.ts';
-import { nodeSilent, pod, podList, running, waiting } from '../transport/cluster.ts';
+import { deleted, nodeSilent, pod, podList, running, waiting } from '../transport/cluster.ts';
 
 let worker: HandWorker;
 let kubectl: FakeKubectl;
@@ -215,6 +215,26 @@ describe('of a pod that cannot be entered, status', () => {
       'node-lost',
       1,
       /its node does not answer/,
+    ],
+    [
+      'does not say of a pod that is stopping that it starts, when its container has just ended',
+      [
+        {
+          match: ['get', 'pods'],
+          stdout: podList(
+            pod({ metadata: { ...pod().metadata, ...deleted(new Date(Date.now() + 60_000).toISOString()) } }),
+          ),
+        },
+        {
+          match: ['exec'],
+          code: 1,
+          stderr:
+            'error: Internal error occurred: unable to upgrade connection: container not found ("worker")\n',
+        },
+      ],
+      'draining',
+      0,
+      /container not found/,
     ],
     [
       'takes a kubelet that cannot be dialled for one that restarts while the pod is Ready',

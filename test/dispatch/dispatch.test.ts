@@ -9,6 +9,7 @@ import {
 } from '../../scripts/lib/dispatch/outcome.ts';
 import { type DispatchRequest, describeRequest, dispatchArgs } from '../../scripts/lib/dispatch/request.ts';
 import { parseIssues, parseProject } from '../../scripts/lib/worker/arguments.ts';
+import { commandLine } from '../support/samples.ts';
 import { boot, frame, type Parts, pipelinesJson, queueJson, RUNNING, snapshot } from '../worker/samples.ts';
 
 const request: DispatchRequest = {
@@ -102,7 +103,7 @@ describe('the answer to a dispatch', () => {
       frame({ ...RUNNING, project: '/r/demo/pipeline.yaml', dialect: HELP.B, ...parts }),
       { ...request, ...overrides },
       'worker-1',
-      (name, ...args) => ['factory-worker', name, ...args].join(' '),
+      commandLine,
     );
 
   it('tells what became of each issue, the messages of factory with their line breaks', () => {

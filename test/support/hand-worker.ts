@@ -8,7 +8,7 @@
  *     await worker.remove();
  */
 import { execFile, type SpawnOptions, spawn } from 'node:child_process';
-import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseQueue, type QueueRow } from '../../scripts/lib/factory.ts';
@@ -131,6 +131,18 @@ export class HandWorker {
     await this.holdLock('boot.lock');
   }
 
+  /**
+   * Puts something before `factory`. @param script bash that ends, or falls through to the program
+   *
+   * @returns what takes it away again
+   */
+  async before(script: string): Promise<() => Promise<unknown>> {
+    const [program, aside] = [join(this.dir, 'bin', 'factory'), join(this.dir, 'factory.real')];
+    await rename(program, aside);
+    await writeFile(program, `#!/bin/bash\n${script}\nexec ${aside} "$@"\n`, { mode: 0o755 });
+    return () => rename(aside, program);
+  }
+
   /** Rules by which the fake kubectl takes this worker for the pod of worker-1. `exec` refines the last one. */
   cluster(exec: Omit<Rule, 'run'> & { readonly survives?: boolean } = {}): Rule[] {
     const { survives = false, ...rest } = exec;
@@ -190,7 +202,7 @@ export class HandWorker {
 
   /** Runs SQL on factory's own database. */
   sql(statement: string): Promise<string> {
-    return this.bash(`sqlite3 -batch "$HOME/.factory/factory.db" ${quote(statement)}`);
+    return this.bash(`sqlite3 -batch "$HOME/.factory/factory.db" '.timeout 10000' ${quote(statement)}`);
   }
 
   /** Lines of a file of JSON lines below the state folder. */

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { dispatch } from '../../scripts/dispatch.ts';
 import { queue } from '../../scripts/queue.ts';
 import { send } from '../../scripts/send.ts';
 import { unstick } from '../../scripts/unstick.ts';
@@ -10,6 +11,7 @@ import { why } from '../../scripts/why.ts';
 import { fakeKubectl, type Rule } from '../support/fake-kubectl.ts';
 import { type HandWorker, type HandWorkerOptions, handWorker } from '../support/hand-worker.ts';
 import { type Outcome, run } from '../support/run-command.ts';
+import { LEFT_WORKTREES } from '../support/worktrees.ts';
 
 vi.setConfig({ testTimeout: 180_000 });
 
@@ -242,6 +244,53 @@ describe('queue', () => {
     expect(await desk.worker.rows()).toEqual(['24 pending', '23 pending']);
     expect(await desk.queue('remove', '24', '99', '--yes')).toMatchObject({ code: 0 });
     expect(await desk.worker.rows()).toEqual(['23 pending']);
+  });
+
+  describe('a row that was taken and never begun', () => {
+    /** What a check-in leaves that was killed between its two writes. */
+    const taken = async (makeWorktree: string) => {
+      const desk = await Desk.open();
+      await desk.add(23);
+      await desk.worker.sql("UPDATE issue_queue SET status = 'active'");
+      await desk.worker.bash(`cd "$WORKER_REPOS_DIR/demo" && ${makeWorktree}`);
+      return desk;
+    };
+
+    it.each(LEFT_WORKTREES.filter(({ stays }) => !stays))(
+      'is queued again as it was and can begin, over a worktree $is',
+      async ({ make }) => {
+        const desk = await taken(make);
+        expect((await desk.unstick('23', '--yes')).stdout).toContain('factory-worker queue w requeue 23\n');
+        const again = await desk.queue('requeue', '23', '--yes');
+        expect([again.code, again.stdout]).toEqual([0, expect.stringContaining('demo#23 queued')]);
+        expect((await desk.worker.queue()).map(({ status, intent }) => [status, intent])).toEqual([
+          ['pending', 'a test'],
+        ]);
+        expect(await desk.checkIn()).toContain('queue_started');
+        await desk.checkIn();
+        expect((await desk.pipeline(23))?.status).toBe('completed');
+      },
+    );
+
+    it.each(LEFT_WORKTREES.filter(({ stays }) => stays))('keeps the worktree $is', async ({ make }) => {
+      const desk = await taken(make);
+      expect((await desk.queue('requeue', '23', '--yes')).stdout).toContain('demo#23 queued');
+      await desk.worker.bash('test -d "$WORKER_REPOS_DIR/demo/worktrees/issue-23"');
+    });
+
+    it('is not touched by a dry run, nor while a check-in may be about to begin it', async () => {
+      const desk = await taken('true');
+      const dry = ['w', '-p', 'demo', '-i', '23', '--intent', 'x', '--requeue', '--dry-run'];
+      expect(await run(dispatch, dry, { env: desk.worker.laptop })).toMatchObject({
+        code: 0,
+        stdout:
+          'demo#23 would be queued again (it is taken from the queue and not begun; its worktree and branch would go)\n',
+      });
+      const release = await desk.worker.holdLock('locks/check-in');
+      expect((await desk.queue('requeue', '23', '--yes')).stdout).toContain('already queued');
+      await release();
+      expect(await desk.worker.rows()).toEqual(['23 active']);
+    });
   });
 
   it('does not remove what is being worked on, and says what comes first', async () => {

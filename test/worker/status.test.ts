@@ -1,23 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import type { ClusterWorker, LocalWorker } from '../../scripts/lib/config/worker-entry.ts';
+import type { LocalWorker } from '../../scripts/lib/config/worker-entry.ts';
 import { type BootPhase, ORCHESTRATOR_OFF, type Repair } from '../../scripts/lib/contract.ts';
 import { podFacts } from '../../scripts/lib/transport/pods.ts';
 import { assess } from '../../scripts/lib/worker/status.ts';
+import { commandLine, WORKER } from '../support/samples.ts';
 import { deleted, NOW, pod, running } from '../transport/cluster.ts';
 import { boot, heartbeat, type Parts, pipelinesJson, queueJson, snapshot } from './samples.ts';
 
-const inCluster: ClusterWorker = {
-  runtime: 'kubernetes',
-  name: 'worker-1',
-  pod: 'factory-worker-1',
-  namespace: 'factory',
-  context: 'do-nyc1-factory',
-};
 const local: LocalWorker = { runtime: 'local', name: 'w', home: '/w' };
-const command = (name: string, ...args: string[]) => ['factory-worker', name, ...args].join(' ');
 const facts = (options: Parameters<typeof pod>[0] = {}) => podFacts(pod(options), undefined, NOW);
 
-const look = (parts: Parts, given = facts()) => assess(inCluster, given, snapshot(parts), command);
+const look = (parts: Parts, given = facts()) => assess(WORKER, given, snapshot(parts), commandLine);
 const phase = (name: string, status: BootPhase['status'], message = 'why'): BootPhase => ({
   name,
   status,
@@ -121,6 +114,17 @@ describe('a worker is', () => {
       /#23 was interrupted in stage build/,
     ],
     [
+      'stuck: put back into the queue too often',
+      {
+        queue: JSON.stringify([{ Issue: 23, Status: 'active', Position: 1, AddedAt: '' }]),
+        pipelines: 'null',
+        repairs: JSON.stringify({ ...gaveUp, stage: '', attempt: 0, session: '' }),
+      },
+      'stuck',
+      'requeues-given-up',
+      /#23 was taken from the queue and not begun/,
+    ],
+    [
       'stuck: no queue',
       { queue: { rc: 1, text: '' }, 'queue.error': { rc: 1, text: 'Error: database is locked\nUsage:' } },
       'stuck',
@@ -190,7 +194,7 @@ describe('a worker is', () => {
         ],
       },
     ]);
-    expect(assess(local, null, snapshot(OFF), command).problems[0]?.next).toEqual([
+    expect(assess(local, null, snapshot(OFF), commandLine).problems[0]?.next).toEqual([
       expect.stringContaining('/w/config/settings.json'),
     ]);
   });
@@ -213,7 +217,7 @@ describe('a worker is', () => {
       local,
       null,
       snapshot({ locks: FREE, drain, sessions: { rc: 1, text: '' } }),
-      command,
+      commandLine,
     );
     expect(status).toBe('stopped');
     expect(problems[0]).toEqual({

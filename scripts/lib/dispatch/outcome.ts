@@ -203,6 +203,7 @@ export function describeOutcome(
 }
 
 function finishedWord(detail: string): string {
+  if (detail === 'abandoned') return 'taken from the queue and not begun';
   return detail === 'pipeline' ? 'begun without a row in the queue' : detail;
 }
 

@@ -3,10 +3,12 @@
  *
  * Pure: everything it needs is in the snapshot and in what Kubernetes says of the pod.
  */
+
 import { age } from '../cli/text.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
 import { FILES, type Heartbeat, ORCHESTRATOR_OFF } from '../contract.ts';
 import { wayOutOf } from '../drain/way-out.ts';
+import { setValueCommand } from '../helm/set-value.ts';
 import type { PodFacts } from '../transport/pods.ts';
 import { DISK_FULL, DISK_WARN, type Disk, describeFull, shareUsed } from './disk.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -132,9 +134,7 @@ const RULES: readonly Rule[] = [
         ? [
             `switch it on: set orchestrator.enabled to true in ${worker.home}/config/${FILES.settings}; it is read again at the next tick`,
           ]
-        : [
-            `switch it on: helm upgrade ${worker.name} charts/factory-worker --kube-context ${worker.context} -n ${worker.namespace} --reset-then-reuse-values --set orchestrator.enabled=true`,
-          ];
+        : [`switch it on: ${setValueCommand(worker, 'orchestrator.enabled=true')}`];
     return [
       {
         status: 'drained',
@@ -196,6 +196,23 @@ const RULES: readonly Rule[] = [
             `set it going again: ${command('unstick', worker.name, String(pipeline.issue))}`,
             `what that types in the worker: ${last.cure.trim().replaceAll('\n', '; ')}`,
           ],
+        },
+      ];
+    });
+  },
+
+  /** Active without a pipeline: seen for a moment whenever an issue is taken, and for ever when that was cut off. */
+  function requeuesGivenUp({ worker, snapshot: { queue, repairs, pipelines }, command }) {
+    return queue.flatMap(({ issue, status }) => {
+      if (status !== 'active' || pipelines.some((pipeline) => pipeline.issue === issue)) return [];
+      const last = repairs.findLast((repair) => repair.issue === issue && repair.stage === '');
+      if (last?.action !== 'give-up') return [];
+      return [
+        {
+          status: 'stuck' as const,
+          id: 'requeues-given-up',
+          cause: `#${issue} was taken from the queue and not begun, more often than it is put back by itself`,
+          next: [`put it back: ${command('queue', worker.name, 'requeue', String(issue))}`],
         },
       ];
     });
