@@ -1,16 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { ClusterWorker } from '../../scripts/lib/config/worker-entry.ts';
 import { lookAtCluster } from '../../scripts/lib/diagnosis/cluster.ts';
 import { type Answer, fakeExec } from '../support/fake-exec.ts';
+import { WORKER as worker } from '../support/samples.ts';
 import { NOW, pod } from '../transport/cluster.ts';
-
-const worker: ClusterWorker = {
-  runtime: 'kubernetes',
-  name: 'worker-1',
-  pod: 'factory-worker-1',
-  namespace: 'factory',
-  context: 'do-nyc1-factory',
-};
 
 /** @param objects answer to the listing; `node` to the question for the pod's node */
 async function look(objects: readonly object[], listing: Answer = {}, node: Answer = {}) {
@@ -57,6 +49,21 @@ describe('what Kubernetes says of a worker', () => {
       ['--context=do-nyc1-factory', '--namespace=factory'],
       ['--context=do-nyc1-factory', '--namespace=factory'],
     ]);
+  });
+
+  it('all nodes, where their taints keep the pod away', async () => {
+    const waits = (message: string) => ({
+      kind: 'Pod',
+      ...pod({
+        status: { phase: 'Pending', conditions: [{ type: 'PodScheduled', status: 'False', message }] },
+      }),
+    });
+    const nodes = async (message: string) => {
+      const { facts, exec } = await look([waits(message)]);
+      return [facts.nodes, exec.calls.filter((argv) => argv.includes('nodes')).length];
+    };
+    expect(await nodes('1 node(s) had untolerated taint(s)')).toEqual([[waits(expect.any(String))], 1]);
+    expect(await nodes('1 Insufficient cpu')).toEqual([[], 0]);
   });
 
   it('a node that is not there any more', async () => {

@@ -1,6 +1,9 @@
 /** Every rule of `why` over facts as programs print them. Made for real: test/unstick/commands.test.ts, test/e2e/why.test.ts. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { ClusterWorker, LocalWorker } from '../../scripts/lib/config/worker-entry.ts';
+import { packageRoot } from '../../scripts/lib/cli/version.ts';
+import type { LocalWorker } from '../../scripts/lib/config/worker-entry.ts';
 import type {
   ClusterFacts,
   EventObject,
@@ -12,6 +15,7 @@ import { parseInside } from '../../scripts/lib/diagnosis/inside.ts';
 import { RULES } from '../../scripts/lib/diagnosis/rules.ts';
 import { podFacts } from '../../scripts/lib/transport/pods.ts';
 import { assess } from '../../scripts/lib/worker/status.ts';
+import { commandLine, WORKER } from '../support/samples.ts';
 import { NOW, pod as podObject, running, waiting } from '../transport/cluster.ts';
 import {
   boot,
@@ -25,14 +29,6 @@ import {
 } from '../worker/samples.ts';
 
 const worker: LocalWorker = { runtime: 'local', name: 'w', home: '/w' };
-const inCluster: ClusterWorker = {
-  runtime: 'kubernetes',
-  name: 'worker-1',
-  pod: 'factory-worker-1',
-  namespace: 'factory',
-  context: 'do-nyc1-factory',
-};
-const command = (name: string, ...args: string[]) => ['factory-worker', name, ...args].join(' ');
 const stage = (name: string, quiet = 5) => `${name}\t${CLOCK - quiet}\t${CLOCK - 3600}\t0\t0\t`;
 const ORCHESTRATOR = stage('orchestrator');
 const row = (fields: object) =>
@@ -50,9 +46,12 @@ const dockerOn = JSON.stringify({
 /** Findings about a worker on this machine. */
 function look(parts: Parts): Finding[] {
   const seen = snapshot(parts);
-  const { status, problems } = assess(worker, null, seen, command);
+  const { status, problems } = assess(worker, null, seen, commandLine);
   const inside = parseInside(frame({ ...RUNNING, ...parts }));
-  return diagnose({ worker, status, problems, snapshot: seen, inside, cluster: null, command }, RULES);
+  return diagnose(
+    { worker, status, problems, snapshot: seen, inside, cluster: null, command: commandLine },
+    RULES,
+  );
 }
 
 describe('inside a worker', () => {
@@ -213,6 +212,15 @@ describe('inside a worker', () => {
       /killed node \(pid 7 of the node\)/,
     ],
     [
+      'a container killed for memory, of which with cgroup v1 only the kernel tells',
+      {
+        memory: 'pod 0 1 100\ndocker 0 50 60',
+        oom: '[1.5] oom-kill:constraint=C,oom_memcg=/k/pod1/5/docker,task_memcg=/k/pod1/5/docker/7,task=dd,pid=7,uid=0',
+      },
+      'oom-container',
+      /all containers together \(1 kill\)/,
+    ],
+    [
       'a process killed for memory',
       { memory: 'pod 2 1 100\ndocker 0 50 60' },
       'oom-process',
@@ -299,6 +307,7 @@ const facts = (fields: Partial<ClusterFacts>): ClusterFacts => ({
   claims: [],
   warnings: [],
   node: null,
+  nodes: [],
   unreadable: [],
   ...fields,
 });
@@ -310,7 +319,7 @@ function lookAt(pod: WorkerPod, fields: Partial<ClusterFacts> = {}, refused?: st
   const problems = [{ id: status, cause: refused ?? `worker-1 is ${status}: ${reason}`, next: [] }];
   const cluster = facts({ pod, pods: [pod], ...fields });
   return diagnose(
-    { worker: inCluster, status, problems, snapshot: null, inside: null, cluster, command },
+    { worker: WORKER, status, problems, snapshot: null, inside: null, cluster, command: commandLine },
     RULES,
   );
 }
@@ -331,6 +340,10 @@ const node = (type: string, status: string): NodeObject => ({
   metadata: { name: 'node-a' },
   status: { conditions: [{ type, status, reason: 'R', message: 'M' }] },
 });
+const tainted = (key: string): NodeObject => ({
+  metadata: { name: 'node-a' },
+  spec: { taints: [{ key }] },
+});
 const claim = {
   metadata: { name: 'data' },
   spec: { storageClassName: 'none' },
@@ -342,20 +355,25 @@ describe('in Kubernetes', () => {
   const name = pulling.metadata.name ?? '';
   const unknown = podObject({ status: running('worker', 'Unknown') });
   const evicted = podObject({
-    status: { phase: 'Failed', reason: 'Evicted', message: 'The node was low on resource: memory.' },
+    status: {
+      phase: 'Failed',
+      reason: 'Evicted',
+      message:
+        'The node was low on resource: memory. Threshold quantity: 200Mi, available: 100Mi. Container worker was using 523468Ki, request is 128Mi, has larger consumption of memory. ',
+    },
   });
   it.each<[string, () => Finding[], string, RegExp]>([
     [
       'a pull secret',
       () => lookAt(pulling, { warnings: [warning(name, 'Failed', 'pull access denied: 401 Unauthorized')] }),
       'image-pull-reason',
-      /does not let it in/,
+      /does not let it in[\s\S]*imagePullSecrets of the chart: helm upgrade .* --set 'imagePullSecrets=\{SECRET\}'/,
     ],
     [
       'a tag',
       () => lookAt(pulling, { warnings: [warning(name, 'Failed', 'manifest unknown')] }),
       'image-pull-reason',
-      /no such image or tag/,
+      /no such image or tag[\s\S]*push it, or name one that is there: .*: helm upgrade .* --set image\.repository=REPOSITORY,image\.tag=TAG,image\.digest=/,
     ],
     [
       'a registry out of reach',
@@ -373,8 +391,48 @@ describe('in Kubernetes', () => {
       'volume-pending',
       /class "none" not found/,
     ],
-    ['a taint', () => lookAt(pendingPod('1 node(s) had untolerated taint(s)')), 'unscheduled', /tolerations/],
-    ['no room', () => lookAt(pendingPod('1 Insufficient memory')), 'unscheduled', /resources.requests/],
+    [
+      'a taint',
+      () => lookAt(pendingPod('1 node(s) had untolerated taint(s)')),
+      'unscheduled',
+      /--set 'tolerations\[0\]\.key=KEY,tolerations\[0\]\.operator=Exists'/,
+    ],
+    [
+      'the taint of a node that is reserved',
+      () =>
+        lookAt(pendingPod('1 node(s) had untolerated taint(s)'), {
+          nodes: [tainted('dedicated'), tainted('node-role.kubernetes.io/control-plane')],
+        }),
+      'unscheduled',
+      /taints of the node pool: dedicated: helm upgrade .* --set 'tolerations\[0\]\.key=dedicated,/,
+    ],
+    [
+      'the taint of a node in trouble',
+      () =>
+        lookAt(pendingPod('1 node(s) had untolerated taint(s)'), {
+          nodes: [tainted('node.kubernetes.io/memory-pressure')],
+        }),
+      'unscheduled',
+      /^(?!.*tolerations).*node-a takes no pods as long as it has node\.kubernetes\.io\/memory-pressure; why: kubectl .* describe node node-a/,
+    ],
+    [
+      'a cordoned node',
+      () => lookAt(pendingPod('0/1 nodes are available: 1 node(s) were unschedulable.')),
+      'unscheduled',
+      /uncordon/,
+    ],
+    [
+      'no room',
+      () => lookAt(pendingPod('1 Insufficient memory')),
+      'unscheduled',
+      /smaller resources\.requests of the release: helm upgrade worker-1 charts\/factory-worker --kube-context do-nyc1-factory -n factory --reset-then-reuse-values --set resources\.requests\.memory=SIZE nodes:/,
+    ],
+    [
+      'no room for something that is no request of ours',
+      () => lookAt(pendingPod('1 Insufficient pods')),
+      'unscheduled',
+      /smaller resources\.requests of the release nodes:/,
+    ],
     ['a node that is gone', () => lookAt(unknown, { node: 'gone' }), 'node-gone', /--force --grace-period=0/],
     [
       'a node that is not ready',
@@ -388,7 +446,24 @@ describe('in Kubernetes', () => {
       'node-pressure',
       /disk pressure/,
     ],
-    ['an eviction for memory', () => lookAt(evicted), 'evicted-memory', /low on resource: memory/],
+    [
+      'an eviction for disk, of a pod that stopped in good order and reads Succeeded',
+      () =>
+        lookAt(podObject({ status: { phase: 'Succeeded' } }), {
+          warnings: [
+            warning(name, 'Evicted', 'Pod ephemeral local storage usage exceeds the total limit 1Gi.'),
+            warning(name, 'Evicted', 'The node was low on resource: ephemeral-storage.'),
+          ],
+        }),
+      'evicted-disk',
+      /low on resource: ephemeral-storage\. put .*docker\.storage of the chart: helm upgrade .* --set docker\.storage\.kind=ephemeral /,
+    ],
+    [
+      'an eviction for memory',
+      () => lookAt(evicted),
+      'evicted-memory',
+      /low on resource: memory[\s\S]* go first: helm upgrade .* --set resources\.requests\.memory=512Mi .* a node pool/,
+    ],
     [
       'a kill for memory',
       () =>
@@ -424,6 +499,14 @@ describe('in Kubernetes', () => {
     expect([finding?.cause, ...(finding?.evidence ?? []), ...(finding?.next ?? [])].join(' ')).toMatch(text);
   });
 
+  it('an eviction is told also when another pod has taken the place, after what is wrong now', () => {
+    const warnings = [warning(`${name}-old`, 'Evicted', 'The node was low on resource: memory.')];
+    expect(lookAt(podObject({ status: running() }), { warnings }).at(-1)).toMatchObject({
+      id: 'evicted-memory',
+      cause: `the kubelet evicted ${name}-old for memory; another pod has taken its place`,
+    });
+  });
+
   it('of a container that ended shows the last lines, one by one', () => {
     const terminated = { reason: 'Error', exitCode: 1, message: 'one\ntwo\nthree\n\nfour\n' };
     const status = {
@@ -440,10 +523,33 @@ describe('in Kubernetes', () => {
     expect(finding?.next[0]).toContain('factory-worker logs worker-1 boot --previous');
   });
 
+  it('of a container whose end Kubernetes has forgotten, says so', () => {
+    const containerStatuses = [{ name: 'worker', restartCount: 2, state: { running: {} }, lastState: {} }];
+    const pod = podObject({ status: { ...running(), containerStatuses } });
+    expect(lookAt(pod).find(({ id }) => id === 'restarted')).toMatchObject({
+      cause: expect.stringContaining('started again'),
+      evidence: [`pod ${pod.metadata.name}: 2 restarts, and nothing of the last end`],
+      next: [expect.stringContaining('factory-worker logs worker-1 boot --previous'), expect.anything()],
+    });
+  });
+
   it('says what could not be looked at', () => {
     expect(lookAt(podObject(), { unreadable: ['events is forbidden'] }).at(-1)).toMatchObject({
       id: 'not-looked-at',
       evidence: ['events is forbidden'],
     });
   });
+});
+
+it('every cause was made for real once: test/e2e/README.md says where', () => {
+  const read = (path: string) => readFileSync(join(packageRoot(), path), 'utf8');
+  const rules = ['pod-rules.ts', 'work-rules.ts']
+    .map((file) => read(`scripts/lib/diagnosis/${file}`))
+    .join('\n');
+  const ids = [...rules.matchAll(/ id: (?:.* \? )?['`]([a-z-]+)(?:\$\{.*)?['`](?: : '([a-z-]+)')?,\n/g)]
+    .flatMap(([, id, other]) => [id, other])
+    .filter((id) => id !== undefined);
+  expect(ids.length).toBeGreaterThan(25);
+  const table = read('test/e2e/README.md');
+  expect(ids.filter((id) => !table.includes(id.endsWith('-') ? `\`${id}…\`` : `\`${id}\``))).toEqual([]);
 });

@@ -25,7 +25,10 @@ export interface EventObject extends Named {
 }
 
 export interface NodeObject extends Named {
-  readonly spec?: { readonly unschedulable?: boolean };
+  readonly spec?: {
+    readonly unschedulable?: boolean;
+    readonly taints?: readonly { readonly key: string }[];
+  };
   readonly status?: {
     readonly conditions?: readonly {
       readonly type: string;
@@ -59,6 +62,8 @@ export interface ClusterFacts {
   readonly warnings: readonly EventObject[];
   /** `gone`: the pod names a node that does not exist any more; null: not asked, or not allowed to. */
   readonly node: NodeObject | 'gone' | null;
+  /** All nodes, where the scheduler says that their taints keep the pod away; it does not say which taints. */
+  readonly nodes: readonly NodeObject[];
   /** What could not be read, in kubectl's words. */
   readonly unreadable: readonly string[];
 }
@@ -94,8 +99,28 @@ export async function lookAtCluster(cluster: Cluster, worker: ClusterWorker): Pr
     )
     .sort((a, b) => timeOf(a).localeCompare(timeOf(b)));
   const { node, complaint } = await lookAtNode(cluster, worker, pod?.spec?.nodeName);
-  const said = listing.code === 0 ? '' : kubectlMessage(listing.stderr);
-  return { pod, pods, claims, warnings, node, unreadable: [said, complaint].filter((text) => text !== '') };
+  const tainted = /taint/.test(unscheduledBecause(pod) ?? '');
+  const nodes = tainted ? await kubectl(cluster, worker, ['get', 'nodes', '--output=json']) : null;
+  const said = [listing, nodes].map((answer) =>
+    answer === null || answer.code === 0 ? '' : kubectlMessage(answer.stderr),
+  );
+  return {
+    pod,
+    pods,
+    claims,
+    warnings,
+    node,
+    nodes: nodes === null ? [] : (parseItems(nodes.stdout) as NodeObject[]),
+    unreadable: [...said, complaint].filter((text) => text !== ''),
+  };
+}
+
+/** Why no node takes the pod, in the scheduler's words; null when one has, or nobody has looked for one yet. */
+export function unscheduledBecause(pod: WorkerPod | null): string | null {
+  const condition = pod?.status?.conditions?.find(
+    ({ type, status }) => type === 'PodScheduled' && status === 'False',
+  );
+  return condition === undefined ? null : (condition.message ?? '');
 }
 
 /** When an event happened last; newer ones have only the second field. */

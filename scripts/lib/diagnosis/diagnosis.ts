@@ -1,5 +1,6 @@
 /** What a diagnosis is made of, and the making: every rule is asked, in the order in which causes are worth reading. */
 import type { ClusterWorker, WorkerEntry } from '../config/worker-entry.ts';
+import { setValueCommand } from '../helm/set-value.ts';
 import { kubectlCommand } from '../transport/kubectl-errors.ts';
 import type { Snapshot } from '../worker/snapshot.ts';
 import type { CommandLine, Problem, Status } from '../worker/status.ts';
@@ -40,6 +41,11 @@ export function whenEntered(rule: (facts: EnteredFacts) => readonly Finding[]): 
     facts.snapshot === null || facts.inside === null
       ? []
       : rule({ ...facts, snapshot: facts.snapshot, inside: facts.inside });
+}
+
+/** Completes words that name a value of the chart with the command that sets it; a worker on this machine has no chart. */
+export function withValue(words: string, worker: WorkerEntry, assignment: string): string {
+  return worker.runtime === 'local' ? words : `${words}: ${setValueCommand(worker, assignment)}`;
 }
 
 /** Facts of a worker in a cluster. */

@@ -1,9 +1,12 @@
 /** Rules about the machine under the work: Docker, memory, disks of a pod, and what Kubernetes says of it. Pure. */
 import { bytes, count } from '../cli/text.ts';
+import type { ClusterWorker } from '../config/worker-entry.ts';
 import { DISK_WARN, describeFull, shareUsed } from '../worker/disk.ts';
-import type { EventObject } from './cluster.ts';
-import { type Finding, whenEntered, whenInCluster } from './diagnosis.ts';
+import { type ClusterFacts, type EventObject, type NodeObject, unscheduledBecause } from './cluster.ts';
+import { type Finding, whenEntered, whenInCluster, withValue } from './diagnosis.ts';
 import type { CgroupMemory } from './inside.ts';
+
+const MORE_MEMORY = 'resources.limits.memory=SIZE';
 
 /** Docker is down, or on a driver that copies every layer. */
 export const docker = whenEntered(({ inside, snapshot: { boot }, worker, command }) => {
@@ -28,7 +31,11 @@ export const docker = whenEntered(({ inside, snapshot: { boot }, worker, command
       cause: `Docker uses the storage driver ${driver}, which copies whole layers: it is slow and fills the disk`,
       evidence: [`docker info: Driver ${driver}`],
       next: [
-        '/var/lib/docker has to be a volume (docker.storage of the chart), not a part of the container',
+        withValue(
+          '/var/lib/docker has to be a volume (docker.storage of the chart), not a part of the container',
+          worker,
+          'docker.storage.kind=ephemeral',
+        ),
         logs,
       ],
     },
@@ -36,7 +43,7 @@ export const docker = whenEntered(({ inside, snapshot: { boot }, worker, command
 });
 
 /** Packets that are larger than the pod's network takes are lost: pulls and TLS handshakes hang. */
-export const mtu = whenEntered(({ inside }) => {
+export const mtu = whenEntered(({ inside, worker }) => {
   const { podMtu = null, networks = [] } = inside.docker ?? {};
   if (podMtu === null) return [];
   const larger = networks.filter((network) => network.mtu > podMtu);
@@ -49,7 +56,7 @@ export const mtu = whenEntered(({ inside }) => {
       evidence: [`pod: ${podMtu}`, ...larger.map(({ name, mtu: size }) => `docker network ${name}: ${size}`)],
       next: [
         'networks that are older than the setting keep theirs: bring their stack down and up again',
-        'for all to come: docker.mtu of the chart; see charts/factory-worker/README.md',
+        withValue('for all to come: docker.mtu of the chart', worker, `docker.mtu=${podMtu}`),
       ],
     },
   ];
@@ -70,31 +77,49 @@ export const disks = whenEntered(({ inside, worker, command }) =>
     })),
 );
 
-/** The kernel has killed something inside the living pod; the counts say at whose limit, its log says whom. */
+/** The kernel has killed something inside the living pod; counts and the kernel's log say at whose limit, the log says whom. */
 export const killedInside = whenEntered(({ inside, worker, command }) => {
   const usage = `what takes how much: ${command('usage', worker.name)}`;
-  const evidence = (name: string, { kills, usedBytes, limitBytes }: CgroupMemory, ofDocker: boolean) => [
-    `cgroup of ${name}: oom_kill ${kills}, ${bytes(usedBytes)} in use, ${limitBytes === null ? 'no limit' : `limit ${bytes(limitBytes)}`}`,
-    ...inside.kills
-      .filter(({ atDockersLimit }) => atDockersLimit === ofDocker)
-      .map(({ program, pid }) => `the kernel: killed ${program} (pid ${pid} of the node)`),
-  ];
-  const { pod, docker: containers } = inside.memory;
+  const look = (name: string, memory: CgroupMemory | null, ofDocker: boolean) => {
+    const logged = inside.kills.filter(({ atDockersLimit }) => atDockersLimit === ofDocker);
+    // In cgroup v1 the count is that of the victim's own cgroup, which goes with its container.
+    const kills = Math.max(memory?.kills ?? 0, logged.length);
+    const inUse =
+      memory === null
+        ? []
+        : [
+            `cgroup of ${name}: ${bytes(memory.usedBytes)} in use, ${memory.limitBytes === null ? 'no limit' : `limit ${bytes(memory.limitBytes)}`}`,
+          ];
+    return {
+      kills: count(kills, 'kill'),
+      any: kills > 0,
+      evidence: [
+        ...inUse,
+        ...logged.map(({ program, pid }) => `the kernel: killed ${program} (pid ${pid} of the node)`),
+      ],
+    };
+  };
+  const containers = look('Docker', inside.memory.docker, true);
+  const processes = look('the pod', inside.memory.pod, false);
   const found: Finding[] = [];
-  if (containers !== null && containers.kills > 0) {
+  if (containers.any) {
     found.push({
       id: 'oom-container',
-      cause: `a container was killed for memory, at the limit of all containers together (${count(containers.kills, 'kill')})`,
-      evidence: evidence('Docker', containers, true),
-      next: [usage, 'for all: resources.limits.memory of the release; for containers: docker.memoryReserve'],
+      cause: `a container was killed for memory, at the limit of all containers together (${containers.kills})`,
+      evidence: containers.evidence,
+      next: [
+        usage,
+        withValue('for all: resources.limits.memory of the release', worker, MORE_MEMORY),
+        withValue('for containers: a smaller docker.memoryReserve', worker, 'docker.memoryReserve=SIZE'),
+      ],
     });
   }
-  if (pod !== null && pod.kills > 0) {
+  if (processes.any) {
     found.push({
       id: 'oom-process',
-      cause: `a process of the worker was killed for memory, at the limit of the pod (${count(pod.kills, 'kill')})`,
-      evidence: evidence('the pod', pod, false),
-      next: [usage, 'more of it: resources.limits.memory of the release'],
+      cause: `a process of the worker was killed for memory, at the limit of the pod (${processes.kills})`,
+      evidence: processes.evidence,
+      next: [usage, withValue('more of it: resources.limits.memory of the release', worker, MORE_MEMORY)],
     });
   }
   return found;
@@ -111,10 +136,28 @@ function lastWords(message = ''): string[] {
 /** The container itself ended: who was PID 1 then is gone, and with it every session. `now`: it does not run again yet. */
 const endedContainer = (now: boolean) =>
   whenInCluster(({ cluster: { pod }, kubectl, worker, command }) => {
-    const last = pod?.status?.containerStatuses?.find(({ lastState }) => lastState?.terminated)?.lastState
-      ?.terminated;
-    const runs = pod?.status?.containerStatuses?.some(({ state }) => state?.running !== undefined) ?? false;
-    if (pod === null || last === undefined || runs === now) return [];
+    const containers = pod?.status?.containerStatuses ?? [];
+    const ended = containers.find(
+      ({ restartCount = 0, lastState }) => restartCount > 0 || lastState?.terminated,
+    );
+    const runs = containers.some(({ state }) => state?.running !== undefined);
+    if (pod === null || ended === undefined || runs === now) return [];
+    const { restartCount = 0, lastState } = ended;
+    const last = lastState?.terminated;
+    const restarts = count(restartCount, 'restart');
+    const log = `what it said last: ${command('logs', worker.name, 'boot', '--previous')}`;
+    const more = `more: ${kubectl(`describe pod ${pod.metadata.name}`)}`;
+    if (last === undefined) {
+      // The kubelet's clean-up, once a minute, may take away the ended container before anybody has read of it.
+      return [
+        {
+          id: 'restarted',
+          cause: 'the container has ended and was started again; Kubernetes does not know any more why',
+          evidence: [`pod ${pod.metadata.name}: ${restarts}, and nothing of the last end`],
+          next: [log, more],
+        },
+      ];
+    }
     const limit = pod.spec?.containers?.[0]?.resources?.limits?.memory;
     const oom = last.reason === 'OOMKilled';
     return [
@@ -124,14 +167,12 @@ const endedContainer = (now: boolean) =>
           ? `the kernel killed the container at its memory limit${limit ? ` of ${limit}` : ''}; it was started again`
           : `the container ended with ${last.exitCode ?? '?'} (${last.reason ?? 'no reason given'}) and was started again`,
         evidence: [
-          `pod ${pod.metadata.name}: lastState ${last.reason ?? '-'}, exit code ${last.exitCode ?? '-'}, ${pod.status?.containerStatuses?.[0]?.restartCount ?? 0} restarts`,
+          `pod ${pod.metadata.name}: lastState ${last.reason ?? '-'}, exit code ${last.exitCode ?? '-'}, ${restarts}`,
           ...lastWords(last.message).map((line) => `its last words: ${line}`),
         ],
         next: [
-          `what it said last: ${command('logs', worker.name, 'boot', '--previous')}`,
-          ...(oom
-            ? ['more of it: resources.limits.memory of the release']
-            : [`more: ${kubectl(`describe pod ${pod.metadata.name}`)}`]),
+          log,
+          oom ? withValue('more of it: resources.limits.memory of the release', worker, MORE_MEMORY) : more,
         ],
       },
     ];
@@ -140,38 +181,79 @@ const endedContainer = (now: boolean) =>
 export const killed = endedContainer(true);
 export const killedBefore = endedContainer(false);
 
-/** Pods that the kubelet has thrown out; they stay in the list with the reason. `now`: the worker has no other pod. */
+interface Eviction {
+  readonly pod: string;
+  readonly message: string;
+}
+
+/**
+ * Pods that the kubelet has thrown out, the newest first. One that was killed says so itself; one that stopped in good order
+ * within its grace period reads Succeeded like any other (seen with Kubernetes 1.34), and only an event tells.
+ */
+function evictions({ pods, warnings }: ClusterFacts): Eviction[] {
+  const byEvents = warnings
+    .filter(({ reason }) => reason === 'Evicted')
+    .map(({ involvedObject, message = '' }) => ({ pod: involvedObject?.name ?? '', message }))
+    .reverse();
+  const byPods = pods
+    .filter(({ status }) => status?.reason === 'Evicted')
+    .toSorted((a, b) =>
+      (b.metadata.creationTimestamp ?? '').localeCompare(a.metadata.creationTimestamp ?? ''),
+    )
+    .map(({ metadata, status }) => ({ pod: metadata.name ?? '', message: status?.message ?? '' }));
+  // Of what is told of a pod the first, which is its own word, or the newest.
+  return [
+    ...new Map([...byPods, ...byEvents].reverse().map((eviction) => [eviction.pod, eviction])).values(),
+  ].reverse();
+}
+
+/** Of the message with which the kubelet evicts for want of memory (its pkg/kubelet/eviction/helpers.go). */
+const MEMORY_IN_USE = /Container worker was using (\d+)Ki, request is/;
+
+/** `now`: the worker has no other pod. */
 const evictedPods = (now: boolean) =>
-  whenInCluster(({ cluster: { pods, pod: current }, worker, command }) => {
-    const thrown = pods
-      .filter(({ status }) => status?.reason === 'Evicted')
-      .toSorted((a, b) =>
-        (b.metadata.creationTimestamp ?? '').localeCompare(a.metadata.creationTimestamp ?? ''),
-      );
+  whenInCluster(({ cluster, worker, command }) => {
+    const thrown = evictions(cluster);
     const [last] = thrown;
-    if (last === undefined || (last === current) !== now) return [];
-    const message = last.status?.message?.trim() ?? '';
+    if (last === undefined || (last.pod === cluster.pod?.metadata.name) !== now) return [];
+    const message = last.message.trim();
     const what = /memory/i.test(message)
       ? 'memory'
       : /ephemeral|disk|storage|inodes/i.test(message)
         ? 'disk'
         : 'resources';
     const since = now ? '' : '; another pod has taken its place';
+    const [, kibibytes] = MEMORY_IN_USE.exec(message) ?? [];
     return [
       {
         id: `evicted-${what}`,
-        cause: `the kubelet evicted ${last.metadata.name} for ${what}${since}`,
+        cause: `the kubelet evicted ${last.pod} for ${what}${since}`,
         evidence: [
           message || 'status.reason Evicted',
-          ...(thrown.length > 1 ? [`${thrown.length} evicted pods of this worker are in the list`] : []),
+          ...(thrown.length > 1 ? [`${thrown.length} pods of this worker were evicted lately`] : []),
         ],
         next:
           what === 'disk'
             ? [
-                'put /var/lib/docker and what grows on a volume of their own: docker.storage of the chart',
+                withValue(
+                  'put /var/lib/docker and what grows on a volume of their own: docker.storage of the chart',
+                  worker,
+                  'docker.storage.kind=ephemeral',
+                ),
                 `what is large now: ${command('usage', worker.name)}`,
               ]
-            : ['the node is short of it: larger requests, or a node pool for workers alone'],
+            : [
+                ...(kibibytes === undefined
+                  ? []
+                  : [
+                      withValue(
+                        'ask for what it uses: pods that use more than they ask for go first',
+                        worker,
+                        `resources.requests.memory=${Math.ceil(Number(kibibytes) / 1024)}Mi`,
+                      ),
+                    ]),
+                'the node is short of it: a larger one, or a node pool for workers alone',
+              ],
       },
     ];
   });
@@ -179,35 +261,53 @@ const evictedPods = (now: boolean) =>
 export const evicted = evictedPods(true);
 export const evictedBefore = evictedPods(false);
 
-/** A volume that is not there yet. */
-export const volumePending = whenInCluster(({ cluster: { claims, warnings }, kubectl }) =>
+/** A volume that is not there yet, or not any more. */
+export const volumePending = whenInCluster(({ cluster: { claims, warnings }, kubectl, worker, command }) =>
   claims
     .filter(({ status }) => status?.phase !== 'Bound')
-    .map(({ metadata, spec, status }) => ({
-      id: status?.phase === 'Lost' ? 'volume-lost' : 'volume-pending',
-      cause: `the volume ${metadata.name} is ${status?.phase ?? 'unknown'}, and the pod waits for it`,
-      evidence: [
-        `storage class: ${spec?.storageClassName ?? 'the default of the cluster'}`,
-        ...about(warnings, metadata.name),
-      ],
-      next: [
-        `which classes there are: ${kubectl('get storageclasses')}`,
-        `what it waits for: ${kubectl(`describe persistentvolumeclaim ${metadata.name}`)}`,
-      ],
-    })),
+    .map(({ metadata, spec, status }) => {
+      const describe = kubectl(`describe persistentvolumeclaim ${metadata.name}`);
+      if (status?.phase === 'Lost') {
+        return {
+          id: 'volume-lost',
+          cause: `the volume of the claim ${metadata.name} is gone, and what was on it`,
+          evidence: [`claim: ${status.phase}`, ...about(warnings, metadata.name)],
+          next: [
+            `the claim has to go: ${kubectl(`delete persistentvolumeclaim ${metadata.name}`)}`,
+            `then the worker gets a new one: ${command('provision', worker.name)}`,
+            `and its state from a backup: ${command('restore', 'FILE', worker.name)}`,
+          ],
+        };
+      }
+      const storageClass = spec?.storageClassName ?? 'the default of the cluster';
+      return {
+        id: 'volume-pending',
+        cause: `the volume ${metadata.name} is ${status?.phase ?? 'unknown'}, and the pod waits for it`,
+        evidence: [
+          `storage class: ${storageClass === '' ? 'none, a volume made by hand' : storageClass}`,
+          ...about(warnings, metadata.name),
+        ],
+        next: [`which classes there are: ${kubectl('get storageclasses')}`, `what it waits for: ${describe}`],
+      };
+    }),
 );
 
-/** What the messages of a failed pull mean. */
-const PULLS: readonly (readonly [RegExp, string, string])[] = [
+/** Without the digest, which wins over a tag. */
+const OTHER_IMAGE = 'image.repository=REPOSITORY,image.tag=TAG,image.digest=';
+
+/** What the messages of a failed pull mean, what to do, and the value that does it. */
+const PULLS: readonly (readonly [RegExp, string, string, string?])[] = [
   [
     /unauthorized|authentication required|denied|403 Forbidden|401/i,
     'the registry does not let it in',
     'the release needs a pull secret: imagePullSecrets of the chart',
+    'imagePullSecrets={SECRET}',
   ],
   [
     /not found|manifest unknown|does not exist/i,
     'there is no such image or tag',
     'push it, or name one that is there: image.repository, image.tag, image.digest of the release',
+    OTHER_IMAGE,
   ],
   [
     /no match for platform|exec format/i,
@@ -223,10 +323,11 @@ const PULLS: readonly (readonly [RegExp, string, string])[] = [
     /InvalidImageName|couldn't parse image/i,
     'the name of the image is no name',
     'image.repository and image.tag of the release',
+    OTHER_IMAGE,
   ],
 ];
 
-export const imagePull = whenInCluster(({ cluster: { pod, warnings }, kubectl }) => {
+export const imagePull = whenInCluster(({ cluster: { pod, warnings }, kubectl, worker }) => {
   const waiting = pod?.status?.containerStatuses?.find(({ state }) =>
     /Image/.test(state?.waiting?.reason ?? ''),
   )?.state?.waiting;
@@ -241,26 +342,76 @@ export const imagePull = whenInCluster(({ cluster: { pod, warnings }, kubectl })
       id: 'image-pull-reason',
       cause: `the image cannot be pulled: ${known?.[1] ?? waiting.reason}`,
       evidence: messages.filter((text) => text !== '').slice(0, 3),
-      next: [...(known ? [known[2]] : []), `more: ${kubectl(`describe pod ${pod.metadata.name}`)}`],
+      next: [
+        ...(known ? [cure(worker, known[2], known[3])] : []),
+        `more: ${kubectl(`describe pod ${pod.metadata.name}`)}`,
+      ],
     },
   ];
 });
 
-/** What the scheduler means. */
-const HINTS: readonly (readonly [RegExp, string])[] = [
-  [/selector|affinity/, 'nodeSelector of the release names labels that no node has'],
-  [/taint/, 'tolerations of the release have to fit the taints of the node pool'],
-  [/Insufficient/, 'no node has so much left: smaller resources.requests of the release, or another node'],
+/** What the scheduler means, and the value that changes it. */
+const HINTS: readonly (readonly [RegExp, string, string?])[] = [
+  [
+    /selector|affinity/,
+    'nodeSelector of the release names labels that no node has; one that they have (a dot in LABEL is typed \\.)',
+    'nodeSelector.LABEL=VALUE',
+  ],
+  [/were unschedulable/, 'a node is cordoned; whoever did it lifts it with kubectl uncordon NODE'],
+  ...['cpu', 'memory', 'ephemeral-storage'].map(
+    (resource) =>
+      [
+        new RegExp(`Insufficient ${resource}`),
+        'no node has so much left: another node, or smaller resources.requests of the release',
+        `resources.requests.${resource}=SIZE`,
+      ] as const,
+  ),
+  [
+    /Insufficient (?!cpu|memory|ephemeral-storage)/,
+    'no node has so much left: another node, or smaller resources.requests of the release',
+  ],
   [/ReadWriteOncePod|in-use/, 'another pod still has the volume; it has to end first'],
 ];
 
-export const unscheduled = whenInCluster(({ cluster: { pod, claims }, kubectl }) => {
-  const condition = pod?.status?.conditions?.find(
-    ({ type, status }) => type === 'PodScheduled' && status === 'False',
+/** Begins the taints by which Kubernetes itself keeps pods away, for as long as something is wrong with the node. */
+const OWN_TAINT = 'node.kubernetes.io/';
+/** Nobody wants a worker there. */
+const CONTROL_PLANE = 'node-role.kubernetes.io/control-plane';
+
+/** What lets a pod onto tainted nodes: time where the node is in trouble, a toleration where somebody reserves it. */
+function taintHints(
+  nodes: readonly NodeObject[],
+  worker: ClusterWorker,
+  kubectl: (command: string) => string,
+): string[] {
+  const taints = nodes.flatMap(({ metadata: { name }, spec }) =>
+    (spec?.taints ?? []).map(({ key }) => ({ name, key })),
   );
-  if (!pod || condition === undefined || claims.some(({ status }) => status?.phase !== 'Bound')) return [];
-  const message = condition.message ?? '';
-  const next = HINTS.filter(([pattern]) => pattern.test(message)).map(([, hint]) => hint);
+  const passing = taints.filter(({ key }) => key.startsWith(OWN_TAINT));
+  const reserved = taints.filter(({ key }) => !key.startsWith(OWN_TAINT) && key !== CONTROL_PLANE);
+  const waits = passing.map(
+    ({ name, key }) =>
+      `${name} takes no pods as long as it has ${key}; why: ${kubectl(`describe node ${name}`)}`,
+  );
+  if (waits.length > 0 && reserved.length === 0) return waits;
+  const keys = [...new Set(reserved.map(({ key }) => key))];
+  const fit = withValue(
+    `tolerations of the release, the whole list, have to fit the taints of the node pool${keys.length === 0 ? '' : `: ${keys.join(', ')}`}`,
+    worker,
+    `tolerations[0].key=${keys[0] ?? 'KEY'},tolerations[0].operator=Exists`,
+  );
+  return [...waits, fit];
+}
+
+export const unscheduled = whenInCluster(({ cluster: { pod, nodes, claims }, kubectl, worker }) => {
+  const message = unscheduledBecause(pod);
+  if (message === null || claims.some(({ status }) => status?.phase !== 'Bound')) return [];
+  const next = [
+    ...HINTS.filter(([pattern]) => pattern.test(message)).map(([, hint, assignment]) =>
+      cure(worker, hint, assignment),
+    ),
+    ...(/taint/.test(message) ? taintHints(nodes, worker, kubectl) : []),
+  ];
   return [
     {
       id: 'unscheduled',
@@ -367,6 +518,11 @@ export const unreadable = whenInCluster(({ cluster }) =>
     next: [],
   })),
 );
+
+/** A hint, with the command where a value can be named. */
+function cure(worker: ClusterWorker, hint: string, assignment?: string): string {
+  return assignment === undefined ? hint : withValue(hint, worker, assignment);
+}
 
 /** The messages of the newest events about an object, newest first. */
 function about(warnings: readonly EventObject[], name: string | undefined, reason?: string): string[] {
