@@ -5,9 +5,8 @@
 #   --factory DIR       holds linux_amd64/factory and linux_arm64/factory, as far as they are built
 #   --architecture A    amd64 or arm64; several times for several (this machine's own)
 #
-# What follows `--` goes to buildx, such as --tag NAME --load or --push. dist/supervisor.js must have been built.
-# With --push the image gets provenance and a list of what is in it (SBOM), where the builder can: Docker's built-in one
-# cannot (`docker buildx create --use` makes one that can). `-- --push --sbom=false` leaves the list out.
+# What follows `--` goes to buildx as it is, such as --tag NAME --load. dist/supervisor.js must have been built.
+# Whether an image gets an SBOM and provenance is decided by whoever pushes: scripts/lib/release/build.ts.
 set -Eeuo pipefail
 
 ROOT=$(cd -- "${BASH_SOURCE[0]%/*}/.." && pwd)
@@ -55,15 +54,6 @@ for architecture in "${architectures[@]}"; do
   platforms+=("linux/$architecture")
 done
 
-# attestations BUILDX_OPTION…: the options for provenance and SBOM.
-attestations() {
-  [[ " $* " == *' --push '* ]] || return 0
-  case $(docker buildx inspect 2>/dev/null | awk '$1 == "Driver:" { print $2; exit }') in
-    docker-container | kubernetes | remote) echo '--provenance=mode=max --sbom=true' ;;
-    *) echo 'build.sh: no SBOM and no provenance: this builder cannot make them (docker buildx create --use)' >&2 ;;
-  esac
-}
-
 # By digest, where the registry tells one: the tag of the base moves.
 digest=
 case $base in
@@ -76,10 +66,8 @@ esac
 revision=$(git -C "$ROOT" rev-parse HEAD 2>/dev/null) || revision=unknown
 if [[ -n $(git -C "$ROOT" status --porcelain 2>/dev/null) ]]; then revision+=-modified; fi
 
-attest=$(attestations "$@")
 cd "$ROOT"
-# shellcheck disable=SC2086  # $attest: words on purpose
 exec docker buildx build --file image/Dockerfile --platform "$(IFS=, && echo "${platforms[*]}")" \
   --build-context "factory=$factory" --build-context "npm=$NPM" \
   --build-arg "BASE_IMAGE=$base" --build-arg "BASE_DIGEST=$digest" --build-arg "REVISION=$revision" \
-  --build-arg "FACTORY_VERSION=${FACTORY_VERSION-}" $attest "$@" .
+  --build-arg "FACTORY_VERSION=${FACTORY_VERSION-}" "$@" .

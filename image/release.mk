@@ -1,6 +1,6 @@
 # Releases, for the Makefile at the top (which includes this file; paths are from there).
 #
-#   WORKER='worker-1 worker-2' or ALL=1   which workers; push and release take the repository from the first one's image
+#   WORKER='worker-1 worker-2' or ALL=1   which workers (rollback: one); push and release take the repository from the first one's image
 #   IMAGE=REPOSITORY[:TAG]                another image; for rollout also REPOSITORY@sha256:…, default: what was pushed last
 #   FACTORY_BIN=FILE or FACTORY_DIR=DIR   the factory program for the image
 #   YES=1                                 do not ask
@@ -22,4 +22,5 @@ release: build ## build, push and roll out
 	@npx tsx scripts/build-push-rollout.ts release $(RELEASE_IMAGE) $(RELEASE_ARGS)
 
 rollback: build ## go back to the image that WORKER= ran before
+	$(if $(or $(ALL),$(word 2,$(WORKER))),$(error rollback takes one worker at a time: make rollback WORKER=worker-1))
 	@npx tsx scripts/rollback.ts $(RELEASE_ARGS)

@@ -10,14 +10,9 @@ import type { ClusterWorker, WorkerEntry } from './lib/config/worker-entry.ts';
 import { chooseWorkers, loadWorkers } from './lib/config/workers-file.ts';
 import { keepingTag, parseReference, pinned, shortReference } from './lib/registry/reference.ts';
 import { addTag, lookUp } from './lib/registry/registry.ts';
-import {
-  type BuildOptions,
-  type Built,
-  buildImage,
-  planBuild,
-  planOptions,
-  pushImage,
-} from './lib/release/build.ts';
+import { type Built, buildImage, pushImage } from './lib/release/build.ts';
+import { type BuildOptions, planOptions } from './lib/release/build-options.ts';
+import { planBuild } from './lib/release/build-plan.ts';
 import { clusterWorkers, runCampaign } from './lib/release/campaign.ts';
 import { CAMPAIGN_FLAGS, campaignOptions } from './lib/release/campaign-flags.ts';
 import { type Surroundings, surroundings } from './lib/release/preflight.ts';
@@ -53,6 +48,10 @@ const FLAGS = {
   'allow-dirty': {
     type: 'boolean',
     description: 'push although the checkout has changes that are not committed',
+  },
+  'no-sbom': {
+    type: 'boolean',
+    description: 'push without a list of the contents (SBOM), for which the builder pulls a scanner',
   },
   'chart-upgrade': {
     type: 'boolean',
@@ -104,7 +103,8 @@ goes first, the others follow. Interrupted at any point, the same command goes o
     if (stage !== 'rollout') {
       const build = await buildOptions(context, flags, workers, around, stage !== 'build');
       if (options.dryRun)
-        for (const line of planBuild(build, context.env).lines) context.stdout.write(`${line}\n`);
+        for (const line of planBuild(build, context.env, stage !== 'build').lines)
+          context.stdout.write(`${line}\n`);
       else {
         const made = await makeImage(context, stage, build);
         if (!rolls) return reportImage(context, made, format === 'json');
@@ -183,6 +183,7 @@ async function buildOptions(
     platforms: flags.platform,
     base: flags.base,
     allowDirty: flags['allow-dirty'],
+    sbom: !flags['no-sbom'],
     push,
   });
 }

@@ -34,17 +34,17 @@ export const releases = defineCommand({
     }
     if (records.length === 0) stderr.write(`no release has been made from here (${releasesDir(env)})\n`);
     stdout.write(
-      renderTable(records, columns(now()), { headers: !flags['no-headers'] && records.length > 0 }),
+      renderTable(records, columns(now(), env), { headers: !flags['no-headers'] && records.length > 0 }),
     );
   },
 });
 
-function columns(now: Date): Column<ReleaseRecord>[] {
+function columns(now: Date, env: NodeJS.ProcessEnv): Column<ReleaseRecord>[] {
   return [
     { header: 'WORKER', value: ({ worker }) => worker.name },
     { header: 'AGE', value: ({ startedAt }) => age((now.getTime() - Date.parse(startedAt)) / 1000) },
     { header: 'KIND', value: ({ kind }) => kind },
-    { header: 'RESULT', value: result },
+    { header: 'RESULT', value: (record) => result(record, env) },
     {
       header: 'TOOK',
       value: ({ startedAt, finishedAt }) =>
@@ -56,8 +56,8 @@ function columns(now: Date): Column<ReleaseRecord>[] {
 }
 
 /** An open one that no process is at was interrupted. */
-function result(record: ReleaseRecord): string {
-  if (!isOpen(record) || isUnderWay(record)) return record.state;
+function result(record: ReleaseRecord, env: NodeJS.ProcessEnv): string {
+  if (!isOpen(record) || isUnderWay(record, env)) return record.state;
   return `interrupted at ${record.state === 'rolling-back' ? 'rolling back' : record.step}`;
 }
 

@@ -1,4 +1,5 @@
 /** What the commands of a release refuse before anything is started. */
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +11,7 @@ import { rollback } from '../../scripts/rollback.ts';
 import { fakeExec } from '../support/fake-exec.ts';
 import { run } from '../support/run-command.ts';
 
+const ROOT = join(import.meta.dirname, '..', '..');
 const scratch = mkdtempSync(join(tmpdir(), 'release-commands-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 const file = join(scratch, 'workers.yaml');
@@ -101,6 +103,33 @@ describe('a rollback', () => {
     const { code, stderr } = await run(rollback, ['worker-1'], { exec, env });
     expect([code, exec.calls]).toEqual([2, []]);
     expect(stderr).toMatch(/no terminal to ask on\n {2}give --yes/);
+  });
+});
+
+describe('make rollback', () => {
+  // Only printed: nothing is built and nothing is rolled.
+  const make = (...words: string[]) =>
+    spawnSync('make', ['--dry-run', 'rollback', ...words], {
+      cwd: ROOT,
+      // `make test` hands its own flags down, and a make below another one says where it works.
+      env: { ...process.env, MAKEFLAGS: '', MAKELEVEL: '' },
+      encoding: 'utf8',
+    });
+
+  it.each([['ALL=1'], ['WORKER=worker-1 worker-2']])('takes one worker; not %s', (given) => {
+    const { status, stderr } = make(given);
+    expect([status, stderr]).toEqual([
+      2,
+      expect.stringContaining('rollback takes one worker at a time: make rollback WORKER=worker-1'),
+    ]);
+  });
+
+  it('passes on what rollback takes', () => {
+    const { status, stdout } = make('WORKER=worker-1', 'YES=1', 'RELEASE_FLAGS=--revision 4');
+    expect([status, stdout]).toEqual([
+      0,
+      expect.stringMatching(/rollback\.ts +worker-1 --yes --revision 4\n$/),
+    ]);
   });
 });
 

@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ReleaseRecord } from '../../scripts/lib/release/record.ts';
 import { ROOT, SCRATCH, until } from '../e2e/cluster.ts';
 import { REGISTRY, type Values, WORKING } from '../e2e/install.ts';
@@ -53,13 +54,25 @@ export function records(): ReleaseRecord[] {
 export const lastRecord = (worker: string): ReleaseRecord | undefined =>
   records().findLast((record) => record.worker.name === worker);
 
-/** Waits until a release that has begun is at a step, and then ends its process as a closed laptop does. */
-export async function killAt(begun: Running, worker: string, step: string): Promise<void> {
-  await until(`the release of ${worker} at ${step}`, 90, () => {
-    if (begun.child.exitCode !== null) throw new Error(`it ended before: ${begun.output()}`);
+/**
+ * Waits until a release that has begun is at a step, and then ends its process as a closed laptop does.
+ *
+ * @param amid tells when it is in the middle of that step
+ */
+export async function killAt(
+  begun: Running,
+  worker: string,
+  step: string,
+  amid: () => Promise<boolean> | boolean = () => true,
+): Promise<void> {
+  // A step may take no longer than one call of kubectl: nothing that looks four times a second sees each of them.
+  for (const end = Date.now() + 90_000; ; await sleep(10)) {
     const record = lastRecord(worker);
-    return record?.pid === begun.child.pid && record?.step === step;
-  });
+    if (record?.pid === begun.child.pid && record?.step === step) break;
+    if (begun.child.exitCode !== null || Date.now() > end)
+      throw new Error(`the release of ${worker} was not seen at ${step}: ${begun.output()}`);
+  }
+  await until(`it is amid ${step}`, 30, amid);
   begun.child.kill('SIGKILL');
   await begun.answer;
 }

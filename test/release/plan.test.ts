@@ -7,16 +7,17 @@ import {
   type Plan,
   planRelease,
   type Seen,
+  unreadableState,
   type Wish,
 } from '../../scripts/lib/release/plan.ts';
 import { newRecord, type ReleaseRecord } from '../../scripts/lib/release/record.ts';
+import { commandLine } from '../support/samples.ts';
 
 const OLD = `registry.example.com/worker@sha256:${'1'.repeat(64)}`;
 const NEW = `registry.example.com/worker@sha256:${'2'.repeat(64)}`;
 const OTHER = `registry.example.com/worker@sha256:${'3'.repeat(64)}`;
 
 const WORKER = { runtime: 'kubernetes', name: 'w', pod: 'factory-w', namespace: 'n', context: 'c' } as const;
-const typed = (name: string, ...args: string[]) => ['factory-worker', name, ...args].join(' ');
 const RUNNING: Seen = {
   name: 'w',
   helm: { pending: false, lastDeployed: 3 },
@@ -104,7 +105,7 @@ describe('the steps of a release', () => {
       [...ALL.slice(0, 6), 'restore', 'health', 'resume'],
     ],
   ])('%s', (_, seen, wish, expected) => {
-    expect(steps(planRelease({ ...RUNNING, ...seen }, { ...ROLLOUT, ...wish }, null, typed))).toEqual(
+    expect(steps(planRelease({ ...RUNNING, ...seen }, { ...ROLLOUT, ...wish }, null, commandLine))).toEqual(
       expected,
     );
   });
@@ -113,7 +114,9 @@ describe('the steps of a release', () => {
     ['the image runs already', { specImage: NEW, pod: { uid: 'u', image: NEW, ready: true } }, {}],
     ['the image is set, and the worker stopped', { specImage: NEW, replicas: 0, pod: null }, {}],
   ])('nothing: %s', (_, seen, wish) => {
-    expect(planRelease({ ...RUNNING, ...seen }, { ...ROLLOUT, ...wish }, null, typed).kind).toBe('nothing');
+    expect(planRelease({ ...RUNNING, ...seen }, { ...ROLLOUT, ...wish }, null, commandLine).kind).toBe(
+      'nothing',
+    );
   });
 
   it.each<[string, Partial<Seen>, Partial<Wish>, RegExp]>([
@@ -144,7 +147,7 @@ describe('the steps of a release', () => {
       /cannot go back/,
     ],
   ])('refused: %s', (_, seen, wish, why) => {
-    expect(planRelease({ ...RUNNING, ...seen }, { ...ROLLOUT, ...wish }, null, typed)).toMatchObject({
+    expect(planRelease({ ...RUNNING, ...seen }, { ...ROLLOUT, ...wish }, null, commandLine)).toMatchObject({
       kind: 'refuse',
       why: expect.stringMatching(why),
     });
@@ -159,7 +162,7 @@ describe('a drain of another command', () => {
       'a restore was cut short; type that again, or take up work as it is: factory-worker resume w --force',
     ],
   ])('is refused with its own way out: %s', (owner, hint) => {
-    expect(planRelease({ ...RUNNING, drain: drainBy(owner) }, ROLLOUT, null, typed)).toMatchObject({
+    expect(planRelease({ ...RUNNING, drain: drainBy(owner) }, ROLLOUT, null, commandLine)).toMatchObject({
       kind: 'refuse',
       why: expect.not.stringContaining('another release'),
       hints: [hint],
@@ -209,7 +212,9 @@ describe('a second run', () => {
       ['drain', 'roll', ...ALL.slice(4)],
     ],
   ])('%s', (_, given, seen, expected) => {
-    expect(steps(planRelease({ ...RUNNING, ...seen }, ROLLOUT, record(given), typed))).toEqual(expected);
+    expect(steps(planRelease({ ...RUNNING, ...seen }, ROLLOUT, record(given), commandLine))).toEqual(
+      expected,
+    );
   });
 
   it('with another image begins anew, and takes the drain over', () => {
@@ -220,10 +225,48 @@ describe('a second run', () => {
           { ...RUNNING, ...mine, specImage: NEW, pod: null },
           { ...ROLLOUT, image: OTHER },
           earlier,
-          typed,
+          commandLine,
         ),
       ),
     ).toEqual(['prepull', 'roll', 'wait', 'verify', 'health', 'resume']);
+  });
+});
+
+describe('releases that were given up, one for the next', () => {
+  const drained = { ...RUNNING, drain: drainBy('first') };
+  const first = record({ id: 'first', image: OTHER, state: 'abandoned' });
+  const second = record({ id: 'second', image: OTHER, state: 'abandoned', replaces: 'first' });
+  const open = (replaces: string) => record({ replaces, step: 'prepull' });
+  it.each<[string, ReleaseRecord, readonly ReleaseRecord[]]>([
+    ['the one before', open('first'), [first]],
+    ['the one before that', open('second'), [first, second]],
+    ['one whose record is lost', open('first'), []],
+  ])('leave their drain to the last: that of %s', (_, earlier, records) => {
+    expect(steps(planRelease(drained, ROLLOUT, earlier, commandLine, records))).toEqual(ALL);
+  });
+
+  it.each<[string, ReleaseRecord, readonly ReleaseRecord[]]>([
+    ['that replaced nothing', record(), [first]],
+    ['that replaced another', open('third'), [first, record({ id: 'third' })]],
+    ['in a circle', open('third'), [record({ id: 'third', replaces: 'third' })]],
+  ])('leave it to none %s', (_, earlier, records) => {
+    expect(planRelease(drained, ROLLOUT, earlier, commandLine, records).kind).toBe('refuse');
+  });
+});
+
+describe('a state that the factory of an image does not read', () => {
+  it('of a rollout: the backup is told of', () => {
+    const [why, { hints }] = unreadableState('rollout', 'w', 'M', commandLine);
+    expect(why).toBe('the new image migrates the state of w: M');
+    expect(hints.join('\n')).toContain('a rollback restores it');
+  });
+
+  it('of a rollback without a record of the migration: nothing is promised, and the way to a backup is told', () => {
+    const [why, { hints }] = unreadableState('rollback', 'w', 'M', commandLine);
+    expect(why).toBe('the image of before does not know the state of w: M');
+    expect(hints.join('\n')).toMatch(
+      /nothing would be restored[\s\S]*exec w -- ls[\s\S]*cp w:\S+ FILE\n.*--allow-state-migration.*restore FILE w/,
+    );
   });
 });
 

@@ -1,5 +1,5 @@
 /** The small pure parts of a release. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -8,20 +8,23 @@ import { upgradeArgs } from '../../scripts/lib/helm/helm.ts';
 import { isPending, lastDeployed, parseHistory, parseStatus } from '../../scripts/lib/helm/revisions.ts';
 import { keepingTag, parseReference, shortReference } from '../../scripts/lib/registry/reference.ts';
 import { parseInspection, registryError } from '../../scripts/lib/registry/registry.ts';
-import {
-  type BuildOptions,
-  buildArgv,
-  isSame,
-  parsePlatforms,
-  reasonIn,
-  tagOf,
-} from '../../scripts/lib/release/build.ts';
+import { reasonIn } from '../../scripts/lib/release/build.ts';
+import { type BuildOptions, parsePlatforms, tagOf } from '../../scripts/lib/release/build-options.ts';
+import { buildArgv, isSame } from '../../scripts/lib/release/build-plan.ts';
+import { exitCodeOf } from '../../scripts/lib/release/campaign.ts';
 import { describeEvents } from '../../scripts/lib/release/evidence.ts';
 import { platformOf, stageFactory } from '../../scripts/lib/release/factory-binary.ts';
 import { isUp, parseState, worseThan } from '../../scripts/lib/release/facts.ts';
 import { imageIn, manifestChanges } from '../../scripts/lib/release/manifest-diff.ts';
 import { parseResult } from '../../scripts/lib/release/prepull.ts';
-import { newRecord, readRecords, saveRecord, unfinished } from '../../scripts/lib/release/record.ts';
+import {
+  isUnderWay,
+  newRecord,
+  readRecords,
+  recordPath,
+  saveRecord,
+  unfinished,
+} from '../../scripts/lib/release/record.ts';
 import type { Snapshot } from '../../scripts/lib/worker/snapshot.ts';
 import { fakeExec } from '../support/fake-exec.ts';
 
@@ -74,15 +77,34 @@ describe('a registry', () => {
     ).toEqual(['linux/amd64', 'linux/arm64']);
   });
 
+  it('has an image with attestations, whose index names a manifest of no platform', () => {
+    const manifest = {
+      digest: DIGEST,
+      manifests: [
+        { digest: DIGEST, platform: { os: 'linux', architecture: 'amd64' } },
+        { digest: DIGEST, platform: { os: 'unknown', architecture: 'unknown' } },
+      ],
+    };
+    const image = { os: 'linux', architecture: 'amd64', config: { Labels: { a: 'b' } } };
+    expect(parseInspection(JSON.stringify({ manifest, image }))).toEqual({
+      digest: DIGEST,
+      platforms: ['linux/amd64'],
+      labels: { a: 'b' },
+    });
+  });
+
   it.each([
-    ['unauthorized: authentication required', /docker login/],
+    ['unauthorized: authentication required', /docker login r\.example /],
     ['denied: requested access to the resource is denied', /docker login/],
     ['error: registry is read-only during garbage collection', /garbage/],
+    // What Docker makes of the answer 405 of a registry that is read-only.
+    ['unknown: Method not allowed', /garbage/],
     ['error: Get "https://r/v2/": dial tcp: lookup r: no such host', /registry up/],
     ['error: write: broken pipe', /type it again/],
+    ['failed to copy: failed to send write: use of closed network connection', /type it again/],
     ['Cannot connect to the Docker daemon at unix:///x', /start Docker/],
   ])('refuses: %s', (stderr, hint) => {
-    expect(registryError(result(stderr), 'push x').hints.join()).toMatch(hint);
+    expect(registryError(result(stderr), 'push x', 'r.example/team/x:1').hints.join()).toMatch(hint);
   });
 
   it('without Docker: 127', () => {
@@ -313,6 +335,7 @@ describe('the pre-pull’s answer', () => {
 describe('the last events of a pod', () => {
   it('are warnings where there are some, each once', () => {
     const event = (type: string, message: string, lastTimestamp: string) => ({
+      metadata: {},
       type,
       reason: 'R',
       message,
@@ -340,6 +363,7 @@ describe('a build', () => {
     architectures: ['amd64'],
     base: undefined,
     attests: false,
+    sbom: true,
     log: '/log',
   };
   const image = {
@@ -354,11 +378,8 @@ describe('a build', () => {
     expect(isSame(image, { ...options, architectures: ['amd64', 'arm64'] })).toBe(false);
     expect(isSame(image, { ...options, dirty: true })).toBe(false);
   });
-  it('attests where the builder can, and then pushes by itself', () => {
+  it('is loaded into Docker where it is for one platform', () => {
     expect(buildArgv(options, 'load')).toContain('--load');
-    expect(buildArgv({ ...options, attests: true }, 'push')).toEqual(
-      expect.arrayContaining(['--push', '--sbom=true', '--provenance=mode=max']),
-    );
     expect(buildArgv({ ...options, architectures: ['amd64', 'arm64'] }, 'load')).not.toContain('--load');
   });
   it('has a tag that never names two images', () => {
@@ -435,6 +456,25 @@ describe('the factory program', () => {
   );
 });
 
+describe('the exit code of a release', () => {
+  const done = { result: 'done', exitCode: 0 } as const;
+  const failed = { result: 'failed', exitCode: 1 } as const;
+  const late = { result: 'failed', exitCode: 124 } as const;
+  const untouched = { result: 'untouched' } as const;
+  it.each<[string, Parameters<typeof exitCodeOf>[0], number]>([
+    ['all are done', [done, { result: 'unchanged' }], 0],
+    ['one alone gives its own', [late], 124],
+    ['one alone that failed', [failed], 1],
+    ['the first drain took too long', [late, untouched, untouched], 124],
+    ['a later drain took too long', [done, late], 124],
+    ['all failed', [failed, untouched], 1],
+    ['some failed', [done, failed], 3],
+    ['some failed, each for a reason of its own', [done, failed, late], 3],
+  ])('%s', (_, results, code) => {
+    expect(exitCodeOf(results)).toBe(code);
+  });
+});
+
 describe('the records', () => {
   it('are found again, oldest first, and the open one of a worker among them', () => {
     const env = { XDG_STATE_HOME: scratch };
@@ -451,5 +491,12 @@ describe('the records', () => {
     expect(readRecords(env).map(({ id }) => id)).toEqual([first.id, second.id]);
     expect(unfinished(readRecords(env), WORKER)?.id).toBe(second.id);
     expect(unfinished(readRecords(env), { ...WORKER, namespace: 'other' })).toBeNull();
+    const alive = { ...second, pid: process.ppid };
+    saveRecord(env, alive);
+    expect(isUnderWay(alive, env)).toBe(true);
+    expect(isUnderWay({ ...alive, pid: 0 }, env)).toBe(false);
+    // Written before this machine was started: the number is another process's by now.
+    utimesSync(recordPath(env, alive), 1, 1);
+    expect(isUnderWay(alive, env)).toBe(false);
   });
 });

@@ -11,7 +11,7 @@ import { WriteStream } from 'node:tty';
 import { type Command, type Context, runCommand } from '../../scripts/lib/cli/command.ts';
 import { InterruptedError } from '../../scripts/lib/cli/errors.ts';
 import type { Flags } from '../../scripts/lib/cli/flags.ts';
-import { shellQuote } from '../../scripts/lib/cli/text.ts';
+import { commandLine } from './samples.ts';
 
 export interface RunOptions {
   /** Added to an environment of only PATH, a HOME that does not exist and a KUBECTL that does not exist. */
@@ -84,7 +84,7 @@ export async function run<F extends Flags>(
     stdout,
     stderr,
     signal: interrupt.signal,
-    commandLine: (name, ...args) => ['factory-worker', name, ...args.map(shellQuote)].join(' '),
+    commandLine,
     now: () => options.now ?? new Date(),
     ...(options.exec ? { exec: options.exec } : {}),
   });

@@ -206,7 +206,8 @@ function report(
   return exitCode;
 }
 
-function jsonError(message: string, hints: readonly string[], exitCode: number): string {
+/** How an error is told where JSON is wanted. */
+export function jsonError(message: string, hints: readonly string[], exitCode: number): string {
   return `${JSON.stringify({ error: { message, hints, exitCode } })}\n`;
 }
 

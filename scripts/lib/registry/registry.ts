@@ -30,7 +30,7 @@ export async function lookUp(
   if (result.aborted) throw InterruptedError.by(signal);
   if (result.code === 0) return parseInspection(result.stdout.toString('utf8'));
   if (/: not found|manifest unknown|name unknown/i.test(result.stderr)) return null;
-  throw registryError(result, `look up ${reference}`);
+  throw registryError(result, `look up ${reference}`, reference);
 }
 
 /** Gives an image one more tag inside its registry; nothing is uploaded. */
@@ -46,7 +46,7 @@ export async function addTag(
     timeoutMs: TIMEOUT_MS,
   });
   if (result.aborted) throw InterruptedError.by(signal);
-  if (result.code !== 0) throw registryError(result, `tag ${repository}@${digest}`);
+  if (result.code !== 0) throw registryError(result, `tag ${repository}@${digest}`, repository);
 }
 
 export function addTagArgv(env: NodeJS.ProcessEnv, repository: string, digest: string, tag: string): Argv {
@@ -88,13 +88,14 @@ export function parseInspection(json: string): RegistryImage {
   };
 }
 
+/** What Docker says, and what to do; REGISTRY stands for the one that was asked. */
 const RULES: readonly (readonly [RegExp, string])[] = [
   [
     /unauthorized|authentication required|no basic auth|denied|403 Forbidden|401 Unauthorized/i,
     'log in: docker login REGISTRY (DigitalOcean: doctl registry login --read-write; a read-only login cannot push)',
   ],
   [
-    /garbage collection|read[- ]only|405 Method Not Allowed|UNSUPPORTED/i,
+    /garbage collection|read[- ]only|Method Not Allowed|UNSUPPORTED/i,
     'the registry takes nothing just now: while it collects garbage it is read-only (DigitalOcean: doctl registry garbage-collection get-active); try again afterwards',
   ],
   [
@@ -102,7 +103,7 @@ const RULES: readonly (readonly [RegExp, string])[] = [
     'is the registry up, and its name right?',
   ],
   [
-    /unknown blob|unexpected EOF|connection reset|broken pipe|content size/i,
+    /unknown blob|unexpected EOF|connection reset|broken pipe|closed (?:pipe|network connection)|content size/i,
     'the connection was cut: type it again, what is there already is not sent again',
   ],
   [/Cannot connect to the Docker daemon/i, 'start Docker (or set DOCKER_HOST)'],
@@ -112,10 +113,14 @@ const RULES: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
-/** @param doing completes "cannot …" */
+/**
+ * @param doing completes "cannot …"
+ * @param image the image it was about, whose name begins with its registry's
+ */
 export function registryError(
   result: Pick<RunResult, 'argv' | 'code' | 'stderr' | 'timedOut'>,
   doing: string,
+  image = '',
 ): CliError {
   if (result.code === 127 || result.code === 126) {
     return new CliError(`cannot ${doing}: ${result.argv[0]} is not installed, or not on PATH`, {
@@ -130,8 +135,9 @@ export function registryError(
     lines.findLast((line) => /error|denied|unauthorized|refused/i.test(line)) ??
     lines.at(-1) ??
     `it ended with ${result.code}`;
+  const [registry] = image.split('/');
   const hint = RULES.find(([pattern]) => pattern.test(result.stderr))?.[1];
   return new CliError(`cannot ${doing}: ${said.replace(/^(?:ERROR|error): /, '').trim()}`, {
-    hints: hint === undefined ? [] : [hint],
+    hints: hint === undefined ? [] : [registry ? hint.replace('REGISTRY', registry) : hint],
   });
 }

@@ -6,7 +6,10 @@ import { parseDuration } from '../config/duration.ts';
 import type { CampaignOptions } from './campaign.ts';
 
 export const CAMPAIGN_FLAGS = {
-  'no-prepull': { type: 'boolean', description: 'do not try the image in a pod of its own first' },
+  'no-prepull': {
+    type: 'boolean',
+    description: 'do not try the image in a pod of its own first; a migration then shows after the roll only',
+  },
   'prepull-timeout': {
     type: 'string',
     value: 'DURATION',

@@ -1,5 +1,5 @@
 /** A release of one worker or several: look at all, ask once, one worker first, then the others. */
-import type { Context } from '../cli/command.ts';
+import { type Context, jsonError } from '../cli/command.ts';
 import { CliError, ExitCode, InterruptedError, UsageError } from '../cli/errors.ts';
 import { renderJson } from '../cli/output.ts';
 import { confirm } from '../cli/prompt.ts';
@@ -8,19 +8,22 @@ import type { ClusterWorker, WorkerEntry } from '../config/worker-entry.ts';
 import { shortReference } from '../registry/reference.ts';
 import { kubectlArgv } from '../transport/objects.ts';
 import { fanOut } from '../worker/fan-out.ts';
+import { changeArgv, changeFor } from './change.ts';
+import type { Limits, Outcome } from './job.ts';
 import { continues, type Plan, planRelease, type Wish } from './plan.ts';
 import { describeTarget, lookAt, type Surroundings, see, type Target } from './preflight.ts';
-import { prepullPod } from './prepull.ts';
+import { CREATION, prepullPod, removal } from './prepull.ts';
 import {
   isUnderWay,
   newRecord,
   type ReleaseRecord,
   readRecords,
+  recordPath,
   type StepName,
   saveRecord,
   unfinished,
 } from './record.ts';
-import { finishUndo, type Limits, type Outcome, rollArgv, runRelease } from './run.ts';
+import { finishUndo, runRelease } from './run.ts';
 
 export interface CampaignOptions extends Limits {
   readonly allowMigration: boolean;
@@ -112,11 +115,14 @@ function describe({ worker, ...rest }: Target, { image }: Wish): string {
 async function prepare(worker: ClusterWorker, wishOf: WishOf, around: Surroundings): Promise<Prepared> {
   const records = readRecords(around.context.env);
   const earlier = unfinished(records, worker);
-  if (earlier !== null && isUnderWay(earlier)) {
+  if (earlier !== null && isUnderWay(earlier, around.context.env)) {
     throw new CliError(
       `a release of ${worker.name} is under way on this machine (process ${earlier.pid}, since ${earlier.startedAt})`,
       {
-        hints: ['let it come to its end, or interrupt it there'],
+        hints: [
+          'let it come to its end, or interrupt it there',
+          `what it is: ps -p ${earlier.pid}; if it is another program, put 0 in its place in ${recordPath(around.context.env, earlier)}`,
+        ],
       },
     );
   }
@@ -126,7 +132,7 @@ async function prepare(worker: ClusterWorker, wishOf: WishOf, around: Surroundin
   const plan: Plan =
     earlier?.state === 'rolling-back'
       ? { kind: 'go', steps: [], notes: ['is still being rolled back'] }
-      : planRelease(seen, wish, earlier, around.context.commandLine);
+      : planRelease(seen, wish, earlier, around.context.commandLine, records);
   return { target, wish, plan, earlier };
 }
 
@@ -174,14 +180,18 @@ async function one(item: Prepared, around: Surroundings, options: CampaignOption
       );
   } catch (error) {
     if (!(error instanceof CliError) || error instanceof InterruptedError) throw error;
-    return { worker: worker.name, result: 'failed', image: wish.image, why: error.message, record: null };
+    tell(context, worker.name, error, options);
+    return {
+      worker: worker.name,
+      result: 'failed',
+      image: wish.image,
+      why: error.message,
+      exitCode: error.exitCode,
+      record: null,
+    };
   }
   const { record, error } = outcome;
-  if (error !== null) {
-    context.stderr.write(
-      `error: ${worker.name}: ${error.message}\n${error.hints.map((hint) => `  ${hint}\n`).join('')}`,
-    );
-  }
+  if (error !== null) tell(context, worker.name, error, options);
   return {
     worker: worker.name,
     result: record.state,
@@ -190,6 +200,20 @@ async function one(item: Prepared, around: Surroundings, options: CampaignOption
     exitCode: error?.exitCode ?? ExitCode.ok,
     record,
   };
+}
+
+/** At once, and not when the last worker is done. */
+function tell(
+  { stderr }: Context,
+  worker: string,
+  { message, hints, exitCode }: CliError,
+  { json }: CampaignOptions,
+): void {
+  stderr.write(
+    json
+      ? jsonError(`${worker}: ${message}`, hints, exitCode)
+      : `error: ${worker}: ${message}\n${hints.map((hint) => `  ${hint}\n`).join('')}`,
+  );
 }
 
 /** The record to go on with, or a new one in the place of one that is given up. */
@@ -262,13 +286,10 @@ function commandsOf(step: StepName, { target, wish, earlier }: Prepared, around:
         ? []
         : [line(helmed.helm.command(helmed.release, ['rollback', helmed.release.name]))];
     case 'prepull': {
-      const object = prepullPod(worker, workload, pod?.spec?.nodeName ?? null, wish.image, id, 900) as {
-        metadata: { name: string };
-        spec: { nodeName?: string };
-      };
+      const object = prepullPod(worker, workload, pod?.spec?.nodeName ?? null, wish.image, 900);
       return [
-        `${kubectl('create', '--filename=-')}  # pod ${object.metadata.name}: ${wish.image} on ${object.spec.nodeName ?? 'any node'}, scripts/remote/prepull.sh`,
-        kubectl('delete', 'pod', object.metadata.name),
+        `${kubectl(...CREATION)}  # a pod with ${wish.image} on ${object.spec.nodeName ?? 'any node'}, scripts/remote/prepull.sh`,
+        kubectl(...removal(object)),
       ];
     }
     case 'drain':
@@ -276,9 +297,12 @@ function commandsOf(step: StepName, { target, wish, earlier }: Prepared, around:
     case 'backup':
       return [remote('backup', id), remote('backup-chunk', 'until it is here')];
     case 'roll':
-      return [line(rollArgv(target, wish, id, around))];
+      return [line(changeArgv(target, changeFor(wish, id), around))];
     case 'wait':
-      return [`${kubectl('get', 'pods')}  # until another pod with ${wish.image} is Ready`];
+      return [
+        ...(wish.drain || pod === null ? [] : [remote('hurry', 'its stage is interrupted')]),
+        `${kubectl('get', 'pods')}  # until another pod with ${wish.image} is Ready`,
+      ];
     case 'verify':
       return [remote('facts', 'the pod names the digest, its build.json is the one of the pre-pull')];
     case 'restore':
@@ -304,13 +328,22 @@ function report({ stdout }: Context, results: readonly Result[], { json }: Campa
       else if (result === 'done') stdout.write(`${worker}: runs ${shortReference(image)}${took(record)}\n`);
     }
   }
+  return exitCodeOf(results);
+}
+
+/** What a release of these workers ends with. */
+export function exitCodeOf(results: readonly Pick<Result, 'result' | 'exitCode'>[]): number {
   const bad = results.filter(({ result }) =>
     ['failed', 'rolled-back', 'rolling-back', 'running', 'untouched'].includes(result),
   );
   if (bad.length === 0) return ExitCode.ok;
-  if (results.length > 1) return bad.length === results.length ? ExitCode.failed : ExitCode.partial;
-  // One worker alone gives its own: 124 for a drain that took too long.
-  return bad[0]?.exitCode ?? ExitCode.failed;
+  const tried = bad.filter(({ result }) => result !== 'untouched');
+  const [code = ExitCode.failed, ...others] = new Set(
+    tried.map(({ exitCode = ExitCode.failed }) => exitCode),
+  );
+  // One cause of all failures is told as such: 124 for drains that took too long.
+  if (others.length === 0 && (code !== ExitCode.failed || results.length === 1)) return code;
+  return bad.length === results.length ? ExitCode.failed : ExitCode.partial;
 }
 
 function took(record: ReleaseRecord | null): string {

@@ -1,18 +1,11 @@
 /** Why a pod did not come up, in its own last words: for the paragraph a failed release ends with. */
 import { oneLine } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
+import { type EventObject, timeOf } from '../diagnosis/cluster.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { getJson } from '../transport/objects.ts';
 import { redact } from '../worker/redact.ts';
 import { currentPod, readPods } from '../worker/workload.ts';
-
-interface EventObject {
-  readonly type?: string;
-  readonly reason?: string;
-  readonly message?: string;
-  readonly lastTimestamp?: string | null;
-  readonly eventTime?: string | null;
-}
 
 const EVENTS_SHOWN = 3;
 const LINES_SHOWN = 8;
@@ -47,8 +40,7 @@ export async function podEvidence(
 
 /** Warnings before the rest, each once, the newest last. */
 export function describeEvents(events: readonly EventObject[]): string {
-  const time = ({ lastTimestamp, eventTime }: EventObject) => lastTimestamp ?? eventTime ?? '';
-  const sorted = [...events].sort((a, b) => time(a).localeCompare(time(b)));
+  const sorted = [...events].sort((a, b) => timeOf(a).localeCompare(timeOf(b)));
   const warnings = sorted.filter(({ type }) => type === 'Warning');
   const chosen = warnings.length > 0 ? warnings : sorted;
   const texts = chosen.map(({ reason, message }) => oneLine(`${reason}: ${message ?? ''}`).trim());

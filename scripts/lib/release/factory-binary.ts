@@ -57,7 +57,7 @@ export async function stageFactory(
         {
           hints: [
             `build it with GOOS=linux GOARCH=${architecture} CGO_ENABLED=1`,
-            'or an image for another platform: --platform linux/amd64',
+            ...(found === null ? [] : [`or the image for its platform: --platform linux/${found}`]),
           ],
         },
       );

@@ -73,6 +73,22 @@ export function parseState(text: string): DatabaseState {
   };
 }
 
+/** How the factory of a worker keeps its state. */
+export interface Store {
+  /** Null while it is not known, as of a factory that does not start. */
+  readonly dialect: string | null;
+  readonly schema: number | null;
+}
+
+/** @param facts null when the worker could not be asked */
+export function storeOf(facts: Facts | null): Store {
+  const dialect = facts?.snapshot.dialect ?? null;
+  return {
+    dialect: dialect === null ? null : `${dialect.name}${dialect.postgres ? ' with PostgreSQL' : ''}`,
+    schema: facts?.state.schema ?? null,
+  };
+}
+
 /**
  * What is worse in a worker than it was before the release. Work that came meanwhile is not; nor is what was broken before.
  *

@@ -7,7 +7,8 @@ import type { Context } from '../cli/command.ts';
 import type { Drain } from '../contract.ts';
 import { isLeftBehind, wayOutOf } from '../drain/way-out.ts';
 import { shortReference } from '../registry/reference.ts';
-import type { ReleaseRecord, StepName } from './record.ts';
+import type { Store } from './facts.ts';
+import { lineOf, type ReleaseRecord, type StepName } from './record.ts';
 
 /** What was asked for one worker. */
 export interface Wish {
@@ -47,15 +48,17 @@ export type Plan =
 /**
  * @param earlier the release of this worker that has no end yet
  * @param commandLine how a command is typed, for what is to be done about a refusal
+ * @param records of this machine: they tell which releases the earlier one had replaced
  */
 export function planRelease(
   seen: Seen,
   wish: Wish,
   earlier: ReleaseRecord | null,
   commandLine: Context['commandLine'],
+  records: readonly ReleaseRecord[] = [],
 ): Plan {
   const continued = continues(earlier, wish) ? earlier : null;
-  const refusal = refuse(seen, wish, earlier, commandLine);
+  const refusal = refuse(seen, wish, earlier === null ? [] : lineOf(earlier, records), commandLine);
   if (refusal !== null) return refusal;
   if (earlier === null && isThere(seen, wish)) {
     return { kind: 'nothing', why: `runs ${shortReference(wish.image)} already` };
@@ -114,11 +117,11 @@ type Refusal = Plan & { readonly kind: 'refuse' };
 function refuse(
   seen: Seen,
   wish: Wish,
-  earlier: ReleaseRecord | null,
+  ours: readonly string[],
   commandLine: Context['commandLine'],
 ): Refusal | null {
   const { drain, manifestChanges, helm } = seen;
-  if (drain !== null && drain.release !== null && drain.release !== earlier?.id) {
+  if (drain !== null && drain.release !== null && !ours.includes(drain.release)) {
     return refuseDrained(drain, seen.name, commandLine);
   }
   if (manifestChanges.length > 0 && !wish.chartUpgrade && wish.kind === 'rollout') {
@@ -180,10 +183,7 @@ function refuseDrained(drain: Drain, worker: string, commandLine: Context['comma
  *
  * @returns null when it reads the state as the old one does
  */
-export function migrationOf(
-  old: { readonly dialect: string | null; readonly schema: number | null },
-  next: { readonly dialect: string | null; readonly schema: number | null },
-): string | null {
+export function migrationOf(old: Store, next: Store): string | null {
   if (old.schema !== null && next.schema !== null && old.schema !== next.schema) {
     return `its factory has schema version ${next.schema}, the worker's database has ${old.schema}`;
   }
@@ -191,6 +191,40 @@ export function migrationOf(
     return `its factory speaks dialect ${next.dialect}, the worker's speaks ${old.dialect}`;
   }
   return null;
+}
+
+/**
+ * The message and the hints for an image whose factory does not read the state as it is.
+ *
+ * @param kind of a rollback, no record here tells of the migration, so that there is nothing to restore
+ */
+export function unreadableState(
+  kind: Wish['kind'],
+  name: string,
+  migration: string,
+  commandLine: Context['commandLine'],
+): [string, { hints: string[] }] {
+  if (kind !== 'rollback') {
+    return [
+      `the new image migrates the state of ${name}: ${migration}`,
+      {
+        hints: [
+          'there is a backup, and a rollback restores it as long as nothing was added: --allow-state-migration',
+        ],
+      },
+    ];
+  }
+  return [
+    `the image of before does not know the state of ${name}: ${migration}`,
+    {
+      hints: [
+        'the state was migrated by a release of which this machine has no record: nothing would be restored, and an older factory would find a newer database',
+        `backups of before are on the worker: ${commandLine('exec', name, '--', 'ls', '-l', '/root/.factory/worker/backups')}`,
+        `fetch one: ${commandLine('cp', `${name}:/root/.factory/worker/backups/FILE`, 'FILE')}`,
+        `then go back all the same, with --allow-state-migration, and put it back: ${commandLine('restore', 'FILE', name)}`,
+      ],
+    },
+  ];
 }
 
 /** The message and the hints for a roll that would bring more than a new image. */

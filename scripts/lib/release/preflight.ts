@@ -12,6 +12,7 @@ import { createReach } from '../worker/observe.ts';
 import { workSessions } from '../worker/sessions.ts';
 import { currentPod, type ReleasePod, readPods, readWorkload, type Workload } from '../worker/workload.ts';
 import { type Facts, readFacts } from './facts.ts';
+import { pause } from './job.ts';
 import { imageIn, manifestChanges } from './manifest-diff.ts';
 import type { Seen } from './plan.ts';
 
@@ -53,7 +54,28 @@ export function surroundings(context: Context, timeoutMs: number): Surroundings 
   };
 }
 
+/** A container that ends is gone before the list of pods says so, by a second or two. */
+const LOOKS = 10;
+const LOOK_MS = 1_000;
+
+/**
+ * Looks at a worker. Its container may end between the list of pods and the look inside: then the list is asked for again.
+ *
+ * @throws CliError when the cluster or Helm does not tell
+ */
 export async function lookAt(worker: ClusterWorker, around: Surroundings): Promise<Target> {
+  for (let looks = 1; ; looks += 1) {
+    try {
+      return await look(worker, around);
+    } catch (error) {
+      const gone = error instanceof TransportError && error.kind === 'not-running';
+      if (!gone || looks === LOOKS) throw error;
+      await pause(around, LOOK_MS);
+    }
+  }
+}
+
+async function look(worker: ClusterWorker, around: Surroundings): Promise<Target> {
   const { cluster, context, timeoutMs } = around;
   const [workload, pods] = await Promise.all([readWorkload(cluster, worker), readPods(cluster, worker)]);
   const pod = currentPod(pods, worker);

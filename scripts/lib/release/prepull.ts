@@ -23,20 +23,26 @@ export interface Checked {
 
 const LABEL = 'factory-worker/prepull';
 
+/** As far as this project reads it. */
+interface PrepullPod {
+  readonly metadata: { readonly labels: Readonly<Record<string, string>> };
+  readonly spec: { readonly restartPolicy: string; readonly nodeName?: string };
+}
+
 /** The pod. It has none of the worker's labels, volumes or secrets, and the rights of nobody. */
 export function prepullPod(
   worker: ClusterWorker,
   workload: Workload,
   node: string | null,
   image: string,
-  id: string,
   limitSeconds: number,
-): object {
-  return {
+): PrepullPod {
+  const pod = {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: {
-      name: `${workload.name.slice(0, 48)}-prepull-${id.slice(-4).toLowerCase()}`,
+      // Never the name of one that is still being deleted.
+      generateName: `${workload.name.slice(0, 48)}-prepull-`,
       namespace: worker.namespace,
       labels: { 'app.kubernetes.io/name': 'factory-worker-prepull', [LABEL]: workload.name },
     },
@@ -61,6 +67,7 @@ export function prepullPod(
       ],
     },
   };
+  return pod;
 }
 
 /** A pull that failed is tried again by the kubelet, for a registry that was restarted, say. */
@@ -79,18 +86,18 @@ const POLL_MS = 700;
 export async function prepull(
   cluster: Cluster,
   worker: ClusterWorker,
-  pod: object,
+  pod: PrepullPod,
   image: string,
   limitMs: number,
   say: (text: string) => void,
 ): Promise<Checked> {
-  const name = (pod as { metadata: { name: string } }).metadata.name;
   const failed = (why: string, ...hints: string[]) =>
     new CliError(`the new image does not work on the node of ${worker.name}: ${why}`, { hints });
   // What an earlier run left behind.
-  await remove(cluster, worker, `--selector=${LABEL}=${worker.pod}`);
-  await change(cluster, worker, ['create', '--filename=-'], JSON.stringify(pod));
+  await kubectl(cluster, worker, removal(pod));
   try {
+    const created = await change(cluster, worker, CREATION, JSON.stringify(pod));
+    const name = created.trim().replace(/^pod\//, '');
     const until = Date.now() + limitMs;
     const tell = onlyNews((reason) => say(`pre-pull: ${reason}`));
     let pullFailing: number | null = null;
@@ -118,22 +125,23 @@ export async function prepull(
     }
   } finally {
     // Also after Ctrl-C, which has aborted the command's own signal.
-    await remove({ ...cluster, signal: AbortSignal.timeout(10_000), timeoutMs: 10_000 }, worker, name).catch(
-      () => {},
-    );
+    const still = { ...cluster, signal: AbortSignal.timeout(10_000), timeoutMs: 10_000 };
+    await kubectl(still, worker, removal(pod)).catch(() => {});
   }
 }
 
-async function remove(cluster: Cluster, worker: ClusterWorker, what: string): Promise<void> {
-  await kubectl(cluster, worker, [
-    'delete',
-    'pod',
-    what,
-    '--ignore-not-found',
-    '--wait=false',
-    '--grace-period=1',
-  ]);
-}
+/** What follows `kubectl`: makes the pod of stdin, and prints its name. */
+export const CREATION = ['create', '--filename=-', '--output=name'] as const;
+
+/** What follows `kubectl`: removes each pre-pull pod of the worker. */
+export const removal = ({ metadata }: PrepullPod) => [
+  'delete',
+  'pod',
+  `--selector=${LABEL}=${metadata.labels[LABEL]}`,
+  '--ignore-not-found',
+  '--wait=false',
+  '--grace-period=1',
+];
 
 async function logs(cluster: Cluster, worker: ClusterWorker, pod: string): Promise<string> {
   const result = await kubectl(cluster, worker, ['logs', pod, '--container=check', '--tail=200']);

@@ -3,7 +3,8 @@
  * first one's and goes on; `releases` lists them.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { uptime } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Backup } from '../backup/make.ts';
 import { homeOf } from '../config/paths.ts';
@@ -115,11 +116,14 @@ export function newRecord(worker: ClusterWorker, given: NewRecord, now: Date): R
 
 /** Writes a record, whole or not at all. */
 export function saveRecord(env: NodeJS.ProcessEnv, record: ReleaseRecord): void {
-  const dir = releasesDir(env);
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const file = join(dir, `${record.id}.json`);
+  mkdirSync(releasesDir(env), { recursive: true, mode: 0o700 });
+  const file = recordPath(env, record);
   writeFileSync(`${file}.new`, `${JSON.stringify(record, null, 2)}\n`, { mode: 0o600 });
   renameSync(`${file}.new`, file);
+}
+
+export function recordPath(env: NodeJS.ProcessEnv, { id }: Pick<ReleaseRecord, 'id'>): string {
+  return join(releasesDir(env), `${id}.json`);
 }
 
 /** All records of this machine, oldest first. A file that cannot be read is left out. */
@@ -152,13 +156,30 @@ export function unfinished(records: readonly ReleaseRecord[], worker: ClusterWor
   return records.findLast((record) => isOf(record, worker) && isOpen(record)) ?? null;
 }
 
+/** A release and those that were given up for it, one for the next: the drain of any of them is its own to lift. @returns ids */
+export function lineOf(
+  record: Pick<ReleaseRecord, 'id' | 'replaces'>,
+  records: readonly ReleaseRecord[],
+): string[] {
+  const ids = [record.id];
+  for (let next = record.replaces; next !== null && !ids.includes(next); ) {
+    ids.push(next);
+    next = records.find(({ id }) => id === next)?.replaces ?? null;
+  }
+  return ids;
+}
+
 export function isOpen({ state }: Pick<ReleaseRecord, 'state'>): boolean {
   return state === 'running' || state === 'rolling-back';
 }
 
 /** Whether the process of an open record still runs: another terminal is at it. */
-export function isUnderWay({ pid }: Pick<ReleaseRecord, 'pid'>): boolean {
-  if (pid === process.pid) return false;
+export function isUnderWay(record: Pick<ReleaseRecord, 'id' | 'pid'>, env: NodeJS.ProcessEnv): boolean {
+  const { pid } = record;
+  if (pid === process.pid || pid === 0) return false;
+  // What wrote before this machine was started is gone, whoever has its number now.
+  const written = statSync(recordPath(env, record), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  if (written < Date.now() - uptime() * 1000) return false;
   try {
     process.kill(pid, 0);
     return true;

@@ -131,14 +131,22 @@ export async function observeWith(
   reach: Reach,
   worker: WorkerEntry,
   call: Pick<RemoteCall, 'script' | 'args'>,
-  { env, signal, now, commandLine }: Context,
+  context: Context,
   timeoutMs: number,
 ): Promise<{ readonly seen: Observation; readonly frame: Frame | null }> {
+  const { env, signal, now, commandLine } = context;
   let pod: PodFacts | null = null;
   try {
-    const entrance = await reach.enter(worker);
+    let entrance = await reach.enter(worker);
     pod = entrance.pod;
-    const frame = await entrance.transport.run({ ...call, timeoutMs, signal });
+    const ask = () => entrance.transport.run({ ...call, timeoutMs, signal });
+    const frame = await ask().catch(async (error: unknown) => {
+      if (!(error instanceof TransportError) || error.kind !== 'not-running') throw error;
+      // Its container has ended since the list of pods: another list says what became of it.
+      entrance = await createReach(context, timeoutMs).enter(worker);
+      ({ pod } = entrance);
+      return ask();
+    });
     const snapshot = parseSnapshot(frame);
     rememberSeen(env, worker, snapshot, now());
     const seen = { worker, pod, snapshot, lastSeen: null, ...assess(worker, pod, snapshot, commandLine) };
@@ -164,6 +172,7 @@ export async function observeWith(
 /** @param pod the pod that was entered in vain, if there was one */
 function statusOf(error: TransportError, pod: PodFacts | null): Status {
   if (error instanceof NoEntranceError) return error.status;
+  if (error.kind === 'not-running' && pod?.state === 'draining') return 'draining';
   // A kubelet that restarts does not answer either, but its pods stay Ready.
   if (error.kind === 'node-unreachable' && pod?.ready === false) return 'node-lost';
   return STATUS_OF[error.kind];

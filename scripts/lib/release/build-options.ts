@@ -1,0 +1,188 @@
+/** What a build is made of: the checkout, the factory program, the platforms, the builder; found out before it is begun. */
+import { dirname, join } from 'node:path';
+import type { Context } from '../cli/command.ts';
+import { CliError, UsageError } from '../cli/errors.ts';
+import { packageRoot } from '../cli/version.ts';
+import type { ClusterWorker } from '../config/worker-entry.ts';
+import { docker, registryError } from '../registry/registry.ts';
+import type { Cluster } from '../transport/kubectl.ts';
+import { getJson } from '../transport/objects.ts';
+import { TransportError } from '../transport/transport.ts';
+import { type Architecture, stageFactory } from './factory-binary.ts';
+import { releasesDir } from './record.ts';
+
+export interface BuildOptions {
+  readonly repository: string;
+  readonly tag: string;
+  /** Of this checkout; with `-modified` when it is dirty. */
+  readonly revision: string;
+  readonly dirty: boolean;
+  readonly factory: { readonly dir: string; readonly sha256: string };
+  readonly architectures: readonly Architecture[];
+  readonly base: string | undefined;
+  /** Whether the builder can attach SBOM and provenance; then it pushes by itself. */
+  readonly attests: boolean;
+  /** Whether the SBOM is wanted: the builder pulls an image to make it. */
+  readonly sbom: boolean;
+  /** What the builder prints is kept here. */
+  readonly log: string;
+}
+
+export interface Given {
+  readonly repository: string;
+  readonly tag: string | null;
+  readonly factory: string | undefined;
+  readonly platforms: readonly string[];
+  readonly base: string | undefined;
+  readonly allowDirty: boolean;
+  readonly sbom: boolean;
+  /** Whether it will be pushed. */
+  readonly push: boolean;
+}
+
+/**
+ * Finds out everything a build needs, and that it can be done, before it is begun.
+ *
+ * @param worker whose cluster's nodes tell the platform; null when no worker is meant
+ */
+export async function planOptions(
+  context: Context,
+  cluster: Cluster,
+  worker: ClusterWorker | null,
+  given: Given,
+): Promise<BuildOptions> {
+  const { env, now } = context;
+  const { revision, described, dirty } = await readGit(context);
+  if (dirty && given.push && !given.allowDirty) {
+    throw new CliError(
+      'the checkout has changes that are not committed: nobody could tell later what the image was made of',
+      {
+        hints: ['commit them; what they are: git status', 'push it all the same: --allow-dirty'],
+      },
+    );
+  }
+  const architectures =
+    parsePlatforms(given.platforms) ?? (await nodeArchitectures(context, cluster, worker));
+  const state = dirname(releasesDir(env));
+  const factory = await stageFactory(context, given.factory, architectures, join(state, 'build', 'factory'));
+  const attests = await builderAttests(context, architectures);
+  return {
+    repository: given.repository,
+    tag: given.tag ?? tagOf(described, factory.sha256),
+    revision: dirty ? `${revision}-modified` : revision,
+    dirty,
+    factory,
+    architectures,
+    base: given.base ?? env['BASE_IMAGE'],
+    attests,
+    sbom: given.sbom,
+    log: join(
+      state,
+      'logs',
+      `build-${now()
+        .toISOString()
+        .replaceAll(/[-:]|\.\d+/g, '')}.log`,
+    ),
+  };
+}
+
+/** A tag that never names two images: checkout and factory are both in it. */
+export function tagOf(described: string, factorySha256: string): string {
+  return `${described.replaceAll(/[^\w.-]/g, '-')}-f${factorySha256.slice(0, 8)}`.slice(0, 128);
+}
+
+/** @returns null when none were named */
+export function parsePlatforms(platforms: readonly string[]): Architecture[] | null {
+  const found = platforms.map((platform) => {
+    const architecture = platform.replace(/^linux\//, '');
+    if (architecture === 'amd64' || architecture === 'arm64') return architecture;
+    throw new UsageError(`--platform takes linux/amd64 and linux/arm64; not "${platform}"`);
+  });
+  return found.length === 0 ? null : [...new Set(found)];
+}
+
+async function readGit(context: Context): Promise<{ revision: string; described: string; dirty: boolean }> {
+  const git = async (...args: string[]) => {
+    const result = await context.exec.run(['git', '-C', packageRoot(), ...args], {
+      env: context.env,
+      timeoutMs: 30_000,
+    });
+    return result.code === 0 ? result.stdout.toString('utf8').trim() : null;
+  };
+  const revision = await git('rev-parse', 'HEAD');
+  if (revision === null) {
+    throw new CliError(
+      `${packageRoot()} is no git checkout: it cannot be told what an image from it is made of`,
+      {
+        hints: ['build from a checkout of the project'],
+      },
+    );
+  }
+  const dirty = (await git('status', '--porcelain')) !== '';
+  const described = (await git('describe', '--tags', '--always', '--abbrev=12')) ?? revision.slice(0, 12);
+  return { revision, described: dirty ? `${described}-dirty` : described, dirty };
+}
+
+async function nodeArchitectures(
+  context: Context,
+  cluster: Cluster,
+  worker: ClusterWorker | null,
+): Promise<Architecture[]> {
+  const own: Architecture = process.arch === 'arm64' ? 'arm64' : 'amd64';
+  if (worker === null) {
+    context.stderr.write(
+      `note: no worker is named whose cluster could tell: building for linux/${own}, as this machine is (else: --platform)\n`,
+    );
+    return [own];
+  }
+  try {
+    const nodes = await getJson<{ items: { status: { nodeInfo: { architecture: string } } }[] }>(
+      cluster,
+      worker,
+      ['nodes'],
+    );
+    const found = parsePlatforms(
+      [...new Set(nodes.items.map(({ status }) => status.nodeInfo.architecture))].filter((name) =>
+        /^a(?:md|rm)64$/.test(name),
+      ),
+    );
+    if (found !== null) return found;
+  } catch (error) {
+    if (!(error instanceof TransportError) || error.kind !== 'forbidden') throw error;
+    context.stderr.write(
+      'note: the nodes of the cluster may not be listed; building for linux/amd64 (else: --platform)\n',
+    );
+  }
+  return ['amd64'];
+}
+
+/** @throws CliError when there is no builder, or it cannot build for these platforms */
+async function builderAttests(
+  { env, exec, signal }: Context,
+  architectures: readonly Architecture[],
+): Promise<boolean> {
+  const inspected = await exec.run([docker(env), 'buildx', 'inspect'], { env, signal, timeoutMs: 60_000 });
+  if (inspected.code !== 0) {
+    const error = registryError(inspected, 'find a builder');
+    throw new CliError(error.message, {
+      exitCode: error.exitCode,
+      hints: [
+        'Docker with buildx is needed: https://docs.docker.com/build/install-buildx/',
+        'is Docker running? docker info',
+      ],
+    });
+  }
+  if (!/^Driver:\s+docker$/m.test(inspected.stdout.toString('utf8'))) return true;
+  const info = await exec.run([docker(env), 'info', '--format', '{{json .DriverStatus}}'], {
+    env,
+    signal,
+    timeoutMs: 60_000,
+  });
+  const attests = info.stdout.includes('io.containerd.snapshotter');
+  if (!attests && architectures.length > 1) {
+    throw new CliError('this builder makes images for one platform at a time', {
+      hints: ['make one that can: docker buildx create --use', 'or name one: --platform linux/amd64'],
+    });
+  }
+  return attests;
+}

@@ -1,0 +1,294 @@
+/** The steps of a release. Each can be done twice: a run that was interrupted in one begins with it again. */
+import { copyBackup, makeBackup } from '../backup/make.ts';
+import { CliError, ExitCode } from '../cli/errors.ts';
+import { onlyNews } from '../cli/news.ts';
+import { bytes } from '../cli/text.ts';
+import type { Drain } from '../contract.ts';
+import { drainWorker } from '../drain/drain.ts';
+import { waitForRest } from '../drain/rest.ts';
+import { wayOutOf } from '../drain/way-out.ts';
+import { isPending, lastDeployed } from '../helm/revisions.ts';
+import { hurry } from '../lifecycle/hurry.ts';
+import { shortReference } from '../registry/reference.ts';
+import { type Transport, TransportError } from '../transport/transport.ts';
+import { parseSnapshot } from '../worker/snapshot.ts';
+import { currentPod, readPods, readWorkload } from '../worker/workload.ts';
+import { changeFor, makeChange } from './change.ts';
+import { isUp, readFacts, storeOf, worseThan } from './facts.ts';
+import { type Job, nameOf, note, pause } from './job.ts';
+import { migrationOf, moreThanTheImage, unreadableState } from './plan.ts';
+import { waitForPod } from './pod-ready.ts';
+import { changesOf, lookAt } from './preflight.ts';
+import { prepull, prepullPod } from './prepull.ts';
+import { backupCopyPath, lineOf, type ReleaseRecord, readRecords, type StepName } from './record.ts';
+
+type Step = (job: Job) => Promise<void>;
+
+export const STEPS: Readonly<Record<StepName, Step>> = {
+  mend,
+  prepull: check,
+  drain,
+  backup,
+  roll,
+  wait,
+  verify,
+  restore,
+  health,
+  resume,
+};
+
+/** A Helm that has just begun may still be alive, on another laptop. */
+const PENDING_PATIENCE_MS = 30_000;
+
+async function mend(job: Job): Promise<void> {
+  const { target, options, around } = job;
+  const { helmed, worker } = target;
+  if (helmed === null) return;
+  const { helm, release } = helmed;
+  for (let said = false; ; said = true) {
+    const status = await helm.status(release);
+    if (status === null || !isPending(status)) return;
+    const left = PENDING_PATIENCE_MS - (Date.now() - Date.parse(status.updated));
+    if (!(left > 0)) break;
+    if (!said)
+      options.say(`Helm is at ${status.status} since ${status.updated}; waiting whether it comes to an end`);
+    await pause(around, Math.min(left, 5_000));
+  }
+  const last = lastDeployed(await helm.history(release));
+  if (last === null) throw new CliError(`release ${release.name} has no revision to go back to`);
+  options.say(
+    `a Helm was cut short; going back to revision ${last.revision}, so that the release takes upgrades again`,
+  );
+  await helm.rollback(release, last.revision);
+  const { image, replicas } = await readWorkload(around.cluster, worker);
+  if (replicas > 0) await waitForPod(job, image, null);
+  job.target = await lookAt(worker, around);
+  const podUid = job.target.pod?.metadata.uid ?? null;
+  note(job, { previous: { image, revision: last.revision, podUid } });
+  const { wish } = job;
+  if (job.target.helmed === null || wish.kind !== 'rollout' || wish.chartUpgrade) return;
+  const changes = await changesOf(job.target, job.target.helmed, wish.image);
+  if (changes.length > 0) throw new CliError(...moreThanTheImage(worker.name, changes));
+}
+
+async function check(job: Job): Promise<void> {
+  const { target, wish, options, around } = job;
+  const { worker, workload, pod, facts } = target;
+  options.say(`pre-pull of ${shortReference(wish.image)} on ${pod?.spec?.nodeName ?? 'a node'}`);
+  const object = prepullPod(
+    worker,
+    workload,
+    pod?.spec?.nodeName ?? null,
+    wish.image,
+    Math.ceil(options.prepullMs / 1000),
+  );
+  const checked = await prepull(around.cluster, worker, object, wish.image, options.prepullMs, options.say);
+  note(job, { build: checked.build });
+  admit(job, migrationOf(storeOf(facts), checked));
+}
+
+/**
+ * Writes down whether the state is migrated, so that going back brings the backup back as well.
+ *
+ * @throws CliError when it is, and the operator has not allowed it
+ */
+function admit(job: Job, migration: string | null): void {
+  const { target, wish, options, around } = job;
+  note(job, { migration: migration !== null });
+  if (migration === null) return;
+  if (!options.allowMigration && wish.undo === null) {
+    const { commandLine } = around.context;
+    throw new CliError(...unreadableState(wish.kind, target.worker.name, migration, commandLine));
+  }
+  options.say(`the state is migrated: ${migration}`);
+}
+
+async function drain(job: Job): Promise<void> {
+  const { target, wish, options, around, record } = job;
+  const { worker } = target;
+  const { context, timeoutMs } = around;
+  const { signal } = context;
+  const theirs = target.facts?.snapshot.drain;
+  if (theirs == null || theirs.release !== null) {
+    // An earlier release of ours that is given up leaves its drain to this one.
+    const owner = { release: record.id, force: theirs != null };
+    const reason = `release of ${shortReference(wish.image)}`;
+    await drainWorker(await around.enter(worker), worker, reason, owner, {
+      timeoutMs,
+      signal,
+      commandLine: context.commandLine,
+    });
+  }
+  const outcome = await waitForRest({
+    worker: worker.name,
+    enter: () => around.enter(worker),
+    timeoutMs,
+    limitMs: options.drainMs,
+    signal,
+    say: options.say,
+  });
+  if (outcome.rests) return;
+  throw new CliError(`${worker.name} was not drained within ${options.drainMs / 1000}s: it ${outcome.it}`, {
+    exitCode: ExitCode.timeout,
+    hints: [
+      'wait longer: --drain-timeout 2h',
+      'interrupt what runs (it is taken up again afterwards): --now',
+    ],
+  });
+}
+
+/** A backup of a large volume takes longer than an answer. */
+const BACKUP_MS = 600_000;
+
+async function backup(job: Job): Promise<void> {
+  const { target, options, around, record } = job;
+  const { env, signal } = around.context;
+  const name = nameOf(job);
+  const transport = await around.enter(target.worker);
+  const made = await makeBackup(transport, name, record.id, 'state', BACKUP_MS, signal);
+  if (made.integrity !== null && made.integrity !== 'ok') {
+    throw new CliError(`the database of ${name} is not whole: ${made.integrity}`, {
+      hints: [`its backup is on the worker all the same: ${made.file}`, 'mend it first; nothing was rolled'],
+    });
+  }
+  const file = backupCopyPath(env, record.id);
+  note(job, { backup: await copyBackup(transport, made, file, around.timeoutMs, signal) });
+  options.say(`backup: ${bytes(made.bytes)}, ${made.rows ?? 0} rows; here: ${file}`);
+}
+
+async function roll({ target, wish, options, around, record }: Job): Promise<void> {
+  options.say(wish.kind === 'restart' ? 'restarting' : `rolling to ${shortReference(wish.image)}`);
+  await makeChange(target, changeFor(wish, record.id), around);
+}
+
+async function wait(job: Job): Promise<void> {
+  const { podUid } = job.record.previous;
+  const told = await hurryAway(job, podUid);
+  if (told && job.target.facts?.snapshot.pipelines.some(({ status }) => status === 'in_progress'))
+    job.options.say('its stage is interrupted; the next start takes it up again');
+  await waitForPod(job, job.wish.image, podUid);
+}
+
+/**
+ * Tells a pod that is replaced without a drain not to wait for its running stage. Never its successor, which a second SIGTERM
+ * would end.
+ *
+ * @returns whether it was told
+ */
+export async function hurryAway({ target, wish, around }: Job, uid: string | null): Promise<boolean> {
+  if (wish.drain || uid === null) return false;
+  const { worker } = target;
+  if (currentPod(await readPods(around.cluster, worker), worker)?.metadata.uid !== uid) return false;
+  // One that cannot be told is mostly gone already; whatever else is wrong with it, the waiting shows.
+  return (await hurry(worker, around.context, around.timeoutMs)) === undefined;
+}
+
+async function verify(job: Job): Promise<void> {
+  const { target, wish, around, record } = job;
+  const { worker, workload } = target;
+  const pod = currentPod(await readPods(around.cluster, worker), worker);
+  const image = pod?.spec?.containers?.find(({ name }) => name === workload.container)?.image;
+  if (image !== wish.image) throw new CliError(`the pod of ${worker.name} names ${image}, not ${wish.image}`);
+  if (pod?.metadata.uid === record.previous.podUid)
+    throw new CliError(`the pod of ${worker.name} is the one of before the release`);
+  if (record.build === null) return;
+  const { build } = await readFacts(await around.enter(worker), around.timeoutMs, around.context.signal);
+  if (JSON.stringify(build) !== JSON.stringify(record.build)) {
+    throw new CliError(
+      `the build.json in the pod of ${worker.name} is not that of the image that was checked`,
+    );
+  }
+}
+
+async function restore(job: Job): Promise<void> {
+  await restoreBackup(job, job.wish.undo);
+}
+
+/** Puts the state back that a release had saved, where that was of a database. @param of null: there is none */
+export async function restoreBackup(
+  { target, options, around }: Job,
+  of: ReleaseRecord | null,
+): Promise<void> {
+  const saved = of?.backup ?? null;
+  if (saved === null || saved.rows === null) return;
+  const transport = await around.enter(target.worker);
+  const frame = await transport.run({
+    script: 'restore',
+    args: [saved.file, String(saved.rows), String(saved.newest)],
+    timeoutMs: BACKUP_MS,
+    signal: around.context.signal,
+  });
+  const { rc, text } = frame.parts.get('restored') ?? { rc: 1, text: 'no answer' };
+  if (rc !== 0)
+    throw new CliError(`the state of before the migration was not restored: ${text}`, {
+      hints: [`the backup: ${saved.copy ?? saved.file}`],
+    });
+  options.say('the state of before the migration is back');
+}
+
+/** After the pod is Ready: boot's last phases, and the loop's first look. */
+const HEALTH_MS = 180_000;
+const HEALTH_POLL_MS = 1_500;
+
+async function health(job: Job): Promise<void> {
+  const { target, around, options, wish, record } = job;
+  const { worker, facts } = target;
+  const say = onlyNews(options.say);
+  const until = Date.now() + HEALTH_MS;
+  for (;;) {
+    let trouble: string;
+    try {
+      const after = await readFacts(await around.enter(worker), around.timeoutMs, around.context.signal);
+      const worse = worseThan(facts, after);
+      if (worse.length > 0) trouble = worse.join('; ');
+      else if (isUp(after)) {
+        // Without a pre-pull it shows only now what the factory in the image makes of the state.
+        const unseen = wish.kind !== 'restart' && !record.done.includes('prepull');
+        if (unseen) admit(job, migrationOf(storeOf(facts), storeOf(after)));
+        return;
+      } else trouble = 'its boot has not come to its end';
+    } catch (error) {
+      if (!(error instanceof TransportError)) throw error;
+      trouble = error.message;
+    }
+    say(`Ready, not well yet: ${trouble}`);
+    if (Date.now() > until) throw new CliError(`${worker.name} is Ready but not well: ${trouble}`);
+    await pause(around, HEALTH_POLL_MS);
+  }
+}
+
+async function resume(job: Job): Promise<void> {
+  const { target, around, options } = job;
+  const lifted = await lift(await around.enter(target.worker), job);
+  if (lifted.word === 'held') options.say(stillDrained(job, lifted.drain));
+}
+
+/** What became of a drain: `held` when it is neither this release's nor of one it replaced. */
+export interface Lifted {
+  readonly word: 'lifted' | 'none' | 'held';
+  /** As it was before. */
+  readonly drain: Drain | null;
+}
+
+/** Lifts this release's own drain, or that of one it replaced; nobody else's. @throws CliError when that fails */
+export async function lift(transport: Transport, { target, around, record }: Job): Promise<Lifted> {
+  const { timeoutMs, context } = around;
+  let drain: Drain | null = null;
+  for (const id of lineOf(record, readRecords(context.env))) {
+    const call = { script: 'resume', args: ['', '', id, 'no'], timeoutMs, signal: context.signal };
+    const frame = await transport.run(call);
+    const word = frame.parts.get('resumed')?.text;
+    drain = parseSnapshot(frame).drain;
+    if (word === 'lifted' || word === 'none') return { word, drain };
+    if (word !== 'held') throw new CliError(`the drain of ${target.worker.name} could not be lifted`);
+  }
+  return { word: 'held', drain };
+}
+
+/** Why a worker does not take up work after its release, and what to type: `stays drained, as ann@laptop left it; …`. */
+export function stillDrained({ target, around }: Job, drain: Drain | null): string {
+  const { name } = target.worker;
+  const { commandLine } = around.context;
+  if (drain === null) return `stays drained; how it is: ${commandLine('status', name)}`;
+  return `stays drained, as ${drain.by}@${drain.host} left it; ${wayOutOf(drain, name, commandLine)}`;
+}
