@@ -130,6 +130,36 @@ describe('restore', () => {
     expect(await left()).toBe('');
   });
 
+  it('goes on after one that was cut short, and lifts the drain it left; a person’s stays', async () => {
+    const drained = (release: string) =>
+      target.bash(
+        `echo '{"schema":1,"by":"x","host":"y","since":"2026-01-01T00:00:00Z","reason":"r","release":${release}}' >"$WORKER_STATE_DIR/drain"`,
+      );
+    const drain = () => target.bash('ls "$WORKER_STATE_DIR" | grep -x drain || true');
+    await drained('"restore"');
+    expect((await type('--yes')).code).toBe(0);
+    expect(await drain()).toBe('');
+    await drained('null');
+    expect((await type('--yes')).code).toBe(0);
+    expect(await drain()).toBe('drain\n');
+  });
+
+  it('onto a full disk touches nothing, and says what could go', async () => {
+    const shim = join(target.dir, 'bin', 'df');
+    writeFileSync(
+      shim,
+      '#!/bin/bash\nprintf "Filesystem 1-blocks Used Available\\nx 100 90 10 90%% /\\n"\n',
+      { mode: 0o755 },
+    );
+    const { code, stderr } = await type('--yes');
+    rmSync(shim);
+    expect([code, stderr]).toEqual([1, expect.stringContaining('the volume is too full: 10 bytes free')]);
+    expect(stderr).toContain('factory-worker cleanup w --dry-run');
+    expect(await target.rows()).toEqual([]);
+    expect(await target.bash('ls "$WORKER_STATE_DIR" | grep -x drain || true')).toBe('');
+    expect(await left()).toBe('');
+  });
+
   it('of a file that was cut short, or is of another version, touches nothing', async () => {
     writeFileSync(file, readFileSync(file).subarray(0, 1500));
     expect(await type('--yes')).toMatchObject({
@@ -158,17 +188,13 @@ describe('restore', () => {
   });
 
   it('of a program that cannot read it puts the old state back', async () => {
-    await target.bash(
-      'factory queue add 7 --intent seven; mkdir -p "$HOME/.factory/pipelines/7"; mv "$(command -v factory)" "$HOME/../factory.real"',
-    );
+    await target.bash('factory queue add 7 --intent seven; mkdir -p "$HOME/.factory/pipelines/7"');
     // It reads its own rows, and nothing that came from elsewhere.
-    writeFileSync(
-      join(target.dir, 'bin', 'factory'),
-      `#!/bin/bash\nif [ "$1 $2" = "queue list" ] && [ -n "$(sqlite3 "$HOME/.factory/factory.db" 'SELECT 1 FROM issue_queue WHERE issue = 1')" ]; then echo "Error: schema" >&2; exit 1; fi\nexec ${target.dir}/factory.real "$@"\n`,
-      { mode: 0o755 },
+    const restore = await target.before(
+      `if [ "$1 $2" = "queue list" ] && [ -n "$(sqlite3 "$HOME/.factory/factory.db" 'SELECT 1 FROM issue_queue WHERE issue = 1')" ]; then echo "Error: schema" >&2; exit 1; fi`,
     );
     const { code, stderr } = await type('--yes');
-    await target.bash('mv "$HOME/../factory.real" "$HOME/../bin/factory"');
+    await restore();
     expect([code, stderr]).toEqual([
       1,
       expect.stringMatching(/was left as it was: nothing was restored: Error: schema/),

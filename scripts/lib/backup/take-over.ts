@@ -45,15 +45,16 @@ export interface Restored {
 
 /**
  * Puts the backup in the place of what the worker has. The worker is drained meanwhile, unless somebody has drained it: whoever
- * did had a reason to, and it stays drained then.
+ * did had a reason to, and it stays drained then. The drain of a restore that was cut short is ours: this one goes on with it.
  *
  * @param before the worker as it was when the operator agreed
  * @throws CliError when it fails; the worker is as it was then
  */
 export async function restoreInto(before: Snapshot, restoration: Restoration): Promise<Restored> {
-  const ours = before.drain === null;
+  const ours = before.drain === null || before.drain.release === OWNER.release;
   if (ours) await drain(restoration);
   try {
+    if (ours) await untilAtRest(restoration);
     return await takeOver(before, restoration);
   } finally {
     if (ours) await lift(restoration);
@@ -74,23 +75,23 @@ export function refuseAtWork(snapshot: Snapshot, { worker, context }: Restoratio
   });
 }
 
-/** Lets no check-in begin; one that has begun just now is not waited for. */
-async function drain(restoration: Restoration): Promise<void> {
-  const { worker, transport, timeoutMs, context } = restoration;
+/** Lets no check-in begin. */
+async function drain({ worker, transport, timeoutMs, context }: Restoration): Promise<void> {
   const call = { timeoutMs, signal: context.signal, commandLine: context.commandLine };
   await drainWorker(transport, worker, 'a backup is being restored', OWNER, call);
+}
+
+/** One that has begun just now is not waited for. */
+async function untilAtRest(restoration: Restoration): Promise<void> {
+  const { signal } = restoration.context;
   const end = performance.now() + REST_MS;
   for (;;) {
     const snapshot = await look(restoration);
     // Without a check-in none begins any more, whether the loop has said so or not.
     if (isAtRest(snapshot) || (!snapshot.locks.checkIn && performance.now() > end)) return;
-    if (performance.now() > end) {
-      await lift(restoration);
-      refuseAtWork(snapshot, restoration);
-    }
-    await sleep(POLL_MS, undefined, { signal: context.signal }).catch(async () => {
-      await lift(restoration);
-      throw InterruptedError.by(context.signal);
+    if (performance.now() > end) refuseAtWork(snapshot, restoration);
+    await sleep(POLL_MS, undefined, { signal }).catch(() => {
+      throw InterruptedError.by(signal);
     });
   }
 }
@@ -200,7 +201,8 @@ function hintsFor(reason: string, worker: WorkerEntry, command: Context['command
   }
   if (reason.includes('too full') || reason.includes('No space left')) {
     return [
-      `what takes the space: ${command('exec', worker.name, '--', 'bash', '-c', 'du -xh --max-depth=3 ~/.factory | sort -h | tail')}`,
+      `what takes the space: ${command('usage', worker.name)}`,
+      `what could go: ${command('cleanup', worker.name, '--dry-run')}`,
     ];
   }
   if (reason.includes('a stage is running'))
