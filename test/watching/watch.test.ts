@@ -116,6 +116,7 @@ describe('watch', () => {
       '-t',
       'x',
     ]);
+    expect(desktopArgv('linux', 't', 'a <b> & \\n c')?.at(-1)).toBe('a &lt;b&gt; &amp; \\\\n c');
     expect(desktopArgv('darwin', 't', '"x" & y')?.slice(-2)).toEqual(['t', '"x" & y']);
     expect(desktopArgv('win32', 't', 'x')).toBeNull();
   });

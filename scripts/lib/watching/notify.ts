@@ -16,8 +16,14 @@ export function desktopArgv(platform: NodeJS.Platform, title: string, text: stri
     const show = 'display notification (item 2 of argv) with title (item 1 of argv)';
     return ['osascript', '-e', 'on run argv', '-e', show, '-e', 'end run', title, text];
   }
-  if (platform === 'linux') return ['notify-send', '--app-name=factory-worker', '--', title, text];
+  if (platform === 'linux') return ['notify-send', '--app-name=factory-worker', '--', title, asBody(text)];
   return null;
+}
+
+/** notify-send takes backslashes for escapes, and the desktop what it gets for markup (Desktop Notifications 1.2, "Markup"). */
+function asBody(text: string): string {
+  const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '\\': '\\\\' };
+  return text.replaceAll(/[&<>\\]/g, (character) => entities[character] ?? character);
 }
 
 /**
