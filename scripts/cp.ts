@@ -2,9 +2,9 @@
 import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
-import { liveText, printable, renderJson } from './lib/cli/output.ts';
+import { liveText, renderJson } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
-import { bytes } from './lib/cli/text.ts';
+import { bytes, printable } from './lib/cli/text.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';

@@ -1,10 +1,10 @@
 /** `doctor`: what will go wrong, before it does: the laptop, the cluster, the inside of workers. */
 import { type Context, defineCommand, type Input, runIfMain } from './lib/cli/command.ts';
 import { CliError, ExitCode } from './lib/cli/errors.ts';
-import { painter, printable, renderJson, type Style } from './lib/cli/output.ts';
+import { painter, renderJson, type Style } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import { confirm } from './lib/cli/prompt.ts';
-import { count } from './lib/cli/text.ts';
+import { count, printable } from './lib/cli/text.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { homeOf, shortPath } from './lib/config/paths.ts';

@@ -1,10 +1,8 @@
 /** Tables, colours and repeated output. */
 import { stripVTControlCharacters, styleText } from 'node:util';
 import type { Context, Terminal } from './command.ts';
-import { oneLine, printable } from './text.ts';
+import { oneLine } from './text.ts';
 import { displayWidth } from './width.ts';
-
-export { oneLine, printable };
 
 export type Style = 'red' | 'yellow' | 'green' | 'dim' | 'bold';
 

@@ -1,7 +1,8 @@
 /** Between a plan and its being done: shown, explained, agreed to. And the answer afterwards. */
 import type { Context } from '../cli/command.ts';
 import { CliError, ExitCode } from '../cli/errors.ts';
-import { printable, renderJson } from '../cli/output.ts';
+import { renderJson } from '../cli/output.ts';
+import { printable } from '../cli/text.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
 import { type Plan, renderPlan } from './steps.ts';
 
