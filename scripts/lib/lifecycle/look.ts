@@ -34,7 +34,7 @@ export interface WorkerState {
   readonly workload: Workload | null;
   /** Null: Helm knows of none. */
   readonly release: ReleaseState | null;
-  /** Names of the pods that have not ended. */
+  /** Names of the pods that are there or on their way out. */
   readonly pods: readonly string[];
   readonly inside: Inside;
 }

@@ -6,7 +6,7 @@ import { onlyNews } from '../cli/news.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { type Cluster, podFinder } from '../transport/kubectl.ts';
 import { kubectlCommand } from '../transport/kubectl-errors.ts';
-import { podFacts } from '../transport/pods.ts';
+import { finished, podFacts } from '../transport/pods.ts';
 import { TransportError } from '../transport/transport.ts';
 import { type ReleasePod, readPods } from '../worker/workload.ts';
 
@@ -14,10 +14,13 @@ const POLL_MS = 2_000;
 /** After the release has changed, its controllers have to notice; under load that takes seconds. */
 const NOTICE_MS = 60_000;
 
-/** The pods of a worker that hold something: one that has ended, as an evicted one stays for days, holds nothing. */
+/**
+ * The pods of a worker that are there or on their way out. One that has ended and that nobody deletes, as an evicted one stays
+ * for days, is not waited for; one that is being deleted is, for until it is gone its volumes may still be mounted.
+ */
 export async function livePods(cluster: Cluster, worker: ClusterWorker): Promise<ReleasePod[]> {
   const pods = await readPods(cluster, worker);
-  return pods.filter(({ status }) => status?.phase !== 'Succeeded' && status?.phase !== 'Failed');
+  return pods.filter((pod) => pod.metadata.deletionTimestamp !== undefined || !finished(pod));
 }
 
 /**

@@ -145,11 +145,12 @@ export function podFacts(pod: PodObject, container: string | undefined, now: Dat
 }
 
 function stateOf(
-  { metadata, status }: PodObject,
+  pod: PodObject,
   container: ContainerState | undefined,
   restarts: number,
   now: Date,
 ): { state: PodState; reason: string } {
+  const { metadata, status } = pod;
   // Before the deletion: the pod of a lost node is deleted too, with a grace of many minutes.
   const ready = status?.conditions?.find(({ type }) => type === 'Ready');
   if (isNodeSilent(status)) {
@@ -168,7 +169,7 @@ function stateOf(
           reason: `pod ${metadata.name} is stopping, until ${metadata.deletionTimestamp} at the latest`,
         };
   }
-  if (finished({ metadata, status } as PodObject)) {
+  if (finished(pod)) {
     const disrupted = status?.conditions?.find(({ type }) => type === 'DisruptionTarget')?.message;
     const said = [status?.reason, status?.message ?? disrupted].filter(Boolean).join(': ');
     return { state: 'stopped', reason: said || `the pod has ended (${status?.phase})` };
@@ -203,6 +204,7 @@ function isReady({ status }: PodObject): boolean {
   return status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') ?? false;
 }
 
-function finished({ status }: PodObject): boolean {
+/** Whether its containers are over for good: evicted, or ended while it is being deleted. */
+export function finished({ status }: PodObject): boolean {
   return status?.phase === 'Succeeded' || status?.phase === 'Failed';
 }
