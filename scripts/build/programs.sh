@@ -30,7 +30,7 @@ package() {
     apt-get:qemu-system-x86_64) echo qemu-system-x86 ;;
     apt-get:script) echo bsdutils ;;
     apt-get:ip) echo iproute2 ;;
-    apt-get:nsenter) echo util-linux ;;
+    apt-get:nsenter | apt-get:findmnt) echo util-linux ;;
     *:sqlite3) echo sqlite ;;
     dnf:shellcheck) echo ShellCheck ;;
     *:timeout) echo coreutils ;;

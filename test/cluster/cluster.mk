@@ -28,7 +28,7 @@ e2e-image-file: build
 e2e-push: image-for-tests
 	@$(WITH_DOCKER) test/e2e/push-image.sh
 
-e2e-tools: node_modules/.installed
+e2e-tools: build
 	@scripts/build/programs.sh tmux busybox
 	@charts/lint.sh tools
 
@@ -36,13 +36,13 @@ e2e-tools: node_modules/.installed
 e2e: $(if $(filter command line,$(origin CONTEXT)),e2e-there,e2e-here) ## drive workers on that Kubernetes with the real commands, faults included
 
 e2e-here: e2e-tools e2e-image e2e-push
-	npx vitest run --config test/e2e/vitest.config.ts $(VITEST_FLAGS) $(TESTS)
+	env -u E2E_CONTEXT -u E2E_NAMESPACE npx vitest run --config test/e2e/vitest.config.ts $(VITEST_FLAGS) $(TESTS)
 
 # Its node has the base of the small image as its system, and the real image on its disk.
 e2e-v2: e2e-tools e2e-image e2e-push ## drive a worker on a second node whose cgroups are v2, in a virtual machine (QEMU)
 	@test/cluster/v2/with-node.sh npx vitest run --config test/e2e/v2/vitest.config.ts $(VITEST_FLAGS)
 
-e2e-there: node_modules/.installed helm
+e2e-there: build helm
 	@scripts/build/programs.sh tmux
 	@[[ -n "$(NAMESPACE)" && -n "$(E2E_IMAGE)" ]] || { echo 'error: NAMESPACE=… and E2E_IMAGE=… are needed with CONTEXT=…; see test/e2e/README.md' >&2; exit 2; }
 	E2E_CONTEXT=$(CONTEXT) E2E_NAMESPACE=$(NAMESPACE) E2E_IMAGE=$(E2E_IMAGE) \

@@ -70,7 +70,7 @@ node_pid() {
   local outer inner
   outer=$(cat "$NODE/pid" 2>/dev/null) || return 1
   # A number may have been given to another process since; the node's own command line tells.
-  tr '\0' ' ' <"/proc/$outer/cmdline" 2>/dev/null | grep --quiet --fixed-strings "$HERE/node.sh" || return 1
+  { tr '\0' ' ' <"/proc/$outer/cmdline"; } 2>/dev/null | grep --quiet --fixed-strings "$HERE/node.sh" || return 1
   inner=$(cut -d ' ' -f 1 "/proc/$outer/task/$outer/children" 2>/dev/null)
   [[ -n $inner ]] && echo "$inner"
 }

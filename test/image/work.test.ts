@@ -113,7 +113,7 @@ test('a stage that takes longer than the grace period: everything ends in order 
   expect(logs).toContain('stop release the lock');
   await worker.start();
   await until('the repair', async () =>
-    (await worker.logs()).includes('repair of #23, interrupted in stage implement'),
+    (await worker.logs()).includes('repair: #23 was interrupted in stage implement'),
   );
 });
 

@@ -17,7 +17,7 @@ api() { "$KUBECTL" --kubeconfig "$KUBECONFIG_FILE" "$@"; }
 
 # The images, unpacked here: in the emulated machine that takes minutes.
 fetch_images() {
-  local root=$1 pid failed=no
+  local root=$1 failed=no
   cat >containerd.toml <<END
 version = 2
 disabled_plugins = ["io.containerd.grpc.v1.cri"]
@@ -28,12 +28,16 @@ state = "$V2/state"
 [plugins."io.containerd.internal.v1.opt"]
   path = "$V2/opt"
 END
-  containerd --config containerd.toml &
-  pid=$!
+  containerd --config "$V2/containerd.toml" &
   pull_images || failed=yes
-  kill "$pid"
-  wait "$pid" || true
+  end_containerd
   [[ $failed == no ]]
+}
+
+# An interrupt of this script does not reach it.
+end_containerd() {
+  local ours="^containerd --config $V2/"
+  while pkill --full "$ours"; do sleep 0.2; done
 }
 
 pull_images() {
@@ -94,6 +98,7 @@ node_is_ready() {
 
 take_away() {
   [[ -z $KUBECTL ]] || api delete node "$NAME" --ignore-not-found >/dev/null || true
+  end_containerd
   if [[ -e $V2/pid ]]; then kill -KILL "$(<"$V2/pid")" 2>/dev/null || true; fi
   ip link delete "$V2_LINK" 2>/dev/null || true
   rm -rf "$V2"/{pid,disk.img,root,state,opt}
@@ -102,7 +107,7 @@ take_away() {
 main() {
   require_root e2e-v2
   node_pid >/dev/null || die 'there is no test cluster' 'make cluster'
-  "$ROOT/scripts/build/programs.sh" qemu-system-x86_64 busybox mkfs.ext4 ip
+  "$ROOT/scripts/build/programs.sh" qemu-system-x86_64 busybox mkfs.ext4 ip ps
   KUBECTL=$(kubectl_path)
   export PATH=$DEBIAN/usr/bin:$DEBIAN/usr/sbin:$PATH
   mkdir -p "$V2"

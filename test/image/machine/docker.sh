@@ -47,6 +47,9 @@ start() {
   # As in a container's entrypoint: a pid file of a daemon that is gone says nothing.
   DOCKER_HOST=unix://$RUN/docker.sock docker version >/dev/null 2>&1 && return 0
   rm -f "$RUN/docker.pid"
+  # It leaves both as it needs them.
+  if [[ $(sysctl --values net.ipv4.ip_forward) == 0 ]]; then touch "$RUN/ip_forward-was-off"; fi
+  if iptables --list-rules FORWARD | grep --quiet --line-regexp -e '-P FORWARD ACCEPT'; then touch "$RUN/forward-was-open"; fi
   jq --null-input --arg runtime "$(readlink -f "$HERE")/runc.sh" --arg data "$CACHE/data" --arg run "$RUN" '{
     "hosts": ["unix://\($run)/docker.sock"], "pidfile": "\($run)/docker.pid", "exec-root": "\($run)/exec",
     "data-root": $data, "storage-driver": "overlay2", "bip": "172.30.0.1/24",
@@ -81,6 +84,12 @@ up() {
 }
 
 down() {
+  [[ -d $RUN ]] || return 0
+  end
+  clean
+}
+
+end() {
   local pid try
   pid=$(cat "$RUN/docker.pid" 2>/dev/null) || return 0
   kill "$pid" 2>/dev/null || return 0
@@ -89,6 +98,26 @@ down() {
     sleep 0.2
   done
   die "dockerd (pid $pid) does not end"
+}
+
+# What dockerd leaves on the machine: mounts, bridges, rules, cgroups.
+clean() {
+  local target link tables root
+  # Each grep finds nothing where nothing is left.
+  set +o pipefail
+  findmnt --noheadings --list --output TARGET | grep --fixed-strings -e "$CACHE/data" -e "$RUN" | sort --reverse |
+    while read -r target; do umount "$target"; done
+  ip -brief link | grep --only-matching --extended-regexp '^(docker0|br-[0-9a-f]{12})\b' |
+    while read -r link; do ip link delete "$link"; done
+  for tables in iptables ip6tables; do
+    "$tables-save" | grep --invert-match --ignore-case --extended-regexp 'docker|br-[0-9a-f]{12}' | "$tables-restore" || true
+  done
+  if [[ -e $RUN/forward-was-open ]]; then iptables --policy FORWARD ACCEPT; fi
+  if [[ -e $RUN/ip_forward-was-off ]]; then sysctl --quiet --write net.ipv4.ip_forward=0; fi
+  for root in /sys/fs/cgroup /sys/fs/cgroup/*; do
+    if [[ -d $root/docker ]]; then find "$root/docker" -depth -type d -exec rmdir {} +; fi
+  done
+  rm -rf --one-file-system "$RUN"
 }
 
 case ${1-} in
