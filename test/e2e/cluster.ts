@@ -100,7 +100,8 @@ export async function until<T>(
 ): Promise<T> {
   const end = Date.now() + seconds * 1000;
   let last = '';
-  for (;;) {
+  for (let pause = 250; ; pause = Math.min(1_000, pause * 1.2)) {
+    const asked = Date.now();
     try {
       const value = await probe();
       if (value !== undefined && value !== false) return value;
@@ -108,7 +109,8 @@ export async function until<T>(
       last = `: ${(error as Error).message}`;
     }
     if (Date.now() > end) throw new Error(`not within ${seconds}s: ${what}${last}`);
-    await sleep(250);
+    // What takes long, or long to ask, is asked less often: the answers come from the machine that is waited for.
+    await sleep(Math.max(pause, Date.now() - asked));
   }
 }
 

@@ -73,10 +73,14 @@ describe('list, dispatch, status, peek, exec', () => {
     await assertSound(elsewhere);
   });
 
-  it('status tells one worker in full', async () => {
-    const answer = await operator.status(one);
+  it.each([
+    [one, 'demo#23'],
+    [two, 'PROJECTS'],
+    [elsewhere, 'demo#5'],
+  ])('status tells $name in full', async (worker, text) => {
+    const answer = await operator.status(worker);
     saw('status', answer);
-    expect(answer).toMatchObject({ code: 0, stdout: expect.stringContaining('demo#23') });
+    expect(answer).toMatchObject({ code: 0, stdout: expect.stringContaining(text) });
   });
 
   it('a laptop whose clock is three hours ahead sees the same ages, and dispatches', async () => {
@@ -95,16 +99,23 @@ describe('list, dispatch, status, peek, exec', () => {
     expect(list).toMatchObject({ code: 0, stdout: expect.stringContaining('demo#77') });
   });
 
-  it('peek shows what is on a session, exec passes the remote code and streams on', async () => {
-    await inWorker(two, 'tmux new-session -d -s 7-qa-1 "echo the pane of seven; sleep 3600"');
-    const peek = await operator.type('peek', two.name, '--session', 'qa');
-    saw('peek', peek);
-    expect(peek).toMatchObject({ code: 0, stdout: expect.stringContaining('the pane of seven') });
-    const script = 'echo out; echo err >&2; exit 7';
-    const exec = await operator.type('exec', two.name, '--', 'bash', '-c', script);
-    saw('exec with code 7', exec);
-    expect(exec).toMatchObject({ code: 7, stdout: 'out\n', stderr: expect.stringContaining('err') });
-  });
+  it.each([
+    [one, '7-qa-1', 'qa'],
+    [two, '7-qa-1', 'qa'],
+    [elsewhere, 'notes', 'notes'],
+  ])(
+    'peek shows what is on a session of $name, exec passes the remote code and streams on',
+    async (worker, session, named) => {
+      await inWorker(worker, `tmux new-session -d -s ${session} "echo the pane of seven; sleep 3600"`);
+      const peek = await operator.type('peek', worker.name, '--session', named);
+      saw('peek', peek);
+      expect(peek).toMatchObject({ code: 0, stdout: expect.stringContaining('the pane of seven') });
+      const script = 'echo out; echo err >&2; exit 7';
+      const exec = await operator.type('exec', worker.name, '--', 'bash', '-c', script);
+      saw('exec with code 7', exec);
+      expect(exec).toMatchObject({ code: 7, stdout: 'out\n', stderr: expect.stringContaining('err') });
+    },
+  );
 });
 
 describe('attach', () => {
@@ -122,8 +133,9 @@ describe('attach', () => {
     // One line is tmux' status line.
     await terminal.shows('size 29 100');
     terminal.resize(72, 20);
-    const size = "tmux display-message -p -t chat '#{window_width} #{window_height}'";
-    await until('the session has the new size', 20, async () => (await inWorker(two, size)) === '72 19\n');
+    // tmux tells the pane's terminal up to a quarter of a second after the window has its size.
+    const size = `stty size <"$(tmux display-message -p -t chat '#{pane_tty}')"`;
+    await until('the session has the new size', 20, async () => (await inWorker(two, size)) === '19 72\n');
     terminal.enter('echo now $(stty size)');
     await terminal.shows('now 19 72');
     terminal.detach();
@@ -134,9 +146,9 @@ describe('attach', () => {
     expect(await inWorker(two, attached)).toBe('0\n');
   });
 
-  it('says that a session has ended', async () => {
-    await inWorker(two, 'tmux new-session -d -s short "bash --norc"');
-    const terminal = attach(operator, two, '--session', 'short');
+  it.each([one, two, elsewhere])('says that a session of $name has ended', async (worker) => {
+    await inWorker(worker, 'tmux new-session -d -s short "bash --norc"');
+    const terminal = attach(operator, worker, '--session', 'short');
     await terminal.joined('short');
     terminal.enter('exit');
     expect(await terminal.shows('[ended with 0]')).toContain('short has ended');

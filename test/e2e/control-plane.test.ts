@@ -1,22 +1,26 @@
 /** The control plane or the node's kubelet does not answer. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
-import { until } from './cluster.ts';
-import { service, without } from './faults.ts';
+import { kubectl, until } from './cluster.ts';
+import { useCrew } from './crew.ts';
+import { explained } from './explain.ts';
+import { NODE, service, shortOfMemory, without } from './faults.ts';
 import { HELD } from './install.ts';
 import { saw } from './seen.ts';
 import { useSite } from './site.ts';
 import { attach } from './terminal.ts';
-import { assertSound, deletePod, inWorker, queueOf, readyPod } from './worker.ts';
+import { assertSound, deletePod, getPod, inWorker, queueOf, readyPod, type TestWorker } from './worker.ts';
 
 const { worker, operator } = useSite('fwc-control');
+/** At work meanwhile. */
+const crew = useCrew('fwc-control-crew');
 
 describe.each([
   ['freeze', 'frozen'],
   ['stop', 'gone'],
 ] as const)('the API server is %s', (action, word) => {
   it(`${word}: each command ends in its time with one sentence`, async () => {
-    await without(action, 'kube-apiserver', async () => {
+    const askAll = async () => {
       const list = await operator.list('--timeout', '4s');
       saw(`API server ${word}: list --timeout 4s`, list);
       expect(list).toExitWith(1);
@@ -30,7 +34,8 @@ describe.each([
       saw(`API server ${word}: dispatch --timeout 4s`, dispatch);
       expect(dispatch).toExitWith(1, 124);
       expect(dispatch.stderr).toContain('/readyz');
-    });
+    };
+    await crew.interrupted(`API server ${word}`, () => without(action, 'kube-apiserver', askAll));
     expect(await queueOf(worker)).not.toContain(31);
   });
 });
@@ -73,7 +78,7 @@ describe('the kubelet', () => {
   it('is stopped: the worker is shown with the cause, its sessions go on, and it comes back by itself', async () => {
     await inWorker(worker, 'tmux new-session -d -s works "while sleep 1; do date +%s; done"');
     const pod = await readyPod(worker);
-    await without('stop', 'kubelet', async () => {
+    const askAll = async () => {
       const list = await operator.list('--timeout', '10s');
       saw('kubelet stopped: list', list);
       expect(list.stdout).toMatch(/worker-1 +factory-worker-1 +(unreachable|node-lost)/);
@@ -90,7 +95,18 @@ describe('the kubelet', () => {
       });
       expect(lost.code).toBe(1);
       saw('kubelet stopped, the node NotReady: list', await operator.list('--timeout', '10s'));
-    });
+      const flags = ['--timeout', '10s'];
+      expect(await explained(worker, 'node-not-ready', { flags })).toMatch(/NodeStatusUnknown[\s\S]*--force/);
+      await kubectl('cordon', NODE);
+      expect(await explained(worker, 'node-cordoned', { flags })).toContain(`uncordon ${NODE}`);
+      await kubectl('uncordon', NODE);
+      // Set in the kubelet's place, which takes it back once it is there again.
+      const pressure = { type: 'DiskPressure', status: 'True', message: 'kubelet has disk pressure' };
+      const patch = JSON.stringify({ status: { conditions: [pressure] } });
+      await kubectl('patch', 'node', NODE, '--subresource=status', `--patch=${patch}`);
+      expect(await explained(worker, 'node-pressure', { flags })).toContain(`spec.nodeName=${NODE}`);
+    };
+    await crew.interrupted('kubelet stopped', () => without('stop', 'kubelet', askAll));
     expect(await readyPod(worker)).toBe(pod);
     await until('the worker is shown as before', 30, async () => {
       const row = await operator.row(worker);
@@ -102,22 +118,37 @@ describe('the kubelet', () => {
   it('and its node are gone, the pod is deleted: Terminating for ever, shown as node-lost with what helps', async () => {
     expect(await operator.dispatch(worker, 61)).toExitWith(0);
     const pod = await readyPod(worker);
-    await without('stop', 'kubelet', async () => {
+    const pods = new Map<TestWorker, string>();
+    await crew.each(async (one) => pods.set(one, await readyPod(one)));
+    const deleteAndAsk = async () => {
       await until(
         'the node counts as lost',
         60,
         async () => (await operator.row(worker)).status === 'node-lost',
       );
       await deletePod(worker, pod);
+      await crew.each((one) => deletePod(one, pods.get(one) ?? ''));
       const row = await operator.row(worker, '--timeout', '10s');
       expect(row).toMatchObject({ status: 'node-lost', code: 1 });
       const status = await operator.status(worker, '--timeout', '10s');
       saw('node gone, its pod deleted: status', status);
       expect(status.stdout + status.stderr).toMatch(/kubectl .*fwc-node/);
-    });
+    };
+    await crew.interrupted('node gone', () => without('stop', 'kubelet', deleteAndAsk));
     // The kubelet, once back, ends what it was told to end.
     await readyPod(worker, pod);
     expect(await queueOf(worker)).toContain(61);
+    await assertSound(worker);
+  });
+
+  it('and its node are gone, also from the list of nodes: why says so', async () => {
+    await without('stop', 'kubelet', async () => {
+      await kubectl('delete', 'node', NODE);
+      expect(await explained(worker, 'node-gone', { flags: ['--timeout', '10s'] })).toContain(
+        `kubectl get node ${NODE}: not found`,
+      );
+    });
+    await readyPod(worker);
     await assertSound(worker);
   });
 
@@ -137,6 +168,38 @@ describe('the kubelet', () => {
     await assertSound(worker);
   });
 });
+
+describe('a node short of memory', () => {
+  it('evicts who uses more than was asked for; why says so, and it serves again', async () => {
+    expect(await operator.dispatch(worker, 71)).toExitWith(0);
+    const pod = await readyPod(worker);
+    await inWorker(
+      worker,
+      'tmux new-session -d -s hog "head --bytes 400M /dev/zero | tail --bytes 400M | sleep 600"',
+    );
+    const askWhy = async () => {
+      const { status } = await until('the pod is evicted', 90, async () => {
+        const found = await getPod(worker, pod);
+        return ['Succeeded', 'Failed'].includes(found.status.phase) && found;
+      });
+      saw('eviction for memory: what is left of the pod', JSON.stringify(status, null, 1));
+      const flags = ['--timeout', '10s'];
+      expect(await explained(worker, 'evicted-memory', { flags })).toMatch(
+        /low on resource: memory[\s\S]*--set resources\.requests\.memory=\d{3}Mi/,
+      );
+      // Its successor finds no node meanwhile.
+      expect(await explained(worker, 'unscheduled', { flags })).toContain(
+        'node.kubernetes.io/memory-pressure',
+      );
+    };
+    await crew.interrupted('eviction for memory', () => shortOfMemory(askWhy));
+    await readyPod(worker, pod);
+    expect(await queueOf(worker)).toContain(71);
+    await assertSound(worker);
+  });
+});
+
+it('what was at work during all that finishes by itself, each issue once', () => crew.finishes());
 
 afterAll(() => {
   // A test that was cut off by its time limit must not leave the next file without a control plane.

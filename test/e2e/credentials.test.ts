@@ -26,8 +26,14 @@ const claudeToken = () =>
   inWorker(
     worker,
     `tmux new-session -d -s ask claude
-     until pid=$(pgrep --newest --full "[l]ibexec/claude"); do sleep 0.2; done
-     tr '\\0' '\\n' <"/proc/$pid/environ" | sed --quiet 's/^CLAUDE_CODE_OAUTH_TOKEN=//p' | tr --delete '\\n'
+     # Seen between fork and exec it has the environment of its parent.
+     for try in {1..50}; do
+       sleep 0.2
+       pid=$(pgrep --newest --full "[l]ibexec/claude") || continue
+       token=$(tr '\\0' '\\n' <"/proc/$pid/environ" | sed --quiet 's/^CLAUDE_CODE_OAUTH_TOKEN=//p')
+       if [ -n "$token" ]; then break; fi
+     done
+     printf %s "$token"
      tmux kill-session -t =ask`,
   );
 

@@ -2,6 +2,8 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { loadBox } from './box.ts';
 import { until } from './cluster.ts';
+import { useCrew } from './crew.ts';
+import { explained } from './explain.ts';
 import { killContainer } from './faults.ts';
 import { WITH_DOCKER, WORKING } from './install.ts';
 import { saw } from './seen.ts';
@@ -94,17 +96,23 @@ describe('faults', () => {
   });
 
   it.each([
-    ['a container', 'docker run --rm --network none box dd if=/dev/zero of=/dev/null bs=2000M count=1'],
-    ['a pane', 'dd if=/dev/zero of=/dev/null bs=2000M count=1'],
-  ])('a hog in %s is killed, and only the hog', async (_where, hog) => {
+    [
+      'a container',
+      'docker run --rm --network none box dd if=/dev/zero of=/dev/null bs=2000M count=1',
+      'oom-container',
+    ],
+    ['a pane', 'dd if=/dev/zero of=/dev/null bs=2000M count=1', 'oom-process'],
+  ])('a hog in %s is killed, and only the hog', async (_where, hog, cause) => {
     const before = await vital();
     await inWorker(worker, 'rm -f /tmp/hog; tmux kill-session -t =hog 2>/dev/null; true');
     await inPod(worker, await readyPod(worker), 'cat >/tmp/hog.sh', `${hog}\necho "ended $?" >/tmp/hog\n`);
-    await inWorker(worker, 'tmux new-session -d -s hog "bash /tmp/hog.sh; exec sleep 600"');
+    // A login shell, as factory starts its agents in: what it starts has from the first moment the score of what may be killed.
+    await inWorker(worker, 'tmux new-session -d -s hog "bash --login /tmp/hog.sh; exec sleep 600"');
     expect(await until('its end', 90, () => inWorker(worker, 'cat /tmp/hog'))).toBe('ended 137\n');
     expect(await vital()).toBe(before);
     expect(await inWorker(worker, 'worker-health ready')).toBe('ok\n');
     expect((await operator.row(worker)).sessions).toContain('hog');
+    expect(await explained(worker, cause)).toContain('the kernel: killed dd');
   });
 
   it('container killed with containers in it: Docker and the stack come up again, the issue at work finishes', async () => {
@@ -115,5 +123,21 @@ describe('faults', () => {
     expect(await inWorker(worker, 'docker info --format "{{.Driver}}"')).toBe('overlay2\n');
     await finished(worker, 2);
     await assertSound(worker);
+  });
+});
+
+describe('an issue at work while dockerd is killed', () => {
+  const crew = useCrew('fwc-docker-crew', WITH_DOCKER);
+
+  it('finishes by itself', async () => {
+    await crew.interrupted('dockerd killed', () =>
+      crew.each(async (one) => {
+        const dockerd = 'pgrep -o -x dockerd';
+        const old = await inWorker(one, dockerd);
+        await inWorker(one, 'pkill -KILL -x dockerd');
+        await until('dockerd is back', 60, async () => (await inWorker(one, dockerd)) !== old);
+      }),
+    );
+    await crew.finishes();
   });
 });

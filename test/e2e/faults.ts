@@ -1,10 +1,11 @@
 /** What happens to a node: a program of it is taken away, a container is killed, a disk is small. The test cluster alone has these. */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import { getObject, kubectl, ROOT, until } from './cluster.ts';
-import { type PodObject, readyPod, type TestWorker } from './worker.ts';
+import { apply, kubectl, ROOT, until } from './cluster.ts';
+import { getPod, readyPod, type TestWorker } from './worker.ts';
 
-const NODE_NAME = 'fwc-node';
+/** Name of the only node. */
+export const NODE = 'fwc-node';
 
 /** Runs one of the scripts of test/cluster. @returns what it printed */
 function onNode(script: string, ...args: string[]): string {
@@ -37,12 +38,24 @@ export async function without<T>(
   }
 }
 
+/** Runs a test while the node has less memory than its kubelet wants to see free, so that it evicts pod after pod. */
+export async function shortOfMemory(test: () => Promise<unknown>): Promise<void> {
+  const evictBelow = (...memory: string[]) =>
+    without('stop', 'kubelet', async () => void onNode('eviction.sh', ...memory));
+  await evictBelow('99%');
+  try {
+    await test();
+  } finally {
+    await evictBelow();
+  }
+}
+
 /** Whether the node is Ready by a word of its kubelet's that is newer than a moment: what it said last before it was taken away stays. */
 async function nodeAnswers(since: number): Promise<boolean> {
   const ask = (...args: string[]) => kubectl('get', ...args);
-  const renewed = await ask('lease', NODE_NAME, '-n', 'kube-node-lease', '-o', 'jsonpath={.spec.renewTime}');
+  const renewed = await ask('lease', NODE, '-n', 'kube-node-lease', '-o', 'jsonpath={.spec.renewTime}');
   const condition = 'jsonpath={.status.conditions[?(@.type=="Ready")].status}';
-  return Date.parse(renewed) > since && (await ask('node', NODE_NAME, '-o', condition)) === 'True';
+  return Date.parse(renewed) > since && (await ask('node', NODE, '-o', condition)) === 'True';
 }
 
 /**
@@ -52,7 +65,7 @@ async function nodeAnswers(since: number): Promise<boolean> {
  */
 export async function killContainer(worker: TestWorker): Promise<string> {
   const pod = await readyPod(worker);
-  const { metadata } = await getObject<PodObject>(worker.namespace, 'pod', pod);
+  const { metadata } = await getPod(worker, pod);
   onNode('kill-container.sh', metadata.uid, 'worker');
   return pod;
 }
@@ -60,4 +73,31 @@ export async function killContainer(worker: TestWorker): Promise<string> {
 /** Makes a disk of its own, of some MiB, on the node. @returns its folder there */
 export function smallDisk(name: string, mebibytes: number): string {
   return onNode('small-disk.sh', name, String(mebibytes)).trim();
+}
+
+/**
+ * Makes a claim on a volume that is a folder of the node.
+ *
+ * @param name of the volume, which outlives its namespace, and of the claim
+ */
+export async function claimFolder(namespace: string, name: string, path: string): Promise<void> {
+  const capacity = { storage: '64Mi' };
+  const accessModes = ['ReadWriteOnce'];
+  const claimRef = { namespace, name };
+  // No storage class: the default one would make a volume of its own.
+  const alike = { accessModes, storageClassName: '' };
+  await apply(
+    {
+      apiVersion: 'v1',
+      kind: 'PersistentVolume',
+      metadata: { name },
+      spec: { ...alike, capacity, claimRef, persistentVolumeReclaimPolicy: 'Retain', hostPath: { path } },
+    },
+    {
+      apiVersion: 'v1',
+      kind: 'PersistentVolumeClaim',
+      metadata: claimRef,
+      spec: { ...alike, volumeName: name, resources: { requests: capacity } },
+    },
+  );
 }

@@ -58,7 +58,7 @@ describe('doctor', () => {
     const seen = await wrong(/^tools-2$/);
     expect(seen.code).toBe(3);
     expect(seen.wrong).toEqual(expect.arrayContaining(['secret-keys fail', 'boot-credentials fail']));
-    expect(seen.stdout).toMatch(/rotate\.ts tools-2 /);
+    expect(seen.stdout).toMatch(/factory-worker rotate tools-2 /);
     expect((await wrong(/^tools-1$/)).wrong.filter((line) => line.endsWith('fail'))).toEqual([]);
   });
 

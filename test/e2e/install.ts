@@ -106,16 +106,23 @@ export async function makeNamespace(name: string, labels: Values = PRIVILEGED): 
   );
 }
 
+/** Removes a namespace with all that is in it; in a cluster that is not ours, the releases that are. Waits for its end. */
 export async function removeNamespace(name: string): Promise<void> {
+  await dropNamespace(name);
+  if (FOREIGN) return;
+  await kubectl('wait', '--for=delete', 'namespace', name, '--timeout=120s');
+}
+
+/** Begins to remove one that is done with: only who makes it anew has to wait for its end. */
+export async function dropNamespace(name: string): Promise<void> {
   if (FOREIGN) {
     // One after the other: several namespaces of the test cluster are one in somebody else's.
     removing = removing.then(removeOurReleases);
     return removing;
   }
-  await kubectl('-n', name, 'delete', 'pods', '--all', '--grace-period=1', '--ignore-not-found').catch(
-    () => {},
-  );
-  await kubectl('delete', 'namespace', name, '--ignore-not-found', '--timeout=120s');
+  const quickly = ['--grace-period=1', '--ignore-not-found', '--wait=false'];
+  await kubectl('-n', name, 'delete', 'pods', '--all', ...quickly).catch(() => {});
+  await kubectl('delete', 'namespace', name, '--ignore-not-found', '--wait=false');
 }
 
 /** Their names tell which ones are ours. */

@@ -1,7 +1,8 @@
 /** What a worker may take is at its end: its disk, its volume, its memory. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { apply, getObject, kubectl, until } from './cluster.ts';
-import { killContainer, smallDisk } from './faults.ts';
+import { kubectl, until } from './cluster.ts';
+import { explained } from './explain.ts';
+import { claimFolder, killContainer, smallDisk } from './faults.ts';
 import { HELD, install, WORKING, workerIn } from './install.ts';
 import { Operator } from './operator.ts';
 import { saw } from './seen.ts';
@@ -9,10 +10,10 @@ import { useNamespace, useSite } from './site.ts';
 import {
   assertSound,
   finished,
+  getPod,
   inPod,
   inWorker,
   LIST_SESSIONS,
-  type PodObject,
   podsOf,
   queueOf,
   readyPod,
@@ -32,7 +33,7 @@ describe('an eviction for disk', () => {
     const old = await readyPod(worker);
     await inPod(worker, old, 'head --bytes 200M /dev/zero >/srv/hog');
     const over = await until('the pod is evicted', 150, async () => {
-      const pod = await getObject<PodObject>(worker.namespace, 'pod', old);
+      const pod = await getPod(worker, old);
       return ['Succeeded', 'Failed'].includes(pod.status.phase) ? pod : undefined;
     });
     saw('eviction for disk: what is left of the pod', JSON.stringify(over.status, null, 1));
@@ -48,6 +49,7 @@ describe('an eviction for disk', () => {
       status: HELD,
       queue: [{ issue: 1, status: 'pending' }],
     });
+    expect(await explained(worker, 'evicted-disk')).toMatch(/ephemeral[\s\S]*docker\.storage of the chart/);
     await kubectl('-n', worker.namespace, 'delete', 'pod', old);
     await assertSound(worker);
   });
@@ -61,35 +63,8 @@ describe('a full volume', () => {
   afterAll(() => kubectl('delete', 'persistentvolume', NAME, '--ignore-not-found'));
   useNamespace(NAME);
   beforeAll(async () => {
-    const capacity = { storage: '64Mi' };
-    const claimRef = { namespace: NAME, name: 'small' };
-    await apply(
-      {
-        apiVersion: 'v1',
-        kind: 'PersistentVolume',
-        metadata: { name: NAME },
-        spec: {
-          capacity,
-          accessModes: ['ReadWriteOnce'],
-          persistentVolumeReclaimPolicy: 'Retain',
-          storageClassName: '',
-          claimRef,
-          hostPath: { path: smallDisk(NAME, 64) },
-        },
-      },
-      {
-        apiVersion: 'v1',
-        kind: 'PersistentVolumeClaim',
-        metadata: claimRef,
-        spec: {
-          accessModes: ['ReadWriteOnce'],
-          storageClassName: '',
-          volumeName: NAME,
-          resources: { requests: capacity },
-        },
-      },
-    );
-    await install(worker, { ...WORKING, persistence: { existingClaim: 'small' } });
+    await claimFolder(NAME, NAME, smallDisk(NAME, 64));
+    await install(worker, { ...WORKING, persistence: { existingClaim: NAME } });
   });
 
   it('is told, loses nothing, and works again once there is room', async () => {
@@ -125,13 +100,15 @@ describe('want of memory', () => {
     const before = await inWorker(worker, vital);
     await inWorker(
       worker,
-      'tmux new-session -d -s hog "head --bytes 2G /dev/zero | tail --bytes 1G; echo ended; exec sleep 600"',
+      // A login shell, as factory starts its agents in: what it starts has from the first moment the score of what may be killed.
+      `tmux new-session -d -s hog "bash --login -c 'head --bytes 2G /dev/zero | tail --bytes 1G'; echo ended; exec sleep 600"`,
     );
     await until('the hog has ended', 60, async () =>
       (await inWorker(worker, 'tmux capture-pane -p -t =hog:')).includes('ended'),
     );
     expect(await inWorker(worker, vital)).toBe(before);
     expect(await inWorker(worker, LIST_SESSIONS)).toContain('orchestrator');
+    expect(await explained(worker, 'oom-process')).toMatch(/cgroup of the pod: .* limit 300MiB/);
 
     const container = await restarted(worker, await killContainer(worker));
     expect(container.lastState.terminated).toMatchObject({ reason: 'OOMKilled', exitCode: 137 });
@@ -140,6 +117,7 @@ describe('want of memory', () => {
     saw('container OOM-killed: list', list);
     const status = await operator.status(worker);
     saw('container OOM-killed: status', status);
+    expect(await explained(worker, 'oom-killed')).toMatch(/OOMKilled, exit code 137[\s\S]*boot --previous/);
     expect(await queueOf(worker)).toEqual([1]);
     await assertSound(worker);
   });

@@ -6,7 +6,17 @@ import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { apply, CONTEXT, getObject, KUBECONFIG, kubectl, ROOT, SCRATCH, until } from './cluster.ts';
-import { CHART, HELM, helm, NO_TOKENS, removeNamespace, valuesOf, WORKING, workerIn } from './install.ts';
+import {
+  CHART,
+  dropNamespace,
+  HELM,
+  helm,
+  NO_TOKENS,
+  removeNamespace,
+  valuesOf,
+  WORKING,
+  workerIn,
+} from './install.ts';
 import { type Answer, Operator } from './operator.ts';
 import { saw } from './seen.ts';
 import { atWork, inWorker, isDrained, podsOf, queueOf, readyPod, setStandins } from './worker.ts';
@@ -61,7 +71,7 @@ beforeAll(async () => {
   await removeNamespace(NAMESPACE);
 });
 
-afterAll(() => removeNamespace(NAMESPACE));
+afterAll(() => dropNamespace(NAMESPACE));
 
 describe('in an empty cluster', () => {
   it('--dry-run prints every command line and makes nothing', async () => {
@@ -163,7 +173,7 @@ describe('stop and start', () => {
     const answer = await onOne('stop', '--drain-timeout', '1ms');
     saw('stop, out of time', answer);
     expect(answer).toExitWith(124);
-    expect(answer.stderr).toContain('stop.ts one --now');
+    expect(answer.stderr).toContain('factory-worker stop one --now');
     expect([await isDrained(one), await replicas()]).toEqual([false, 1]);
   });
 
@@ -234,6 +244,30 @@ describe('what is half done or in the way', () => {
     const again = await install('half');
     expect(again).toExitWith(0);
     expect(again.stderr).toContain('factory-half-data is there from before');
+  });
+
+  it('a claim that is gone is made anew, by the release as it is', async () => {
+    await kubectl('-n', NAMESPACE, 'delete', 'persistentvolumeclaim', 'factory-half-data', '--wait=false');
+    await kubectl(
+      '-n',
+      NAMESPACE,
+      'delete',
+      'pod',
+      '--selector=app.kubernetes.io/instance=half',
+      '--grace-period=1',
+    );
+    await until(
+      'the claim is gone',
+      60,
+      async () => (await there('persistentvolumeclaim/factory-half-data')).length === 0,
+    );
+    // Without the values it was installed with.
+    const answer = await provision('half', '--yes');
+    saw('provision after the claim was deleted', answer);
+    expect(answer).toExitWith(0);
+    expect(answer.stderr).toContain('its claim factory-half-data is gone, and is made anew, empty');
+    expect(await there('persistentvolumeclaim/factory-half-data')).toHaveLength(1);
+    expect(await there('deployment/factory-half')).toHaveLength(1);
   });
 
   it('an installation that failed is cleared away, its volume taken up, the registry login brought', async () => {

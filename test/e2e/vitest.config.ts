@@ -6,10 +6,16 @@ const ALONE = ['test/e2e/control-plane.test.ts'];
 const HARMLESS = ['commands', 'stream', 'race', 'credentials'].map((name) => `test/e2e/${name}.test.ts`);
 const foreign = Boolean(process.env['E2E_CONTEXT']);
 
+/**
+ * For kubectl and Helm, which run for a moment and many times: to collect garbage is a quarter of what kubectl costs.
+ * Where one runs long, it begins to at that limit.
+ */
+const WITHOUT_GC = { GOGC: 'off', GOMEMLIMIT: '512MiB' };
+
 export const shared = {
   root: new URL('../..', import.meta.url).pathname,
   setupFiles: ['test/e2e/exit-with.ts'],
-  env: { NO_COLOR: '1', FORCE_COLOR: '', CI: '', FACTORY_WORKERS: '' },
+  env: { NO_COLOR: '1', FORCE_COLOR: '', CI: '', FACTORY_WORKERS: '', ...WITHOUT_GC },
   testTimeout: 240_000,
   hookTimeout: 300_000,
 };
@@ -28,7 +34,7 @@ export default defineConfig({
               name: 'together',
               include: ['test/e2e/*.test.ts'],
               exclude: ALONE,
-              maxWorkers: 3,
+              maxWorkers: 4,
               sequence: { groupOrder: 0 },
             },
           },

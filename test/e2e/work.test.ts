@@ -1,90 +1,83 @@
 /** Issues at work, and what interrupts them: each of them comes to its end, and no operator has to do anything for it. */
 import { describe, expect, it } from 'vitest';
-import { getObject, until } from './cluster.ts';
+import { until } from './cluster.ts';
+import { speaking, useCrew } from './crew.ts';
 import { killContainer } from './faults.ts';
-import { install, makeNamespace, removeNamespace, standins, WORKING, workerIn } from './install.ts';
-import { Operator } from './operator.ts';
 import { saw } from './seen.ts';
-import { type Site, useSite } from './site.ts';
+import { useSite } from './site.ts';
 import {
-  assertSound,
-  atWork,
+  containerOf,
   deletePod,
-  finished,
+  getPod,
+  inPod,
   inWorker,
   LIST_SESSIONS,
-  type PodObject,
   readyPod,
-  rowsOf,
+  type TestWorker,
   WITHOUT_GRACE,
 } from './worker.ts';
 
-const speaking = (dialect: string) => ({
-  ...WORKING,
-  ...standins({ STANDIN_FACTORY_DIALECT: dialect, STANDIN_CLAUDE_WORK_SECONDS: 6 }),
-});
+interface Fault {
+  readonly name: string;
+  readonly strike: (worker: TestWorker) => Promise<unknown>;
+}
 
-type Fault = (site: Site, first: number) => Promise<void>;
-
-/** In the middle of a stage each; the numbers of a fault's issues begin with `first`. */
-const FAULTS: Readonly<Record<string, Fault>> = {
-  async 'container killed'({ worker, operator }, first) {
-    expect(await operator.dispatch(worker, first)).toExitWith(0);
-    await atWork(worker, first);
-    await killContainer(worker);
-    await finished(worker, first);
-  },
-
-  async 'pod deleted without grace, another issue waiting'({ worker, operator }, first) {
-    expect(await operator.dispatch(worker, first)).toExitWith(0);
-    expect(await operator.dispatch(worker, first + 1)).toExitWith(0);
-    await atWork(worker, first);
-    const pod = await readyPod(worker);
-    await deletePod(worker, pod, ...WITHOUT_GRACE);
-    await readyPod(worker, pod);
-    await finished(worker, first);
-    await finished(worker, first + 1);
-  },
-
-  async 'orchestrator session killed, then the supervisor'({ worker, operator }, first) {
-    expect(await operator.dispatch(worker, first)).toExitWith(0);
-    await atWork(worker, first);
-    await inWorker(worker, 'tmux kill-session -t =orchestrator');
-    await until('the orchestrator session is back', 30, async () =>
-      (await inWorker(worker, LIST_SESSIONS)).includes('orchestrator'),
-    );
-    // The exec ends with the container that the supervisor's end takes with it.
-    await inWorker(worker, 'pkill --signal KILL --full "[s]upervisor.js"').catch(() => '');
-    await finished(worker, first);
-  },
-};
-
-describe('an interrupted issue finishes by itself', () => {
-  it.concurrent.each(['design', 'a', 'b'])(
-    'dialect %s',
-    async (dialect) => {
-      const namespace = `fwc-work-${dialect}`;
-      const worker = workerIn(namespace, 'worker-1');
-      const operator = Operator.of([worker]);
-      try {
-        await makeNamespace(namespace);
-        await install(worker, speaking(dialect));
-        for (const [index, [name, fault]] of Object.entries(FAULTS).entries()) {
-          await fault({ worker, operator }, 10 * (index + 1));
-          saw(
-            `${name}, dialect ${dialect}: status once the issue is finished`,
-            await operator.status(worker),
-          );
-          await assertSound(worker);
-        }
-        expect((await rowsOf(worker)).map(({ Issue }) => Issue)).toEqual([10, 20, 21, 30]);
-        await until('it runs', 60, async () => (await operator.row(worker)).status === 'running');
-      } finally {
-        await removeNamespace(namespace);
-      }
+/** No two in a row that end the container of the same pod: the kubelet would wait before it starts it again. */
+const FAULTS: readonly Fault[] = [
+  { name: 'container killed', strike: killContainer },
+  {
+    name: 'pod deleted without grace',
+    async strike(worker) {
+      const pod = await readyPod(worker);
+      await deletePod(worker, pod, ...WITHOUT_GRACE);
+      await readyPod(worker, pod);
     },
-    900_000,
+  },
+  {
+    name: 'orchestrator session killed, then the supervisor',
+    async strike(worker) {
+      await inWorker(worker, 'tmux kill-session -t =orchestrator');
+      await until('the orchestrator session is back', 30, async () =>
+        (await inWorker(worker, LIST_SESSIONS)).includes('orchestrator'),
+      );
+      // The exec ends with the container that the supervisor's end takes with it.
+      await inWorker(worker, 'pkill --signal KILL --full "[s]upervisor.js"').catch(() => '');
+    },
+  },
+  {
+    name: 'pod evicted for disk',
+    async strike(worker) {
+      const pod = await readyPod(worker);
+      await inPod(worker, pod, 'head --bytes 200M /dev/zero >/srv/hog');
+      await readyPod(worker, pod);
+    },
+  },
+  {
+    name: 'container OOM-killed',
+    async strike(worker) {
+      await inWorker(worker, 'head --bytes 2G /dev/zero | tail --bytes 1G >/dev/null; true');
+      const pod = await killContainer(worker);
+      await until('Kubernetes says OOMKilled', 60, async () => {
+        const { lastState } = (await containerOf(worker, pod)) ?? {};
+        return lastState?.terminated?.reason === 'OOMKilled';
+      });
+    },
+  },
+];
+
+describe('issues at work', () => {
+  const crew = useCrew('fwc-work', {
+    resources: {
+      requests: { cpu: '50m', memory: '128Mi', 'ephemeral-storage': '50Mi' },
+      limits: { memory: '500Mi', 'ephemeral-storage': '120Mi' },
+    },
+  });
+
+  it.each(FAULTS.map(({ name, strike }) => [name, strike] as const))('are interrupted: %s', (name, strike) =>
+    crew.interrupted(name, () => crew.each(strike)),
   );
+
+  it('finish by themselves, each once', () => crew.finishes());
 });
 
 describe('a build for PostgreSQL without its DATABASE_URL', () => {
@@ -98,7 +91,7 @@ describe('a build for PostgreSQL without its DATABASE_URL', () => {
     const list = await operator.list();
     saw('PostgreSQL build without DATABASE_URL: list', list);
     expect(list.stdout).toMatch(/worker-1 +factory-worker-1 +(stuck|degraded)/);
-    const pod = await getObject<PodObject>(worker.namespace, 'pod', await readyPod(worker));
+    const pod = await getPod(worker, await readyPod(worker));
     expect(pod.status.containerStatuses?.[0]?.restartCount).toBe(0);
   });
 });

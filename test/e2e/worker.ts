@@ -1,5 +1,6 @@
 /** A worker as Kubernetes and its own programs know it: what a test verifies must not go through the commands it tests. */
-import { getObject, kubectl, kubectlWith, until } from './cluster.ts';
+import { read } from './api.ts';
+import { kubectl, kubectlWith, until } from './cluster.ts';
 
 export interface TestWorker {
   /** Of the release, and in workers.yaml. */
@@ -16,6 +17,7 @@ export interface PodObject {
     readonly phase: string;
     readonly reason?: string;
     readonly message?: string;
+    readonly conditions?: readonly { readonly type: string; readonly status: string }[];
     readonly containerStatuses?: readonly ContainerStatus[];
   };
 }
@@ -29,18 +31,36 @@ interface ContainerStatus {
 export async function podsOf({ namespace, name }: TestWorker): Promise<PodObject[]> {
   // `helm test` leaves a pod of the same release.
   const selector = `app.kubernetes.io/name=factory-worker,app.kubernetes.io/instance=${name}`;
-  const list = await kubectl('-n', namespace, 'get', 'pods', '--selector', selector, '--output=json');
-  return (JSON.parse(list) as { items: PodObject[] }).items;
+  const path = `/api/v1/namespaces/${namespace}/pods?labelSelector=${encodeURIComponent(selector)}`;
+  return (await read<{ items: PodObject[] }>(path)).items;
 }
 
-/** The one pod of a worker that is not being deleted, once it is Ready. @returns its name */
-export async function readyPod(worker: TestWorker, otherThan = ''): Promise<string> {
-  const name = await until(`a pod of ${worker.name}`, 120, async () => {
-    const pods = (await podsOf(worker)).filter(({ metadata }) => metadata.deletionTimestamp === undefined);
-    return pods.length === 1 && pods[0]?.metadata.name !== otherThan ? pods[0]?.metadata.name : undefined;
+/** One of them. @throws when it is gone */
+export function getPod({ namespace }: TestWorker, pod: string): Promise<PodObject> {
+  return read(`/api/v1/namespaces/${namespace}/pods/${pod}`);
+}
+
+/** Neither being deleted nor over: what an eviction leaves stays there beside its successor. */
+const isCurrent = ({ metadata, status }: PodObject) =>
+  metadata.deletionTimestamp === undefined && !['Succeeded', 'Failed'].includes(status.phase);
+
+const isReady = ({ status }: PodObject) =>
+  status.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') ?? false;
+
+/** The one pod of a worker that is neither being deleted nor over, once it is Ready. @returns its name */
+export function readyPod(worker: TestWorker, otherThan = ''): Promise<string> {
+  return until(`${worker.name} has a pod, which is Ready`, 200, async () => {
+    const [pod, ...others] = (await podsOf(worker)).filter(isCurrent);
+    return pod && others.length === 0 && pod.metadata.name !== otherThan && isReady(pod) && pod.metadata.name;
   });
-  await kubectl('-n', worker.namespace, 'wait', '--for=condition=Ready', `pod/${name}`, '--timeout=120s');
-  return name;
+}
+
+/** Whether a worker has one pod, which is Ready. */
+export async function isUp(worker: TestWorker): Promise<boolean> {
+  const [pod, ...others] = await podsOf(worker);
+  return (
+    pod !== undefined && isReady(pod) && others.length === 0 && pod.metadata.deletionTimestamp === undefined
+  );
 }
 
 /** Deletes a pod, and does not wait for its end. */
@@ -51,12 +71,17 @@ export async function deletePod({ namespace }: TestWorker, pod: string, ...flags
 /** For `deletePod`: as a node that is gone, or somebody impatient, does it. */
 export const WITHOUT_GRACE = ['--grace-period=0', '--force'];
 
-/** Waits until the container of a pod has been started again. @returns what Kubernetes says of it */
-export function restarted({ namespace }: TestWorker, pod: string): Promise<ContainerStatus> {
+/** Waits until the container of a pod has been started again, for the first time. @returns what Kubernetes says of it */
+export function restarted(worker: TestWorker, pod: string): Promise<ContainerStatus> {
   return until('the container is back', 60, async () => {
-    const container = (await getObject<PodObject>(namespace, 'pod', pod)).status.containerStatuses?.[0];
+    const container = await containerOf(worker, pod);
     return container && container.restartCount > 0 ? container : undefined;
   });
+}
+
+/** What Kubernetes says of the container of a pod. */
+export async function containerOf(worker: TestWorker, pod: string): Promise<ContainerStatus | undefined> {
+  return (await getPod(worker, pod)).status.containerStatuses?.[0];
 }
 
 /** Runs bash in the worker, by a plain kubectl exec. @returns its stdout */
@@ -127,7 +152,9 @@ export async function finished(worker: TestWorker, issue: number, seconds = 150)
 export async function assertSound(worker: TestWorker): Promise<void> {
   const answer = await inWorker(
     worker,
-    'cd /root/.factory; sqlite3 factory.db "PRAGMA integrity_check"; sqlite3 factory.db "SELECT issue FROM issue_queue GROUP BY issue HAVING count(*) > 1"',
+    // factory makes the file with its first row, and not at all where it keeps its state in PostgreSQL.
+    // A process that opens or closes a database in WAL mode locks it for a moment, even for those that only read.
+    'cd /root/.factory; if [ ! -s factory.db ]; then echo ok; exit; fi; sqlite3 factory.db ".timeout 10000" "PRAGMA integrity_check; SELECT issue FROM issue_queue GROUP BY issue HAVING count(*) > 1"',
   );
   if (answer.trim() !== 'ok') throw new Error(`the database of ${worker.name}: ${answer}`);
 }
