@@ -1,16 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { ClusterWorker } from '../../scripts/lib/config/worker-entry.ts';
 import type { RunResult } from '../../scripts/lib/exec.ts';
 import { kubectlError, kubectlMessage } from '../../scripts/lib/transport/kubectl-errors.ts';
 import type { TransportErrorKind } from '../../scripts/lib/transport/transport.ts';
-
-const worker: ClusterWorker = {
-  runtime: 'kubernetes',
-  name: 'worker-1',
-  pod: 'factory-worker-1',
-  namespace: 'factory',
-  context: 'do-nyc1-factory',
-};
+import { WORKER as worker } from '../support/samples.ts';
 
 function failed(stderr: string, rest: Partial<RunResult> = {}): RunResult {
   return {

@@ -11,15 +11,9 @@ import { podFacts } from '../../scripts/lib/transport/pods.ts';
 import { SCRIPT_LIMIT_BYTES } from '../../scripts/lib/transport/scripts.ts';
 import { TransportError } from '../../scripts/lib/transport/transport.ts';
 import { type FakeKubectl, fakeKubectl, type Rule } from '../support/fake-kubectl.ts';
+import { WORKER as worker } from '../support/samples.ts';
 import { NOW, pod, podList } from './cluster.ts';
 
-const worker: ClusterWorker = {
-  runtime: 'kubernetes',
-  name: 'worker-1',
-  pod: 'factory-worker-1',
-  namespace: 'factory',
-  context: 'do-nyc1-factory',
-};
 const second: ClusterWorker = { ...worker, name: 'worker-2', pod: 'factory-worker-2' };
 
 let kubectl: FakeKubectl;

@@ -6,6 +6,7 @@ import { InterruptedError } from '../../scripts/lib/cli/errors.ts';
 import type { LocalWorker } from '../../scripts/lib/config/worker-entry.ts';
 import { createExec } from '../../scripts/lib/exec.ts';
 import { localTransport } from '../../scripts/lib/transport/local.ts';
+import { commandLine } from '../support/samples.ts';
 
 let home: string;
 let worker: LocalWorker;
@@ -15,7 +16,6 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(home, { recursive: true, force: true }));
 
-const commandLine = (name: string, ...args: string[]) => ['factory-worker', name, ...args].join(' ');
 const make = () => localTransport(worker, createExec(), commandLine);
 const signal = new AbortController().signal;
 const call = { script: 'sessions', args: [], timeoutMs: 20_000, signal };

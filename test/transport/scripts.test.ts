@@ -62,9 +62,9 @@ describe('what is sent', () => {
   );
 
   it('as a plain script has no frame and no time limit: it owns the terminal', () => {
-    const argv = plainScript('exec', ['demo', 'ls', '-h']);
+    const argv = plainScript('exec', ['', 'demo', 'ls', '-h']);
     expect(argv.slice(0, 2)).toEqual(['bash', '-c']);
-    expect(argv.slice(3)).toEqual(['exec', 'demo', 'ls', '-h']);
-    expect(argv[2]).not.toContain('nonce');
+    expect(argv.slice(3)).toEqual(['exec', '', 'demo', 'ls', '-h']);
+    expect(argv[2]).not.toContain('close_frame');
   });
 });
