@@ -145,6 +145,16 @@ try_add() {
   fi
 }
 
+add_again() {
+  if [ "$dry_run" = yes ]; then
+    outcome "$1" would-requeue "$2"
+  elif forget "$1" "$2"; then
+    try_add "$1"
+  else
+    outcome "$1" failed "$said"
+  fi
+}
+
 # dispatch ISSUE WORD OWNER PIPELINE, as the look found them.
 dispatch() {
   local issue=$1 word=$2 owner=$3 pipeline=$4
@@ -153,25 +163,15 @@ dispatch() {
     return
   fi
   if [ "$word,$requeue" = active,yes ] && is_abandoned "$issue"; then word=abandoned; fi
-  case $word in
-    none) try_add "$issue" ;;
-    pending | active) outcome "$issue" already "$word" ;;
-    *)
-      if [ "$requeue" = no ]; then
-        outcome "$issue" finished "$word"
-      elif [ "$pipeline" = unknown ]; then
-        outcome "$issue" failed 'status fails, so a stage may be running'
-      elif [ "$pipeline" = in_progress ]; then
-        # What the row says is wrong (an overlapping check-in may mark it failed): a stage may be running in the worktree.
-        outcome "$issue" working "$word"
-      elif [ "$dry_run" = yes ]; then
-        outcome "$issue" would-requeue "$word"
-      elif forget "$issue" "$word"; then
-        try_add "$issue"
-      else
-        outcome "$issue" failed "$said"
-      fi
-      ;;
+  case $word,$requeue,$pipeline in
+    none,*) try_add "$issue" ;;
+    pending,* | active,no,*) outcome "$issue" already "$word" ;;
+    *,no,*) outcome "$issue" finished "$word" ;;
+    *,unknown) outcome "$issue" failed 'status fails, so a stage may be running' ;;
+    active,*) outcome "$issue" already "$word" ;;
+    # What the row says is wrong (an overlapping check-in may mark it failed): a stage may be running in the worktree.
+    *,in_progress) outcome "$issue" working "$word" ;;
+    *) add_again "$issue" "$word" ;;
   esac
 }
 

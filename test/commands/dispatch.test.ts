@@ -165,18 +165,18 @@ describe('a dispatch', () => {
     await worker.bash('test -d "$WORKER_REPOS_DIR/slow/worktrees/issue-3"');
   });
 
-  it.each([
-    ['active', 0, 'demo#3 is already queued: working on it now'],
-    ['failed', 1, 'demo#3 was not queued: factory says: status fails, so a stage may be running'],
-  ])(
+  it.each(['active', 'failed'])(
     'with --requeue leaves a row that is %s when nobody knows of its pipeline',
-    async (status, rc, sentence) => {
+    async (status) => {
       await send(demo(3));
       await worker.sql(`UPDATE issue_queue SET status = '${status}'`);
       const restore = await worker.before('if [ "$1" = status ]; then exit 1; fi');
-      const { code, stdout, stderr } = await send([...demo(3), '--requeue']);
+      const { code, stderr } = await send([...demo(3), '--requeue']);
       await restore();
-      expect([code, stdout + stderr]).toEqual([rc, expect.stringContaining(sentence)]);
+      expect(code).toBe(1);
+      expect(stderr).toContain(
+        'demo#3 was not queued: factory says: status fails, so a stage may be running',
+      );
       expect(await worker.rows()).toEqual([`3 ${status}`]);
     },
   );
