@@ -8,6 +8,7 @@ import { mkdtempSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { CONTEXT, KUBECONFIG, KUBECTL } from './cluster.ts';
 
 /**
@@ -54,10 +55,10 @@ function startProxy(): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'e2e-api-'));
   const socket = join(folder, 'socket');
   const kubectl = [KUBECTL, `--kubeconfig=${KUBECONFIG}`, `--context=${CONTEXT}`];
-  // It ends with us, however we end: our end of the pipe is closed then. And the shell ends with it.
-  const script = 'folder=$1; shift; exec 3<&0; cat <&3 & "$@" & wait -n; kill $(jobs -p); wait; rm -r "$folder"';
-  const words = ['-c', script, 'bash', folder, ...kubectl, 'proxy', `--unix-socket=${socket}`];
-  const child = spawn('bash', words, { stdio: ['pipe', 'pipe', 'inherit'], detached: true });
+  // It ends with us, however we end: our end of the pipe is closed then.
+  const program = fileURLToPath(new URL('while-open.sh', import.meta.url));
+  const words = [folder, ...kubectl, 'proxy', `--unix-socket=${socket}`];
+  const child = spawn(program, words, { stdio: ['pipe', 'pipe', 'inherit'], detached: true });
   return new Promise((resolve, reject) => {
     child.stdout.once('data', () => {
       // Neither keeps a process alive that has nothing else to do.
@@ -66,6 +67,6 @@ function startProxy(): Promise<string> {
       resolve(socket);
     });
     child.once('error', reject);
-    child.once('exit', (code) => reject(new Error(`kubectl proxy ended with ${code}`)));
+    child.once('exit', () => reject(new Error('kubectl proxy has ended')));
   });
 }
