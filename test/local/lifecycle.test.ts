@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { assertLinux } from '../../scripts/lib/local/layout.ts';
 import { processesOf } from '../../scripts/lib/local/processes.ts';
@@ -82,6 +83,20 @@ describe('up and down', () => {
     await until('the issue completed', async () => (await worker.rows())[0]?.status === 'completed');
     expect(await stopLocalWorker(worker.dir)).toEqual({ wasRunning: true, swept: 0 });
     expect(processesWith(`WORKER_STATE_DIR=${worker.layout.dirs.WORKER_STATE_DIR}`)).toEqual([]);
+  });
+
+  it('what ends with the supervisor is not swept, though it ends a moment later', async () => {
+    const worker = makeWorker();
+    await worker.start();
+    const all = () => processesOf(worker.layout.dirs.WORKER_STATE_DIR);
+    // It holds the worker's lock for the supervisor, and waits on a pipe from it.
+    const holder = all().find(({ argv }) => argv[0] === 'cat')?.pid ?? 0;
+    process.kill(holder, 'SIGSTOP');
+    const stopping = stopLocalWorker(worker.dir);
+    await until('nothing else is left', () => all().every(({ pid }) => pid === holder));
+    await sleep(300);
+    process.kill(holder, 'SIGCONT');
+    expect(await stopping).toEqual({ wasRunning: true, swept: 0 });
   });
 
   it('down works after the supervisor was killed, and ends nobody else', async () => {

@@ -56,6 +56,8 @@ export async function stopLocalWorker(
       signal();
       await until(gone, SHUTDOWN_MS);
     }
+    // What holds a lock for it waits on a pipe from it, and ends a moment later.
+    await until(() => processesOf(stateDir).length === 0, OBEY_MS);
   }
   const swept = await sweep(stateDir, onProgress);
   rmSync(socketDir, { recursive: true, force: true });
