@@ -131,17 +131,17 @@ export interface DispatchRecord {
 export interface Repair {
   readonly at: string;
   readonly issue: number;
-  /** Empty, as is the session, and attempt 0, when the issue had not got as far as a pipeline. */
+  /** Empty, as is the session, and attempt 0, when it is the row that is mended, and no stage. */
   readonly stage: string;
   readonly attempt: number;
   readonly session: string;
   /** `advance` and `mark-exited` are factory's own verbs; `give-up` is the line after the last allowed try. */
-  readonly action: 'advance' | 'mark-exited' | 'kill-and-advance' | 'requeue' | 'give-up';
+  readonly action: 'advance' | 'mark-exited' | 'kill-and-advance' | 'requeue' | 'remove-row' | 'give-up';
   /** What the operator types when the supervisor has given up; empty before that. */
   readonly cure: string;
 }
 
-/** `taken.json` in WORKER_STATE_DIR: the row that a check-in is to take from the queue, until it is seen what became of it. */
+/** `taken.json` in WORKER_STATE_DIR: the row that a check-in takes from the queue, until its issue has come to an end. */
 export interface TakenRow {
   readonly issue: number;
   readonly intent: string;

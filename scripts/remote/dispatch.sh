@@ -96,7 +96,7 @@ add() {
 }
 
 # is_abandoned ISSUE: whether the row is active and has no pipeline, and no check-in is about to begin one: the one that took
-# it died (image/supervisor/loop/requeue.ts). Looked at again after the check-in lock was free, since the check-in of the
+# it died (image/supervisor/loop/taken.ts). Looked at again after the check-in lock was free, since the check-in of the
 # first look may have begun it meanwhile.
 is_abandoned() {
   [ "$(lock_state "$WORKER_STATE_DIR/locks/check-in")" = free ] &&
@@ -113,7 +113,7 @@ forget() {
 }
 
 # remove_worktree ISSUE: of an issue without a pipeline: one that git was still making when it was killed, or in which
-# nobody has worked. Any other stays, as with removeWorktree in image/supervisor/loop/requeue.ts.
+# nobody has worked. Any other stays, as with removeWorktree in image/supervisor/loop/taken.ts.
 remove_worktree() {
   local name=worktrees/issue-$1 known force=()
   known=$(git worktree list --porcelain 2>/dev/null </dev/null 9>&- | sed --quiet "\\|^worktree .*/$name\$|,/^\$/p")

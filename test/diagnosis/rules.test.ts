@@ -169,6 +169,15 @@ describe('inside a worker', () => {
       /queue w requeue 23/,
     ],
     [
+      'a row that is behind its pipeline',
+      {
+        queue: row({ Issue: 42, Status: 'active' }),
+        pipelines: pipelinesJson({ issue: 42, status: 'completed' }),
+      },
+      'row-behind',
+      /still says active.*queue w remove 42/,
+    ],
+    [
       'a number of two projects',
       {
         queue: row({ Issue: 42, Status: 'pending', Namespace: 'acme/other' }),

@@ -137,11 +137,14 @@ export async function queueOf(worker: TestWorker): Promise<number[]> {
   return (await rowsOf(worker)).map(({ Issue }) => Issue).toSorted((a, b) => a - b);
 }
 
-/** Waits until an issue has come to its end: its row says so, and its last stage's work is committed. */
+/**
+ * Waits until an issue has come to its end: its row says so, or is gone, where a fault came between its last stage and the row;
+ * and its last stage's work is committed.
+ */
 export async function finished(worker: TestWorker, issue: number, seconds = 150): Promise<void> {
   await until(`#${issue} is finished`, seconds, async () => {
     const row = (await rowsOf(worker)).find(({ Issue }) => Issue === issue);
-    if (row?.Status !== 'completed') throw new Error(`its row: ${JSON.stringify(row)}`);
+    if (row !== undefined && row.Status !== 'completed') throw new Error(`its row: ${JSON.stringify(row)}`);
     return true;
   });
   const log = await inWorker(worker, 'git -C /root/.factory/repos/demo log --all --format=%s');

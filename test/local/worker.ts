@@ -44,7 +44,9 @@ export interface TestWorker {
   start(): Promise<StartResult>;
   /** Runs a program in the worker's environment, in the clone unless told otherwise. */
   run(argv: readonly [string, ...string[]], cwd?: string): Promise<RunResult>;
-  add(issue: number): Promise<void>;
+  add(issue: number, ...flags: string[]): Promise<void>;
+  /** In the database of its program. */
+  sql(statement: string): Promise<void>;
   rows(): Promise<QueueRow[]>;
   pipelines(): Promise<Pipeline[]>;
   sessions(): Promise<string[]>;
@@ -120,7 +122,7 @@ export function makeWorker(options: TestWorkerOptions = {}): TestWorker {
     layout,
     start: () => startLocalWorker(dir, { exec }),
     run,
-    async add(issue) {
+    async add(issue, ...more) {
       await until('the clone', async () => (await run(['test', '-e', '.git'], clone)).code === 0);
       const flags = {
         a: [`${issue}`],
@@ -129,13 +131,32 @@ export function makeWorker(options: TestWorkerOptions = {}): TestWorker {
       }[dialect];
       // Under the queue's lock, as dispatch does it: first calls on a fresh store may not meet.
       const lock = join(WORKER_STATE_DIR, 'locks', 'queue');
-      await must(['flock', '--close', lock, 'factory', 'queue', 'add', ...flags, '--intent', 'a test']);
+      await must([
+        'flock',
+        '--close',
+        lock,
+        'factory',
+        'queue',
+        'add',
+        ...flags,
+        ...more,
+        '--intent',
+        'a test',
+      ]);
       writeFileSync(
         join(WORKER_STATE_DIR, 'dispatch.jsonl'),
         `${JSON.stringify({ issue, project: 'demo', at: '', by: 'test' })}\n`,
         { flag: 'a' },
       );
     },
+    sql: async (statement) =>
+      void (await must([
+        'sqlite3',
+        '-cmd',
+        '.timeout 10000',
+        join(layout.home, '.factory', 'factory.db'),
+        statement,
+      ])),
     rows: async () => parseQueue(await must(['factory', 'queue', 'list', '--format', 'json'])),
     pipelines: async () => parsePipelines(await must(['factory', 'status', '--format', 'json'])),
     sessions: async () => {

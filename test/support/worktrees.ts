@@ -1,6 +1,6 @@
 /**
  * What may stand in the way of an issue that has no pipeline, and whether it may be taken away for it: for the supervisor
- * (loop/requeue.ts) and for a dispatch by hand (remote/dispatch.sh), which must not differ.
+ * (loop/taken.ts) and for a dispatch by hand (remote/dispatch.sh), which must not differ.
  */
 
 export interface LeftWorktree {

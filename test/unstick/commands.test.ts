@@ -357,6 +357,26 @@ describe('a number that two projects use', () => {
   });
 });
 
+describe('a row that is behind its completed pipeline', () => {
+  it('holds up what depends on it; without it that goes on', async () => {
+    const desk = await Desk.open({ dialect: 'b' });
+    await desk.add(42, '--config', 'pipeline.yaml');
+    await desk.add(43, '--config', 'pipeline.yaml', '--depends-on', '42');
+    await desk.checkIn();
+    await desk.checkIn();
+    await desk.worker.sql("UPDATE issue_queue SET status = 'active' WHERE issue = 42");
+    expect(await desk.checkIn()).not.toContain('43');
+
+    const { stdout } = await desk.why();
+    expect(stdout).toContain('demo#42 is completed, and its row still says active: what depends on it waits');
+    expect(stdout).toContain('factory-worker queue w remove 42\n');
+    expect(await desk.unstick('42', '--yes')).toMatchObject({ code: 0 });
+    expect((await desk.pipeline(42))?.status).toBe('completed');
+    expect(await desk.queue('remove', '42', '--yes')).toMatchObject({ code: 0 });
+    expect(await desk.checkIn()).toContain('"issue": 43');
+  });
+});
+
 describe('causes that factory itself has seen', () => {
   it('the limit of an account', async () => {
     const desk = await Desk.open({ dialect: 'b', pipeline: AGENT });

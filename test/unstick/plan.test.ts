@@ -75,7 +75,11 @@ describe('what is done about #23', () => {
       { ...A, ...at('in_progress'), locks: 'boot=held\ncheck-in=held' },
       ['exited 23-build-1 build', 'await', 'retry', 'advance'],
     ],
-    ['a number that two projects use', { ...B, ...at('completed') }, ['cleanup']],
+    [
+      'a number that two projects use',
+      { ...B, ...at('completed'), queue: queueJson([23, 'pending']) },
+      ['cleanup'],
+    ],
     [
       'a session in the way of the next stage',
       { ...A, ...at('pending'), ...session('23-build-1') },
@@ -121,6 +125,7 @@ describe('what is done about #23', () => {
       /is completed/,
       true,
     ],
+    ['its row is behind', { ...A, ...at('completed') }, /only its row in the queue still says active/, true],
     ['it has failed', { ...A, ...at('failed') }, /has failed/, true],
     ['a limit', { ...B, ...at('rate_limited') }, /tries again by itself/, true],
     ['it has not begun', { ...A, queue: queueJson([23, 'pending']) }, /waits in the queue$/, true],

@@ -7,7 +7,7 @@ import {
   parseQueue,
 } from '../../../scripts/lib/factory.ts';
 import type { Argv, Effects } from '../effects/effects.ts';
-import { LOCK_BUSY, underLock } from '../effects/locks.ts';
+import { hold, LOCK_BUSY, underLock } from '../effects/locks.ts';
 import { which } from '../effects/which.ts';
 import type { Environment } from '../environment.ts';
 import { messageOf } from '../util/errors.ts';
@@ -18,6 +18,8 @@ const TIMEOUT_MS = 30_000;
 const LOCKED_TRIES = 5;
 const LOCKED_PAUSE_MS = 300;
 const QUEUE_LOCK_SECONDS = 10;
+const LOCKED = `the queue has been locked for ${QUEUE_LOCK_SECONDS} s; to see by whom: lslocks --output PID,COMMAND,PATH`;
+const LIST: Argv = ['factory', 'queue', 'list', '--format', 'json'];
 
 export interface Factory {
   /** Null when the program cannot be asked; the next call asks again. One answer counts until the program is replaced. */
@@ -28,11 +30,19 @@ export interface Factory {
    */
   store(directory: string): Promise<Store | string>;
   /**
-   * Makes a call that changes the queue, under its lock.
+   * Does something about the queue while nobody else changes it: what is seen stays true until it is done.
    *
-   * @throws Error in the program's own words
+   * @throws Error when the queue stays locked, or when `work` does
    */
-  change(argv: Argv, directory: string): Promise<void>;
+  alone<T>(directory: string, work: (queue: Queue) => Promise<T>): Promise<T>;
+}
+
+/** The queue, for who has its lock. */
+export interface Queue {
+  /** @throws Error when the store cannot be read */
+  look(): Promise<Store>;
+  /** @throws Error in the program's own words */
+  call(argv: Argv): Promise<void>;
 }
 
 export function createFactory(
@@ -46,17 +56,19 @@ export function createFactory(
     for (let tries = 1; ; tries += 1) {
       const result = await processes.run(argv, { cwd, timeoutMs: TIMEOUT_MS });
       if (result.timedOut) throw new Error(`${call}: no answer within ${TIMEOUT_MS / 1000} s`);
-      if (result.code === LOCK_BUSY) {
-        throw new Error(
-          `the queue has been locked for ${QUEUE_LOCK_SECONDS} s; to see by whom: lslocks --output PID,COMMAND,PATH`,
-        );
-      }
+      if (result.code === LOCK_BUSY) throw new Error(LOCKED);
       if (result.code === 0) return result.stdout;
       if (tries >= LOCKED_TRIES || !result.stderr.includes('database is locked')) {
         throw new Error(`${call}: ${parseError(result.stderr) || `exit code ${result.code}`}`);
       }
       await clock.sleep(LOCKED_PAUSE_MS);
     }
+  };
+
+  const read = async (list: Argv, directory: string): Promise<Store> => {
+    const rows = parseQueue(await ask(list, home));
+    const pipelines = parsePipelines(await ask(['factory', 'status', '--format', 'json'], directory));
+    return { rows, pipelines, sessions: (await tmux.sessions()) ?? [] };
   };
 
   return {
@@ -79,20 +91,31 @@ export function createFactory(
     async store(directory) {
       try {
         // Under the queue's lock, so that a row is not seen before it is recorded which project it belongs to.
-        const list: Argv = ['factory', 'queue', 'list', '--format', 'json'];
-        const rows = parseQueue(
-          await ask(underLock(paths.queueLock, list, QUEUE_LOCK_SECONDS, '--shared'), home),
-        );
-        const pipelines = parsePipelines(await ask(['factory', 'status', '--format', 'json'], directory));
-        return { rows, pipelines, sessions: (await tmux.sessions()) ?? [] };
+        return await read(underLock(paths.queueLock, LIST, QUEUE_LOCK_SECONDS, '--shared'), directory);
       } catch (error) {
         if (error instanceof SyntaxError) return `factory answered no JSON: ${error.message}`;
         return messageOf(error);
       }
     },
 
-    async change(argv, directory) {
-      await ask(underLock(paths.queueLock, argv, QUEUE_LOCK_SECONDS), directory);
+    async alone(directory, work) {
+      const lock = hold(processes, paths.queueLock);
+      const patience = new AbortController();
+      try {
+        const failure = await Promise.race([
+          lock.firstLine.then(() => null),
+          lock.exited.then((code) => `cannot lock ${paths.queueLock}: flock ended with exit code ${code}`),
+          clock.sleep(QUEUE_LOCK_SECONDS * 1000, patience.signal).then(() => LOCKED),
+        ]);
+        if (failure !== null) throw new Error(failure);
+        return await work({
+          look: () => read(LIST, directory),
+          call: async (argv) => void (await ask(argv, directory)),
+        });
+      } finally {
+        patience.abort();
+        lock.release();
+      }
     },
   };
 }

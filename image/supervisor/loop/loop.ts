@@ -21,7 +21,7 @@ import { advance, checkIn, lastActions, type Outcome } from './check-in.ts';
 import { drainReason } from './drain.ts';
 import type { Factory } from './factory.ts';
 import { describeOrphan, markExited, type RepairAction } from './recovery.ts';
-import { isLost, noteTaken, putBack } from './requeue.ts';
+import { fateOf, noteTaken, putBack, removeRow } from './taken.ts';
 import { hasMoved, type Place, planTick, type Tick, type View } from './tick.ts';
 import type { Wake } from './wake.ts';
 
@@ -129,7 +129,11 @@ export function startLoop(
       }
       // That took a moment, in which somebody may have said stop.
       if (stop.aborted || drainReason(files.read(paths.drain)) !== null) return true;
-      noteTaken(environment, effects, tick.takes, false);
+      const { issue } = tick.takes;
+      const { store } = view;
+      // Of a number whose pipeline is there from before, nobody could tell afterwards which row it belongs to.
+      if (typeof store !== 'string' && !store.pipelines.some((pipeline) => pipeline.issue === issue))
+        noteTaken(environment, effects, tick.takes, false);
     }
     const outcome = await during(`check-in in ${project}`, project, () =>
       checkIn(environment, effects, directory),
@@ -159,9 +163,9 @@ export function startLoop(
       log.orchestrator(`${what}: given up; type: ${action.cure}`);
       return true;
     }
-    if (action.action === 'requeue') {
-      const said = await putBack(environment, effects, factory, place);
-      log.orchestrator(`${what}: ${said}`);
+    if (action.action === 'requeue' || action.action === 'remove-row') {
+      const mend = action.action === 'requeue' ? putBack : removeRow;
+      log.orchestrator(`${what}: ${await mend(environment, effects, factory, place)}`);
       return true;
     }
     if (action.action === 'mark-exited') {
@@ -211,7 +215,7 @@ export function startLoop(
         const { intervalSeconds } = view.settings.orchestrator;
         heartbeat = { ...heartbeat, intervalSeconds };
         const { store, taken } = view;
-        if (taken !== null && typeof store !== 'string' && !isLost(taken, store))
+        if (taken !== null && typeof store !== 'string' && fateOf(taken, store) === 'settled')
           await files.remove(paths.taken);
         if (await perform(planTick(view), view)) continue;
         pause = intervalSeconds * 1000;

@@ -11,7 +11,7 @@ import { isHeld } from '../effects/locks.ts';
 import type { Environment } from '../environment.ts';
 import { drainReason } from './drain.ts';
 import type { Factory } from './factory.ts';
-import { readTaken } from './requeue.ts';
+import { readTaken } from './taken.ts';
 import { planWithoutStore, type Standing, type View } from './tick.ts';
 
 /** Where what is seen comes from, beyond files and locks. */

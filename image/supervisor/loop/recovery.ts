@@ -1,5 +1,5 @@
 /**
- * What to do about issues whose check-in died in the middle of a stage, or while it took them from the queue (the worker was
+ * What to do about issues whose check-in died in the middle of a stage, or between pipeline and row (the worker was
  * restarted, a process killed): the program itself leaves them alone for ever. Only its own verbs are used, as running the
  * program showed them to work; at most twice per attempt of a stage, then the operator gets the cure.
  */
@@ -7,7 +7,7 @@ import type { Repair, TakenRow } from '../../../scripts/lib/contract.ts';
 import type { Dialect, Pipeline, QueueRow } from '../../../scripts/lib/factory.ts';
 import type { TmuxSession } from '../effects/effects.ts';
 import { tmuxName } from '../effects/tmux.ts';
-import { addition, isLost } from './requeue.ts';
+import { addition, fateOf } from './taken.ts';
 import type { Place } from './tick.ts';
 
 /** Output younger than this means that the agent is still at work, and interrupting it would cost its result. */
@@ -22,7 +22,7 @@ export interface RecoveryInput {
   readonly rows: readonly QueueRow[];
   readonly sessions: readonly TmuxSession[];
   readonly repairs: readonly Repair[];
-  /** What the last check-in was to take from the queue; null when it is known what became of it. */
+  /** The row that was taken from the queue last; null when its issue has come to an end. */
   readonly taken: TakenRow | null;
   /** Milliseconds since the epoch. */
   readonly now: number;
@@ -64,25 +64,26 @@ export function planRecovery(input: RecoveryInput): Recovery {
       actions.push({ issue, stage, attempt, session, action: 'give-up', cure });
     }
   }
-  if (input.taken !== null && isLost(input.taken, input)) planRequeue(input.taken, input, actions, givenUp);
+  if (input.taken !== null) planRow(input.taken, input, actions, givenUp);
   return { actions, waiting, givenUp };
 }
 
-function planRequeue(
-  taken: TakenRow,
-  { dialect, repairs, dispatchedAt, placeOf }: RecoveryInput,
-  actions: RepairAction[],
-  givenUp: string[],
-): void {
+const ROW_REPAIRS = { 'not-begun': 'requeue', behind: 'remove-row' } as const;
+
+function planRow(taken: TakenRow, input: RecoveryInput, actions: RepairAction[], givenUp: string[]): void {
   const { issue } = taken;
+  const { dialect, repairs, dispatchedAt, placeOf } = input;
+  const fate = fateOf(taken, input);
+  if (fate === 'at-work' || fate === 'settled') return;
+  const action = ROW_REPAIRS[fate];
   const nothing = { issue, stage: '', attempt: 0, session: '', cure: '' };
   // Not since the row was added, as for a stage: each of these repairs adds it again.
   const since = Date.parse(dispatchedAt(issue));
   const past = repairs.filter(
     (repair) => repair.issue === issue && repair.stage === '' && !(Date.parse(repair.at) < since),
   );
-  if (past.filter(({ action }) => action === 'requeue').length < MOST_TRIES) {
-    actions.push({ ...nothing, action: 'requeue' });
+  if (past.filter((repair) => repair.action === action).length < MOST_TRIES) {
+    actions.push({ ...nothing, action });
     return;
   }
   const place = placeOf(issue);
@@ -90,18 +91,24 @@ function planRequeue(
   const add = addition(taken, dialect, place?.project ?? '')
     .map(shellQuote)
     .join(' ');
-  const cure = `${there}factory queue remove ${issue}; ${add}`;
-  givenUp.push(
-    `#${issue} was taken from the queue and not begun, again after ${MOST_TRIES} repairs; type: ${cure}`,
-  );
-  if (!past.some(({ action }) => action === 'give-up')) actions.push({ ...nothing, action: 'give-up', cure });
+  const cure = `${there}factory queue remove ${issue}${action === 'requeue' ? `; ${add}` : ''}`;
+  givenUp.push(`${describeOrphan({ ...nothing, action })}, again after ${MOST_TRIES} repairs; type: ${cure}`);
+  // A row that is behind tells by itself: `why` sees it.
+  if (action === 'requeue' && !past.some((repair) => repair.action === 'give-up'))
+    actions.push({ ...nothing, action: 'give-up', cure });
 }
 
 /** How an orphan came to be one, for people. */
-export const describeOrphan = ({ issue, stage }: Pick<Repair, 'issue' | 'stage'>): string =>
-  stage === ''
-    ? `#${issue} was taken from the queue and not begun`
-    : `#${issue} was interrupted in stage ${stage}`;
+export function describeOrphan({
+  issue,
+  stage,
+  action,
+}: Pick<Repair, 'issue' | 'stage'> & { readonly action?: Repair['action'] }): string {
+  if (stage !== '') return `#${issue} was interrupted in stage ${stage}`;
+  return action === 'remove-row'
+    ? `#${issue} is completed, and its row was left active`
+    : `#${issue} was taken from the queue and not begun`;
+}
 
 type Wish =
   | { readonly kind: 'advance' | 'kill-and-advance' | 'mark-exited' }

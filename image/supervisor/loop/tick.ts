@@ -46,7 +46,7 @@ export interface View extends Standing {
   readonly store: Store | string;
   readonly dispatches: readonly DispatchRecord[];
   readonly repairs: readonly Repair[];
-  /** What the last check-in was to take from the queue; null when it is known what became of it. */
+  /** The row that was taken from the queue last; null when its issue has come to an end. */
   readonly taken: TakenRow | null;
   readonly reposDir: string;
   /** Milliseconds since the epoch. */
@@ -133,9 +133,9 @@ export function planTick(view: View): Tick {
     },
     dispatchedAt: (issue) => view.dispatches.findLast((record) => record.issue === issue)?.at ?? '',
   });
-  // An issue that lost its row holds nobody up, so nobody waits for its clone.
+  // A row holds up no other work, so nobody waits for the clone of its issue.
   const repair = recovery.actions.find(
-    ({ action, issue }) => action !== 'requeue' || typeof placeOf(issue, view, store) !== 'string',
+    ({ stage, issue }) => stage !== '' || typeof placeOf(issue, view, store) !== 'string',
   );
   if (repair !== undefined)
     return inPlaceOf(repair.issue, view, store, (place) => ({ kind: 'repair', repair, place }));

@@ -1,7 +1,7 @@
 /** Rules about issues: pipelines, their sessions, and the rows of the queue. Pure. */
 import { age } from '../cli/text.ts';
 import type { Pipeline } from '../factory.ts';
-import { itemName, openItems } from '../worker/queue.ts';
+import { isBehind, itemName, openItems } from '../worker/queue.ts';
 import type { Snapshot } from '../worker/snapshot.ts';
 import { type EnteredFacts, whenEntered } from './diagnosis.ts';
 import type { Inside } from './inside.ts';
@@ -275,14 +275,29 @@ export const rowFailed = whenEntered(({ snapshot, inside, worker, command }) =>
     })),
 );
 
-/** A row beside a pipeline that ended: a number that two projects use, or a pipeline that was failed by hand. */
-export const rowBesideEnded = whenEntered(({ snapshot, inside, worker, command }) =>
+/** A row that does not say that its issue is completed. The supervisor removes it, unless it is drained or was not there. */
+export const rowBehind = whenEntered(({ snapshot, inside, worker, command }) =>
+  snapshot.queue
+    .filter((row) => isBehind(row, snapshot) && !snapshot.locks.checkIn)
+    .map((row) => ({
+      id: 'row-behind',
+      cause: `${itemName(row)} is completed, and its row still says active: what depends on it waits`,
+      evidence: [
+        `factory queue: #${row.issue} active; factory status: completed`,
+        ...lastWords({ snapshot, inside }, row.issue),
+      ],
+      next: [`take the row out: ${command('queue', worker.name, 'remove', String(row.issue))}`],
+    })),
+);
+
+/** A row beside the completed pipeline of another one: a number that two projects use. */
+export const numberUsedTwice = whenEntered(({ snapshot, inside, worker, command }) =>
   snapshot.queue
     .filter(
       ({ status, pipeline }) =>
         (status === 'pending' || status === 'active') && pipeline?.status === 'completed',
     )
-    .filter(() => !snapshot.locks.checkIn)
+    .filter((row) => !isBehind(row, snapshot) && !snapshot.locks.checkIn)
     .map((row) => ({
       id: 'number-used-twice',
       cause: `${itemName(row)} cannot move: the store has a completed pipeline of the same number`,

@@ -3,6 +3,7 @@
  * work on the real one (contract of the program, §4). Pure.
  */
 import type { Pipeline } from '../factory.ts';
+import { isBehind } from '../worker/queue.ts';
 import type { QueueItem, Snapshot } from '../worker/snapshot.ts';
 
 export type Step =
@@ -54,6 +55,11 @@ export function planUnstick(snapshot: Snapshot, wish: Wish, human = false): Plan
   if (pipeline === undefined) return planRow(snapshot, row, wish);
   switch (pipeline.status) {
     case 'completed':
+      if (row !== undefined && isBehind(row, snapshot)) {
+        return nothing(`#${issue} is completed; only its row in the queue still says active`, true, [
+          { why: 'take the row out', command: ['queue', worker, 'remove', `${issue}`] },
+        ]);
+      }
       return row !== undefined && (row.status === 'pending' || row.status === 'active')
         ? planForget(pipeline, row)
         : nothing(`#${issue} is completed`, true, [

@@ -137,7 +137,8 @@ describe('a row that was taken from the queue and not begun', () => {
 
   it.each<[string, Partial<RecoveryInput>]>([
     ['no check-in was to take it', { taken: null }],
-    ['its pipeline is there', { pipelines: [pipeline(42, { status: 'completed' })] }],
+    ['it is at work', { pipelines: [pipeline(42, { status: 'pending' })] }],
+    ['it was given up', { pipelines: [pipeline(42, { status: 'failed' })] }],
     ['it waits', { rows: [row(42)] }],
     ['it has failed', { rows: [row(42, { status: 'failed' })] }],
     ['somebody has removed it', { rows: [] }],
@@ -230,4 +231,41 @@ it('whatever a stage is called, its cure is one word of bash', () => {
       expect(plain).toBe(stage);
     }),
   );
+});
+
+describe('a row that is behind its completed pipeline', () => {
+  const active = row(42, { status: 'active' });
+  const taken: TakenRow = { issue: 42, intent: '', configPath: '', dependsOn: [], removed: false };
+  const behind = { pipelines: [pipeline(42, { status: 'completed' })], rows: [active, row(43)], taken };
+  const removal = { issue: 42, stage: '', attempt: 0, session: '', action: 'remove-row', cure: '' };
+
+  it.each([A, B, DESIGN])('is removed in dialect $name', (dialect) => {
+    expect(plan(dialect, behind)).toEqual({ ...NOTHING, actions: [removal] });
+  });
+
+  it.each<[string, Partial<RecoveryInput>]>([
+    ['no check-in took it', { taken: null }],
+    ['another row was taken since', { taken: { ...taken, issue: 43 } }],
+    ['it says so', { rows: [row(42, { status: 'completed' })] }],
+    ['it waits again', { rows: [row(42)] }],
+    ['its number is in the queue twice, for two projects', { rows: [active, row(42)] }],
+    [
+      'its number has two pipelines, of two projects',
+      { pipelines: [pipeline(42, { status: 'completed' }), pipeline(42, { status: 'completed' })] },
+    ],
+  ])('but not when %s', (_case, overrides) => {
+    expect(plan(A, { ...behind, ...overrides })).toEqual(NOTHING);
+  });
+
+  it('is left after two repairs, with the cure', () => {
+    const past = repair({ stage: '', attempt: 0, session: '', action: 'remove-row' });
+    expect(plan(A, { ...behind, repairs: [past, past] })).toEqual({
+      ...NOTHING,
+      givenUp: [
+        expect.stringMatching(
+          /^#42 is completed, and its row was left active, again after 2 repairs; type: cd \S+ && factory queue remove 42$/,
+        ),
+      ],
+    });
+  });
 });

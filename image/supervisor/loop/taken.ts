@@ -1,20 +1,26 @@
 /**
- * A row of the queue that a check-in took and never began: it died between its two writes, the row that is now active and
- * the pipeline that is not there. The program never looks at such a row again, and goes on with the next; seen when a
- * container was killed at that moment (test/e2e/work.test.ts). It has no verb for it either, so the row is removed and added.
+ * The row that a check-in has taken from the queue. The program writes row and pipeline one after the other, and never looks
+ * again at what a check-in left behind that died in between; both were seen when a container was killed at that moment
+ * (test/e2e/work.test.ts):
  *
- * Which row a check-in is to take is noted before: an active row without a pipeline can also be one that somebody has done
- * with by hand.
+ * - the row is active, and there is no pipeline: the issue is never begun. The row is removed and added.
+ * - the pipeline is completed, and the row is active: who depends on the issue waits for ever. The row is removed, since a
+ *   dependency that is not in the queue counts as done.
+ *
+ * It has no verb for a row's status. Which row a check-in takes is noted before, since rows of both kinds can also be what
+ * somebody has left by hand.
  */
 import { join } from 'node:path';
 import type { TakenRow } from '../../../scripts/lib/contract.ts';
-import type { Dialect } from '../../../scripts/lib/factory.ts';
+import { type Dialect, isLive } from '../../../scripts/lib/factory.ts';
 import type { Argv, Effects } from '../effects/effects.ts';
 import type { Environment } from '../environment.ts';
 import type { Factory } from './factory.ts';
 import type { Place, Store } from './tick.ts';
 
-/** Writes down what is about to happen to a row. */
+const IN_ORDER = 'it is in order again';
+
+/** Writes down what is about to happen to a row, whose issue has no pipeline yet. */
 export function noteTaken(
   { paths }: Environment,
   { files }: Effects,
@@ -34,15 +40,27 @@ export function readTaken(text: string | null): TakenRow | null {
   }
 }
 
-/** Whether a row that was taken has neither come back nor been begun. To be asked while nobody holds the check-in lock. */
-export function isLost(
+/**
+ * What became of a row that was taken: it has lost its issue (`not-begun`), its issue is at work, its issue is completed and
+ * it does not say so (`behind`), or there is nothing more to see to.
+ */
+export type TakenFate = 'not-begun' | 'at-work' | 'behind' | 'settled';
+
+/** To be asked while nobody holds the check-in lock. */
+export function fateOf(
   { issue, removed }: TakenRow,
   { rows, pipelines }: Pick<Store, 'rows' | 'pipelines'>,
-): boolean {
-  if (pipelines.some((pipeline) => pipeline.issue === issue)) return false;
-  const [row, ...others] = rows.filter((candidate) => candidate.issue === issue);
+): TakenFate {
+  const [row, ...otherRows] = rows.filter((candidate) => candidate.issue === issue);
+  const [pipeline, ...otherPipelines] = pipelines.filter((candidate) => candidate.issue === issue);
   // Of two projects' rows of one number the program would remove whichever comes first.
-  return row === undefined ? removed : others.length === 0 && row.status === 'active';
+  if (otherRows.length + otherPipelines.length > 0) return 'settled';
+  if (pipeline === undefined) {
+    return (row === undefined ? removed : row.status === 'active') ? 'not-begun' : 'settled';
+  }
+  if (row?.status !== 'active') return 'settled';
+  if (isLive(pipeline)) return 'at-work';
+  return pipeline.status === 'completed' ? 'behind' : 'settled';
 }
 
 /** The call that adds the row again, to be made in the project's own directory. */
@@ -74,20 +92,41 @@ export async function putBack(
   factory: Factory,
   { directory, project }: Place,
 ): Promise<string> {
-  const taken = readTaken(effects.files.read(environment.paths.taken));
   const dialect = await factory.dialect();
-  const store = await factory.store(directory);
   if (dialect === null) throw new Error('factory does not say how it wants to be spoken to');
-  if (typeof store === 'string') throw new Error(store);
-  if (taken === null || !isLost(taken, store)) return 'it is in order again';
-  const { issue } = taken;
-  noteTaken(environment, effects, taken, true);
-  if (store.rows.some((row) => row.issue === issue))
-    await factory.change(['factory', 'queue', 'remove', `${issue}`], directory);
-  await removeWorktree(effects, directory, issue);
-  await factory.change(addition(taken, dialect, project), directory);
-  return 'put back into the queue';
+  return factory.alone(directory, async (queue) => {
+    const taken = readTaken(effects.files.read(environment.paths.taken));
+    const store = await queue.look();
+    if (taken === null || fateOf(taken, store) !== 'not-begun') return IN_ORDER;
+    const { issue } = taken;
+    noteTaken(environment, effects, taken, true);
+    if (store.rows.some((row) => row.issue === issue)) await queue.call(removal(issue));
+    await removeWorktree(effects, directory, issue);
+    await queue.call(addition(taken, dialect, project));
+    return 'put back into the queue';
+  });
 }
+
+/**
+ * Removes the row of an issue that is completed. It is looked at once more, since it may have been requeued meanwhile.
+ *
+ * @throws Error in the program's own words
+ */
+export function removeRow(
+  { paths }: Environment,
+  { files }: Effects,
+  factory: Factory,
+  { directory }: Place,
+): Promise<string> {
+  return factory.alone(directory, async (queue) => {
+    const taken = readTaken(files.read(paths.taken));
+    if (taken === null || fateOf(taken, await queue.look()) !== 'behind') return IN_ORDER;
+    await queue.call(removal(taken.issue));
+    return 'removed the row';
+  });
+}
+
+const removal = (issue: number): Argv => ['factory', 'queue', 'remove', `${issue}`];
 
 /**
  * Removes the worktree of an issue, over which the program could not begin: one as it was checked out, or one that git was

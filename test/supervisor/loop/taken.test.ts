@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { createProcesses } from '../../../image/supervisor/effects/processes.ts';
 import { files } from '../../../image/supervisor/effects/system.ts';
-import { removeWorktree } from '../../../image/supervisor/loop/requeue.ts';
+import { removeWorktree } from '../../../image/supervisor/loop/taken.ts';
 import { LEFT_WORKTREES } from '../../support/worktrees.ts';
 
 const clone = mkdtempSync(join(tmpdir(), 'requeue-'));
