@@ -27,6 +27,8 @@ export interface RunOptions {
   readonly keys?: readonly { readonly after: string; readonly type: string }[];
   /** Ctrl-C, as soon as this text has appeared on stdout or stderr. */
   readonly interruptAt?: string;
+  /** What happens while it runs, in its order: each once its text has appeared on stdout or stderr. */
+  readonly meanwhile?: readonly { readonly after: string; readonly act: () => unknown }[];
   readonly now?: Date;
 }
 
@@ -65,18 +67,22 @@ export async function run<F extends Flags>(
     // A question listens a moment after it was drawn.
     setTimeout(() => stdin.write(key.type), 20);
   };
-  const watchFor = options.interruptAt;
-  if (watchFor !== undefined) {
-    const answer = stderr.onText;
-    const look = () => {
-      if (`${stdout.text}\n${stderr.text}`.includes(watchFor)) interrupt.abort(new InterruptedError());
-    };
-    stdout.onText = look;
-    stderr.onText = () => {
-      answer();
-      look();
-    };
+  const awaited = [...(options.meanwhile ?? [])];
+  if (options.interruptAt !== undefined) {
+    awaited.push({ after: options.interruptAt, act: () => interrupt.abort(new InterruptedError()) });
   }
+  const answer = stderr.onText;
+  const look = () => {
+    const [next] = awaited;
+    if (next === undefined || !`${stdout.text}\n${stderr.text}`.includes(next.after)) return;
+    awaited.shift();
+    next.act();
+  };
+  stdout.onText = look;
+  stderr.onText = () => {
+    answer();
+    look();
+  };
 
   const code = await runCommand(command, argv, {
     env,
