@@ -66,7 +66,7 @@ describe('the sessions of a worker', () => {
 
   it('whose program has ended say with what, also before tmux knows', () => {
     expect(describeSession(only(line('a', CLOCK, '1', '2')), CLOCK)).toBe('exited with 2');
-    expect(describeSession(only(line('a', CLOCK, '1', '')), CLOCK)).toBe('exited with 0');
+    expect(describeSession(only(line('a', CLOCK, '1', '')), CLOCK)).toBe('exited');
     expect(isActive(only(line('a', CLOCK, '1', '')), CLOCK)).toBe(false);
   });
 

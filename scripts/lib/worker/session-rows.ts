@@ -14,6 +14,7 @@ export interface SessionRow {
   /** Null also when nothing says which project the issue belongs to. */
   readonly project: string | null;
   readonly state: 'active' | 'idle' | 'exited';
+  /** Null also when it has exited, and tmux does not know how. */
   readonly exitCode: number | null;
   readonly createdAt: string;
   /** Time of the last output. */
@@ -38,7 +39,7 @@ export function parseSessionRows(frame: Frame): { readonly rows: SessionRow[]; r
       issue: stage?.issue ?? null,
       project: queue.find(({ issue }) => issue === stage?.issue)?.owner ?? null,
       state: exited !== null ? 'exited' : isActive(session, now) ? 'active' : 'idle',
-      exitCode: exited,
+      exitCode: exited === 'unknown' ? null : exited,
       createdAt: time(session.createdAt),
       activityAt: time(session.activityAt),
       attached,

@@ -11,8 +11,8 @@ export interface Session {
   /** Time of the last output, in seconds since 1970 by the worker's clock. */
   readonly activityAt: number;
   readonly attached: number;
-  /** Exit code of the program whose pane is kept after its end; null while it runs. */
-  readonly exited: number | null;
+  /** Exit code of the program whose pane is kept after its end, where tmux has it; null while it runs. */
+  readonly exited: number | 'unknown' | null;
 }
 
 export interface StageName {
@@ -39,11 +39,15 @@ export function parseSessions(text: string): Session[] {
       createdAt: Number(created),
       activityAt: Math.max(Number(activity), known?.activityAt ?? 0),
       attached: Number(attached),
-      // tmux may not know the code yet when the pane is dead (tmux/tmux#4841).
-      exited: dead === '1' ? Number(exitCode || 0) : null,
+      exited: dead === '1' ? parseExit(exitCode) : null,
     });
   }
   return [...sessions.values()];
+}
+
+/** A signal gives no code; and of a program that ends at once tmux may never hear (tmux/tmux#4841; seen with 3.3a). */
+function parseExit(code: string | undefined): number | 'unknown' {
+  return code ? Number(code) : 'unknown';
 }
 
 /** `23-qa-1`, or `23-qa-1-fix-2` for a fix round, as `factory` names its sessions. */
@@ -53,8 +57,9 @@ export function parseStageName(name: string): StageName | null {
   return { issue: Number(match[1]), stage: match[2] ?? '', attempt: Number(match[3]) };
 }
 
-/** `active - last output 30s ago`, `idle - …`, `exited with 1`. */
+/** `active - last output 30s ago`, `idle - …`, `exited with 1`, `exited`. */
 export function describeSession(session: Session, now: number): string {
+  if (session.exited === 'unknown') return 'exited';
   if (session.exited !== null) return `exited with ${session.exited}`;
   if (!isActive(session, now)) return `idle - last output ${age(now - session.activityAt)} ago`;
   return `active - last output ${age(now - session.activityAt)} ago`;
