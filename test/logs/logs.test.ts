@@ -182,11 +182,14 @@ describe('logs --follow', () => {
   it('says when the log begins anew', async () => {
     const file = join(worker.dir, 'run', 'boot.log');
     await writeFile(file, 'the first boot\n');
-    setTimeout(async () => {
+    const replace = async () => {
       await rm(file);
       await writeFile(file, 'again\n');
-    }, 1_500);
-    const { stdout, stderr } = await read(['boot', '-f'], { interruptAt: 'again' });
+    };
+    const { stdout, stderr } = await read(['boot', '-f'], {
+      meanwhile: [{ after: 'the first boot', act: replace }],
+      interruptAt: 'again\n',
+    });
     expect(stdout).toBe('the first boot\nagain\n');
     expect(stderr).toContain('the log begins anew here');
   });

@@ -109,9 +109,14 @@ describe('wait', () => {
     const kubectl = fakeKubectl([{ ...pods, times: 1, ...down }, pods, exec]);
     const binary = `${worker.dir}/bin/factory`;
     await worker.bash(`mv "${binary}" "${binary}.away"`);
-    setTimeout(() => void worker.bash(`sleep 5; mv "${binary}.away" "${binary}"; ${checkIn}; ${checkIn}`), 0);
     const { code, stderr } = await run(wait, ['worker-1', 'issue:23'], {
       env: { ...worker.laptop, KUBECTL: kubectl.path },
+      meanwhile: [
+        {
+          after: 'factory cannot',
+          act: () => worker.bash(`mv "${binary}.away" "${binary}"; ${checkIn}; ${checkIn}`),
+        },
+      ],
     });
     kubectl.remove();
     expect(code).toBe(0);

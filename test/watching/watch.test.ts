@@ -29,6 +29,9 @@ const watch = (args: readonly string[], options: RunOptions = {}) =>
   });
 const checkIn = 'cd "$WORKER_REPOS_DIR/demo" && factory orchestrator check-in --format json';
 
+/** The queue's only issue is completed, once the watch has looked: what it finds at first is no news. */
+const completed = { after: 'watching w', act: () => worker.bash(`sleep 3; ${checkIn}; ${checkIn}`) };
+
 /** A server that keeps what is posted to it. */
 async function receiver(answers: readonly number[] = []) {
   const bodies: string[] = [];
@@ -46,8 +49,10 @@ async function receiver(answers: readonly number[] = []) {
 describe('watch', () => {
   it('says when an issue is completed, as a line and as JSON', async () => {
     await worker.bash('factory queue add 23 --intent x');
-    setTimeout(() => void worker.bash(`sleep 1; ${checkIn}; ${checkIn}`), 0);
-    const { code, stdout, stderr } = await watch([], { interruptAt: 'issue-completed' });
+    const { code, stdout, stderr } = await watch([], {
+      meanwhile: [completed],
+      interruptAt: 'issue-completed',
+    });
     expect([code, stderr.split('\n')[0]]).toEqual([130, 'watching w (Ctrl-C ends)']);
     expect(stdout).toMatch(/^\d{4}-\S+Z w issue-completed: demo#23 is completed\n$/);
   });
@@ -63,10 +68,10 @@ describe('watch', () => {
       `tmux new-session -d -s 23-qa-1 "echo 'Do you trust the files in this folder?'; exec cat"`,
     );
     // A second event ends the watch, when the first has been told.
-    setTimeout(() => void worker.bash(`sleep 2; ${checkIn}; ${checkIn}`), 0);
     await worker.bash('factory queue add 23 --intent x');
     const { stdout, stderr } = await watch(['--notify', '--webhook', file, '-o', 'json', '-v'], {
       env: { PATH: `${bin}:${process.env['PATH']}` },
+      meanwhile: [{ ...completed, after: 'session-waits' }],
       interruptAt: 'issue-completed',
     });
     server.close();
@@ -127,8 +132,8 @@ describe('watch', () => {
     server.close();
     const { host } = new URL(server.url);
     await worker.bash('factory queue add 23 --intent x');
-    setTimeout(() => void worker.bash(`sleep 1; ${checkIn}; ${checkIn}`), 0);
     const { stdout, stderr } = await watch(['--notify'], {
+      meanwhile: [completed],
       env: {
         PATH: `${bin}:${process.env['PATH']}`,
         FACTORY_WORKER_WEBHOOK: server.url,
