@@ -128,6 +128,18 @@ export function isLive(pipeline: Pipeline): boolean {
 }
 
 /**
+ * Whether a row still says active although its issue is completed: the check-in died between the two. With a second pipeline
+ * of the number, of another project, it is that one the row waits for.
+ */
+export function isBehind(
+  { issue, status }: Pick<QueueRow, 'issue' | 'status'>,
+  pipelines: readonly Pipeline[],
+): boolean {
+  const own = pipelines.filter((pipeline) => pipeline.issue === issue);
+  return status === 'active' && own.length === 1 && own[0]?.status === 'completed';
+}
+
+/**
  * The message of a failed call. The program prints `Error: MSG`, the usage, then `MSG` again; only the first part is
  * for people. A message may span lines; here it is one sentence.
  */

@@ -157,26 +157,25 @@ describe('peek', () => {
 });
 
 describe('peek --follow', () => {
-  it('appends what is new, and ends with the session', async () => {
+  /** @param meanwhile a script, between what the session says first and what it says last before it is killed */
+  const follow = async (meanwhile: string) => {
     await session('23-qa-1', 'echo one; tmux wait-for go; echo two');
-    const { code, stdout, stderr } = await look(['-s', 'qa', '--follow'], {
+    return look(['-s', 'qa', '--follow'], {
       meanwhile: [
-        { after: 'one', act: () => worker.bash('tmux wait-for -S go') },
+        { after: 'one', act: () => worker.bash(`${meanwhile}; tmux wait-for -S go`) },
         { after: 'two', act: () => worker.bash('tmux kill-session -t =23-qa-1') },
       ],
     });
+  };
+
+  it('appends what is new, and ends with the session', async () => {
+    const { code, stdout, stderr } = await follow('true');
     expect([code, stderr]).toEqual([0, '23-qa-1 has ended\n']);
     expect(stdout.split('\n').filter((line) => line !== '')).toEqual(['one', 'two']);
   }, 30_000);
 
   it('stays with the session it found when another one comes to the same stage', async () => {
-    await session('23-qa-1', 'echo one; tmux wait-for go; echo two');
-    const { code, stdout, stderr } = await look(['-s', 'qa', '--follow'], {
-      meanwhile: [
-        { after: 'one', act: () => worker.bash('tmux new-session -d -s 24-qa-1 cat; tmux wait-for -S go') },
-        { after: 'two', act: () => worker.bash('tmux kill-session -t =23-qa-1') },
-      ],
-    });
+    const { code, stdout, stderr } = await follow('tmux new-session -d -s 24-qa-1 cat');
     expect([code, stderr]).toEqual([0, '23-qa-1 has ended\n']);
     expect(stdout).toContain('two');
   }, 30_000);

@@ -50,6 +50,15 @@ describe('an issue', () => {
     expect(watch(row('active'), row(status), row(status))).toEqual([[], [event], []]);
   });
 
+  it('that is completed is told once, also when its row says so later or never', () => {
+    const pipelines = pipelinesJson({ issue: 23, status: 'completed' });
+    const behind: Look = { parts: { queue: queueJson([23, 'active']), pipelines } };
+    const gone: Look = { parts: { pipelines } };
+    const told = [[], ['issue-completed: demo#23 is completed'], []];
+    expect(watch(row('active'), behind, row('completed'))).toEqual(told);
+    expect(watch(row('active'), behind, gone)).toEqual(told);
+  });
+
   it('that had ended before the first look is not told', () => {
     expect(watch(row('completed'), row('completed'))).toEqual([[], []]);
   });

@@ -21,6 +21,14 @@ describe('an issue that is waited for', () => {
       { pipelines: pipelinesJson({ issue: 23, status: 'completed' }) },
       { kind: 'completed' },
     ],
+    [
+      'is completed, and its row does not say so',
+      {
+        queue: queueJson([23, 'active']),
+        pipelines: pipelinesJson({ issue: 23, status: 'completed' }),
+      },
+      { kind: 'completed' },
+    ],
     ['has failed', { queue: queueJson([23, 'failed']) }, { kind: 'lost', reason: 'has failed' }],
     [
       'was given up by hand, which leaves its row active',

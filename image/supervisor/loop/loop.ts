@@ -21,7 +21,7 @@ import { advance, checkIn, lastActions, type Outcome } from './check-in.ts';
 import { drainReason } from './drain.ts';
 import type { Factory } from './factory.ts';
 import { describeOrphan, markExited, type RepairAction } from './recovery.ts';
-import { fateOf, noteTaken, putBack, removeRow } from './taken.ts';
+import { fateOfRow, noteTaken, putBack, removeRow } from './taken.ts';
 import { hasMoved, type Place, planTick, type Tick, type View } from './tick.ts';
 import type { Wake } from './wake.ts';
 
@@ -215,7 +215,7 @@ export function startLoop(
         const { intervalSeconds } = view.settings.orchestrator;
         heartbeat = { ...heartbeat, intervalSeconds };
         const { store, taken } = view;
-        if (taken !== null && typeof store !== 'string' && fateOf(taken, store) === 'settled')
+        if (taken !== null && typeof store !== 'string' && fateOfRow(taken, store) === 'settled')
           await files.remove(paths.taken);
         if (await perform(planTick(view), view)) continue;
         pause = intervalSeconds * 1000;

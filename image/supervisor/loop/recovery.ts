@@ -7,7 +7,7 @@ import type { Repair, TakenRow } from '../../../scripts/lib/contract.ts';
 import type { Dialect, Pipeline, QueueRow } from '../../../scripts/lib/factory.ts';
 import type { TmuxSession } from '../effects/effects.ts';
 import { tmuxName } from '../effects/tmux.ts';
-import { addition, fateOf } from './taken.ts';
+import { addition, fateOfRow } from './taken.ts';
 import type { Place } from './tick.ts';
 
 /** Output younger than this means that the agent is still at work, and interrupting it would cost its result. */
@@ -73,7 +73,7 @@ const ROW_REPAIRS = { 'not-begun': 'requeue', behind: 'remove-row' } as const;
 function planRow(taken: TakenRow, input: RecoveryInput, actions: RepairAction[], givenUp: string[]): void {
   const { issue } = taken;
   const { dialect, repairs, dispatchedAt, placeOf } = input;
-  const fate = fateOf(taken, input);
+  const fate = fateOfRow(taken, input);
   if (fate === 'at-work' || fate === 'settled') return;
   const action = ROW_REPAIRS[fate];
   const nothing = { issue, stage: '', attempt: 0, session: '', cure: '' };

@@ -12,7 +12,7 @@
  */
 import { join } from 'node:path';
 import type { TakenRow } from '../../../scripts/lib/contract.ts';
-import { type Dialect, isLive } from '../../../scripts/lib/factory.ts';
+import { type Dialect, isBehind, isLive } from '../../../scripts/lib/factory.ts';
 import type { Argv, Effects } from '../effects/effects.ts';
 import type { Environment } from '../environment.ts';
 import type { Factory } from './factory.ts';
@@ -44,23 +44,22 @@ export function readTaken(text: string | null): TakenRow | null {
  * What became of a row that was taken: it has lost its issue (`not-begun`), its issue is at work, its issue is completed and
  * it does not say so (`behind`), or there is nothing more to see to.
  */
-export type TakenFate = 'not-begun' | 'at-work' | 'behind' | 'settled';
+export type RowFate = 'not-begun' | 'at-work' | 'behind' | 'settled';
 
 /** To be asked while nobody holds the check-in lock. */
-export function fateOf(
+export function fateOfRow(
   { issue, removed }: TakenRow,
   { rows, pipelines }: Pick<Store, 'rows' | 'pipelines'>,
-): TakenFate {
-  const [row, ...otherRows] = rows.filter((candidate) => candidate.issue === issue);
-  const [pipeline, ...otherPipelines] = pipelines.filter((candidate) => candidate.issue === issue);
+): RowFate {
+  const [row, ...others] = rows.filter((candidate) => candidate.issue === issue);
+  const begun = pipelines.filter((candidate) => candidate.issue === issue);
   // Of two projects' rows of one number the program would remove whichever comes first.
-  if (otherRows.length + otherPipelines.length > 0) return 'settled';
-  if (pipeline === undefined) {
-    return (row === undefined ? removed : row.status === 'active') ? 'not-begun' : 'settled';
-  }
-  if (row?.status !== 'active') return 'settled';
-  if (isLive(pipeline)) return 'at-work';
-  return pipeline.status === 'completed' ? 'behind' : 'settled';
+  if (others.length > 0) return 'settled';
+  if (row === undefined) return removed && begun.length === 0 ? 'not-begun' : 'settled';
+  if (row.status !== 'active') return 'settled';
+  if (begun.length === 0) return 'not-begun';
+  if (begun.some(isLive)) return 'at-work';
+  return isBehind(row, begun) ? 'behind' : 'settled';
 }
 
 /** The call that adds the row again, to be made in the project's own directory. */
@@ -97,7 +96,7 @@ export async function putBack(
   return factory.alone(directory, async (queue) => {
     const taken = readTaken(effects.files.read(environment.paths.taken));
     const store = await queue.look();
-    if (taken === null || fateOf(taken, store) !== 'not-begun') return IN_ORDER;
+    if (taken === null || fateOfRow(taken, store) !== 'not-begun') return IN_ORDER;
     const { issue } = taken;
     noteTaken(environment, effects, taken, true);
     if (store.rows.some((row) => row.issue === issue)) await queue.call(removal(issue));
@@ -120,7 +119,7 @@ export function removeRow(
 ): Promise<string> {
   return factory.alone(directory, async (queue) => {
     const taken = readTaken(files.read(paths.taken));
-    if (taken === null || fateOf(taken, await queue.look()) !== 'behind') return IN_ORDER;
+    if (taken === null || fateOfRow(taken, await queue.look()) !== 'behind') return IN_ORDER;
     await queue.call(removal(taken.issue));
     return 'removed the row';
   });

@@ -1,7 +1,7 @@
 /** Rules about issues: pipelines, their sessions, and the rows of the queue. Pure. */
 import { age } from '../cli/text.ts';
-import type { Pipeline } from '../factory.ts';
-import { isBehind, itemName, openItems } from '../worker/queue.ts';
+import { isBehind, type Pipeline } from '../factory.ts';
+import { itemName, openItems } from '../worker/queue.ts';
 import type { Snapshot } from '../worker/snapshot.ts';
 import { type EnteredFacts, whenEntered } from './diagnosis.ts';
 import type { Inside } from './inside.ts';
@@ -278,7 +278,7 @@ export const rowFailed = whenEntered(({ snapshot, inside, worker, command }) =>
 /** A row that does not say that its issue is completed. The supervisor removes it, unless it is drained or was not there. */
 export const rowBehind = whenEntered(({ snapshot, inside, worker, command }) =>
   snapshot.queue
-    .filter((row) => isBehind(row, snapshot) && !snapshot.locks.checkIn)
+    .filter((row) => isBehind(row, snapshot.pipelines) && !snapshot.locks.checkIn)
     .map((row) => ({
       id: 'row-behind',
       cause: `${itemName(row)} is completed, and its row still says active: what depends on it waits`,
@@ -297,7 +297,7 @@ export const numberUsedTwice = whenEntered(({ snapshot, inside, worker, command 
       ({ status, pipeline }) =>
         (status === 'pending' || status === 'active') && pipeline?.status === 'completed',
     )
-    .filter((row) => !isBehind(row, snapshot) && !snapshot.locks.checkIn)
+    .filter((row) => !isBehind(row, snapshot.pipelines) && !snapshot.locks.checkIn)
     .map((row) => ({
       id: 'number-used-twice',
       cause: `${itemName(row)} cannot move: the store has a completed pipeline of the same number`,

@@ -2,8 +2,7 @@
  * What sets a stuck issue going again, or gives it up, in the dialect of the worker's program: only verbs that were seen to
  * work on the real one (contract of the program, §4). Pure.
  */
-import type { Pipeline } from '../factory.ts';
-import { isBehind } from '../worker/queue.ts';
+import { isBehind, type Pipeline } from '../factory.ts';
 import type { QueueItem, Snapshot } from '../worker/snapshot.ts';
 
 export type Step =
@@ -55,7 +54,7 @@ export function planUnstick(snapshot: Snapshot, wish: Wish, human = false): Plan
   if (pipeline === undefined) return planRow(snapshot, row, wish);
   switch (pipeline.status) {
     case 'completed':
-      if (row !== undefined && isBehind(row, snapshot)) {
+      if (row !== undefined && isBehind(row, snapshot.pipelines)) {
         return nothing(`#${issue} is completed; only its row in the queue still says active`, true, [
           { why: 'take the row out', command: ['queue', worker, 'remove', `${issue}`] },
         ]);

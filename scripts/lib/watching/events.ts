@@ -1,6 +1,7 @@
 /** What has happened in a worker between two looks. Pure. */
 import type { PaneView } from '../diagnosis/inside.ts';
 import { findPrompt } from '../diagnosis/prompts.ts';
+import { isBehind } from '../factory.ts';
 import type { Observation } from '../worker/observe.ts';
 import { isQueueUnknown, itemName } from '../worker/queue.ts';
 import { parseStageName } from '../worker/sessions.ts';
@@ -185,8 +186,9 @@ function issueStates({ queue, pipelines }: Snapshot): Map<number, IssueState> {
   const states = new Map<number, IssueState>();
   for (const { issue, status } of pipelines) states.set(issue, { name: `#${issue}`, state: status });
   for (const item of queue) {
-    const own = item.pipeline?.status;
-    const state = own === 'blocked' || own === 'failed' ? own : item.status;
+    const own = item.pipeline?.status ?? item.status;
+    const saysMore = own === 'blocked' || own === 'failed' || isBehind(item, pipelines);
+    const state = saysMore ? own : item.status;
     states.set(item.issue, { name: itemName(item), state });
   }
   return states;

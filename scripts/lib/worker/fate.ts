@@ -1,4 +1,5 @@
 /** How the work on a dispatched issue stands, for those who wait for it. Pure. */
+import { isBehind } from '../factory.ts';
 import type { Snapshot } from './snapshot.ts';
 
 export type Fate =
@@ -11,8 +12,11 @@ export type Fate =
 export function fateOf(issue: number, { queue, pipelines }: Snapshot): Fate {
   const row = queue.find((item) => item.issue === issue);
   const pipeline = pipelines.find((candidate) => candidate.issue === issue);
-  if (row?.status === 'completed' || (row === undefined && pipeline?.status === 'completed'))
-    return { kind: 'completed' };
+  const completed =
+    row === undefined
+      ? pipeline?.status === 'completed'
+      : row.status === 'completed' || isBehind(row, pipelines);
+  if (completed) return { kind: 'completed' };
   if (row?.status === 'failed') return { kind: 'lost', reason: 'has failed' };
   if (row === undefined) return { kind: 'lost', reason: 'was taken out of the queue' };
   if (pipeline?.status === 'blocked')

@@ -13,18 +13,6 @@ export function isQueueUnknown({ faults }: Pick<Snapshot, 'faults'>): boolean {
 }
 
 /**
- * Whether a row still says active although its issue is completed: the check-in died between the two. With a second pipeline
- * of the number, of another project, it is that one the row waits for.
- */
-export function isBehind(
-  { issue, status }: Pick<QueueItem, 'issue' | 'status'>,
-  { pipelines }: Pick<Snapshot, 'pipelines'>,
-): boolean {
-  const own = pipelines.filter((pipeline) => pipeline.issue === issue);
-  return status === 'active' && own.length === 1 && own[0]?.status === 'completed';
-}
-
-/**
  * Rows that still need work: the one in progress first, then in the order of the queue. A pipeline that was failed or aborted
  * by hand leaves its row active for ever; nothing works on such a row any more.
  */

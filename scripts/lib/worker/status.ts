@@ -3,7 +3,6 @@
  *
  * Pure: everything it needs is in the snapshot and in what Kubernetes says of the pod.
  */
-
 import { age } from '../cli/text.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
 import { FILES, type Heartbeat, ORCHESTRATOR_OFF } from '../contract.ts';
