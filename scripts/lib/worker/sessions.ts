@@ -45,7 +45,7 @@ export function parseSessions(text: string): Session[] {
   return [...sessions.values()];
 }
 
-/** A signal gives no code; and of a program that ends at once tmux may never hear (tmux/tmux#4841; seen with 3.3a). */
+/** A signal gives no code; and tmux may know it late (tmux/tmux#4841) or never (seen with 3.3a, one pane in ten or so). */
 function parseExit(code: string | undefined): number | 'unknown' {
   return code ? Number(code) : 'unknown';
 }
