@@ -52,7 +52,8 @@ async function overConnection(): Promise<{ env: NodeJS.ProcessEnv; cut: () => Pr
 for word in "$@"; do
   if [ "$word" = --tty ]; then
     script --quiet --flush --return --command "$(printf '%q ' '${kubectl.path}' "$@")" /dev/null <&0 &
-    echo $! >'${pid}'
+    # By a rename: a file that is just being written anew is read as empty.
+    echo $! >'${pid}.new' && mv '${pid}.new' '${pid}'
     trap 'kill -KILL $!' HUP TERM
     wait $!
     exit
@@ -321,16 +322,15 @@ describe('a connection that is lost', () => {
   });
 
   it('to a worker that boots again waits for the session', async () => {
-    const { env, cut } = await overConnection();
+    const { env } = await overConnection();
     const window = await start(['worker-1', '-s', 'qa'], env);
     await window.shows('this is qa');
     const boot = join(worker.dir, 'run', 'boot.json');
     const before = await readFile(boot, 'utf8');
     await writeFile(boot, JSON.stringify({ ...(JSON.parse(before) as object), finishedAt: null }));
     await worker.bash('tmux kill-session -t =orchestrator');
-    // As a pod that is stopped: the server goes, and everything with it.
+    // As a pod that is stopped: the server goes, and every connection with it.
     await worker.bash('tmux kill-server');
-    await cut().catch(() => {});
     await window.shows('worker-1 is starting; waiting for 23-qa-1 (Ctrl-C ends)');
     await session('23-qa-1', 'echo it is back; exec cat');
     await window.shows('it is back');

@@ -14,7 +14,7 @@ const WITHOUT_GC = { GOGC: 'off', GOMEMLIMIT: '512MiB' };
 
 export const shared = {
   root: new URL('../..', import.meta.url).pathname,
-  setupFiles: ['test/e2e/exit-with.ts'],
+  setupFiles: ['test/support/signals.ts', 'test/e2e/exit-with.ts'],
   env: { NO_COLOR: '1', FORCE_COLOR: '', CI: '', FACTORY_WORKERS: '', ...WITHOUT_GC },
   testTimeout: 240_000,
   hookTimeout: 300_000,

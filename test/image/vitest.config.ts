@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/image/*.test.ts'],
+    setupFiles: ['test/support/signals.ts'],
     env: { NO_COLOR: '1' },
     fileParallelism: false,
     testTimeout: 120_000,

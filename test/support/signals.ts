@@ -1,0 +1,10 @@
+/**
+ * A signal goes to what a test has started, and to nothing else. The number in a file that is not written yet is 0, and
+ * process 0 is the whole group: vitest, make and what called them would end without a word. −1 is everything there is.
+ */
+const send = process.kill.bind(process);
+
+process.kill = (pid, signal) => {
+  if (!Number.isInteger(pid) || Math.abs(pid) <= 1) throw new RangeError(`${pid} is no process to signal`);
+  return send(pid, signal);
+};
