@@ -248,7 +248,9 @@ function inherit(argv: Argv, options: InteractiveOptions): Promise<number> {
     // With a listener of our own, Ctrl-C ends the child and not us before it: we adopt its code.
     const wait = () => {};
     process.on('SIGINT', wait);
-    const hangUp = () => child.kill('SIGHUP');
+    // One that could not be started has no id, and Node would signal whatever number it finds (strace has seen 0, which
+    // is our whole group, and 1818847331).
+    const hangUp = () => child.pid !== undefined && child.kill('SIGHUP');
     options.signal?.addEventListener('abort', hangUp, { once: true });
     if (options.signal?.aborted) hangUp();
     const done = (code: number) => {

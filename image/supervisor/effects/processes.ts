@@ -57,7 +57,8 @@ export function createProcesses(
         exited: ended(child, 'exit').then(({ code }) => code),
         release: () => {
           child.stdin?.destroy();
-          child.kill('SIGTERM');
+          // One that could not be started has no id, and Node would signal whatever number it finds, also our own group.
+          if (child.pid !== undefined) child.kill('SIGTERM');
         },
       };
     },
