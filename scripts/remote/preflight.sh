@@ -57,6 +57,23 @@ look_at_programs() {
   fact programs.missing "${missing# }"
 }
 
+# Whether a program in this folder runs: on a volume that is mounted noexec none does. A full disk is told as that.
+runs_programs() {
+  local file rc=0
+  file=$(mktemp "$1/.factory-worker-XXXXXX" 2>/dev/null) || return 0
+  printf '#!/bin/sh\n' >"$file" && chmod u+x "$file" && "$file" 2>/dev/null || rc=$?
+  rm -f "$file"
+  [ "$rc" -ne 126 ]
+}
+
+look_at_folders() {
+  local folder without=''
+  for folder in "$WORKER_REPOS_DIR" "$WORKER_STATE_DIR" "${TMPDIR:-/tmp}"; do
+    runs_programs "$folder" || without+=" $folder"
+  done
+  fact programs.noexec "${without# }"
+}
+
 docker_wanted() {
   [ "$(jq --raw-output '.docker.enabled // false' "$WORKER_CONFIG_DIR/settings.json" 2>/dev/null)" = true ]
 }
@@ -105,6 +122,7 @@ facts=''
 look_at_cgroups
 look_at_limits
 look_at_programs
+look_at_folders
 disk state "$WORKER_STATE_DIR"
 disk temporary "${TMPDIR:-/tmp}"
 if docker_wanted; then

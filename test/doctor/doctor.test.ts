@@ -1,6 +1,9 @@
+import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { doctor } from '../../scripts/doctor.ts';
 import { type HandWorker, handWorker } from '../support/hand-worker.ts';
+import { programLine } from '../support/program.ts';
 import { run } from '../support/run-command.ts';
 
 let worker: HandWorker;
@@ -8,6 +11,11 @@ beforeAll(async () => {
   worker = await handWorker();
 });
 afterAll(() => worker.remove());
+
+/** A mount that nobody else sees; without root where the kernel allows it. */
+const NAMESPACES = ['--user', '--map-root-user', '--mount'];
+const mayMount = () =>
+  spawnSync('unshare', [...NAMESPACES, 'mount', '-t', 'tmpfs', 'none', '/mnt']).status === 0;
 
 interface Section {
   readonly where: string;
@@ -29,10 +37,26 @@ describe('doctor on a laptop with a local worker', () => {
     expect(code).toBe(1);
     const find = (id: string) => inside?.findings.find((finding) => finding.id === id);
     expect(find('programs')?.state).toBe('ok');
+    expect(find('noexec')?.state).toBe('ok');
+    expect(readdirSync(worker.repos)).toEqual(['demo']);
     expect(find('docker')?.state).toBe('off');
     expect(find('clock')).toMatchObject({ state: 'ok' });
     expect(find('disk-state')?.reason).toMatch(new RegExp(`^${worker.state} is \\d+% full`));
     expect(find('inotify')?.reason).toMatch(/^\d+ instances, \d+ watches/);
+  });
+
+  it.skipIf(!mayMount())('names the folder that is mounted noexec, and no other', async () => {
+    const line = programLine('doctor', 'w', '-o', 'json');
+    const { stdout } = spawnSync(
+      'unshare',
+      [...NAMESPACES, 'bash', '-c', `mount -t tmpfs -o noexec none '${worker.repos}' && ${line}`],
+      { env: { PATH: process.env['PATH'], ...worker.laptop }, encoding: 'utf8' },
+    );
+    const findings = (JSON.parse(stdout) as Section[]).at(-1)?.findings;
+    expect(findings?.find(({ id }) => id === 'noexec')).toMatchObject({
+      state: 'fail',
+      reason: expect.stringContaining(`no program runs in ${worker.repos}:`),
+    });
   });
 
   it('without workers.yaml looks at the laptop, and says how to make one', async () => {

@@ -19,6 +19,7 @@ const HEALTHY = {
   'inotify.max_user_instances': '8192',
   'inotify.max_user_watches': '524288',
   'programs.missing': '',
+  'programs.noexec': '',
   'disk.state': '/root/.factory/worker 1000 600 90',
   'disk.temporary': '/var/cache 1000 600 90',
   'disk.docker': '/var/lib/docker 1000 600 90',
@@ -60,6 +61,7 @@ describe('the preflight of a worker', () => {
       'clock',
       'boot',
       'programs',
+      'noexec',
       'inotify',
       'disk-state',
       'disk-temporary',
@@ -119,6 +121,13 @@ describe('the preflight of a worker', () => {
       /3% of its inodes/,
     ],
     ['a missing program', { 'programs.missing': 'gh' }, 'programs', 'fail', /PATH: gh/],
+    [
+      'a volume mounted noexec',
+      { 'programs.noexec': '/repos' },
+      'noexec',
+      'fail',
+      /^no program runs in \/repos:/,
+    ],
   ])('%s', (_, change, id, state, reason) => {
     const findings = wrong({ ...HEALTHY, ...change });
     expect(findings.map((finding) => [finding.id, finding.state])).toEqual([[id, state]]);

@@ -102,6 +102,20 @@ const RULES: readonly Rule[] = [
           `build and release an image that has them: ${command('build-push-rollout')}`,
         ]);
   },
+  function noexec(facts, { worker, command }) {
+    const folders = facts.get('programs.noexec') ?? '';
+    return folders === ''
+      ? found('noexec', 'ok', 'programs run on its volumes')
+      : found(
+          'noexec',
+          'fail',
+          `no program runs in ${folders}: what a project brings to build and test itself fails there`,
+          [
+            'take noexec from the mountOptions of its storage class, or from the mount',
+            `the mount: ${command('exec', worker, '--', 'findmnt', '--target', folders.split(' ')[0] ?? '')}`,
+          ],
+        );
+  },
   function inotify(facts, { worker, command }) {
     const instances = Number(facts.get('inotify.max_user_instances'));
     const watches = Number(facts.get('inotify.max_user_watches'));
