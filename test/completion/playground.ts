@@ -32,10 +32,11 @@ esac
 echo 'Completion ended with directive: x' >&2
 `;
 
+/** Thirty-odd seconds of silence: the worker reads its clock before it asks tmux, and a second may begin between the two. */
 const TMUX = `#!/bin/bash
 now=$(date +%s)
 while IFS= read -r name; do
-  printf '%s\\t%s\\t%s\\t0\\t0\\t\\n' "$name" "$((now - 30))" "$((now - 90))"
+  printf '%s\\t%s\\t%s\\t0\\t0\\t\\n' "$name" "$((now - 35))" "$((now - 90))"
 done <"\${0%/*}/../sessions"
 `;
 

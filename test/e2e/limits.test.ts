@@ -96,7 +96,7 @@ describe('want of memory', () => {
 
   it('a hog in a pane is killed and nothing else; an end of the container after it reads OOMKilled, and loses nothing', async () => {
     expect(await operator.dispatch(worker, 1)).toExitWith(0);
-    const vital = 'tmux display-message -p "#{pid}"; pgrep --full "[s]upervisor.js"';
+    const vital = 'tmux display-message -p "#{pid}"; pgrep -o --full "[s]upervisor.js"';
     const before = await inWorker(worker, vital);
     await inWorker(
       worker,

@@ -121,8 +121,7 @@ http.server.HTTPServer(("", 8080), H).serve_forever()
 });
 
 describe('dockerd', () => {
-  const pids = async () =>
-    worker.must('tmux display-message -p "#{pid}"; pgrep --full supervisor.js | head -n 1');
+  const pids = async () => worker.must('tmux display-message -p "#{pid}"; pgrep -o --full supervisor.js');
 
   test('killed: it is back within seconds, tmux and containers untouched, and it is told why', async () => {
     await worker.must('docker run --detach --name survivor box sleep 600');
