@@ -495,6 +495,27 @@ describe('in Kubernetes', () => {
       /OOMKilled, exit code 137, 2 restarts/,
     ],
     [
+      'a clean end after something inside was killed for memory',
+      () =>
+        lookAt(
+          podObject({
+            status: {
+              ...running(),
+              containerStatuses: [
+                {
+                  name: 'worker',
+                  restartCount: 1,
+                  state: { waiting: {} },
+                  lastState: { terminated: { reason: 'OOMKilled', exitCode: 0 } },
+                },
+              ],
+            },
+          }),
+        ),
+      'restarted',
+      /^the container ended with 0 \(not for memory\).*lastState OOMKilled, exit code 0.*killed earlier in the container/,
+    ],
+    [
       'exec',
       () => lookAt(podObject(), {}, 'cannot create resource "pods/exec"'),
       'exec-forbidden',

@@ -16,6 +16,7 @@ export interface PodOptions {
   readonly metadata?: Metadata;
   readonly containers?: readonly { readonly name: string; readonly image?: string }[];
   readonly node?: string | null;
+  readonly restartPolicy?: string;
   readonly status?: Status;
 }
 
@@ -35,7 +36,11 @@ export function pod(options: PodOptions = {}): PodObject {
       ownerReferences: [{ kind: 'ReplicaSet', name: `${of}-${hash}` }],
       ...options.metadata,
     },
-    spec: { containers, ...(node === null ? {} : { nodeName: node }) },
+    spec: {
+      containers,
+      ...(node === null ? {} : { nodeName: node }),
+      ...(options.restartPolicy === undefined ? {} : { restartPolicy: options.restartPolicy }),
+    },
     status: options.status ?? running(containers[0]?.name ?? 'worker'),
   };
 }

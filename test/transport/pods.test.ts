@@ -162,6 +162,55 @@ describe('what Kubernetes says of a pod', () => {
       /ContainerCreating/,
     ],
     [
+      'its network is not ready',
+      pod({
+        status: {
+          ...waiting('ContainerCreating'),
+          conditions: [
+            { type: 'PodScheduled', status: 'True' },
+            { type: 'PodReadyToStartContainers', status: 'False', message: 'cni plugin not initialized' },
+          ],
+        },
+      }),
+      'starting',
+      false,
+      /^ContainerCreating: cni plugin not initialized$/,
+    ],
+    [
+      'all its containers are being restarted',
+      pod({
+        status: {
+          ...running(),
+          conditions: [{ type: 'AllContainersRestarting', status: 'True' }],
+          containerStatuses: [{ name: 'worker', restartCount: 0, state: { terminated: { exitCode: 42 } } }],
+        },
+      }),
+      'starting',
+      false,
+      /^all containers of the pod are being restarted$/,
+    ],
+    [
+      'it ended for good, beside a sidecar that runs',
+      pod({
+        restartPolicy: 'Never',
+        containers: [{ name: 'worker' }, { name: 'proxy' }],
+        status: {
+          ...running('proxy'),
+          containerStatuses: [
+            {
+              name: 'worker',
+              restartCount: 0,
+              state: { terminated: { reason: 'Error', exitCode: 3 } },
+            },
+            { name: 'proxy', restartCount: 0, state: { running: {} } },
+          ],
+        },
+      }),
+      'stopped',
+      false,
+      /^container worker ended with exit code 3 \(Error\) and is not restarted \(restartPolicy Never\)$/,
+    ],
+    [
       'the kubelet has not seen it yet',
       pod({ status: { phase: 'Pending', conditions: [{ type: 'PodScheduled', status: 'True' }] } }),
       'starting',

@@ -133,6 +133,9 @@ function lastWords(message = ''): string[] {
     .slice(-3);
 }
 
+/** The exit code of a process that SIGKILL has ended. */
+const SIGKILLED = 137;
+
 /** The container itself ended: who was PID 1 then is gone, and with it every session. `now`: it does not run again yet. */
 const endedContainer = (now: boolean) =>
   whenInCluster(({ cluster: { pod }, kubectl, worker, command }) => {
@@ -159,15 +162,21 @@ const endedContainer = (now: boolean) =>
       ];
     }
     const limit = pod.spec?.containers?.[0]?.resources?.limits?.memory;
-    const oom = last.reason === 'OOMKilled';
+    // containerd remembers a kill of any process in the container's cgroup and gives it as the reason of a later end, also
+    // of a clean one (seen with Kubernetes 1.34 and 1.37). Only SIGKILL's exit code says that the container died of it.
+    const oom = last.reason === 'OOMKilled' && last.exitCode === SIGKILLED;
+    const earlierKill = last.reason === 'OOMKilled' && !oom;
     return [
       {
         id: oom ? 'oom-killed' : 'restarted',
         cause: oom
           ? `the kernel killed the container at its memory limit${limit ? ` of ${limit}` : ''}; it was started again`
-          : `the container ended with ${last.exitCode ?? '?'} (${last.reason ?? 'no reason given'}) and was started again`,
+          : `the container ended with ${last.exitCode ?? '?'} (${earlierKill ? 'not for memory' : (last.reason ?? 'no reason given')}) and was started again`,
         evidence: [
           `pod ${pod.metadata.name}: lastState ${last.reason ?? '-'}, exit code ${last.exitCode ?? '-'}, ${restarts}`,
+          ...(earlierKill
+            ? ['OOMKilled is about a process that was killed earlier in the container, not about its end']
+            : []),
           ...lastWords(last.message).map((line) => `its last words: ${line}`),
         ],
         next: [

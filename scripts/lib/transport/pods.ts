@@ -21,7 +21,13 @@ export interface PodObject {
   readonly metadata: Meta;
   readonly spec?: {
     readonly nodeName?: string;
-    readonly containers?: readonly { readonly name: string; readonly image?: string }[];
+    readonly restartPolicy?: string;
+    readonly containers?: readonly {
+      readonly name: string;
+      readonly image?: string;
+      /** Overrides the pod's; with rules of its own since Kubernetes 1.34. */
+      readonly restartPolicy?: string;
+    }[];
   };
   readonly status?: {
     readonly phase?: string;
@@ -129,7 +135,7 @@ export function podFacts(pod: PodObject, container: string | undefined, now: Dat
     container ?? metadata.annotations?.[DEFAULT_CONTAINER] ?? spec?.containers?.[0]?.name ?? 'worker';
   const current = status?.containerStatuses?.find(({ name }) => name === chosen);
   const running = current?.state?.running !== undefined;
-  const { state, reason } = stateOf(pod, current?.state, current?.restartCount ?? 0, now);
+  const { state, reason } = stateOf(pod, chosen, now);
   return {
     name: metadata.name ?? '',
     container: chosen,
@@ -144,13 +150,11 @@ export function podFacts(pod: PodObject, container: string | undefined, now: Dat
   };
 }
 
-function stateOf(
-  pod: PodObject,
-  container: ContainerState | undefined,
-  restarts: number,
-  now: Date,
-): { state: PodState; reason: string } {
+/** @param name the container that is entered */
+function stateOf(pod: PodObject, name: string, now: Date): { state: PodState; reason: string } {
   const { metadata, status } = pod;
+  const { state: container, restartCount: restarts = 0 } =
+    status?.containerStatuses?.find((candidate) => candidate.name === name) ?? {};
   // Before the deletion: the pod of a lost node is deleted too, with a grace of many minutes.
   const ready = status?.conditions?.find(({ type }) => type === 'Ready');
   if (isNodeSilent(status)) {
@@ -184,10 +188,34 @@ function stateOf(
   const scheduled = status?.conditions?.find(({ type }) => type === 'PodScheduled');
   if (scheduled?.status === 'False')
     return { state: 'pending', reason: scheduled.message ?? 'not scheduled' };
-  if (container?.terminated && restarts > 0) {
-    return { state: 'starting', reason: `restarting after ${container.terminated.reason ?? 'an exit'}` };
+  const condition = (type: string) => status?.conditions?.find((candidate) => candidate.type === type);
+  if (condition('AllContainersRestarting')?.status === 'True') {
+    return { state: 'starting', reason: 'all containers of the pod are being restarted' };
   }
-  return { state: 'starting', reason: said || 'the container is being created' };
+  if (container?.terminated) {
+    const { reason = 'an exit', exitCode } = container.terminated;
+    const policy = restartPolicyOf(pod, name);
+    if (policy === 'Never' || (policy === 'OnFailure' && exitCode === 0)) {
+      return {
+        state: 'stopped',
+        reason: `container ${name} ended with exit code ${exitCode ?? '?'} (${reason}) and is not restarted (restartPolicy ${policy})`,
+      };
+    }
+    if (restarts > 0) return { state: 'starting', reason: `restarting after ${reason}` };
+  }
+  // Until the sandbox has its network and volumes, the kubelet explains the wait here and not at the container.
+  const sandbox = condition('PodReadyToStartContainers');
+  const detail = sandbox?.status === 'False' && !waiting?.message ? sandbox.message : undefined;
+  return {
+    state: 'starting',
+    reason: [said, detail].filter(Boolean).join(': ') || 'the container is being created',
+  };
+}
+
+/** Kubernetes' default is Always, which is also all that a Deployment takes for its pods. */
+function restartPolicyOf({ spec }: PodObject, container: string): string {
+  const own = spec?.containers?.find(({ name }) => name === container)?.restartPolicy;
+  return own ?? spec?.restartPolicy ?? 'Always';
 }
 
 /**
