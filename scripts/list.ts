@@ -6,6 +6,7 @@ import {
   liveText,
   painter,
   renderJson,
+  renderJsonLine,
   renderTable,
   type Style,
   watch,
@@ -90,7 +91,7 @@ A worker that cannot be asked costs its own time-out, becomes a row, and makes t
       switch (format) {
         case 'json':
           return flags.watch
-            ? `${JSON.stringify(observations.map(toJson))}\n`
+            ? renderJsonLine(observations.map(toJson))
             : renderJson(observations.map(toJson));
         default:
           return renderRows(workers, observations, format === 'wide', flags['no-headers'], context);

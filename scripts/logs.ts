@@ -35,7 +35,7 @@ replaced. Following survives lost connections and new pods: it goes on where it 
       default: '200',
       description: 'how many lines, counted from the last, or all',
     },
-    ansi: { type: 'boolean', description: 'keep colours and cursor movements' },
+    ansi: { type: 'boolean', description: 'keep colours and attributes' },
     ...OUTPUT_FLAGS(FORMATS),
     ...WORKER_FLAGS,
   },

@@ -3,7 +3,7 @@ import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
 import { CliError, ExitCode, UsageError } from './lib/cli/errors.ts';
 import { renderJson, watch } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
-import { printable } from './lib/cli/text.ts';
+import { withColours, withoutControls } from './lib/cli/safe-text.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import type { WorkerEntry } from './lib/config/worker-entry.ts';
@@ -129,7 +129,7 @@ function readPane(frame: Frame, wanted: string, lines: number, ansi: boolean): P
     );
   }
   const text = redact(pane.text).trimEnd().split('\n').slice(-lines).join('\n');
-  return { session, text: ansi ? text : printable(text) };
+  return { session, text: ansi ? withColours(text) : withoutControls(text) };
 }
 
 /**

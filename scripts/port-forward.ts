@@ -1,7 +1,7 @@
 /** `port-forward`: a port of a worker, such as that of a compose stack, on this machine. */
 import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
 import { ExitCode } from './lib/cli/errors.ts';
-import { renderJson, renderTable } from './lib/cli/output.ts';
+import { renderJson, renderJsonLine, renderTable } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat, TABLE_FLAGS } from './lib/cli/output-flags.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
@@ -76,7 +76,7 @@ the same local port; Ctrl-C ends it. With -o json a line on stdout says where it
       return ExitCode.ok;
     }
     return keepForwarding(context, worker, ports, flags.address, timeoutMs, (now) => {
-      if (json) stdout.write(`${JSON.stringify({ worker: name, ...now })}\n`);
+      if (json) stdout.write(renderJsonLine({ worker: name, ...now }));
     });
   },
 });

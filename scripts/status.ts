@@ -1,7 +1,15 @@
 /** `status`: one worker in full, anything wrong first. */
 import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
 import { ExitCode } from './lib/cli/errors.ts';
-import { type Column, painter, renderJson, renderTable, type Style, watch } from './lib/cli/output.ts';
+import {
+  type Column,
+  painter,
+  renderJson,
+  renderJsonLine,
+  renderTable,
+  type Style,
+  watch,
+} from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat, WATCH_FLAGS } from './lib/cli/output-flags.ts';
 import { age, bytes, oneLine } from './lib/cli/text.ts';
 import { parseDuration } from './lib/config/duration.ts';
@@ -39,8 +47,7 @@ export const status = defineCommand({
     const round = async () => {
       const seen = await observe(createReach(context, timeoutMs), worker, 'full', context, timeoutMs);
       known = isKnown(seen);
-      if (format === 'json')
-        return flags.watch ? `${JSON.stringify(toJson(seen))}\n` : renderJson(toJson(seen));
+      if (format === 'json') return flags.watch ? renderJsonLine(toJson(seen)) : renderJson(toJson(seen));
       return renderStatus(seen, context);
     };
     if (flags.watch) return watch(context, parseDuration(flags.interval, '--interval'), round);

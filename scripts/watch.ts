@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
 import { CliError, ExitCode } from './lib/cli/errors.ts';
+import { renderJsonLine } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import { enumerate, oneLine } from './lib/cli/text.ts';
 import { parseDuration } from './lib/config/duration.ts';
@@ -75,7 +76,7 @@ look in vain. A webhook's URL is a secret: it is read from a file or from $${WEB
     for (;;) {
       const events = await round(context, workers, known, timeoutMs);
       for (const event of events) {
-        stdout.write(format === 'json' ? `${JSON.stringify(event)}\n` : line(event));
+        stdout.write(format === 'json' ? renderJsonLine(event) : line(event));
         await tell(event, notifiers, context);
       }
       await sleep(intervalMs, undefined, { signal }).catch(() => signal.throwIfAborted());

@@ -9,6 +9,7 @@ import {
   renderTable,
   watch,
 } from '../../scripts/lib/cli/output.ts';
+import { createSink } from '../../scripts/lib/cli/sink.ts';
 import { Captured } from '../support/run-command.ts';
 
 interface Row {
@@ -89,7 +90,7 @@ describe('painter', () => {
     ['an empty FORCE_COLOR on a pipe', false, { FORCE_COLOR: '' }, 'x'],
   ];
   it.each(cases)('%s', (_, isTTY, env, text) => {
-    expect(painter(new Captured(isTTY), env)('red', 'x')).toBe(text);
+    expect(painter(createSink(new Captured(isTTY)), env)('red', 'x')).toBe(text);
   });
 });
 
@@ -125,7 +126,9 @@ describe('a text on a terminal that is too low for it', () => {
   it('is cut when it is watched', async () => {
     const stdout = new Captured(true);
     const interrupt = new AbortController();
-    const watching = watch({ stdout, signal: interrupt.signal }, 60_000, async () => lines(34));
+    const watching = watch({ stdout: createSink(stdout), signal: interrupt.signal }, 60_000, async () =>
+      lines(34),
+    );
     setTimeout(() => interrupt.abort(new InterruptedError()), 20);
     await expect(watching).rejects.toThrow(InterruptedError);
     expect(stdout.text).toContain('line 22\u001b[K\n… 12 more rows\u001b[K\n\u001b[J');
@@ -134,7 +137,7 @@ describe('a text on a terminal that is too low for it', () => {
 
   it('is cut, and taken away whole, while its rows come in', () => {
     const stdout = new Captured(true);
-    const live = liveText(stdout);
+    const live = liveText(createSink(stdout));
     live.update(lines(30));
     live.clear();
     expect(stdout.text).toBe(`${lines(22)}… 8 more rows\n\u001b[23A\r\u001b[J`);
@@ -146,7 +149,7 @@ describe('watch', () => {
     const stdout = new Captured(isTTY);
     const interrupt = new AbortController();
     let round = 0;
-    const watching = watch({ stdout, signal: interrupt.signal }, 1, async () => {
+    const watching = watch({ stdout: createSink(stdout), signal: interrupt.signal }, 1, async () => {
       round += 1;
       if (round === 3) interrupt.abort(new InterruptedError());
       return `round ${round}\n`;
@@ -166,7 +169,11 @@ describe('watch', () => {
   it('ends while it waits for the next round', async () => {
     const interrupt = new AbortController();
     const stdout = new Captured(false);
-    const watching = watch({ stdout, signal: interrupt.signal }, 60_000, async () => 'once\n');
+    const watching = watch(
+      { stdout: createSink(stdout), signal: interrupt.signal },
+      60_000,
+      async () => 'once\n',
+    );
     setTimeout(() => interrupt.abort(new InterruptedError()), 20);
     await expect(watching).rejects.toThrow(InterruptedError);
     expect(stdout.text).toBe('once\n');

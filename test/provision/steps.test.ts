@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { defineCommand } from '../../scripts/lib/cli/command.ts';
 import { CliError, InterruptedError } from '../../scripts/lib/cli/errors.ts';
 import { parseFlags } from '../../scripts/lib/cli/flags.ts';
+import { createSink } from '../../scripts/lib/cli/sink.ts';
 import { entering, readWorkers, removing, writeChange } from '../../scripts/lib/config/enter.ts';
 import { WORKER_FLAGS } from '../../scripts/lib/config/flags.ts';
 import { changes, renderPlan, runSteps, type Step } from '../../scripts/lib/lifecycle/steps.ts';
@@ -43,7 +44,7 @@ note: mind
       return name === 'two' ? 'well' : undefined;
     };
     await runSteps(STEPS, { one: action('one'), two: action('two'), three: action('three') }, () => 'again', {
-      stderr,
+      stderr: createSink(stderr),
     });
     expect(done).toEqual(['two', 'three']);
     expect(stderr.text).toBe('two: is made\ntwo: well\nthree: is waited for\n');
@@ -68,7 +69,7 @@ note: mind
         STEPS,
         { one: action, two: action, three: action },
         () => 'again',
-        { stderr: new Captured() },
+        { stderr: createSink(new Captured()) },
         async () => {
           gaveUp += 1;
         },

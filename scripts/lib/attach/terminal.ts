@@ -12,7 +12,7 @@ export async function saveTerminal({ exec, stderr }: Context): Promise<{ restore
     async restore() {
       await exec.run(['stty', settings], { inheritStdin: true });
       const off = ['?1049l', '?1000l', '?1002l', '?1003l', '?1006l', '?2004l', '?1004l', '?1l', '?25h', '0m'];
-      stderr.write(`${off.map((sequence) => `\u001b[${sequence}`).join('')}\u001b>\r\n`);
+      stderr.raw.write(`${off.map((sequence) => `\u001b[${sequence}`).join('')}\u001b>\r\n`);
     },
   };
 }

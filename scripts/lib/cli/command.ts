@@ -9,22 +9,17 @@ import { type Argv, createExec, type Exec } from '../exec.ts';
 import { CliError, ExitCode, InterruptedError, UsageError } from './errors.ts';
 import { type Flags, type FlagValues, parseFlags } from './flags.ts';
 import { type Described, renderHelp, usageLine } from './help.ts';
+import { escapeControls } from './safe-text.ts';
+import { createSink, type OutputStream, type Sink } from './sink.ts';
 import { printable, shellQuote } from './text.ts';
 import { packageVersion } from './version.ts';
-
-/** The terminal a command may be talking to. */
-export interface Terminal extends NodeJS.WritableStream {
-  readonly isTTY?: boolean;
-  readonly columns?: number;
-  readonly rows?: number;
-}
 
 /** Everything a command touches besides its arguments; tests replace parts of it. */
 export interface Context {
   readonly env: NodeJS.ProcessEnv;
   readonly stdin: NodeJS.ReadStream;
-  readonly stdout: Terminal;
-  readonly stderr: Terminal;
+  readonly stdout: Sink;
+  readonly stderr: Sink;
   readonly exec: Exec;
   /** Aborted by Ctrl-C, SIGTERM or SIGHUP. */
   readonly signal: AbortSignal;
@@ -122,7 +117,11 @@ export async function main<F extends Flags>(
   });
 }
 
-type Surroundings = Omit<Context, 'exec' | 'interactive'> & { readonly exec?: Exec };
+type Surroundings = Omit<Context, 'exec' | 'interactive' | 'stdout' | 'stderr'> & {
+  readonly stdout: OutputStream;
+  readonly stderr: OutputStream;
+  readonly exec?: Exec;
+};
 
 /**
  * Runs a command inside given surroundings: the seam for tests.
@@ -134,7 +133,9 @@ export async function runCommand<F extends Flags>(
   argv: readonly string[],
   surroundings: Surroundings,
 ): Promise<number> {
-  const { stdout, stderr, env } = surroundings;
+  const { env } = surroundings;
+  const stdout = createSink(surroundings.stdout);
+  const stderr = createSink(surroundings.stderr);
   const flags = { ...command.flags, ...COMMON_FLAGS };
   const program = surroundings.commandLine(command.name);
   try {
@@ -158,28 +159,31 @@ export async function runCommand<F extends Flags>(
       { flags: parsed.flags as unknown as FlagValues<F>, positionals: parsed.positionals, rest: parsed.rest },
       {
         ...surroundings,
+        stdout,
+        stderr,
         commandLine: carryOn(surroundings.commandLine, command.flags, parsed.flags),
         exec: surroundings.exec ?? createExec(trace),
         interactive:
-          surroundings.stdin.isTTY === true &&
-          stderr.isTTY === true &&
-          !env['CI'] &&
-          !parsed.flags['no-input'],
+          surroundings.stdin.isTTY === true && stderr.isTTY && !env['CI'] && !parsed.flags['no-input'],
       },
     );
     return code ?? ExitCode.ok;
   } catch (error) {
-    return report(error, surroundings, {
-      json: Object.hasOwn(command.flags, 'json') && wantsJson(argv),
-      usage: `${usageLine(command, program)}\n${program} --help explains`,
-    });
+    return report(
+      error,
+      { ...surroundings, stderr },
+      {
+        json: Object.hasOwn(command.flags, 'json') && wantsJson(argv),
+        usage: `${usageLine(command, program)}\n${program} --help explains`,
+      },
+    );
   }
 }
 
 /** Prints an error the way it was asked for and gives its exit code. */
 function report(
   error: unknown,
-  { stderr, signal, env }: Surroundings,
+  { stderr, signal, env }: Pick<Context, 'stderr' | 'signal' | 'env'>,
   { json, usage }: { json: boolean; usage: string },
 ): number {
   const known = expected(signal.aborted && !(error instanceof CliError) ? signal.reason : error);
@@ -208,7 +212,7 @@ function report(
 
 /** How an error is told where JSON is wanted. */
 export function jsonError(message: string, hints: readonly string[], exitCode: number): string {
-  return `${JSON.stringify({ error: { message, hints, exitCode } })}\n`;
+  return `${escapeControls(JSON.stringify({ error: { message, hints, exitCode } }))}\n`;
 }
 
 function expected(error: unknown): CliError | null {

@@ -1,6 +1,8 @@
 /** Tables, colours and repeated output. */
-import { stripVTControlCharacters, styleText } from 'node:util';
-import type { Context, Terminal } from './command.ts';
+import { styleText } from 'node:util';
+import type { Context } from './command.ts';
+import { escapeControls, withoutControls } from './safe-text.ts';
+import type { Sink } from './sink.ts';
 import { oneLine } from './text.ts';
 import { displayWidth } from './width.ts';
 
@@ -12,11 +14,11 @@ export type Style = 'red' | 'yellow' | 'green' | 'dim' | 'bold';
  * thing in each version of Node.
  */
 export function painter(
-  stream: Terminal,
+  stream: Pick<Sink, 'isTTY'>,
   env: NodeJS.ProcessEnv = process.env,
 ): (style: Style, text: string) => string {
   const forced = env['FORCE_COLOR'] ? !/^(0|false)$/.test(env['FORCE_COLOR']) : undefined;
-  const painted = forced ?? (stream.isTTY === true && !env['NO_COLOR'] && env['TERM'] !== 'dumb');
+  const painted = forced ?? (stream.isTTY && !env['NO_COLOR'] && env['TERM'] !== 'dumb');
   return (style, text) => (painted ? styleText(style, text, { validateStream: false }) : text);
 }
 
@@ -76,9 +78,14 @@ function cut(text: string, width: number): string {
   return `${kept}…`;
 }
 
-/** One JSON document, indented for people who read it, valid for programs. */
+/** One JSON document, indented for people who read it, valid for programs. What a terminal would obey is escaped. */
 export function renderJson(value: unknown): string {
-  return `${JSON.stringify(value, null, 2)}\n`;
+  return `${escapeControls(JSON.stringify(value, null, 2))}\n`;
+}
+
+/** One JSON document on one line, for output that goes on. */
+export function renderJsonLine(value: unknown): string {
+  return `${escapeControls(JSON.stringify(value))}\n`;
 }
 
 /**
@@ -87,7 +94,7 @@ export function renderJson(value: unknown): string {
  *
  * @param text lines with a newline at the end of each
  */
-export function fitScreen(text: string, terminal: Pick<Terminal, 'rows' | 'columns'>): string {
+export function fitScreen(text: string, terminal: Pick<Sink, 'rows' | 'columns'>): string {
   // The cursor stands below the last line.
   const room = (terminal.rows ?? Number.POSITIVE_INFINITY) - 1;
   const lines = text.split('\n').slice(0, -1);
@@ -99,10 +106,10 @@ export function fitScreen(text: string, terminal: Pick<Terminal, 'rows' | 'colum
 }
 
 /** How many rows of the terminal lines take, the long ones being wrapped. */
-function rowsOf(lines: readonly string[], { columns }: Pick<Terminal, 'columns'>): number {
+function rowsOf(lines: readonly string[], { columns }: Pick<Sink, 'columns'>): number {
   if (!columns) return lines.length;
   return lines.reduce(
-    (sum, line) => sum + Math.max(1, Math.ceil(displayWidth(stripVTControlCharacters(line)) / columns)),
+    (sum, line) => sum + Math.max(1, Math.ceil(displayWidth(withoutControls(line)) / columns)),
     0,
   );
 }
@@ -121,10 +128,8 @@ export async function watch(
   for (;;) {
     const text = await render();
     signal.throwIfAborted();
-    // Home, each line cleared to its end, the rest of the screen cleared: no flicker, no remains.
-    stdout.write(
-      stdout.isTTY ? `\u001b[H${fitScreen(text, stdout).replaceAll('\n', '\u001b[K\n')}\u001b[J` : text,
-    );
+    if (stdout.isTTY) stdout.redraw(fitScreen(text, stdout), 'top');
+    else stdout.write(text);
     await sleep(intervalMs, undefined, { signal }).catch(() => signal.throwIfAborted());
   }
 }
@@ -134,18 +139,17 @@ export async function watch(
  *
  * @returns `update` shows a new version; `clear` takes the last one away, before the final text is printed
  */
-export function liveText(stream: Terminal): { update: (text: string) => void; clear: () => void } {
+export function liveText(stream: Sink): { update: (text: string) => void; clear: () => void } {
   let lines = 0;
-  const erase = () => (lines === 0 ? '' : `\u001b[${lines}A\r\u001b[J`);
   return {
     update(text) {
       if (!stream.isTTY) return;
       const shown = fitScreen(text, stream);
-      stream.write(erase() + shown);
+      stream.redraw(shown, lines);
       lines = rowsOf(shown.split('\n').slice(0, -1), stream);
     },
     clear() {
-      if (lines > 0) stream.write(erase());
+      if (lines > 0) stream.redraw('', lines);
       lines = 0;
     },
   };

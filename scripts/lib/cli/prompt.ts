@@ -1,6 +1,10 @@
-/** Questions to the person at the terminal. One policy: without a person nothing is asked, and the error names the flag. */
+/**
+ * Questions to the person at the terminal. One policy: without a person nothing is asked, and the error names the flag.
+ * Inquirer moves the cursor, so that it gets the stream itself; what it asks is filtered before.
+ */
 import type { Context } from './command.ts';
 import { UsageError } from './errors.ts';
+import { safe } from './sink.ts';
 
 export interface Choice<T> {
   readonly name: string;
@@ -21,7 +25,11 @@ export async function select<T>(
 ): Promise<T> {
   const options = requirePerson(context, message, flag);
   const { select: ask } = await import('@inquirer/prompts');
-  return ask({ message, choices: [...choices], loop: false, theme: { indexMode: 'number' } }, options);
+  const shown = choices.map(({ name, value }) => ({ name: safe(name), value }));
+  return ask(
+    { message: safe(message), choices: shown, loop: false, theme: { indexMode: 'number' } },
+    options,
+  );
 }
 
 /** Asks for text; the same policy as {@link select}. `validate` gives true or what is wrong. */
@@ -33,7 +41,7 @@ export async function input(
 ): Promise<string> {
   const options = requirePerson(context, message, flag);
   const { input: ask } = await import('@inquirer/prompts');
-  return ask({ message, validate }, options);
+  return ask({ message: safe(message), validate }, options);
 }
 
 /** Asks for something that nobody should read over the shoulder; what is typed is shown as asterisks. */
@@ -45,7 +53,7 @@ export async function secret(
 ): Promise<string> {
   const options = requirePerson(context, message, flag);
   const { password: ask } = await import('@inquirer/prompts');
-  return ask({ message, validate, mask: true }, options);
+  return ask({ message: safe(message), validate, mask: true }, options);
 }
 
 /** Asks yes or no, no being the default; `--yes` answers it without a terminal. */
@@ -53,11 +61,11 @@ export async function confirm(context: Asking, message: string, yes: boolean): P
   if (yes) return true;
   const options = requirePerson(context, message, '--yes');
   const { confirm: ask } = await import('@inquirer/prompts');
-  return ask({ message, default: false }, options);
+  return ask({ message: safe(message), default: false }, options);
 }
 
 function requirePerson({ interactive, stdin, stderr, signal }: Asking, message: string, flag: string) {
   if (!interactive) throw new UsageError(`${message} There is no terminal to ask on`, `give ${flag}`);
   // Inquirer writes to stdout unless told otherwise; stdout is data.
-  return { input: stdin, output: stderr as NodeJS.WriteStream, signal };
+  return { input: stdin, output: stderr.raw, signal };
 }

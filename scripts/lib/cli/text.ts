@@ -1,6 +1,6 @@
 /** Small functions over text for people: suggestions, ages, counts. */
-import { stripVTControlCharacters } from 'node:util';
 import leven from 'leven';
+import { withoutControls, withoutSequences } from './safe-text.ts';
 
 /**
  * The candidates a person may have meant, nearest first.
@@ -68,10 +68,10 @@ export function bytes(size: number): string {
 
 /** Text from a worker on one line and without control characters, which could move the cursor or recolour the screen. */
 export function oneLine(text: string): string {
-  return stripVTControlCharacters(text).replaceAll(/[\p{Cc}\p{Cf}]+/gu, ' ');
+  return withoutSequences(text).replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ');
 }
 
-/** Lines from a worker without escape sequences and control characters other than tabs and line breaks. */
+/** Lines from a worker without colours, and without what a sink would leave out. */
 export function printable(text: string): string {
-  return stripVTControlCharacters(text).replaceAll(/(?![\n\t])\p{Cc}/gu, '');
+  return withoutControls(text);
 }

@@ -1,6 +1,6 @@
 /** The bytes of a log as text for people, piece by piece: whole characters, tokens masked, without what moves a cursor. */
 import { StringDecoder } from 'node:string_decoder';
-import { printable } from '../cli/text.ts';
+import { withColours, withoutControls } from '../cli/safe-text.ts';
 import { redact } from '../worker/redact.ts';
 
 /** How much of what was shown is looked at again: a token may begin there and go on in what comes. */
@@ -13,7 +13,7 @@ export interface LogText {
   flush(): string;
 }
 
-/** @param ansi keep colours and whatever else the programs wrote */
+/** @param ansi keep colours and attributes */
 export function createLogText(ansi: boolean): LogText {
   const decoder = new StringDecoder('utf8');
   let shown = '';
@@ -23,7 +23,7 @@ export function createLogText(ansi: boolean): LogText {
     // Masking keeps lengths, so that the part that was shown can be taken off again.
     const masked = redact(shown + text).slice(shown.length);
     shown = (shown + text).slice(-CONTEXT);
-    return ansi ? masked : plainLines(masked);
+    return ansi ? withColours(lastDrawn(masked)) : withoutControls(lastDrawn(masked));
   };
   return {
     push(bytes) {
@@ -41,13 +41,13 @@ export function createLogText(ansi: boolean): LogText {
   };
 }
 
-/** Lines without escape sequences; of what was drawn over in the same line (a progress bar) only the last. */
-function plainLines(text: string): string {
+/** Of what was drawn over in the same line (a progress bar) only the last. */
+function lastDrawn(text: string): string {
   return text
     .split('\n')
     .map((line) => {
       const drawn = line.replace(/\r+$/, '');
-      return printable(drawn.slice(drawn.lastIndexOf('\r') + 1));
+      return drawn.slice(drawn.lastIndexOf('\r') + 1);
     })
     .join('\n');
 }

@@ -1,0 +1,71 @@
+/**
+ * Where all text of a command goes out. A worker may say anything, and its words get into tables, errors, notes and stack
+ * traces; here they pass one filter, so that no command has to think of it.
+ */
+import { withColours } from './safe-text.ts';
+
+/** A stream as the process has it: what is written to it goes out as it is. */
+export interface OutputStream extends NodeJS.WritableStream {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  readonly rows?: number;
+}
+
+/** Takes text for a person or for a program; the terminal, if it is one, is asked for its size each time. */
+export interface Sink {
+  readonly isTTY: boolean;
+  /** Width and height of the terminal; undefined where there is none, or where it does not know. */
+  readonly columns?: number | undefined;
+  readonly rows?: number | undefined;
+  /** Writes text: what is printable, line breaks, tabs, colours. Everything else is left out (safe-text.ts). */
+  write(text: string): void;
+  /**
+   * Writes text over what stands on the terminal, and clears the rest of it, without a flicker. The only cursor movements
+   * that are written besides those of `raw`.
+   *
+   * @param from where it begins: at the top of the screen, or so many rows above the cursor; 0 to write below what is there
+   */
+  redraw(text: string, from: 'top' | number): void;
+  /**
+   * The stream itself, unfiltered. Two need it: the questions of Inquirer (prompt.ts, which filters what is asked) and the
+   * sequences that end the modes of an attached terminal (attach/terminal.ts).
+   * Programs that have the terminal to themselves (`exec`, `shell`, `attach`, `docker build`) inherit it and do not come here
+   * (`interactive` in exec.ts): their bytes stay as they are.
+   */
+  readonly raw: OutputStream;
+}
+
+/** The sink in front of a stream. */
+export function createSink(stream: OutputStream): Sink {
+  return {
+    get isTTY() {
+      return stream.isTTY === true;
+    },
+    get columns() {
+      return stream.columns;
+    },
+    get rows() {
+      return stream.rows;
+    },
+    raw: stream,
+    write(text) {
+      // A text stands for itself: nothing that is left out here can be completed by the next one, since its beginning
+      // has not been written.
+      stream.write(safe(text));
+    },
+    redraw(text, from) {
+      if (from === 0) {
+        stream.write(safe(text));
+        return;
+      }
+      const start = from === 'top' ? '\u001b[H' : `\u001b[${from}A\r`;
+      // Each line cleared to its end, then the rest of the screen: no remains.
+      stream.write(`${start}${safe(text).replaceAll('\n', '\u001b[K\n')}\u001b[J`);
+    },
+  };
+}
+
+/** Text as a sink writes it; for text that goes out elsewhere, such as in a question. */
+export function safe(text: string): string {
+  return withColours(text);
+}
