@@ -1,6 +1,17 @@
-import { describe, expect, it } from 'vitest';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RunResult } from '../../scripts/lib/exec.ts';
-import { kubectlError, kubectlMessage } from '../../scripts/lib/transport/kubectl-errors.ts';
+import { helmCommand, setValueCommand } from '../../scripts/lib/helm/set-value.ts';
+import {
+  kubectlCommand,
+  kubectlError,
+  kubectlInNamespace,
+  kubectlMessage,
+} from '../../scripts/lib/transport/kubectl-errors.ts';
 import type { TransportErrorKind } from '../../scripts/lib/transport/transport.ts';
 import { WORKER as worker } from '../support/samples.ts';
 
@@ -313,5 +324,66 @@ describe('kubectl’s own words', () => {
     ['first\n\nsecond\n', 'first\nsecond'],
   ])('%j are %j', (stderr, message) => {
     expect(kubectlMessage(stderr)).toBe(message);
+  });
+});
+
+describe('a command line in a hint', () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'hints-'));
+    mkdirSync(join(folder, 'bin'));
+    for (const program of ['kubectl', 'helm']) symlinkSync('/bin/echo', join(folder, 'bin', program));
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  const odd = {
+    ...worker,
+    context: 'a; touch context',
+    namespace: '$(touch namespace)',
+    pod: 'p`touch pod`',
+    kubeconfig: "it's here & touch file",
+  };
+  /** Pastes a line. @returns what the program got, as one text */
+  const paste = (line: string) =>
+    execFileSync('bash', ['-c', line], {
+      cwd: folder,
+      env: { PATH: `${join(folder, 'bin')}:${process.env['PATH']}` },
+      encoding: 'utf8',
+      // Of a socket, as Node makes one, bash believes that it is a remote login, and reads ~/.bashrc.
+      stdio: ['ignore', 'pipe', 'inherit'],
+    }).trim();
+
+  it.each([
+    ['kubectlCommand', kubectlCommand(odd, 'get', 'node', 'n; touch node')],
+    ['kubectlInNamespace', kubectlInNamespace(odd, 'describe', 'pod', odd.pod)],
+    ['helmCommand', helmCommand(odd, 'rollback', 'r; touch release')],
+    ['setValueCommand', setValueCommand(odd, 'image.tag=x; touch value')],
+  ])('is one command when it is pasted, whatever the worker is called: %s', (_, line) => {
+    expect(paste(line)).toContain(odd.context);
+    expect(readdirSync(folder)).toEqual(['bin']);
+  });
+
+  it('of a kubectl that failed is quoted as well', () => {
+    const errors = [
+      failed('Unauthorized'),
+      failed('no such host'),
+      failed('', { timedOut: true, code: 143 }),
+    ];
+    for (const error of errors.map((result) => kubectlError(result, odd, 'reach'))) {
+      expect(error.hints.join('\n')).toContain("--context 'a; touch context'");
+    }
+  });
+
+  it('is put together word by word everywhere: no text has a value after the verb of kubectl or helm', () => {
+    const scripts = fileURLToPath(new URL('../../scripts', import.meta.url));
+    const byHand = readdirSync(scripts, { recursive: true, encoding: 'utf8' })
+      .filter((path) => path.endsWith('.ts'))
+      .flatMap((path) => {
+        const text = readFileSync(join(scripts, path), 'utf8');
+        return [...text.matchAll(/\b(?:kubectl|helm) (?!ended)(?:-|[a-z]+ )[^`\n]*\$\{.*/g)].map(
+          ([line]) => `${path}: ${line}`,
+        );
+      });
+    expect(byHand).toEqual([]);
   });
 });

@@ -3,10 +3,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CliError } from '../cli/errors.ts';
 import { onlyNews } from '../cli/news.ts';
+import { shellLine } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { parseDialect } from '../factory.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
-import { kubectlCommand } from '../transport/kubectl-errors.ts';
+import { kubectlInNamespace } from '../transport/kubectl-errors.ts';
 import { change, getJson } from '../transport/objects.ts';
 import { podFacts } from '../transport/pods.ts';
 import { plainScript } from '../transport/scripts.ts';
@@ -184,10 +185,10 @@ function describeFailure({ status }: ReleasePod, said: string): string {
 }
 
 function pullHints(worker: ClusterWorker, image: string, reason: string): string[] {
-  const look = `is it there? docker buildx imagetools inspect ${image}`;
+  const look = `is it there? ${shellLine(['docker', 'buildx', 'imagetools', 'inspect', image])}`;
   if (/unauthorized|denied|authorization/i.test(reason))
     return [
-      `the cluster needs a login: ${kubectlCommand(worker, `-n ${worker.namespace} create secret docker-registry …`)}, and imagePullSecrets in the values`,
+      `the cluster needs a login: ${kubectlInNamespace(worker, 'create', 'secret', 'docker-registry')} …, and imagePullSecrets in the values`,
       look,
     ];
   return [look];
