@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RunResult } from '../../scripts/lib/exec.ts';
+import { helmError } from '../../scripts/lib/helm/errors.ts';
 import { helmCommand, setValueCommand } from '../../scripts/lib/helm/set-value.ts';
 import {
   kubectlCommand,
@@ -311,6 +312,25 @@ describe('what kubectl complains of', () => {
     const error = kubectlError(failed(KLOG_REFUSED, { code: 143, timedOut: true }), worker, 'reach');
     expect(error).toMatchObject({ kind: 'unreachable', exitCode: 124 });
     expect(error.hints.join()).toContain('--timeout');
+  });
+
+  it.each([
+    ['nothing', KLOG_REFUSED, ''],
+    [
+      'the page of a login',
+      `${KLOG_METRICS}To sign in, open https://login.example.org/device?user_code=AB-CD&x=1\n`,
+      '; the last it said: To sign in, open https://login.example.org/device?user_code=AB-CD&x=1',
+    ],
+    ['much', 'one\ntwo\nthree\nfour\n', '; the last it said: two / three / four'],
+    ['a long line', `${'x'.repeat(5000)}\n`, `; the last it said: ${'x'.repeat(300)}`],
+    ['what a terminal obeys', 'open\u001b[2J the \u009bpage\r\n', '; the last it said: open the  page'],
+  ])('no answer in time, from a program that had said %s', (_, stderr, said) => {
+    const { message } = kubectlError(failed(stderr, { code: 143, timedOut: true }), worker, 'reach');
+    expect(message).toBe(
+      `cannot reach worker-1 (context do-nyc1-factory, namespace factory): no answer in time${said}`,
+    );
+    const helm = helmError(failed(stderr, { code: 143, timedOut: true }), worker, 'status');
+    expect(helm.message).toBe(`helm status for worker-1: no answer in time${said}`);
   });
 });
 

@@ -1,6 +1,6 @@
 /** What kubectl's complaints mean, and what to do about each. */
 import { ExitCode } from '../cli/errors.ts';
-import { shellLine } from '../cli/text.ts';
+import { oneLine, shellLine } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import type { RunResult } from '../exec.ts';
 import { TransportError, type TransportErrorKind } from './transport.ts';
@@ -103,8 +103,8 @@ function ownLines(stderr: string): string {
   return (
     stderr
       .replaceAll(/^[EWIF]\d{4} .*err=<\n(?:\t.*\n)* >$/gm, '')
-      // The address of an exec request to a kubelet has the whole script in it.
-      .replaceAll(/(\bhttps?:\/\/[^\s"?]+)\?[^\s"]*/g, '$1')
+      // The address of an exec request to a kubelet has the whole script in it. (That of a login page needs its query.)
+      .replaceAll(/(\bhttps?:\/\/[^\s"?]+)\?[^\s"]*\bcommand=[^\s"]*/g, '$1')
       .split('\n')
       .filter(
         (line) => line.trim() !== '' && !/^(?:[EWIF]\d{4}|Warning:) /.test(line) && !REMOTE_END.test(line),
@@ -118,6 +118,23 @@ export function kubectlMessage(stderr: string): string {
   return ownLines(stderr)
     .replace(/^(?:error: |Error from server(?: \(\w+\))?: )/, '')
     .trim();
+}
+
+const LAST_LINES = 3;
+const LINE_CHARACTERS = 300;
+
+/**
+ * What a program that was ended for want of an answer had said: a login plugin that waits for its user has named a page there.
+ *
+ * @returns the end of a sentence; empty when it had said nothing
+ */
+export function lastWords(stderr: string): string {
+  const lines = ownLines(stderr)
+    .split('\n')
+    .slice(-LAST_LINES)
+    .map((line) => oneLine(line.slice(0, LINE_CHARACTERS)).trim())
+    .filter((line) => line !== '');
+  return lines.length === 0 ? '' : `; the last it said: ${lines.join(' / ')}`;
 }
 
 /**
@@ -137,7 +154,8 @@ export function kubectlError(result: RunResult, worker: ClusterWorker, doing: st
     });
   }
   if (result.timedOut) {
-    return new TransportError('unreachable', `cannot ${doing} ${where}: no answer in time`, {
+    const message = `cannot ${doing} ${where}: no answer in time${lastWords(result.stderr)}`;
+    return new TransportError('unreachable', message, {
       exitCode: ExitCode.timeout,
       hints: [
         `test: ${kubectlCommand(worker, 'get', '--raw', '/readyz')}`,
