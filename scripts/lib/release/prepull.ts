@@ -8,7 +8,7 @@ import type { ClusterWorker } from '../config/worker-entry.ts';
 import { parseDialect } from '../factory.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { kubectlInNamespace } from '../transport/kubectl-errors.ts';
-import { change, getJson } from '../transport/objects.ts';
+import { change, expectSeen, getJson } from '../transport/objects.ts';
 import { podFacts } from '../transport/pods.ts';
 import { plainScript } from '../transport/scripts.ts';
 import type { ReleasePod, Workload } from '../worker/workload.ts';
@@ -127,22 +127,44 @@ export async function prepull(
   } finally {
     // Also after Ctrl-C, which has aborted the command's own signal.
     const still = { ...cluster, signal: AbortSignal.timeout(10_000), timeoutMs: 10_000 };
-    await kubectl(still, worker, removal(pod)).catch(() => {});
+    await clearAway(still, worker, pod).catch((error: Error) => {
+      const command = kubectlInNamespace(worker, ...removal(pod));
+      say(`pre-pull: its pod may be left behind (${error.message}); to delete it: ${command}`);
+    });
   }
 }
 
 /** What follows `kubectl`: makes the pod of stdin, and prints its name. */
 export const CREATION = ['create', '--filename=-', '--output=name'] as const;
 
+const selectorOf = ({ metadata }: PrepullPod) => `--selector=${LABEL}=${metadata.labels[LABEL]}`;
+
 /** What follows `kubectl`: removes each pre-pull pod of the worker. */
-export const removal = ({ metadata }: PrepullPod) => [
+export const removal = (pod: PrepullPod) => [
   'delete',
   'pod',
-  `--selector=${LABEL}=${metadata.labels[LABEL]}`,
+  selectorOf(pod),
   '--ignore-not-found',
   '--wait=false',
   '--grace-period=1',
 ];
+
+async function clearAway(cluster: Cluster, worker: ClusterWorker, pod: PrepullPod): Promise<void> {
+  await change(cluster, worker, removal(pod));
+  await expectSeen(
+    {
+      failed: 'it was not deleted',
+      by: 'kubectl',
+      look: async () => {
+        const { items } = await getJson<{ items: ReleasePod[] }>(cluster, worker, ['pods', selectorOf(pod)]);
+        const left = items.find(({ metadata }) => metadata.deletionTimestamp === undefined);
+        return left === undefined ? null : `${left.metadata.name} is still there`;
+      },
+      hints: [],
+    },
+    cluster,
+  );
+}
 
 async function logs(cluster: Cluster, worker: ClusterWorker, pod: string): Promise<string> {
   const result = await kubectl(cluster, worker, ['logs', pod, '--container=check', '--tail=200']);
