@@ -82,7 +82,7 @@ async function startInCluster(worker: ClusterWorker, flags: FlagInput, context: 
   let health = { status: 'running', problems: [] as readonly string[] };
   const actions: Record<StartStep, () => Promise<string | undefined>> = {
     release: async () => {
-      await scaleRelease(helm, state.release?.name ?? '', worker, 1);
+      await scaleRelease(helm, state.release?.name ?? '', worker, 1, cluster);
       return undefined;
     },
     wait: async () => {

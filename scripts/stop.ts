@@ -87,7 +87,7 @@ async function stopInCluster(worker: ClusterWorker, flags: FlagInput, context: C
   const actions: Record<StopStep, () => Promise<string | undefined>> = {
     drain: rest.begin,
     release: async () => {
-      await scaleRelease(helm, state.release?.name ?? '', worker, 0);
+      await scaleRelease(helm, state.release?.name ?? '', worker, 0, clusterOf(context, timeoutMs));
       rest.done();
       return undefined;
     },

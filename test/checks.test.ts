@@ -32,6 +32,27 @@ describe('the table of checks', () => {
   });
 });
 
+describe.each([
+  'package-lock.json',
+  'tools/helm/package-lock.json',
+  'image/npm/linux_amd64/package-lock.json',
+  'image/npm/linux_arm64/package-lock.json',
+])('%s', (file) => {
+  const { packages } = JSON.parse(readFileSync(new URL(file, ROOT), 'utf8')) as {
+    packages: Record<string, { version?: string; integrity?: string; resolved?: string; inBundle?: boolean }>;
+  };
+  // npm leaves it out for what it found in a folder and not in a registry, such as packages for other platforms.
+  it('has the checksum of every package, and no registry of its own', () => {
+    const installed = Object.entries(packages).filter(([path]) => path !== '');
+    // What is in a bundle comes with the package around it, and is covered by that one's checksum.
+    const unchecked = installed.filter(
+      ([, { integrity, inBundle }]) => !inBundle && !/^sha512-/.test(integrity ?? ''),
+    );
+    expect(unchecked.map(([path]) => path)).toEqual([]);
+    expect(installed.filter(([, { resolved }]) => resolved !== undefined)).toEqual([]);
+  });
+});
+
 /** Commands that look for no worker in workers.yaml. */
 const WITHOUT_WORKERS = new Set(['local', 'shell-init']);
 

@@ -7,11 +7,12 @@
  */
 import { ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
+import { programEnvironment } from './program-environment.ts';
 
 export type Argv = readonly [string, ...string[]];
 
 export interface RunOptions {
-  /** The whole environment of the child; by default ours. */
+  /** By default ours. The child gets of it what program-environment.ts lets through. */
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
   /** What the child reads on stdin; nothing by default. */
@@ -114,7 +115,12 @@ export function createExec(trace: (argv: Argv) => void = () => {}): Exec {
     detach(argv, { env, cwd, output }) {
       trace(argv);
       const [program, ...args] = argv;
-      const child = spawn(program, args, { env, cwd, detached: true, stdio: ['ignore', output, output] });
+      const child = spawn(program, args, {
+        env: programEnvironment(env),
+        cwd,
+        detached: true,
+        stdio: ['ignore', output, output],
+      });
       child.unref();
       if (child.pid === undefined) throw new Error(`cannot start ${program}`);
       return child.pid;
@@ -179,10 +185,10 @@ function capture(argv: Argv, options: RunOptions): Promise<RunResult> {
   });
 }
 
-/** Starts a program; where it cannot be started that is always told by the event `error`, never by an exception. */
+/** Starts a program, in the environment that program-environment.ts makes; where it cannot be started that is always told by the event `error`, never by an exception. */
 function start(program: string, args: readonly string[], options: SpawnOptions): ChildProcess {
   try {
-    return spawn(program, args, options);
+    return spawn(program, args, { ...options, env: programEnvironment(options.env ?? process.env) });
   } catch (error) {
     // Node throws for what it does not expect of execve, as for a path that leads through a file (ENOTDIR).
     const child = new ChildProcess();

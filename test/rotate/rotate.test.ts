@@ -52,11 +52,14 @@ function type(rules: readonly Rule[], ...argv: string[]) {
   return run(rotate, ['worker-1', ...argv], { env: { KUBECTL: kubectl.path, ...worker.laptop } });
 }
 const given = () => ['--gh-token-file', join(folder, 'new'), '--yes'];
-const replaced = (token: string, version: string): Rule => ({
-  match: ['replace'],
-  times: 1,
-  stdout: JSON.stringify(secret(token, version)),
-});
+const replaced: Rule = { match: ['replace'], times: 1 };
+/** What is in the Secret at each look: the last at all further ones. */
+const holding = (...tokens: string[]): Rule[] =>
+  tokens.map((token, index) => ({
+    match: ['get', 'secret'],
+    ...(index === tokens.length - 1 ? {} : { times: 1 }),
+    stdout: JSON.stringify(secret(token, `${7 + index}`)),
+  }));
 const verbs = () =>
   kubectl
     .calls()
@@ -88,7 +91,7 @@ describe('rotate', () => {
 
   it('that does not see the new Secret in the worker in time says so, and how to look again', async () => {
     const { code, stderr } = await type(
-      [{ match: ['replace'], stdout: JSON.stringify(secret(NEW, '8')) }],
+      [replaced, ...holding(OLD, NEW)],
       '--gh-token-file',
       join(folder, 'new'),
       '--yes',
@@ -107,10 +110,9 @@ describe('rotate', () => {
         match: ['get', 'deployment'],
         stdout: JSON.stringify({ ...deployment, spec: { ...deployment.spec, replicas: 0 } }),
       },
-      { match: ['get', 'secret'], times: 1, stdout: JSON.stringify(secret(OLD, '7')) },
-      { match: ['get', 'secret'], stdout: JSON.stringify(secret(NEW, '8')) },
+      ...holding(OLD, NEW),
     ];
-    const { code, stdout, stderr } = await type([replaced(NEW, '8'), ...stopped], ...given());
+    const { code, stdout, stderr } = await type([replaced, ...stopped], ...given());
     expect(code).toBe(0);
     expect(stdout.trim().split('\n')).toEqual([
       expect.stringMatching(/^KEY/),
@@ -135,7 +137,7 @@ describe('rotate', () => {
     const crashing = podList(pod({ status: waiting('CrashLoopBackOff', 'back-off', 5) }));
     const { code, stderr } = await type(
       // For the nudge and the first look; then it runs.
-      [replaced(NEW, '8'), { match: ['get', 'pods'], times: 2, stdout: crashing }],
+      [replaced, ...holding(OLD, NEW), { match: ['get', 'pods'], times: 2, stdout: crashing }],
       ...given(),
       '--wait',
       '3s',
@@ -149,7 +151,7 @@ describe('rotate', () => {
   it('puts a refused token back, and says so when it cannot', async () => {
     // The stand-in has no token at all: refused.
     writeFileSync(join(worker.env['WORKER_SECRETS_DIR'] ?? '', 'GH_TOKEN'), NEW);
-    const back = await type([replaced(NEW, '8'), replaced(OLD, '9')], ...given(), '--wait', '100ms');
+    const back = await type([replaced, replaced, ...holding(OLD, NEW, OLD)], ...given(), '--wait', '100ms');
     expect([back.code, back.stderr]).toEqual([
       1,
       expect.stringMatching(
@@ -160,7 +162,7 @@ describe('rotate', () => {
 
     const conflict = 'Error from server (Conflict): Operation cannot be fulfilled on secrets "s"\n';
     const left = await type(
-      [replaced(NEW, '8'), { match: ['replace'], stderr: conflict, code: 1 }],
+      [replaced, { match: ['replace'], stderr: conflict, code: 1 }, ...holding(OLD, NEW)],
       ...given(),
     );
     rmSync(join(worker.env['WORKER_SECRETS_DIR'] ?? '', 'GH_TOKEN'));

@@ -1,6 +1,18 @@
-import { describe, expect, it } from 'vitest';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RunResult } from '../../scripts/lib/exec.ts';
-import { kubectlError, kubectlMessage } from '../../scripts/lib/transport/kubectl-errors.ts';
+import { helmError } from '../../scripts/lib/helm/errors.ts';
+import { helmCommand, setValueCommand } from '../../scripts/lib/helm/set-value.ts';
+import {
+  kubectlCommand,
+  kubectlError,
+  kubectlInNamespace,
+  kubectlMessage,
+} from '../../scripts/lib/transport/kubectl-errors.ts';
 import type { TransportErrorKind } from '../../scripts/lib/transport/transport.ts';
 import { WORKER as worker } from '../support/samples.ts';
 
@@ -301,6 +313,25 @@ describe('what kubectl complains of', () => {
     expect(error).toMatchObject({ kind: 'unreachable', exitCode: 124 });
     expect(error.hints.join()).toContain('--timeout');
   });
+
+  it.each([
+    ['nothing', KLOG_REFUSED, ''],
+    [
+      'the page of a login',
+      `${KLOG_METRICS}To sign in, open https://login.example.org/device?user_code=AB-CD&x=1\n`,
+      '; the last it said: To sign in, open https://login.example.org/device?user_code=AB-CD&x=1',
+    ],
+    ['much', 'one\ntwo\nthree\nfour\n', '; the last it said: two / three / four'],
+    ['a long line', `${'x'.repeat(5000)}\n`, `; the last it said: ${'x'.repeat(300)}`],
+    ['what a terminal obeys', 'open\u001b[2J the \u009bpage\r\n', '; the last it said: open the  page'],
+  ])('no answer in time, from a program that had said %s', (_, stderr, said) => {
+    const { message } = kubectlError(failed(stderr, { code: 143, timedOut: true }), worker, 'reach');
+    expect(message).toBe(
+      `cannot reach worker-1 (context do-nyc1-factory, namespace factory): no answer in time${said}`,
+    );
+    const helm = helmError(failed(stderr, { code: 143, timedOut: true }), worker, 'status');
+    expect(helm.message).toBe(`helm status for worker-1: no answer in time${said}`);
+  });
 });
 
 describe('kubectl’s own words', () => {
@@ -313,5 +344,66 @@ describe('kubectl’s own words', () => {
     ['first\n\nsecond\n', 'first\nsecond'],
   ])('%j are %j', (stderr, message) => {
     expect(kubectlMessage(stderr)).toBe(message);
+  });
+});
+
+describe('a command line in a hint', () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'hints-'));
+    mkdirSync(join(folder, 'bin'));
+    for (const program of ['kubectl', 'helm']) symlinkSync('/bin/echo', join(folder, 'bin', program));
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  const odd = {
+    ...worker,
+    context: 'a; touch context',
+    namespace: '$(touch namespace)',
+    pod: 'p`touch pod`',
+    kubeconfig: "it's here & touch file",
+  };
+  /** Pastes a line. @returns what the program got, as one text */
+  const paste = (line: string) =>
+    execFileSync('bash', ['-c', line], {
+      cwd: folder,
+      env: { PATH: `${join(folder, 'bin')}:${process.env['PATH']}` },
+      encoding: 'utf8',
+      // Of a socket, as Node makes one, bash believes that it is a remote login, and reads ~/.bashrc.
+      stdio: ['ignore', 'pipe', 'inherit'],
+    }).trim();
+
+  it.each([
+    ['kubectlCommand', kubectlCommand(odd, 'get', 'node', 'n; touch node')],
+    ['kubectlInNamespace', kubectlInNamespace(odd, 'describe', 'pod', odd.pod)],
+    ['helmCommand', helmCommand(odd, 'rollback', 'r; touch release')],
+    ['setValueCommand', setValueCommand(odd, 'image.tag=x; touch value')],
+  ])('is one command when it is pasted, whatever the worker is called: %s', (_, line) => {
+    expect(paste(line)).toContain(odd.context);
+    expect(readdirSync(folder)).toEqual(['bin']);
+  });
+
+  it('of a kubectl that failed is quoted as well', () => {
+    const errors = [
+      failed('Unauthorized'),
+      failed('no such host'),
+      failed('', { timedOut: true, code: 143 }),
+    ];
+    for (const error of errors.map((result) => kubectlError(result, odd, 'reach'))) {
+      expect(error.hints.join('\n')).toContain("--context 'a; touch context'");
+    }
+  });
+
+  it('is put together word by word everywhere: no text has a value after the verb of kubectl or helm', () => {
+    const scripts = fileURLToPath(new URL('../../scripts', import.meta.url));
+    const byHand = readdirSync(scripts, { recursive: true, encoding: 'utf8' })
+      .filter((path) => path.endsWith('.ts'))
+      .flatMap((path) => {
+        const text = readFileSync(join(scripts, path), 'utf8');
+        return [...text.matchAll(/\b(?:kubectl|helm) (?!ended)(?:-|[a-z]+ )[^`\n]*\$\{.*/g)].map(
+          ([line]) => `${path}: ${line}`,
+        );
+      });
+    expect(byHand).toEqual([]);
   });
 });

@@ -303,8 +303,18 @@ describe('a script run in a pod', () => {
       kind: 'timeout',
       message: 'worker-1 did not answer within 0.7s',
     });
-    kubectl.setRules([{ hang: true, ignoreTerm: true }]);
-    expect((await failure(slow.run({ ...call, timeoutMs: 100 }))).kind).toBe('timeout');
+    kubectl.setRules([
+      {
+        hang: true,
+        ignoreTerm: true,
+        warnings: 'To sign in, open https://login.example.org/device?code=1\n',
+      },
+    ]);
+    expect(await failure(slow.run({ ...call, timeoutMs: 100 }))).toMatchObject({
+      kind: 'timeout',
+      message:
+        'worker-1 did not answer within 0.1s; the last it said: To sign in, open https://login.example.org/device?code=1',
+    });
     rmSync(folder, { recursive: true });
   });
 

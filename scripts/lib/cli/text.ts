@@ -58,6 +58,11 @@ export function shellQuote(argument: string): string {
   return /^[\w@%+:,./-][\w@%+=:,./-]*$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`;
 }
 
+/** A command line to be pasted, or shown as what is run: every word stays one word, and nothing but a word. */
+export function shellLine(argv: readonly string[]): string {
+  return argv.map(shellQuote).join(' ');
+}
+
 /** A size in powers of 1024, as `df -h` prints it: `512B`, `1.5GiB`. */
 export function bytes(size: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];

@@ -1,7 +1,7 @@
 /** What a diagnosis is made of, and the making: every rule is asked, in the order in which causes are worth reading. */
 import type { ClusterWorker, WorkerEntry } from '../config/worker-entry.ts';
 import { setValueCommand } from '../helm/set-value.ts';
-import { kubectlCommand } from '../transport/kubectl-errors.ts';
+import { kubectlInNamespace } from '../transport/kubectl-errors.ts';
 import type { Snapshot } from '../worker/snapshot.ts';
 import type { CommandLine, Problem, Status } from '../worker/status.ts';
 import type { ClusterFacts } from './cluster.ts';
@@ -53,7 +53,7 @@ export interface InClusterFacts extends Facts {
   readonly worker: ClusterWorker;
   readonly cluster: ClusterFacts;
   /** A kubectl command to paste, in the worker's namespace. */
-  readonly kubectl: (words: string) => string;
+  readonly kubectl: (...words: string[]) => string;
 }
 
 /** A rule that has nothing to say about a worker on this machine. */
@@ -61,7 +61,7 @@ export function whenInCluster(rule: (facts: InClusterFacts) => readonly Finding[
   return (facts) => {
     const { worker, cluster } = facts;
     if (worker.runtime === 'local' || cluster === null) return [];
-    const kubectl = (words: string) => kubectlCommand(worker, `-n ${worker.namespace} ${words}`);
+    const kubectl = (...words: string[]) => kubectlInNamespace(worker, ...words);
     return rule({ ...facts, worker, cluster, kubectl });
   };
 }

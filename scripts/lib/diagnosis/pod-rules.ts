@@ -1,5 +1,5 @@
 /** Rules about the machine under the work: Docker, memory, disks of a pod, and what Kubernetes says of it. Pure. */
-import { bytes, count } from '../cli/text.ts';
+import { bytes, count, shellLine } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { DISK_WARN, describeFull, shareUsed } from '../worker/disk.ts';
 import { type ClusterFacts, type EventObject, type NodeObject, unscheduledBecause } from './cluster.ts';
@@ -149,7 +149,7 @@ const endedContainer = (now: boolean) =>
     const last = lastState?.terminated;
     const restarts = count(restartCount, 'restart');
     const log = `what it said last: ${command('logs', worker.name, 'boot', '--previous')}`;
-    const more = `more: ${kubectl(`describe pod ${pod.metadata.name}`)}`;
+    const more = `more: ${kubectl('describe', 'pod', pod.metadata.name ?? '')}`;
     if (last === undefined) {
       // The kubelet's clean-up, once a minute, may take away the ended container before anybody has read of it.
       return [
@@ -275,14 +275,14 @@ export const volumePending = whenInCluster(({ cluster: { claims, warnings }, kub
   claims
     .filter(({ status }) => status?.phase !== 'Bound')
     .map(({ metadata, spec, status }) => {
-      const describe = kubectl(`describe persistentvolumeclaim ${metadata.name}`);
+      const describe = kubectl('describe', 'persistentvolumeclaim', metadata.name ?? '');
       if (status?.phase === 'Lost') {
         return {
           id: 'volume-lost',
           cause: `the volume of the claim ${metadata.name} is gone, and what was on it`,
           evidence: [`claim: ${status.phase}`, ...about(warnings, metadata.name)],
           next: [
-            `the claim has to go: ${kubectl(`delete persistentvolumeclaim ${metadata.name}`)}`,
+            `the claim has to go: ${kubectl('delete', 'persistentvolumeclaim', metadata.name ?? '')}`,
             `then the worker gets a new one: ${command('provision', worker.name)}`,
             `and its state from a backup: ${command('restore', 'FILE', worker.name)}`,
           ],
@@ -296,7 +296,10 @@ export const volumePending = whenInCluster(({ cluster: { claims, warnings }, kub
           `storage class: ${storageClass === '' ? 'none, a volume made by hand' : storageClass}`,
           ...about(warnings, metadata.name),
         ],
-        next: [`which classes there are: ${kubectl('get storageclasses')}`, `what it waits for: ${describe}`],
+        next: [
+          `which classes there are: ${kubectl('get', 'storageclasses')}`,
+          `what it waits for: ${describe}`,
+        ],
       };
     }),
 );
@@ -353,7 +356,7 @@ export const imagePull = whenInCluster(({ cluster: { pod, warnings }, kubectl, w
       evidence: messages.filter((text) => text !== '').slice(0, 3),
       next: [
         ...(known ? [cure(worker, known[2], known[3])] : []),
-        `more: ${kubectl(`describe pod ${pod.metadata.name}`)}`,
+        `more: ${kubectl('describe', 'pod', pod.metadata.name ?? '')}`,
       ],
     },
   ];
@@ -391,7 +394,7 @@ const CONTROL_PLANE = 'node-role.kubernetes.io/control-plane';
 function taintHints(
   nodes: readonly NodeObject[],
   worker: ClusterWorker,
-  kubectl: (command: string) => string,
+  kubectl: (...words: string[]) => string,
 ): string[] {
   const taints = nodes.flatMap(({ metadata: { name }, spec }) =>
     (spec?.taints ?? []).map(({ key }) => ({ name, key })),
@@ -400,7 +403,7 @@ function taintHints(
   const reserved = taints.filter(({ key }) => !key.startsWith(OWN_TAINT) && key !== CONTROL_PLANE);
   const waits = passing.map(
     ({ name, key }) =>
-      `${name} takes no pods as long as it has ${key}; why: ${kubectl(`describe node ${name}`)}`,
+      `${name} takes no pods as long as it has ${key}; why: ${kubectl('describe', 'node', name ?? '')}`,
   );
   if (waits.length > 0 && reserved.length === 0) return waits;
   const keys = [...new Set(reserved.map(({ key }) => key))];
@@ -426,20 +429,20 @@ export const unscheduled = whenInCluster(({ cluster: { pod, nodes, claims }, kub
       id: 'unscheduled',
       cause: 'no node takes the pod',
       evidence: [message],
-      next: [...next, `nodes: ${kubectl('get nodes')}`],
+      next: [...next, `nodes: ${kubectl('get', 'nodes')}`],
     },
   ];
 });
 
 export const node = whenInCluster(({ cluster: { node: found, pod }, kubectl, status }) => {
   const name = pod?.spec?.nodeName ?? '';
-  const force = `when the machine is gone for good: ${kubectl(`delete pod ${pod?.metadata.name} --force --grace-period=0`)}`;
+  const force = `when the machine is gone for good: ${kubectl('delete', 'pod', pod?.metadata.name ?? '', '--force', '--grace-period=0')}`;
   if (found === 'gone') {
     return [
       {
         id: 'node-gone',
         cause: `the node ${name} of the pod does not exist any more`,
-        evidence: [`kubectl get node ${name}: not found`],
+        evidence: [`${shellLine(['kubectl', 'get', 'node', name])}: not found`],
         next: [force],
       },
     ];
@@ -456,7 +459,7 @@ export const node = whenInCluster(({ cluster: { node: found, pod }, kubectl, sta
       id: 'node-not-ready',
       cause: `the node ${name} is not ready: nothing on it can be reached`,
       evidence: [`${ready.reason ?? ''}: ${ready.message ?? ''}`],
-      next: [`the node: ${kubectl(`describe node ${name}`)}`, force],
+      next: [`the node: ${kubectl('describe', 'node', name)}`, force],
     });
   }
   for (const { type, message } of pressures) {
@@ -465,7 +468,7 @@ export const node = whenInCluster(({ cluster: { node: found, pod }, kubectl, sta
       cause: `the node ${name} is under ${type.replace('Pressure', '').toLowerCase()} pressure: it evicts pods`,
       evidence: [message ?? type],
       next: [
-        `what runs there: ${kubectl(`get pods --all-namespaces --field-selector=spec.nodeName=${name}`)}`,
+        `what runs there: ${kubectl('get', 'pods', '--all-namespaces', `--field-selector=spec.nodeName=${name}`)}`,
       ],
     });
   }
@@ -474,7 +477,7 @@ export const node = whenInCluster(({ cluster: { node: found, pod }, kubectl, sta
       id: 'node-cordoned',
       cause: `the node ${name} takes no new pods (cordoned)`,
       evidence: ['spec.unschedulable: true'],
-      next: [`lift it: ${kubectl(`uncordon ${name}`)}`],
+      next: [`lift it: ${kubectl('uncordon', name)}`],
     });
   }
   return findings;
@@ -491,8 +494,8 @@ export const execForbidden = whenInCluster(({ status, problems, cluster: { pod }
       cause: 'the pod is there, but nobody lets you in: the verb create on pods/exec is missing',
       evidence: [refused.cause, `pod ${pod.metadata.name} is ${pod.status?.phase}`],
       next: [
-        `check: ${kubectl('auth can-i create pods/exec')}`,
-        `somebody who may grants it: ${kubectl('create role worker-operator --verb=get,list,create --resource=pods,pods/exec')}`,
+        `check: ${kubectl('auth', 'can-i', 'create', 'pods/exec')}`,
+        `somebody who may grants it: ${kubectl('create', 'role', 'worker-operator', '--verb=get,list,create', '--resource=pods,pods/exec')}`,
       ],
     },
   ];
@@ -514,7 +517,7 @@ export const warned = whenInCluster(({ cluster: { warnings, pod }, problems, kub
     id: `event-${(reason ?? 'warning').toLowerCase()}`,
     cause: `Kubernetes warns of the pod: ${reason}`,
     evidence: [`${message ?? ''}${count && count > 1 ? ` (${count} times)` : ''}`],
-    next: [`all events: ${kubectl(`describe pod ${pod.metadata.name}`)}`],
+    next: [`all events: ${kubectl('describe', 'pod', pod.metadata.name ?? '')}`],
   }));
 });
 

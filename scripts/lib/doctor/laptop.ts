@@ -1,7 +1,7 @@
 /** The programs on the laptop and what kubectl's configuration says. */
 import type { Context } from '../cli/command.ts';
 import { CliError, ExitCode } from '../cli/errors.ts';
-import { shellQuote } from '../cli/text.ts';
+import { shellLine } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { findHelm } from '../helm/helm.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
@@ -67,7 +67,7 @@ interface KubeConfig {
 
 /** Whether the context of a place is there, and the program that logs in to it. */
 export async function checkContext(cluster: Cluster, place: ClusterWorker): Promise<Finding[]> {
-  const known = `which there are: kubectl ${place.kubeconfig ? `--kubeconfig ${shellQuote(place.kubeconfig)} ` : ''}config get-contexts`;
+  const known = `which there are: ${shellLine(['kubectl', ...(place.kubeconfig ? ['--kubeconfig', place.kubeconfig] : []), 'config', 'get-contexts'])}`;
   if (place.context === '') {
     return [
       found('context', 'fail', 'kubectl has no current context, and none was given with --context', [

@@ -1,5 +1,4 @@
 /** The namespace of workers: whether it is there, whether it admits their pods, and what volumes the cluster has. */
-import { shellQuote } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { kubectlCommand, kubectlMessage } from '../transport/kubectl-errors.ts';
@@ -93,7 +92,7 @@ export async function checkNamespace(
         'namespace',
         'fail',
         `namespace ${namespace} is being deleted, since ${metadata.deletionTimestamp}`,
-        [kubectlCommand(place, `get namespace ${namespace} --output=yaml`)],
+        [kubectlCommand(place, 'get', 'namespace', namespace, '--output=yaml')],
       ),
     ];
   }
@@ -123,16 +122,10 @@ async function triedPod(cluster: Cluster, place: ClusterWorker, level: Level): P
 
 function refused(cluster: Cluster, place: ClusterWorker, level: Level, reason: string): Finding {
   const args = labelArgs(place.namespace, level);
-  return found(
-    'pod-security',
-    'fail',
-    reason,
-    [kubectlCommand(place, args.map(shellQuote).join(' '))],
-    async () => {
-      const result = await kubectl(cluster, place, args);
-      if (result.code !== 0) throw new Error(kubectlMessage(result.stderr));
-    },
-  );
+  return found('pod-security', 'fail', reason, [kubectlCommand(place, ...args)], async () => {
+    const result = await kubectl(cluster, place, args);
+    if (result.code !== 0) throw new Error(kubectlMessage(result.stderr));
+  });
 }
 
 /** Asks the API server itself, without making anything: what the cluster's default admits stands nowhere. */

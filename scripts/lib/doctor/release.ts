@@ -3,8 +3,9 @@ import { CliError } from '../cli/errors.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import type { Helm } from '../helm/helm.ts';
 import { isPending } from '../helm/revisions.ts';
+import { helmCommand } from '../helm/set-value.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
-import { kubectlCommand, kubectlMessage } from '../transport/kubectl-errors.ts';
+import { kubectlInNamespace, kubectlMessage } from '../transport/kubectl-errors.ts';
 import type { Workload } from '../worker/workload.ts';
 import { type Finding, found } from './finding.ts';
 
@@ -89,10 +90,7 @@ export async function checkPullSecrets(
     'fail',
     `${wrong.join(', ')}: ${types.has(first) ? 'no Secret with a registry login' : 'no such Secret'}; the image cannot be pulled`,
     [
-      kubectlCommand(
-        worker,
-        `-n ${worker.namespace} create secret generic ${first} --type=kubernetes.io/dockerconfigjson --from-file=.dockerconfigjson=$HOME/.docker/config.json`,
-      ),
+      `${kubectlInNamespace(worker, 'create', 'secret', 'generic', first, '--type=kubernetes.io/dockerconfigjson')} --from-file=.dockerconfigjson="$HOME/.docker/config.json"`,
     ],
   );
 }
@@ -104,7 +102,7 @@ interface ClaimObject {
 
 export async function checkClaim(cluster: Cluster, worker: ClusterWorker, claim: string): Promise<Finding> {
   const result = await kubectl(cluster, worker, ['get', 'persistentvolumeclaim', claim, '--output=json']);
-  const describe = kubectlCommand(worker, `-n ${worker.namespace} describe persistentvolumeclaim ${claim}`);
+  const describe = kubectlInNamespace(worker, 'describe', 'persistentvolumeclaim', claim);
   if (result.code !== 0) {
     return /\(NotFound\)/.test(result.stderr)
       ? found('volume', 'fail', `there is no claim ${claim}`, [describe])
@@ -144,7 +142,7 @@ export async function checkRelease(
     const what = `${deployment.release} revision ${revision.revision} is ${revision.status}`;
     if (isPending(revision)) {
       return found('release', 'fail', `${what}: a Helm is at work on it, or was killed`, [
-        `when it was killed: helm rollback ${deployment.release} -n ${worker.namespace} --kube-context ${worker.context}`,
+        `when it was killed: ${helmCommand(worker, 'rollback', deployment.release)}`,
       ]);
     }
     return found('release', revision.status === 'deployed' ? 'ok' : 'warn', what);

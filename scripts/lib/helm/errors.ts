@@ -2,7 +2,7 @@
 import { CliError, ExitCode } from '../cli/errors.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import type { RunResult } from '../exec.ts';
-import { kubectlError } from '../transport/kubectl-errors.ts';
+import { kubectlError, lastWords } from '../transport/kubectl-errors.ts';
 
 /**
  * - `pending` another Helm is at work on the release, or was killed
@@ -84,7 +84,7 @@ export function helmError(result: RunResult, worker: ClusterWorker, doing: strin
   if (result.timedOut) {
     return new HelmError(
       'unreachable',
-      `helm ${doing} for ${worker.name}: no answer in time`,
+      `helm ${doing} for ${worker.name}: no answer in time${lastWords(result.stderr)}`,
       [],
       ExitCode.timeout,
     );

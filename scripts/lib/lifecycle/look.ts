@@ -1,5 +1,6 @@
 /** What there is of a worker in its cluster: workload, release, pods, and what it is at. */
 import type { Context } from '../cli/command.ts';
+import { shellLine } from '../cli/text.ts';
 import type { ClusterWorker, WorkerEntry } from '../config/worker-entry.ts';
 import type { Drain } from '../contract.ts';
 import { whatRuns } from '../drain/rest.ts';
@@ -13,7 +14,7 @@ import { itemName, openItems } from '../worker/queue.ts';
 import { parseSnapshot } from '../worker/snapshot.ts';
 import { findWorkload, type Workload } from '../worker/workload.ts';
 import { livePods } from './pod-wait.ts';
-import { type CommandLines, typed } from './steps.ts';
+import type { CommandLines } from './steps.ts';
 
 /** The name by which the chart begins in Helm's history: `factory-worker-0.1.0`. */
 const CHART = /^factory-worker-\d/;
@@ -58,8 +59,8 @@ export function commandLines(
   { env, commandLine }: Pick<Context, 'env' | 'commandLine'>,
 ): CommandLines {
   return {
-    kubectl: (...args) => typed(kubectlArgv({ env }, worker, args)),
-    helm: (...args) => typed(helm.command({ name: worker.name, worker }, args)),
+    kubectl: (...args) => shellLine(kubectlArgv({ env }, worker, args)),
+    helm: (...args) => shellLine(helm.command({ name: worker.name, worker }, args)),
     ours: commandLine,
   };
 }

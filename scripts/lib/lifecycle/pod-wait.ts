@@ -5,7 +5,7 @@ import { CliError, ExitCode } from '../cli/errors.ts';
 import { onlyNews } from '../cli/news.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { type Cluster, podFinder } from '../transport/kubectl.ts';
-import { kubectlCommand } from '../transport/kubectl-errors.ts';
+import { kubectlCommand, kubectlInNamespace } from '../transport/kubectl-errors.ts';
 import { finished, podFacts } from '../transport/pods.ts';
 import { TransportError } from '../transport/transport.ts';
 import { type ReleasePod, readPods } from '../worker/workload.ts';
@@ -43,15 +43,15 @@ export async function waitGone(
     if (state === 'node-lost') {
       throw new CliError(`pod ${name} does not end: ${reason}`, {
         hints: [
-          `its node: ${kubectlCommand(worker, `get node ${node ?? ''}`).trimEnd()}`,
-          `when that machine is gone for good: ${kubectlCommand(worker, `-n ${worker.namespace} delete pod ${name} --force --grace-period=0`)}`,
+          `its node: ${kubectlCommand(worker, 'get', 'node', ...(node === null ? [] : [node]))}`,
+          `when that machine is gone for good: ${kubectlInNamespace(worker, 'delete', 'pod', name, '--force', '--grace-period=0')}`,
         ],
       });
     }
     const stopping = pod.metadata.deletionTimestamp !== undefined;
     if (!stopping && cluster.now().getTime() > noticedBy) {
       throw new CliError(`pod ${name} is not being stopped by its controller`, {
-        hints: [kubectlCommand(worker, `-n ${worker.namespace} describe deployment ${worker.pod}`)],
+        hints: [kubectlInNamespace(worker, 'describe', 'deployment', worker.pod)],
       });
     }
     if (stopping) tell(reason);

@@ -4,7 +4,7 @@
  */
 import type { Context } from '../cli/command.ts';
 import { CliError, InterruptedError } from '../cli/errors.ts';
-import { printable, shellQuote } from '../cli/text.ts';
+import { printable } from '../cli/text.ts';
 
 /** `+` is made, `~` is changed, `-` is taken away, `=` is there already, `·` changes nothing. */
 export type Mark = '+' | '~' | '-' | '=' | '·';
@@ -28,11 +28,6 @@ export interface CommandLines {
   kubectl(...args: string[]): string;
   helm(...args: string[]): string;
   ours(name: string, ...args: string[]): string;
-}
-
-/** An argv as one would type it. */
-export function typed(argv: readonly string[]): string {
-  return argv.map(shellQuote).join(' ');
 }
 
 /** @param commands whether to show what is run, as `--dry-run` does */

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { lstatSync, mkdirSync, realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { CliError } from '../cli/errors.ts';
+import { shellLine } from '../cli/text.ts';
 import { FILES, type WorkerDirs } from '../contract.ts';
 
 export interface LocalLayout {
@@ -58,7 +59,7 @@ export function makeSocketDir({ socketDir }: LocalLayout): void {
   const stat = lstatSync(socketDir);
   if (!stat.isDirectory() || stat.uid !== process.getuid?.() || (stat.mode & 0o077) !== 0) {
     throw new CliError(`${socketDir} is not a folder of yours alone`, {
-      hints: [`look at it, then: rm -r ${socketDir}`],
+      hints: [`look at it, then: ${shellLine(['rm', '-r', socketDir])}`],
     });
   }
 }

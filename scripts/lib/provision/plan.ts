@@ -246,7 +246,7 @@ function namespaceStep(
   }
 }
 
-export function namespaceObject(name: string, level: Level): object {
+export function namespaceObject(name: string, level: Level) {
   return { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels: securityLabels(level) } };
 }
 

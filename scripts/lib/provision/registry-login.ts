@@ -1,6 +1,7 @@
 /** A registry's login out of a Docker configuration: only the one that the worker's image needs. */
 import { readFile } from 'node:fs/promises';
 import { CliError } from '../cli/errors.ts';
+import { shellLine } from '../cli/text.ts';
 import { isRecord } from '../contract.ts';
 
 /** The registry that an image names, as Docker's configuration calls it; null when it leaves that to the client. */
@@ -30,7 +31,7 @@ export function loginFor(text: string, registry: string, file: string): string {
   const helper = isRecord(config) ? (config['credsStore'] ?? config['credHelpers']) : undefined;
   throw new CliError(`${file} has no login for ${registry}${helper ? ', a helper program keeps it' : ''}`, {
     hints: [
-      `write one into a file of its own: DOCKER_CONFIG=DIR docker login ${registry}, with {} in DIR/config.json; then give --pull-secret-file DIR/config.json`,
+      `write one into a file of its own: DOCKER_CONFIG=DIR ${shellLine(['docker', 'login', registry])}, with {} in DIR/config.json; then give --pull-secret-file DIR/config.json`,
       "or let the provider's tool make the Secret, such as: doctl registry kubernetes-manifest | kubectl apply --filename -",
     ],
   });

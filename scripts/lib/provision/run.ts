@@ -7,9 +7,10 @@ import { entering, readWorkers, writeChange } from '../config/enter.ts';
 import { mistakesInFields } from '../config/parse-workers.ts';
 import { expandHome, homeOf, shortPath } from '../config/paths.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
-import { type Level, labelArgs } from '../doctor/namespace.ts';
+import { admits, type Level, labelArgs } from '../doctor/namespace.ts';
 import { lift } from '../drain/resting.ts';
 import { chartPath, findHelm, type Helm } from '../helm/helm.ts';
+import { helmCommand } from '../helm/set-value.ts';
 import { agree, answer } from '../lifecycle/agree.ts';
 import { healthOf } from '../lifecycle/health.ts';
 import { commandLines } from '../lifecycle/look.ts';
@@ -18,8 +19,16 @@ import { changes, runSteps } from '../lifecycle/steps.ts';
 import { manifestChanges } from '../release/manifest-diff.ts';
 import { readSecret, withTokens, writeSecret } from '../rotate/secret.ts';
 import { type Cluster, clusterOf, kubectl } from '../transport/kubectl.ts';
-import { kubectlError } from '../transport/kubectl-errors.ts';
-import { change as kubectlChange } from '../transport/objects.ts';
+import { kubectlCommand, kubectlError } from '../transport/kubectl-errors.ts';
+import {
+  create,
+  type Effect,
+  expectSeen,
+  getOrNull,
+  change as kubectlChange,
+  presenceOf,
+  unlessForbidden,
+} from '../transport/objects.ts';
 import { readManifest } from './manifest.ts';
 import { observeCluster } from './observe.ts';
 import { currentContext, fullName } from './place.ts';
@@ -142,7 +151,7 @@ export async function provisionWorker(given: Typed, context: Context): Promise<n
     namespace: async () => {
       await (seen.namespace.state === 'missing'
         ? create(cluster, worker, namespaceObject(worker.namespace, level))
-        : kubectlChange(cluster, worker, labelArgs(worker.namespace, level)));
+        : labelNamespace(cluster, worker, level));
       return undefined;
     },
     secret: async () => {
@@ -171,7 +180,10 @@ export async function provisionWorker(given: Typed, context: Context): Promise<n
       return undefined;
     },
     wait: async () => {
-      if (brought.replicas === 0) return 'not waited for: replicas is 0';
+      if (brought.replicas === 0) {
+        await expectSeen(installed(cluster, worker), cluster);
+        return 'not waited for: replicas is 0';
+      }
       await waitReady(
         cluster,
         worker,
@@ -302,9 +314,28 @@ function withoutHooks(manifest: string): string {
     .join('---');
 }
 
-/** @throws TransportError; also when somebody else made it meanwhile */
-async function create(cluster: Cluster, worker: ClusterWorker, object: object): Promise<void> {
-  await kubectlChange(cluster, worker, ['create', '--filename=-'], JSON.stringify(object));
+async function labelNamespace(cluster: Cluster, worker: ClusterWorker, level: Level): Promise<void> {
+  const { namespace } = worker;
+  const args = labelArgs(namespace, level);
+  await kubectlChange(cluster, worker, args);
+  const look = async () => {
+    const found = await getOrNull<{ metadata: { labels?: Record<string, string> } }>(
+      cluster,
+      worker,
+      'namespace',
+      namespace,
+    );
+    return admits(found?.metadata.labels ?? {}, level) ? null : `it does not admit ${level} pods`;
+  };
+  await expectSeen(
+    {
+      failed: `the namespace ${namespace} was not labelled`,
+      by: 'kubectl',
+      look: () => unlessForbidden(look),
+      hints: [kubectlCommand(worker, ...args)],
+    },
+    cluster,
+  );
 }
 
 /**
@@ -321,7 +352,20 @@ async function putSecret(
   await writeSecret(cluster, worker, withTokens(await readSecret(cluster, worker, name), name, tokens));
 }
 
-function loginObject(name: string, config: string): object {
+/** What waiting for the pod would show as well. */
+function installed(cluster: Cluster, worker: ClusterWorker): Effect {
+  return {
+    failed: `release ${worker.name} was not installed`,
+    by: 'helm',
+    look: async () =>
+      (await presenceOf(cluster, worker, 'deployment', worker.pod)) === 'there'
+        ? null
+        : `there is no Deployment ${worker.pod}`,
+    hints: [`what there is: ${helmCommand(worker, 'list', '--all')}`],
+  };
+}
+
+function loginObject(name: string, config: string) {
   return {
     apiVersion: 'v1',
     kind: 'Secret',

@@ -1,6 +1,7 @@
 /** A registry, asked through `docker buildx imagetools`: it has the operator's logins, and knows every kind of manifest. */
 import type { Context } from '../cli/command.ts';
 import { CliError, ExitCode, InterruptedError } from '../cli/errors.ts';
+import { shellQuote } from '../cli/text.ts';
 import type { Argv, RunResult } from '../exec.ts';
 
 /** What a registry has under a name. */
@@ -138,6 +139,6 @@ export function registryError(
   const [registry] = image.split('/');
   const hint = RULES.find(([pattern]) => pattern.test(result.stderr))?.[1];
   return new CliError(`cannot ${doing}: ${said.replace(/^(?:ERROR|error): /, '').trim()}`, {
-    hints: hint === undefined ? [] : [registry ? hint.replace('REGISTRY', registry) : hint],
+    hints: hint === undefined ? [] : [registry ? hint.replace('REGISTRY', () => shellQuote(registry)) : hint],
   });
 }

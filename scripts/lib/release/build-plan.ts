@@ -1,6 +1,6 @@
 /** The command lines that build and push a worker image, and what tells that an image is there already. Pure. */
 import { join } from 'node:path';
-import { shellQuote } from '../cli/text.ts';
+import { shellLine } from '../cli/text.ts';
 import { packageRoot } from '../cli/version.ts';
 import type { Argv } from '../exec.ts';
 import { addTagArgv, docker, type RegistryImage } from '../registry/registry.ts';
@@ -16,13 +16,12 @@ export function planBuild(
   env: NodeJS.ProcessEnv,
   push: boolean,
 ): { readonly lines: readonly string[] } {
-  const line = (argv: readonly string[]) => argv.map(shellQuote).join(' ');
-  if (!push) return { lines: [line(buildArgv(options, 'load'))] };
+  if (!push) return { lines: [shellLine(buildArgv(options, 'load'))] };
   return {
     lines: [
-      line(buildArgv(options, options.attests ? 'push' : 'load')),
-      ...(options.attests ? [] : [line(pushArgv(options, env))]),
-      line(addTagArgv(env, options.repository, 'DIGEST', 'release-DIGEST')),
+      shellLine(buildArgv(options, options.attests ? 'push' : 'load')),
+      ...(options.attests ? [] : [shellLine(pushArgv(options, env))]),
+      shellLine(addTagArgv(env, options.repository, 'DIGEST', 'release-DIGEST')),
     ],
   };
 }

@@ -3,7 +3,7 @@ import { type Context, jsonError } from '../cli/command.ts';
 import { CliError, ExitCode, InterruptedError, UsageError } from '../cli/errors.ts';
 import { renderJson } from '../cli/output.ts';
 import { confirm } from '../cli/prompt.ts';
-import { enumerate, shellQuote } from '../cli/text.ts';
+import { enumerate, shellLine } from '../cli/text.ts';
 import type { ClusterWorker, WorkerEntry } from '../config/worker-entry.ts';
 import { shortReference } from '../registry/reference.ts';
 import { kubectlArgv } from '../transport/objects.ts';
@@ -274,8 +274,7 @@ function planned(item: Prepared, around: Surroundings): Result {
 function commandsOf(step: StepName, { target, wish, earlier }: Prepared, around: Surroundings): string[] {
   const { worker, workload, pod, helmed } = target;
   const id = earlier?.id ?? 'ID';
-  const line = (argv: readonly string[]) => argv.map(shellQuote).join(' ');
-  const kubectl = (...args: string[]) => line(kubectlArgv(around.cluster, worker, args));
+  const kubectl = (...args: string[]) => shellLine(kubectlArgv(around.cluster, worker, args));
   const remote = (script: string, ...args: string[]) => {
     const files = ['frame', 'worker', script].map((name) => `scripts/remote/${name}.sh`).join(' ');
     return `${kubectl('exec', pod?.metadata.name ?? workload.name, '--', 'bash', '-c')} "$(cat ${files})" ${script}  # ${args.join(' ')}`;
@@ -284,7 +283,7 @@ function commandsOf(step: StepName, { target, wish, earlier }: Prepared, around:
     case 'mend':
       return helmed === null
         ? []
-        : [line(helmed.helm.command(helmed.release, ['rollback', helmed.release.name]))];
+        : [shellLine(helmed.helm.command(helmed.release, ['rollback', helmed.release.name]))];
     case 'prepull': {
       const object = prepullPod(worker, workload, pod?.spec?.nodeName ?? null, wish.image, 900);
       return [
@@ -297,7 +296,7 @@ function commandsOf(step: StepName, { target, wish, earlier }: Prepared, around:
     case 'backup':
       return [remote('backup', id), remote('backup-chunk', 'until it is here')];
     case 'roll':
-      return [line(changeArgv(target, changeFor(wish, id), around))];
+      return [shellLine(changeArgv(target, changeFor(wish, id), around))];
     case 'wait':
       return [
         ...(wish.drain || pod === null ? [] : [remote('hurry', 'its stage is interrupted')]),

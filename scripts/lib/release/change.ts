@@ -1,6 +1,8 @@
 /** The one change that a release makes to a worker: another image, an earlier revision, or the same once more. */
 import { upgradeArgs } from '../helm/helm.ts';
-import { change, kubectlArgv } from '../transport/objects.ts';
+import { kubectlInNamespace } from '../transport/kubectl-errors.ts';
+import { change, expectSeen, kubectlArgv } from '../transport/objects.ts';
+import { readWorkload } from '../worker/workload.ts';
 import type { Wish } from './plan.ts';
 import { imageChange, type Surroundings, type Target } from './preflight.ts';
 
@@ -46,6 +48,32 @@ export async function makeChange(
   } else {
     await helmed.helm.rollback(helmed.release, wanted.revision);
   }
+}
+
+/**
+ * Sees that a worker's workload names an image: of one that is stopped no pod shows it.
+ *
+ * @throws CliError when it names another
+ */
+export async function expectImage(
+  { worker, helmed, workload }: Target,
+  image: string,
+  { cluster }: Pick<Surroundings, 'cluster'>,
+): Promise<void> {
+  await expectSeen(
+    {
+      failed: `the image of ${worker.name} was not changed`,
+      by: helmed === null ? 'kubectl' : 'helm',
+      look: async () => {
+        const found = (await readWorkload(cluster, worker)).image;
+        return found === image ? null : `its ${workload.kind} ${workload.name} names ${found}`;
+      },
+      hints: [
+        `what it is made of: ${kubectlInNamespace(worker, 'describe', workload.kind.toLowerCase(), workload.name)}`,
+      ],
+    },
+    cluster,
+  );
 }
 
 /** What kubectl does to a worker that has no release, or to any when it is only restarted. */

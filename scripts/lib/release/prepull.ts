@@ -3,13 +3,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CliError } from '../cli/errors.ts';
 import { onlyNews } from '../cli/news.ts';
+import { shellLine } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import type { Build } from '../contract.ts';
 import { parseDialect } from '../factory.ts';
 import { readJson } from '../read-contract.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
-import { kubectlCommand } from '../transport/kubectl-errors.ts';
-import { change, getJson } from '../transport/objects.ts';
+import { kubectlInNamespace } from '../transport/kubectl-errors.ts';
+import { change, expectSeen, getJson } from '../transport/objects.ts';
 import { podFacts } from '../transport/pods.ts';
 import { plainScript } from '../transport/scripts.ts';
 import type { ReleasePod, Workload } from '../worker/workload.ts';
@@ -127,22 +128,44 @@ export async function prepull(
   } finally {
     // Also after Ctrl-C, which has aborted the command's own signal.
     const still = { ...cluster, signal: AbortSignal.timeout(10_000), timeoutMs: 10_000 };
-    await kubectl(still, worker, removal(pod)).catch(() => {});
+    await clearAway(still, worker, pod).catch((error: Error) => {
+      const command = kubectlInNamespace(worker, ...removal(pod));
+      say(`pre-pull: its pod may be left behind (${error.message}); to delete it: ${command}`);
+    });
   }
 }
 
 /** What follows `kubectl`: makes the pod of stdin, and prints its name. */
 export const CREATION = ['create', '--filename=-', '--output=name'] as const;
 
+const selectorOf = ({ metadata }: PrepullPod) => `--selector=${LABEL}=${metadata.labels[LABEL]}`;
+
 /** What follows `kubectl`: removes each pre-pull pod of the worker. */
-export const removal = ({ metadata }: PrepullPod) => [
+export const removal = (pod: PrepullPod) => [
   'delete',
   'pod',
-  `--selector=${LABEL}=${metadata.labels[LABEL]}`,
+  selectorOf(pod),
   '--ignore-not-found',
   '--wait=false',
   '--grace-period=1',
 ];
+
+async function clearAway(cluster: Cluster, worker: ClusterWorker, pod: PrepullPod): Promise<void> {
+  await change(cluster, worker, removal(pod));
+  await expectSeen(
+    {
+      failed: 'it was not deleted',
+      by: 'kubectl',
+      look: async () => {
+        const { items } = await getJson<{ items: ReleasePod[] }>(cluster, worker, ['pods', selectorOf(pod)]);
+        const left = items.find(({ metadata }) => metadata.deletionTimestamp === undefined);
+        return left === undefined ? null : `${left.metadata.name} is still there`;
+      },
+      hints: [],
+    },
+    cluster,
+  );
+}
 
 async function logs(cluster: Cluster, worker: ClusterWorker, pod: string): Promise<string> {
   const result = await kubectl(cluster, worker, ['logs', pod, '--container=check', '--tail=200']);
@@ -181,10 +204,10 @@ function describeFailure({ status }: ReleasePod, said: string): string {
 }
 
 function pullHints(worker: ClusterWorker, image: string, reason: string): string[] {
-  const look = `is it there? docker buildx imagetools inspect ${image}`;
+  const look = `is it there? ${shellLine(['docker', 'buildx', 'imagetools', 'inspect', image])}`;
   if (/unauthorized|denied|authorization/i.test(reason))
     return [
-      `the cluster needs a login: ${kubectlCommand(worker, `-n ${worker.namespace} create secret docker-registry …`)}, and imagePullSecrets in the values`,
+      `the cluster needs a login: ${kubectlInNamespace(worker, 'create', 'secret', 'docker-registry')} …, and imagePullSecrets in the values`,
       look,
     ];
   return [look];

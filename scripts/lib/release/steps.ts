@@ -13,7 +13,7 @@ import { shortReference } from '../registry/reference.ts';
 import { type Transport, TransportError } from '../transport/transport.ts';
 import { parseSnapshot } from '../worker/snapshot.ts';
 import { currentPod, readPods, readWorkload } from '../worker/workload.ts';
-import { changeFor, makeChange } from './change.ts';
+import { changeFor, expectImage, makeChange } from './change.ts';
 import { isUp, readFacts, storeOf, worseThan } from './facts.ts';
 import { type Job, nameOf, note, pause } from './job.ts';
 import { migrationOf, moreThanTheImage, unreadableState } from './plan.ts';
@@ -159,6 +159,9 @@ async function backup(job: Job): Promise<void> {
 async function roll({ target, wish, options, around, record }: Job): Promise<void> {
   options.say(wish.kind === 'restart' ? 'restarting' : `rolling to ${shortReference(wish.image)}`);
   await makeChange(target, changeFor(wish, record.id), around);
+  // No pod of it will be waited for.
+  if (target.workload.replicas === 0 && wish.kind !== 'restart')
+    await expectImage(target, wish.image, around);
 }
 
 async function wait(job: Job): Promise<void> {

@@ -2,7 +2,7 @@
 import { CliError } from '../cli/errors.ts';
 import { shortReference } from '../registry/reference.ts';
 import { currentPod, readPods, readWorkload } from '../worker/workload.ts';
-import { makeChange } from './change.ts';
+import { expectImage, makeChange } from './change.ts';
 import { podEvidence } from './evidence.ts';
 import { readFacts, storeOf } from './facts.ts';
 import { interrupted, type Job, nameOf, note, now, type Outcome } from './job.ts';
@@ -102,8 +102,10 @@ export async function rollBack(job: Job, cause: CliError): Promise<Outcome> {
     else if (previous.revision !== null)
       await makeChange(target, { to: 'revision', revision: previous.revision }, around);
     // Asked only now: a revision brings its own number of replicas.
-    if ((await readWorkload(around.cluster, worker)).replicas === 0) how = `${name} is stopped`;
-    else {
+    if ((await readWorkload(around.cluster, worker)).replicas === 0) {
+      if (helmed === null || previous.revision !== null) await expectImage(target, back, around);
+      how = `${name} is stopped`;
+    } else {
       const other = isBack || job.wish.image === back ? null : failed;
       await hurryAway(job, other);
       await waitForPod(job, back, other);

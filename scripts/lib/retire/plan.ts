@@ -1,8 +1,9 @@
 /** What is taken away of a worker, in which order, and what stays. Pure. */
+import { shellLine } from '../cli/text.ts';
 import type { ClusterWorker, LocalWorker } from '../config/worker-entry.ts';
 import type { Inside, WorkerState } from '../lifecycle/look.ts';
 import { hurryStep, isAtWork, isRecent, pendingRefusal } from '../lifecycle/replicas.ts';
-import { type CommandLines, type Plan, type Step, typed } from '../lifecycle/steps.ts';
+import type { CommandLines, Plan, Step } from '../lifecycle/steps.ts';
 
 /**
  * - `drain` no further check-in; the running stage ends
@@ -250,7 +251,7 @@ export function planRetireLocal(
 ): Plan<RetireStep> {
   const { name, home } = worker;
   const wait = waitMs === 0 ? [] : ['--wait', `${Math.round(waitMs / 1000)}s`];
-  const remove = typed(['rm', '-r', home]);
+  const remove = shellLine(['rm', '-r', home]);
   const steps: Step<RetireStep>[] = [
     ...(lives ? [stopStep(lines.ours('local', 'down', name, ...wait))] : []),
     ...(backup === null ? [] : [backupStep(name, backup, lines)]),

@@ -13,17 +13,17 @@ import { userAtHost } from '../config/user.ts';
 import type { ClusterWorker, LocalWorker, WorkerEntry } from '../config/worker-entry.ts';
 import { chooseWorker } from '../config/workers-file.ts';
 import { type Resting, resting } from '../drain/resting.ts';
-import { findHelm } from '../helm/helm.ts';
+import { findHelm, type Helm } from '../helm/helm.ts';
 import { agree, answer } from '../lifecycle/agree.ts';
 import { hurry } from '../lifecycle/hurry.ts';
-import { commandLines, lookAtWorker, lookInside } from '../lifecycle/look.ts';
+import { commandLines, lookAtWorker, lookInside, type WorkerState } from '../lifecycle/look.ts';
 import { waitGone } from '../lifecycle/pod-wait.ts';
 import { type Plan, runSteps } from '../lifecycle/steps.ts';
 import { localWorkerState } from '../local/state.ts';
 import { stopLocalWorker } from '../local/stop.ts';
 import { currentContext, fullName } from '../provision/place.ts';
-import { clusterOf } from '../transport/kubectl.ts';
-import { change as kubectlChange } from '../transport/objects.ts';
+import { type Cluster, clusterOf } from '../transport/kubectl.ts';
+import { type Effect, expectSeen, presenceOf, remove } from '../transport/objects.ts';
 import { createReach } from '../worker/observe.ts';
 import { findDeployment } from '../worker/workload.ts';
 import { seeBelongings } from './observe.ts';
@@ -89,9 +89,8 @@ async function retireFromCluster(
     lines,
   );
   const say = (what: string) => stderr.write(`${worker.name}: ${what}\n`);
-  const kubectlDelete = async (...what: string[]) => {
-    // Not waited for by kubectl: a claim that something still uses goes when that is gone.
-    await kubectlChange(cluster, worker, ['delete', ...what, '--ignore-not-found', '--wait=false']);
+  const kubectlDelete = async (kind: string, name: string) => {
+    await remove(cluster, worker, kind, name);
     return undefined;
   };
   const rest = restOf(worker, given, context);
@@ -101,6 +100,7 @@ async function retireFromCluster(
     release: async () => {
       const release = state.release?.name ?? '';
       await helm.call({ name: release, worker }, ['uninstall', release]);
+      await expectSeen(uninstalled(helm, cluster, state, lines.helm('uninstall', release)), cluster);
       rest.done();
       return kubectlDelete('pod', `${worker.pod}-test`);
     },
@@ -119,6 +119,30 @@ async function retireFromCluster(
         : kubectlDelete('secret', belongings.secret?.name ?? ''),
   };
   return carryOut(planned, worker, actions, rest.giveUp, given, context);
+}
+
+/** @param again what was run, to type it again */
+function uninstalled(
+  helm: Helm,
+  cluster: Cluster,
+  { worker, workload, release }: WorkerState,
+  again: string,
+): Effect {
+  const name = release?.name ?? '';
+  return {
+    failed: `release ${name} of ${worker.name} was not uninstalled`,
+    by: 'helm',
+    look: async () => {
+      if (workload !== null) {
+        const { kind, name: object } = workload;
+        if ((await presenceOf(cluster, worker, kind, object)) === 'there')
+          return `its ${kind} ${object} is still there`;
+      }
+      const status = (await helm.status({ name, worker }))?.status;
+      return status === undefined || status === 'uninstalled' ? null : `it is ${status}`;
+    },
+    hints: [`uninstall it: ${again}`],
+  };
 }
 
 async function retireLocal(

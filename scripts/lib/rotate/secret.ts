@@ -1,9 +1,11 @@
 /** The Secret of a worker, whole: read, and replaced only when nobody else has changed it meanwhile. */
 import { CliError } from '../cli/errors.ts';
+import { enumerate } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import type { Token } from '../provision/tokens.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
-import { kubectlError } from '../transport/kubectl-errors.ts';
+import { kubectlError, kubectlInNamespace } from '../transport/kubectl-errors.ts';
+import { expectSeen } from '../transport/objects.ts';
 import { type Hashes, shortHash } from './layers.ts';
 
 export interface SecretObject {
@@ -54,15 +56,20 @@ export function releaseOf(secret: SecretObject | null): string | null {
   return secret.metadata.annotations?.['meta.helm.sh/release-name'] ?? null;
 }
 
+/** Values as a Secret has them. */
+export function encoded(values: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(values).map(([key, value]) => [key, Buffer.from(value).toString('base64')]),
+  );
+}
+
 /** The Secret with other tokens in it; made where there was none. */
 export function withTokens(
   secret: SecretObject | null,
   name: string,
   tokens: readonly Token[],
 ): SecretObject {
-  const data = Object.fromEntries(
-    tokens.map(({ key, value }) => [key, Buffer.from(value).toString('base64')]),
-  );
+  const data = encoded(Object.fromEntries(tokens.map(({ key, value }) => [key, value])));
   if (secret === null) return { apiVersion: 'v1', kind: 'Secret', metadata: { name }, type: 'Opaque', data };
   const { labels = {}, annotations = {}, resourceVersion, namespace } = secret.metadata;
   // It would hold the old token for ever.
@@ -83,10 +90,11 @@ export function withTokens(
 }
 
 /**
- * Writes the Secret over stdin.
+ * Writes the Secret over stdin, and reads it again.
  *
  * @returns it as it is now
- * @throws CliError when somebody else has changed it since it was read, or it is immutable; nothing has changed then
+ * @throws CliError when somebody else has changed it since it was read, or it is immutable: nothing has changed then; or when
+ *   something else is in it afterwards
  */
 export async function writeSecret(
   cluster: Cluster,
@@ -94,17 +102,50 @@ export async function writeSecret(
   secret: SecretObject,
 ): Promise<SecretObject> {
   const verb = secret.metadata.resourceVersion === undefined ? 'create' : 'replace';
-  const result = await kubectl(cluster, worker, [verb, '--filename=-', '--output=json'], {
+  const { name } = secret.metadata;
+  const result = await kubectl(cluster, worker, [verb, '--filename=-', '--output=name'], {
     input: JSON.stringify(secret),
   });
-  if (result.code === 0) return JSON.parse(result.stdout.toString()) as SecretObject;
+  if (result.code === 0) return expectWritten(cluster, worker, name, secret.data ?? {}, 'kubectl');
   if (/\(Conflict\)|AlreadyExists/.test(result.stderr)) {
-    throw new CliError(
-      `somebody else has just changed the Secret ${secret.metadata.name}; nothing was changed`,
-      {
-        hints: ['look who it was, then type it again'],
-      },
-    );
+    throw new CliError(`somebody else has just changed the Secret ${name}; nothing was changed`, {
+      hints: ['look who it was, then type it again'],
+    });
   }
   throw kubectlError(result, worker, 'write the Secret of');
+}
+
+/**
+ * Sees that a Secret holds what was written into it.
+ *
+ * @param data keys and values as they have to be, in base64; an empty one may be missing, and there may be other keys besides
+ * @param by the program that has written it
+ * @returns the Secret as it is now
+ * @throws CliError when it holds something else
+ */
+export async function expectWritten(
+  cluster: Cluster,
+  worker: ClusterWorker,
+  name: string,
+  data: Readonly<Record<string, string>>,
+  by: 'kubectl' | 'helm',
+): Promise<SecretObject> {
+  // The chart has its own mind about the line break at the end of a key.
+  const plain = (value = '') => Buffer.from(value, 'base64').toString('utf8').trim();
+  let found = null as SecretObject | null;
+  await expectSeen(
+    {
+      failed: `the Secret ${name} of ${worker.name} was not written`,
+      by,
+      look: async () => {
+        found = await readSecret(cluster, worker, name);
+        if (found === null) return 'there is none';
+        const others = Object.keys(data).filter((key) => plain(found?.data?.[key]) !== plain(data[key]));
+        return others.length === 0 ? null : `another ${enumerate(others)} is in it`;
+      },
+      hints: [`who else writes it? ${kubectlInNamespace(worker, 'describe', 'secret', name)}`],
+    },
+    cluster,
+  );
+  return found as SecretObject;
 }

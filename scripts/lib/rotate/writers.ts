@@ -5,9 +5,9 @@ import type { ClusterWorker } from '../config/worker-entry.ts';
 import { type Change, chartPath, findHelm } from '../helm/helm.ts';
 import type { Token } from '../provision/tokens.ts';
 import { manifestChanges } from '../release/manifest-diff.ts';
-import { type Cluster, kubectl } from '../transport/kubectl.ts';
-import { kubectlError } from '../transport/kubectl-errors.ts';
-import { releaseOf, type SecretObject, withTokens, writeSecret } from './secret.ts';
+import type { Cluster } from '../transport/kubectl.ts';
+import { remove } from '../transport/objects.ts';
+import { encoded, expectWritten, releaseOf, type SecretObject, withTokens, writeSecret } from './secret.ts';
 
 export interface Writer {
   /** For people, before it is done. */
@@ -47,8 +47,7 @@ function ownWriter({ cluster, worker, secret: before, name }: Place): Writer {
     async putBack() {
       if (written === null) return;
       if (before === null) {
-        const result = await kubectl(cluster, worker, ['delete', 'secret', name]);
-        if (result.code !== 0) throw kubectlError(result, worker, 'take away the Secret of');
+        await remove(cluster, worker, 'secret', name);
         return;
       }
       const { resourceVersion } = written.metadata;
@@ -66,7 +65,7 @@ function ownWriter({ cluster, worker, secret: before, name }: Place): Writer {
  * token back.
  */
 async function inlineWriter(
-  { context, worker, secret: before, chartUpgrade }: Place,
+  { context, cluster, worker, secret: before, name, chartUpgrade }: Place,
   releaseName: string,
   tokens: readonly Token[],
 ): Promise<Writer> {
@@ -97,9 +96,13 @@ async function inlineWriter(
   const old = Object.fromEntries(
     tokens.map(({ key }) => [key, Buffer.from(before?.data?.[key] ?? '', 'base64').toString('utf8')]),
   );
+  const bring = async (values: Readonly<Record<string, string>>) => {
+    await helm.upgrade(release, change(values));
+    await expectWritten(cluster, worker, name, encoded(values), 'helm');
+  };
   return {
     how: `into the release ${releaseName}, whose chart made the Secret. Helm's record of its earlier revisions keeps the old ones: revoke them afterwards`,
-    write: (given) => helm.upgrade(release, change(inline(given))),
-    putBack: () => helm.upgrade(release, change(old)),
+    write: (given) => bring(inline(given)),
+    putBack: () => bring(old),
   };
 }

@@ -1,6 +1,6 @@
 /** What kubectl's complaints mean, and what to do about each. */
 import { ExitCode } from '../cli/errors.ts';
-import { shellQuote } from '../cli/text.ts';
+import { oneLine, shellLine } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import type { RunResult } from '../exec.ts';
 import { TransportError, type TransportErrorKind } from './transport.ts';
@@ -11,9 +11,16 @@ interface Rule {
   readonly hint: (worker: ClusterWorker, match: RegExpExecArray) => string;
 }
 
-/** A command to paste; with the worker's own kubeconfig, where it has one. */
-export const kubectlCommand = ({ context, kubeconfig }: ClusterWorker, command: string) =>
-  `kubectl ${kubeconfig === undefined ? '' : `--kubeconfig ${shellQuote(kubeconfig)} `}--context ${context} ${command}`;
+/** A command to paste, for the worker's cluster; with its own kubeconfig, where it has one. */
+export function kubectlCommand({ context, kubeconfig }: ClusterWorker, ...words: string[]): string {
+  const file = kubeconfig === undefined ? [] : ['--kubeconfig', kubeconfig];
+  return shellLine(['kubectl', ...file, '--context', context, ...words]);
+}
+
+/** A command to paste, for the worker's namespace. */
+export function kubectlInNamespace(worker: ClusterWorker, ...words: string[]): string {
+  return kubectlCommand(worker, '-n', worker.namespace, ...words);
+}
 
 /** First match wins: the more particular ones stand before the general ones. */
 const RULES: readonly Rule[] = [
@@ -42,8 +49,7 @@ const RULES: readonly Rule[] = [
   {
     pattern: /\(Forbidden\)|is forbidden/,
     kind: 'forbidden',
-    hint: (worker) =>
-      kubectlCommand(worker, `-n ${worker.namespace} auth can-i --list shows what is allowed`),
+    hint: (worker) => `what is allowed: ${kubectlInNamespace(worker, 'auth', 'can-i', '--list')}`,
   },
   {
     pattern: /Unauthorized|must be logged in|provide credentials|getting credentials/,
@@ -53,13 +59,13 @@ const RULES: readonly Rule[] = [
   {
     pattern: /namespaces "([^"]+)" not found/,
     kind: 'missing',
-    hint: (worker) => kubectlCommand(worker, 'get namespaces lists them'),
+    hint: (worker) => `which there are: ${kubectlCommand(worker, 'get', 'namespaces')}`,
   },
   {
     pattern:
       /pods "([^"]+)" not found|pod does not exist|container not found|cannot exec into a container in a completed pod/,
     kind: 'not-running',
-    hint: (worker) => kubectlCommand(worker, `-n ${worker.namespace} get pods shows what became of it`),
+    hint: (worker) => `what became of it: ${kubectlInNamespace(worker, 'get', 'pods')}`,
   },
   {
     pattern:
@@ -72,13 +78,14 @@ const RULES: readonly Rule[] = [
     pattern: /error dialing backend|error sending request: \w+ "https:\/\/[^"]*:10250\//,
     kind: 'node-unreachable',
     hint: (worker) =>
-      `its node does not answer; which, and how it is: ${kubectlCommand(worker, `-n ${worker.namespace} get pods -o wide`)}; ${kubectlCommand(worker, 'get nodes')}`,
+      `its node does not answer; which, and how it is: ${kubectlInNamespace(worker, 'get', 'pods', '-o', 'wide')}; ${kubectlCommand(worker, 'get', 'nodes')}`,
   },
   {
     pattern:
       /unable to connect to the server|connection refused|no such host|i\/o timeout|TLS handshake timeout|deadline exceeded|did you specify the right host|network is unreachable|no route to host|server is currently unable|x509:|etcdserver/i,
     kind: 'unreachable',
-    hint: (worker) => `is the cluster up, and the VPN? test: ${kubectlCommand(worker, 'get --raw /readyz')}`,
+    hint: (worker) =>
+      `is the cluster up, and the VPN? test: ${kubectlCommand(worker, 'get', '--raw', '/readyz')}`,
   },
 ];
 
@@ -96,8 +103,8 @@ function ownLines(stderr: string): string {
   return (
     stderr
       .replaceAll(/^[EWIF]\d{4} .*err=<\n(?:\t.*\n)* >$/gm, '')
-      // The address of an exec request to a kubelet has the whole script in it.
-      .replaceAll(/(\bhttps?:\/\/[^\s"?]+)\?[^\s"]*/g, '$1')
+      // The address of an exec request to a kubelet has the whole script in it. (That of a login page needs its query.)
+      .replaceAll(/(\bhttps?:\/\/[^\s"?]+)\?[^\s"]*\bcommand=[^\s"]*/g, '$1')
       .split('\n')
       .filter(
         (line) => line.trim() !== '' && !/^(?:[EWIF]\d{4}|Warning:) /.test(line) && !REMOTE_END.test(line),
@@ -111,6 +118,23 @@ export function kubectlMessage(stderr: string): string {
   return ownLines(stderr)
     .replace(/^(?:error: |Error from server(?: \(\w+\))?: )/, '')
     .trim();
+}
+
+const LAST_LINES = 3;
+const LINE_CHARACTERS = 300;
+
+/**
+ * What a program that was ended for want of an answer had said: a login plugin that waits for its user has named a page there.
+ *
+ * @returns the end of a sentence; empty when it had said nothing
+ */
+export function lastWords(stderr: string): string {
+  const lines = ownLines(stderr)
+    .split('\n')
+    .slice(-LAST_LINES)
+    .map((line) => oneLine(line.slice(0, LINE_CHARACTERS)).trim())
+    .filter((line) => line !== '');
+  return lines.length === 0 ? '' : `; the last it said: ${lines.join(' / ')}`;
 }
 
 /**
@@ -130,9 +154,13 @@ export function kubectlError(result: RunResult, worker: ClusterWorker, doing: st
     });
   }
   if (result.timedOut) {
-    return new TransportError('unreachable', `cannot ${doing} ${where}: no answer in time`, {
+    const message = `cannot ${doing} ${where}: no answer in time${lastWords(result.stderr)}`;
+    return new TransportError('unreachable', message, {
       exitCode: ExitCode.timeout,
-      hints: [`test: ${kubectlCommand(worker, 'get --raw /readyz')}`, 'a slow connection: --timeout 2m'],
+      hints: [
+        `test: ${kubectlCommand(worker, 'get', '--raw', '/readyz')}`,
+        'a slow connection: --timeout 2m',
+      ],
     });
   }
   const said = kubectlMessage(result.stderr);

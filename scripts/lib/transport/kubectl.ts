@@ -4,7 +4,7 @@ import { InterruptedError } from '../cli/errors.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import type { Argv, Exec, RunResult } from '../exec.ts';
 import { newNonce, parseFrame } from './frame.ts';
-import { kubectlError, kubectlMessage } from './kubectl-errors.ts';
+import { kubectlError, kubectlMessage, lastWords } from './kubectl-errors.ts';
 import { choosePod, type PodFacts, type PodObject, podFacts } from './pods.ts';
 import { GRACE_MS, scriptArgv } from './scripts.ts';
 import { type Transport, TransportError } from './transport.ts';
@@ -152,12 +152,16 @@ export function kubectlTransport(cluster: Cluster, worker: ClusterWorker, pod: P
       );
       const frame = parseFrame(result.stdout, nonce);
       if (frame !== null && frame.rc !== 124) return frame;
+      const begun = result.stdout.includes(nonce);
       if (result.timedOut || result.code === 124 || frame?.rc === 124) {
-        throw new TransportError('timeout', `${worker.name} did not answer within ${call.timeoutMs / 1000}s`);
+        const said = begun ? '' : lastWords(result.stderr);
+        throw new TransportError(
+          'timeout',
+          `${worker.name} did not answer within ${call.timeoutMs / 1000}s${said}`,
+        );
       }
       // kubectl reports the script's own end, or its own trouble, or nothing at all when the stream was cut. Once the script
       // has begun, what is on stderr may be its own, and says nothing of whether it has done its work.
-      const begun = result.stdout.includes(nonce);
       if (!begun && result.code !== 0 && kubectlMessage(result.stderr) !== '')
         throw kubectlError(result, worker, 'run a command in');
       throw brokenConnection(worker);

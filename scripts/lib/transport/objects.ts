@@ -1,8 +1,16 @@
-/** Kubernetes objects beside pods: looked up and changed, by kubectl. */
+/**
+ * Kubernetes objects beside pods: looked up and changed, by kubectl.
+ *
+ * An effect is believed when it has been seen, never by an exit code: kubectl ends with 0 as well where it has asked for a yes
+ * and got none, or where a wrapper in its place has only shown what it would do. Each change that no later step of its command
+ * looks at is followed by {@link expectSeen}.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CliError } from '../cli/errors.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { base, type Cluster, kubectl } from './kubectl.ts';
-import { kubectlError } from './kubectl-errors.ts';
+import { kubectlError, kubectlInNamespace } from './kubectl-errors.ts';
+import { TransportError } from './transport.ts';
 
 /**
  * @param args what follows `kubectl get`
@@ -47,6 +55,119 @@ export async function change(
   const result = await kubectl(cluster, worker, args, input === undefined ? {} : { input });
   if (result.code !== 0) throw kubectlError(result, worker, `${args[0]} for`);
   return result.stdout.toString('utf8');
+}
+
+export type Presence = 'missing' | 'deleting' | 'there';
+
+/** Whether there is an object of that name, by its metadata alone: what is in a Secret does not leave the cluster. */
+export async function presenceOf(
+  cluster: Cluster,
+  worker: ClusterWorker,
+  kind: string,
+  name: string,
+): Promise<Presence> {
+  const columns = '--output=jsonpath={.metadata.name} {.metadata.deletionTimestamp}';
+  const result = await kubectl(cluster, worker, ['get', kind, name, '--ignore-not-found', columns]);
+  if (result.code !== 0) throw kubectlError(result, worker, `look up the ${kind} ${name} of`);
+  const text = result.stdout.toString('utf8');
+  if (text === '') return 'missing';
+  return text.trim() === name ? 'there' : 'deleting';
+}
+
+/** What a change was to bring about. */
+export interface Effect {
+  /** What is said when it has not: `the secret worker-1-secrets was not deleted`. */
+  readonly failed: string;
+  /** The program that reported success. */
+  readonly by: 'kubectl' | 'helm';
+  /** @returns null when all is as it should be, else what is there instead: `it is still there` */
+  readonly look: () => Promise<string | null>;
+  /** What to type. */
+  readonly hints: readonly string[];
+}
+
+/**
+ * A read of one object by its name is answered with its newest state (kubernetes.io/docs/reference/using-api/api-concepts,
+ * "Resource versions"); the second look is for a proxy in between that keeps answers for a moment.
+ */
+const SECOND_LOOK_MS = 500;
+
+/**
+ * Looks whether a change has come about.
+ *
+ * @throws CliError when it has not
+ */
+export async function expectSeen(
+  { failed, by, look, hints }: Effect,
+  { signal }: Pick<Cluster, 'signal'>,
+): Promise<void> {
+  if ((await look()) === null) return;
+  await sleep(SECOND_LOOK_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+  const instead = await look();
+  if (instead !== null)
+    throw new CliError(`${failed}, although ${by} reported no error: ${instead}`, { hints });
+}
+
+/**
+ * Deletes an object, where there is one, and sees that it goes. It is not waited for: a claim that something still uses goes
+ * when that is gone.
+ *
+ * @throws TransportError when the cluster refuses; CliError when it is still there and nobody deletes it
+ */
+export async function remove(
+  cluster: Cluster,
+  worker: ClusterWorker,
+  kind: string,
+  name: string,
+): Promise<void> {
+  await change(cluster, worker, ['delete', kind, name, '--ignore-not-found', '--wait=false']);
+  await expectSeen(
+    {
+      failed: `the ${kind} ${name} of ${worker.name} was not deleted`,
+      by: 'kubectl',
+      look: async () =>
+        (await presenceOf(cluster, worker, kind, name)) === 'there' ? 'it is still there' : null,
+      hints: [`delete it: ${kubectlInNamespace(worker, 'delete', kind, name)}`],
+    },
+    cluster,
+  );
+}
+
+/**
+ * Makes an object, and sees that it is there.
+ *
+ * @throws TransportError when the cluster refuses, also when somebody else made it meanwhile; CliError when it is not there
+ */
+export async function create(
+  cluster: Cluster,
+  worker: ClusterWorker,
+  object: { readonly kind: string; readonly metadata: { readonly name: string } },
+): Promise<void> {
+  const { kind, metadata } = object;
+  await change(cluster, worker, ['create', '--filename=-'], JSON.stringify(object));
+  const look = async () =>
+    (await presenceOf(cluster, worker, kind, metadata.name)) === 'there'
+      ? null
+      : 'there is none of that name';
+  await expectSeen(
+    {
+      failed: `the ${kind} ${metadata.name} for ${worker.name} was not made`,
+      by: 'kubectl',
+      look: () => unlessForbidden(look),
+      hints: [`what there is: ${kubectlInNamespace(worker, 'get', kind.toLowerCase())}`],
+    },
+    cluster,
+  );
+}
+
+/** Who may make or label a namespace need not be allowed to look at it: then there is nothing to see. */
+export async function unlessForbidden(look: () => Promise<string | null>): Promise<string | null> {
+  try {
+    return await look();
+  } catch (error) {
+    if (error instanceof TransportError && error.kind === 'forbidden') return null;
+    throw error;
+  }
 }
 
 /** The argv of a call, for `--dry-run`. */

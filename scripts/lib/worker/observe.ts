@@ -4,7 +4,7 @@ import { ExitCode } from '../cli/errors.ts';
 import type { ClusterWorker, WorkerEntry } from '../config/worker-entry.ts';
 import type { Frame } from '../transport/frame.ts';
 import { clusterOf, kubectlTransport, type PodSearch, podFinder } from '../transport/kubectl.ts';
-import { kubectlCommand } from '../transport/kubectl-errors.ts';
+import { kubectlCommand, kubectlInNamespace } from '../transport/kubectl-errors.ts';
 import { localTransport } from '../transport/local.ts';
 import type { PodFacts } from '../transport/pods.ts';
 import {
@@ -84,27 +84,27 @@ function hintsFor(
   pod: PodFacts | null,
   command: CommandLine,
 ): string[] {
-  const kubectl = (rest: string) => kubectlCommand(worker, `-n ${worker.namespace} ${rest}`);
+  const kubectl = (...words: string[]) => kubectlInNamespace(worker, ...words);
   switch (status) {
     case 'missing':
       return [
-        `what there is: ${kubectl('get deployments,pods')}`,
+        `what there is: ${kubectl('get', 'deployments,pods')}`,
         `install it: ${command('provision', worker.name)}`,
       ];
     case 'stopped':
       // A pod that has ended, evicted perhaps, is replaced by itself.
       return pod === null
         ? [`start it: ${command('start', worker.name)}`]
-        : [`why: ${kubectl(`describe pod ${pod.name}`)}`];
+        : [`why: ${kubectl('describe', 'pod', pod.name)}`];
     case 'node-lost':
       return [
-        `the node: ${kubectlCommand(worker, `get node ${pod?.node ?? ''}`)}`.trimEnd(),
-        `when the machine is gone for good: ${kubectl(`delete pod ${pod?.name ?? worker.pod} --force --grace-period=0`)}`,
+        `the node: ${kubectlCommand(worker, 'get', 'node', ...(pod?.node ? [pod.node] : []))}`,
+        `when the machine is gone for good: ${kubectl('delete', 'pod', pod?.name ?? worker.pod, '--force', '--grace-period=0')}`,
       ];
     case 'crash-looping':
       return [`what it said last: ${command('logs', worker.name, 'boot', '--previous')}`];
     default:
-      return [`events: ${kubectl(`describe pod ${pod?.name ?? worker.pod}`)}`];
+      return [`events: ${kubectl('describe', 'pod', pod?.name ?? worker.pod)}`];
   }
 }
 

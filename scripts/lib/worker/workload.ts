@@ -2,7 +2,7 @@
 import { CliError } from '../cli/errors.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import type { Cluster } from '../transport/kubectl.ts';
-import { kubectlCommand } from '../transport/kubectl-errors.ts';
+import { kubectlInNamespace } from '../transport/kubectl-errors.ts';
 import { getJson, getOrNull } from '../transport/objects.ts';
 import { belongsTo, choosePod, DEFAULT_CONTAINER, type PodObject } from '../transport/pods.ts';
 
@@ -96,9 +96,7 @@ export async function readWorkload(cluster: Cluster, worker: ClusterWorker): Pro
   throw new CliError(
     `${worker.name} has no Deployment or StatefulSet ${worker.pod} in namespace ${worker.namespace}: only those can be given a new image`,
     {
-      hints: [
-        `what there is: ${kubectlCommand(worker, `-n ${worker.namespace} get deployments,statefulsets,pods`)}`,
-      ],
+      hints: [`what there is: ${kubectlInNamespace(worker, 'get', 'deployments,statefulsets,pods')}`],
     },
   );
 }
