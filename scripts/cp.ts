@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
 import { liveText, renderJson } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
-import { bytes, printable } from './lib/cli/text.ts';
+import { bytes, count, printable } from './lib/cli/text.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
@@ -16,7 +16,7 @@ import {
   prepareTarget,
   resolveTarget,
 } from './lib/copy/places.ts';
-import { fetch, foresee, type Road, send } from './lib/copy/transfer.ts';
+import { fetch, foresee, type Road, send, type Transferred } from './lib/copy/transfer.ts';
 import { createReach } from './lib/worker/observe.ts';
 import { makeRoom } from './lib/worker/status.ts';
 
@@ -30,7 +30,9 @@ export const cp = defineCommand({
   summary: 'Copy files and folders into a worker, and out of it',
   description: `One side is WORKER:PATH; a relative PATH begins at the worker's home. What arrives is unpacked beside its place and put
 there only when its sum is that of what was sent: a copy is whole or not there. A file of that name is replaced, a folder
-never. --timeout is how long nothing may move.`,
+never. --timeout is how long nothing may move.
+Out of a worker come files and folders, without their owners and without setuid and the like. Of the links in a folder those
+are kept that stay inside it; other links, devices, sockets and FIFOs are left out, and named.`,
   positionals: [
     { name: 'SRC', required: true },
     { name: 'DST', required: true },
@@ -56,7 +58,7 @@ never. --timeout is how long nothing may move.`,
     // What cannot be read or written here is said before the worker is asked.
     const entry = plan.direction === 'to' ? localEntry(plan.from) : null;
     const final =
-      plan.direction === 'from' ? resolveTarget(plan.to, basename(plan.from.replace(/\/+$/, ''))) : '';
+      plan.direction === 'from' ? await resolveTarget(plan.to, basename(plan.from.replace(/\/+$/, ''))) : '';
     const { transport } = await createReach(context, timeoutMs).enter(worker);
     const progress = showProgress(context);
     const road: Road = {
@@ -80,14 +82,37 @@ never. --timeout is how long nothing may move.`,
     ).finally(progress.clear);
     const place = plan.direction === 'to' ? `${worker.name}:${done.path}` : done.path;
     if (done.warning !== '') context.stderr.write(`note: ${printable(done.warning)}\n`);
+    for (const line of leftOutLines(done)) context.stderr.write(`${printable(line)}\n`);
     context.stdout.write(
       format === 'json'
-        ? renderJson({ source, destination: place, archiveBytes: done.bytes, archiveSha256: done.sha256 })
+        ? renderJson({
+            source,
+            destination: place,
+            archiveBytes: done.bytes,
+            archiveSha256: done.sha256,
+            leftOut: done.leftOut,
+            leftOutCount: done.leftOutCount,
+          })
         : `${source} → ${place}: ${bytes(done.bytes)} in ${((performance.now() - begun) / 1000).toFixed(1)}s, sum compared\n`,
     );
     return undefined;
   },
 });
+
+/** So many of those that were left out are named on the screen. */
+const SHOWN = 10;
+
+/** What the worker has and the copy has not. */
+function leftOutLines({ leftOut, leftOutCount }: Transferred): string[] {
+  if (leftOutCount === 0) return [];
+  const shown = leftOut.slice(0, SHOWN).map(({ path, what }) => `  ${path} (${what})`);
+  const more = leftOutCount - shown.length;
+  return [
+    `note: ${count(leftOutCount, 'entry', 'entries')} left out:`,
+    ...shown,
+    ...(more > 0 ? [`  and ${more} more`] : []),
+  ];
+}
 
 /** What `--dry-run` says. */
 async function foretell(
@@ -99,7 +124,8 @@ async function foretell(
   if (entry === null) {
     const { path, fact } = await foresee(road, 'send', [plan.from]);
     const replaces = existsSync(final);
-    const text = `${plan.worker}:${path} (${bytes(Number(fact))}) → ${final}${replaces ? ', which it replaces' : ''}\n`;
+    const size = /^\d+$/.test(fact) ? bytes(Number(fact)) : 'of unknown size';
+    const text = `${plan.worker}:${path} (${size}) → ${final}${replaces ? ', which it replaces' : ''}\n`;
     return { destination: final, replaces, text };
   }
   const { path, fact } = await foresee(road, 'receive', [plan.to, entry.name, entry.kind]);

@@ -11,7 +11,7 @@ import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { expandHome, homeOf, shortPath } from './lib/config/paths.ts';
 import { replaceFile } from './lib/config/replace-file.ts';
 import type { LocalWorker, WorkerEntry } from './lib/config/worker-entry.ts';
-import { readWorkersText, workersPath } from './lib/config/workers-file.ts';
+import { readWorkersText, readWorkersToEdit, workersPath } from './lib/config/workers-file.ts';
 import { type BootPhase, DEFAULT_SETTINGS, type Project } from './lib/contract.ts';
 import { projectName } from './lib/factory.ts';
 import { localLayout } from './lib/local/layout.ts';
@@ -134,7 +134,7 @@ async function up(
   prepare(worker, flags, context);
   if (entered === undefined) {
     const { addWorker } = await import('./lib/config/edit.ts');
-    const text = await readWorkersText(path, env);
+    const text = await readWorkersToEdit(path, env);
     await replaceFile(path, text, addWorker(text ?? 'workers: []\n', worker));
     stderr.write(`${name} entered into ${shortPath(path, homeOf(env))}\n`);
   }

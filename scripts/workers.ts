@@ -15,7 +15,7 @@ import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { expandHome, homeOf, shortPath } from './lib/config/paths.ts';
 import { replaceFile } from './lib/config/replace-file.ts';
 import type { ClusterWorker, LocalWorker, WorkerEntry } from './lib/config/worker-entry.ts';
-import { chooseWorker, loadWorkers, readWorkersText, workersPath } from './lib/config/workers-file.ts';
+import { chooseWorker, loadWorkers, readWorkersToEdit, workersPath } from './lib/config/workers-file.ts';
 import { findWorker } from './lib/worker/find-worker.ts';
 
 const FORMATS = ['table', 'json', 'yaml', 'name'] as const;
@@ -113,7 +113,7 @@ async function show(name: string | undefined, flags: FlagInput, context: Context
 async function add(name: string, flags: FlagInput, context: Context): Promise<number> {
   const { env } = context;
   const path = workersPath(env, flags.workers);
-  const text = await readWorkersText(path, env);
+  const text = await readWorkersToEdit(path, env);
   const known = await parse(path, text ?? '', env);
   await checkGiven(name, flags);
   const worker =
@@ -141,7 +141,7 @@ async function remove(name: string, flags: FlagInput, context: Context): Promise
   const worker = chooseWorker(file, name);
   const path = workersPath(env, flags.workers);
   // Before the question: an edit made while it stands there is noticed when the file is written.
-  const text = (await readWorkersText(path, env)) ?? '';
+  const text = (await readWorkersToEdit(path, env)) ?? '';
   if (!flags['dry-run']) {
     const question = `Remove ${name} (${describe(worker)}) from ${file.path}? The worker itself is not touched.`;
     if (!(await confirm(context, question, flags.yes))) {

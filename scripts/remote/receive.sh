@@ -7,6 +7,7 @@
 # Prints `NONCE ready TEMPORARY FINAL` before it reads, `NONCE sum SHA256 RC MESSAGE` after it, tabs between; or
 # `NONCE refused MESSAGE`.
 set -uo pipefail
+unset TAR_OPTIONS
 nonce=$1 destination=$2 name=$3 kind=$4 look=${5-}
 
 say() {
@@ -26,7 +27,8 @@ resolve() {
   if [[ -d $destination || $destination == */ ]]; then final=${destination%/}/$name; else final=$destination; fi
   [[ -d ${final%/*}/ ]] || refuse "there is no folder ${final%/*}"
   if [[ -d $final ]]; then refuse "$final is there already, a folder: give another name, or remove it first"; fi
-  if [[ -e $final && $kind == folder ]]; then refuse "$final is there already, and no folder"; fi
+  if [[ -e $final && $kind == folder ]]; then refuse "$final is there already, and not a folder"; fi
+  if [[ -e $final && ! -f $final ]]; then refuse "$final is there already: a $(stat --dereference --format %F -- "$final")"; fi
 }
 
 # Folders of copies that were cut off; whoever works on one now is younger.

@@ -3,6 +3,7 @@
 #
 # Arguments: NONCE PATH [look]. With look nothing is written: prints `NONCE place PATH BYTES`. Prints on stderr `NONCE sum SHA256 RC MESSAGE`, tabs between, or `NONCE refused MESSAGE`.
 set -uo pipefail
+unset TAR_OPTIONS
 exec 4>&1
 nonce=$1 path=$2 look=${3-}
 
@@ -14,17 +15,22 @@ say() {
 path=${path/#\~/$HOME}
 [[ $path == /* ]] || path=$HOME/$path
 path=${path%/}
-if [[ ! -e $path && ! -L $path ]]; then
-  say refused "there is no $path"
+refuse() {
+  say refused "$1"
   exit 1
-fi
+}
+
+if [[ -L $path ]]; then refuse "$path is a link to $(readlink -- "$path"); copy what it points to"; fi
+[[ -e $path ]] || refuse "there is no $path"
+[[ -f $path || -d $path ]] || refuse "$path is neither a file nor a folder, but a $(stat --format %F -- "$path")"
 if [[ $look == look ]]; then
   say place "$path" "$(du --summarize --apparent-size --block-size=1 -- "$path" | cut --fields=1)"
   exit
 fi
 pack() {
   local rc=0
-  tar --create --file=- --directory="${path%/*}/" -- "${path##*/}" 2> >(sed 's/^/said /' >&3) || rc=$?
+  # A second name of a file is sent as a file: the laptop makes no hard links.
+  tar --create --hard-dereference --file=- --directory="${path%/*}/" -- "${path##*/}" 2> >(sed 's/^/said /' >&3) || rc=$?
   echo "tar $rc" >&3
 }
 

@@ -1,4 +1,5 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, lstatSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -203,6 +204,16 @@ describe('workers add', () => {
         '--output=json',
       ],
     ]);
+  });
+
+  it('neither reads nor replaces what is not a regular file', async () => {
+    execFileSync('mkfifo', [file]);
+    expect(await type('add worker-2')).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: `error: ${file} is not a regular file; nothing was written\n`,
+    });
+    expect(lstatSync(file).isFIFO()).toBe(true);
   });
 
   it('is harmless a second time', async () => {

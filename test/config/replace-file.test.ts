@@ -1,6 +1,8 @@
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   lstatSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -11,9 +13,9 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { CliError } from '../../scripts/lib/cli/errors.ts';
-import { replaceFile } from '../../scripts/lib/config/replace-file.ts';
+import { replaceFile, replaceFileBy } from '../../scripts/lib/config/replace-file.ts';
 
 let folder: string;
 let file: string;
@@ -63,6 +65,52 @@ it('writes nothing when the file is not what was read any more', async () => {
     expect(readFileSync(file, 'utf8')).toBe('edited meanwhile\n');
     expect(readdirSync(folder)).toEqual(['workers.yaml']);
   }
+});
+
+describe('what is not a regular file', () => {
+  it.each([
+    ['a FIFO', (path: string) => execFileSync('mkfifo', [path]), 'not a regular file'],
+    ['a folder', (path: string) => mkdirSync(path), 'a folder, not a file'],
+    ['a link to a FIFO', toFifo, 'not a regular file'],
+  ])('%s stays, and is named', async (_, make, kind) => {
+    make(file);
+    const before = lstatSync(file);
+    const fill = vi.fn();
+    const error: unknown = await replaceFileBy(file, { fill }).catch((thrown) => thrown);
+    expect(error).toBeInstanceOf(CliError);
+    expect(error).toMatchObject({ message: `${file} is ${kind}; nothing was written` });
+    expect(fill).not.toHaveBeenCalled();
+    expect(lstatSync(file)).toMatchObject({ ino: before.ino, mode: before.mode });
+  });
+
+  function toFifo(path: string) {
+    execFileSync('mkfifo', [join(folder, 'fifo')]);
+    symlinkSync('fifo', path);
+  }
+
+  // Only root can make one. Number 1:3 is the null device: it gives nothing and takes anything.
+  it.skipIf(process.getuid?.() !== 0)('a device stays one', async () => {
+    execFileSync('mknod', [file, 'c', '1', '3']);
+    await expect(replaceFile(file, '', 'new')).rejects.toThrow('is not a regular file');
+    expect(lstatSync(file).isCharacterDevice()).toBe(true);
+  });
+});
+
+it('writes under a name that nobody can have prepared, and takes it away when it fails', async () => {
+  const seen: string[][] = [];
+  const fails = replaceFileBy(file, {
+    async fill(handle) {
+      await handle.writeFile('half');
+      seen.push(readdirSync(folder));
+      throw new CliError('the other side has gone');
+    },
+  });
+  await expect(fails).rejects.toThrow('the other side has gone');
+  await replaceFileBy(file, { fill: async () => void seen.push(readdirSync(folder)) });
+  const [[first] = [], [second] = []] = seen;
+  expect([first, second]).toEqual(Array(2).fill(expect.stringMatching(/^\.factory-worker-new\.\w{16}$/)));
+  expect(first).not.toBe(second);
+  expect(readdirSync(folder)).toEqual(['workers.yaml']);
 });
 
 it('says why it cannot write', async () => {

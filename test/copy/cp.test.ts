@@ -1,12 +1,15 @@
+import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import {
   existsSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -15,6 +18,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { cp } from '../../scripts/cp.ts';
 import { planCopy } from '../../scripts/lib/copy/places.ts';
+import { staysInside } from '../../scripts/lib/copy/unpack.ts';
 import { type FakeKubectl, fakeKubectl } from '../support/fake-kubectl.ts';
 import { type HandWorker, handWorker } from '../support/hand-worker.ts';
 import { run } from '../support/run-command.ts';
@@ -157,6 +161,191 @@ describe.each([
       code: 1,
       stderr: expect.stringContaining('there is no folder /no'),
     });
+  });
+});
+
+describe('what is taken from a worker', () => {
+  /** The worker's tar, for one copy: what it packs instead of what it was told to. */
+  async function fetchLying(pack: string, name = 'thing') {
+    const shim = join(worker.dir, 'bin', 'tar');
+    writeFileSync(shim, `#!/bin/bash\ncd "$HOME" && exec /usr/bin/tar --create --file=- ${pack}\n`, {
+      mode: 0o755,
+    });
+    try {
+      return await type(`w:${name}`, join(here, 'copy'));
+    } finally {
+      rmSync(shim);
+    }
+  }
+
+  it('is a file or a folder: a link, a FIFO or a device is refused', async () => {
+    await worker.bash('cd "$HOME" && ln -s /etc/hostname link && mkfifo fifo');
+    expect(await type('w:link', join(here, 'copy'))).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('/link is a link to /etc/hostname; copy what it points to'),
+    });
+    expect(await type('w:fifo', join(here, 'copy'))).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('/fifo is neither a file nor a folder, but a fifo'),
+    });
+    expect(await type('w:fifo', join(here, 'copy'), '--dry-run')).toMatchObject({ code: 1 });
+    expect(inside(here)).toEqual([]);
+  });
+
+  it.each([
+    [
+      'a link',
+      'ln -s /etc/hostname thing.really',
+      '--transform=s/.really// thing.really',
+      /: thing is a link/,
+    ],
+    ['a FIFO', 'mkfifo thing.really', '--transform=s/.really// thing.really', /: thing is a FIFO/],
+    ['two files', 'echo >other', 'thing other', /: besides thing it has other/],
+    ['a name outside', 'true', '--absolute-names "$HOME/thing"', /a member with the name "\/|it begins with/],
+    ['nothing', 'true', '--files-from=/dev/null', /: it is empty/],
+  ])('%s for the file that was asked for is refused', async (_, make, pack, message) => {
+    await worker.bash(`cd "$HOME" && echo >thing && ${make}`);
+    const { code, stdout, stderr } = await fetchLying(pack);
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(message);
+    expect(inside(here)).toEqual([]);
+  });
+
+  it('is never written through a link', async () => {
+    mkdirSync(join(here, 'mine'));
+    await worker.bash(
+      `cd "$HOME" && mkdir -p thing a/thing b/thing/l && ln -s "${join(here, 'mine')}" a/thing/l && echo theirs >b/thing/l/f`,
+    );
+    const { code } = await fetchLying('-C a thing -C ../b thing/l/f');
+    expect(code).toBe(1);
+    expect(inside(join(here, 'mine'))).toEqual([]);
+    expect(inside(here)).toEqual(['mine']);
+  });
+
+  it('has the links that stay inside it; what else is neither file nor folder is left out, and named', async () => {
+    await worker.bash(
+      `cd "$HOME" && mkdir -p tree/sub && cd tree && echo x >f && ln f second && ln -s f near && ln -s ../f sub/up && ln -s . sub/here &&
+       ln -s /etc/hostname out && ln -s ../../x sub/far && ln -s sub/../../x bent && mkfifo fifo && touch $'\\xff'`,
+    );
+    const { code, stdout, stderr } = await type('w:tree', join(here, 'copy'), '-o', 'json');
+    expect(code).toBe(0);
+    expect(inside(join(here, 'copy'))).toEqual(['f', 'near', 'second', 'sub']);
+    expect(inside(join(here, 'copy', 'sub'))).toEqual(['here', 'up']);
+    expect(readFileSync(join(here, 'copy', 'sub', 'up'), 'utf8')).toBe('x\n');
+    expect(statSync(join(here, 'copy', 'second')).nlink).toBe(1);
+    const left = [
+      'tree/bent (a link to sub/../../x)',
+      'tree/fifo (a FIFO)',
+      'tree/out (a link to /etc/hostname)',
+      'tree/sub/far (a link to ../../x)',
+      'tree/\ufffd (its name is not UTF-8)',
+    ];
+    expect(
+      stderr
+        .split('\n  ')
+        .map((line) => line.trim())
+        .toSorted(),
+    ).toEqual(['note: 5 entries left out:', ...left].toSorted());
+    const { leftOut, leftOutCount } = JSON.parse(stdout);
+    expect(
+      leftOut.map(({ path, what }: { path: string; what: string }) => `${path} (${what})`).toSorted(),
+    ).toEqual(left);
+    expect(leftOutCount).toBe(5);
+  });
+
+  it('has no special permission bits, and folders that can be entered and emptied', async () => {
+    await worker.bash(
+      `cd "$HOME" && mkdir -p tree/closed && cd tree && echo x >closed/f && echo >program && chmod 6755 program && chmod 1777 . && chmod 000 closed`,
+    );
+    expect((await type('w:tree', join(here, 'copy'))).code).toBe(0);
+    const mode = (name: string) => (statSync(join(here, 'copy', name)).mode & 0o7777).toString(8);
+    const umask = process.umask();
+    expect(['.', 'program', 'closed'].map(mode)).toEqual([
+      (0o777 & ~umask).toString(8),
+      (0o755 & ~umask).toString(8),
+      '700',
+    ]);
+    expect(readFileSync(join(here, 'copy', 'closed', 'f'), 'utf8')).toBe('x\n');
+  });
+
+  // Only root can make one. Number 1:3 is the null device.
+  it.skipIf(process.getuid?.() !== 0)('has no devices', async () => {
+    await worker.bash('cd "$HOME" && mkdir tree && echo >tree/f && mknod tree/null c 1 3');
+    expect(await type('w:tree', join(here, 'copy'))).toMatchObject({
+      code: 0,
+      stderr: 'note: 1 entry left out:\n  tree/null (a device)\n',
+    });
+    expect(inside(join(here, 'copy'))).toEqual(['f']);
+  });
+
+  it('keeps its times', async () => {
+    await worker.bash(
+      'cd "$HOME" && mkdir tree && echo >tree/f && touch -d 2020-02-02T00:00:00Z tree/f tree',
+    );
+    expect((await type('w:tree', join(here, 'copy'))).code).toBe(0);
+    const times = ['.', 'f'].map((name) => statSync(join(here, 'copy', name)).mtime.toISOString());
+    expect(times).toEqual(Array(2).fill('2020-02-02T00:00:00.000Z'));
+  });
+
+  // Only root can make a file system.
+  it.skipIf(process.getuid?.() !== 0)('is never more than there is room for', async () => {
+    await worker.bash('head -c 30000000 /dev/zero >"$HOME/big"');
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=80m', 'none', here]);
+    try {
+      const { code, stderr } = await type('w:big', here);
+      expect([code, stderr]).toEqual([
+        1,
+        expect.stringMatching(/^error: w sends more than there is room for: 16\.0MiB in/),
+      ]);
+      expect(inside(here)).toEqual([]);
+    } finally {
+      execFileSync('umount', [here]);
+    }
+  });
+
+  it.each([
+    ['tree/l', 'f', true],
+    ['tree/l', './sub/f', true],
+    ['tree/l', '.', true],
+    ['tree/a/b/l', '../../f', true],
+    ['tree/l', '..', false],
+    ['tree/l', '../tree/f', false],
+    ['tree/a/l', '../../f', false],
+    ['tree/a/l', 'x/../../../f', false],
+    ['tree/l', 'other/..', false],
+    ['tree/l', '/etc/hostname', false],
+    ['tree/l', '', false],
+  ])('%s → %s stays inside: %s', (path, target, expected) => {
+    expect(staysInside(path, target)).toBe(expected);
+  });
+});
+
+describe('what is in the way', () => {
+  it('here: anything but a regular file stays, and a link goes on to point to its file', async () => {
+    await worker.bash('echo new >"$HOME/f"');
+    execFileSync('mkfifo', [join(here, 'fifo')]);
+    expect(await type('w:f', join(here, 'fifo'))).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('/fifo is not a regular file; nothing was written'),
+    });
+    expect(lstatSync(join(here, 'fifo')).isFIFO()).toBe(true);
+    writeFileSync(join(here, 'file'), 'old');
+    symlinkSync('file', join(here, 'link'));
+    expect((await type('w:f', join(here, 'link'))).code).toBe(0);
+    expect(readlinkSync(join(here, 'link'))).toBe('file');
+    expect(readFileSync(join(here, 'file'), 'utf8')).toBe('new\n');
+  });
+
+  it('in the worker: anything but a regular file stays', async () => {
+    writeFileSync(join(here, 'f'), 'new');
+    await worker.bash('mkfifo "$HOME/fifo"');
+    for (const flags of [[], ['--dry-run']]) {
+      expect(await type(join(here, 'f'), 'w:fifo', ...flags)).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining('/fifo is there already: a fifo'),
+      });
+    }
+    expect(lstatSync(join(home(), 'fifo')).isFIFO()).toBe(true);
   });
 });
 

@@ -7,7 +7,7 @@ import { parseWorkers } from './parse-workers.ts';
 import { homeOf, shortPath } from './paths.ts';
 import { replaceFile } from './replace-file.ts';
 import type { WorkerEntry } from './worker-entry.ts';
-import { readWorkersText } from './workers-file.ts';
+import { readWorkersToEdit } from './workers-file.ts';
 
 /** workers.yaml as it stands, which may not be there yet. */
 export interface WorkersText {
@@ -26,7 +26,7 @@ export interface FileChange {
 }
 
 export async function readWorkers(path: string, env: NodeJS.ProcessEnv): Promise<WorkersText> {
-  const text = await readWorkersText(path, env);
+  const text = await readWorkersToEdit(path, env);
   return { path, text, workers: parse(path, text ?? '', env) };
 }
 

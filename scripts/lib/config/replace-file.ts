@@ -1,25 +1,52 @@
-/** Replaces a file at once: whoever reads it sees the old text or the new one, never half of either. */
-import { lstat, mkdir, open, readFile, readlink, realpath, rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+/**
+ * Replaces a file at once: whoever reads it sees the old content or the new one, never half of either. For every file that
+ * the operator named.
+ */
+import { randomBytes } from 'node:crypto';
+import {
+  type FileHandle,
+  lstat,
+  mkdir,
+  open,
+  readFile,
+  readlink,
+  realpath,
+  rename,
+  rm,
+  stat,
+} from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { CliError } from '../cli/errors.ts';
 
+export interface Replacement<T> {
+  /** Writes the new content; what it throws leaves the old file as it was. */
+  readonly fill: (file: FileHandle, folder: string) => Promise<T>;
+  /** A last look at what is about to be replaced; what it throws leaves that as it was. */
+  readonly check?: (target: string) => Promise<void>;
+  /** Whether mode and owner of the old file go on; otherwise the new one is 0600, and ours. */
+  readonly keepMode?: boolean;
+}
+
 /**
- * Writes beside the file and renames, so that a full disk or a crash leaves the old one. A symbolic link stays one: the file
- * it points to is replaced. The mode is kept; a new file is 0600, a new folder 0700, since contexts and paths tell of clusters.
+ * Writes a new file beside the old one and renames it, so that a full disk, a crash or Ctrl-C leaves the old one. A symbolic
+ * link stays one: the file it points to is replaced. New folders are 0700, since contexts and paths tell of clusters.
  *
- * @param before the text that was read, null when there was no file
- * @throws CliError when the file is not what was read any more, or cannot be written; nothing has changed then
+ * @returns what `fill` returned
+ * @throws CliError when the path cannot be written, or names something else than a regular file
  */
-export async function replaceFile(path: string, before: string | null, after: string): Promise<void> {
+export async function replaceFileBy<T>(path: string, { fill, check, keepMode }: Replacement<T>): Promise<T> {
   try {
-    const target = await targetOf(path);
-    await mkdir(dirname(target), { recursive: true, mode: 0o700 });
-    const old = before === null ? null : await stat(target);
-    const temporary = join(dirname(target), `.${basename(target)}.${process.pid}.tmp`);
+    const target = await regularTarget(path);
+    const folder = dirname(target);
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const old = keepMode ? await stat(target).catch(ifMissing) : null;
+    // Nobody can know this name in advance, and `wx` (O_EXCL) neither follows a link nor takes a file that is there.
+    const temporary = join(folder, `.factory-worker-new.${randomBytes(8).toString('hex')}`);
+    const file = await open(temporary, 'wx', 0o600);
     try {
-      const file = await open(temporary, 'wx', 0o600);
+      let filled: T;
       try {
-        await file.writeFile(after);
+        filled = await fill(file, folder);
         if (old !== null) {
           await file.chmod(old.mode & 0o7777);
           // Root edits a file of somebody else: it stays theirs.
@@ -29,34 +56,71 @@ export async function replaceFile(path: string, before: string | null, after: st
       } finally {
         await file.close();
       }
-      if ((await currentText(target)) !== before) {
-        throw new CliError(`${path} has changed meanwhile; nothing was written`, { hints: ['try again'] });
-      }
+      await check?.(target);
       await rename(temporary, target);
+      return filled;
     } finally {
       await rm(temporary, { force: true });
     }
   } catch (error) {
-    if (error instanceof CliError) throw error;
-    throw new CliError(`cannot write ${path}: ${(error as Error).message}`);
+    throw cannotWrite(path, error);
   }
 }
 
-async function currentText(path: string): Promise<string | null> {
+/**
+ * Replaces a text by one that was made from it. The mode is kept; a new file is 0600.
+ *
+ * @param before the text that was read, null when there was no file
+ * @throws CliError when the file is not what was read any more, or cannot be written; nothing has changed then
+ */
+export async function replaceFile(path: string, before: string | null, after: string): Promise<void> {
+  await replaceFileBy(path, {
+    keepMode: before !== null,
+    fill: (file) => file.writeFile(after),
+    async check(target) {
+      if ((await readFile(target, 'utf8').catch(ifMissing)) === before) return;
+      throw new CliError(`${path} has changed meanwhile; nothing was written`, { hints: ['try again'] });
+    },
+  });
+}
+
+/**
+ * Where a path that is to be written leads to: through symbolic links, also one that points to nothing yet.
+ *
+ * @throws CliError when something other than a regular file is there: a rename would put a file in the place of a device
+ */
+export async function regularTarget(path: string): Promise<string> {
   try {
-    return await readFile(path, 'utf8');
+    const target = await followLinks(path);
+    const there = await lstat(target).catch(ifMissing);
+    if (there === null || there.isFile()) return target;
+    const kind = there.isDirectory() ? 'a folder, not a file' : 'not a regular file';
+    throw new CliError(`${path} is ${kind}; nothing was written`);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
+    throw cannotWrite(path, error);
   }
 }
 
-/** The file behind a symbolic link, also when the link points to nothing yet. */
-async function targetOf(path: string): Promise<string> {
+/** What the file system had against it; any other error as it is. */
+function cannotWrite(path: string, error: unknown): unknown {
+  if (!(error instanceof Error && 'syscall' in error)) return error;
+  return new CliError(`cannot write ${path}: ${error.message}`);
+}
+
+async function followLinks(path: string): Promise<string> {
   try {
     return await realpath(path);
-  } catch {
-    const link = await lstat(path).catch(() => null);
-    return link?.isSymbolicLink() ? resolve(dirname(path), await readlink(path)) : resolve(path);
+  } catch (error) {
+    ifMissing(error);
+    const link = await lstat(path).catch(ifMissing);
+    return link?.isSymbolicLink()
+      ? await followLinks(resolve(dirname(path), await readlink(path)))
+      : resolve(path);
   }
+}
+
+/** @returns null for a file that is not there */
+function ifMissing(error: unknown): null {
+  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+  throw error;
 }

@@ -68,6 +68,17 @@ export async function readWorkersText(path: string, env: NodeJS.ProcessEnv): Pro
 }
 
 /**
+ * As {@link readWorkersText}, for a file that is to be written afterwards.
+ *
+ * @throws CliError also when something other than a regular file is there; a FIFO would never end, a device be replaced
+ */
+export async function readWorkersToEdit(path: string, env: NodeJS.ProcessEnv): Promise<string | null> {
+  const { regularTarget } = await import('./replace-file.ts');
+  await regularTarget(path);
+  return readWorkersText(path, env);
+}
+
+/**
  * The worker of that name.
  *
  * @throws UsageError with the nearest names and those there are

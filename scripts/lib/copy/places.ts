@@ -1,7 +1,8 @@
 /** What `cp` is told to copy, and where to. Pure but for the questions asked of the local disk. */
-import { lstatSync, mkdtempSync, readdirSync, statSync } from 'node:fs';
+import { lstatSync, mkdtempSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { CliError, UsageError } from '../cli/errors.ts';
+import { regularTarget } from '../config/replace-file.ts';
 
 /** One side of a copy; `worker` is null for this machine. */
 export interface Place {
@@ -59,10 +60,10 @@ export interface LocalTarget {
 
 /**
  * @param name of what is received: its name where the destination is a folder
- * @returns where it will lie
+ * @returns where it will lie; behind a symbolic link, as for every file that is replaced
  * @throws CliError where it cannot lie there
  */
-export function resolveTarget(destination: string, name: string): string {
+export async function resolveTarget(destination: string, name: string): Promise<string> {
   const wanted = resolve(destination);
   const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
   const final = isFolder(wanted) || destination.endsWith('/') ? join(wanted, name) : wanted;
@@ -72,7 +73,8 @@ export function resolveTarget(destination: string, name: string): string {
       hints: ['give another name, or remove it first'],
     });
   }
-  return final;
+  const target = await regularTarget(final);
+  return lstatSync(final, { throwIfNoEntry: false })?.isSymbolicLink() ? target : final;
 }
 
 /** @throws CliError where nothing can be written */
@@ -82,10 +84,4 @@ export function prepareTarget(final: string): LocalTarget {
   } catch (error) {
     throw new CliError(`cannot write into ${dirname(final)}: ${(error as Error).message}`);
   }
-}
-
-/** The name of the one entry that was unpacked; null when there is not exactly one. */
-export function onlyEntry(folder: string): string | null {
-  const names = readdirSync(folder);
-  return names.length === 1 ? (names[0] ?? null) : null;
 }

@@ -5,15 +5,19 @@
 import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Transform, Writable } from 'node:stream';
 import { CliError, ExitCode, InterruptedError } from '../cli/errors.ts';
+import { bytes } from '../cli/text.ts';
 import type { Argv, Exec, StreamResult } from '../exec.ts';
 import { newNonce } from '../transport/frame.ts';
 import { kubectlMessage } from '../transport/kubectl-errors.ts';
 import { plainScript } from '../transport/scripts.ts';
 import { type Transport, TransportError } from '../transport/transport.ts';
-import { type LocalEntry, type LocalTarget, onlyEntry } from './places.ts';
+import type { LocalEntry, LocalTarget } from './places.ts';
+import { roomIn } from './room.ts';
+import { ArchiveError } from './tar.ts';
+import { type LeftOut, unpack } from './unpack.ts';
 
 export interface Road {
   readonly exec: Exec;
@@ -37,6 +41,9 @@ export interface Transferred {
   readonly path: string;
   /** What tar had to say although it went well: a file that changed meanwhile. */
   readonly warning: string;
+  /** What a worker sent and was not written here; the first hundred of them. */
+  readonly leftOut: readonly LeftOut[];
+  readonly leftOutCount: number;
 }
 
 /** What a copy would do. */
@@ -143,7 +150,7 @@ export async function send(road: Road, entry: LocalEntry, destination: string): 
       `${worker}: ${final} could not be put in place: ${frame.parts.get('placed.error')?.text}`,
     );
   }
-  return { bytes: meter.bytes, sha256, path: final, warning: '' };
+  return { bytes: meter.bytes, sha256, path: final, warning: '', leftOut: [], leftOutCount: 0 };
 }
 
 /**
@@ -164,42 +171,52 @@ async function fetchInto(road: Road, path: string, { final, temporary }: LocalTa
   const nonce = newNonce();
   const stop = new AbortController();
   const signal = AbortSignal.any([road.signal, stop.signal]);
-  const meter = new Meter(road.onProgress);
+  const room = await roomIn(temporary);
+  const meter = new Meter(road.onProgress, room, () => stop.abort());
   const { argv, env } = transport.terminal(plainScript('send', [nonce, path]), false);
-  const common = { signal, idleMs: road.timeoutMs };
-  const tar: Argv = ['tar', '-x', '-f', '-', '-C', temporary, '--no-same-owner'];
   const [sent, unpacked] = await Promise.all([
-    exec.stream(argv, { ...common, output: meter, ...(env ? { env } : {}) }),
-    exec.stream(tar, { ...common, input: meter, output: new Collector() }).then((result) => {
-      if (result.code !== 0) stop.abort();
-      return result;
+    exec.stream(argv, { signal, idleMs: road.timeoutMs, output: meter, ...(env ? { env } : {}) }),
+    unpack(meter, temporary).catch((error: Error) => {
+      stop.abort();
+      // What still arrives must not wait for a reader that has gone.
+      meter.resume();
+      return error;
     }),
   ]);
   if (road.signal.aborted) throw InterruptedError.by(road.signal);
+  if (meter.full) {
+    throw new CliError(
+      `${worker} sends more than there is room for: ${bytes(room)} in ${dirname(temporary)}; nothing was changed`,
+      { hints: ['copy a part of it, or into another folder'] },
+    );
+  }
   const { refused, sum } = readAnswer(sent.stderr, nonce);
   if (refused !== undefined) throw new CliError(`${worker}: ${refused}`);
+  const failed = unpacked instanceof Error ? unpacked : null;
   if (sum === undefined) {
-    // Unless it is our own side that did not take it.
-    if (!stop.signal.aborted || /unexpected eof|truncated/i.test(unpacked.stderr)) throw lost(road, sent);
-    throw new CliError(
-      `it cannot be unpacked here: ${lastLine(unpacked.stderr) || `tar ended with ${unpacked.code}`}`,
-    );
+    // The connection ended, unless it is our own side that did not take what came.
+    throw failed === null || CUT_SHORT.test(failed.message) ? lost(road, sent) : notTaken(road, path, failed);
   }
   const [sha256 = '', rc, message = ''] = sum;
   if (sha256 !== meter.sha256()) throw differs(road);
   // 1 says that a file changed while it was read; the archive is whole nevertheless.
   if (rc !== '0' && rc !== '1') throw new CliError(`${worker} could not read all of ${path}: ${message}`);
-  if (unpacked.code !== 0) {
-    throw new CliError(
-      `it cannot be unpacked here: ${lastLine(unpacked.stderr) || `tar ended with ${unpacked.code}`}`,
-    );
-  }
-  const name = onlyEntry(temporary);
-  if (name === null) throw new CliError(`${worker} sent something else than ${path}`);
+  if (unpacked instanceof Error) throw notTaken(road, path, unpacked);
+  const { name, leftOut, leftOutCount } = unpacked;
   await rename(join(temporary, name), final).catch((error: Error) => {
     throw new CliError(`${final} could not be put in place: ${error.message}`);
   });
-  return { bytes: meter.bytes, sha256, path: final, warning: rc === '1' ? message : '' };
+  const warning = rc === '1' ? message : '';
+  return { bytes: meter.bytes, sha256, path: final, warning, leftOut, leftOutCount };
+}
+
+/** What tar-stream says of an archive that ends too early. */
+const CUT_SHORT = /end of data/i;
+
+function notTaken({ worker }: Road, path: string, error: Error): CliError {
+  return error instanceof ArchiveError
+    ? new CliError(`what ${worker} sent is not one file or folder ${path}: ${error.message}`)
+    : new CliError(`it cannot be written here: ${error.message}`);
 }
 
 interface Answer {
@@ -271,21 +288,35 @@ async function discard({ transport, timeoutMs }: Road, temporary: string | undef
 
 const lastLine = (text: string) => text.trim().split('\n').at(-1) ?? '';
 
-/** Passes bytes on, and knows their number and sum. */
+/** Passes bytes on up to a limit, and knows their number and sum. */
 class Meter extends Transform {
   bytes = 0;
   readonly #hash = createHash('sha256');
   readonly #onProgress: ((bytes: number) => void) | undefined;
+  readonly #limit: number;
+  readonly #onFull: () => void;
 
-  constructor(onProgress: ((bytes: number) => void) | undefined) {
+  /** @param onFull hears that the limit is reached; what comes after it is dropped */
+  constructor(onProgress: ((bytes: number) => void) | undefined, limit = Infinity, onFull = () => {}) {
     super();
     this.#onProgress = onProgress;
+    this.#limit = limit;
+    this.#onFull = onFull;
     // The end of a child that reads us destroys us; what feeds us then has nothing to say.
     this.on('error', () => {});
   }
 
-  override _transform(chunk: Buffer, _: BufferEncoding, done: (error: null, chunk: Buffer) => void): void {
+  get full(): boolean {
+    return this.bytes > this.#limit;
+  }
+
+  override _transform(chunk: Buffer, _: BufferEncoding, done: (error: null, chunk?: Buffer) => void): void {
     this.bytes += chunk.length;
+    if (this.full) {
+      this.#onFull();
+      done(null);
+      return;
+    }
     this.#hash.update(chunk);
     this.#onProgress?.(this.bytes);
     done(null, chunk);
@@ -297,13 +328,18 @@ class Meter extends Transform {
   }
 }
 
-/** Keeps what is written: short answers. */
+/** An answer of one of our scripts is a few lines: a nonce, two paths, a message of tar. */
+const ANSWER_BYTES = 64 * 1024;
+
+/** Keeps what is written: short answers. More than one can be is an error, which ends the program that says it. */
 class Collector extends Writable {
   readonly #chunks: Buffer[] = [];
+  #bytes = 0;
 
-  override _write(chunk: Buffer, _: BufferEncoding, done: () => void): void {
-    this.#chunks.push(chunk);
-    done();
+  override _write(chunk: Buffer, _: BufferEncoding, done: (error?: Error) => void): void {
+    this.#bytes += chunk.length;
+    if (this.#bytes <= ANSWER_BYTES) this.#chunks.push(chunk);
+    done(this.#bytes <= ANSWER_BYTES ? undefined : new Error('more than an answer can be'));
   }
 
   text(): string {
