@@ -17,6 +17,7 @@ import { cp } from '../../scripts/cp.ts';
 import { planCopy } from '../../scripts/lib/copy/places.ts';
 import { type FakeKubectl, fakeKubectl } from '../support/fake-kubectl.ts';
 import { type HandWorker, handWorker } from '../support/hand-worker.ts';
+import { isRoot, needs } from '../support/needs.ts';
 import { run } from '../support/run-command.ts';
 
 let worker: HandWorker;
@@ -161,7 +162,7 @@ describe.each([
 });
 
 // Only root can make a volume.
-it.skipIf(process.getuid?.() !== 0)('onto a full volume says so, and what makes room', async () => {
+it('onto a full volume says so, and what makes room', needs(isRoot, 'root'), async () => {
   const folder = join(home(), 'small');
   await worker.bash(`mkdir "${folder}" && mount -t tmpfs -o size=1m none "${folder}"`);
   try {
