@@ -42,12 +42,16 @@ build: node_modules/.installed ## bundle the umbrella command and the supervisor
 # --- tests ------------------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: node_modules/.installed programs helm build ## the tests that need neither root nor network nor a cluster
-	npx vitest run $(VITEST_FLAGS) $(TESTS)
+test: node_modules/.installed programs helm ## what needs no root, no network and no cluster, in a minute and a half: unit, smoke, chart, contract
+	CONTRACT_DIALECTS=a HELM_NEWEST=1 npx vitest run $(addprefix --project=,unit smoke chart contract) $(VITEST_FLAGS) $(TESTS)
+
+.PHONY: test-worker
+test-worker: node_modules/.installed programs ## the commands against real local workers, in every case
+	npx vitest run --project=worker $(VITEST_FLAGS) $(TESTS)
 
 .PHONY: test-contract
-test-contract: node_modules/.installed programs ## the contract of `factory`, against the stand-in or FACTORY_BIN=…
-	npx vitest run test/contract
+test-contract: node_modules/.installed programs ## the contract of `factory` in every dialect, against the stand-in or FACTORY_BIN=…
+	npx vitest run --project=contract $(VITEST_FLAGS) $(TESTS)
 
 .PHONY: lint
 lint: node_modules/.installed lint-bash ## types, style, shell scripts

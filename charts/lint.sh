@@ -106,8 +106,8 @@ main() {
   done < <(helms)
   lint_with_ct
   check_fields "$TOOLS/helm"
-  step "the chart's tests with $("$TOOLS/helm" version --template '{{.Version}}')"
-  HELM=$TOOLS/helm npx vitest run --reporter=dot --no-color test/charts
+  step "the chart's tests with each of them"
+  HELM=$(helms | paste -sd :) npx vitest run --reporter=dot --no-color --project=chart
   step 'all is well'
 }
 

@@ -42,7 +42,7 @@ afterAll(() => rmSync(home, { recursive: true, force: true }));
 
 /**
  * The Helms to test with: those in $HELM (separated as in PATH) and no others; else the one on PATH, and for each major
- * version that it is not, the pinned one.
+ * version that it is not, the pinned one. With $HELM_NEWEST set, only the newest of these.
  */
 export const HELMS: readonly Helm[] = resolve();
 
@@ -58,7 +58,8 @@ function resolve(): readonly Helm[] {
   if (found.length === 0) {
     throw new Error('there is no helm on PATH, and the pinned one runs on Linux x86-64 only: install Helm');
   }
-  return found.sort((one, other) => one.major - other.major);
+  found.sort((one, other) => one.major - other.major);
+  return process.env['HELM_NEWEST'] ? found.slice(-1) : found;
 }
 
 function onPath(program: string): string[] {

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { packageRoot } from '../../scripts/lib/cli/version.ts';
 import { SHELLS } from '../../scripts/lib/completion/answer.ts';
 import { programWord, shellInit } from '../../scripts/shell-init.ts';
+import { needs } from '../support/needs.ts';
 import { run } from '../support/run-command.ts';
 import { type Playground, playground } from './playground.ts';
 
@@ -38,7 +39,7 @@ describe('shell-init', () => {
   });
 
   const shellcheck = spawnSync('shellcheck', ['--version']).status === 0;
-  it.skipIf(!shellcheck)('prints bash that shellcheck has nothing to say about', async () => {
+  it('prints bash that shellcheck has nothing to say about', needs(shellcheck, 'shellcheck'), async () => {
     const { stdout } = await run(shellInit, ['bash'], { env: place.env });
     const said = execFileSync('shellcheck', ['--shell=bash', '-'], { input: stdout, encoding: 'utf8' });
     expect(said).toBe('');

@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { CliError } from '../../scripts/lib/cli/errors.ts';
 import { replaceFile, replaceFileBy } from '../../scripts/lib/config/replace-file.ts';
+import { isRoot, needs } from '../support/needs.ts';
 
 let folder: string;
 let file: string;
@@ -121,7 +122,7 @@ it('says why it cannot write', async () => {
   expect(failed.message).toMatch(new RegExp(`^cannot write ${path}: `));
 });
 
-it.skipIf(process.getuid?.() !== 0)('leaves a file that is somebody else’s to them', async () => {
+it('leaves a file that is somebody else’s to them', needs(isRoot, 'root'), async () => {
   const { chownSync } = await import('node:fs');
   writeFileSync(file, 'old\n');
   chownSync(file, 1234, 2345);

@@ -10,6 +10,7 @@ import {
   loadWorkers,
   workersPath,
 } from '../../scripts/lib/config/workers-file.ts';
+import { isRoot, needs } from '../support/needs.ts';
 
 const NO_FLAGS = { workers: undefined, context: undefined, namespace: undefined, kubeconfig: undefined };
 
@@ -117,7 +118,7 @@ describe('loadWorkers', () => {
     expect(await read(through)).toBeInstanceOf(CliError);
   });
 
-  it.skipIf(process.getuid?.() === 0)('says so when the file may not be read', async () => {
+  it('says so when the file may not be read', needs(!isRoot, 'another user than root'), async () => {
     const path = join(folder, 'secret.yaml');
     writeFileSync(path, 'workers: []\n');
     chmodSync(path, 0);

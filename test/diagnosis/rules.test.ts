@@ -1,4 +1,4 @@
-/** Every rule of `why` over facts as programs print them. Made for real: test/unstick/commands.test.ts, test/e2e/why.test.ts. */
+/** Every rule of `why` over facts as programs print them. Made for real: test/unstick/commands.worker.test.ts, test/e2e/why.test.ts. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';

@@ -1,8 +1,9 @@
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { localEnvironment, workerPath } from '../../scripts/lib/local/environment.ts';
 import { localLayout } from '../../scripts/lib/local/layout.ts';
 import { prepareLocalWorker } from '../../scripts/lib/local/prepare.ts';
-import { makeRoot } from './worker.ts';
 
 describe('the environment of a local worker', () => {
   it('is the same whoever asks, but for the clock and the way to the network', () => {
@@ -60,9 +61,9 @@ describe('the environment of a local worker', () => {
 
   it('refuses folders that PATH cannot hold', () => {
     for (const bad of ['bin', '/a:b']) {
-      expect(() => prepareLocalWorker({ dir: makeRoot(), name: 'w', binDirs: [bad] })).toThrow(
-        "cannot be on a worker's PATH",
-      );
+      expect(() =>
+        prepareLocalWorker({ dir: join(tmpdir(), 'never-made'), name: 'w', binDirs: [bad] }),
+      ).toThrow("cannot be on a worker's PATH");
     }
   });
 });

@@ -27,6 +27,7 @@ import {
 } from '../../scripts/lib/release/record.ts';
 import type { Snapshot } from '../../scripts/lib/worker/snapshot.ts';
 import { fakeExec } from '../support/fake-exec.ts';
+import { needs } from '../support/needs.ts';
 
 const DIGEST = `sha256:${'0123456789abcdef'.repeat(4)}`;
 const scratch = mkdtempSync(join(tmpdir(), 'release-'));
@@ -442,8 +443,9 @@ describe('the factory program', () => {
     await expect(stage(file, 'amd64', 'arm64')).rejects.toThrow(/not for two platforms/);
   });
 
-  it.runIf(process.platform === 'linux')(
+  it(
     'that cannot open its database is refused with the cure',
+    needs(process.platform === 'linux', 'Linux'),
     async () => {
       const file = join(scratch, 'cgoless');
       const own = process.arch === 'arm64' ? 'arm64' : 'amd64';

@@ -21,6 +21,7 @@ import { planCopy } from '../../scripts/lib/copy/places.ts';
 import { staysInside } from '../../scripts/lib/copy/unpack.ts';
 import { type FakeKubectl, fakeKubectl } from '../support/fake-kubectl.ts';
 import { type HandWorker, handWorker } from '../support/hand-worker.ts';
+import { isRoot, needs } from '../support/needs.ts';
 import { run } from '../support/run-command.ts';
 
 let worker: HandWorker;
@@ -350,7 +351,7 @@ describe('what is in the way', () => {
 });
 
 // Only root can make a volume.
-it.skipIf(process.getuid?.() !== 0)('onto a full volume says so, and what makes room', async () => {
+it('onto a full volume says so, and what makes room', needs(isRoot, 'root'), async () => {
   const folder = join(home(), 'small');
   await worker.bash(`mkdir "${folder}" && mount -t tmpfs -o size=1m none "${folder}"`);
   try {

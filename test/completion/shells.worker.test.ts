@@ -4,6 +4,7 @@ import { mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Shell } from '../../scripts/lib/completion/answer.ts';
+import { needs } from '../support/needs.ts';
 import { Pane } from './pane.ts';
 import { type Playground, playground } from './playground.ts';
 
@@ -48,7 +49,7 @@ const RETRY = { retry: 3 };
 const installed = (shell: string) => spawnSync(shell, ['-c', 'exit 0']).status === 0;
 
 describe.each(Object.entries(SETUPS))('%s', (shell, { argv, before, init, prompt }) => {
-  describe.skipIf(!installed(shell))('on a terminal', () => {
+  describe('on a terminal', needs(installed(shell), shell), () => {
     let pane: Pane;
     beforeAll(async () => {
       pane = new Pane(argv, place.env);
@@ -123,13 +124,17 @@ describe.each(Object.entries(SETUPS))('%s', (shell, { argv, before, init, prompt
       ).toEqual([]);
     });
 
-    it.skipIf(shell === 'bash')('says what each candidate is', async () => {
-      await pane.run('clear');
-      pane.press('C-u');
-      pane.type('factory-worker ');
-      pane.press('Tab');
-      await pane.shows(/attach +(-- |\()Join a session/);
-    });
+    it(
+      'says what each candidate is',
+      needs(shell !== 'bash', 'a shell that describes candidates'),
+      async () => {
+        await pane.run('clear');
+        pane.press('C-u');
+        pane.type('factory-worker ');
+        pane.press('Tab');
+        await pane.shows(/attach +(-- |\()Join a session/);
+      },
+    );
 
     it('runs what was completed', async () => {
       await pane.run('clear');
@@ -139,7 +144,7 @@ describe.each(Object.entries(SETUPS))('%s', (shell, { argv, before, init, prompt
     });
   });
 
-  describe.skipIf(!installed(shell))('the function factory', () => {
+  describe('the function factory', needs(installed(shell), shell), () => {
     const evaluate = (script: string, path = String(place.env['PATH'])) => {
       const options = { env: { ...place.env, PATH: path }, encoding: 'utf8' } as const;
       const { status, stdout, stderr } = spawnSync(

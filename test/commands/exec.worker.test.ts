@@ -178,7 +178,7 @@ describe('exec over kubectl', () => {
       const result = await type(['worker-1', '--', 'tar', '-c', '.']);
       expect([result.code, result.stdout]).toEqual([1, 'x'.repeat(10)]);
       expect(result.stderr).toBe(
-        `tar: 40%\nerror: the connection to worker-1 broke before the program had ended; what was printed may be incomplete\n  it may go on in the worker; what runs there: npx tsx scripts/exec.ts worker-1 -- ps -ef\n`,
+        `tar: 40%\nerror: the connection to worker-1 broke before the program had ended; what was printed may be incomplete\n  it may go on in the worker; what runs there: factory-worker exec worker-1 -- ps -ef\n`,
       );
     }
   });

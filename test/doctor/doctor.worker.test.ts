@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { doctor } from '../../scripts/doctor.ts';
 import { type HandWorker, handWorker } from '../support/hand-worker.ts';
+import { needs } from '../support/needs.ts';
 import { programLine } from '../support/program.ts';
 import { run } from '../support/run-command.ts';
 
@@ -45,19 +46,23 @@ describe('doctor on a laptop with a local worker', () => {
     expect(find('inotify')?.reason).toMatch(/^\d+ instances, \d+ watches/);
   });
 
-  it.skipIf(!mayMount())('names the folder that is mounted noexec, and no other', async () => {
-    const line = programLine('doctor', 'w', '-o', 'json');
-    const { stdout } = spawnSync(
-      'unshare',
-      [...NAMESPACES, 'bash', '-c', `mount -t tmpfs -o noexec none '${worker.repos}' && ${line}`],
-      { env: { PATH: process.env['PATH'], ...worker.laptop }, encoding: 'utf8' },
-    );
-    const findings = (JSON.parse(stdout) as Section[]).at(-1)?.findings;
-    expect(findings?.find(({ id }) => id === 'noexec')).toMatchObject({
-      state: 'fail',
-      reason: expect.stringContaining(`no program runs in ${worker.repos}:`),
-    });
-  });
+  it(
+    'names the folder that is mounted noexec, and no other',
+    needs(mayMount(), 'a mount namespace'),
+    async () => {
+      const line = programLine('doctor', 'w', '-o', 'json');
+      const { stdout } = spawnSync(
+        'unshare',
+        [...NAMESPACES, 'bash', '-c', `mount -t tmpfs -o noexec none '${worker.repos}' && ${line}`],
+        { env: { PATH: process.env['PATH'], ...worker.laptop }, encoding: 'utf8' },
+      );
+      const findings = (JSON.parse(stdout) as Section[]).at(-1)?.findings;
+      expect(findings?.find(({ id }) => id === 'noexec')).toMatchObject({
+        state: 'fail',
+        reason: expect.stringContaining(`no program runs in ${worker.repos}:`),
+      });
+    },
+  );
 
   it('without workers.yaml looks at the laptop, and says how to make one', async () => {
     const { code, stdout } = await run(doctor, [], { env: { HOME: '/nonexistent/home' } });
