@@ -67,4 +67,4 @@ lint-bash: | node
 fix: node_modules/.installed ## format and mend what can be mended by itself
 	npx biome check --write .
 
--include charts/chart.mk image/image.mk image/release.mk bench/bench.mk test/cluster/cluster.mk
+-include charts/chart.mk image/image.mk image/release.mk bench/bench.mk test/cluster/cluster.mk test/agents/agents.mk

@@ -17,8 +17,8 @@ export const PROJECTS = {
 
 export type Project = keyof typeof PROJECTS | 'unit';
 
-/** They have configurations of their own: `make test-image`, `make e2e`. */
-export const ELSEWHERE = ['test/image/**', 'test/e2e/**'];
+/** They have configurations of their own: `make test-image`, `make e2e`, `make test-agents`. */
+export const ELSEWHERE = ['test/image/**', 'test/e2e/**', 'test/agents/**'];
 
 export const ALL = ['test/**/*.test.ts'];
 

@@ -1,36 +1,54 @@
 import { describe, expect, it } from 'vitest';
 import { findPrompt } from '../../scripts/lib/diagnosis/prompts.ts';
+import { SCREENS } from '../agents/screens.ts';
+import { captured } from './captured.ts';
+import { ordinaryPanes } from './ordinary-panes.ts';
 
 describe('what a pane waits for', () => {
+  it.each(SCREENS)('is told from the screen $name', ({ name, id }) => {
+    expect(findPrompt(captured(name))?.id ?? null).toBe(id);
+  });
+
   it.each<[string, string, string | null]>([
-    ['a limit', "● You've hit your limit. It resets at 3pm.", 'rate-limit'],
-    ['a weekly limit', "You've hit your weekly limit · resets Mon", 'rate-limit'],
-    ['a login', '● Invalid API key · Please run /login', 'login'],
-    ['a token that has expired', 'API Error: OAuth token has expired.', 'login'],
-    ['trust', '│ Do you trust the files in this folder?        │', 'trust'],
-    [
-      'the bypass warning',
-      'WARNING: Claude Code running in Bypass Permissions mode: you accept all responsibility',
-      'bypass',
-    ],
-    ['a theme', ' Choose the text style that looks best with your terminal', 'setup'],
-    ['a permission', '│ Do you want to proceed?   │', 'permission'],
     ['a name for GitHub', "Username for 'https://github.com': ", 'password'],
     ['a passphrase', "Enter passphrase for key '/root/.ssh/id_ed25519': ", 'password'],
     ['an unknown host', 'Are you sure you want to continue connecting (yes/no/[fingerprint])?', 'password'],
     ['yes or no', 'Overwrite? [y/N] ', 'question'],
     ['nothing: an agent at work', '● Editing notes/issue-23.md', null],
-    ['nothing: words about a limit', '● The rate limit of the API is 60', null],
-    ['nothing: words about a password', '● Added a password field to the form', null],
-  ])('%s', (_, line, id) => {
-    expect(findPrompt(['● before', line, '> '])?.id ?? null).toBe(id);
+  ])('is told from the last line: %s', (_, line, id) => {
+    expect(findPrompt(['● before', line])?.id ?? null).toBe(id);
+    expect(findPrompt([line, 'after'])).toBeNull();
   });
 
-  it('only at the end: what stands further up was answered', () => {
-    const answered = [
-      'Do you trust the files in this folder?',
-      ...Array.from({ length: 30 }, (_, n) => `● step ${n}`),
+  it('is told of a dialog whose words nobody knows', () => {
+    const lines = [
+      '─'.repeat(80),
+      '  Something new',
+      '  ❯ Go on',
+      '    Go back',
+      '  Enter to confirm · Esc to cancel',
     ];
-    expect(findPrompt(answered)).toBeNull();
+    expect(findPrompt(lines)).toEqual({ id: 'question', says: 'asks a question', line: 'Something new' });
+    const numbered = ['─'.repeat(80), '  Shall it go on?', '  ❯ 1. Yes', '    2. No'];
+    expect(findPrompt(numbered)).toMatchObject({ id: 'question', line: 'Shall it go on?' });
+  });
+
+  it('is not told of an error that an agent has gone on after', () => {
+    const lines = captured('token-invalid');
+    const box = lines.findIndex((line) => line.startsWith('───'));
+    const later = [...lines.slice(0, box), '● Going on.', ...lines.slice(box)].map((line) =>
+      line.replace('Once fixed, resend your message', ''),
+    );
+    expect(findPrompt(later)).toBeNull();
+  });
+
+  it('is nothing on ordinary panes, whatever they speak of', () => {
+    const panes = ordinaryPanes(SCREENS.map(({ name }) => captured(name)));
+    expect(panes.length).toBeGreaterThan(200);
+    const told = panes.flatMap(({ name, lines }) => {
+      const prompt = findPrompt(lines);
+      return prompt === null ? [] : [`${name}: ${prompt.id} by ${prompt.line}`];
+    });
+    expect(told).toEqual([]);
   });
 });

@@ -27,6 +27,7 @@ import {
   RUNNING,
   snapshot,
 } from '../worker/samples.ts';
+import { capturedText } from './captured.ts';
 
 const worker: LocalWorker = { runtime: 'local', name: 'w', home: '/w' };
 const stage = (name: string, quiet = 5) => `${name}\t${CLOCK - quiet}\t${CLOCK - 3600}\t0\t0\t`;
@@ -110,7 +111,7 @@ describe('inside a worker', () => {
       'a prompt',
       {
         sessions: stage('23-build-1'),
-        'pane.0': '23-build-1\tclaude\t0\nDo you trust the files in this folder?\n\n',
+        'pane.0': `23-build-1\tclaude\t0\n${capturedText('trust')}`,
       },
       'pane-trust',
       /attach w --session 23-build-1/,

@@ -4,6 +4,7 @@ import { podFacts } from '../../scripts/lib/transport/pods.ts';
 import { eventsOf, type Known } from '../../scripts/lib/watching/events.ts';
 import type { Observation } from '../../scripts/lib/worker/observe.ts';
 import type { Status } from '../../scripts/lib/worker/status.ts';
+import { captured } from '../diagnosis/captured.ts';
 import { NOW, pod } from '../transport/cluster.ts';
 import { type Parts, pipelinesJson, queueJson, snapshot } from '../worker/samples.ts';
 
@@ -109,7 +110,7 @@ describe('an issue', () => {
 });
 
 describe('a session', () => {
-  const asks: Look = { panes: [pane('23-qa-1', 'Do you trust the files in this folder?')] };
+  const asks: Look = { panes: [pane('23-qa-1', ...captured('trust'))] };
 
   it('that waits for a person is told at the first look, once, and again when it waits again', () => {
     const event = 'session-waits: 23-qa-1 asks whether its folder is to be trusted';
@@ -121,7 +122,7 @@ describe('a session', () => {
       queue: queueJson([23, 'active']),
       pipelines: pipelinesJson({ issue: 23, status: 'rate_limited', stage: 'qa' }),
     };
-    const both: Look = { parts, panes: [pane('23-qa-1', "You've hit your limit. It resets at 3pm.")] };
+    const both: Look = { parts, panes: [pane('23-qa-1', ...captured('limit-weekly'))] };
     expect(watch(row('active'), both)[1]).toEqual(['limit-hit: 23-qa-1 has hit the limit of its account']);
     expect(watch(row('active'), { parts })[1]).toEqual([
       'limit-hit: demo#23 has hit the limit of its account at stage qa; it is tried again at each check-in',
@@ -170,7 +171,7 @@ describe('a worker', () => {
   });
 
   it('that cannot be asked does not have its sessions told again afterwards', () => {
-    const asks: Look = { panes: [pane('23-qa-1', 'Do you trust the files in this folder?')] };
+    const asks: Look = { panes: [pane('23-qa-1', ...captured('trust'))] };
     expect(watch(asks, { status: 'node-lost', parts: null }, asks)[2]).toEqual([
       'worker-recovered: running again; it was node-lost',
     ]);

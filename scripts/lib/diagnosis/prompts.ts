@@ -1,44 +1,99 @@
-/** What a program in a pane shows while it waits for a person. Pure. */
+/** What a program in a pane waits for, and what has brought claude to a stop. Pure. */
+import { type Dialog, type PromptBox, readScreen, unframed } from './screen.ts';
 
 export interface PanePrompt {
   /** Stable, for programs: `login`, `rate-limit`. */
-  readonly id: 'login' | 'trust' | 'bypass' | 'setup' | 'rate-limit' | 'permission' | 'password' | 'question';
+  readonly id:
+    | 'login'
+    | 'rate-limit'
+    | 'no-credit'
+    | 'model'
+    | 'api-error'
+    | 'trust'
+    | 'imports'
+    | 'bypass'
+    | 'setup'
+    | 'settings'
+    | 'mcp'
+    | 'plan'
+    | 'permission'
+    | 'password'
+    | 'question';
   /** Completes "the session …". */
   readonly says: string;
   /** The line by which it was known. */
   readonly line: string;
 }
 
-/** A prompt stands at the end of what a pane shows; further up it was answered. */
-const LINES = 20;
+type Known = readonly [PanePrompt['id'], RegExp, string];
 
 /**
- * In this order, since some screens carry the words of two. claude's own words are from its screens; git's and ssh's are the
- * same in every version.
+ * The words of claude's dialogs, each as its text or its choices have them. A dialog with other words is a question all the
+ * same.
  */
-const PROMPTS: readonly (readonly [PanePrompt['id'], RegExp, string])[] = [
-  [
-    'rate-limit',
-    /You've hit your (?:\w+ )*limit|\/rate-limit-options|usage limit reached|limit reached ∙ resets/i,
-    'has hit the limit of its account',
-  ],
-  [
-    'login',
-    /Please run \/login|Invalid API key|OAuth token (?:has expired|revoked)|Select login method|authentication_error|Paste code here if prompted/i,
-    'asks for a login: claude does not accept its token',
-  ],
+const DIALOGS: readonly Known[] = [
+  ['rate-limit', /^Stop and wait for limit to reset$/, 'has hit the limit of its account'],
+  ['login', /^Select login method/, 'asks for a login: claude does not accept its token'],
   [
     'trust',
-    /Do you trust the files in this folder|Is this a project you (?:created or one you )?trust/i,
+    /^Do you trust the files in this folder|Is this a project you (?:created or one you )?trust/,
     'asks whether its folder is to be trusted',
   ],
   [
+    'imports',
+    /^Allow external CLAUDE\.md file imports/,
+    'asks whether CLAUDE.md may import files from outside',
+  ],
+  [
     'bypass',
-    /Bypass Permissions mode.*(?:accept|responsibility)|you accept all responsibility/i,
+    /Bypass Permissions mode$|you accept all responsibility/,
     'asks whether it may skip its permission questions',
   ],
-  ['setup', /Choose the text style|Let's get started\./i, 'shows the questions of a first start'],
-  ['permission', /Do you want to (?:proceed|make this edit|create|allow)/i, 'asks for a permission'],
+  [
+    'setup',
+    /^Choose the text style|^Let's get started\.|fullscreen renderer\?/,
+    'shows the questions of a first start',
+  ],
+  ['settings', /^Settings (?:Error|Warning)$|^Configuration error$/i, 'reports an error in its settings'],
+  ['mcp', /^New MCP servers? found|^\d+ new MCP servers found/i, 'asks whether it may use an MCP server'],
+  [
+    'plan',
+    /^Ready to code\?|written up a plan|^Would you like to proceed\?/,
+    'asks whether its plan is approved',
+  ],
+  [
+    'permission',
+    /^Do you want to (?:proceed|make this edit|create|overwrite|allow)/,
+    'asks for a permission',
+  ],
+];
+
+/**
+ * What claude says when it cannot go on, at the beginning of an entry of its transcript (2.1.330). The words of a limit that no
+ * time resets come first.
+ */
+const ERRORS: readonly Known[] = [
+  [
+    'no-credit',
+    /^(?:You've (?:hit|reached) your .*(?:spend limit|group budget|monthly usage limit|usage credit limit)|You're out of (?:usage credits|extra usage)|Your org is out of usage|Your seat type doesn't include|Your usage allocation has been disabled|Your group's usage limit is|This service is disabled for your org|Credit balance (?:is )?too low|\w+(?: [^·]+)? requires usage credits)/,
+    'has no credit left in its account',
+  ],
+  ['rate-limit', /^You've (?:hit|reached) your (?:.* )?limit\b/, 'has hit the limit of its account'],
+  [
+    'login',
+    /^(?:Please run \/login|Not logged in|Login expired|OAuth token (?:has expired|has been revoked|revoked)|Invalid API key|Invalid auth token|Authentication required|Failed to authenticate|Your organization has disabled Claude)/,
+    'asks for a login: claude does not accept its token',
+  ],
+  [
+    'model',
+    /^(?:There's an issue with the selected model|The model \S+ is not available)/,
+    'cannot use the model that was chosen for it',
+  ],
+  ['api-error', /^API Error\b/, 'has stopped at an error of the API'],
+];
+
+/** git's, ssh's and other programs' questions are the last line; the program waits behind it. */
+const QUESTIONS: readonly Known[] = [
   [
     'password',
     /^(?:Username for '|Password for '|Enter passphrase for key|.*'s password:|\[sudo\] password|Are you sure you want to continue connecting)/,
@@ -56,15 +111,63 @@ const PROMPTS: readonly (readonly [PanePrompt['id'], RegExp, string])[] = [
  * @returns what it waits for; null when nothing is known by which it would wait
  */
 export function findPrompt(lines: readonly string[]): PanePrompt | null {
-  const last = lines.slice(-LINES).map(unframed);
-  for (const [id, pattern, says] of PROMPTS) {
-    const line = last.findLast((text) => pattern.test(text));
-    if (line !== undefined) return { id, says, line };
+  const screen = readScreen(lines);
+  switch (screen.kind) {
+    case 'dialog':
+      return ofDialog(screen);
+    case 'box':
+      return screen.busy ? null : ofBox(screen);
+    case 'other':
+      return match(QUESTIONS, unframed(screen.last));
   }
-  return null;
 }
 
-/** Without the frame that a program draws around its lines. */
-function unframed(line: string): string {
-  return line.replaceAll(/^[\s│┃|❯>]+|[\s│┃|]+$/g, '');
+/** Whether a person can answer it in the pane; the others are errors. */
+export function isQuestion({ id }: PanePrompt): boolean {
+  return !ERRORS.some(([error]) => error === id);
+}
+
+function ofDialog({ transcript, text, question, choices }: Dialog): PanePrompt {
+  const words = [...text, ...choices.map(({ label }) => label)];
+  for (const [id, pattern, says] of DIALOGS) {
+    const line = words.find((word) => pattern.test(word));
+    // Which limit it was, it said before it asked.
+    if (line !== undefined)
+      return (id === 'rate-limit' ? ofTranscript(transcript) : null) ?? { id, says, line };
+  }
+  return { id: 'question', says: 'asks a question', line: question || (choices[0]?.label ?? '') };
+}
+
+/** What claude or a person has said, with its mark: `● Done.`, `  ⎿  You've hit your limit`. */
+const ENTRY = /^\s{0,2}(?<mark>[●⏺⎿✻❯])\s+(?<text>.*)$/;
+/** What claude adds to a limit. */
+const NOTE = /^(?:Usage limit reached\b|\/rate-limit-options$)/;
+/** The box of a claude that has stopped (from 2.1.330 on). */
+const STOPPED = /^(?:Once fixed, resend your message|Resend your message to try again)/;
+
+function ofBox({ transcript, input, status }: PromptBox): PanePrompt | null {
+  const error = ofTranscript(transcript);
+  if (error !== null) return error;
+  const limit = status.find((line) => /^\s*⚠ Usage limit reached\b/.test(line))?.trim();
+  if (limit !== undefined) return { id: 'rate-limit', says: 'has hit the limit of its account', line: limit };
+  if (!STOPPED.test(input)) return null;
+  return { id: 'api-error', says: 'has stopped at an error of the API', line: lastEntry(transcript).text };
+}
+
+/** An error is the last entry; below one that an agent has only written, its turn ends: `✻ Crunched for 3s`. */
+function ofTranscript(transcript: readonly string[]): PanePrompt | null {
+  const { mark, text } = lastEntry(transcript);
+  return mark === '❯' ? null : match(ERRORS, text);
+}
+
+function lastEntry(transcript: readonly string[]): { readonly mark: string; readonly text: string } {
+  const entries = transcript.map((line) => ENTRY.exec(line)?.groups ?? {});
+  const { mark = '', text = '' } =
+    entries.findLast(({ text }) => text !== undefined && !NOTE.test(text)) ?? {};
+  return { mark, text };
+}
+
+function match(table: readonly Known[], line: string): PanePrompt | null {
+  const known = table.find(([, pattern]) => pattern.test(line));
+  return known === undefined ? null : { id: known[0], says: known[2], line };
 }

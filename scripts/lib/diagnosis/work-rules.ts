@@ -5,7 +5,7 @@ import { itemName, openItems } from '../worker/queue.ts';
 import type { Snapshot } from '../worker/snapshot.ts';
 import { type EnteredFacts, whenEntered } from './diagnosis.ts';
 import type { Inside } from './inside.ts';
-import { findPrompt } from './prompts.ts';
+import { findPrompt, isQuestion } from './prompts.ts';
 
 /** An agent that thinks prints something every few seconds; factory itself looks every half minute. */
 const SILENT_SECONDS = 10 * 60;
@@ -125,29 +125,31 @@ export const paneWaits = whenEntered(({ inside, snapshot, worker, command }) =>
   inside.panes.flatMap(({ session, lines }) => {
     const prompt = findPrompt(lines);
     if (prompt === null || snapshot.sessions.find(({ name }) => name === session)?.stage == null) return [];
-    const cures: Readonly<Record<typeof prompt.id, readonly string[]>> = {
+    const untilThen = `take up no more work until then: ${command('drain', worker.name)}`;
+    const cures: Readonly<Partial<Record<typeof prompt.id, readonly string[]>>> = {
       'rate-limit': [
         'it goes on when the limit is reset; other workers with the same account have the same limit',
-        `take up no more work until then: ${command('drain', worker.name)}`,
+        untilThen,
+      ],
+      'no-credit': [
+        'whoever administers the account has to add credit or raise the limit; other workers with the same account stand still too',
+        untilThen,
       ],
       login: [`put a valid token into its Secret: ${command('rotate', worker.name)}`],
-      trust: [],
-      bypass: [],
-      setup: [],
-      permission: [],
+      'api-error': ['see whether the API has a problem: https://status.claude.com'],
       password: [
         `git asks when GH_TOKEN is missing, refused or not allowed to do this: ${command('rotate', worker.name)}`,
       ],
-      question: [],
     };
+    const look = isQuestion(prompt) ? 'answer it' : 'look';
     return [
       {
         id: `pane-${prompt.id}`,
         cause: `the session ${session} ${prompt.says}`,
         evidence: [`its pane: ${prompt.line}`],
         next: [
-          ...cures[prompt.id],
-          `${prompt.id === 'rate-limit' ? 'look' : 'answer it'}: ${command('attach', worker.name, '--session', session)}`,
+          ...(cures[prompt.id] ?? []),
+          `${look}: ${command('attach', worker.name, '--session', session)}`,
         ],
       },
     ];

@@ -1,0 +1,160 @@
+/**
+ * What a pane shows, by its shape: claude draws a box for the prompt between two rules, and a dialog as a list of choices above
+ * a line of keys. Words change with every version, shapes have not from 2.1.185 to 2.1.332. Pure.
+ */
+
+/** A list to choose from, as in ` ❯ 1. Yes`; what stands above it is the question. */
+export interface Dialog {
+  readonly kind: 'dialog';
+  /** What stood on the pane before. */
+  readonly transcript: readonly string[];
+  /** The lines between the rule and the first choice, without the frame; the question among them. */
+  readonly text: readonly string[];
+  readonly question: string;
+  readonly choices: readonly Choice[];
+  /** Whether its choices are ticked and then submitted. */
+  readonly multiple: boolean;
+}
+
+export interface Choice {
+  /** What the program calls it; null in a list without numbers. */
+  readonly number: number | null;
+  readonly label: string;
+  /** What stands below the label. */
+  readonly description: string;
+  /** Whether the cursor is at it. */
+  readonly current: boolean;
+}
+
+/** claude's box, in which a prompt is typed. */
+export interface PromptBox {
+  readonly kind: 'box';
+  /** What stands above the box. */
+  readonly transcript: readonly string[];
+  /** What is in the box: typed and not sent, or grey words of the program. */
+  readonly input: string;
+  /** What stands below the box. */
+  readonly status: readonly string[];
+  /** Whether an agent works at it. */
+  readonly busy: boolean;
+}
+
+export type Screen = Dialog | PromptBox | { readonly kind: 'other'; readonly last: string };
+
+const RULE = /^─{10,}/;
+/** `Enter to select · ↑/↓ to navigate · Esc to cancel`, `Esc to cancel · Tab to amend`. */
+const KEYS = /^\s*[^·]{1,30} to [^·]{1,40}(?: · [^·]{1,60})*$/;
+const DIALOG_KEYS = /\b(?:Enter to (?:select|confirm|submit|continue)|Esc to (?:cancel|exit|go back))\b/i;
+const NUMBERED = /^(\s*)(❯?)\s*(\d{1,2})\. (.*)$/;
+/** `[ ] Red`, `[✔] Red`. */
+const TICK = /^\[.\] /;
+/** Below its last choice a dialog has little: a description, a line or two of keys. */
+const MOST_BELOW = 5;
+/** Above the choices: of a longer text the end. */
+const MOST_ABOVE = 30;
+
+/** @param lines of a pane, without blank ones and without blanks at their ends */
+export function readScreen(lines: readonly string[]): Screen {
+  return readBox(lines) ?? readDialog(lines) ?? { kind: 'other', last: lines.at(-1) ?? '' };
+}
+
+/** The box is the last thing that is drawn between two rules. */
+function readBox(lines: readonly string[]): PromptBox | null {
+  const below = lines.findLastIndex((line) => RULE.test(line));
+  const above = lines.findLastIndex((line, index) => index < below && RULE.test(line));
+  const [first = '', ...more] = lines.slice(above + 1, below);
+  const status = lines.slice(below + 1);
+  if (above < 0 || !first.startsWith('❯') || NUMBERED.test(first)) return null;
+  // The shell's prompt: claude has ended, or somebody shows a file.
+  if (status.some((line) => /^\S/.test(line))) return null;
+  const transcript = lines.slice(0, above);
+  const busy = [...transcript.slice(-6), ...status].some((line) => /\besc to interrupt\b/.test(line));
+  return { kind: 'box', transcript, input: [first.slice(1), ...more].join('\n').trim(), status, busy };
+}
+
+function readDialog(lines: readonly string[]): Dialog | null {
+  const end = lines.at(-1) ?? '';
+  const hasKeys = KEYS.test(end) && DIALOG_KEYS.test(end);
+  const found = numberedChoices(lines) ?? (hasKeys ? plainChoices(lines) : null);
+  if (found === null) return null;
+  const { first, last, choices } = found;
+  const below = lines.slice(last + 1);
+  // The shell's prompt, or anything else that is no part of it: it was answered, or somebody shows a file.
+  if (
+    !hasKeys &&
+    (below.length > MOST_BELOW || below.some((line) => /^[^\s─]/.test(line) && !KEYS.test(line)))
+  )
+    return null;
+  const rule = lines.findLastIndex((line, index) => index < first && RULE.test(line));
+  const text = lines
+    .slice(Math.max(rule + 1, first - MOST_ABOVE), first)
+    .map(unframed)
+    .filter((line) => line !== '');
+  return {
+    kind: 'dialog',
+    transcript: lines.slice(0, Math.max(rule, 0)),
+    text,
+    question: text.findLast((line) => line.endsWith('?')) ?? text[0] ?? '',
+    choices,
+    multiple: choices.some(({ label }) => TICK.test(label)),
+  };
+}
+
+interface Found {
+  /** Index of the first line, and of the last one that belongs to the choices. */
+  readonly first: number;
+  readonly last: number;
+  readonly choices: readonly Choice[];
+}
+
+/** `❯ 1. Yes` and so on, from 1 without a gap, one of them with the cursor. */
+function numberedChoices(lines: readonly string[]): Found | null {
+  const first = lines.findLastIndex((line) => NUMBERED.exec(line)?.[3] === '1');
+  if (first < 0) return null;
+  const choices: Choice[] = [];
+  let last = first;
+  let labelColumn = 0;
+  for (const [offset, line] of lines.slice(first).entries()) {
+    const [, , cursor, digits, label = ''] = NUMBERED.exec(line) ?? [];
+    const previous = choices.at(-1);
+    if (digits !== undefined && Number(digits) === choices.length + 1) {
+      choices.push({
+        number: Number(digits),
+        label: unframed(label),
+        description: '',
+        current: cursor === '❯',
+      });
+      labelColumn = line.indexOf(label) + (TICK.exec(label)?.[0].length ?? 0);
+    } else if (previous?.description === '' && line.search(/\S/) >= labelColumn && !KEYS.test(line)) {
+      choices[choices.length - 1] = { ...previous, description: unframed(line) };
+    } else continue;
+    last = first + offset;
+  }
+  return choices.length > 1 && choices.some(({ current }) => current) ? { first, last, choices } : null;
+}
+
+/** Lines one below the other, one of them with the cursor: `❯ No, exit`. */
+function plainChoices(lines: readonly string[]): Found | null {
+  const at = lines.findLastIndex((line) => /^\s*❯ \S/.test(line));
+  if (at < 0) return null;
+  const column = /^\s*❯ /.exec(lines[at] ?? '')?.[0].length ?? 0;
+  const sibling = (index: number) => {
+    const line = lines[index] ?? '';
+    return line.search(/\S/) === column && !KEYS.test(line);
+  };
+  let [first, last] = [at, at];
+  while (sibling(first - 1)) first--;
+  while (sibling(last + 1)) last++;
+  const choices = lines.slice(first, last + 1).map((line, index) => ({
+    number: null,
+    label: unframed(line),
+    description: '',
+    current: first + index === at,
+  }));
+  return choices.length > 1 ? { first, last, choices } : null;
+}
+
+/** Without the frame that a program draws around its lines. */
+export function unframed(line: string): string {
+  return line.replaceAll(/^[\s│┃|❯>╌]+|[\s│┃|╌]+$/g, '');
+}
