@@ -25,9 +25,9 @@ export function maskTokens(text: string, known: readonly string[] = []): string 
   return replace(text, secretParts(text, known), (length) => '*'.repeat(length));
 }
 
-/** The same with `[redacted]` in the place of each secret, and of the line breaks and colours inside it. */
+/** The same with `[redacted]` in the place of each secret, and of the prefix, the line breaks and the colours it has. */
 export function redactTokens(text: string, known: readonly string[] = []): string {
-  return replace(text, wholeSecrets(text, known), () => REDACTED);
+  return replace(text, findTokens(text, known), () => REDACTED);
 }
 
 /**
@@ -45,7 +45,7 @@ export function knownSecrets(values: readonly string[]): string[] {
   });
 }
 
-type Range = readonly [from: number, to: number];
+export type Range = readonly [from: number, to: number];
 
 // --- what a secret looks like -------------------------------------------------------------------------------------------
 
@@ -503,19 +503,22 @@ function endOfValue(lines: Lines, from: number, to: number): number {
   return to;
 }
 
-/** Ranges in order, those that touch as one. */
+/** Ranges in order, those that overlap as one. */
 function merge(ranges: readonly Range[]): Range[] {
   const merged: [number, number][] = [];
   for (const [from, to] of ranges.toSorted(([a], [b]) => a - b)) {
     const last = merged.at(-1);
-    if (last !== undefined && from <= last[1]) last[1] = Math.max(last[1], to);
+    if (last !== undefined && from < last[1]) last[1] = Math.max(last[1], to);
     else merged.push([from, to]);
   }
   return merged;
 }
 
-/** Secrets in a text, each from its first character to its last one, with line breaks, colours and frames between them. */
-function wholeSecrets(text: string, known: readonly string[]): Range[] {
+/**
+ * @returns where secrets are in a text, each from its first character to behind its last one, with line breaks, colours and
+ *   frames between them; in order, none overlapping another
+ */
+export function findTokens(text: string, known: readonly string[] = []): Range[] {
   const { ranges, view, origin } = read(text, known, false);
   const whole = ranges.map(
     ([from, to]): Range => [sourceFrom(view, origin[from]), sourceTo(view, origin[to - 1])],
