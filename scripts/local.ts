@@ -68,7 +68,9 @@ export const local = defineCommand({
   summary: 'Start, stop and show workers on this machine',
   description: `local up NAME makes the worker when it is new, enters it into workers.yaml, and starts it. Up twice is harmless.
 local down NAME stops it and leaves no process; queue, clones and sessions' work stay for the next start.
-Everything a worker has lies in its own folder, a HOME of its own included; programs come from PATH and --bin.`,
+Everything a worker has lies in its own folder, a HOME of its own included; programs come from PATH and --bin.
+Nothing confines it: its agents run as you, and can read and change whatever you can (SSH keys, kubeconfigs, cloud logins).
+For issues that strangers may write, take a worker in a cluster, or a machine of its own.`,
   positionals: [
     { name: 'up|down|status', required: true },
     { name: 'NAME', required: false },

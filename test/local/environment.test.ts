@@ -1,9 +1,13 @@
+import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { localEnvironment, workerPath } from '../../scripts/lib/local/environment.ts';
 import { localLayout } from '../../scripts/lib/local/layout.ts';
 import { prepareLocalWorker } from '../../scripts/lib/local/prepare.ts';
+import { local } from '../../scripts/local.ts';
+import { run } from '../support/run-command.ts';
+import { makeRoot } from './worker.ts';
 
 describe('the environment of a local worker', () => {
   it('is the same whoever asks, but for the clock and the way to the network', () => {
@@ -66,4 +70,11 @@ describe('the environment of a local worker', () => {
       ).toThrow("cannot be on a worker's PATH");
     }
   });
+});
+
+it.each([
+  ['local up --help', async () => (await run(local, ['up', '--help'])).stdout],
+  ['the README', async () => readFileSync(new URL('../../README.md', import.meta.url), 'utf8')],
+])('%s says that nothing confines a worker on this machine', async (_, text) => {
+  expect(await text()).toMatch(/Nothing confines [^.]*: its agents run as you[.,*\s][\s\S]*strangers/);
 });
