@@ -1,6 +1,6 @@
 /** `backup`: a worker's state in one file on this machine. */
 import { randomUUID } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { copyBackup, makeBackup } from './lib/backup/make.ts';
 import { defineCommand, runIfMain } from './lib/cli/command.ts';
@@ -11,6 +11,7 @@ import { bytes } from './lib/cli/text.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { expandHome, homeOf } from './lib/config/paths.ts';
+import { regularTarget } from './lib/config/replace-file.ts';
 import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import { createReach } from './lib/worker/observe.ts';
 
@@ -41,9 +42,11 @@ memory is not in it. The last five stay on the worker's volume as well.`,
     const timeoutMs = parseDuration(flags.timeout, '--timeout');
     const file = resolve(expandHome(given, homeOf(context.env)));
     const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
-    if (existsSync(file) && !flags.force) {
+    // Before the worker begins: also a link to nothing yet is somebody's.
+    if (lstatSync(file, { throwIfNoEntry: false }) !== undefined && !flags.force) {
       throw new CliError(`${given} is there already`, { hints: ['replace it: --force'] });
     }
+    await regularTarget(file);
     const { transport } = await createReach(context, timeoutMs).enter(worker);
     const stamp = context
       .now()
@@ -63,7 +66,7 @@ memory is not in it. The last five stay on the worker's volume as well.`,
     }
     if (copy.integrity !== null && copy.integrity !== 'ok') {
       throw new CliError(`the database of ${worker.name} is not whole: ${copy.integrity}`, {
-        hints: ['the file holds it as it is; sqlite3 factory.db ".recover" gets out what can be had'],
+        hints: ['the file holds it as it is; sqlite3 -safe factory.db ".recover" gets out what can be had'],
       });
     }
   },

@@ -33,9 +33,9 @@ type FlagInput = Input<typeof FLAGS>['flags'];
 export const restore = defineCommand({
   name: 'restore',
   summary: "Put a backup in the place of a worker's state; into another worker, this is migration",
-  description: `The file is read whole and its database opened here and in the worker; the rows are counted on both ends. It refuses while
-a stage runs. What the worker has now is saved first, on its volume. Missing clones are made again, and work that was not pushed
-is put back into its worktrees. What fails leaves the worker as it was.`,
+  description: `The file is read whole. How many rows it holds was counted when it was made; the worker opens the database, counts again, and
+takes only what agrees. It refuses while a stage runs. What the worker has now is saved first, on its volume. Missing clones are
+made again, and work that was not pushed is put back into its worktrees. What fails leaves the worker as it was.`,
   positionals: [
     { name: 'FILE', required: true },
     { name: 'WORKER', required: true },
@@ -84,8 +84,6 @@ async function agreed(
   out.write(
     `${worker.name} (${where})\n  now   ${contents(now)}\n  then  ${contents(then)}, from ${file} (${bytes(archive.bytes)}, whole)\n`,
   );
-  if (!archive.checkedHere)
-    stderr.write('note: without sqlite3 here, the database is checked in the worker alone\n');
   if (dryRun) return false;
   if (await confirm(context, `Replace the state of ${worker.name}?`, flags.yes)) return true;
   stderr.write('nothing was changed\n');

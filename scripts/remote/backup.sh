@@ -7,6 +7,19 @@ id=$1 keep=$2 content=$3
 folder=$WORKER_STATE_DIR/backups
 home=${WORKER_STATE_DIR%/*}
 file=$folder/$id.tar.gz
+unset TAR_OPTIONS
+
+# without_password URL: a backup leaves the worker, its credentials do not. Of a web address nobody needs the user either: it
+# may be the token.
+without_password() {
+  if [[ $1 =~ ^(https?://)[^/]*@(.*)$ ]]; then
+    printf '%s%s' "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
+  elif [[ $1 =~ ^([a-z+]+://[^/:@]*):[^/]*(@.*)$ ]]; then
+    printf '%s%s' "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
+  else
+    printf '%s' "$1"
+  fi
+}
 
 # save_clones FOLDER: what of each clone no remote has, as a bundle: its branches, and what is not committed yet in its
 # worktrees, as commits of their own, for which nothing in the worktree is touched. In `list`, tabs between:
@@ -17,7 +30,7 @@ save_clones() {
   for clone in "$WORKER_REPOS_DIR"/*/; do
     clone=${clone%/} name=$(basename "$clone") index=$folder/index worktree='' head='' branch=-
     [ -e "$clone/.git" ] || continue
-    printf 'clone\t%s\t%s\n' "$name" "$(git -C "$clone" config --get remote.origin.url)" >>"$folder/list"
+    printf 'clone\t%s\t%s\n' "$name" "$(without_password "$(git -C "$clone" config --get remote.origin.url)")" >>"$folder/list"
     while IFS= read -r line; do
       case $line in
         'worktree '*) worktree=${line#worktree } branch=- ;;
@@ -46,23 +59,37 @@ save_worktree() {
   printf 'worktree\t%s\t%s\t%s\t%s\t%s\n' "$name" "${inside:-/}" "$3" "$2" "$wip" >>"$folder/list"
 }
 
+# save_projects FILE: the requests for clones, as long as they are a list of them; one that is not is of no use elsewhere.
+save_projects() {
+  jq 'map(.repo |= (sub("^(?<scheme>https?://)[^/]*@"; .scheme) | sub("^(?<user>[a-z+]+://[^/:@]*):[^/]*@"; .user + "@")))' \
+    "$home/worker/projects.json" >"$1" 2>/dev/null
+}
+
 make_backup() {
   local work=$1 name parts=()
-  if [ -e "$home/factory.db" ]; then
-    sqlite3 "$home/factory.db" '.timeout 10000' ".backup '$work/factory.db'" || return
+  if [ -e "$home/factory.db" ] || [ -L "$home/factory.db" ]; then
+    copy_database "$home/factory.db" ".backup '$work/factory.db'" || return
     parts+=(-C "$work" factory.db)
   fi
-  local names=(pipelines worker/dispatch.jsonl worker/repairs.jsonl worker/projects.json)
+  mkdir "$work/worker" || return
+  if [ -f "$home/worker/projects.json" ] && save_projects "$work/worker/projects.json"; then parts+=(-C "$work" worker/projects.json); fi
+  local names=(pipelines worker/dispatch.jsonl worker/repairs.jsonl) present=()
   if [ "$content" = everything ]; then names+=(worker/logs/sessions); fi
   for name in "${names[@]}"; do
-    if [ -e "$home/$name" ]; then parts+=(-C "$home" "$name"); fi
+    if [ -e "$home/$name" ]; then present+=("$name"); fi
   done
+  : >"$work/left-out"
+  if [ "${#present[@]}" -gt 0 ]; then
+    # A restore takes regular files and folders only; whatever else lies there is left out.
+    (cd "$home" && find "${present[@]}" -ignore_readdir_race ! -type f ! -type d) >"$work/left-out" || return
+    parts+=(-C "$home" "${present[@]}")
+  fi
   save_clones "$work/clones" || return
   parts+=(-C "$work" clones)
   state_of "$work/factory.db" >"$work/state" || return
   parts+=(-C "$work" state)
   # 1 is "a file changed as we read it": a stage may be running when the release does not wait for it.
-  tar --create --gzip --file "$work/backup" "${parts[@]}" || [ $? -eq 1 ] || return
+  tar --create --gzip --hard-dereference --anchored --no-wildcards --exclude-from "$work/left-out" --file "$work/backup" "${parts[@]}" || [ $? -eq 1 ] || return
   mv "$work/state" "$file.state" && mv "$work/backup" "$file"
 }
 
@@ -80,7 +107,7 @@ told() {
   jq --null-input --compact-output --arg file "$file" --argjson bytes "$(stat --format %s "$file")" \
     --arg sha "$(sha256sum "$file" | cut -d ' ' -f 1)" --arg database "$database" --argjson schema "$schema" \
     --argjson rows "$rows" --argjson newest "$newest" --arg integrity "$integrity" \
-    '{file: $file, bytes: $bytes, sha256: $sha, database: $database, schema: $schema, rows: $rows, newest: $newest, integrity: $integrity}'
+    '{file: $file, bytes: $bytes, sha256: $sha, database: $database, schema: $schema, rows: $rows, newest: $newest, integrity: (if $database == "none" then null else $integrity end)}'
 }
 
 umask 077

@@ -4,6 +4,7 @@
 # Arguments: FILE (its name in the folder of backups), ROWS, NEWEST. Part: restored.
 file=$WORKER_STATE_DIR/backups/${1##*/} rows=$2 newest=$3
 home=${WORKER_STATE_DIR%/*}
+unset TAR_OPTIONS
 give_up() {
   emit_part restored 1 "$1"
   exit 0
@@ -18,8 +19,8 @@ if [ "$(grep --extended-regexp '^(rows|newest)=' <<<"$now")" != "rows=$rows"$'\n
   give_up "issues were added or removed since the backup: it has $rows rows, now there are $(sed --quiet 's/^rows=//p' <<<"$now")"
 fi
 work=$(mktemp --directory "$WORKER_STATE_DIR/backups/.restoring.XXXXXX") || give_up 'the volume cannot be written'
-if said=$({ tar --extract --gzip --file "$file" --directory "$work" &&
-  sqlite3 "$home/factory.db" '.timeout 10000' ".restore '$work/factory.db'" &&
+if said=$({ unpacked_size "$file" && unpack_backup "$file" "$work" && regular_file "$work/factory.db" &&
+  copy_database "$home/factory.db" ".restore '$work/factory.db'" &&
   { [ ! -d "$work/pipelines" ] || cp --archive "$work/pipelines/." "$home/pipelines/"; }; } 2>&1 9>&-); then
   emit_part restored 0 "$file"
 else

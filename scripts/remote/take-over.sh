@@ -1,16 +1,14 @@
 # shellcheck shell=bash
-# Puts a backup (backup.sh) in the place of the worker's state: database, pipelines, records, worktrees. Only into a worker
-# that is drained, with nothing at work; what fails before its end leaves everything as it was.
-# Arguments: FILE (its name in the folder of backups), FORCE (yes: also while sessions of stages are there).
+# Puts what unpack-backup.sh has unpacked in the place of the worker's state: database, pipelines, records, worktrees. Only into
+# a worker that is drained, with nothing at work; what fails before its end leaves everything as it was.
+# Arguments: FOLDER (its name in the folder of backups), FORCE (yes: also while sessions of stages are there).
 # Parts: restored (a word, or why not), state (of the database then), notes (a line each).
-archive=$WORKER_STATE_DIR/backups/${1##*/} force=$2
+work=$WORKER_STATE_DIR/backups/${1##*/} force=$2
 home=${WORKER_STATE_DIR%/*}
-work='' notes=''
+notes=''
 
-# The laptop has the backup; the volume may be full.
 clean_up() {
-  if [ -n "$work" ]; then rm --recursive --force "$work"; fi
-  rm --force "$archive"
+  rm --recursive --force "$work"
 }
 
 give_up() {
@@ -31,20 +29,6 @@ refuse_at_work() {
   if [ -n "$running" ] && [ "$force" != yes ]; then give_up "sessions of stages are there: $running"; fi
 }
 
-unpack() {
-  local free needed
-  free=$(df --portability --block-size=1 "$WORKER_STATE_DIR" | awk 'NR == 2 { print $4 }')
-  # Packed it is smaller; and the old one stays until the end.
-  needed=$((4 * $(stat --format %s "$archive")))
-  [ "$free" -ge "$needed" ] || give_up "the volume is too full: $free bytes free, $needed needed"
-  work=$(mktemp --directory "$WORKER_STATE_DIR/backups/.taking-over.XXXXXX") || give_up 'the volume cannot be written'
-  mkdir "$work/new" "$work/old"
-  said=$(tar --extract --gzip --file "$archive" --directory "$work/new" --no-same-owner 2>&1) || give_up "the backup cannot be unpacked: $said"
-  [ -s "$work/new/state" ] || give_up 'the backup is of another version: it has no record of its rows'
-  said=$(state_of "$work/new/factory.db" 2>&1) || give_up "its database cannot be read: $said"
-  [ "$said" = "$(<"$work/new/state")" ] || give_up "its database is not what was saved: $(paste --serial --delimiters ' ' <<<"$said")"
-}
-
 # The old ones aside, the new ones in their place.
 swap() {
   local name
@@ -54,8 +38,8 @@ swap() {
     if [ -e "$work/new/$name" ]; then mv "$work/new/$name" "$home/$name" || return; fi
   done
   if [ -e "$work/new/factory.db" ]; then
-    if [ -e "$home/factory.db" ]; then sqlite3 "$home/factory.db" '.timeout 10000' ".backup '$work/old/factory.db'" || return; fi
-    sqlite3 "$home/factory.db" '.timeout 10000' ".restore '$work/new/factory.db'" || return
+    if [ -e "$home/factory.db" ]; then copy_database "$home/factory.db" ".backup '$work/old/factory.db'" || return; fi
+    copy_database "$home/factory.db" ".restore '$work/new/factory.db'" || return
     # Whether this worker's program can read what another one may have written.
     timeout 30 factory queue list --format json >/dev/null || return
     [ "$(state_of "$home/factory.db" | grep --extended-regexp '^(rows|newest|integrity)=')" = \
@@ -72,7 +56,7 @@ swap_back() {
     fi
   done
   if [ -e "$work/old/factory.db" ]; then
-    sqlite3 "$home/factory.db" '.timeout 10000' ".restore '$work/old/factory.db'"
+    copy_database "$home/factory.db" ".restore '$work/old/factory.db'"
   elif [ -e "$work/new/factory.db" ]; then
     rm --force "$home"/factory.db{,-wal,-shm}
   fi
@@ -94,12 +78,23 @@ restore_recordings() {
     cp --no-clobber --preserve=mode,timestamps "$work/new/worker/logs/sessions"/* "$WORKER_STATE_DIR/logs/sessions/"
 }
 
+# is_inside NAME KIND PATH BRANCH HEAD WIP: whether a line of clones/list names what lies in a clone, and nothing git takes for
+# an option.
+is_inside() {
+  [[ $1 != [-.]* && $1 != */* ]] || return
+  [ "$2" = worktree ] || return 0
+  [[ $3 == /* && $3/ != */../* && $5 =~ ^[0-9a-f]+$ && $6 =~ ^([0-9a-f]+|-)$ ]] || return
+  [ "$4" = - ] || git check-ref-format --branch "$4" >/dev/null 2>&1
+}
+
 restore_clones() {
   local kind name first branch head wip clone path
   [ -s "$work/new/clones/list" ] || return 0
   while IFS=$'\t' read -r kind name first branch head wip; do
     clone=$WORKER_REPOS_DIR/$name
-    if [ ! -e "$clone/.git" ]; then
+    if ! is_inside "$name" "$kind" "$first" "$branch" "$head" "$wip"; then
+      note "a line of its clones was left out: $kind $name $first"
+    elif [ ! -e "$clone/.git" ]; then
       if [ "$kind" = clone ]; then note "there is no clone $name ($first): its unpushed work is in the backup alone"; fi
     elif [ "$kind" = clone ]; then
       if [ -e "$work/new/clones/$name.bundle" ]; then
@@ -136,11 +131,10 @@ restore_worktree() {
   fi
 }
 
-[ -s "$archive" ] || give_up "there is no backup $archive"
+[ -s "$work/new/state" ] || give_up 'nothing was unpacked'
 refuse_at_work
 exec 9>>"$WORKER_STATE_DIR/locks/queue"
 flock --wait 30 9 || give_up 'the queue has been held for more than 30s'
-unpack
 if ! said=$(swap 2>&1 9>&-); then
   back=$(swap_back 2>&1 9>&-) || note "and the old one could not be put back whole: $back"
   give_up "nothing was restored: ${said:-the rows are not those of the backup}${notes:+; $notes}"
@@ -150,6 +144,6 @@ restore_clones 9>&-
 restore_recordings 2>/dev/null 9>&- || note 'the recordings of sessions could not be taken over'
 exec 9>&-
 clean_up
-emit_part restored 0 "$archive"
+emit_part restored 0 restored
 part state state
 emit_part notes 0 "$notes"

@@ -140,22 +140,6 @@ probe() {
   finish
 }
 
-# state_of DATABASE: what a release compares, as KEY=VALUE: the schema's version, how many rows the queue has and the newest.
-state_of() {
-  if [ ! -e "$1" ]; then
-    echo database=none
-    return
-  fi
-  printf 'database=sqlite\n'
-  sqlite3 "$1" '.timeout 10000' "SELECT 'schema=' || coalesce(max(version), '') FROM schema_version" \
-    "SELECT 'rows=' || count(*) FROM issue_queue" "SELECT 'newest=' || coalesce(max(id), 0) FROM issue_queue" \
-    "SELECT 'integrity=' || group_concat(integrity_check, '; ') FROM pragma_integrity_check"
-}
-
-state() {
-  state_of "${WORKER_STATE_DIR%/*}/factory.db"
-}
-
 # take_drain_lock: as descriptor 9; two who drain at the same moment must see each other.
 take_drain_lock() {
   mkdir -p "$WORKER_STATE_DIR/locks"

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -164,7 +164,7 @@ describe('restore', () => {
     writeFileSync(file, readFileSync(file).subarray(0, 1500));
     expect(await type('--yes')).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining('is no whole backup'),
+      stderr: expect.stringContaining('is not a whole backup'),
     });
     execFileSync('tar', ['-czf', file, '-C', here, '--files-from', '/dev/null']);
     expect(await type('--yes')).toMatchObject({
@@ -182,9 +182,21 @@ describe('restore', () => {
     const { code, stderr } = await type('--yes');
     expect([code, stderr]).toEqual([
       1,
-      expect.stringContaining('is not what was saved: 1|1|ok instead of 2|2|ok'),
+      expect.stringMatching(
+        /w was left as it was: its database is not what was saved: .*rows=1.* instead of .*rows=2/,
+      ),
     ]);
     expect(await target.rows()).toEqual([]);
+  });
+
+  it('--dry-run and --yes open no database here: it is the worker that counts', async () => {
+    const bin = join(here, 'bin');
+    mkdirSync(bin);
+    writeFileSync(join(bin, 'sqlite3'), `#!/bin/bash\necho "$@" >>${here}/opened\n`, { mode: 0o755 });
+    const env = { ...target.laptop, PATH: `${bin}:${process.env['PATH']}` };
+    expect((await run(restore, [file, 'w', '--dry-run'], { env })).code).toBe(0);
+    expect((await run(restore, [file, 'w', '--yes'], { env })).code).toBe(0);
+    expect(existsSync(join(here, 'opened'))).toBe(false);
   });
 
   it('of a program that cannot read it puts the old state back', async () => {

@@ -7,7 +7,6 @@ import { localLayout } from '../../scripts/lib/local/layout.ts';
 import { prepareLocalWorker } from '../../scripts/lib/local/prepare.ts';
 import { local } from '../../scripts/local.ts';
 import { run } from '../support/run-command.ts';
-import { makeRoot } from './worker.ts';
 
 describe('the environment of a local worker', () => {
   it('is the same whoever asks, but for the clock and the way to the network', () => {

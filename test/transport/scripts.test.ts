@@ -6,11 +6,13 @@ import { plainScript, SCRIPT_LIMIT_BYTES, scriptArgv } from '../../scripts/lib/t
 
 const FOLDER = new URL('../../scripts/remote/', import.meta.url).pathname;
 const source = (name: string) => readFileSync(join(FOLDER, `${name}.sh`), 'utf8');
-/** Put before others, or sent as they are. */
+/** Sent as they are. */
 const PLAIN = ['attach', 'detach', 'exec'];
+/** Put before others. */
+const SHARED = ['frame', 'worker', 'database', 'backup-archive'];
 const CAPTURED = readdirSync(FOLDER)
   .map((file) => file.replace(/\.sh$/, ''))
-  .filter((name) => ![...PLAIN, 'frame', 'worker'].includes(name));
+  .filter((name) => ![...PLAIN, ...SHARED].includes(name));
 
 const signal = new AbortController().signal;
 const call = (script: string, args: readonly string[] = []) => ({ script, args, timeoutMs: 30_000, signal });
@@ -49,17 +51,14 @@ describe('a captured script', () => {
 });
 
 describe('what is sent', () => {
-  it.each([...CAPTURED, 'frame', 'worker', ...PLAIN])(
-    'of %s is the whole script without its comments',
-    (name) => {
-      const sent = plainScript(name, [])[2] ?? '';
-      expect(sent).not.toMatch(/^\s*#/m);
-      expect(sent).not.toMatch(/^\s*\n/m);
-      // A line that begins with # inside a string would be lost with the comments: bash must see the same program.
-      const before = pretty(source(name));
-      if (before !== null) expect(pretty(sent)).toBe(before);
-    },
-  );
+  it.each([...CAPTURED, ...SHARED, ...PLAIN])('of %s is the whole script without its comments', (name) => {
+    const sent = plainScript(name, [])[2] ?? '';
+    expect(sent).not.toMatch(/^\s*#/m);
+    expect(sent).not.toMatch(/^\s*\n/m);
+    // A line that begins with # inside a string would be lost with the comments: bash must see the same program.
+    const before = pretty(source(name));
+    if (before !== null) expect(pretty(sent)).toBe(before);
+  });
 
   it('as a plain script has no frame and no time limit: it owns the terminal', () => {
     const argv = plainScript('exec', ['', 'demo', 'ls', '-h']);

@@ -1,10 +1,15 @@
-/** A backup file on this machine: whether it is whole, and what is in it. */
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+/**
+ * A backup file on this machine: whether it is whole, and what it says of itself. It comes from a worker, where anybody's code
+ * may have run, so it is data here: no database is opened and nothing is unpacked. What it says is for the operator's eyes; the
+ * worker that takes it checks everything again.
+ */
+import { createReadStream, statSync } from 'node:fs';
+import { pipeline, type Readable, Transform } from 'node:stream';
+import { createGunzip } from 'node:zlib';
 import type { Context } from '../cli/command.ts';
-import { CliError, ExitCode, InterruptedError } from '../cli/errors.ts';
-import type { Argv } from '../exec.ts';
+import { CliError, InterruptedError } from '../cli/errors.ts';
+import { bytes } from '../cli/text.ts';
+import { ArchiveError, type Member, readTar } from '../copy/tar.ts';
 
 /** What `backup` wrote down of the database it saved. */
 export interface SavedState {
@@ -27,13 +32,18 @@ export interface Archive {
   /** Issues that have a folder of their own in it. */
   readonly pipelines: number;
   readonly clones: readonly SavedClone[];
-  /** Whether the database itself was opened here; it needs sqlite3 on PATH. */
-  readonly checkedHere: boolean;
 }
 
-const READ_MS = 300_000;
+/** Three times the volume that the chart makes by default (20Gi), since one may be larger; packed, a file of zeros is small. */
+export const MOST_BYTES = 64 * 1024 ** 3;
+/** Of what is read into memory: a few lines of state, and some hundred bytes for each worktree. */
+const RECORD_BYTES = 4 * 1024 * 1024;
 
-/** @param text lines KEY=VALUE, as `state_of` in scripts/remote/worker.sh prints them */
+const FILES =
+  /^(?:factory\.db|state|clones\/(?:list|[^/]+\.bundle)|worker\/(?:dispatch\.jsonl|repairs\.jsonl|projects\.json|logs\/sessions\/.+)|pipelines\/.+)$/s;
+const FOLDERS = /^(?:clones|worker|worker\/logs|worker\/logs\/sessions(?:\/.+)?|pipelines(?:\/.+)?)$/s;
+
+/** @param text lines KEY=VALUE, as `state_of` in scripts/remote/database.sh prints them */
 export function parseState(text: string): SavedState | null {
   const values = new Map(
     text
@@ -44,112 +54,124 @@ export function parseState(text: string): SavedState | null {
   const database = values.get('database');
   if (database === 'none') return { database, schema: null, rows: 0, newest: 0, integrity: 'ok' };
   if (database !== 'sqlite') return null;
-  const number = (key: string) => Number(values.get(key) || Number.NaN);
-  const schema = number('schema');
-  const state = {
-    database,
-    rows: number('rows'),
-    newest: number('newest'),
-    integrity: values.get('integrity') ?? '',
-  } as const;
-  if (Number.isNaN(state.rows) || Number.isNaN(state.newest)) return null;
-  return { ...state, schema: Number.isNaN(schema) ? null : schema };
+  const number = (key: string) => {
+    const value = values.get(key) ?? '';
+    return /^\d{1,15}$/.test(value) ? Number(value) : null;
+  };
+  const [rows, newest] = [number('rows'), number('newest')];
+  if (rows === null || newest === null) return null;
+  return { database, schema: number('schema'), rows, newest, integrity: values.get('integrity') ?? '' };
 }
 
-/** @param text `clones/list` of an archive */
+/**
+ * @param text `clones/list` of an archive
+ * @throws ArchiveError when a clone's name leads out of its folder, or git would take its URL for an option or a program
+ */
 export function parseClones(text: string): SavedClone[] {
-  return text
+  const clones = text
     .split('\n')
     .map((line) => line.split('\t'))
     .filter(([kind, name]) => kind === 'clone' && name)
     .map(([, name = '', url = '']) => ({ name, url }));
+  for (const { name, url } of clones) {
+    if (!isFolderName(name) || /^-|^\w+::/.test(url) || CONTROL.test(url)) {
+      throw new ArchiveError(`it names a clone ${JSON.stringify(name)} of ${JSON.stringify(url)}`);
+    }
+  }
+  return clones;
 }
 
-/** @param names what `tar --list` printed */
-export function countPipelines(names: string): number {
-  // pipelines/23/pipeline.json, and in newer programs pipelines/OWNER/REPO/23/pipeline.json.
-  return names
-    .split('\n')
-    .filter((name) => /^pipelines\/.*\/pipeline\.json$|^pipelines\/pipeline\.json$/.test(name)).length;
+const CONTROL = /[\0-\x1f\x7f]/;
+
+const isFolderName = (name: string) => !/^[-.]|\//.test(name) && !CONTROL.test(name);
+
+/** Whether a file is that of a pipeline: pipelines/23/pipeline.json, in newer programs pipelines/OWNER/REPO/23/pipeline.json. */
+export function isPipeline(path: string): boolean {
+  return /^pipelines\/(?:.*\/)?pipeline\.json$/s.test(path);
 }
 
 /**
- * Reads all of a backup.
+ * Reads all of a backup once, without keeping it.
  *
- * @throws CliError when it is cut short, damaged, or of another version
+ * @param limit of what it may unpack to, in bytes
+ * @throws CliError when it is cut short, damaged, of another version, or has what no backup has
  */
 export async function readArchive(
   file: string,
-  context: Pick<Context, 'exec' | 'env' | 'signal'>,
+  { signal }: Pick<Context, 'signal'>,
+  limit = MOST_BYTES,
 ): Promise<Archive> {
-  const size = statSync(file, { throwIfNoEntry: false });
-  if (size === undefined) throw new CliError(`there is no ${file}`);
-  const tar = async (...args: string[]): Promise<string> => {
-    const argv: Argv = ['tar', ...args];
-    const result = await context.exec.run(argv, {
-      env: context.env,
-      signal: context.signal,
-      timeoutMs: READ_MS,
+  const there = statSync(file, { throwIfNoEntry: false });
+  if (there === undefined) throw new CliError(`there is no ${file}`);
+  if (!there.isFile()) throw new CliError(`${file} is not a regular file`);
+  try {
+    return { file, bytes: there.size, ...(await readContents(file, unpacked(file, limit, signal))) };
+  } catch (error) {
+    if (signal.aborted) throw InterruptedError.by(signal);
+    if (!(error instanceof ArchiveError)) throw error;
+    throw new CliError(`${file} is not a whole backup: ${error.message}`, {
+      hints: ['make it again with backup, or take an older one'],
     });
-    if (result.aborted) throw InterruptedError.by(context.signal);
-    if (result.code === ExitCode.missingProgram) {
-      throw new CliError('tar is not installed, or not on PATH', { exitCode: ExitCode.missingProgram });
+  }
+}
+
+async function readContents(file: string, source: Readable): Promise<Omit<Archive, 'file' | 'bytes'>> {
+  const records = new Map<string, string>();
+  let hasDatabase = false;
+  let pipelines = 0;
+  try {
+    for await (const member of readTar(source)) {
+      const { path, kind } = member;
+      if (!(kind === 'file' ? FILES : FOLDERS).test(path) || (kind !== 'file' && kind !== 'folder')) {
+        throw new ArchiveError(`${JSON.stringify(path)} (a ${kind}) does not belong into one`);
+      }
+      if (path === 'state' || path === 'clones/list') {
+        if (records.has(path)) throw new ArchiveError(`it has ${path} twice`);
+        records.set(path, await readRecord(member));
+      }
+      hasDatabase ||= path === 'factory.db';
+      if (isPipeline(path)) pipelines++;
     }
-    if (result.code !== 0) {
-      const why = result.stderr.trim().split('\n')[0] || `tar ended with ${result.code}`;
-      throw new CliError(`${file} is no whole backup: ${why}`, {
-        hints: ['make it again with backup, or take an older one'],
-      });
-    }
-    return result.stdout.toString('utf8');
-  };
-  const names = await tar('-tzf', file);
-  const has = (name: string) => names.split('\n').includes(name);
-  const state = has('state') ? parseState(await tar('-xzOf', file, 'state')) : null;
-  if (state === null || (state.database === 'sqlite' && !has('factory.db'))) {
-    throw new CliError(`${file} is no backup that this checkout knows: it does not say what is in it`, {
+  } finally {
+    source.destroy();
+  }
+  const state = parseState(records.get('state') ?? '');
+  if (state === null || (state.database === 'sqlite') !== hasDatabase) {
+    throw new CliError(`${file} is not a backup that this checkout knows: it does not say what is in it`, {
       hints: ['was it made by the backup command of another version? take that checkout'],
     });
   }
   if (state.integrity !== 'ok') {
     throw new CliError(`the database in ${file} was damaged already when it was saved: ${state.integrity}`, {
-      hints: ['what can be had of it: sqlite3 factory.db ".recover"'],
+      hints: ['what can be had of it: sqlite3 -safe factory.db ".recover"'],
     });
   }
-  const clones = has('clones/list') ? parseClones(await tar('-xzOf', file, 'clones/list')) : [];
-  const checkedHere = state.database === 'sqlite' ? await checkHere(file, state, context) : true;
-  return { file, bytes: size.size, state, pipelines: countPipelines(names), clones, checkedHere };
+  return { state, pipelines, clones: parseClones(records.get('clones/list') ?? '') };
 }
 
-const QUERY =
-  'SELECT count(*), coalesce(max(id), 0), (SELECT group_concat(integrity_check) FROM pragma_integrity_check) FROM issue_queue';
-
-/** Opens the database itself. @returns false where there is no sqlite3 */
-async function checkHere(
-  file: string,
-  state: SavedState,
-  { exec, env, signal }: Pick<Context, 'exec' | 'env' | 'signal'>,
-): Promise<boolean> {
-  const folder = mkdtempSync(join(tmpdir(), 'factory-worker-restore-'));
-  try {
-    const options = { env, signal, timeoutMs: READ_MS };
-    const unpacked = await exec.run(['tar', '-xzf', file, '-C', folder, 'factory.db'], options);
-    if (unpacked.code !== 0)
-      throw new CliError(`${file} cannot be unpacked into ${folder}: ${unpacked.stderr.trim()}`);
-    const result = await exec.run(['sqlite3', '-batch', join(folder, 'factory.db'), QUERY], options);
-    if (result.code === ExitCode.missingProgram) return false;
-    const said = result.stdout.toString('utf8').trim();
-    const expected = `${state.rows}|${state.newest}|ok`;
-    if (result.code !== 0 || said !== expected) {
-      throw new CliError(
-        `the database in ${file} is not what was saved: ${said || result.stderr.trim()} instead of ${expected}`,
-        {
-          hints: ['make it again with backup, or take an older one'],
-        },
-      );
-    }
-    return true;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
+async function readRecord({ path, content }: Member): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of content) {
+    size += chunk.length;
+    if (size > RECORD_BYTES) throw new ArchiveError(`${path} is larger than ${bytes(RECORD_BYTES)}`);
+    chunks.push(chunk);
   }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** What a file unpacks to, as it is asked for. */
+function unpacked(file: string, limit: number, signal: AbortSignal): Readable {
+  let total = 0;
+  const bounded = new Transform({
+    transform(chunk: Buffer, _, done) {
+      total += chunk.length;
+      done(total > limit ? new ArchiveError(`it unpacks to more than ${bytes(limit)}`) : null, chunk);
+    },
+  });
+  // In pieces of 16 KiB, which is the default, a file of a gigabyte takes ten times as long.
+  const gunzip = createGunzip({ chunkSize: 256 * 1024 });
+  // Its failure is that of the last one, which is the reader's.
+  pipeline(createReadStream(file, { signal }), gunzip, bounded, () => {});
+  return bounded;
 }

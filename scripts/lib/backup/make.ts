@@ -1,11 +1,14 @@
 /** A backup of a worker's state: made on its volume, copied to this machine and checked. */
 import { createHash } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { basename, dirname } from 'node:path';
+import { basename } from 'node:path';
 import { CliError, InterruptedError } from '../cli/errors.ts';
+import { bytes } from '../cli/text.ts';
+import { replaceFileBy } from '../config/replace-file.ts';
 import { type BackupRecord, ContractError } from '../contract.ts';
+import { roomIn } from '../copy/room.ts';
 import { readJson } from '../read-contract.ts';
 import { type Transport, TransportError } from '../transport/transport.ts';
+import { MOST_BYTES } from './archive.ts';
 
 /** So many stay on the volume. */
 const KEEP = 5;
@@ -47,23 +50,36 @@ export async function makeBackup(
   });
   const { rc, text } = frame.parts.get('backup') ?? { rc: 1, text: 'it gave no answer' };
   if (rc !== 0) throw new CliError(`the backup of ${name} failed: ${text}`);
-  return { ...readRecord(name, text), copy: null };
-}
-
-function readRecord(name: string, text: string): BackupRecord {
-  try {
-    return readJson('backup', 'what it says of it', text);
-  } catch (error) {
-    if (!(error instanceof ContractError)) throw error;
-    throw new CliError(`the backup of ${name} failed: ${error.message}`);
-  }
+  const made = parseBackup(text);
+  if (made === null) throw new CliError(`the answer of ${name} does not describe a backup`);
+  return made;
 }
 
 /**
- * Copies a backup from the worker into a file, piece by piece, and compares its checksum.
+ * @param text what backup.sh says of a backup
+ * @returns null when that is not what it says
+ */
+export function parseBackup(text: string): Backup | null {
+  let record: BackupRecord;
+  try {
+    record = readJson('backup', 'the backup', text);
+  } catch (error) {
+    if (!(error instanceof ContractError)) throw error;
+    return null;
+  }
+  // Sizes go beyond the schema's largest whole number, 4 GiB.
+  const counts = [record.bytes, record.rows, record.newest];
+  const fits = counts.every((value) => value === null || (Number.isSafeInteger(value) && value >= 0));
+  return fits ? { ...record, copy: null } : null;
+}
+
+/**
+ * Copies a backup from the worker into a file, piece by piece, and compares its checksum. No more is taken than the worker
+ * announced, and no more announced than a backup can have and this disk has room for.
  *
  * @param file written only when the copy is whole; mode 0600
  * @param say hears how far it is
+ * @throws CliError when it fails; the file is as it was then
  */
 export async function copyBackup(
   transport: Transport,
@@ -73,28 +89,42 @@ export async function copyBackup(
   signal: AbortSignal,
   say: (done: number) => void = () => {},
 ): Promise<Backup> {
-  const temporary = `${file}.part`;
-  const hash = createHash('sha256');
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-  const handle = openSync(temporary, 'w', 0o600);
-  try {
-    for (let at = 0; at < backup.bytes; at += CHUNK_BYTES) {
-      const length = Math.min(CHUNK_BYTES, backup.bytes - at);
-      const piece = await chunk(transport, backup, at, length, timeoutMs, signal);
-      if (piece.length !== length)
-        throw new CliError(`the backup ${backup.file} changed while it was copied`);
-      hash.update(piece);
-      writeSync(handle, piece);
-      say(at + length);
-    }
-    if (hash.digest('hex') !== backup.sha256)
-      throw new CliError(`the copy of ${backup.file} is not what the worker has`);
-    renameSync(temporary, file);
-  } finally {
-    closeSync(handle);
-    rmSync(temporary, { force: true });
-  }
+  await replaceFileBy(file, {
+    async fill(handle, folder) {
+      refuseTooLarge(backup, folder, await roomIn(folder));
+      const hash = createHash('sha256');
+      for (let at = 0; at < backup.bytes; at += CHUNK_BYTES) {
+        const length = Math.min(CHUNK_BYTES, backup.bytes - at);
+        const piece = await chunk(transport, backup, at, length, timeoutMs, signal);
+        if (piece.length !== length)
+          throw new CliError(`the backup ${backup.file} changed while it was copied`);
+        hash.update(piece);
+        await handle.writeFile(piece);
+        say(at + length);
+      }
+      if (hash.digest('hex') !== backup.sha256)
+        throw new CliError(`the copy of ${backup.file} is not what the worker has`);
+    },
+  });
   return { ...backup, copy: file };
+}
+
+function refuseTooLarge(backup: Backup, folder: string, room: number): void {
+  const size = bytes(backup.bytes);
+  if (backup.bytes > MOST_BYTES) {
+    throw new CliError(
+      `the worker says that its backup has ${size}; more than ${bytes(MOST_BYTES)} cannot be restored, and nothing was copied`,
+      { hints: [`on the worker it is ${backup.file}`] },
+    );
+  }
+  if (backup.bytes > room) {
+    throw new CliError(
+      `the backup has ${size}, and there is room for ${bytes(room)} in ${folder}; nothing was copied`,
+      {
+        hints: ['name a file on another disk', `it stays on the worker: ${backup.file}`],
+      },
+    );
+  }
 }
 
 async function chunk(

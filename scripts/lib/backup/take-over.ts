@@ -126,18 +126,16 @@ async function takeOver(before: Snapshot, restoration: Restoration): Promise<Res
   stderr.write(`sending ${bytes(archive.bytes)}\n`);
   const entry = localEntry(archive.file);
   await send({ exec, transport, signal, timeoutMs, worker: worker.name }, entry, `${backups}/${name}`);
-  const frame = await transport.run({
-    script: 'take-over',
-    args: [name, force ? 'yes' : 'no'],
-    timeoutMs: WORK_MS,
-    signal,
-  });
-  const { rc, text } = frame.parts.get('restored') ?? { rc: 1, text: 'it gave no answer' };
-  if (rc !== 0) {
+  const step = async (script: string, part: string, args: readonly string[]) => {
+    const frame = await transport.run({ script, args, timeoutMs: WORK_MS, signal });
+    const { rc, text } = frame.parts.get(part) ?? { rc: 1, text: 'it gave no answer' };
+    if (rc === 0) return { frame, text };
     throw new CliError(`${worker.name} was left as it was: ${text}`, {
       hints: hintsFor(text, worker, commandLine),
     });
-  }
+  };
+  const { text: folder } = await step('unpack-backup', 'unpacked', [name]);
+  const { frame } = await step('take-over', 'restored', [folder, force ? 'yes' : 'no']);
   const state = parseState(frame.parts.get('state')?.text ?? '');
   if (state === null || !sameRows(state, archive.state)) {
     throw new CliError(

@@ -44,9 +44,9 @@ const KINDS: Readonly<Record<string, MemberKind>> = {
  * @throws ArchiveError when it is cut short or damaged, has more than {@link MOST_MEMBERS}, or a name that leads elsewhere
  */
 export async function* readTar(source: Readable): AsyncGenerator<Member> {
-  // Not needed by the commands that only share this file.
-  const { extract } = await import('tar-stream');
-  const archive = extract();
+  // Only when it is needed; as CommonJS it has its functions on the default export, also in the bundle.
+  const { default: tar } = await import('tar-stream');
+  const archive = tar.extract();
   source.once('error', (error) => archive.destroy(error));
   source.pipe(archive);
   let members = 0;

@@ -7,6 +7,7 @@ import { enumerate, shellLine } from '../cli/text.ts';
 import type { ClusterWorker, WorkerEntry } from '../config/worker-entry.ts';
 import { shortReference } from '../registry/reference.ts';
 import { kubectlArgv } from '../transport/objects.ts';
+import { partsOfScript } from '../transport/scripts.ts';
 import { fanOut } from '../worker/fan-out.ts';
 import { changeArgv, changeFor } from './change.ts';
 import type { Limits, Outcome } from './job.ts';
@@ -276,7 +277,9 @@ function commandsOf(step: StepName, { target, wish, earlier }: Prepared, around:
   const id = earlier?.id ?? 'ID';
   const kubectl = (...args: string[]) => shellLine(kubectlArgv(around.cluster, worker, args));
   const remote = (script: string, ...args: string[]) => {
-    const files = ['frame', 'worker', script].map((name) => `scripts/remote/${name}.sh`).join(' ');
+    const files = partsOfScript(script)
+      .map((name) => `scripts/remote/${name}.sh`)
+      .join(' ');
     return `${kubectl('exec', pod?.metadata.name ?? workload.name, '--', 'bash', '-c')} "$(cat ${files})" ${script}  # ${args.join(' ')}`;
   };
   switch (step) {

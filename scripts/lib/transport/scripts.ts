@@ -11,6 +11,20 @@ export const SCRIPT_LIMIT_BYTES = 64 * 1024;
 /** How much longer the laptop waits than the worker, so that the worker's own time-out can still answer. */
 export const GRACE_MS = 3_000;
 
+/** Functions that a few scripts share, besides those of worker.sh. */
+const SHARED: Readonly<Record<string, readonly string[]>> = {
+  backup: ['database'],
+  facts: ['database'],
+  restore: ['database', 'backup-archive'],
+  'take-over': ['database'],
+  'unpack-backup': ['database', 'backup-archive'],
+};
+
+/** The names of what a captured script consists of, in their order. */
+export function partsOfScript(script: string): string[] {
+  return ['frame', 'worker', ...(SHARED[script] ?? []), script];
+}
+
 /**
  * The program that runs a captured script in a worker. `timeout` ends it there: killing kubectl on the laptop would not
  * (kubernetes/kubernetes#89031).
@@ -18,7 +32,7 @@ export const GRACE_MS = 3_000;
  * @throws RangeError when script and arguments are larger than an exec request should be
  */
 export function scriptArgv({ script, args, timeoutMs }: RemoteCall, nonce: string): Argv {
-  const text = ['frame', 'worker', script].map(readScript).join('');
+  const text = partsOfScript(script).map(readScript).join('');
   const argv: Argv = [
     'timeout',
     '-k',

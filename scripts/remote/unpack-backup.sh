@@ -1,0 +1,39 @@
+# shellcheck shell=bash
+# Unpacks a backup that the laptop has sent, beside the worker's state, and compares what it holds with what it says it holds.
+# Argument: FILE (its name in the folder of backups; it is gone afterwards: the laptop has it, and the volume may be full).
+# Part: unpacked (the name of the folder, for take-over.sh; or why not).
+archive=$WORKER_STATE_DIR/backups/${1##*/}
+home=${WORKER_STATE_DIR%/*}
+work=''
+unset TAR_OPTIONS
+
+give_up() {
+  if [ -n "$work" ]; then rm --recursive --force "$work"; fi
+  rm --force "$archive"
+  emit_part unpacked 1 "$1"
+  exit 0
+}
+
+on_one_line() {
+  paste --serial --delimiters ' ' <<<"$1"
+}
+
+[ -s "$archive" ] || give_up "there is no backup $archive"
+# Of a restore that was cut off; one that goes on now is younger.
+find "$WORKER_STATE_DIR/backups" -maxdepth 1 -name '.taking-over.*' -mmin +60 -exec rm -rf {} +
+size=$(unpacked_size "$archive") || give_up "it is not a backup that can be taken: ${size##*$'\n'}"
+free=$(df --portability --block-size=1 "$WORKER_STATE_DIR" | awk 'NR == 2 { print $4 }')
+own=0
+if [ -f "$home/factory.db" ]; then own=$(stat --format %s "$home/factory.db"); fi
+# Unpacked, and its database once more in its place; the old one stays until the end.
+needed=$((2 * size + own))
+[ "$free" -ge "$needed" ] || give_up "the volume is too full: $free bytes free, $needed needed"
+work=$(mktemp --directory "$WORKER_STATE_DIR/backups/.taking-over.XXXXXX") || give_up 'the volume cannot be written'
+mkdir "$work/new" "$work/old"
+said=$(unpack_backup "$archive" "$work/new") || give_up "the backup cannot be unpacked: $said"
+rm --force "$archive"
+[ -s "$work/new/state" ] || give_up 'the backup is of another version: it has no record of its rows'
+said=$(state_of "$work/new/factory.db" 2>&1) || give_up "its database cannot be read: $said"
+saved=$(head --bytes 4096 "$work/new/state")
+[ "$said" = "$saved" ] || give_up "its database is not what was saved: $(on_one_line "$said") instead of $(on_one_line "$saved")"
+emit_part unpacked 0 "${work##*/}"
