@@ -12,7 +12,7 @@ import type { ClusterWorker, WorkerEntry } from './lib/config/worker-entry.ts';
 import { chooseWorkers, loadWorkers, workersPath } from './lib/config/workers-file.ts';
 import { type Examination, examineLaptop, examineNamespace, examineWorker } from './lib/doctor/examine.ts';
 import { type Finding, found, isSick, type Section, type State } from './lib/doctor/finding.ts';
-import { fanOut } from './lib/worker/fan-out.ts';
+import { fanOut, guarded } from './lib/worker/fan-out.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
@@ -121,7 +121,14 @@ async function examineAll(
   return [
     laptop,
     ...namespaces,
-    ...(await fanOut(workers, AT_ONCE, (worker) => examineWorker(examination, worker))),
+    ...(await fanOut(
+      workers,
+      AT_ONCE,
+      guarded(
+        (worker) => examineWorker(examination, worker),
+        ({ name }, sentence) => ({ where: name, findings: [found('unexpected-error', 'fail', sentence)] }),
+      ),
+    )),
   ];
 }
 

@@ -17,9 +17,9 @@ import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import type { WorkerEntry } from './lib/config/worker-entry.ts';
 import { chooseWorkers, loadWorkers } from './lib/config/workers-file.ts';
-import { fanOut } from './lib/worker/fan-out.ts';
+import { fanOut, guarded } from './lib/worker/fan-out.ts';
 import { describeLastSeen } from './lib/worker/last-seen.ts';
-import { createReach, isKnown, type Observation, observe } from './lib/worker/observe.ts';
+import { createReach, isKnown, type Observation, observe, unexpected } from './lib/worker/observe.ts';
 import { isQueueUnknown, itemName, openItems } from './lib/worker/queue.ts';
 import { shortNames, workSessions } from './lib/worker/sessions.ts';
 import type { Status } from './lib/worker/status.ts';
@@ -76,7 +76,7 @@ A worker that cannot be asked costs its own time-out, becomes a row, and makes t
       const observations = await fanOut(
         workers,
         concurrency,
-        (worker) => observe(reach, worker, 'brief', context, timeoutMs),
+        guarded((worker) => observe(reach, worker, 'brief', context, timeoutMs), unexpected),
         (observation, index) => {
           known[index] = observation;
           // Rows appear as they are known: a dead cluster must not hide the workers that answered.

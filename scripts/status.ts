@@ -174,6 +174,9 @@ function describeHeartbeat(heartbeat: Heartbeat, now: number): string {
         actions.length > 0 ? `: ${actions.join(', ')}` : (heartbeat.reason ?? '') && `: ${heartbeat.reason}`;
       return `${ago(heartbeat.finishedAt ?? heartbeat.startedAt)} ago${project}${outcome}; every ${heartbeat.intervalSeconds}s`;
     }
+    default:
+      // Of a newer image.
+      return `${heartbeat.state} ${ago(heartbeat.finishedAt ?? heartbeat.startedAt)} ago${project}`;
   }
 }
 

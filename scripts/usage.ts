@@ -1,6 +1,6 @@
 /** `usage`: what workers take of disk and memory. */
 import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
-import { ExitCode } from './lib/cli/errors.ts';
+import { CliError, ExitCode } from './lib/cli/errors.ts';
 import { type Column, renderJson, renderTable } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat, TABLE_FLAGS } from './lib/cli/output-flags.ts';
 import { bytes, oneLine } from './lib/cli/text.ts';
@@ -11,7 +11,7 @@ import { chooseWorkers, loadWorkers } from './lib/config/workers-file.ts';
 import { parseUsage, sumBytes, type Usage } from './lib/housekeeping/usage.ts';
 import { TransportError } from './lib/transport/transport.ts';
 import { DISK_WARN, type Disk, shareUsed } from './lib/worker/disk.ts';
-import { fanOut } from './lib/worker/fan-out.ts';
+import { fanOut, guarded } from './lib/worker/fan-out.ts';
 import { createReach } from './lib/worker/observe.ts';
 
 const FORMATS = ['table', 'json'] as const;
@@ -22,7 +22,7 @@ const CONCURRENCY = 8;
 /** A worker, and what it takes or why that is not known. */
 type Row =
   | { readonly worker: WorkerEntry; readonly usage: Usage; readonly error: null }
-  | { readonly worker: WorkerEntry; readonly usage: null; readonly error: TransportError };
+  | { readonly worker: WorkerEntry; readonly usage: null; readonly error: CliError };
 
 export const usage = defineCommand({
   name: 'usage',
@@ -47,7 +47,7 @@ export const usage = defineCommand({
     const file = await loadWorkers(context.env, flags, commandLine);
     const workers = positionals.length > 0 ? chooseWorkers(file, positionals) : file.workers;
     const reach = createReach(context, timeoutMs);
-    const rows = await fanOut(workers, CONCURRENCY, async (worker): Promise<Row> => {
+    const measure = async (worker: WorkerEntry): Promise<Row> => {
       try {
         const { transport } = await reach.enter(worker);
         const frame = await transport.run({ script: 'usage', args: [], timeoutMs, signal });
@@ -56,7 +56,15 @@ export const usage = defineCommand({
         if (!(error instanceof TransportError) || error.exitCode === ExitCode.missingProgram) throw error;
         return { worker, usage: null, error };
       }
-    });
+    };
+    const rows = await fanOut(
+      workers,
+      CONCURRENCY,
+      guarded(measure, (worker, sentence): Row => {
+        const error = new CliError(`${worker.name}: ${sentence}`);
+        return { worker, usage: null, error };
+      }),
+    );
     if (format === 'json') {
       stdout.write(renderJson(rows.map(toJson)));
     } else {
@@ -150,7 +158,7 @@ function hint(rows: readonly Row[], { stderr, commandLine }: Context): void {
   }
 }
 
-function explain(error: TransportError, { stderr }: Context): void {
+function explain(error: CliError, { stderr }: Context): void {
   stderr.write(`${oneLine(error.message)}\n${error.hints.map((line) => `  ${line}\n`).join('')}`);
 }
 

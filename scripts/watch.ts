@@ -10,7 +10,7 @@ import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { expandHome, homeOf } from './lib/config/paths.ts';
 import type { WorkerEntry } from './lib/config/worker-entry.ts';
 import { chooseWorkers, loadWorkers } from './lib/config/workers-file.ts';
-import { parseInside } from './lib/diagnosis/inside.ts';
+import { type PaneView, parseInside } from './lib/diagnosis/inside.ts';
 import { eventsOf, type Known, type WatchEvent } from './lib/watching/events.ts';
 import {
   desktopNotify,
@@ -19,8 +19,8 @@ import {
   WEBHOOK_VARIABLE,
   webhookNotify,
 } from './lib/watching/notify.ts';
-import { fanOut } from './lib/worker/fan-out.ts';
-import { createReach, observeWith } from './lib/worker/observe.ts';
+import { fanOut, guarded } from './lib/worker/fan-out.ts';
+import { createReach, type Observation, observeWith, unexpected } from './lib/worker/observe.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
@@ -93,14 +93,22 @@ async function round(
 ): Promise<WatchEvent[]> {
   const reach = createReach(context, timeoutMs);
   const call = { script: 'watch-look', args: [] };
-  const found = await fanOut(workers, CONCURRENCY, async (worker) => {
-    const { seen, frame } = await observeWith(reach, worker, call, context, timeoutMs);
-    const panes = frame === null ? [] : parseInside(frame).panes;
+  const newsOf = (seen: Observation, panes: readonly PaneView[]): WatchEvent[] => {
+    const { worker } = seen;
     const peek = (session: string) => context.commandLine('peek', worker.name, '--session', session);
     const { known: now, news } = eventsOf(known.get(worker.name) ?? null, seen, panes, peek);
     known.set(worker.name, now);
     return news.map((item) => ({ at: context.now().toISOString(), worker: worker.name, ...item }));
-  });
+  };
+  const look = async (worker: WorkerEntry) => {
+    const { seen, frame } = await observeWith(reach, worker, call, context, timeoutMs);
+    return newsOf(seen, frame === null ? [] : parseInside(frame).panes);
+  };
+  const found = await fanOut(
+    workers,
+    CONCURRENCY,
+    guarded(look, (worker, sentence) => newsOf(unexpected(worker, sentence), [])),
+  );
   return found.flat();
 }
 

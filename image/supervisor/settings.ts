@@ -1,5 +1,6 @@
 /** The chart's settings: every field has a default, so that an older chart works with a newer image. */
-import { DEFAULT_SETTINGS, isRecord, type Settings } from '../../scripts/lib/contract.ts';
+import { DEFAULT_SETTINGS, FILES, isRecord, type Settings } from '../../scripts/lib/contract.ts';
+import { readDocument } from '../../scripts/lib/read-contract.ts';
 import type { Effects } from './effects/effects.ts';
 import { messageOf } from './util/errors.ts';
 import { createNews } from './util/news.ts';
@@ -32,7 +33,7 @@ export function parseSettings(text: string | null): Settings {
   } catch {
     throw new Error('settings.json is not JSON');
   }
-  const settings = overlay(DEFAULT_SETTINGS, document) as Settings;
+  const settings = readDocument('settings', FILES.settings, overlay(DEFAULT_SETTINGS, document));
   positive('orchestrator.intervalSeconds', settings.orchestrator.intervalSeconds, 1);
   positive('shutdown.waitForStageSeconds', settings.shutdown.waitForStageSeconds, 0);
   if (settings.shutdown.graceSeconds !== null)

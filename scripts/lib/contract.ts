@@ -1,9 +1,15 @@
 /**
  * The JSON that chart, image and commands agree on: what the supervisor writes into a worker's folders and what the
- * commands read from there. Types and constants only, no effects: the supervisor and the laptop import the same file.
+ * commands read from there. Types, their schemas and constants only, no effects: the supervisor and the laptop import the
+ * same file. `read-contract.ts` reads by the schemas.
  *
  * Times are RFC 3339 in UTC, durations are seconds (`…Seconds`) or milliseconds (`ms`), sizes are bytes.
+ *
+ * The schemas are JSON Type Definitions (RFC 8927), not JSON Schema: JTDSchemaType lets the compiler compare each with its
+ * type, null and optional fields included, so that the two cannot drift apart; and a time or a whole number is a type of the
+ * language itself.
  */
+import type { JTDSchemaType } from 'ajv/dist/jtd.js';
 
 /** The version every JSON file of the contract carries in `schema`. */
 export const SCHEMA = 1;
@@ -47,12 +53,15 @@ export interface WorkerDirs {
   readonly WORKER_REPOS_DIR: string;
 }
 
+/** A word of a list that a newer worker may have made longer: whoever reads it has an answer for the others, too. */
+export type Word<Known extends string> = Known | (string & Record<never, never>);
+
 /** `off`: not wanted here. `missing`: wanted, but something the operator has to bring is not there. */
 export type PhaseStatus = 'running' | 'ok' | 'off' | 'missing' | 'failed';
 
 export interface BootPhase {
   readonly name: string;
-  readonly status: PhaseStatus;
+  readonly status: Word<PhaseStatus>;
   readonly startedAt: string;
   /** How long it took, or has taken so far. */
   readonly ms: number;
@@ -72,6 +81,28 @@ export interface Boot {
   readonly phases: readonly BootPhase[];
 }
 
+const BOOT: JTDSchemaType<Boot> = {
+  properties: {
+    schema: { type: 'uint32' },
+    bootId: { type: 'string' },
+    podUid: { type: 'string', nullable: true },
+    image: { type: 'string', nullable: true },
+    startedAt: { type: 'timestamp' },
+    finishedAt: { type: 'timestamp', nullable: true },
+    phases: {
+      elements: {
+        properties: {
+          name: { type: 'string' },
+          status: { type: 'string' },
+          startedAt: { type: 'timestamp' },
+          ms: { type: 'float64' },
+          message: { type: 'string' },
+        },
+      },
+    },
+  },
+};
+
 /** The reason in a heartbeat that is `refused` because nobody wants check-ins here: no trouble, a setting. */
 export const ORCHESTRATOR_OFF = 'the orchestrator is switched off (orchestrator.enabled in settings.json)';
 
@@ -90,7 +121,7 @@ export interface CheckInAction {
 /** `heartbeat.json` in WORKER_RUN_DIR, written before and after each check-in. */
 export interface Heartbeat {
   readonly schema: number;
-  readonly state: LoopState;
+  readonly state: Word<LoopState>;
   readonly reason: string | null;
   /** The supervisor's process. The loop is dead when it and the check-in lock are gone, never by age. */
   readonly pid: number;
@@ -100,6 +131,29 @@ export interface Heartbeat {
   readonly intervalSeconds: number;
   readonly actions: readonly CheckInAction[];
 }
+
+const ACTION: JTDSchemaType<CheckInAction> = {
+  properties: { issue: { type: 'uint32' }, action: { type: 'string' } },
+  optionalProperties: {
+    stage: { type: 'string' },
+    session: { type: 'string' },
+    message: { type: 'string' },
+  },
+};
+
+const HEARTBEAT: JTDSchemaType<Heartbeat> = {
+  properties: {
+    schema: { type: 'uint32' },
+    state: { type: 'string' },
+    reason: { type: 'string', nullable: true },
+    pid: { type: 'uint32' },
+    project: { type: 'string', nullable: true },
+    startedAt: { type: 'timestamp' },
+    finishedAt: { type: 'timestamp', nullable: true },
+    intervalSeconds: { type: 'float64' },
+    actions: { elements: ACTION },
+  },
+};
 
 /** `drain` in WORKER_STATE_DIR: while the file exists, no new check-in starts. It survives restarts. */
 export interface Drain {
@@ -112,6 +166,17 @@ export interface Drain {
   readonly release: string | null;
 }
 
+const DRAIN: JTDSchemaType<Drain> = {
+  properties: {
+    schema: { type: 'uint32' },
+    by: { type: 'string' },
+    host: { type: 'string' },
+    since: { type: 'timestamp' },
+    reason: { type: 'string' },
+    release: { type: 'string', nullable: true },
+  },
+};
+
 /** Commands that drain a worker on the way to something else, and lift it again from whatever laptop. */
 export const DRAINED_BY = { stop: 'stop', restore: 'restore' } as const;
 
@@ -123,9 +188,15 @@ export const DISK_FULL_PERCENT = 90;
 export interface DispatchRecord {
   readonly issue: number;
   readonly project: string;
-  readonly at: string;
-  readonly by: string;
+  /** When and by whom it was added; a record says what it is for without them. */
+  readonly at?: string;
+  readonly by?: string;
 }
+
+const DISPATCH: JTDSchemaType<DispatchRecord> = {
+  properties: { issue: { type: 'uint32' }, project: { type: 'string' } },
+  optionalProperties: { at: { type: 'string' }, by: { type: 'string' } },
+};
 
 /** A line of `repairs.jsonl`: what was done to set an orphaned issue going again. */
 export interface Repair {
@@ -136,10 +207,24 @@ export interface Repair {
   readonly attempt: number;
   readonly session: string;
   /** `advance` and `mark-exited` are factory's own verbs; `give-up` is the line after the last allowed try. */
-  readonly action: 'advance' | 'mark-exited' | 'kill-and-advance' | 'requeue' | 'remove-row' | 'give-up';
+  readonly action: Word<
+    'advance' | 'mark-exited' | 'kill-and-advance' | 'requeue' | 'remove-row' | 'give-up'
+  >;
   /** What the operator types when the supervisor has given up; empty before that. */
   readonly cure: string;
 }
+
+const REPAIR: JTDSchemaType<Repair> = {
+  properties: {
+    at: { type: 'string' },
+    issue: { type: 'uint32' },
+    stage: { type: 'string' },
+    attempt: { type: 'uint32' },
+    session: { type: 'string' },
+    action: { type: 'string' },
+    cure: { type: 'string' },
+  },
+};
 
 /** `taken.json` in WORKER_STATE_DIR: the row that a check-in takes from the queue, until its issue has come to an end. */
 export interface TakenRow {
@@ -150,6 +235,16 @@ export interface TakenRow {
   /** It is being put back, and may be in the queue no more. */
   readonly removed: boolean;
 }
+
+const TAKEN: JTDSchemaType<TakenRow> = {
+  properties: {
+    issue: { type: 'uint32' },
+    intent: { type: 'string' },
+    configPath: { type: 'string' },
+    dependsOn: { elements: { type: 'uint32' } },
+    removed: { type: 'boolean' },
+  },
+};
 
 /** An entry of `projects.json`. */
 export interface Project {
@@ -183,6 +278,36 @@ export interface Settings {
   };
 }
 
+const SETTINGS: JTDSchemaType<Settings> = {
+  properties: {
+    schema: { type: 'uint32' },
+    orchestrator: { properties: { enabled: { type: 'boolean' }, intervalSeconds: { type: 'float64' } } },
+    docker: {
+      properties: {
+        enabled: { type: 'boolean' },
+        mtu: { type: 'uint32', nullable: true },
+        addressPools: {
+          elements: { properties: { base: { type: 'string' }, size: { type: 'uint32' } } },
+        },
+        registryMirrors: { elements: { type: 'string' } },
+        storage: {
+          properties: {
+            kind: { enum: ['emptyDir', 'ephemeral', 'claim'] },
+            sizeBytes: { type: 'float64', nullable: true },
+          },
+        },
+        memoryReserveBytes: { type: 'float64' },
+      },
+    },
+    shutdown: {
+      properties: {
+        waitForStageSeconds: { type: 'float64' },
+        graceSeconds: { type: 'float64', nullable: true },
+      },
+    },
+  },
+};
+
 /** What holds where `settings.json` says nothing. */
 export const DEFAULT_SETTINGS: Settings = {
   schema: SCHEMA,
@@ -198,61 +323,207 @@ export const DEFAULT_SETTINGS: Settings = {
   shutdown: { waitForStageSeconds: 20 * 60, graceSeconds: null },
 };
 
+/** A row of `factory queue list --format json`. The later fields came with later dialects of the program. */
+export interface QueueRowJson {
+  readonly Issue: number;
+  readonly Status: string;
+  readonly Position?: number;
+  readonly FeatureIntent?: string | null;
+  /** UTC without saying so: `2026-11-22 15:12:15`. */
+  readonly AddedAt?: string | null;
+  readonly Project?: string | null;
+  readonly Namespace?: string | null;
+  readonly ConfigPath?: string | null;
+  readonly DependsOn?: readonly number[] | null;
+}
+
+/** The whole answer; null when the queue is empty. */
+export type QueueJson = readonly QueueRowJson[] | null;
+
+const QUEUE: JTDSchemaType<QueueJson> = {
+  nullable: true,
+  elements: {
+    properties: { Issue: { type: 'uint32' }, Status: { type: 'string' } },
+    optionalProperties: {
+      Position: { type: 'int32' },
+      FeatureIntent: { type: 'string', nullable: true },
+      AddedAt: { type: 'string', nullable: true },
+      Project: { type: 'string', nullable: true },
+      Namespace: { type: 'string', nullable: true },
+      ConfigPath: { type: 'string', nullable: true },
+      DependsOn: { elements: { type: 'uint32' }, nullable: true },
+    },
+  },
+};
+
+/** An entry of `factory status --format json`. */
+export interface PipelineJson {
+  readonly issue: number;
+  readonly status: string;
+  readonly title?: string | null;
+  readonly stage?: string | null;
+  readonly attempt?: number;
+  readonly session?: string | null;
+  readonly session_state?: string | null;
+  readonly branch?: string | null;
+}
+
+/** The whole answer; null when nothing was begun. */
+export type PipelinesJson = readonly PipelineJson[] | null;
+
+const PIPELINES: JTDSchemaType<PipelinesJson> = {
+  nullable: true,
+  elements: {
+    properties: { issue: { type: 'uint32' }, status: { type: 'string' } },
+    optionalProperties: {
+      title: { type: 'string', nullable: true },
+      stage: { type: 'string', nullable: true },
+      attempt: { type: 'uint32' },
+      session: { type: 'string', nullable: true },
+      session_state: { type: 'string', nullable: true },
+      branch: { type: 'string', nullable: true },
+    },
+  },
+};
+
+/** What `factory orchestrator check-in --format json` prints. */
+export interface CheckInJson {
+  readonly actions: readonly CheckInAction[] | null;
+}
+
+const CHECK_IN: JTDSchemaType<CheckInJson> = {
+  properties: { actions: { elements: ACTION, nullable: true } },
+};
+
+/** `build.json` of an image, as far as releases compare it. */
+export interface Build {
+  readonly revision?: string;
+  readonly platform?: string;
+  readonly factory?: { readonly sha256?: string; readonly version?: string };
+  readonly supervisor?: { readonly sha256?: string };
+}
+
+const BUILD: JTDSchemaType<Build> = {
+  optionalProperties: {
+    revision: { type: 'string' },
+    platform: { type: 'string' },
+    factory: { optionalProperties: { sha256: { type: 'string' }, version: { type: 'string' } } },
+    supervisor: { optionalProperties: { sha256: { type: 'string' } } },
+  },
+};
+
+/** What an image's self-check prints behind `RESULT` (scripts/remote/prepull.sh). */
+export interface SelfCheck {
+  readonly build: Build;
+  /** Version of the schema that its factory makes; null of one that keeps its state in PostgreSQL. */
+  readonly schema: number | null;
+  readonly postgres: boolean;
+  /** What `factory queue add --help` printed. */
+  readonly help: string;
+}
+
+const SELF_CHECK: JTDSchemaType<SelfCheck> = {
+  properties: {
+    build: BUILD,
+    schema: { type: 'uint32', nullable: true },
+    postgres: { type: 'boolean' },
+    help: { type: 'string' },
+  },
+};
+
+/** What a worker says of a backup it has made on its volume (scripts/remote/backup.sh). */
+export interface BackupRecord {
+  /** On the worker. */
+  readonly file: string;
+  readonly bytes: number;
+  readonly sha256: string;
+  /** `none`: the worker had no SQLite database (yet). */
+  readonly database: 'sqlite' | 'none';
+  readonly schema: number | null;
+  readonly rows: number | null;
+  readonly newest: number | null;
+  readonly integrity: string | null;
+}
+
+const BACKUP: JTDSchemaType<BackupRecord> = {
+  properties: {
+    file: { type: 'string' },
+    bytes: { type: 'float64' },
+    sha256: { type: 'string' },
+    database: { enum: ['sqlite', 'none'] },
+    schema: { type: 'uint32', nullable: true },
+    rows: { type: 'float64', nullable: true },
+    newest: { type: 'float64', nullable: true },
+    integrity: { type: 'string', nullable: true },
+  },
+};
+
+/** A line of `docker system df` or `docker image ls` in the format `{{json .}}`: sizes as Docker writes them, `1.2GB`. */
+export interface DockerSizeJson {
+  readonly Type?: string;
+  readonly Size?: string;
+  readonly Reclaimable?: string;
+}
+
+const DOCKER_SIZE: JTDSchemaType<DockerSizeJson> = {
+  optionalProperties: {
+    Type: { type: 'string' },
+    Size: { type: 'string' },
+    Reclaimable: { type: 'string' },
+  },
+};
+
+/** The part of a local worker's `worker.json` that is needed to reach it. */
+export interface LocalWorkerFile {
+  readonly schema: number;
+  /** The whole environment of its programs. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+const LOCAL_WORKER: JTDSchemaType<LocalWorkerFile> = {
+  properties: { schema: { type: 'uint32' }, env: { values: { type: 'string' } } },
+};
+
+/** What can come from a worker, by the name under which its schema is asked for. */
+export interface Documents {
+  readonly boot: Boot;
+  readonly heartbeat: Heartbeat;
+  readonly drain: Drain;
+  readonly dispatch: DispatchRecord;
+  readonly repair: Repair;
+  readonly taken: TakenRow;
+  readonly settings: Settings;
+  readonly queue: QueueJson;
+  readonly pipelines: PipelinesJson;
+  readonly checkIn: CheckInJson;
+  readonly build: Build;
+  readonly selfCheck: SelfCheck;
+  readonly backup: BackupRecord;
+  readonly dockerSize: DockerSizeJson;
+  readonly localWorker: LocalWorkerFile;
+}
+
+export const SCHEMAS: { readonly [Name in keyof Documents]: JTDSchemaType<Documents[Name]> } = {
+  boot: BOOT,
+  heartbeat: HEARTBEAT,
+  drain: DRAIN,
+  dispatch: DISPATCH,
+  repair: REPAIR,
+  taken: TAKEN,
+  settings: SETTINGS,
+  queue: QUEUE,
+  pipelines: PIPELINES,
+  checkIn: CHECK_IN,
+  build: BUILD,
+  selfCheck: SELF_CHECK,
+  backup: BACKUP,
+  dockerSize: DOCKER_SIZE,
+  localWorker: LOCAL_WORKER,
+};
+
 /** A file of the contract that is there but cannot be used; `message` says what to do about it. */
 export class ContractError extends Error {
   override readonly name = 'ContractError';
-}
-
-/**
- * Reads one JSON file of the contract.
- *
- * @param file the name to use in messages, such as `boot.json`
- * @param text the file's content
- * @returns the parsed document; its fields are trusted once the schema version fits, since both sides are ours
- * @throws ContractError when the text is no JSON or was written by another version: a newer one asks for a newer
- *   checkout, an older one for a newer image, so that nobody has to interpret a parse error at midnight
- */
-export function readContract<T extends { readonly schema: number }>(file: string, text: string): T {
-  let document: unknown;
-  try {
-    document = JSON.parse(text);
-  } catch {
-    throw new ContractError(`${file} is not JSON (${text.length} characters)`);
-  }
-  const schema = isRecord(document) ? document['schema'] : undefined;
-  if (typeof schema !== 'number') {
-    throw new ContractError(`${file} carries no schema version: release a new image to this worker`);
-  }
-  if (schema > SCHEMA) {
-    throw new ContractError(
-      `${file} has schema ${schema}, this program knows ${SCHEMA}: update this checkout`,
-    );
-  }
-  if (schema < SCHEMA) {
-    throw new ContractError(
-      `${file} has schema ${schema}, this program needs ${SCHEMA}: release a new image`,
-    );
-  }
-  return document as T;
-}
-
-/**
- * Reads a file of JSON lines, such as `dispatch.jsonl`.
- *
- * @returns the lines that parse to objects; a line cut by a full disk or a crash is left out, the rest still counts
- */
-export function readJsonLines<T>(text: string): T[] {
-  const records: T[] = [];
-  for (const line of text.split('\n')) {
-    if (line.trim() === '') continue;
-    try {
-      const record: unknown = JSON.parse(line);
-      if (isRecord(record)) records.push(record as T);
-    } catch {
-      // The writer died in the middle of this line.
-    }
-  }
-  return records;
 }
 
 /** Whether a parsed JSON value is an object (and no array). */

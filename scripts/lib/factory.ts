@@ -5,7 +5,8 @@
  * The laptop and the supervisor read the same answers, so this file is shared by both.
  */
 import { basename } from 'node:path';
-import { type CheckInAction, type DispatchRecord, isRecord } from './contract.ts';
+import type { CheckInAction, DispatchRecord, Word } from './contract.ts';
+import { type Note, readJson } from './read-contract.ts';
 
 /**
  * How the worker's binary wants to be spoken to, found per flag rather than per version: commits between the dialects
@@ -29,9 +30,14 @@ export interface Dialect {
  * @param postgres whether the binary contains the PostgreSQL driver
  */
 export function parseDialect(addHelp: string, postgres: boolean): Dialect {
-  const has = (flag: string) => new RegExp(`^\\s+(?:-\\w, )?--${flag}(?: |$)`, 'm').test(addHelp);
+  const lines = addHelp.split('\n');
+  const lineOf = (flag: string) => {
+    const pattern = new RegExp(`^[ \\t]+(?:-\\w, )?--${flag}(?: |$)`);
+    return lines.find((line) => pattern.test(line));
+  };
+  const has = (flag: string) => lineOf(flag) !== undefined;
   const addByProject = has('project') && has('issue');
-  const config = !has('config') ? 'none' : /--config\b.*\(required\)/.test(addHelp) ? 'required' : 'optional';
+  const config = !has('config') ? 'none' : lineOf('config')?.includes('(required)') ? 'required' : 'optional';
   return {
     name: addByProject ? 'design' : config === 'none' ? 'A' : 'B',
     addByProject,
@@ -47,7 +53,7 @@ export type RowStatus = 'pending' | 'active' | 'completed' | 'failed';
 /** A row of the queue. */
 export interface QueueRow {
   readonly issue: number;
-  readonly status: RowStatus;
+  readonly status: Word<RowStatus>;
   readonly position: number;
   readonly intent: string;
   readonly addedAt: string;
@@ -66,7 +72,7 @@ export type PipelineStatus = 'pending' | 'in_progress' | 'completed' | 'failed' 
 export interface Pipeline {
   readonly issue: number;
   readonly title: string;
-  readonly status: PipelineStatus;
+  readonly status: Word<PipelineStatus>;
   readonly stage: string;
   readonly attempt: number;
   /** The name of its tmux session. It stays set after the stage and does not mean that the session is alive. */
@@ -78,48 +84,46 @@ export interface Pipeline {
 
 /**
  * @param text stdout of `factory queue list --format json`: an array with PascalCase keys, or `null` when empty
- * @throws SyntaxError when it is no JSON
+ * @throws ContractError when it is not JSON or does not fit
  */
-export function parseQueue(text: string): QueueRow[] {
-  return records(text).map((row) => ({
-    issue: number(row, 'Issue'),
-    status: string(row, 'Status') as RowStatus,
-    position: number(row, 'Position'),
-    intent: string(row, 'FeatureIntent'),
-    addedAt: toRfc3339(string(row, 'AddedAt')),
-    project: string(row, 'Project') || null,
-    namespace: string(row, 'Namespace'),
-    configPath: string(row, 'ConfigPath'),
-    dependsOn: Array.isArray(row['DependsOn']) ? row['DependsOn'].map(Number) : [],
+export function parseQueue(text: string, note?: Note): QueueRow[] {
+  return (readJson('queue', 'the queue', text, note) ?? []).map((row) => ({
+    issue: row.Issue,
+    status: row.Status,
+    position: row.Position ?? 0,
+    intent: row.FeatureIntent ?? '',
+    addedAt: toRfc3339(row.AddedAt ?? ''),
+    project: row.Project || null,
+    namespace: row.Namespace ?? '',
+    configPath: row.ConfigPath ?? '',
+    dependsOn: row.DependsOn ?? [],
   }));
 }
 
 /**
  * @param text stdout of `factory status --format json`: an array with snake_case keys, or `null` when empty
- * @throws SyntaxError when it is no JSON
+ * @throws ContractError when it is not JSON or does not fit
  */
-export function parsePipelines(text: string): Pipeline[] {
-  return records(text).map((row) => ({
-    issue: number(row, 'issue'),
-    title: string(row, 'title'),
-    status: string(row, 'status') as PipelineStatus,
-    stage: string(row, 'stage'),
-    attempt: number(row, 'attempt'),
-    session: string(row, 'session'),
-    sessionState: string(row, 'session_state'),
-    branch: string(row, 'branch'),
+export function parsePipelines(text: string, note?: Note): Pipeline[] {
+  return (readJson('pipelines', 'the list of pipelines', text, note) ?? []).map((row) => ({
+    issue: row.issue,
+    title: row.title ?? '',
+    status: row.status,
+    stage: row.stage ?? '',
+    attempt: row.attempt ?? 0,
+    session: row.session ?? '',
+    sessionState: row.session_state ?? '',
+    branch: row.branch ?? '',
   }));
 }
 
 /**
  * @param text stdout of `factory orchestrator check-in --format json`: `{"actions": […]}`. The outcome is in here, never
  *   in the exit code, which is 0 for every outcome.
- * @throws SyntaxError when it is no JSON
+ * @throws ContractError when it is not JSON or does not fit
  */
-export function parseActions(text: string): CheckInAction[] {
-  const document: unknown = JSON.parse(text);
-  const actions = isRecord(document) ? document['actions'] : null;
-  return Array.isArray(actions) ? (actions.filter(isRecord) as unknown as CheckInAction[]) : [];
+export function parseActions(text: string): readonly CheckInAction[] {
+  return readJson('checkIn', 'the answer of factory', text).actions ?? [];
 }
 
 /** Whether a pipeline still has work to do. `blocked` counts: it holds the queue. */
@@ -144,8 +148,22 @@ export function isBehind(
  * for people. A message may span lines; here it is one sentence.
  */
 export function parseError(stderr: string): string {
-  const match = /^Error: ([\s\S]*?)(?:\nUsage:|\nRun '|\n\s*\n|\s*$(?![\s\S]))/m.exec(stderr);
-  return (match?.[1] ?? stderr).trim().replaceAll(/\s*\n\s*/g, ' ');
+  // Line by line: a regular expression over all of it takes quadratic time over blanks.
+  const lines = stderr.split('\n');
+  const start = lines.findIndex((line) => line.startsWith(ERROR));
+  if (start < 0) return joined(lines);
+  const rest = lines.slice(start + 1);
+  const end = rest.findIndex((line) => line.trim() === '' || /^(?:Usage:|Run ')/.test(line));
+  return joined([lines[start]?.slice(ERROR.length) ?? '', ...rest.slice(0, end < 0 ? undefined : end)]);
+}
+
+const ERROR = 'Error: ';
+
+function joined(lines: readonly string[]): string {
+  return lines
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
+    .join(' ');
 }
 
 /** What is needed to say which project an issue of the worker belongs to. */
@@ -174,20 +192,6 @@ export function projectOf(issue: number, row: QueueRow | undefined, ownership: O
 /** The name a repository is cloned under: `owner/name` and every form of URL give `name`. */
 export function projectName(repo: string): string {
   return basename(repo.replace(/[/:]+$/, '').replace(/:/g, '/')).replace(/\.git$/, '');
-}
-
-function records(text: string): Record<string, unknown>[] {
-  const document: unknown = JSON.parse(text);
-  return Array.isArray(document) ? document.filter(isRecord) : [];
-}
-
-function string(record: Record<string, unknown>, key: string): string {
-  const value = record[key];
-  return typeof value === 'string' ? value : '';
-}
-
-function number(record: Record<string, unknown>, key: string): number {
-  return Number(record[key] ?? 0);
 }
 
 /** `2026-11-22 15:12:15`, UTC without saying so, as the program prints it, becomes RFC 3339. */

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { type Facts, judge, parseFacts, type Where } from '../../scripts/lib/doctor/inside.ts';
 import type { Frame } from '../../scripts/lib/transport/frame.ts';
 import { commandLine } from '../support/samples.ts';
+import { boot as BOOT } from '../worker/samples.ts';
 
 const NOW = 1_800_000_000;
 const where: Where = {
@@ -34,8 +35,6 @@ const HEALTHY = {
   'run.milliseconds': '812',
   'run.cgroup': '/docker/0123',
 };
-
-const BOOT = { schema: 1, phases: [{ name: 'tmux', status: 'ok', message: '' }] };
 
 function frame(facts: Readonly<Record<string, string | undefined>>, clock = NOW, boot: object = BOOT): Frame {
   const text = Object.entries(facts)
@@ -156,9 +155,10 @@ describe('the preflight of a worker', () => {
 
   it('of clocks that are apart, and of a boot in which credentials were missing', () => {
     expect(wrong(HEALTHY, NOW - 90).map(({ id, state }) => [id, state])).toEqual([['clock', 'warn']]);
+    const [phase] = BOOT.phases;
     const boot = {
-      schema: 1,
-      phases: [{ name: 'credentials', status: 'missing', message: 'GH_TOKEN missing' }],
+      ...BOOT,
+      phases: [{ ...phase, name: 'credentials', status: 'missing', message: 'GH_TOKEN missing' }],
     };
     expect(wrong(HEALTHY, NOW, boot)).toMatchObject([
       { id: 'boot-credentials', state: 'fail', fix: ['factory-worker rotate worker-1'] },

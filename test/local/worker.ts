@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TestContext } from 'vitest';
 import { packageRoot } from '../../scripts/lib/cli/version.ts';
-import { DEFAULT_SETTINGS, type Heartbeat, type Repair, readJsonLines } from '../../scripts/lib/contract.ts';
+import { DEFAULT_SETTINGS, type Heartbeat, type Repair } from '../../scripts/lib/contract.ts';
 import { createExec, type RunResult } from '../../scripts/lib/exec.ts';
 import { type Pipeline, parsePipelines, parseQueue, type QueueRow } from '../../scripts/lib/factory.ts';
 import type { LocalLayout } from '../../scripts/lib/local/layout.ts';
@@ -18,6 +18,7 @@ import {
 import { processesOf } from '../../scripts/lib/local/processes.ts';
 import { type StartResult, startLocalWorker } from '../../scripts/lib/local/start.ts';
 import { stopLocalWorker } from '../../scripts/lib/local/stop.ts';
+import { readJsonLines } from '../../scripts/lib/read-contract.ts';
 
 export const exec = createExec();
 export const BIN = join(packageRoot(), 'examples', 'bin');
@@ -167,7 +168,8 @@ export function makeWorker(options: TestWorkerOptions = {}): TestWorker {
       const text = readText(layout.heartbeatFile);
       return text === '' ? null : (JSON.parse(text) as Heartbeat);
     },
-    repairs: () => readJsonLines<Repair>(readText(join(WORKER_STATE_DIR, 'repairs.jsonl'))),
+    repairs: () =>
+      readJsonLines('repair', 'repairs.jsonl', readText(join(WORKER_STATE_DIR, 'repairs.jsonl'))),
     log: () => readText(layout.log),
     async killEverything() {
       while (processesOf(WORKER_STATE_DIR).length > 0) {

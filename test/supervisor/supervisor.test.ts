@@ -296,7 +296,9 @@ describe('the loop', () => {
     });
     const odd = world({ run: oneIssue, detached: () => ({ stdout: 'hello' }) });
     await odd.clock.advance(100);
-    expect(odd.heartbeat()).toMatchObject({ reason: 'factory answered no JSON: hello' });
+    expect(odd.heartbeat()).toMatchObject({
+      reason: 'the answer of factory is not JSON (5 characters): hello',
+    });
   });
 
   it('says once that there is nothing to do, and reads the queue under its lock', async () => {

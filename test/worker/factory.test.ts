@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { ContractError } from '../../scripts/lib/contract.ts';
 import {
   type Ownership,
   parseActions,
@@ -75,7 +76,7 @@ describe('the dialect', () => {
 });
 
 describe('the queue', () => {
-  it.each(['null', '[]', '{}', '"x"'])('is empty for %s', (text) => expect(parseQueue(text)).toEqual([]));
+  it.each(['null', '[]'])('is empty for %s', (text) => expect(parseQueue(text)).toEqual([]));
 
   it('of A has neither project nor configuration; its times are UTC', () => {
     const text = JSON.stringify([
@@ -107,8 +108,14 @@ describe('the queue', () => {
 
   it('of B has both, and dependencies that may be null', () => {
     const rows = [
-      { Issue: 1, Namespace: 'acme/demo', ConfigPath: '/r/demo/pipeline.yaml', DependsOn: null },
-      { Issue: 2, DependsOn: [42, 41] },
+      {
+        Issue: 1,
+        Status: 'pending',
+        Namespace: 'acme/demo',
+        ConfigPath: '/r/demo/pipeline.yaml',
+        DependsOn: null,
+      },
+      { Issue: 2, Status: 'pending', DependsOn: [42, 41] },
     ];
     expect(parseQueue(JSON.stringify(rows))).toMatchObject([
       { namespace: 'acme/demo', configPath: '/r/demo/pipeline.yaml', dependsOn: [] },
@@ -117,14 +124,15 @@ describe('the queue', () => {
   });
 
   it('of the design has a project; of PostgreSQL its own way to write times', () => {
-    const rows = [{ Issue: 1, Project: 'demo', AddedAt: '2026-11-22T15:12:15.123+01:00' }];
+    const rows = [{ Issue: 1, Status: 'pending', Project: 'demo', AddedAt: '2026-11-22T15:12:15.123+01:00' }];
     expect(parseQueue(JSON.stringify(rows))).toMatchObject([
       { project: 'demo', addedAt: '2026-11-22T15:12:15.123+01:00' },
     ]);
   });
 
-  it.each(['', 'Queue is empty', '[{"Issue":1}'])('throws for %j, which is no JSON', (text) =>
-    expect(() => parseQueue(text)).toThrow(SyntaxError),
+  it.each(['', 'Queue is empty', '[{"Issue":1}', '{}', '"x"', '[7]', '[{"Issue":"1","Status":"pending"}]'])(
+    'throws for %j, which is not a queue',
+    (text) => expect(() => parseQueue(text)).toThrow(ContractError),
   );
 });
 
@@ -169,12 +177,14 @@ describe('the pipelines and the actions', () => {
   });
 
   it('of a check-in are those in the document; none where there is none', () => {
-    expect(parseActions('{"actions":[{"issue":1,"action":"advanced"},3]}')).toEqual([
+    expect(parseActions('{"actions":[{"issue":1,"action":"advanced"}]}')).toEqual([
       { issue: 1, action: 'advanced' },
     ]);
     expect(parseActions('{"actions": []}')).toEqual([]);
-    expect(parseActions('null')).toEqual([]);
-    expect(() => parseActions('No active pipelines.')).toThrow(SyntaxError);
+    expect(parseActions('{"actions": null}')).toEqual([]);
+    for (const text of ['No active pipelines.', 'null', '{"actions":[3]}']) {
+      expect(() => parseActions(text)).toThrow(ContractError);
+    }
   });
 });
 

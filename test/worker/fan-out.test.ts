@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { fanOut } from '../../scripts/lib/worker/fan-out.ts';
+import { CliError } from '../../scripts/lib/cli/errors.ts';
+import { fanOut, guarded } from '../../scripts/lib/worker/fan-out.ts';
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -49,5 +50,34 @@ describe('several at once', () => {
     await expect(some).rejects.toThrow('no');
     await sleep(80);
     expect(begun).toEqual([1, 2]);
+  });
+});
+
+describe('a worker at whose answer we stumble', () => {
+  const fail = async (error: unknown) => {
+    throw error;
+  };
+
+  it('becomes a row that says so, and the others stay as they are', async () => {
+    const action = async (name: string) =>
+      name === 'odd' ? fail(new TypeError('x is not iterable')) : 'well';
+    const rows = await fanOut(
+      ['a', 'odd', 'b'],
+      2,
+      guarded(action, (name, sentence) => `${name}: ${sentence}`),
+    );
+    expect(rows).toEqual([
+      'well',
+      expect.stringMatching(
+        /^odd: factory-worker failed unexpectedly .* please report this: TypeError: x is not iterable \(at .+\)$/,
+      ),
+      'well',
+    ]);
+  });
+
+  it('is not every failure: what was to be expected ends the command', async () => {
+    for (const error of [new CliError('no kubectl'), new DOMException('stop', 'AbortError'), 'word']) {
+      await expect(guarded(fail, () => 'row')(error)).rejects.toBe(error);
+    }
   });
 });

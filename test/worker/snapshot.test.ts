@@ -101,9 +101,18 @@ describe('the answer of a probe', () => {
       /^no server running/,
     ],
     ['a failure without a word', { pipelines: { rc: 3, text: '' } }, 'pipelines', /^ended with 3$/],
-    ['factory prints a table', { queue: 'POS ISSUE STATUS' }, 'queue', /^unreadable: /],
+    ['factory prints a table', { queue: 'POS ISSUE STATUS' }, 'queue', /^the queue is not JSON/],
     ['a boot.json of a newer image', { boot: '{"schema":2}' }, 'boot', /update this checkout$/],
     ['a heartbeat of an older image', { heartbeat: '{"schema":0}' }, 'heartbeat', /release a new image$/],
+    [
+      'a boot.json with a number for its phases',
+      { boot: '{"schema":1,"phases":5}' },
+      'boot',
+      /^boot\.json is not as expected: /,
+    ],
+    ['a clock that is none', { clock: 'noon' }, 'clock', /cannot be read$/],
+    ['a table that is not of tmux', { sessions: 'a\tb\tc' }, 'sessions', /^tmux gave a table/],
+    ['a record without a project', { dispatches: '{"issue":1}' }, 'dispatches-rest', /^1 of 1 lines/],
     ['a heartbeat cut by a full disk', { heartbeat: '{"sch' }, 'heartbeat', /is not JSON/],
   ])('that holds a fault — %s — keeps the rest', (_, parts, part, message) => {
     const seen = snapshot(parts);

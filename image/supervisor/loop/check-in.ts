@@ -4,6 +4,7 @@ import { parseActions, parseError } from '../../../scripts/lib/factory.ts';
 import type { Argv, Effects, Files } from '../effects/effects.ts';
 import { LOCK_BUSY, underLock } from '../effects/locks.ts';
 import type { Environment } from '../environment.ts';
+import { messageOf } from '../util/errors.ts';
 
 /** Rotated between runs; the file before it is kept once. */
 const LOG_LIMIT_BYTES = 5 * 1024 * 1024;
@@ -51,7 +52,7 @@ async function runUnderLock(
   { files, processes }: Effects,
   argv: Argv,
   directory: string,
-  parse: (stdout: string) => CheckInAction[],
+  parse: (stdout: string) => readonly CheckInAction[],
 ): Promise<Outcome> {
   rotate(files, paths.orchestratorLog);
   const logged = files.size(paths.orchestratorLog);
@@ -69,13 +70,13 @@ async function runUnderLock(
   const said = files.read(paths.checkInOutput) ?? '';
   try {
     return { busy: false, actions: parse(said), error: null };
-  } catch {
-    return { busy: false, actions: [], error: `factory answered no JSON: ${said.trim().slice(0, 200)}` };
+  } catch (error) {
+    return { busy: false, actions: [], error: `${messageOf(error)}: ${said.trim().slice(0, 200)}` };
   }
 }
 
 /** What the last run printed, when it printed actions: for a check-in of an earlier supervisor. */
-export function lastActions({ paths }: Environment, files: Files): CheckInAction[] {
+export function lastActions({ paths }: Environment, files: Files): readonly CheckInAction[] {
   try {
     return parseActions(files.read(paths.checkInOutput) ?? '');
   } catch {

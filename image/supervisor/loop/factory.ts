@@ -93,7 +93,6 @@ export function createFactory(
         // Under the queue's lock, so that a row is not seen before it is recorded which project it belongs to.
         return await read(underLock(paths.queueLock, LIST, QUEUE_LOCK_SECONDS, '--shared'), directory);
       } catch (error) {
-        if (error instanceof SyntaxError) return `factory answered no JSON: ${error.message}`;
         return messageOf(error);
       }
     },

@@ -1,10 +1,6 @@
 /** Everything the loop decides by, as it is now. */
-import {
-  type DispatchRecord,
-  type Repair,
-  readJsonLines,
-  type Settings,
-} from '../../../scripts/lib/contract.ts';
+import { FILES, type Settings } from '../../../scripts/lib/contract.ts';
+import { readJsonLines } from '../../../scripts/lib/read-contract.ts';
 import type { Clones } from '../clones/clones.ts';
 import type { Effects } from '../effects/effects.ts';
 import { isHeld } from '../effects/locks.ts';
@@ -48,8 +44,8 @@ export function createObserver(
     return {
       ...standing,
       store: decided ? 'not asked' : await factory.store(ready.directory),
-      dispatches: readJsonLines<DispatchRecord>(files.read(paths.dispatches) ?? ''),
-      repairs: readJsonLines<Repair>(files.read(paths.repairs) ?? ''),
+      dispatches: readJsonLines('dispatch', FILES.dispatches, files.read(paths.dispatches) ?? ''),
+      repairs: readJsonLines('repair', FILES.repairs, files.read(paths.repairs) ?? ''),
       taken: readTaken(files.read(paths.taken)),
       reposDir: dirs.WORKER_REPOS_DIR,
       now: clock.now(),

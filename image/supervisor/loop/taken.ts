@@ -11,8 +11,9 @@
  * somebody has left by hand.
  */
 import { join } from 'node:path';
-import type { TakenRow } from '../../../scripts/lib/contract.ts';
+import { FILES, type TakenRow } from '../../../scripts/lib/contract.ts';
 import { type Dialect, isBehind, isLive } from '../../../scripts/lib/factory.ts';
+import { readJson } from '../../../scripts/lib/read-contract.ts';
 import type { Argv, Effects } from '../effects/effects.ts';
 import type { Environment } from '../environment.ts';
 import type { Factory } from './factory.ts';
@@ -34,7 +35,7 @@ export function noteTaken(
 /** @param text of `taken.json`; null when there is none */
 export function readTaken(text: string | null): TakenRow | null {
   try {
-    return text === null ? null : (JSON.parse(text) as TakenRow);
+    return text === null ? null : readJson('taken', FILES.taken, text);
   } catch {
     return null;
   }

@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { CliError, InterruptedError } from '../cli/errors.ts';
+import { type BackupRecord, ContractError } from '../contract.ts';
+import { readJson } from '../read-contract.ts';
 import { type Transport, TransportError } from '../transport/transport.ts';
 
 /** So many stay on the volume. */
@@ -13,17 +15,7 @@ const CHUNK_BYTES = 3 * 1024 * 1024;
 const TRIES = 4;
 
 /** A backup of a worker's state, on its volume and perhaps here. */
-export interface Backup {
-  /** On the worker. */
-  readonly file: string;
-  readonly bytes: number;
-  readonly sha256: string;
-  /** `none`: the worker had no SQLite database (yet). */
-  readonly database: 'sqlite' | 'none';
-  readonly schema: number | null;
-  readonly rows: number | null;
-  readonly newest: number | null;
-  readonly integrity: string | null;
+export interface Backup extends BackupRecord {
   /** The copy on this machine; null when there is none. */
   readonly copy: string | null;
 }
@@ -55,7 +47,16 @@ export async function makeBackup(
   });
   const { rc, text } = frame.parts.get('backup') ?? { rc: 1, text: 'it gave no answer' };
   if (rc !== 0) throw new CliError(`the backup of ${name} failed: ${text}`);
-  return { ...(JSON.parse(text) as Omit<Backup, 'copy'>), copy: null };
+  return { ...readRecord(name, text), copy: null };
+}
+
+function readRecord(name: string, text: string): BackupRecord {
+  try {
+    return readJson('backup', 'what it says of it', text);
+  } catch (error) {
+    if (!(error instanceof ContractError)) throw error;
+    throw new CliError(`the backup of ${name} failed: ${error.message}`);
+  }
 }
 
 /**

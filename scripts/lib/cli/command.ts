@@ -5,6 +5,7 @@
  */
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { ContractError } from '../contract.ts';
 import { type Argv, createExec, type Exec } from '../exec.ts';
 import { CliError, ExitCode, InterruptedError, UsageError } from './errors.ts';
 import { type Flags, type FlagValues, parseFlags } from './flags.ts';
@@ -217,6 +218,8 @@ export function jsonError(message: string, hints: readonly string[], exitCode: n
 
 function expected(error: unknown): CliError | null {
   if (error instanceof CliError) return error;
+  // What a worker wrote is not what it should be.
+  if (error instanceof ContractError) return new CliError(error.message);
   // Inquirer rejects so at Ctrl-C, since in raw mode no SIGINT arrives (SBoudrias/Inquirer.js#1502).
   if (error instanceof Error && error.name === 'ExitPromptError') return new InterruptedError();
   return null;

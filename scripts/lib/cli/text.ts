@@ -28,8 +28,12 @@ export function didYouMean(word: string, candidates: Iterable<string>, prefix = 
   return `did you mean ${prefix}${first}${other}?`;
 }
 
-/** A duration in its largest unit, as kubectl prints ages: `45s`, `12m`, `5h`, `3d`. Negative ones count as 0. */
+/**
+ * A duration in its largest unit, as kubectl prints ages: `45s`, `12m`, `5h`, `3d`. Negative ones count as 0; `?` where it is
+ * not known, as of a time that cannot be read.
+ */
 export function age(seconds: number): string {
+  if (!Number.isFinite(seconds)) return '?';
   const whole = Math.max(0, Math.floor(seconds));
   if (whole < 120) return `${whole}s`;
   if (whole < 2 * 3600) return `${Math.floor(whole / 60)}m`;

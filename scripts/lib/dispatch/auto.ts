@@ -2,8 +2,8 @@
 import type { Context } from '../cli/command.ts';
 import { UsageError } from '../cli/errors.ts';
 import type { WorkerEntry, WorkersFile } from '../config/worker-entry.ts';
-import { fanOut } from '../worker/fan-out.ts';
-import { observe, type Reach } from '../worker/observe.ts';
+import { fanOut, guarded } from '../worker/fan-out.ts';
+import { observe, type Reach, unexpected } from '../worker/observe.ts';
 import { chooseLeastLoaded } from './least-loaded.ts';
 
 /** The word in the place of a worker's name. */
@@ -32,9 +32,8 @@ export async function chooseAuto(
 ): Promise<WorkerEntry> {
   if (project === undefined)
     throw new UsageError('--project is missing: auto chooses among the workers that have it');
-  const seen = await fanOut(workers, CONCURRENCY, (worker) =>
-    observe(reach, worker, 'brief', context, LOOK_MS),
-  );
+  const look = (worker: WorkerEntry) => observe(reach, worker, 'brief', context, LOOK_MS);
+  const seen = await fanOut(workers, CONCURRENCY, guarded(look, unexpected));
   const { worker, because } = chooseLeastLoaded(seen, project, issues);
   context.stderr.write(`auto chooses ${because}\n`);
   return worker;

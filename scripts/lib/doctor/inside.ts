@@ -1,6 +1,7 @@
 /** The measured preflight inside a worker: the answer of scripts/remote/preflight.sh, judged. Pure. */
 import { age, bytes } from '../cli/text.ts';
-import { type Boot, ContractError, readContract } from '../contract.ts';
+import { ContractError, FILES } from '../contract.ts';
+import { readContract } from '../read-contract.ts';
 import type { Frame } from '../transport/frame.ts';
 import { DISK_FULL, DISK_WARN, describeFull, shareUsed } from '../worker/disk.ts';
 import { type Finding, found } from './finding.ts';
@@ -67,7 +68,7 @@ function bootPhases(text: string | undefined, { worker, command }: Where): Findi
   if (text === undefined)
     return [found('boot', 'unknown', 'the worker has not begun to start', [command('status', worker)])];
   try {
-    const { phases } = readContract<Boot>('boot.json', text);
+    const { phases } = readContract('boot', FILES.boot, text);
     const wrong = phases.filter(({ status }) => status === 'failed' || status === 'missing');
     if (wrong.length === 0) {
       const running = phases.filter(({ status }) => status === 'running').map(({ name }) => name);

@@ -1,5 +1,5 @@
 /** What Docker says of the room it takes. Pure. */
-import { readJsonLines } from '../contract.ts';
+import { readJsonLines } from '../read-contract.ts';
 
 const UNITS: Readonly<Record<string, number>> = { B: 1, kB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12 };
 
@@ -18,17 +18,17 @@ export interface DockerKind {
 
 /** @param text of `docker system df --format '{{json .}}'` */
 export function parseDockerKinds(text: string): DockerKind[] {
-  return readJsonLines<Record<string, string>>(text).map((line) => ({
-    type: line['Type'] ?? '',
-    bytes: dockerBytes(line['Size'] ?? ''),
-    reclaimableBytes: dockerBytes(line['Reclaimable'] ?? ''),
+  return readJsonLines('dockerSize', 'docker system df', text).map(({ Type, Size, Reclaimable }) => ({
+    type: Type ?? '',
+    bytes: dockerBytes(Size ?? ''),
+    reclaimableBytes: dockerBytes(Reclaimable ?? ''),
   }));
 }
 
 /** @param text of `docker image ls --format '{{json .}}'` */
 export function sumImageBytes(text: string): number {
-  return readJsonLines<Record<string, string>>(text).reduce(
-    (sum, line) => sum + dockerBytes(line['Size'] ?? ''),
+  return readJsonLines('dockerSize', 'docker image ls', text).reduce(
+    (sum, { Size }) => sum + dockerBytes(Size ?? ''),
     0,
   );
 }

@@ -11,7 +11,8 @@ import {
 import { delimiter, dirname, isAbsolute, join, resolve } from 'node:path';
 import { CliError } from '../cli/errors.ts';
 import { packageRoot } from '../cli/version.ts';
-import { FILES, type Project, readContract, SCHEMA, type Settings } from '../contract.ts';
+import { FILES, type Project, SCHEMA, type Settings } from '../contract.ts';
+import { readVersioned } from '../read-contract.ts';
 import { localEnvironment } from './environment.ts';
 import { assertLinux, type LocalLayout, localLayout, makeSocketDir } from './layout.ts';
 
@@ -86,7 +87,7 @@ export function readLocalWorker(dir: string): LocalWorkerFile {
   if (!existsSync(workerFile)) {
     throw new CliError(`there is no local worker in ${dir}`, { hints: ['make one: scripts/local.ts up'] });
   }
-  return readContract<LocalWorkerFile>('worker.json', readFileSync(workerFile, 'utf8'));
+  return readVersioned<LocalWorkerFile>('worker.json', readFileSync(workerFile, 'utf8'));
 }
 
 function makeFolders({ home, dirs, log }: LocalLayout): void {

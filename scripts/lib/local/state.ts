@@ -1,7 +1,8 @@
 /** Whether a local worker runs, and what it says about itself. */
 import { existsSync, readFileSync } from 'node:fs';
-import { type Boot, ContractError, type Heartbeat, readContract } from '../contract.ts';
+import { type Boot, ContractError, type Documents, FILES, type Heartbeat } from '../contract.ts';
 import type { Exec } from '../exec.ts';
+import { readContract } from '../read-contract.ts';
 import { type LocalLayout, localLayout } from './layout.ts';
 import { processesOf } from './processes.ts';
 
@@ -22,8 +23,8 @@ export async function localWorkerState(dir: string, exec: Exec): Promise<LocalWo
     prepared: existsSync(layout.workerFile),
     running: await isRunning(layout, exec),
     processes: processesOf(layout.dirs.WORKER_STATE_DIR).length,
-    boot: readFile<Boot>('boot.json', layout.bootFile),
-    heartbeat: readFile<Heartbeat>('heartbeat.json', layout.heartbeatFile),
+    boot: readFile('boot', FILES.boot, layout.bootFile),
+    heartbeat: readFile('heartbeat', FILES.heartbeat, layout.heartbeatFile),
   };
 }
 
@@ -39,13 +40,13 @@ export async function isRunning({ bootLock }: LocalLayout, exec: Exec): Promise<
 }
 
 export function readBoot({ bootFile }: LocalLayout): Boot | null {
-  return readFile<Boot>('boot.json', bootFile);
+  return readFile('boot', FILES.boot, bootFile);
 }
 
 /** Null when there is none, or only one that is about to be replaced. */
-function readFile<T extends { readonly schema: number }>(name: string, path: string): T | null {
+function readFile<N extends 'boot' | 'heartbeat'>(name: N, file: string, path: string): Documents[N] | null {
   try {
-    return readContract<T>(name, readFileSync(path, 'utf8'));
+    return readContract(name, file, readFileSync(path, 'utf8'));
   } catch (error) {
     if (error instanceof ContractError || (error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;

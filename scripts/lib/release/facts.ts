@@ -1,4 +1,6 @@
 /** What a release compares of a worker before and after: build, database, and a probe. */
+import type { Build } from '../contract.ts';
+import { readJson } from '../read-contract.ts';
 import type { Frame } from '../transport/frame.ts';
 import type { Transport } from '../transport/transport.ts';
 import { parseSnapshot, type Snapshot } from '../worker/snapshot.ts';
@@ -22,14 +24,6 @@ export interface Facts {
   readonly snapshot: Snapshot;
 }
 
-/** The part of build.json that is compared. */
-export interface Build {
-  readonly revision?: string;
-  readonly platform?: string;
-  readonly factory?: { readonly sha256?: string; readonly version?: string };
-  readonly supervisor?: { readonly sha256?: string };
-}
-
 export async function readFacts(
   transport: Transport,
   timeoutMs: number,
@@ -49,7 +43,7 @@ export function parseFacts(frame: Frame): Facts {
 
 function parseBuild(text: string): Build | null {
   try {
-    return JSON.parse(text) as Build;
+    return readJson('build', 'build.json', text);
   } catch {
     return null;
   }

@@ -4,14 +4,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CliError } from '../cli/errors.ts';
 import { onlyNews } from '../cli/news.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
+import type { Build } from '../contract.ts';
 import { parseDialect } from '../factory.ts';
+import { readJson } from '../read-contract.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { kubectlCommand } from '../transport/kubectl-errors.ts';
 import { change, getJson } from '../transport/objects.ts';
 import { podFacts } from '../transport/pods.ts';
 import { plainScript } from '../transport/scripts.ts';
 import type { ReleasePod, Workload } from '../worker/workload.ts';
-import type { Build } from './facts.ts';
 
 /** What the new image says of itself. */
 export interface Checked {
@@ -152,12 +153,8 @@ async function logs(cluster: Cluster, worker: ClusterWorker, pod: string): Promi
 export function parseResult(text: string, worker: Pick<ClusterWorker, 'name'>): Checked {
   const line = text.split('\n').findLast((candidate) => candidate.startsWith('RESULT '));
   if (line === undefined) throw new CliError(`the self-check for ${worker.name} ended well but said nothing`);
-  const { build, schema, postgres, help } = JSON.parse(line.slice('RESULT '.length)) as {
-    build: Build;
-    schema: number | null;
-    postgres: boolean;
-    help: string;
-  };
+  const said = `the self-check for ${worker.name}`;
+  const { build, schema, postgres, help } = readJson('selfCheck', said, line.slice('RESULT '.length));
   return { build, schema, dialect: help === '' ? null : dialectName(help, postgres) };
 }
 

@@ -10,7 +10,8 @@ import type { Backup } from '../backup/make.ts';
 import { homeOf } from '../config/paths.ts';
 import { userAtHost } from '../config/user.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
-import { readContract, SCHEMA } from '../contract.ts';
+import { SCHEMA } from '../contract.ts';
+import { readVersioned } from '../read-contract.ts';
 
 /**
  * - `mend` a Helm was killed in the middle: back to the last deployed revision, so that the release takes upgrades again
@@ -139,7 +140,7 @@ export function readRecords(env: NodeJS.ProcessEnv): ReleaseRecord[] {
     .sort()
     .flatMap((name) => {
       try {
-        return [readContract<ReleaseRecord>(name, readFileSync(join(releasesDir(env), name), 'utf8'))];
+        return [readVersioned<ReleaseRecord>(name, readFileSync(join(releasesDir(env), name), 'utf8'))];
       } catch {
         return [];
       }

@@ -4,17 +4,12 @@ import { join } from 'node:path';
 import type { Context } from '../cli/command.ts';
 import { InterruptedError } from '../cli/errors.ts';
 import type { LocalWorker } from '../config/worker-entry.ts';
-import { ContractError, readContract } from '../contract.ts';
+import { ContractError } from '../contract.ts';
 import type { Argv, Exec } from '../exec.ts';
+import { readContract } from '../read-contract.ts';
 import { newNonce, parseFrame } from './frame.ts';
 import { GRACE_MS, scriptArgv } from './scripts.ts';
 import { type Transport, TransportError } from './transport.ts';
-
-/** The part of a local worker's `worker.json` that is needed to reach it. */
-interface LocalWorkerFile {
-  readonly schema: number;
-  readonly env: Readonly<Record<string, string>>;
-}
 
 /**
  * @throws TransportError `missing` when there is no worker in that folder, or one that another version made
@@ -62,7 +57,7 @@ function readEnvironment(worker: LocalWorker, commandLine: Context['commandLine'
     });
   }
   try {
-    return { ...readContract<LocalWorkerFile>(file, text).env };
+    return { ...readContract('localWorker', file, text).env };
   } catch (error) {
     if (!(error instanceof ContractError)) throw error;
     throw new TransportError('missing', error.message, {

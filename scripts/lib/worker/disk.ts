@@ -19,12 +19,16 @@ export function parseDisks(text: string): Disk[] {
   return text
     .split('\n')
     .map((line) => line.trim().split(/\s+/))
-    .filter(([, size, , , , mount]) => /^\d+$/.test(size ?? '') && mount !== undefined)
+    .filter(([, ...fields]) => fields.slice(0, 3).every(isSize) && fields[4] !== undefined)
     .map(([, , used, free, , ...mount]) => ({
       mount: mount.join(' '),
       sizeBytes: Number(used) + Number(free),
       freeBytes: Number(free),
     }));
+}
+
+function isSize(field: string): boolean {
+  return /^\d{1,18}$/.test(field);
 }
 
 /** From 0 to 1; 0 of a disk without a size, as some pseudo file systems are. */

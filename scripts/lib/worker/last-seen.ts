@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { age } from '../cli/text.ts';
 import { homeOf } from '../config/paths.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
-import { readContract, SCHEMA } from '../contract.ts';
+import { SCHEMA } from '../contract.ts';
+import { readVersioned } from '../read-contract.ts';
 import { itemName, openItems } from './queue.ts';
 import type { Snapshot } from './snapshot.ts';
 
@@ -45,7 +46,7 @@ export function rememberSeen(
 /** @returns null when the worker was never seen from here */
 export function recallSeen(env: NodeJS.ProcessEnv, worker: WorkerEntry): LastSeen | null {
   try {
-    return readContract<LastSeen>('last-seen', readFileSync(cacheFile(env, worker), 'utf8'));
+    return readVersioned<LastSeen>('last-seen', readFileSync(cacheFile(env, worker), 'utf8'));
   } catch {
     return null;
   }

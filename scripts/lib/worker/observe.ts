@@ -169,6 +169,20 @@ export async function observeWith(
   }
 }
 
+/** A worker whose answer we could not deal with, through a mistake of ours. @param sentence says so */
+export function unexpected(worker: WorkerEntry, sentence: string): Observation {
+  return {
+    worker,
+    status: 'degraded',
+    problems: [{ id: UNEXPECTED, cause: `${worker.name}: ${sentence}`, next: [] }],
+    pod: null,
+    snapshot: null,
+    lastSeen: null,
+  };
+}
+
+const UNEXPECTED = 'unexpected-error';
+
 /** @param pod the pod that was entered in vain, if there was one */
 function statusOf(error: TransportError, pod: PodFacts | null): Status {
   if (error instanceof NoEntranceError) return error.status;
@@ -191,9 +205,8 @@ const STATUS_OF: Readonly<Record<TransportErrorKind, Status>> = {
 };
 
 /** Whether a worker could be asked at all; decides between exit 0 and 3 of a command on several. */
-export function isKnown({ snapshot, status }: Observation): boolean {
-  return (
-    snapshot !== null ||
-    !['unreachable', 'forbidden', 'unauthorized', 'missing', 'node-lost'].includes(status)
-  );
+export function isKnown({ snapshot, status, problems }: Observation): boolean {
+  if (snapshot !== null) return true;
+  const lost = ['unreachable', 'forbidden', 'unauthorized', 'missing', 'node-lost'].includes(status);
+  return !lost && problems.every(({ id }) => id !== UNEXPECTED);
 }

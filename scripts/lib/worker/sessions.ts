@@ -1,7 +1,7 @@
 /** The tmux sessions of a worker, as people and `factory` name them. */
 import { CliError, ExitCode } from '../cli/errors.ts';
 import { age, nearest } from '../cli/text.ts';
-import { BOOT_SESSION, ORCHESTRATOR_SESSION } from '../contract.ts';
+import { BOOT_SESSION, ContractError, ORCHESTRATOR_SESSION } from '../contract.ts';
 
 export interface Session {
   readonly name: string;
@@ -24,21 +24,35 @@ export interface StageName {
 /** How long after its last output a session still counts as active. */
 const ACTIVE_SECONDS = 60;
 
+/** A worker has a handful; what is beyond this is not listed. */
+export const MOST_SESSIONS = 1_000;
+const LONGEST_NAME = 256;
+
 /**
  * @param text lines of the function `sessions` in scripts/remote/worker.sh, one for each window; fields parted by tabs
+ * @param note hears when not all of them are listed
+ * @throws ContractError when a line is not one of tmux
  */
-export function parseSessions(text: string): Session[] {
+export function parseSessions(text: string, note: (sentence: string) => void = () => {}): Session[] {
   const sessions = new Map<string, Session>();
   for (const line of text.split('\n')) {
     const [name, activity, created, attached, dead, exitCode] = line.split('\t');
     if (name === undefined || created === undefined) continue;
+    if (name.length > LONGEST_NAME) {
+      note(`one whose name has ${name.length} characters is not listed`);
+      continue;
+    }
     const known = sessions.get(name);
+    if (known === undefined && sessions.size >= MOST_SESSIONS) {
+      note(`there are more than ${MOST_SESSIONS}; the others are not listed`);
+      break;
+    }
     sessions.set(name, {
       name,
       stage: parseStageName(name),
-      createdAt: Number(created),
-      activityAt: Math.max(Number(activity), known?.activityAt ?? 0),
-      attached: Number(attached),
+      createdAt: wholeNumber(created),
+      activityAt: Math.max(wholeNumber(activity), known?.activityAt ?? 0),
+      attached: wholeNumber(attached),
       exited: dead === '1' ? parseExit(exitCode) : null,
     });
   }
@@ -47,12 +61,19 @@ export function parseSessions(text: string): Session[] {
 
 /** A signal gives no code; and tmux may know it late (tmux/tmux#4841) or never (seen with 3.3a, one pane in ten or so). */
 function parseExit(code: string | undefined): number | 'unknown' {
-  return code ? Number(code) : 'unknown';
+  return code ? wholeNumber(code) : 'unknown';
+}
+
+/** Of at most eleven digits: seconds up to the year 5138, which every Date can hold. */
+function wholeNumber(text: string | undefined): number {
+  if (!/^\d{1,11}$/.test(text ?? ''))
+    throw new ContractError('tmux gave a table that is not the one it was asked for');
+  return Number(text);
 }
 
 /** `23-qa-1`, or `23-qa-1-fix-2` for a fix round, as `factory` names its sessions. */
 export function parseStageName(name: string): StageName | null {
-  const match = /^(\d+)-(.+?)-(\d+)(?:-fix-\d+)?$/.exec(name);
+  const match = /^(\d{1,9})-(.+?)-(\d{1,9})(?:-fix-\d+)?$/.exec(name);
   if (match === null) return null;
   return { issue: Number(match[1]), stage: match[2] ?? '', attempt: Number(match[3]) };
 }

@@ -1,14 +1,5 @@
 /** What one probe found in a worker, parsed. */
-import {
-  type Boot,
-  ContractError,
-  type DispatchRecord,
-  type Drain,
-  type Heartbeat,
-  type Repair,
-  readContract,
-  readJsonLines,
-} from '../contract.ts';
+import { type Boot, ContractError, type Drain, FILES, type Heartbeat, type Repair } from '../contract.ts';
 import {
   type Dialect,
   type Ownership,
@@ -20,6 +11,7 @@ import {
   projectOf,
   type QueueRow,
 } from '../factory.ts';
+import { LONGEST_TEXT, MOST_ENTRIES, type Note, readContract, readJsonLines } from '../read-contract.ts';
 import type { Frame } from '../transport/frame.ts';
 import { type Disk, parseDisks } from './disk.ts';
 import { parseSessions, type Session } from './sessions.ts';
@@ -36,14 +28,14 @@ export interface Clone {
   readonly url: string;
 }
 
-/** A part of the probe that failed, in the failing program's own words. */
+/** A part of the probe that failed, in the failing program's own words, or that is not what it should be. */
 export interface Fault {
   readonly part: string;
   readonly message: string;
 }
 
 export interface Snapshot {
-  /** The worker's clock, in seconds since 1970; every age is told by it, never by the laptop's. */
+  /** The worker's clock, in seconds since 1970; every age is told by it, never by the laptop's. NaN when it cannot be read. */
   readonly now: number;
   readonly sessions: readonly Session[];
   readonly queue: readonly QueueItem[];
@@ -61,29 +53,36 @@ export interface Snapshot {
   readonly faults: readonly Fault[];
 }
 
-/** @param frame the answer of scripts/remote/probe.sh, or of any script that ends with the function `probe` */
+/**
+ * @param frame the answer of scripts/remote/probe.sh, or of any script that ends with the function `probe`
+ * @returns always a snapshot: what does not fit is a fault of the worker, and nothing is believed of it
+ */
 export function parseSnapshot(frame: Frame): Snapshot {
   const faults: Fault[] = [];
   const text = (part: string) => frame.parts.get(part)?.text ?? '';
   /** A part's value, or what to take for it when the part is missing, failed or cannot be read. */
-  const read = <T>(part: string, fallback: T, parse: (text: string) => T): T => {
+  const read = <T>(part: string, fallback: T, parse: (text: string, note: Note) => T): T => {
     const found = frame.parts.get(part);
     if (found === undefined) return fallback;
     if (found.rc !== 0) {
-      faults.push({ part, message: faultMessage(part, text(`${part}.error`), found.rc) });
+      const said = text(`${part}.error`).slice(0, LONGEST_TEXT);
+      faults.push({ part, message: faultMessage(part, said, found.rc) });
       return fallback;
     }
     try {
-      return parse(found.text);
+      // The rest of such a part can be used, so that the part itself is not known to be wrong.
+      return parse(found.text, (message) => faults.push({ part: `${part}-rest`, message }));
     } catch (error) {
-      const message = error instanceof ContractError ? error.message : `unreadable: ${String(error)}`;
-      faults.push({ part, message });
+      if (!(error instanceof ContractError)) throw error;
+      faults.push({ part, message: error.message });
       return fallback;
     }
   };
 
   const clones = read('clones', [], parseClones);
-  const dispatches = read('dispatches', [], (lines) => readJsonLines<DispatchRecord>(lines));
+  const dispatches = read('dispatches', [], (lines, note) =>
+    readJsonLines('dispatch', FILES.dispatches, lines, note),
+  );
   const pipelines = read('pipelines', [], parsePipelines);
   const ownership: Ownership = {
     dispatches,
@@ -93,7 +92,7 @@ export function parseSnapshot(frame: Frame): Snapshot {
   const rows = read('queue', [], parseQueue);
   const byIssue = new Map(pipelines.map((pipeline) => [pipeline.issue, pipeline]));
   return {
-    now: Number(text('clock')) || 0,
+    now: read('clock', Number.NaN, parseClock),
     sessions: read('sessions', [], parseSessions),
     queue: rows.map((row) => ({
       ...row,
@@ -102,12 +101,16 @@ export function parseSnapshot(frame: Frame): Snapshot {
     })),
     pipelines,
     clones,
-    boot: read<Boot | null>('boot', null, (json) => readContract('boot.json', json)),
-    heartbeat: read<Heartbeat | null>('heartbeat', null, (json) => readContract('heartbeat.json', json)),
+    boot: read<Boot | null>('boot', null, (json, note) => readContract('boot', FILES.boot, json, note)),
+    heartbeat: read<Heartbeat | null>('heartbeat', null, (json, note) =>
+      readContract('heartbeat', FILES.heartbeat, json, note),
+    ),
     drain: frame.parts.has('drain')
-      ? read('drain', UNREADABLE_DRAIN, (json) => readContract<Drain>('drain', json))
+      ? read('drain', UNREADABLE_DRAIN, (json) => readContract('drain', FILES.drain, json))
       : null,
-    repairs: read('repairs', [], (lines) => readJsonLines<Repair>(lines)),
+    repairs: read<readonly Repair[]>('repairs', [], (lines, note) =>
+      readJsonLines('repair', FILES.repairs, lines, note),
+    ),
     locks: {
       boot: /^boot=held$/m.test(text('locks')),
       checkIn: /^check-in=held$/m.test(text('locks')),
@@ -135,13 +138,19 @@ function faultMessage(part: string, stderr: string, rc: number): string {
   return (ofFactory ? parseError(stderr) : stderr.trim()) || `ended with ${rc}`;
 }
 
-function parseClones(text: string): Clone[] {
-  return text
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => {
-      const [project = '', url = ''] = line.split('\t');
-      // Git keeps the password of a URL that was cloned with one; people and logs need not see it.
-      return { project, url: url.replace(/^(https?:\/\/)[^/@]*@/, '$1') };
-    });
+/** @throws ContractError when it is not a time in seconds */
+function parseClock(text: string): number {
+  if (!/^\d{1,11}(?:\.\d{1,9})?$/.test(text))
+    throw new ContractError('the clock of the worker cannot be read');
+  return Number(text);
+}
+
+function parseClones(text: string, note: Note): Clone[] {
+  const lines = text.split('\n').filter((line) => line !== '');
+  if (lines.length > MOST_ENTRIES) note(`there are ${lines.length}; the first ${MOST_ENTRIES} are listed`);
+  return lines.slice(0, MOST_ENTRIES).map((line) => {
+    const [project = '', url = ''] = line.slice(0, LONGEST_TEXT).split('\t');
+    // Git keeps the password of a URL that was cloned with one; people and logs need not see it.
+    return { project, url: url.replace(/^(https?:\/\/)[^/@]*@/, '$1') };
+  });
 }

@@ -237,7 +237,7 @@ const RULES: readonly Rule[] = [
     return worstFirst.map(({ part, message }) => ({
       status: part === 'queue' ? ('stuck' as const) : null,
       id: `probe-${part}`,
-      cause: PART_FAILED[part] ? `${PART_FAILED[part]}: ${message}` : `${part}: ${message}`,
+      cause: `${PART_FAILED[part] ?? part.replace(/-rest$/, '')}: ${message}`,
       next: [],
     }));
   },
