@@ -39,7 +39,8 @@ export const STRINGS: readonly Probe[] = [
   {
     kind: 'control',
     name: 'escape sequences',
-    value: 'ctl\u001b[2A\u001b[31mred\u001b[0m\u001b[6n\u001b]0;a title\u0007\r\b\u007fend',
+    value:
+      'ctl\u001b[2A\u001b[31mred\u001b[0m\u001b[8mhidden\u001b[28m\u001b[6n\u001b]0;a title\u0007\r\b\u007fend',
   },
   { kind: 'control', name: 'C1', value: 'ctl\u009b2A\u009b6n\u009d0;a title\u009c\u0085end' },
   { kind: 'control', name: 'bidirectional', value: 'ctl\u202eabc\u2066def\u2069\u200f\u061cend' },

@@ -217,14 +217,18 @@ export function violations(recipe: Recipe, told: Told, honest: Told | null): str
 
 const isJson = ({ argv }: Recipe) => argv.join(' ').includes('-o json');
 
-/** Our own drawing on a terminal: colours, home, lines cleared, the cursor up and back to the begin of its line. */
-const OWN_DRAWING = /\u001b\[(?:[\d;]*m|H|K|J|\d+A)|\r/g;
+/** Our own drawing on a terminal: home, lines cleared, the cursor up and back to the begin of its line. */
+const OWN_DRAWING = /\u001b\[(?:H|K|J|\d+A)|\r/g;
 const COLOURS = /\u001b\[[\d;]*m/g;
+const CONCEAL = '\u001b[8m';
 const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
 
 function controlIn(text: string, recipe: Recipe): string | null {
-  const ours = recipe.terminal ? OWN_DRAWING : recipe.argv.includes('--ansi') ? COLOURS : null;
-  const left = ours === null ? text : text.replaceAll(ours, '');
+  const drawn = recipe.terminal ? text.replaceAll(OWN_DRAWING, '') : text;
+  // Colours may stay, where it is not data; what conceals may not.
+  const left = isJson(recipe)
+    ? drawn
+    : drawn.replaceAll(COLOURS, (colour) => (colour === CONCEAL ? colour : ''));
   const found = CONTROL.exec(left);
   return found === null ? null : JSON.stringify(left.slice(Math.max(0, found.index - 20), found.index + 20));
 }
