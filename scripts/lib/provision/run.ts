@@ -20,6 +20,7 @@ import { readSecret, withTokens, writeSecret } from '../rotate/secret.ts';
 import { type Cluster, clusterOf, kubectl } from '../transport/kubectl.ts';
 import { kubectlError } from '../transport/kubectl-errors.ts';
 import { change as kubectlChange } from '../transport/objects.ts';
+import { readAnswer } from '../transport/read-answer.ts';
 import { readManifest } from './manifest.ts';
 import { observeCluster } from './observe.ts';
 import { currentContext, fullName } from './place.ts';
@@ -285,9 +286,11 @@ async function render(
 
 async function serverVersion(cluster: Cluster, worker: ClusterWorker): Promise<string> {
   const result = await kubectl(cluster, worker, ['version', '--output=json']);
-  const { serverVersion: server } = (
-    result.stdout.length > 0 ? JSON.parse(result.stdout.toString('utf8')) : {}
-  ) as { serverVersion?: { gitVersion?: string } };
+  const { serverVersion: server } = readAnswer<{ serverVersion?: { gitVersion?: string } }>(
+    'versions',
+    worker.name,
+    result.stdout.toString('utf8') || '{}',
+  );
   if (result.code !== 0 || server?.gitVersion === undefined) {
     throw kubectlError(result, worker, 'reach the cluster for');
   }

@@ -1,9 +1,11 @@
 /** The Secret of a worker, whole: read, and replaced only when nobody else has changed it meanwhile. */
+
 import { CliError } from '../cli/errors.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import type { Token } from '../provision/tokens.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { kubectlError } from '../transport/kubectl-errors.ts';
+import { readAnswer } from '../transport/read-answer.ts';
 import { type Hashes, shortHash } from './layers.ts';
 
 export interface SecretObject {
@@ -36,7 +38,9 @@ export async function readSecret(
     '--ignore-not-found',
   ]);
   if (result.code !== 0) throw kubectlError(result, worker, 'read the Secret of');
-  return result.stdout.length === 0 ? null : (JSON.parse(result.stdout.toString()) as SecretObject);
+  return result.stdout.length === 0
+    ? null
+    : readAnswer<SecretObject>('object', worker.name, result.stdout.toString());
 }
 
 export function hashesOf(secret: SecretObject | null): Hashes {
@@ -97,7 +101,7 @@ export async function writeSecret(
   const result = await kubectl(cluster, worker, [verb, '--filename=-', '--output=json'], {
     input: JSON.stringify(secret),
   });
-  if (result.code === 0) return JSON.parse(result.stdout.toString()) as SecretObject;
+  if (result.code === 0) return readAnswer<SecretObject>('object', worker.name, result.stdout.toString());
   if (/\(Conflict\)|AlreadyExists/.test(result.stderr)) {
     throw new CliError(
       `somebody else has just changed the Secret ${secret.metadata.name}; nothing was changed`,
