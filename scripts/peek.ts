@@ -8,9 +8,9 @@ import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import type { WorkerEntry } from './lib/config/worker-entry.ts';
 import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
+import { maskTokens } from './lib/tokens.ts';
 import type { Frame } from './lib/transport/frame.ts';
 import { createReach } from './lib/worker/observe.ts';
-import { redact } from './lib/worker/redact.ts';
 import {
   chooseSession,
   parseSessions,
@@ -128,7 +128,7 @@ function readPane(frame: Frame, wanted: string, lines: number, ansi: boolean): P
       `${session.name} cannot be read: ${frame.parts.get('pane.error')?.text ?? 'it has just ended'}`,
     );
   }
-  const text = redact(pane.text).trimEnd().split('\n').slice(-lines).join('\n');
+  const text = maskTokens(pane.text).trimEnd().split('\n').slice(-lines).join('\n');
   return { session, text: ansi ? withColours(text) : withoutControls(text) };
 }
 

@@ -193,7 +193,7 @@ describe('what a command is given', () => {
       await exec.run(['true', 'a b', 'first line\nsecond line', token]);
     });
     const { stderr } = await run(starts, ['w', '-v']);
-    expect(stderr).toBe("+ true 'a b' 'first line …' ghp_***\n");
+    expect(stderr).toBe("+ true 'a b' 'first line …' ghp_********************\n");
     expect((await run(starts, ['w'])).stderr).toBe('');
   });
 

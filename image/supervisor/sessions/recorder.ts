@@ -5,11 +5,12 @@
 import { closeSync, constants, openSync, statSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
+import { knownSecrets } from '../../../scripts/lib/tokens.ts';
 import type { Effects, TmuxPane } from '../effects/effects.ts';
 import type { Environment } from '../environment.ts';
 import { messageOf } from '../util/errors.ts';
 import { createNews } from '../util/news.ts';
-import { createRedactor, type Redactor, secretPattern } from './redact.ts';
+import { createRedactor, type Redactor } from './redact.ts';
 import { OWN_SESSIONS } from './sessions.ts';
 
 /** Per file; the one before it is kept once. */
@@ -43,7 +44,8 @@ export interface PaneRecorder {
   close(): Promise<void>;
 }
 
-const SECRETS = ['CLAUDE_CODE_OAUTH_TOKEN', 'GH_TOKEN'];
+/** A key of the Secret whose value is none: a name, and part of addresses. */
+const PUBLIC_KEY = 'GH_USER';
 
 export function createPaneRecorder(
   { dirs }: Environment,
@@ -55,8 +57,14 @@ export function createPaneRecorder(
   // A full volume: the pane goes on, only its record has a gap.
   const complain = createNews(log.line);
 
-  const pattern = (): RegExp =>
-    secretPattern(SECRETS.map((name) => (files.read(join(dirs.WORKER_SECRETS_DIR, name)) ?? '').trim()));
+  /** Whatever keys the Secret has. Not the links by which Kubernetes swaps the whole folder. */
+  const known = (): string[] =>
+    knownSecrets(
+      files
+        .list(dirs.WORKER_SECRETS_DIR)
+        .filter((key) => key !== PUBLIC_KEY && !key.startsWith('..'))
+        .map((key) => files.read(join(dirs.WORKER_SECRETS_DIR, key)) ?? ''),
+    );
 
   const write = (file: string, text: string): void => {
     if (text === '') return;
@@ -76,7 +84,7 @@ export function createPaneRecorder(
     if (made.code !== 0) throw new Error(`mkfifo: ${made.stderr.trim()}`);
     const keeper = openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK);
     const descriptor = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
-    const redactor = createRedactor(pattern);
+    const redactor = createRedactor(known);
     const socket = new Socket({ fd: descriptor, readable: true, writable: false });
     const file = join(folder, `${session}.log`);
     const recording: Recording = { socket, keeper, redactor, file, timer: undefined };

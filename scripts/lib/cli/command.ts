@@ -277,10 +277,9 @@ function wantsJson(argv: readonly string[]): boolean {
   return / (?:--json|-o[ =]?json|--output[ =]json) /.test(` ${words.join(' ')} `);
 }
 
-/** An argv for `--verbose`: scripts are cut to their first words, tokens masked. */
+/** An argv for `--verbose`: scripts are cut to their first words. */
 function traced(argv: Argv): string {
   return argv
     .map((word) => (word.includes('\n') ? `'${word.slice(0, word.indexOf('\n'))} …'` : shellQuote(word)))
-    .join(' ')
-    .replaceAll(/\b(gh[pousr]_|github_pat_|sk-ant-)[\w-]+/g, '$1***');
+    .join(' ');
 }

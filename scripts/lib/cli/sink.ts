@@ -2,6 +2,7 @@
  * Where all text of a command goes out. A worker may say anything, and its words get into tables, errors, notes and stack
  * traces; here they pass one filter, so that no command has to think of it.
  */
+import { maskTokens } from '../tokens.ts';
 import { withColours } from './safe-text.ts';
 
 /** A stream as the process has it: what is written to it goes out as it is. */
@@ -17,7 +18,10 @@ export interface Sink {
   /** Width and height of the terminal; undefined where there is none, or where it does not know. */
   readonly columns?: number | undefined;
   readonly rows?: number | undefined;
-  /** Writes text: what is printable, line breaks, tabs, colours. Everything else is left out (safe-text.ts). */
+  /**
+   * Writes text: what is printable, line breaks, tabs, colours. Everything else is left out (safe-text.ts), and tokens are
+   * masked (tokens.ts).
+   */
   write(text: string): void;
   /**
    * Writes text over what stands on the terminal, and clears the rest of it, without a flicker. The only cursor movements
@@ -35,8 +39,20 @@ export interface Sink {
   readonly raw: OutputStream;
 }
 
+/** More of a line than any token takes. */
+const LINE = 4096;
+
 /** The sink in front of a stream. */
 export function createSink(stream: OutputStream): Sink {
+  /** What stands on the last line so far: a token may go on in what comes. Masking keeps lengths, so that it can be cut off. */
+  let begun = '';
+  const filter = (text: string): string => {
+    // A text stands for itself: no sequence that was left out here can be completed by the next one.
+    const whole = begun + withColours(text);
+    const masked = maskTokens(whole).slice(begun.length);
+    begun = whole.slice(Math.max(whole.lastIndexOf('\n') + 1, whole.length - LINE));
+    return masked;
+  };
   return {
     get isTTY() {
       return stream.isTTY === true;
@@ -49,23 +65,21 @@ export function createSink(stream: OutputStream): Sink {
     },
     raw: stream,
     write(text) {
-      // A text stands for itself: nothing that is left out here can be completed by the next one, since its beginning
-      // has not been written.
-      stream.write(safe(text));
+      stream.write(filter(text));
     },
     redraw(text, from) {
       if (from === 0) {
-        stream.write(safe(text));
+        stream.write(filter(text));
         return;
       }
       const start = from === 'top' ? '\u001b[H' : `\u001b[${from}A\r`;
       // Each line cleared to its end, then the rest of the screen: no remains.
-      stream.write(`${start}${safe(text).replaceAll('\n', '\u001b[K\n')}\u001b[J`);
+      stream.write(`${start}${filter(text).replaceAll('\n', '\u001b[K\n')}\u001b[J`);
     },
   };
 }
 
 /** Text as a sink writes it; for text that goes out elsewhere, such as in a question. */
 export function safe(text: string): string {
-  return withColours(text);
+  return maskTokens(withColours(text));
 }

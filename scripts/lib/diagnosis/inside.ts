@@ -1,7 +1,8 @@
 /** What `why` finds inside a worker besides its snapshot: the answer of scripts/remote/why.sh, parsed. */
+
+import { maskTokens } from '../tokens.ts';
 import type { Frame } from '../transport/frame.ts';
 import { type Disk, parseDisks } from '../worker/disk.ts';
-import { redact } from '../worker/redact.ts';
 
 export interface PaneView {
   readonly session: string;
@@ -100,7 +101,7 @@ function numbered(frame: Frame, name: string): string[] {
 function parsePane(text: string): PaneView {
   const [head = '', ...shown] = text.split('\n');
   const [session = '', program = ''] = head.split('\t');
-  const lines = redact(shown.join('\n'))
+  const lines = maskTokens(shown.join('\n'))
     .split('\n')
     .map((line) => line.trimEnd())
     .filter((line) => line !== '');

@@ -1,7 +1,7 @@
 /** The bytes of a log as text for people, piece by piece: whole characters, tokens masked, without what moves a cursor. */
 import { StringDecoder } from 'node:string_decoder';
 import { withColours, withoutControls } from '../cli/safe-text.ts';
-import { redact } from '../worker/redact.ts';
+import { maskTokens } from '../tokens.ts';
 
 /** How much of what was shown is looked at again: a token may begin there and go on in what comes. */
 const CONTEXT = 4096;
@@ -21,7 +21,7 @@ export function createLogText(ansi: boolean): LogText {
   const take = (text: string): string => {
     if (text === '') return '';
     // Masking keeps lengths, so that the part that was shown can be taken off again.
-    const masked = redact(shown + text).slice(shown.length);
+    const masked = maskTokens(shown + text).slice(shown.length);
     shown = (shown + text).slice(-CONTEXT);
     return ansi ? withColours(lastDrawn(masked)) : withoutControls(lastDrawn(masked));
   };

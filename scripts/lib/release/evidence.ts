@@ -2,9 +2,9 @@
 import { oneLine } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { type EventObject, timeOf } from '../diagnosis/cluster.ts';
+import { maskTokens } from '../tokens.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { getJson } from '../transport/objects.ts';
-import { redact } from '../worker/redact.ts';
 import { currentPod, readPods } from '../worker/workload.ts';
 
 const EVENTS_SHOWN = 3;
@@ -61,7 +61,7 @@ async function lastLines(
       `--tail=${LINES_SHOWN}`,
       ...previous,
     ]);
-    const text = redact(result.stdout.toString('utf8')).trim();
+    const text = maskTokens(result.stdout.toString('utf8')).trim();
     if (result.code === 0 && text !== '') return text.split('\n').map(oneLine).join(' | ');
   }
   return '';

@@ -53,6 +53,8 @@ beforeAll(() => {
   for (const directory of Object.values(dirs)) mkdirSync(directory, { mode: 0o700 });
   writeFileSync(join(root, '.tmux.conf'), 'set -s exit-empty off\n');
   writeFileSync(join(dirs.WORKER_SECRETS_DIR, 'GH_TOKEN'), 'canary-of-the-worker\n');
+  writeFileSync(join(dirs.WORKER_SECRETS_DIR, 'OF_SOMEBODY'), 'canary of a key of its own\n');
+  writeFileSync(join(dirs.WORKER_SECRETS_DIR, 'GH_USER'), 'worker-bot\n');
 });
 afterAll(async () => {
   await tmux.killServer();
@@ -70,7 +72,7 @@ it('has what a pane printed before it was seen, and its last words as soon as it
   await tmux.newSession('23-build-1', [
     'sh',
     '-c',
-    'echo first-words; read _; echo canary-of-the-worker; echo last-words; sleep 60',
+    'echo first-words; read _; echo canary-of-the-worker; echo canary of a key of its own; echo worker-bot; echo last-words; sleep 60',
   ]);
   await shows('23-build-1', 'first-words');
   await look();
@@ -86,7 +88,7 @@ it('has what a pane printed before it was seen, and its last words as soon as it
   await closed;
   expect(performance.now() - started).toBeLessThan(900);
   const text = recorded('23-build-1');
-  expect(text).toMatch(/first-words[\s\S]*\[redacted\][\s\S]*last-words/);
+  expect(text).toMatch(/first-words[\s\S]*\[redacted\]\s*\[redacted\]\s*worker-bot\s*last-words/);
   expect(text).not.toContain('canary');
   expect(statSync(join(dirs.WORKER_STATE_DIR, 'logs/sessions/23-build-1.log')).mode & 0o777).toBe(0o600);
   expect(files.list(join(dirs.WORKER_RUN_DIR, 'panes'))).toEqual([]);
