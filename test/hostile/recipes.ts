@@ -20,6 +20,8 @@ export interface Recipe {
   readonly files?: Readonly<Record<string, string | Readonly<Record<string, string>>>>;
   /** Which of those files a worker can have written into, directly or by what was recorded of it. */
   readonly told?: readonly string[];
+  /** Which fields of those, where the rest is this machine's own. */
+  readonly toldFields?: RegExp;
   /** Which of them come only when something was started that outlives the command. */
   readonly appear?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
@@ -307,7 +309,12 @@ export const RECIPES: Readonly<Record<string, readonly Recipe[]>> = {
     ...each(['rollback', 'worker-1', '--yes'], TEXT_AND_JSON, { scene: 'rest' }),
     { argv: ['rollback', 'worker-1', '--dry-run'] },
   ],
-  releases: each(['releases'], TEXT_AND_JSON, { files: releasesFiles, told: releasesTold, ...two }),
+  releases: each(['releases'], TEXT_AND_JSON, {
+    files: releasesFiles,
+    told: releasesTold,
+    toldFields: /^\.(?:why|build|backup)\b/,
+    ...two,
+  }),
   doctor: [
     ...each(['doctor'], TEXT_AND_JSON, two),
     { argv: ['doctor', 'worker-1'], scene: 'stuck', code: 1 },

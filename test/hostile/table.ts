@@ -152,21 +152,25 @@ function write(home: string, path: string, content: string | Buffer): void {
 }
 
 /** All the lies that can be told to a command: in each answer of worker-1 that an honest run of it asks for. */
-export function untruthsOf(recipe: Recipe, honest: Told): Untruth[] {
+export function untruthsOf({ toldFields, knowsSecret = false }: Recipe, honest: Told): Untruth[] {
   return [...honest.asked]
     .filter(([question]) => !question.startsWith('worker-2 '))
     .flatMap(([question, reply]) => {
-      // What stands in a file has no stderr beside it.
-      const cells: Cell[] =
+      const cells =
         question.startsWith('file ') && reply.kind === 'text'
-          ? inString(reply.stdout, STRINGS).map(({ field, probe, change }) => ({
-              field,
-              probe,
-              change: (said) => (said.kind === 'text' ? { ...said, stdout: change(said.stdout) } : said),
-            }))
-          : cellsOf(reply, recipe.knowsSecret ?? false);
+          ? inFile(reply.stdout).filter(({ field }) => toldFields?.test(field) ?? true)
+          : cellsOf(reply, knowsSecret);
       return cells.map((cell) => ({ question, ...cell }));
     });
+}
+
+/** What stands in a file has no stderr beside it. */
+function inFile(content: string): Cell[] {
+  return inString(content, STRINGS).map(({ field, probe, change }) => ({
+    field,
+    probe,
+    change: (said) => (said.kind === 'text' ? { ...said, stdout: change(said.stdout) } : said),
+  }));
 }
 
 // --- what must hold -------------------------------------------------------------------------------------------------
