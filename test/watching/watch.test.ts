@@ -3,8 +3,9 @@ import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { desktopArgv, webhookNotify } from '../../scripts/lib/watching/notify.ts';
+import { desktopArgv, desktopNotify, webhookNotify } from '../../scripts/lib/watching/notify.ts';
 import { watchWorkers } from '../../scripts/watch.ts';
+import { fakeExec } from '../support/fake-exec.ts';
 import { type HandWorker, handWorker } from '../support/hand-worker.ts';
 import { type RunOptions, run } from '../support/run-command.ts';
 
@@ -124,6 +125,34 @@ describe('watch', () => {
     expect(desktopArgv('linux', 't', 'a <b> & \\n c')?.at(-1)).toBe('a &lt;b&gt; &amp; \\\\n c');
     expect(desktopArgv('darwin', 't', '"x" & y')?.slice(-2)).toEqual(['t', '"x" & y']);
     expect(desktopArgv('win32', 't', 'x')).toBeNull();
+  });
+
+  it('lets no words of a worker reveal a token, call a channel or control anything', async () => {
+    const server = await receiver();
+    const token = `ghp_${'FAKE'.repeat(9)}`;
+    const told = `@here x@everyone <!channel> <@U123> @jane a@example.com \u001b[2J\u202e${token}\u009b`;
+    const event = {
+      at: 'now',
+      worker: 'w',
+      event: 'issue-failed',
+      subject: token,
+      text: told,
+      next: [told],
+    } as const;
+    await webhookNotify(new URL(server.url), new AbortController().signal, [1])(event);
+    server.close();
+    const body = server.bodies[0] ?? '';
+    expect(body).not.toMatch(/@(?:here|everyone|jane)|<[!@]|\\u001b|\u202e|\u009b|FAKE/);
+    expect(JSON.parse(body)).toMatchObject({
+      worker: 'w',
+      subject: `ghp_${'*'.repeat(36)}`,
+      text: expect.stringContaining('a@example.com'),
+    });
+    const exec = fakeExec();
+    const notify = await desktopNotify({ exec, env: {}, signal: new AbortController().signal }, 'linux');
+    await notify(event);
+    expect(exec.calls.at(-1)?.at(-1)).toContain('@here x@everyone &lt;!channel&gt;');
+    expect(exec.calls.at(-1)?.join()).not.toMatch(/\p{Cc}|\u202e|FAKE/u);
   });
 
   it('goes on when a notice cannot be given, and says so', async () => {

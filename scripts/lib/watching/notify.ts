@@ -2,7 +2,9 @@
 import { readFileSync } from 'node:fs';
 import type { Context } from '../cli/command.ts';
 import { CliError, ExitCode, UsageError } from '../cli/errors.ts';
+import { withoutControls } from '../cli/safe-text.ts';
 import type { Argv } from '../exec.ts';
+import { maskTokens } from '../tokens.ts';
 import type { WatchEvent } from './events.ts';
 
 /** @throws CliError when the event could not be told */
@@ -50,12 +52,33 @@ export async function desktopNotify(
     );
   }
   return async ({ worker, text }) => {
-    const argv = desktopArgv(platform, worker, text);
+    const argv = desktopArgv(platform, worker, plain(text));
     if (argv === null) return;
     const { code, stderr } = await exec.run(argv, { env, signal, timeoutMs: TIMEOUT_MS });
     if (code !== 0)
       throw new CliError(`no notice on the desktop: ${stderr.trim() || `${argv[0]} ended with ${code}`}`);
   };
+}
+
+/** Text of a worker for where no sink filters it: nothing but characters to be read, tokens masked. */
+function plain(text: string): string {
+  return maskTokens(withoutControls(text));
+}
+
+/**
+ * Text that calls nobody in a chat: a space of no width keeps `@here`, `@everyone` or `@channel` from being a mention, and
+ * `<!channel>` or `<@U123>` from being one in Slack's way of writing. Addresses of mail stay.
+ */
+function callingNobody(text: string): string {
+  return text.replaceAll(/@(?=everyone|here|channel|all)|(?<!\w)@(?=\w)|<(?=[!@#])/gi, '$&\u200b');
+}
+
+/** All strings of a value, changed. */
+function mapStrings<T>(value: T, change: (text: string) => string): T {
+  if (typeof value === 'string') return change(value) as T;
+  if (Array.isArray(value)) return value.map((item) => mapStrings(item, change)) as T;
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, mapStrings(item, change)])) as T;
 }
 
 /** Where the URL may stand besides a file; a URL of this kind lets everybody post who knows it. */
@@ -86,12 +109,14 @@ export function readWebhook(file: string | undefined, env: NodeJS.ProcessEnv): U
 }
 
 /**
- * Posts an event as JSON, with its sentence under the keys that chat programs take: `text` and `content`.
+ * Posts an event as JSON, with its sentence under the keys that chat programs take: `text` and `content`. No text in it calls
+ * anybody or holds a token.
  *
  * @param pausesMs before the second and every further try
  */
 export function webhookNotify(url: URL, signal: AbortSignal, pausesMs = [1_000, 5_000]): Notify {
-  return async (event) => {
+  return async (told) => {
+    const event = mapStrings(told, (text) => callingNobody(plain(text)));
     const said = `${event.worker}: ${event.text}`;
     const body = JSON.stringify({ ...event, text: said, content: said });
     let trouble = '';
