@@ -11,6 +11,7 @@ import type { WorkerEntry } from './lib/config/worker-entry.ts';
 import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import { BOOT_SESSION, ORCHESTRATOR_SESSION } from './lib/contract.ts';
 import type { Frame } from './lib/transport/frame.ts';
+import { TooLongError } from './lib/transport/scripts.ts';
 import { type Transport, TransportError } from './lib/transport/transport.ts';
 import { createReach } from './lib/worker/observe.ts';
 import { chooseSession, parseSessions, type Session } from './lib/worker/sessions.ts';
@@ -119,7 +120,7 @@ async function type(
     const args = [session.name, text, enter ? 'yes' : 'no'];
     frame = await transport.run({ script: 'type-text', args, timeoutMs, signal: context.signal });
   } catch (error) {
-    if (error instanceof RangeError) {
+    if (error instanceof TooLongError) {
       throw new UsageError(
         'the text is too long to be typed',
         `copy it into the worker, and name the file: ${context.commandLine('cp', 'FILE', `${worker.name}:FILE`)}`,

@@ -4,6 +4,8 @@ import standaloneCode from 'ajv/dist/standalone/index.js';
 import type { Plugin } from 'esbuild';
 import * as workers from '../lib/config/validate-workers.ts';
 import { SCHEMAS } from '../lib/contract.ts';
+import { ANSWER_SCHEMAS } from '../lib/transport/answer-schemas.ts';
+import * as answers from '../lib/transport/validate-answers.ts';
 import * as contract from '../lib/validate-contract.ts';
 
 export const precompiledSchemas: Plugin = {
@@ -17,16 +19,16 @@ export const precompiledSchemas: Plugin = {
         resolveDir: dirname(path),
       }));
     replace(/\/validate-workers\.ts$/, () => standaloneCode.default(workers.ajv, workers.validate));
-    replace(/\/validate-contract\.ts$/, contractCode);
+    replace(/\/validate-contract\.ts$/, () => validators(contract.ajv, Object.keys(SCHEMAS)));
+    replace(/\/validate-answers\.ts$/, () => validators(answers.ajv, Object.keys(ANSWER_SCHEMAS)));
   },
 };
 
-/** A function for each schema, exported under its name, and `validator`, which chooses among them. */
-function contractCode(): string {
-  const names = Object.keys(SCHEMAS);
-  const functions = standaloneCode.default(
-    contract.ajv,
-    Object.fromEntries(names.map((name) => [name, name])),
-  );
-  return `${functions}\nconst validators = { ${names.join(', ')} };\nexport const validator = (name) => validators[name];\n`;
+/** A function for each schema, and `validator`, which chooses among them by the name of the schema. */
+function validators(ajv: Parameters<typeof standaloneCode.default>[0], names: readonly string[]): string {
+  // A name of a schema need not be one of JavaScript.
+  const exported = names.map((name, index) => [`answer${index}`, name] as const);
+  const functions = standaloneCode.default(ajv, Object.fromEntries(exported));
+  const entries = exported.map(([identifier, name]) => `${JSON.stringify(name)}: ${identifier}`);
+  return `${functions}\nconst validators = { ${entries.join(', ')} };\nexport const validator = (name) => validators[name];\n`;
 }

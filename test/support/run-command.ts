@@ -29,7 +29,10 @@ export interface RunOptions {
   readonly interruptAt?: string;
   /** What happens while it runs, in its order: each once its text has appeared on stdout or stderr. */
   readonly meanwhile?: readonly { readonly after: string; readonly act: () => unknown }[];
-  readonly now?: Date;
+  /** What time it is; a function where it goes on while the command runs. */
+  readonly now?: Date | (() => Date);
+  /** Aborted with an InterruptedError it is Ctrl-C, at whatever moment. */
+  readonly interrupt?: AbortController;
 }
 
 export interface Outcome {
@@ -54,7 +57,8 @@ export async function run<F extends Flags>(
   const stdin = Object.assign(new PassThrough(), { isTTY: isTTY('stdin'), setRawMode: () => stdin });
   const stdout = new Captured(isTTY('stdout'), options.columns, env);
   const stderr = new Captured(isTTY('stderr'), options.columns, env);
-  const interrupt = new AbortController();
+  const interrupt = options.interrupt ?? new AbortController();
+  const { now } = options;
 
   if (options.keys === undefined) stdin.end(options.stdin ?? '');
   const keys = [...(options.keys ?? [])];
@@ -91,7 +95,7 @@ export async function run<F extends Flags>(
     stderr,
     signal: interrupt.signal,
     commandLine,
-    now: () => options.now ?? new Date(),
+    now: () => (typeof now === 'function' ? now() : (now ?? new Date())),
     ...(options.exec ? { exec: options.exec } : {}),
   });
   return { code, stdout: stdout.text, stderr: stderr.text };

@@ -134,9 +134,9 @@ describe('the search for a pod', () => {
 
   describe('that finds none', () => {
     const none: Rule = { match: ['get', 'pods'], stdout: podList(pod({ of: 'factory-worker-10' })) };
-    const deployment = (object: unknown): Rule => ({
+    const deployment = (object: object): Rule => ({
       match: ['get', 'deployment', 'factory-worker-1', '--ignore-not-found'],
-      stdout: JSON.stringify(object),
+      stdout: JSON.stringify({ metadata: { name: 'factory-worker-1' }, ...object }),
     });
 
     it.each<[string, Rule, string, string]>([

@@ -1,8 +1,10 @@
 /** What Kubernetes says of a worker, as far as `why` needs it: two kubectl calls, each of which may be partly forbidden. */
+
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { kubectlMessage } from '../transport/kubectl-errors.ts';
 import { belongsTo, choosePod, type PodObject } from '../transport/pods.ts';
+import { readAnswer } from '../transport/read-answer.ts';
 
 interface Named {
   readonly kind?: string;
@@ -137,12 +139,12 @@ async function lookAtNode(
   const result = await kubectl(cluster, worker, ['get', 'node', name, '--output=json', '--ignore-not-found']);
   if (result.code !== 0) return { node: null, complaint: kubectlMessage(result.stderr) };
   const text = result.stdout.toString('utf8').trim();
-  return { node: text === '' ? 'gone' : (JSON.parse(text) as NodeObject), complaint: '' };
+  return { node: text === '' ? 'gone' : readAnswer<NodeObject>('object', worker.name, text), complaint: '' };
 }
 
 function parseItems(stdout: Buffer): readonly Named[] {
   try {
-    return (JSON.parse(stdout.toString('utf8')) as { items: Named[] }).items;
+    return readAnswer<{ items: Named[] }>('list', 'the cluster', stdout.toString('utf8')).items;
   } catch {
     // Nothing could be read; stderr says why.
     return [];

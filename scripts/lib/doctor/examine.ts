@@ -45,21 +45,32 @@ export async function examineNamespace(
 ): Promise<Section> {
   const cluster = clusterOf(context, timeoutMs);
   const where = `namespace ${place.namespace} in ${place.context || 'no context'}`;
-  const configured = await checkContext(cluster, place);
+  const configured = await orUnknown('context', checkContext(cluster, place));
   if (isSick({ where, findings: configured })) return { where, findings: configured };
-  const server = await checkServer(cluster, place);
-  if (server.state === 'fail') return { where, findings: [...configured, server] };
+  const server = await orUnknown('cluster', checkServer(cluster, place));
+  if (server.some(({ state }) => state !== 'ok' && state !== 'warn'))
+    return { where, findings: [...configured, ...server] };
   const workloads = await Promise.all(
     workers.map((worker) => findDeployment(cluster, worker).catch(() => null)),
   );
   const level = neededLevel(workloads);
   const provision = context.commandLine('provision', workers[0]?.name ?? 'NAME');
-  const [namespace, rights, storage] = await Promise.all([
-    checkNamespace(cluster, place, level, provision),
-    checkRights(cluster, place),
-    checkStorage(cluster, place),
+  const checks = await Promise.all([
+    orUnknown('namespace', checkNamespace(cluster, place, level, provision)),
+    orUnknown('rbac', checkRights(cluster, place)),
+    orUnknown('storage-class', checkStorage(cluster, place)),
   ]);
-  return { where, findings: [...configured, server, ...namespace, ...rights, storage] };
+  return { where, findings: [...configured, ...server, ...checks.flat()] };
+}
+
+/** What the cluster does not tell, or not as expected, is a finding; the others are made all the same. */
+async function orUnknown(id: string, check: Promise<Finding | Finding[]>): Promise<Finding[]> {
+  try {
+    return [await check].flat();
+  } catch (error) {
+    if (!(error instanceof TransportError)) throw error;
+    return [found(id, 'unknown', error.message, error.hints)];
+  }
 }
 
 export async function examineWorker(examination: Examination, worker: WorkerEntry): Promise<Section> {
@@ -85,19 +96,21 @@ async function examineRelease(
     : [release, ...(await examineInstall(cluster, worker, install, context))];
 }
 
-function examineInstall(
+async function examineInstall(
   cluster: Cluster,
   worker: ClusterWorker,
   install: Workload,
   { commandLine }: Context,
 ): Promise<Finding[]> {
-  return Promise.all([
-    ...(install.secret === null
+  const { secret, claim } = install;
+  const checks = await Promise.all([
+    ...(secret === null
       ? []
-      : [checkSecret(cluster, worker, install.secret, commandLine('rotate', worker.name))]),
-    checkPullSecrets(cluster, worker, install),
-    ...(install.claim === null ? [] : [checkClaim(cluster, worker, install.claim)]),
+      : [orUnknown('secret-keys', checkSecret(cluster, worker, secret, commandLine('rotate', worker.name)))]),
+    orUnknown('pull-secret', checkPullSecrets(cluster, worker, install)),
+    ...(claim === null ? [] : [orUnknown('volume', checkClaim(cluster, worker, claim))]),
   ]);
+  return checks.flat();
 }
 
 async function examineInside(

@@ -1,4 +1,5 @@
 /** The programs on the laptop and what kubectl's configuration says. */
+
 import type { Context } from '../cli/command.ts';
 import { CliError, ExitCode } from '../cli/errors.ts';
 import { shellLine } from '../cli/text.ts';
@@ -6,6 +7,7 @@ import type { ClusterWorker } from '../config/worker-entry.ts';
 import { findHelm } from '../helm/helm.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { kubectlMessage } from '../transport/kubectl-errors.ts';
+import { readAnswer } from '../transport/read-answer.ts';
 import { type Finding, found } from './finding.ts';
 
 /** The chart needs it (charts/factory-worker/README.md). */
@@ -31,7 +33,7 @@ export async function checkKubectl({ exec, env, signal }: Context): Promise<Find
       'get it: https://kubernetes.io/docs/tasks/tools/ (or set KUBECTL to its path)',
     ]);
   }
-  const { clientVersion } = JSON.parse(result.stdout.toString()) as Versions;
+  const { clientVersion } = readAnswer<Versions>('versions', 'kubectl', result.stdout.toString());
   return found('kubectl', 'ok', `${program} ${clientVersion?.gitVersion ?? 'of an unknown version'}`);
 }
 
@@ -82,7 +84,7 @@ export async function checkContext(cluster: Cluster, place: ClusterWorker): Prom
   if (result.code !== 0) {
     return [found('context', 'fail', kubectlMessage(result.stderr), [known])];
   }
-  const config = JSON.parse(result.stdout.toString()) as KubeConfig;
+  const config = readAnswer<KubeConfig>('kubeconfig', place.name, result.stdout.toString());
   return [found('context', 'ok', place.context), await checkCredentialPlugin(cluster, config)];
 }
 
@@ -116,9 +118,11 @@ async function checkCredentialPlugin({ exec, env, signal }: Cluster, config: Kub
 export async function checkServer(cluster: Cluster, place: ClusterWorker): Promise<Finding> {
   const begun = performance.now();
   const result = await kubectl(cluster, place, ['version', '--output=json']);
-  const { clientVersion, serverVersion } = (
-    result.stdout.length > 0 ? JSON.parse(result.stdout.toString()) : {}
-  ) as Versions;
+  const { clientVersion, serverVersion } = readAnswer<Versions>(
+    'versions',
+    place.name,
+    result.stdout.toString() || '{}',
+  );
   if (result.code !== 0 || serverVersion?.gitVersion === undefined) {
     const { kubectlError } = await import('../transport/kubectl-errors.ts');
     const { message, hints } = kubectlError(result, place, 'reach the cluster of');

@@ -2,6 +2,7 @@
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { kubectlCommand, kubectlMessage } from '../transport/kubectl-errors.ts';
+import { readAnswer } from '../transport/read-answer.ts';
 import type { Workload } from '../worker/workload.ts';
 import { type Finding, found } from './finding.ts';
 
@@ -83,9 +84,9 @@ export async function checkNamespace(
       await triedPod(cluster, place, level),
     ];
   }
-  const { metadata } = JSON.parse(result.stdout.toString()) as {
+  const { metadata } = readAnswer<{
     metadata: { labels?: Record<string, string>; deletionTimestamp?: string };
-  };
+  }>('object', place.name, result.stdout.toString());
   if (metadata.deletionTimestamp !== undefined) {
     return [
       found(
@@ -164,7 +165,7 @@ export async function checkStorage(cluster: Cluster, place: ClusterWorker): Prom
   if (result.code !== 0) {
     return found('storage-class', 'unknown', kubectlMessage(result.stderr));
   }
-  const { items } = JSON.parse(result.stdout.toString()) as StorageClassList;
+  const { items } = readAnswer<StorageClassList>('list', place.name, result.stdout.toString());
   const standard = items.find(
     ({ metadata }) => metadata.annotations?.['storageclass.kubernetes.io/is-default-class'] === 'true',
   );

@@ -1,4 +1,5 @@
 /** What a worker's release has in the cluster: Deployment, Secret keys (never values), pull secrets, volume. */
+
 import { CliError } from '../cli/errors.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import type { Helm } from '../helm/helm.ts';
@@ -6,6 +7,7 @@ import { isPending } from '../helm/revisions.ts';
 import { helmCommand } from '../helm/set-value.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { kubectlInNamespace, kubectlMessage } from '../transport/kubectl-errors.ts';
+import { readAnswer } from '../transport/read-answer.ts';
 import type { Workload } from '../worker/workload.ts';
 import { type Finding, found } from './finding.ts';
 
@@ -108,7 +110,7 @@ export async function checkClaim(cluster: Cluster, worker: ClusterWorker, claim:
       ? found('volume', 'fail', `there is no claim ${claim}`, [describe])
       : found('volume', 'unknown', kubectlMessage(result.stderr));
   }
-  const { spec, status } = JSON.parse(result.stdout.toString()) as ClaimObject;
+  const { spec, status } = readAnswer<ClaimObject>('object', worker.name, result.stdout.toString());
   const what = `${claim}, class ${spec?.storageClassName || 'none'}, ${spec?.accessModes?.join(', ')}`;
   return status?.phase === 'Bound'
     ? found('volume', 'ok', `${what}, ${status.capacity?.storage}`)

@@ -1,7 +1,9 @@
 /** What the person at the laptop may do in a namespace: SelfSubjectAccessReviews, all in one kubectl call. */
+
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { kubectlMessage } from '../transport/kubectl-errors.ts';
+import { readAnswer } from '../transport/read-answer.ts';
 import { type Finding, found } from './finding.ts';
 
 interface Right {
@@ -116,7 +118,7 @@ export function judgeRights(text: string, namespace: string): Finding[] {
   const reviews = text
     .split(/\n(?=\{)/)
     .filter((document) => document.trim() !== '')
-    .map((document) => JSON.parse(document) as Review);
+    .map((document) => readAnswer<Review>('review', namespace, document));
   const allowed = new Map(
     reviews.map(({ spec, status }) => [keyOf(spec.resourceAttributes), status.allowed] as const),
   );

@@ -9,12 +9,14 @@
  * An upgrade always keeps the values given before (`--reset-then-reuse-values`: the chart's new defaults, the release's own
  * values, then these). Helm never waits here (`--wait`): whoever calls watches the pod, and can say more of it.
  */
+
 import { join } from 'node:path';
 import type { Context } from '../cli/command.ts';
 import { CliError, ExitCode, InterruptedError } from '../cli/errors.ts';
 import { packageRoot } from '../cli/version.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import type { Argv, RunResult } from '../exec.ts';
+import { readAnswer } from '../transport/read-answer.ts';
 import { helmError } from './errors.ts';
 import { parseHistory, parseStatus, type Revision } from './revisions.ts';
 
@@ -175,7 +177,13 @@ export async function findHelm({
         ...at(revision),
         '--output=json',
       ];
-      return (JSON.parse(await call(release, args, READ_MS)) ?? {}) as Record<string, unknown>;
+      return (
+        readAnswer<Record<string, unknown> | null>(
+          'helm-values',
+          release.worker.name,
+          await call(release, args, READ_MS),
+        ) ?? {}
+      );
     },
     manifest: (release, revision) =>
       call(release, ['get', 'manifest', release.name, ...at(revision)], READ_MS),
@@ -183,7 +191,7 @@ export async function findHelm({
       // Of the server: alone, a Helm that was built with `go install` takes every cluster for Kubernetes 1.20.
       const args = [...upgradeArgs(release, change), '--dry-run=server', '--output=json'];
       const text = await call(release, args, READ_MS, inputOf(change));
-      return (JSON.parse(text) as { manifest: string }).manifest;
+      return readAnswer<{ manifest: string }>('helm-render', release.worker.name, text).manifest;
     },
     async upgrade(release, change) {
       await call(release, upgradeArgs(release, change), CHANGE_MS, inputOf(change));

@@ -1,5 +1,6 @@
 /** What Helm says of a release's revisions, parsed; and which of them a rollback may go to. Pure. */
 
+import { readAnswer } from '../transport/read-answer.ts';
 /** A revision of a release. */
 export interface Revision {
   readonly revision: number;
@@ -14,14 +15,14 @@ export interface Revision {
 
 /** @param json what `helm status NAME --output=json` printed */
 export function parseStatus(json: string): Revision {
-  const { version, info } = JSON.parse(json) as {
+  const { version, info } = readAnswer<{
     readonly version: number;
     readonly info: {
       readonly status: string;
       readonly last_deployed?: string;
       readonly description?: string;
     };
-  };
+  }>('helm-status', 'its release', json);
   return {
     revision: version,
     status: info.status,
@@ -33,7 +34,7 @@ export function parseStatus(json: string): Revision {
 
 /** @param json what `helm history NAME --output=json` printed */
 export function parseHistory(json: string): Revision[] {
-  const rows = JSON.parse(json) as readonly Partial<Revision>[];
+  const rows = readAnswer<readonly Partial<Revision>[]>('helm-history', 'its release', json);
   return rows
     .map(({ revision = 0, status = '', updated = '', chart = '', description = '' }) => ({
       revision,

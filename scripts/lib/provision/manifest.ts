@@ -1,11 +1,6 @@
 /** What a rendered chart brings into the cluster, as far as `provision` has to prepare for it. Pure. */
-import { parseAllDocuments } from 'yaml';
+import { objectsIn } from '../release/manifest-diff.ts';
 import { parseWorkload, type WorkloadObject } from '../worker/workload.ts';
-
-interface KubernetesObject {
-  readonly kind?: string;
-  readonly metadata?: { readonly name?: string; readonly annotations?: Readonly<Record<string, string>> };
-}
 
 export interface Brought {
   /** `Deployment/factory-worker-1` … without the pods of `helm test`. */
@@ -26,10 +21,9 @@ export interface Brought {
 
 /** @param manifest what `helm template` printed */
 export function readManifest(manifest: string): Brought {
-  const objects = parseAllDocuments(manifest)
-    .map((document) => document.toJS() as KubernetesObject | null)
-    .filter((object) => object?.kind !== undefined && !object.metadata?.annotations?.['helm.sh/hook'])
-    .map((object) => object as KubernetesObject);
+  const objects = objectsIn(manifest).filter(
+    ({ kind, metadata }) => kind !== undefined && !metadata?.annotations?.['helm.sh/hook'],
+  );
   const named = objects.map(({ kind, metadata }) => `${kind}/${metadata?.name}`);
   const deployment = objects.find(({ kind }) => kind === 'Deployment') as WorkloadObject | undefined;
   if (deployment === undefined) throw new Error('the chart renders no Deployment');

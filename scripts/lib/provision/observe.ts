@@ -1,4 +1,5 @@
 /** What there is already of a worker that is to be installed. Reads only; of Secrets only the names of their keys. */
+
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { KEYS_TEMPLATE, keysWithValues } from '../doctor/release.ts';
 import type { Helm } from '../helm/helm.ts';
@@ -7,6 +8,7 @@ import { isReady, releaseState } from '../lifecycle/look.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { kubectlError, kubectlMessage } from '../transport/kubectl-errors.ts';
 import { getOrNull } from '../transport/objects.ts';
+import { readAnswer } from '../transport/read-answer.ts';
 import type { Brought } from './manifest.ts';
 import type { SeenClaim, SeenCluster, SeenNamespace, SeenOwner } from './plan.ts';
 
@@ -79,7 +81,7 @@ async function seeNamespace(cluster: Cluster, place: ClusterWorker): Promise<See
     if (error.kind === 'forbidden') return { state: 'unknown', why: kubectlMessage(result.stderr) };
     throw error;
   }
-  const { metadata } = JSON.parse(result.stdout.toString('utf8')) as KubernetesObject;
+  const { metadata } = readAnswer<KubernetesObject>('object', place.name, result.stdout.toString('utf8'));
   if (metadata.deletionTimestamp !== undefined)
     return { state: 'deleting', since: metadata.deletionTimestamp };
   return { state: 'there', labels: metadata.labels ?? {} };

@@ -29,6 +29,7 @@ import {
   presenceOf,
   unlessForbidden,
 } from '../transport/objects.ts';
+import { readAnswer } from '../transport/read-answer.ts';
 import { readManifest } from './manifest.ts';
 import { observeCluster } from './observe.ts';
 import { currentContext, fullName } from './place.ts';
@@ -297,9 +298,11 @@ async function render(
 
 async function serverVersion(cluster: Cluster, worker: ClusterWorker): Promise<string> {
   const result = await kubectl(cluster, worker, ['version', '--output=json']);
-  const { serverVersion: server } = (
-    result.stdout.length > 0 ? JSON.parse(result.stdout.toString('utf8')) : {}
-  ) as { serverVersion?: { gitVersion?: string } };
+  const { serverVersion: server } = readAnswer<{ serverVersion?: { gitVersion?: string } }>(
+    'versions',
+    worker.name,
+    result.stdout.toString('utf8') || '{}',
+  );
   if (result.code !== 0 || server?.gitVersion === undefined) {
     throw kubectlError(result, worker, 'reach the cluster for');
   }

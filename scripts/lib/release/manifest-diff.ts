@@ -1,9 +1,22 @@
 /** What an upgrade would change in a release's manifest, besides the image. Pure. */
 import { parseAllDocuments, stringify } from 'yaml';
+import { checkAnswer } from '../transport/read-answer.ts';
 
-interface KubernetesObject {
+export interface KubernetesObject {
   readonly kind?: string;
-  readonly metadata?: { readonly name?: string };
+  readonly metadata?: { readonly name?: string; readonly annotations?: Readonly<Record<string, string>> };
+}
+
+/**
+ * The objects of a manifest.
+ *
+ * @throws TransportError when it is not one
+ */
+export function objectsIn(manifest: string): KubernetesObject[] {
+  return parseAllDocuments(manifest)
+    .map((document): unknown => (document.errors.length > 0 ? undefined : document.toJS()))
+    .filter((object) => object !== null)
+    .map((object) => checkAnswer<KubernetesObject>('object', 'its manifest', object));
 }
 
 /**
@@ -27,12 +40,8 @@ export function manifestChanges(before: string, after: string, images: readonly 
 
 /** The image that the first container of a release's Deployment or StatefulSet names. */
 export function imageIn(manifest: string): string | null {
-  for (const document of parseAllDocuments(manifest)) {
-    const object = document.toJS() as (KubernetesObject & WithPod) | null;
-    if (object?.kind === 'Deployment' || object?.kind === 'StatefulSet')
-      return object.spec?.template?.spec?.containers?.[0]?.image ?? null;
-  }
-  return null;
+  const workload = objectsIn(manifest).find(({ kind }) => kind === 'Deployment' || kind === 'StatefulSet');
+  return (workload as WithPod | undefined)?.spec?.template?.spec?.containers?.[0]?.image ?? null;
 }
 
 interface WithPod {
@@ -42,11 +51,8 @@ interface WithPod {
 }
 
 function objects(manifest: string, images: readonly string[]): Map<string, string> {
-  const all = parseAllDocuments(manifest)
-    .map((document) => document.toJS() as KubernetesObject | null)
-    .filter((object) => object !== null);
   return new Map(
-    all.map((object) => [
+    objectsIn(manifest).map((object) => [
       `${object.kind}/${object.metadata?.name}`,
       stringify(unnamed(object, new Set(images)), { lineWidth: 0, sortMapEntries: true }),
     ]),

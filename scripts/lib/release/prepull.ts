@@ -108,7 +108,7 @@ export async function prepull(
       ;
       await sleep(POLL_MS, undefined, { signal: cluster.signal }).catch(() => cluster.signal.throwIfAborted())
     ) {
-      const object = await getJson<ReleasePod>(cluster, worker, ['pod', name]);
+      const object = await getJson<ReleasePod>(cluster, worker, ['pod', name], 'object');
       const phase = object.status?.phase;
       const { state, reason } = podFacts(object, 'check', cluster.now());
       if (phase === 'Succeeded') return parseResult(await logs(cluster, worker, name), worker);

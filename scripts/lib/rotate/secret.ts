@@ -1,4 +1,5 @@
 /** The Secret of a worker, whole: read, and replaced only when nobody else has changed it meanwhile. */
+
 import { CliError } from '../cli/errors.ts';
 import { enumerate } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
@@ -6,6 +7,7 @@ import type { Token } from '../provision/tokens.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { kubectlError, kubectlInNamespace } from '../transport/kubectl-errors.ts';
 import { expectSeen } from '../transport/objects.ts';
+import { readAnswer } from '../transport/read-answer.ts';
 import { type Hashes, shortHash } from './layers.ts';
 
 export interface SecretObject {
@@ -38,7 +40,9 @@ export async function readSecret(
     '--ignore-not-found',
   ]);
   if (result.code !== 0) throw kubectlError(result, worker, 'read the Secret of');
-  return result.stdout.length === 0 ? null : (JSON.parse(result.stdout.toString()) as SecretObject);
+  return result.stdout.length === 0
+    ? null
+    : readAnswer<SecretObject>('object', worker.name, result.stdout.toString());
 }
 
 export function hashesOf(secret: SecretObject | null): Hashes {

@@ -2,10 +2,11 @@
 import type { Context } from '../cli/command.ts';
 import { InterruptedError } from '../cli/errors.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
-import type { Argv, Exec, RunResult } from '../exec.ts';
+import type { Argv, Exec } from '../exec.ts';
 import { newNonce, parseFrame } from './frame.ts';
 import { kubectlError, kubectlMessage, lastWords } from './kubectl-errors.ts';
 import { choosePod, type PodFacts, type PodObject, podFacts } from './pods.ts';
+import { readAnswer } from './read-answer.ts';
 import { GRACE_MS, scriptArgv } from './scripts.ts';
 import { type Transport, TransportError } from './transport.ts';
 
@@ -57,7 +58,8 @@ async function listPods(
   worker: ClusterWorker,
 ): Promise<readonly PodObject[] | TransportError> {
   const result = await kubectl(cluster, worker, ['get', 'pods', '--output=json']);
-  if (result.code === 0) return parseJson<{ items: PodObject[] }>(result, worker).items;
+  if (result.code === 0)
+    return readAnswer<{ items: PodObject[] }>('list', worker.name, result.stdout.toString('utf8')).items;
   const error = kubectlError(result, worker, 'list the pods of');
   if (error.kind === 'forbidden') return error;
   throw error;
@@ -91,16 +93,9 @@ async function getObject<T>(cluster: Cluster, worker: ClusterWorker, kind: strin
     '--ignore-not-found',
   ]);
   if (result.code !== 0) throw kubectlError(result, worker, `look up the ${kind} of`);
-  return result.stdout.length === 0 ? null : parseJson<T>(result, worker);
-}
-
-/** @throws TransportError when the text is not whole, although kubectl ended well: kubectl can report success for a cut stream */
-function parseJson<T>({ stdout }: RunResult, worker: ClusterWorker): T {
-  try {
-    return JSON.parse(stdout.toString('utf8')) as T;
-  } catch {
-    throw brokenConnection(worker);
-  }
+  return result.stdout.length === 0
+    ? null
+    : readAnswer<T>('object', worker.name, result.stdout.toString('utf8'));
 }
 
 function brokenConnection({ name }: ClusterWorker): TransportError {

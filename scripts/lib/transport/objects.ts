@@ -10,24 +10,23 @@ import { CliError } from '../cli/errors.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { base, type Cluster, kubectl } from './kubectl.ts';
 import { kubectlError, kubectlInNamespace } from './kubectl-errors.ts';
+import { readAnswer } from './read-answer.ts';
 import { TransportError } from './transport.ts';
 
 /**
  * @param args what follows `kubectl get`
+ * @param shape whether that is many objects or one
  * @throws TransportError when the cluster does not tell
  */
 export async function getJson<T>(
   cluster: Cluster,
   worker: ClusterWorker,
   args: readonly string[],
+  shape: 'list' | 'object' = 'list',
 ): Promise<T> {
   const result = await kubectl(cluster, worker, ['get', ...args, '--output=json']);
   if (result.code !== 0) throw kubectlError(result, worker, `look up ${args[0]} of`);
-  try {
-    return JSON.parse(result.stdout.toString('utf8')) as T;
-  } catch {
-    throw new CliError(`the connection to the cluster of ${worker.name} broke before its answer was whole`);
-  }
+  return readAnswer<T>(shape, worker.name, result.stdout.toString('utf8'));
 }
 
 /**
@@ -42,7 +41,9 @@ export async function getOrNull<T>(
 ): Promise<T | null> {
   const result = await kubectl(cluster, worker, ['get', kind, name, '--ignore-not-found', '--output=json']);
   if (result.code !== 0) throw kubectlError(result, worker, `look up the ${kind} ${name} of`);
-  return result.stdout.length === 0 ? null : (JSON.parse(result.stdout.toString('utf8')) as T);
+  return result.stdout.length === 0
+    ? null
+    : readAnswer<T>('object', worker.name, result.stdout.toString('utf8'));
 }
 
 /** Runs a kubectl that changes something. @throws TransportError when it fails */

@@ -1,9 +1,15 @@
 /** The bash that the commands send to a worker. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { CliError } from '../cli/errors.ts';
 import { packageRoot } from '../cli/version.ts';
 import type { Argv } from '../exec.ts';
 import type { RemoteCall } from './transport.ts';
+
+/** The arguments of a script are too long for one call; also where a worker has said them before. */
+export class TooLongError extends CliError {
+  override readonly name = 'TooLongError';
+}
 
 /** A URL carries the script in an exec request; nothing we send comes near this (DESIGN: below 64 KiB). */
 export const SCRIPT_LIMIT_BYTES = 64 * 1024;
@@ -29,7 +35,7 @@ export function partsOfScript(script: string): string[] {
  * The program that runs a captured script in a worker. `timeout` ends it there: killing kubectl on the laptop would not
  * (kubernetes/kubernetes#89031).
  *
- * @throws RangeError when script and arguments are larger than an exec request should be
+ * @throws TooLongError when script and arguments are larger than an exec request should be
  */
 export function scriptArgv({ script, args, timeoutMs }: RemoteCall, nonce: string): Argv {
   const text = partsOfScript(script).map(readScript).join('');
@@ -47,7 +53,7 @@ export function scriptArgv({ script, args, timeoutMs }: RemoteCall, nonce: strin
   ];
   const bytes = argv.reduce((sum, word) => sum + Buffer.byteLength(word), 0);
   if (bytes > SCRIPT_LIMIT_BYTES) {
-    throw new RangeError(
+    throw new TooLongError(
       `${script}: ${bytes} bytes are too much for one call to a worker (${SCRIPT_LIMIT_BYTES})`,
     );
   }

@@ -1,5 +1,7 @@
 /** What a release in the cluster says of a worker: which question to ask kubectl, and what its answer means. */
+
 import { CliError } from '../cli/errors.ts';
+import { readAnswer } from '../transport/read-answer.ts';
 
 /** What is known of a worker before the cluster was asked. */
 export interface Wanted {
@@ -44,7 +46,7 @@ export function releaseQuery({ pod, namespace }: Wanted): string[] {
  * @throws CliError when there is none, or more than one: what was looked for, what is there, what to give
  */
 export function chooseRelease(answer: string, wanted: Wanted, context: string): Release {
-  const { items } = JSON.parse(answer) as DeploymentList;
+  const { items } = readAnswer<DeploymentList>('list', wanted.name, answer);
   const all = items.map(({ metadata }) => ({
     pod: metadata.name,
     namespace: metadata.namespace,

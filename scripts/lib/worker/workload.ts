@@ -5,6 +5,7 @@ import type { Cluster } from '../transport/kubectl.ts';
 import { kubectlInNamespace } from '../transport/kubectl-errors.ts';
 import { getJson, getOrNull } from '../transport/objects.ts';
 import { belongsTo, choosePod, DEFAULT_CONTAINER, type PodObject } from '../transport/pods.ts';
+import { checkAnswer } from '../transport/read-answer.ts';
 
 export type ReleasePod = PodObject & {
   readonly metadata: { readonly uid?: string };
@@ -102,7 +103,8 @@ export async function readWorkload(cluster: Cluster, worker: ClusterWorker): Pro
 }
 
 /** @param wanted the `container:` of workers.yaml, else the pod's own default, else the first */
-export function parseWorkload({ kind, metadata, spec, status }: WorkloadObject, wanted?: string): Workload {
+export function parseWorkload(object: WorkloadObject, wanted?: string): Workload {
+  const { kind, metadata, spec, status } = checkAnswer<WorkloadObject>('workload', 'its workload', object);
   const { containers, volumes = [], ...pod } = spec.template.spec;
   const { imagePullSecrets = [], tolerations = [], nodeSelector = {} } = pod;
   const chosen = wanted ?? spec.template.metadata?.annotations?.[DEFAULT_CONTAINER];

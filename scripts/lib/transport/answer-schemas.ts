@@ -1,0 +1,173 @@
+/**
+ * What kubectl and Helm print as JSON, as far as it is read here (JSON Schema). Kinds of Kubernetes need no schema of their
+ * own: a field that several have is the same in all of them (Kubernetes API conventions).
+ *
+ * What is not named here is let through as it is: a Secret is written back whole.
+ */
+const text = { type: 'string' } as const;
+/** Kubernetes writes null for a time that is not set. */
+const time = { type: ['string', 'null'] } as const;
+const number = { type: 'number' } as const;
+const flag = { type: 'boolean' } as const;
+const texts = { type: 'array', items: text } as const;
+const textMap = { type: 'object', additionalProperties: text } as const;
+
+const object = (properties: object, ...required: string[]) => ({ type: 'object', properties, required });
+const list = (items: object) => ({ type: 'array', items });
+const orNull = <T extends { readonly type: string }>(schema: T) => ({
+  ...schema,
+  type: [schema.type, 'null'],
+});
+
+const metadata = object({
+  name: text,
+  namespace: text,
+  uid: text,
+  resourceVersion: text,
+  creationTimestamp: time,
+  deletionTimestamp: text,
+  labels: textMap,
+  annotations: textMap,
+  ownerReferences: list(object({ kind: text, name: text })),
+});
+
+const containers = list(
+  object({
+    name: text,
+    image: text,
+    securityContext: object({ privileged: flag }),
+    resources: object({ limits: textMap }),
+  }),
+);
+
+const volumes = list(
+  object({
+    name: text,
+    secret: object({ secretName: text }),
+    persistentVolumeClaim: object({ claimName: text }),
+  }),
+);
+
+const containerState = object({
+  waiting: object({ reason: text, message: text }),
+  running: object({ startedAt: time }),
+  terminated: object({ reason: text, message: text, exitCode: number }),
+});
+
+const spec = object({
+  nodeName: text,
+  containers,
+  volumes,
+  replicas: number,
+  template: object({
+    metadata: object({ annotations: textMap }),
+    spec: object(
+      {
+        containers,
+        volumes,
+        imagePullSecrets: list(object({ name: text }, 'name')),
+        tolerations: list(object({})),
+        nodeSelector: textMap,
+      },
+      'containers',
+    ),
+  }),
+  volumeName: text,
+  storageClassName: text,
+  accessModes: texts,
+  resources: object({ requests: textMap }),
+  persistentVolumeReclaimPolicy: text,
+  unschedulable: flag,
+  taints: list(object({ key: text }, 'key')),
+  resourceAttributes: object({ verb: text, group: text, resource: text, subresource: text }),
+});
+
+const status = object({
+  phase: text,
+  reason: text,
+  message: text,
+  conditions: list(object({ type: text, status: text, reason: text, message: text })),
+  containerStatuses: list(
+    object({ name: text, restartCount: number, state: containerState, lastState: containerState }),
+  ),
+  capacity: textMap,
+  nodeInfo: object({ architecture: text }),
+  allowed: flag,
+});
+
+const kubernetes = {
+  kind: text,
+  type: text,
+  reason: text,
+  message: text,
+  metadata,
+  spec,
+  status,
+  data: textMap,
+  provisioner: text,
+  reclaimPolicy: text,
+  allowVolumeExpansion: flag,
+  lastTimestamp: time,
+  eventTime: time,
+  count: number,
+  involvedObject: object({ kind: text, name: text }),
+};
+
+const revision = { revision: number, status: text, updated: text, chart: text, description: text };
+
+/** By what was asked for. */
+export const ANSWER_SCHEMAS = {
+  /** `kubectl get KIND NAME` */
+  object: object(kubernetes, 'metadata'),
+  /** `kubectl get KIND` */
+  list: object({ items: list(object(kubernetes, 'metadata')) }, 'items'),
+  /** What tells of a Deployment or StatefulSet. */
+  workload: {
+    allOf: [
+      object(kubernetes, 'metadata', 'spec'),
+      object({
+        metadata: object({}, 'name'),
+        spec: object({ template: object({}, 'spec') }, 'template'),
+      }),
+    ],
+  },
+  /** A review of a right. */
+  review: {
+    allOf: [
+      object(kubernetes, 'spec', 'status'),
+      object({ spec: object({}, 'resourceAttributes'), status: object({}, 'allowed') }),
+    ],
+  },
+  /** `kubectl version` */
+  versions: object({
+    clientVersion: object({ gitVersion: text }),
+    serverVersion: object({ gitVersion: text }),
+  }),
+  /** `kubectl config view` */
+  kubeconfig: object({
+    users: orNull(
+      list(
+        object({
+          user: object({
+            exec: object({ command: text, installHint: text }),
+            'auth-provider': object({ name: text }),
+          }),
+        }),
+      ),
+    ),
+  }),
+  /** `helm status` */
+  'helm-status': object(
+    { version: number, info: object({ status: text, last_deployed: text, description: text }, 'status') },
+    'version',
+    'info',
+  ),
+  /** `helm history` */
+  'helm-history': list(object(revision)),
+  /** `helm upgrade --dry-run` */
+  'helm-render': object({ manifest: text }, 'manifest'),
+  /** `helm get values` */
+  'helm-values': orNull(object({})),
+};
+
+export type AnswerName = keyof typeof ANSWER_SCHEMAS;

@@ -1,0 +1,135 @@
+/**
+ * A worker that lies in every field, told to every command. The table is command × field × probe; see README.md.
+ */
+import { appendFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { COMMANDS } from '../../scripts/commands.ts';
+import { milliseconds } from './clock.ts';
+import { RECIPES, type Recipe } from './recipes.ts';
+import { fakeFetch, type Told, tell, type Untruth, untruthsOf, violations } from './table.ts';
+
+vi.mock('node:timers/promises', async (original) => {
+  const { sleep } = await import('./clock.ts');
+  return { ...(await original<typeof import('node:timers/promises')>()), setTimeout: sleep };
+});
+
+/** So many cells of each command, chosen by the seed: all of them, or a number. */
+const OF_EACH_COMMAND =
+  process.env['HOSTILE'] === 'all' ? Number.POSITIVE_INFINITY : Number(process.env['HOSTILE'] || 60);
+const SEED = process.env['HOSTILE_SEED'] ?? '1';
+/** A file for what did not hold, a JSON line for each cell. */
+const REPORT = process.env['HOSTILE_REPORT'];
+
+beforeAll(() => {
+  vi.spyOn(Date, 'now').mockImplementation(milliseconds);
+  vi.spyOn(performance, 'now').mockImplementation(milliseconds);
+  vi.stubGlobal('fetch', fakeFetch);
+});
+
+afterAll(() => {
+  vi.restoreAllMocks();
+  vi.unstubAllGlobals();
+});
+
+/** A number from a text, the same in each run (FNV-1a). */
+function hash(text: string): number {
+  let value = 0x811c9dc5;
+  for (let at = 0; at < text.length; at++) value = Math.imul(value ^ text.charCodeAt(at), 0x01000193) >>> 0;
+  return value;
+}
+
+/** A lie, and the run it is told in. */
+interface Trial {
+  readonly recipe: Recipe;
+  readonly honest: Told;
+  readonly untruth: Untruth;
+}
+
+/**
+ * The cells of a command. The same answer is often read by several recipes of it: what could be printed is then told in each
+ * format; what is of the wrong type, or too much, in one of them by turns.
+ */
+async function trialsOf(recipes: readonly Recipe[]): Promise<Trial[]> {
+  const cells = new Map<string, Trial[]>();
+  for (const recipe of recipes) {
+    const honest = await tell(recipe);
+    const { argv, terminal = false, scene = 'busy' } = recipe;
+    const format = `${argv.includes('-o') ? argv[argv.indexOf('-o') + 1] : 'text'} ${terminal}`;
+    for (const untruth of untruthsOf(recipe, honest)) {
+      const { question, field, probe } = untruth;
+      const printed = probe.kind === 'control' || probe.kind === 'token';
+      const key = [scene, question, field, probe.name, printed ? format : ''].join('|');
+      const trial = { recipe, honest, untruth };
+      const others = cells.get(key);
+      if (others === undefined) cells.set(key, [trial]);
+      else if (!printed) others.push(trial);
+    }
+  }
+  return [...cells].map(([key, trials]) => trials[hash(key) % trials.length] as Trial);
+}
+
+/** So many of the cells, the same each time. */
+function sample(trials: readonly Trial[], size: number): readonly Trial[] {
+  return trials
+    .map((trial) => {
+      const { question, field, probe } = trial.untruth;
+      return { trial, rank: hash([SEED, ...trial.recipe.argv, question, field, probe.name].join('|')) };
+    })
+    .sort((a, b) => a.rank - b.rank)
+    .slice(0, size)
+    .map(({ trial }) => trial);
+}
+
+describe('every command', () => {
+  it('is in the table', () => {
+    const without = Object.keys(COMMANDS).filter((name) => (RECIPES[name] ?? []).length === 0);
+    expect(
+      without.map(
+        (name) =>
+          `${name} is told no lies yet: add to RECIPES in test/hostile/recipes.ts how it is typed so that it asks a worker`,
+      ),
+    ).toEqual([]);
+    expect(Object.keys(RECIPES).filter((name) => !(name in COMMANDS))).toEqual([]);
+  });
+});
+
+describe.each(Object.entries(RECIPES))('%s', (name, recipes) => {
+  it.each(recipes.map((recipe) => [recipe.argv.join(' '), recipe] as const))(
+    '%s: holds when nobody lies',
+    async (_, recipe) => {
+      const told = await tell(recipe);
+      const { code = recipe.endless ? 130 : 0 } = recipe;
+      expect({ code: told.code, stderr: told.stderr }).toEqual({ code, stderr: told.stderr });
+      expect(violations(recipe, told, null)).toEqual([]);
+    },
+  );
+
+  it(
+    'holds whatever its worker says',
+    async () => {
+      const all = await trialsOf(recipes);
+      const trials = sample(all, OF_EACH_COMMAND);
+      const broken: string[] = [];
+      for (const { recipe, honest, untruth } of trials) {
+        const found = violations(recipe, await tell(recipe, untruth), honest);
+        if (found.length === 0) continue;
+        const { argv } = recipe;
+        const { question, field, probe } = untruth;
+        broken.push(
+          `${argv.join(' ')} | ${question}, ${field} | ${probe.kind}: ${probe.name} | ${found.join('; ')}`,
+        );
+        if (REPORT) {
+          appendFileSync(
+            REPORT,
+            `${JSON.stringify({ argv, scene: recipe.scene, question, field, kind: probe.kind, probe: probe.name, found })}\n`,
+          );
+        }
+      }
+      const [tried, held] = [trials.length, trials.length - broken.length];
+      if (REPORT)
+        appendFileSync(REPORT, `${JSON.stringify({ command: name, tried, held, of: all.length })}\n`);
+      expect(broken.slice(0, 20), `${broken.length} of ${tried} did not hold`).toEqual([]);
+    },
+    60_000 + 100 * Math.min(OF_EACH_COMMAND, 20_000),
+  );
+});

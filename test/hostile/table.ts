@@ -1,0 +1,306 @@
+/** One run of a command with one lie in it, or with none, and what must hold whatever was said. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { COMMANDS } from '../../scripts/commands.ts';
+import { InterruptedError } from '../../scripts/lib/cli/errors.ts';
+import { type Outcome, run } from '../support/run-command.ts';
+import { date, setClock } from './clock.ts';
+import { type Cell, cellsOf, inString, OWN_SECRET, PLANTED, STRINGS } from './lies.ts';
+import { type Lie, play, type Question } from './play.ts';
+import type { Recipe } from './recipes.ts';
+import { archive, type Reply } from './reply.ts';
+import { tarOf } from './tar.ts';
+
+/** A cell of the table: where, and what is said there. */
+export interface Untruth extends Cell {
+  readonly question: Question;
+}
+
+/** What came of a run. */
+export interface Told extends Outcome {
+  /** Bodies of what was posted to a webhook. */
+  readonly posts: readonly string[];
+  /** What was asked, and the honest answers. */
+  readonly asked: ReadonlyMap<Question, Reply>;
+  readonly askedBytes: number;
+  /** It asked, or waited, again and again, until it was interrupted. */
+  readonly stopped: boolean;
+  /** Characters that were cut into graphemes: the dearest thing that is done with text. */
+  readonly work: number;
+  readonly cpuMs: number;
+}
+
+/** So often is asked and waited before Ctrl-C: more than any honest run needs. */
+const ASKS = 400;
+const PAUSES = 100;
+/** Of what goes on until Ctrl-C a few rounds are enough. */
+const ROUNDS = 3;
+
+/** Counts the characters that are cut into graphemes. */
+const segmenting = { characters: 0 };
+const segment = Intl.Segmenter.prototype.segment;
+Intl.Segmenter.prototype.segment = function (text: string) {
+  segmenting.characters += text.length;
+  return segment.call(this, text);
+};
+
+const posts: string[] = [];
+/** Takes the place of the global `fetch`. */
+export async function fakeFetch(_url: unknown, options?: { readonly body?: unknown }): Promise<Response> {
+  posts.push(String(options?.body ?? ''));
+  return new Response('ok');
+}
+
+export async function tell(recipe: Recipe, untruth: Untruth | null = null): Promise<Told> {
+  const [name = '', ...argv] = recipe.argv;
+  const command = await COMMANDS[name]?.load();
+  if (command === undefined) throw new Error(`there is no command ${name}`);
+  const home = mkdtempSync(join(tmpdir(), 'hostile-'));
+  const interrupt = new AbortController();
+  let stopped = false;
+  const stop = () => {
+    stopped = true;
+    if (!interrupt.signal.aborted) interrupt.abort(new InterruptedError());
+  };
+  setClock((pauses) => {
+    if (pauses >= (recipe.endless ? ROUNDS : PAUSES)) stop();
+  });
+  const lie: Lie | undefined =
+    untruth === null ? undefined : { question: untruth.question, change: untruth.change };
+  const playing = play({
+    scenes: { 'worker-1': recipe.scene ?? 'busy', ...(recipe.second ? { 'worker-2': recipe.second } : {}) },
+    ...(lie ? { lie } : {}),
+    interactive: recipe.remoteCode ?? 0,
+    onAsk: (count) => {
+      if (count >= ASKS) stop();
+    },
+    onDetach: () => layOut(home, recipe, lie, playing.asked, recipe.appear),
+  });
+  posts.length = 0;
+  segmenting.characters = 0;
+  try {
+    const { files = {}, appear = [] } = recipe;
+    layOut(
+      home,
+      recipe,
+      lie,
+      playing.asked,
+      Object.keys(files).filter((path) => !appear.includes(path)),
+    );
+    const before = process.cpuUsage();
+    const outcome = await run(
+      command,
+      argv.map((word) => word.replace(/^HOME\//, `${home}/`)),
+      {
+        exec: playing.exec,
+        env: { HOME: home, KUBECTL: 'kubectl', HELM: 'helm', TERM: 'xterm-256color', ...recipe.env },
+        now: date,
+        interrupt,
+        ...(recipe.terminal ? { tty: true, columns: 100 } : {}),
+      },
+    );
+    const { user, system } = process.cpuUsage(before);
+    return {
+      ...outcome,
+      stdout: outcome.stdout.replaceAll(home, 'HOME'),
+      stderr: outcome.stderr.replaceAll(home, 'HOME'),
+      posts: [...posts],
+      asked: playing.asked,
+      askedBytes: playing.bytes(),
+      stopped,
+      work: segmenting.characters,
+      cpuMs: (user + system) / 1000,
+    };
+  } finally {
+    rmSync(home, { recursive: true, force: true });
+  }
+}
+
+/** The operator's home: workers.yaml and files of the recipe, those with a lie in them too. */
+function layOut(
+  home: string,
+  { entered = 'cluster', second, files = {}, told = [] }: Recipe,
+  lie: Lie | undefined,
+  asked: Map<Question, Reply>,
+  paths: readonly string[] = [],
+): void {
+  const inCluster = (name: string) =>
+    `  - {name: ${name}, pod: factory-${name}, namespace: factory, context: ctx-${name}}\n`;
+  const entries = [
+    ...(entered === 'cluster' ? [inCluster('worker-1')] : []),
+    ...(entered === 'local' ? [`  - {name: worker-1, runtime: local, home: ${home}/local}\n`] : []),
+    ...(second ? [inCluster('worker-2')] : []),
+  ];
+  if (entries.length > 0) write(home, '.factory/workers.yaml', `workers:\n${entries.join('')}`);
+  for (const path of paths) {
+    const content = files[path] ?? '';
+    const honest: Reply =
+      typeof content === 'string' ? { kind: 'text', stdout: content, stderr: '', code: 0 } : archive(content);
+    const question = `file ${path}`;
+    if (told.includes(path)) asked.set(question, honest);
+    const said = lie?.question === question ? lie.change(honest) : honest;
+    if (said.kind === 'archive') write(home, path, tarOf(said.files, { gzip: true }));
+    else if (said.kind === 'text') write(home, path, said.stdout);
+  }
+}
+
+function write(home: string, path: string, content: string | Buffer): void {
+  const file = join(home, path);
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  writeFileSync(file, content);
+}
+
+/** All the lies that can be told to a command: in each answer of worker-1 that an honest run of it asks for. */
+export function untruthsOf({ toldFields, knowsSecret = false }: Recipe, honest: Told): Untruth[] {
+  return [...honest.asked]
+    .filter(([question]) => !question.startsWith('worker-2 '))
+    .flatMap(([question, reply]) => {
+      const cells =
+        question.startsWith('file ') && reply.kind === 'text'
+          ? inFile(reply.stdout).filter(({ field }) => toldFields?.test(field) ?? true)
+          : cellsOf(reply, knowsSecret);
+      return cells.map((cell) => ({ question, ...cell }));
+    });
+}
+
+/** What stands in a file has no stderr beside it. */
+function inFile(content: string): Cell[] {
+  return inString(content, STRINGS).map(({ field, probe, change }) => ({
+    field,
+    probe,
+    change: (said) => (said.kind === 'text' ? { ...said, stdout: change(said.stdout) } : said),
+  }));
+}
+
+// --- what must hold -------------------------------------------------------------------------------------------------
+
+/** What is printed of one run may be so long: what a person could not read is no answer. */
+const MOST_CHARACTERS = 1024 ** 2;
+const MOST_CHARACTERS_OF_DATA = 8 * MOST_CHARACTERS;
+
+/** Each character of an answer is cut into graphemes so often at most, and so many are beside them. */
+const WORK_PER_BYTE = 8;
+const WORK_BESIDE = 100_000;
+
+/** A hundred times what an honest run takes, so that a slow machine does not matter. */
+const MOST_CPU_MS = 4_000;
+
+const CODES = new Set([0, 1, 2, 3, 124, 127, 130]);
+
+/** @returns what does not hold, in a few words each; empty when all does */
+export function violations(recipe: Recipe, told: Told, honest: Told | null): string[] {
+  const { stdout, stderr, code } = told;
+  const json = isJson(recipe);
+  const data = json || /^(logs|peek)$/.test(recipe.argv[0] ?? '');
+  const secrets = [...PLANTED, ...(recipe.knowsSecret ? [OWN_SECRET] : [])];
+  const places = { stdout, stderr, 'a webhook': told.posts.join('\n') };
+  return [
+    ...(stderr.includes('failed unexpectedly') ? [`crash: ${firstOfStack(stderr)}`] : []),
+    ...(CODES.has(code) || code === recipe.remoteCode ? [] : [`exit code ${code}`]),
+    ...Object.entries({ stdout, stderr }).flatMap(([stream, text]) => {
+      const found = controlIn(text, recipe);
+      return found === null ? [] : [`control sequence on ${stream}: ${found}`];
+    }),
+    ...Object.entries(places).flatMap(([place, text]) => {
+      const found = secrets.find((secret) => text.includes(secret));
+      return found === undefined ? [] : [`token in ${place}: ${around(text, found)}`];
+    }),
+    ...(json && !parses(stdout) ? ['stdout is not JSON'] : []),
+    ...(stdout.length + stderr.length > (data ? MOST_CHARACTERS_OF_DATA : MOST_CHARACTERS)
+      ? [`prints ${stdout.length + stderr.length} characters`]
+      : []),
+    ...(told.work > WORK_BESIDE + WORK_PER_BYTE * told.askedBytes
+      ? [`measures ${told.work} characters`]
+      : []),
+    ...(told.cpuMs > MOST_CPU_MS ? ['takes long'] : []),
+    ...(told.stopped && !recipe.endless ? ['does not end by itself'] : []),
+    ...(honest === null ? [] : differing(recipe, told, honest)),
+  ];
+}
+
+const isJson = ({ argv }: Recipe) => argv.join(' ').includes('-o json');
+
+/** Our own drawing on a terminal: home, lines cleared, the cursor up and back to the begin of its line. */
+const OWN_DRAWING = /\u001b\[(?:H|K|J|\d+A)|\r/g;
+const COLOURS = /\u001b\[[\d;]*m/g;
+const CONCEAL = '\u001b[8m';
+const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
+
+function controlIn(text: string, recipe: Recipe): string | null {
+  const drawn = recipe.terminal ? text.replaceAll(OWN_DRAWING, '') : text;
+  // Colours may stay, where it is not data; what conceals may not.
+  const left = isJson(recipe)
+    ? drawn
+    : drawn.replaceAll(COLOURS, (colour) => (colour === CONCEAL ? colour : ''));
+  const found = CONTROL.exec(left);
+  return found === null ? null : JSON.stringify(left.slice(Math.max(0, found.index - 20), found.index + 20));
+}
+
+function parses(text: string): boolean {
+  if (text.trim() === '') return true;
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    // One document in each line, where it goes on.
+    return text.split('\n').every((line) => line === '' || isDocument(line));
+  }
+}
+
+function isDocument(line: string): boolean {
+  try {
+    JSON.parse(line);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** What is said of worker-2, which does not lie, is what is said of it when nobody does. */
+function differing(recipe: Recipe, told: Told, honest: Told): string[] {
+  if (recipe.second === undefined || isChoice(recipe)) return [];
+  const [now, then] = [ofSecond(told.stdout), ofSecond(honest.stdout)];
+  return then.every((line) => now.includes(line))
+    ? []
+    : [`worker-2 is told otherwise: ${now[0] ?? 'not at all'}`];
+}
+
+/** Commands by which one of several workers is chosen, or which stop at the first that is not well. */
+const isChoice = ({ argv, terminal }: Recipe) =>
+  argv[0] === 'dispatch' || argv[0] === 'build-push-rollout' || (terminal ?? false);
+
+/** What an output says of worker-2: of JSON its elements, of text its lines, whatever the widths of columns. */
+function ofSecond(stdout: string): string[] {
+  const documents = stdout
+    .split('\n')
+    .filter(isDocument)
+    .map((line) => JSON.parse(line) as unknown);
+  const elements =
+    parses(stdout) && stdout.trimStart().startsWith('[') && !isDocument(stdout.split('\n')[0] ?? '')
+      ? [JSON.parse(stdout)]
+      : documents;
+  const found = elements
+    .flat()
+    .map((element) => JSON.stringify(element))
+    .filter((element) => element?.includes('worker-2'));
+  if (found.length > 0) return found.map(timeless);
+  return stdout
+    .split('\n')
+    .filter((line) => line.includes('worker-2') && !line.includes('worker-1'))
+    .map((line) => timeless(line.replaceAll(/\s+/g, ' ').trim()));
+}
+
+const timeless = (text: string) => text.replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'TIME');
+
+function firstOfStack(stderr: string): string {
+  const at = stderr.indexOf('failed unexpectedly');
+  const line = stderr.slice(at).split(/\n|\\n/)[1] ?? '';
+  const place = /scripts\/[\w/-]+\.ts:\d+/.exec(stderr.slice(at))?.[0] ?? '';
+  return `${line.slice(0, 120)} (${place})`;
+}
+
+function around(text: string, found: string): string {
+  const at = text.indexOf(found);
+  return JSON.stringify(text.slice(Math.max(0, at - 40), at + found.length));
+}
