@@ -28,7 +28,7 @@ export default defineConfig({
     // How long what a test waits for may take: a guard, and no measure.
     expect: { poll: { timeout: 60_000, interval: 50 } },
     // They end what hangs. No test may depend on them: the machine may be busy with something else.
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
   },
 });
