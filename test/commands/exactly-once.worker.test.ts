@@ -28,8 +28,6 @@ afterAll(async () => {
   await worker.remove();
 });
 
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-
 /** Issues that no other case has. */
 let last = 100;
 const fresh = () => ++last;
@@ -253,7 +251,7 @@ chmod +x bin/factory.slow && mv bin/factory.slow bin/factory`);
     const outcome = await send(issues, [], cut);
     await expectAgreement(outcome, issues);
     // That nothing comes later cannot be waited for.
-    await pause(1_000);
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
     await expectAgreement(outcome, issues);
     // The real one stays: a call of another case may be on its way through the slow one.
     await worker.bash('cp -P bin/factory.real bin/factory.new && mv bin/factory.new bin/factory');

@@ -76,6 +76,7 @@ function wait(looks: readonly Look[], options: Partial<RestWait> = {}) {
     // By the fake timers, which those of node:timers/promises are not.
     pause: (ms, signal) =>
       new Promise((resolve, reject) => {
+        // The fake one.
         setTimeout(resolve, ms);
         signal.addEventListener('abort', reject);
       }),
