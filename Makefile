@@ -15,6 +15,7 @@ help: ## explain the targets
 .PHONY: node
 node:
 	@scripts/build/check-node.sh
+	@scripts/build/shared-cache.sh
 
 # The packages, again whenever the lock file changed. `npm ci` also builds dist/ (package.json, "prepare").
 node_modules/.installed: package.json package-lock.json | node

@@ -22,13 +22,13 @@ export default defineConfig({
     ],
     reporters: ['default', './test/support/skips.ts'],
     globalSetup: ['test/support/fresh-bundle.ts'],
-    setupFiles: ['test/support/signals.ts'],
+    setupFiles: ['test/support/signals.ts', 'test/support/properties.ts'],
     // The tests decide these themselves; a developer's own settings must not leak in.
     env: { NO_COLOR: '1', FORCE_COLOR: '0', CI: '', FACTORY_WORKERS: '' },
     // How long what a test waits for may take: a guard, and no measure.
     expect: { poll: { timeout: 60_000, interval: 50 } },
     // They end what hangs. No test may depend on them: the machine may be busy with something else.
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
   },
 });

@@ -7,7 +7,7 @@
 
 .PHONY: lint-chart chart-docs chart-release helm
 
-lint-chart: ## lint the chart: helm lint, ct, yamllint, kubeconform, and its tests on the newest Helm 3
+lint-chart: node_modules/.installed ## lint the chart: helm lint, ct, yamllint, kubeconform, and its tests on the newest Helm 3
 	@charts/lint.sh
 
 chart-docs: ## write the table of values in the chart's README
@@ -16,5 +16,5 @@ chart-docs: ## write the table of values in the chart's README
 chart-release: chart-docs ## package the chart and keep it for the upgrade tests
 	@npx tsx test/charts/release-chart.ts
 
-helm: ## fetch the pinned Helm 3 and 4
+helm: | node ## fetch the pinned Helm 3 and 4
 	@npx tsx test/charts/pinned-helm.ts

@@ -6,7 +6,8 @@ set -Eeuo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly CHART=charts/factory-worker
-readonly CACHE=$PWD/.cache
+CACHE=$(realpath "$PWD/.cache")
+readonly CACHE
 readonly TOOLS=$CACHE/tools
 readonly PYTHON=$CACHE/tools-python
 # The oldest Kubernetes that Chart.yaml allows, and the newest one known; both are also in test/charts/helm.ts.
@@ -19,8 +20,8 @@ fail() {
   exit 1
 }
 
-# A stamp that is as new as the pins says that there is nothing to do.
-is_fresh() { [[ -e $1 && ! $2 -nt $1 ]]; }
+# A stamp with the checksum of the pins says that there is nothing to do.
+is_fresh() { [[ -e $1 && $(sha256sum <"$2") == "$(<"$1")" ]]; }
 
 build_go_tools() {
   is_fresh "$TOOLS/.stamp" tools/go.sum && return
@@ -33,7 +34,7 @@ build_go_tools() {
     flags+=" -X helm.sh/helm/v3/$package.k8sVersionMajor=1 -X helm.sh/helm/v3/$package.k8sVersionMinor=${minor%%.*}"
   done
   (cd tools && GOBIN=$TOOLS GOFLAGS=-mod=readonly go install -trimpath -ldflags "$flags" tool)
-  touch "$TOOLS/.stamp"
+  sha256sum <tools/go.sum >"$TOOLS/.stamp"
 }
 
 build_python_tools() {
@@ -49,7 +50,7 @@ build_python_tools() {
   rm -rf "$PYTHON"
   python3 -m venv "$PYTHON"
   "$PYTHON/bin/pip" install --quiet --disable-pip-version-check --require-hashes --requirement tools/requirements.txt
-  touch "$PYTHON/.stamp"
+  sha256sum <tools/requirements.txt >"$PYTHON/.stamp"
 }
 
 # Prints the paths of the Helms to use, the newest last.

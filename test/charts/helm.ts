@@ -128,6 +128,8 @@ export function run(
     const child = execFile(helm.path, args, options, (error, stdout, stderr) => {
       done({ code: error === null ? 0 : typeof error.code === 'number' ? error.code : 1, stdout, stderr });
     });
+    // It may have ended without reading any of it.
+    child.stdin?.on('error', () => {});
     child.stdin?.end(input);
   });
 }

@@ -126,10 +126,10 @@ describe('a text on a terminal that is too low for it', () => {
   it('is cut when it is watched', async () => {
     const stdout = new Captured(true);
     const interrupt = new AbortController();
+    stdout.onText = () => interrupt.abort(new InterruptedError());
     const watching = watch({ stdout: createSink(stdout), signal: interrupt.signal }, 60_000, async () =>
       lines(34),
     );
-    setTimeout(() => interrupt.abort(new InterruptedError()), 20);
     await expect(watching).rejects.toThrow(InterruptedError);
     expect(stdout.text).toContain('line 22\u001b[K\n… 12 more rows\u001b[K\n\u001b[J');
     expect(stdout.text).not.toContain('line 23');
@@ -169,12 +169,12 @@ describe('watch', () => {
   it('ends while it waits for the next round', async () => {
     const interrupt = new AbortController();
     const stdout = new Captured(false);
+    stdout.onText = () => setImmediate(() => interrupt.abort(new InterruptedError()));
     const watching = watch(
       { stdout: createSink(stdout), signal: interrupt.signal },
       60_000,
       async () => 'once\n',
     );
-    setTimeout(() => interrupt.abort(new InterruptedError()), 20);
     await expect(watching).rejects.toThrow(InterruptedError);
     expect(stdout.text).toBe('once\n');
   });

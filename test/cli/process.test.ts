@@ -81,6 +81,7 @@ describe('signals', () => {
   it('ends a command that does not listen at the second Ctrl-C', async () => {
     const { child, end } = await start('stubborn');
     child.kill('SIGINT');
+    // That a signal is not listened to cannot be waited for.
     await new Promise((resolve) => setTimeout(resolve, 500));
     expect(child.exitCode).toBeNull();
     child.kill('SIGINT');

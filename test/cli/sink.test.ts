@@ -5,6 +5,7 @@ import { type Context, defineCommand } from '../../scripts/lib/cli/command.ts';
 import { CliError } from '../../scripts/lib/cli/errors.ts';
 import { renderJson, renderJsonLine } from '../../scripts/lib/cli/output.ts';
 import { createSink } from '../../scripts/lib/cli/sink.ts';
+import { runs } from '../support/properties.ts';
 import { Captured, run } from '../support/run-command.ts';
 
 /** What comes out when these are written one after the other. */
@@ -114,7 +115,7 @@ describe('a sink', () => {
       fc.property(fc.array(piece, { maxLength: 5 }), (pieces) => {
         expect(afterColours(written(...pieces))).not.toMatch(UNSAFE);
       }),
-      { numRuns: 1_000 },
+      { numRuns: runs(1_000) },
     );
   });
 

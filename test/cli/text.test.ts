@@ -10,6 +10,7 @@ import {
   oneLine,
   shellQuote,
 } from '../../scripts/lib/cli/text.ts';
+import { runs } from '../support/properties.ts';
 
 describe('nearest', () => {
   const workers = ['worker-1', 'worker-2', 'worker-10', 'qa', 'x'];
@@ -90,7 +91,7 @@ describe('shellQuote', () => {
         const read = execFileSync('bash', ['--norc', '-c', script], { stdio: ['ignore', 'pipe', 'pipe'] });
         expect(read.toString('utf8').split('\0').slice(0, -1)).toEqual(words);
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 });

@@ -25,7 +25,7 @@ kill_recorded() {
 # its network. Those that began in our cgroup but live elsewhere there are none.
 stop_node() {
   local root left
-  kill_recorded "$NODE/pid" "$HERE/node.sh"
+  kill_recorded "$NODE/pid" test/cluster/node.sh
   for _ in {1..300}; do
     left=$(while read -r root; do
       find "$root/$CGROUP" -name cgroup.procs -exec cat {} + 2>/dev/null || true

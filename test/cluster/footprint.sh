@@ -10,7 +10,7 @@ echo '# processes'
 ps -eo args= | grep --extended-regexp "$CACHE|containerd-shim|kubernetes kube|docker-registry|etcd --data|test/cluster/node.sh" |
   grep --invert-match grep | sort || true
 echo '# mounts'
-findmnt --noheadings --list --output TARGET,FSTYPE | grep --extended-regexp 'kube|fwc|\.cache/cluster|^/(run|tmp|var/lib|var/log) ' | sort || true
+findmnt --noheadings --list --output TARGET,FSTYPE | grep --extended-regexp "kube|fwc|$CACHE|^/(run|tmp|var/lib|var/log) " | sort || true
 echo '# links, routes, network namespaces'
 ip -brief link | awk '{ print $1 }' | sort
 ip route | sort

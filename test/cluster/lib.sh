@@ -7,13 +7,15 @@
 
 ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
 HERE=$ROOT/test/cluster
-CACHE=$ROOT/.cache/cluster
+CACHE=$(realpath --canonicalize-missing "$ROOT/.cache/cluster") # shared by all checkouts (scripts/build/shared-cache.sh)
 NODE=$CACHE/node # all state; gone after cluster-down
 BIN=$CACHE/bin   # built once, kept
 KUBECONFIG_FILE=$CACHE/kubeconfig
 CONTEXT=factory-worker-test
 
 KUBERNETES_VERSION=$(awk '$1 == "k8s.io/kubernetes" { print $2; exit }' "$HERE/kubernetes/go.mod")
+# The program by what it is built from.
+KUBERNETES=kubernetes-$KUBERNETES_VERSION-$(cat "$HERE"/kubernetes/{go.mod,go.sum,main.go,pause/main.go} | sha256sum | cut -c 1-12)
 
 CGROUP=fwc
 LINK=fwc0
@@ -30,9 +32,13 @@ PAUSE_IMAGE=localhost/pause:1
 PROCESSORS=8 # that the node has to give away
 
 DEBIAN=$CACHE/debian # its packages, unpacked
+# What the small worker image (test/e2e/image.sh) and the second node's system are made of.
+WORKER_PACKAGES=ca-certificates,git,jq,less,ncurses-term,openssh-client,procps,sqlite3,tini,tmux
+WORKER_BASE=$CACHE/worker-base-$(sha256sum <<<"$WORKER_PACKAGES" | cut -c 1-12)
 
-export ROOT HERE CACHE NODE BIN KUBECONFIG_FILE CONTEXT KUBERNETES_VERSION CGROUP LINK V2_LINK HOST_IP NODE_IP LINK_CIDR POD_CIDR \
-  SERVICE_CIDR API_SERVICE_IP CLUSTER_CIDR CLUSTER_REGISTRY_PORT PAUSE_IMAGE PROCESSORS DEBIAN
+export ROOT HERE CACHE NODE BIN KUBECONFIG_FILE CONTEXT KUBERNETES_VERSION KUBERNETES CGROUP LINK V2_LINK HOST_IP NODE_IP LINK_CIDR POD_CIDR \
+  SERVICE_CIDR API_SERVICE_IP CLUSTER_CIDR CLUSTER_REGISTRY_PORT PAUSE_IMAGE PROCESSORS DEBIAN \
+  WORKER_PACKAGES WORKER_BASE
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -69,8 +75,8 @@ require_root() {
 node_pid() {
   local outer inner
   outer=$(cat "$NODE/pid" 2>/dev/null) || return 1
-  # A number may have been given to another process since; the node's own command line tells.
-  { tr '\0' ' ' <"/proc/$outer/cmdline"; } 2>/dev/null | grep --quiet --fixed-strings "$HERE/node.sh" || return 1
+  # A number may have been given to another process since; the node's own command line tells, whatever checkout it is of.
+  { tr '\0' ' ' <"/proc/$outer/cmdline"; } 2>/dev/null | grep --quiet --fixed-strings test/cluster/node.sh || return 1
   inner=$(cut -d ' ' -f 1 "/proc/$outer/task/$outer/children" 2>/dev/null)
   [[ -n $inner ]] && echo "$inner"
 }

@@ -49,16 +49,16 @@ build_kubernetes() {
     -X k8s.io/component-base/version.gitVersion=$version \
     -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=${minor%%.*}" .
   CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$BIN/pause" ./pause
-  mv "$BIN/kubernetes.new" "$BIN/kubernetes-$version"
+  mv "$BIN/kubernetes.new" "$BIN/$KUBERNETES"
 }
 
 main() {
   require_programs
   mkdir -p "$BIN"
   [[ -x $DEBIAN/usr/bin/containerd ]] || step "unpack ${#DEBIAN_PACKAGES[@]} Debian packages" unpack_debian
-  [[ -x $BIN/kubernetes-$KUBERNETES_VERSION && -x $BIN/pause ]] ||
+  [[ -x $BIN/$KUBERNETES && -x $BIN/pause ]] ||
     step "build Kubernetes $KUBERNETES_VERSION (minutes)" build_kubernetes
-  if [[ ! -s $CACHE/pause.tar ]]; then
+  if [[ ! -s $CACHE/pause.tar || $BIN/pause -nt $CACHE/pause.tar ]]; then
     mkdir -p "$CACHE/pause/rootfs"
     cp "$BIN/pause" "$CACHE/pause/rootfs/pause"
     step 'make the pause image' "$HERE/image-tar.sh" "$PAUSE_IMAGE" "$CACHE/pause/rootfs" "$CACHE/pause.tar" \

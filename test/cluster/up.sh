@@ -42,7 +42,7 @@ start_node() {
   "$HERE/kubeconfig.sh" admin https://127.0.0.1:6443 >"$NODE/run/pki/admin.kubeconfig"
   "$HERE/kubeconfig.sh" kubelet https://127.0.0.1:6443 >"$NODE/run/pki/kubelet.kubeconfig"
   "$HERE/files.sh" || return 1
-  ln -sfn "kubernetes-$KUBERNETES_VERSION" "$BIN/kubernetes"
+  ln -sfn "$KUBERNETES" "$BIN/kubernetes"
   # A session of its own: Ctrl-C on make must not end it.
   setsid unshare --fork --kill-child --pid --mount-proc --mount --propagation private --net --uts \
     "$HERE/node.sh" >"$NODE/node.log" 2>&1 </dev/null &

@@ -105,19 +105,19 @@ describe('attach', () => {
   it('follows the size of the terminal, down to one cell, through storms of changes', async () => {
     await session('shell', 'PS1=; exec bash --norc --noprofile');
     const window = await start(['w', '-s', 'shell']);
-    await expect.poll(clients, { timeout: 30_000 }).toBe('shell');
+    await expect.poll(clients).toBe('shell');
     const size = async () => {
       await window.type('clear; stty size');
       await window.press('Enter');
       return window.screen();
     };
-    await expect.poll(size, { timeout: 20_000 }).toMatch(/^30 100$/m);
+    await expect.poll(size).toMatch(/^30 100$/m);
     await window.resize({ columns: 70, rows: 20 });
-    await expect.poll(size, { timeout: 20_000 }).toMatch(/^20 70$/m);
+    await expect.poll(size).toMatch(/^20 70$/m);
     for (let step = 0; step < 30; step++) await window.resize({ columns: 40 + step, rows: 10 + (step % 9) });
     await window.resize({ columns: 1, rows: 1 });
     await window.resize({ columns: 90, rows: 25 });
-    await expect.poll(size, { timeout: 20_000 }).toMatch(/^25 90$/m);
+    await expect.poll(size).toMatch(/^25 90$/m);
     await window.press('C-b');
     await window.press('d');
     expect(await window.ended()).toEqual({ code: 0, restored: true });
@@ -230,7 +230,7 @@ describe('a pod that is deleted', () => {
     await window.shows('the pod of worker-1 is going away; waiting to join 23-qa-1 again (Ctrl-C ends)');
     // While it stops it can still be entered, and has no such session.
     await expect
-      .poll(() => kubectl.calls().filter(({ argv }) => argv.includes('--tty')).length, { timeout: 20_000 })
+      .poll(() => kubectl.calls().filter(({ argv }) => argv.includes('--tty')).length)
       .toBeGreaterThan(2);
     pods(pod({ suffix: 'other', status: waiting('ContainerCreating') }));
     await window.shows('worker-1 is starting: ContainerCreating');
@@ -287,11 +287,9 @@ describe('a connection that is lost', () => {
       ...worker.cluster().slice(1),
     ]);
     await cut();
-    await expect
-      .poll(async () => (await worker.lines('attach.jsonl')).length, { timeout: 30_000 })
-      .toBeGreaterThan(1);
+    await expect.poll(async () => (await worker.lines('attach.jsonl')).length).toBeGreaterThan(1);
     await window.shows('before');
-    await expect.poll(clients, { timeout: 10_000 }).toBe('23-qa-1');
+    await expect.poll(clients).toBe('23-qa-1');
     const attaches = (await worker.lines('attach.jsonl')).slice(-2);
     expect(attaches[0]?.['id']).toBe(attaches[1]?.['id']);
     await window.press('C-b');
@@ -361,9 +359,7 @@ describe('a connection that is lost', () => {
 
   it('whose client stays behind in the worker is ended by name, and nobody else’s', async () => {
     const windows = [await start(['w', '-s', 'qa']), await start(['w', '-s', 'orchestrator'])];
-    await expect
-      .poll(clients, { timeout: 30_000 })
-      .toMatch(/^(23-qa-1\norchestrator|orchestrator\n23-qa-1)$/);
+    await expect.poll(clients).toMatch(/^(23-qa-1\norchestrator|orchestrator\n23-qa-1)$/);
     const { id } = (await worker.lines('attach.jsonl')).findLast(
       ({ session: name }) => name === '23-qa-1',
     ) as { id: string };

@@ -152,9 +152,7 @@ describe('a dispatch', () => {
     await worker.bash('cd "$WORKER_REPOS_DIR/slow" && factory orchestrator check-in');
     worker.start('cd "$WORKER_REPOS_DIR/slow" && factory orchestrator check-in >/dev/null 2>&1');
     await expect
-      .poll(() => worker.bash('cd "$WORKER_REPOS_DIR/slow" && factory status --format json'), {
-        timeout: 20_000,
-      })
+      .poll(() => worker.bash('cd "$WORKER_REPOS_DIR/slow" && factory status --format json'))
       .toContain('in_progress');
     // As a check-in that overlapped at the pop leaves it.
     await worker.sql("UPDATE issue_queue SET status = 'failed'");
@@ -321,9 +319,7 @@ describe('--clone', () => {
   it('asks the supervisor for it and waits', async () => {
     const made = send(['w', '--clone', 'acme/shop', '-i', '7']);
     await expect
-      .poll(() => worker.bash('cat "$WORKER_STATE_DIR/projects.json" 2>/dev/null || true'), {
-        timeout: 20_000,
-      })
+      .poll(() => worker.bash('cat "$WORKER_STATE_DIR/projects.json" 2>/dev/null || true'))
       .toContain('acme/shop');
     expect(JSON.parse(await worker.bash('cat "$WORKER_STATE_DIR/projects.json"'))).toEqual([
       { name: 'shop', repo: 'acme/shop', branch: null, config: 'pipeline.yaml' },

@@ -13,6 +13,7 @@ import { newNonce, parseFrame } from '../../scripts/lib/transport/frame.ts';
 import { scriptArgv } from '../../scripts/lib/transport/scripts.ts';
 import { type FakeKubectl, fakeKubectl } from '../support/fake-kubectl.ts';
 import { type HandWorker, handWorker } from '../support/hand-worker.ts';
+import { waitersFor } from '../support/processes.ts';
 import { type Outcome, run } from '../support/run-command.ts';
 
 let worker: HandWorker;
@@ -26,8 +27,6 @@ afterAll(async () => {
   kubectl.remove();
   await worker.remove();
 });
-
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Issues that no other case has. */
 let last = 100;
@@ -148,7 +147,7 @@ describe('a stream that is cut, yet ends with success', () => {
       for (const word of await expectAgreement(outcome, [issue])) seen.add(word);
     });
     expect([...seen]).toEqual(['queued']);
-  }, 180_000);
+  });
 
   it('anywhere, and the worker dies of it: queued or not, the answer is right, and typing it again queues it', async () => {
     const seen = new Set<string>();
@@ -162,7 +161,7 @@ describe('a stream that is cut, yet ends with success', () => {
         expect(await expectAgreement(await send([issue]), [issue])).toEqual(['queued']);
     });
     expect([...seen].sort()).toEqual(['not queued', 'queued']);
-  }, 180_000);
+  });
 });
 
 describe.concurrent('a connection that dies', () => {
@@ -172,7 +171,7 @@ describe.concurrent('a connection that dies', () => {
     expect(await expectAgreement(outcome, [issue])).toEqual(['not queued']);
     expect(outcome.stderr).toContain('unexpected EOF; looking what became of it');
     expect(await expectAgreement(await send([issue]), [issue])).toEqual(['queued']);
-  }, 60_000);
+  });
 
   it('before, while the request is still on its way: what arrives later queues nothing', async () => {
     const issue = fresh();
@@ -182,10 +181,10 @@ describe.concurrent('a connection that dies', () => {
     expect(await expectAgreement(outcome, [issue])).toEqual(['not queued']);
     const arrived = () =>
       slow.calls().filter(({ argv, endedAt }) => argv.includes('dispatch') && endedAt !== null);
-    await expect.poll(() => arrived().length, { timeout: 30_000 }).toBe(1);
+    await expect.poll(() => arrived().length).toBe(1);
     expect(await counts([issue])).toEqual([0]);
     slow.remove();
-  }, 60_000);
+  });
 
   it('with kubectl killed in the middle: the answer and the queue agree', async () => {
     for (const after of ['0.1', '0.3', '0.5', '0.8']) {
@@ -193,7 +192,7 @@ describe.concurrent('a connection that dies', () => {
       const killed = `(setsid KUBECTL </dev/null & wait) | cat >/dev/null & sleep ${after}; exit 137`;
       await expectAgreement(await send(issues, [], kubectlThat({ dispatch: killed })), issues);
     }
-  }, 120_000);
+  });
 
   it('after which the pod is found anew', async () => {
     const own = fakeKubectl(worker.cluster());
@@ -201,7 +200,7 @@ describe.concurrent('a connection that dies', () => {
     const verbs = own.calls().map(({ argv }) => argv.find((word) => word === 'get' || word === 'exec'));
     expect(verbs).toEqual(['get', 'get', 'exec']);
     own.remove();
-  }, 60_000);
+  });
 
   it('and does not come back: nobody knows, and it is said so', async () => {
     const issue = fresh();
@@ -209,16 +208,14 @@ describe.concurrent('a connection that dies', () => {
     expect(code).toBe(1);
     expect(stderr).toContain(`it is not known whether demo#${issue} was queued`);
     expect(stderr).toContain('type the same dispatch again once the worker answers');
-  }, 60_000);
+  });
 
   it('and after which nothing answers any more: gives up after three times its --timeout', async () => {
     const issue = fresh();
-    const started = Date.now();
-    const { stderr } = await send([issue], ['--timeout', '3s'], kubectlThat({ exec: 'sleep 60' }));
+    // Longer than the test may last: that it ends at all is its own doing.
+    const { stderr } = await send([issue], ['--timeout', '1s'], kubectlThat({ exec: 'sleep 3600' }));
     expect(stderr).toContain(`it is not known whether demo#${issue} was queued`);
-    // Besides: what the laptop gives each call so that the worker can say that its time is over, and Node's own start.
-    expect(Date.now() - started).toBeLessThan(3 * 3_000 + 2 * 3_000 + 5_000);
-  }, 60_000);
+  });
 
   it.each([
     'Error from server: error dialing backend: dial tcp 10.0.3.123:10250: connect: connection refused',
@@ -253,11 +250,12 @@ chmod +x bin/factory.slow && mv bin/factory.slow bin/factory`);
     const cut = kubectlThat({ dispatch: '(KUBECTL) >/dev/null 2>&1 & sleep 1; exit 0' });
     const outcome = await send(issues, [], cut);
     await expectAgreement(outcome, issues);
-    await pause(1_000);
+    // That nothing comes later cannot be waited for.
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
     await expectAgreement(outcome, issues);
     // The real one stays: a call of another case may be on its way through the slow one.
     await worker.bash('cp -P bin/factory.real bin/factory.new && mv bin/factory.new bin/factory');
-  }, 90_000);
+  });
 });
 
 describe('a dispatch that is withdrawn', () => {
@@ -265,9 +263,10 @@ describe('a dispatch that is withdrawn', () => {
     const wanted = request([fresh(), fresh()]);
     const release = await worker.holdLock('locks/queue');
     const late = remote('dispatch', dispatchArgs(wanted));
-    await pause(1_000);
+    const lock = join(worker.state, 'locks', 'queue');
+    await expect.poll(() => waitersFor(lock)).toBe(1);
     const withdrawal = remote('withdraw', [wanted.id]);
-    await pause(1_000);
+    await expect.poll(() => waitersFor(lock)).toBe(2);
     await release();
     const [answer, frame] = await Promise.all([late.frame, withdrawal.frame]);
     expect(answer?.parts.has('withdrawn')).toBe(true);
@@ -276,7 +275,7 @@ describe('a dispatch that is withdrawn', () => {
       'lost',
     ]);
     expect(await counts(wanted.issues)).toEqual([0, 0]);
-  }, 60_000);
+  });
 
   it('and run once more under the same name adds nothing either', async () => {
     const wanted = request([fresh()]);
@@ -298,7 +297,7 @@ describe('a dispatch that is withdrawn', () => {
     await release();
     expect(frame?.parts.get('busy')?.text).toContain('held');
     expect(frame && parseWithdrawal(frame, wanted)).toBeNull();
-  }, 60_000);
+  });
 
   it('after it was done tells what it did, also when the work is completed by then', async () => {
     const wanted = request([fresh(), fresh()]);
@@ -321,7 +320,7 @@ describe('two laptops', () => {
       expect(outcomes.filter(({ stdout }) => stdout.includes(`#${issue} queued`))).toHaveLength(1);
       expect(await counts([issue])).toEqual([1]);
     }
-  }, 120_000);
+  });
 
   it('that dispatch different issues queue all of them', async () => {
     const issues = Array.from({ length: 12 }, fresh);
@@ -332,7 +331,7 @@ describe('two laptops', () => {
     expect(
       issues.filter((issue) => records.filter((record) => record['issue'] === issue).length !== 1),
     ).toEqual([]);
-  }, 120_000);
+  });
 
   it('that dispatch overlapping sets, one of them cut off, end with each issue once', async () => {
     const [a, b, c] = [fresh(), fresh(), fresh()];
@@ -340,33 +339,35 @@ describe('two laptops', () => {
     const outcomes = await Promise.all([send([a, b], [], cut), send([b, c]), send([c, a])]);
     expect(outcomes.map(({ code }) => code)).toEqual([0, 0, 0]);
     expect(await counts([a, b, c])).toEqual([1, 1, 1]);
-  }, 120_000);
+  });
 });
 
 describe('Ctrl-C', () => {
   const press = (issue: number, scripts: Readonly<Record<string, string>>, interruptAt: string) =>
-    run(dispatch, ['worker-1', '-p', 'demo', '-i', `${issue}`, '--intent', 'x', '--verbose'], {
-      env: { ...worker.laptop, KUBECTL: kubectlThat(scripts) },
-      interruptAt,
-    });
+    run(
+      dispatch,
+      ['worker-1', '-p', 'demo', '-i', `${issue}`, '--intent', 'x', '--verbose', '--timeout', '1h'],
+      {
+        env: { ...worker.laptop, KUBECTL: kubectlThat(scripts) },
+        interruptAt,
+      },
+    );
 
   it('ends the command at once and says what may still happen', async () => {
     const issue = fresh();
-    const started = Date.now();
-    const { code, stderr } = await press(issue, { dispatch: 'sleep 30' }, '--container=worker');
+    const { code, stderr } = await press(issue, { dispatch: 'sleep 3600' }, '--container=worker');
     expect(code).toBe(130);
     expect(stderr).toContain(`may still queue demo#${issue}. Typing it again never queues twice`);
-    expect(Date.now() - started).toBeLessThan(15_000);
-  }, 60_000);
+  });
 
   it('while it is being looked what became of it says the same', async () => {
     const issue = fresh();
     const { code, stderr } = await press(
       issue,
-      { dispatch: EOF, withdraw: 'sleep 30' },
+      { dispatch: EOF, withdraw: 'sleep 3600' },
       'looking what became of it',
     );
     expect(code).toBe(130);
     expect(stderr).toContain(`may still queue demo#${issue}`);
-  }, 60_000);
+  });
 });

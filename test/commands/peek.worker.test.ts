@@ -28,7 +28,7 @@ const quote = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
 
 /** Looks until the text is there: a pane needs its time. */
 async function until(args: readonly string[], text: string | RegExp): Promise<Outcome> {
-  await expect.poll(async () => (await look(args)).stdout, { timeout: 20_000 }).toMatch(text);
+  await expect.poll(async () => (await look(args)).stdout).toMatch(text);
   return look(args);
 }
 
@@ -132,7 +132,7 @@ describe('peek', () => {
     expect(code).toBe(0);
     expect(stdout.length).toBeGreaterThan(5_000_000);
     expect(stdout.endsWith('x\nend\n')).toBe(true);
-  }, 60_000);
+  });
 
   it('finds one among 500 sessions', async () => {
     const sessions = Array.from({ length: 499 }, (_, n) => `new-session -d -s ${n + 1}-qa-1 cat\n`);
@@ -145,16 +145,14 @@ describe('peek', () => {
     const { code, stderr } = await look(['-s', 'qa']);
     expect(code).toBe(2);
     expect(stderr.length).toBeLessThan(1_000);
-  }, 60_000);
+  });
 
   it('of a dead pane shows what it left', async () => {
     await worker.bash(
       `tmux new-session -d -s orchestrator cat \\; set -g remain-on-exit on \\; new-session -d -s 23-qa-1 'echo last words; exit 3'`,
     );
     // tmux may never have the code; what it is not is a success.
-    await expect
-      .poll(async () => (await look([])).stdout, { timeout: 10_000 })
-      .toMatch(/23-qa-1 +\(exited(?: with 3)?\)/);
+    await expect.poll(async () => (await look([])).stdout).toMatch(/23-qa-1 +\(exited(?: with 3)?\)/);
     expect((await look(['-s', 'qa'])).stdout).toContain('last words');
   });
 });
@@ -175,13 +173,13 @@ describe('peek --follow', () => {
     const { code, stdout, stderr } = await follow('true');
     expect([code, stderr]).toEqual([0, '23-qa-1 has ended\n']);
     expect(stdout.split('\n').filter((line) => line !== '')).toEqual(['one', 'two']);
-  }, 30_000);
+  });
 
   it('stays with the session it found when another one comes to the same stage', async () => {
     const { code, stdout, stderr } = await follow('tmux new-session -d -s 24-qa-1 cat');
     expect([code, stderr]).toEqual([0, '23-qa-1 has ended\n']);
     expect(stdout).toContain('two');
-  }, 30_000);
+  });
 
   it('ends with Ctrl-C: 130', async () => {
     await session('23-qa-1', 'echo one');

@@ -141,7 +141,7 @@ describe('status', () => {
     const { stdout } = await look();
     expect(stdout).toMatch(/\?#9000 {3}completed/);
     expect(stdout).toMatch(/\n {2}and 8994 finished before\n/);
-  }, 60_000);
+  });
 
   it('as JSON has everything, and is one document', async () => {
     await queue(23);

@@ -3,10 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-
-/** How long a shell may take for one thing, on a machine that is busy. */
-const PATIENCE_MS = 20_000;
+import { until } from '../support/until.ts';
 
 export class Pane {
   readonly #dir = mkdtempSync(join(tmpdir(), 'fw-pane-'));
@@ -51,11 +48,11 @@ export class Pane {
 
   /** Waits until the screen matches. */
   async shows(text: RegExp): Promise<void> {
-    const end = performance.now() + PATIENCE_MS;
-    while (!text.test(this.screen())) {
-      if (performance.now() > end) throw new Error(`${text} has not appeared:\n${this.screen()}`);
-      await sleep(30);
-    }
+    await until(
+      String(text),
+      () => this.screen(),
+      (screen) => text.test(screen),
+    );
   }
 
   /** Runs a line and waits for its end. */

@@ -5,6 +5,7 @@ import { CliError, ExitCode } from '../../scripts/lib/cli/errors.ts';
 import { renderWorkers } from '../../scripts/lib/config/edit.ts';
 import { mistakesInFields, parseWorkers } from '../../scripts/lib/config/parse-workers.ts';
 import type { WorkerEntry } from '../../scripts/lib/config/worker-entry.ts';
+import { runs } from '../support/properties.ts';
 import { fileOfWorkers } from './arbitrary-workers.ts';
 
 const HOME = '/home/me';
@@ -377,7 +378,7 @@ describe('any text', () => {
           );
         }
       }),
-      { numRuns: 2_000 },
+      { numRuns: runs(2_000) },
     );
     expect(() => parse('? [a]\n: b\n')).toThrow(CliError);
     await new Promise((resolve) => setImmediate(resolve));

@@ -1,13 +1,13 @@
 // Runs one contract case and judges what comes out.
 import { readFile } from 'node:fs/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
+import { until } from '../support/until.ts';
 import { type Argv, type Case, type Env, type Expect, STAGES, type Step } from './case.ts';
 import { type Outcome, type Running, run } from './run.ts';
-import { Box, type Dialect, FACTORY_BIN } from './sandbox.ts';
+import { Box, type Dialect } from './sandbox.ts';
 
 /** How long an `until` waits: a stage of a real binary may need the better part of a minute. */
-const PATIENCE_MS = FACTORY_BIN === null ? 20_000 : 120_000;
+const PATIENCE_MS = 120_000;
 
 /** Finds out which dialect a binary speaks, by its driver and the flags its help lists. */
 export async function detectDialect(bin: string): Promise<Dialect> {
@@ -69,18 +69,13 @@ async function runStep(box: Box, background: Map<string, Running>, step: Step, l
       judge(await started(background, step.name).ended, step.expect, box, `${label}: end of ${step.name}`);
       return;
     case 'until':
-      await until(box, words(step.argv, box), step.stdout, label);
+      await until(
+        `${label}: ${step.stdout}`,
+        () => box.factory(words(step.argv, box)),
+        ({ stdout }) => step.stdout.test(stdout),
+        PATIENCE_MS,
+      );
       return;
-  }
-}
-
-async function until(box: Box, argv: readonly string[], pattern: RegExp, label: string): Promise<void> {
-  const end = Date.now() + PATIENCE_MS;
-  for (;;) {
-    const { stdout, stderr } = await box.factory(argv);
-    if (pattern.test(stdout)) return;
-    if (Date.now() > end) throw new Error(`${label}: never matched ${pattern}:\n${stdout}${stderr}`);
-    await sleep(100);
   }
 }
 

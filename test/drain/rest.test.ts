@@ -73,6 +73,13 @@ function wait(looks: readonly Look[], options: Partial<RestWait> = {}) {
     limitMs: 60_000,
     signal: new AbortController().signal,
     say: (what) => said.push(what),
+    // By the fake timers, which those of node:timers/promises are not.
+    pause: (ms, signal) =>
+      new Promise((resolve, reject) => {
+        // The fake one.
+        setTimeout(resolve, ms);
+        signal.addEventListener('abort', reject);
+      }),
     ...options,
   });
   // Looked at below; until then its failure is nobody's.

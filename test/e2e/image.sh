@@ -9,19 +9,17 @@ set -Eeuo pipefail
 source "$(dirname -- "${BASH_SOURCE[0]}")/../cluster/lib.sh"
 
 NAME=localhost/factory-worker-e2e:1
-BASE=$CACHE/worker-base
 TAR=$CACHE/worker.tar
-readonly PACKAGES=ca-certificates,git,jq,less,ncurses-term,openssh-client,procps,sqlite3,tini,tmux
 
 make_base() {
   local mirror
   command -v debootstrap >/dev/null || die 'debootstrap is missing' 'apt-get install --yes debootstrap'
   # shellcheck disable=SC2016  # apt's own placeholder
   mirror=$(apt-get indextargets --format '$(SITE)' 'Codename: bookworm' | head -n 1)
-  rm -rf "$BASE.new"
-  debootstrap --variant=minbase --include="$PACKAGES" bookworm "$BASE.new" ${mirror:+"$mirror"}
-  rm -rf "$BASE.new"/var/cache/apt/archives/*.deb "$BASE.new"/var/lib/apt/lists/* "$BASE.new"/usr/share/{doc,man,locale}
-  mv "$BASE.new" "$BASE"
+  rm -rf "$WORKER_BASE.new"
+  debootstrap --variant=minbase --include="$WORKER_PACKAGES" bookworm "$WORKER_BASE.new" ${mirror:+"$mirror"}
+  rm -rf "$WORKER_BASE.new"/var/cache/apt/archives/*.deb "$WORKER_BASE.new"/var/lib/apt/lists/* "$WORKER_BASE.new"/usr/share/{doc,man,locale}
+  mv "$WORKER_BASE.new" "$WORKER_BASE"
 }
 
 # The variables of the Dockerfile's one ENV, as a JSON list: what the image says is what is tested.
@@ -34,7 +32,7 @@ environment() {
 make_root() {
   local root=$1 ours=$1/usr/local/lib/factory-worker architecture=amd64
   [[ $(uname -m) != aarch64 ]] || architecture=arm64
-  cp --archive --link "$BASE/." "$root"
+  cp --archive --link "$WORKER_BASE/." "$root"
   "$ROOT/image/npm/fetch.sh" "$architecture" "$ROOT/.cache/image/npm"
   mkdir -p "$ours/libexec" "$root/opt/standin"
   cp "$ROOT/.cache/image/npm/linux_$architecture/node" "$root/usr/local/bin/node"
@@ -75,7 +73,7 @@ main() {
   mkdir -p "$CACHE"
   [[ ${1-} == --file-only ]] || node_pid >/dev/null || die 'there is no test cluster' 'make cluster'
   [[ -s $ROOT/dist/supervisor.js ]] || die 'dist/supervisor.js is missing' 'make build'
-  [[ -d $BASE ]] || step 'make the base of the test image (minutes)' make_base
+  [[ -d $WORKER_BASE ]] || step 'make the base of the test image (minutes)' make_base
   if [[ ! -s $TAR || $(fingerprint) != "$(cat "$TAR.made-of" 2>/dev/null)" ]]; then
     step 'make the test image' make_image
     fingerprint >"$TAR.made-of"

@@ -14,6 +14,7 @@ import { type Frame, newNonce, parseFrame } from '../../scripts/lib/transport/fr
 import { openItems } from '../../scripts/lib/worker/queue.ts';
 import { parseSnapshot } from '../../scripts/lib/worker/snapshot.ts';
 import { assess } from '../../scripts/lib/worker/status.ts';
+import { runs } from '../support/properties.ts';
 import { commandLine, WORKER } from '../support/samples.ts';
 import { inside, stateOf } from './honest.ts';
 import { frame, frameBytes } from './reply.ts';
@@ -39,7 +40,7 @@ describe('a frame', () => {
         for (let cut = 0; cut < whole.length; cut++)
           expect(parseFrame(whole.subarray(0, cut), NONCE)).toBeNull();
       }),
-      { numRuns: 40 },
+      { numRuns: runs(40) },
     );
   });
 
@@ -84,7 +85,7 @@ describe('a frame', () => {
         const wrong = lines.slice(0, at) + changed + lines.slice(at + mark[0].length);
         expect(parseFrame(Buffer.from(wrong, 'latin1'), NONCE)).toBeNull();
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 
@@ -123,7 +124,7 @@ describe('a frame', () => {
         // A byte that is no UTF-8 becomes one character, so that there are never more than there were bytes.
         expect(held.reduce((sum, { text }) => sum + text.length, 0)).toBeLessThanOrEqual(bent.length);
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 });
@@ -240,7 +241,7 @@ describe('the parts of an answer', () => {
           expect((error as Error).name).toMatch(/^(CliError|ContractError|UsageError|TransportError)$/);
         }
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 });

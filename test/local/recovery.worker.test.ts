@@ -1,24 +1,21 @@
 /** What was interrupted goes on: for real, in every dialect of the program. */
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { TakenRow } from '../../scripts/lib/contract.ts';
 import { processesOf } from '../../scripts/lib/local/processes.ts';
 import { atWork, completed, makeOwnWorker, setStandin, until } from './worker.ts';
-
-// Real processes, side by side, on a machine that may be busy.
-vi.setConfig({ testTimeout: 90_000 });
 
 describe.concurrent.each(['a', 'b', 'design'] as const)(
   'kill -9 of everything in the middle of a stage, dialect %s',
   (dialect) => {
     it('the next start finishes the issue', async (test) => {
-      const worker = makeOwnWorker(test, { dialect, standin: { STANDIN_CLAUDE_WORK_SECONDS: '1.5' } });
+      const worker = makeOwnWorker(test, { dialect, agentWaits: true });
       await worker.start();
       await worker.add(23);
       await until('an agent at work', atWork(worker));
       await worker.killEverything();
-      expect(processesOf(worker.layout.dirs.WORKER_STATE_DIR)).toEqual([]);
+      worker.letAgentGoOn();
       const { outcome, boot } = await worker.start();
       expect(outcome).toBe('started');
       expect(boot?.phases.find(({ name }) => name === 'recover')?.message).toMatch(
@@ -103,7 +100,7 @@ describe.concurrent('kill -9 of everything while an issue is put back', () => {
 
 describe.concurrent('kill -9 of the supervisor alone', () => {
   it('leaves the check-in at work; the next supervisor waits for it and runs nothing twice', async (test) => {
-    const worker = makeOwnWorker(test, { standin: { STANDIN_CLAUDE_WORK_SECONDS: '3' } });
+    const worker = makeOwnWorker(test, { agentWaits: true });
     await worker.start();
     await worker.add(23);
     await until('an agent at work', atWork(worker));
@@ -114,6 +111,7 @@ describe.concurrent('kill -9 of the supervisor alone', () => {
     expect(boot?.phases.find(({ name }) => name === 'recover')?.message).toBe(
       'a check-in from before is still running and is waited for',
     );
+    worker.letAgentGoOn();
     await until('the issue completed', completed(worker, 23));
     await until('waiting', () => worker.heartbeat()?.state === 'waiting');
     expect(worker.log()).toContain('check-in of an earlier supervisor: #23 completed implement');

@@ -3,12 +3,9 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { stopLocalWorker } from '../../scripts/lib/local/stop.ts';
 import { atWork, completed, makeOwnWorker, until } from './worker.ts';
-
-// Real processes, side by side, on a machine that may be busy.
-vi.setConfig({ testTimeout: 90_000 });
 
 describe.concurrent('an issue in the queue', () => {
   it('is worked on at once and completed; a drained worker leaves the next one alone', async (test) => {
@@ -28,6 +25,7 @@ describe.concurrent('an issue in the queue', () => {
     writeFileSync(drain, '{"schema":1,"by":"test","reason":"a pause"}');
     await until('drained', () => worker.heartbeat()?.state === 'drained');
     await worker.add(24);
+    // That it does not begin cannot be waited for.
     await sleep(1_000);
     expect((await worker.rows()).find(({ issue }) => issue === 24)?.status).toBe('pending');
     rmSync(drain);
@@ -78,24 +76,26 @@ describe.concurrent('an issue in the queue', () => {
 
 describe.concurrent('an orderly stop', () => {
   it('waits for the running stage when asked to', async (test) => {
-    const worker = makeOwnWorker(test, { standin: { STANDIN_CLAUDE_WORK_SECONDS: '2' } });
+    const worker = makeOwnWorker(test, { agentWaits: true });
     await worker.start();
     await worker.add(23);
     await until('an agent at work', atWork(worker));
-    const { swept } = await stopLocalWorker(worker.dir, { waitForStageSeconds: 20 });
-    expect(swept).toBe(0);
+    const stopping = stopLocalWorker(worker.dir, { waitForStageSeconds: 600 });
+    worker.letAgentGoOn();
+    expect((await stopping).swept).toBe(0);
     expect((await worker.rows())[0]?.status).toBe('completed');
     expect(worker.log()).toContain('check-in in demo has ended');
   });
 
   it('otherwise ends it in order, and the next start finishes the issue', async (test) => {
-    const worker = makeOwnWorker(test, { standin: { STANDIN_CLAUDE_WORK_SECONDS: '2' } });
+    const worker = makeOwnWorker(test, { agentWaits: true });
     await worker.start();
     await worker.add(23);
     await until('an agent at work', atWork(worker));
     const { swept } = await stopLocalWorker(worker.dir);
     expect(swept).toBe(0);
     expect((await worker.rows())[0]?.status).toBe('active');
+    worker.letAgentGoOn();
     await worker.start();
     await until('the issue completed', completed(worker, 23));
   });
@@ -106,14 +106,14 @@ describe.concurrent('what an operator may do to it', () => {
     const worker = makeOwnWorker(test);
     await worker.start();
     await worker.run(['tmux', 'kill-server'], worker.layout.home);
-    await until('both sessions', async () => (await worker.sessions()).join() === 'boot,orchestrator', 15);
+    await until('both sessions', async () => (await worker.sessions()).join() === 'boot,orchestrator');
     await worker.run(['tmux', 'send-keys', '-t', '=orchestrator:', 'C-c'], worker.layout.home);
     const pane = async () =>
       (
         await worker.run(['tmux', 'list-panes', '-t', '=orchestrator:', '-F', '#{pane_dead}'])
       ).stdout.toString();
     await until('a dead pane', async () => (await pane()) === '1\n');
-    await until('a living pane', async () => (await pane()) === '0\n', 15);
+    await until('a living pane', async () => (await pane()) === '0\n');
   });
 
   it('a project asked for while it runs is cloned at once', async (test) => {
@@ -124,6 +124,6 @@ describe.concurrent('what an operator may do to it', () => {
     writeFileSync(join(WORKER_STATE_DIR, 'projects.json'), JSON.stringify([{ name: 'second', repo }]));
     const there = async () =>
       (await worker.run(['test', '-e', join(WORKER_REPOS_DIR, 'second', '.git')], '/')).code === 0;
-    await until('the clone', there, 3);
+    await until('the clone', there);
   });
 });

@@ -3,7 +3,6 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { TestContext } from 'vitest';
 import { packageRoot } from '../../scripts/lib/cli/version.ts';
 import { DEFAULT_SETTINGS, type Heartbeat, type Repair } from '../../scripts/lib/contract.ts';
@@ -15,12 +14,18 @@ import {
   prepareLocalWorker,
   readLocalWorker,
 } from '../../scripts/lib/local/prepare.ts';
-import { processesOf } from '../../scripts/lib/local/processes.ts';
+import { processesOf, signalProcess } from '../../scripts/lib/local/processes.ts';
 import { type StartResult, startLocalWorker } from '../../scripts/lib/local/start.ts';
 import { stopLocalWorker } from '../../scripts/lib/local/stop.ts';
 import { readJsonLines } from '../../scripts/lib/read-contract.ts';
+import { withoutForks } from '../support/processes.ts';
+import { until } from '../support/until.ts';
+
+export { until };
 
 export const exec = createExec();
+/** The bundle: it starts in a quarter of the time of the source. */
+const SUPERVISOR = [process.execPath, join(packageRoot(), 'dist', 'supervisor.js')] as const;
 export const BIN = join(packageRoot(), 'examples', 'bin');
 
 /** Short, so that a stage lasts about two seconds. */
@@ -54,6 +59,8 @@ export interface TestWorker {
   heartbeat(): Heartbeat | null;
   repairs(): Repair[];
   log(): string;
+  /** Lets the agent of a worker that was made with `agentWaits` go on, and every later one. */
+  letAgentGoOn(): void;
   /** SIGKILL to every process of the worker, as a lost node would. */
   killEverything(): Promise<void>;
 }
@@ -89,11 +96,13 @@ export interface TestWorkerOptions {
   readonly standin?: Readonly<Record<string, string>>;
   readonly spec?: Partial<LocalWorkerSpec>;
   readonly intervalSeconds?: number;
+  /** No agent ends its work before it is let go on. */
+  readonly agentWaits?: boolean;
 }
 
 /** Prepares a worker with one project, `demo`, whose pipeline has one stage. */
 export function makeWorker(options: TestWorkerOptions = {}): TestWorker {
-  const { dialect = 'a', standin = {}, spec = {}, intervalSeconds = 1 } = options;
+  const { dialect = 'a', standin = {}, spec = {}, intervalSeconds = 1, agentWaits = false } = options;
   const dir = options.dir ?? makeRoot();
   const origin = join(dir, '..', 'origin.git');
   makeOrigin(origin);
@@ -106,7 +115,9 @@ export function makeWorker(options: TestWorkerOptions = {}): TestWorker {
     ...spec,
   });
   made.push(dir);
-  const settings = { ...QUICK, STANDIN_FACTORY_DIALECT: dialect, ...standin };
+  const goOn = join(layout.home, 'go-on');
+  const waits = agentWaits ? { STANDIN_CLAUDE_WAIT_FOR: goOn } : {};
+  const settings = { ...QUICK, STANDIN_FACTORY_DIALECT: dialect, ...waits, ...standin };
   const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`);
   writeFileSync(join(layout.home, '.factory-standin'), lines.join(''));
   const clone = join(layout.dirs.WORKER_REPOS_DIR, 'demo');
@@ -121,7 +132,7 @@ export function makeWorker(options: TestWorkerOptions = {}): TestWorker {
   return {
     dir,
     layout,
-    start: () => startLocalWorker(dir, { exec }),
+    start: () => startLocalWorker(dir, { exec, supervisor: SUPERVISOR }),
     run,
     async add(issue, ...more) {
       await until('the clone', async () => (await run(['test', '-e', '.git'], clone)).code === 0);
@@ -171,17 +182,15 @@ export function makeWorker(options: TestWorkerOptions = {}): TestWorker {
     repairs: () =>
       readJsonLines('repair', 'repairs.jsonl', readText(join(WORKER_STATE_DIR, 'repairs.jsonl'))),
     log: () => readText(layout.log),
+    letAgentGoOn: () => writeFileSync(goOn, ''),
     async killEverything() {
-      while (processesOf(WORKER_STATE_DIR).length > 0) {
-        for (const { pid } of processesOf(WORKER_STATE_DIR)) {
-          try {
-            process.kill(pid, 'SIGKILL');
-          } catch {
-            // It has just ended.
-          }
-        }
-        await sleep(20);
-      }
+      // Whatever was being forked when it was looked at is ended by the next look.
+      const endThem = () => {
+        const left = processesOf(WORKER_STATE_DIR);
+        for (const { pid } of left) signalProcess(pid, WORKER_STATE_DIR, 'SIGKILL');
+        return left;
+      };
+      await until('the end of every process', endThem, (left) => left.length === 0);
     },
   };
 }
@@ -219,38 +228,12 @@ export async function removeWorkers(): Promise<void> {
   for (const root of roots.splice(0)) rmSync(root, { recursive: true, force: true });
 }
 
-/** @throws Error naming what did not come true within the time */
-export async function until(
-  what: string,
-  holds: () => Promise<boolean> | boolean,
-  seconds = 40,
-): Promise<void> {
-  const end = Date.now() + seconds * 1000;
-  while (!(await holds())) {
-    if (Date.now() > end) throw new Error(`${what}: not within ${seconds} s`);
-    await sleep(50);
-  }
-}
-
-/** Every process of this machine whose environment contains the text. */
-export function processesWith(text: string): number[] {
-  return execFileSync('sh', [
-    '-c',
-    'grep --files-with-matches --text --fixed-strings -- "$1" /proc/[0-9]*/environ 2>/dev/null || true',
-    'sh',
-    text,
-  ])
-    .toString()
-    .split('\n')
-    .map((path) => Number(path.split('/')[2]))
-    .filter((pid) => pid > 0 && pid !== process.pid);
-}
-
 /** Process ids of the worker's supervisors; one, when all is well. */
 export function supervisorsOf({ layout }: TestWorker): number[] {
-  return processesOf(layout.dirs.WORKER_STATE_DIR)
-    .filter(({ argv }) => argv.at(-2)?.endsWith('/image/supervisor/main.ts'))
+  const pids = processesOf(layout.dirs.WORKER_STATE_DIR)
+    .filter(({ argv }) => /\/supervisor(\/main\.ts|\.js)$/.test(argv.at(-2) ?? ''))
     .map(({ pid }) => pid);
+  return withoutForks(pids);
 }
 
 /** For `until`: the issue's row is completed. */

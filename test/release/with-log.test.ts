@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 const WITH_LOG = join(import.meta.dirname, '../../image/with-log.sh');
 /** As Docker does: it ends by itself when it is told to, and says so. */
@@ -63,7 +63,7 @@ describe('with-log.sh', () => {
     ['the same', 'SIGTERM', false],
   ] as const)('%s, ends the command and waits for its last words', async (_, signal, whole) => {
     const { child, said, ended } = start(PATIENT);
-    await vi.waitFor(() => expect(said()).toMatch(/started \d+\n/), { timeout: 5_000, interval: 20 });
+    await expect.poll(said).toMatch(/started \d+\n/);
     const pid = Number(/started (\d+)/.exec(said())?.[1]);
     process.kill(whole ? -Number(child.pid) : Number(child.pid), signal);
     const [code] = await ended;

@@ -22,7 +22,7 @@ const type = (args: readonly string[], options: RunOptions = {}) =>
 const reader = (name: string) =>
   worker.bash(`tmux new-session -d -s '${name}' bash -c 'cat >>"$HOME/typed"'`);
 const typed = () => worker.bash('cat "$HOME/typed" 2>/dev/null || true');
-const typedIs = (text: string) => expect.poll(typed, { timeout: 10_000 }).toBe(text);
+const typedIs = (text: string) => expect.poll(typed).toBe(text);
 
 describe('send', () => {
   it.each([
@@ -112,9 +112,7 @@ describe('send', () => {
       stderr: expect.stringContaining('nothing reads what is typed there'),
     });
     await worker.bash(`tmux set -g remain-on-exit on \\; new-session -d -s 23-qa-1 'exit 3'`);
-    await expect
-      .poll(() => worker.bash(`tmux list-panes -t =23-qa-1: -F '#{pane_dead}'`), { timeout: 10_000 })
-      .toBe('1\n');
+    await expect.poll(() => worker.bash(`tmux list-panes -t =23-qa-1: -F '#{pane_dead}'`)).toBe('1\n');
     expect(await type(['qa', 'x', '--yes'])).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('the program in 23-qa-1 has ended: nothing was typed'),

@@ -71,9 +71,7 @@ describe('sessions', () => {
   it('counts the terminals that are attached', async () => {
     await session('23-qa-1');
     worker.start("TERM=xterm script --quiet --command 'tmux attach -t =23-qa-1' /dev/null >/dev/null");
-    await expect
-      .poll(async () => JSON.parse((await look('-o', 'json')).stdout)[0].attached, { timeout: 10_000 })
-      .toBe(1);
+    await expect.poll(async () => JSON.parse((await look('-o', 'json')).stdout)[0].attached).toBe(1);
     expect((await look('--no-headers')).stdout).toMatch(/ 1 +no\n$/);
   });
 

@@ -15,6 +15,8 @@ function call(
     const child = execFile(kubectl.path, args, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
     });
+    // It may have ended without reading any of it.
+    child.stdin?.on('error', () => {});
     child.stdin?.end(stdin);
   });
 }
@@ -112,6 +114,7 @@ describe('the fake kubectl', () => {
       await once(child.stderr, 'data');
       process.kill(-Number(child.pid), 'SIGTERM');
       if (signal === 'SIGKILL') {
+        // That a signal is ignored cannot be waited for.
         await new Promise((resolve) => setTimeout(resolve, 200));
         expect(child.signalCode).toBeNull();
         process.kill(-Number(child.pid), 'SIGKILL');
@@ -123,11 +126,18 @@ describe('the fake kubectl', () => {
   });
 
   it('counts how many calls ran at once', async () => {
-    given({ sleepSeconds: 0.5 });
-    await Promise.all([call([]), call([]), call([])]);
+    given({ hang: true });
+    const children = [1, 2, 3].map(() => spawn(kubectl.path, [], { detached: true, stdio: 'ignore' }));
+    const ends = children.map((child) => once(child, 'exit'));
+    await expect.poll(() => kubectl.calls().length).toBe(3);
     expect(kubectl.mostAtOnce()).toBe(3);
+    for (const { pid } of children) process.kill(-Number(pid), 'SIGKILL');
+    await Promise.all(ends);
+    kubectl.remove();
+    given({});
     await call([]);
-    expect(kubectl.mostAtOnce()).toBe(3);
+    await call([]);
+    expect(kubectl.mostAtOnce()).toBe(1);
   });
 
   it('lets the remote command go on after its own end, when asked to', async () => {

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect, it } from 'vitest';
+import { isRunning } from './processes.ts';
 
 /** Makes a folder with a tmux server and a program in it, says so, and stays. */
 const TEST = `
@@ -18,8 +19,6 @@ console.log(JSON.stringify({ folder, left: left.pid }));
 setInterval(() => {}, 1000);
 `;
 
-const runs = (pid: number) => existsSync(`/proc/${pid}`);
-
 it.each(['SIGKILL', 'SIGTERM', 'SIGINT'] as const)(
   'nothing is left of tests that %s ends',
   async (signal) => {
@@ -28,8 +27,8 @@ it.each(['SIGKILL', 'SIGTERM', 'SIGINT'] as const)(
     });
     const [line] = (await once(test.stdout, 'data')) as [Buffer];
     const { folder, left } = JSON.parse(line.toString()) as { folder: string; left: number };
-    expect([existsSync(join(folder, 't')), runs(left)]).toEqual([true, true]);
+    expect([existsSync(join(folder, 't')), isRunning(left)]).toEqual([true, true]);
     test.kill(signal);
-    await expect.poll(() => [existsSync(folder), runs(left)], { timeout: 10_000 }).toEqual([false, false]);
+    await expect.poll(() => [existsSync(folder), isRunning(left)]).toEqual([false, false]);
   },
 );

@@ -12,10 +12,7 @@
 import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect } from 'vitest';
-
-/** How long a screen may take to show something: the machine may be busy with other tests. */
-const PATIENCE_MS = 30_000;
+import { until } from './until.ts';
 
 export interface Size {
   readonly columns: number;
@@ -106,8 +103,8 @@ export class Window {
 
   /** Waits until the screen shows something. */
   async shows(text: string | RegExp): Promise<void> {
-    const matcher = expect.poll(() => this.screen(), { timeout: PATIENCE_MS, interval: 100 });
-    await (typeof text === 'string' ? matcher.toContain(text) : matcher.toMatch(text));
+    const there = (screen: string) => (typeof text === 'string' ? screen.includes(text) : text.test(screen));
+    await until(`${text} on the screen`, () => this.screen(), there);
   }
 
   /** Presses keys, by the names tmux has for them: `C-b`, `Enter`, `Down`. */
@@ -126,10 +123,8 @@ export class Window {
 
   /** The process of the command itself. */
   async pid(): Promise<number> {
-    await expect
-      .poll(() => readFile(`${this.#file}.pid`, 'utf8').catch(() => ''), { timeout: PATIENCE_MS })
-      .toMatch(/\d+\n/);
-    return Number(await readFile(`${this.#file}.pid`, 'utf8'));
+    const read = () => readFile(`${this.#file}.pid`, 'utf8');
+    return Number(await until('its process id', read, (text) => /^\d+\n/.test(text)));
   }
 
   /** Waits for the end of the command. `restored` says whether it left the terminal's settings as it found them. */

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { newNonce, parseFrame } from '../../scripts/lib/transport/frame.ts';
+import { runs } from '../support/properties.ts';
 
 const FRAME = readFileSync(new URL('../../scripts/remote/frame.sh', import.meta.url), 'utf8');
 
@@ -71,7 +72,7 @@ describe('a frame', () => {
           parts.map(({ name, rc, text: value }) => [name, { rc, text: Buffer.from(value).toString() }]),
         );
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 
@@ -109,7 +110,7 @@ describe('a frame', () => {
         const torn = Buffer.concat([whole.subarray(0, from), whole.subarray(to)]);
         expect(parseFrame(torn, NONCE)).toBeNull();
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 

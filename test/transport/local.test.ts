@@ -102,6 +102,7 @@ describe('a worker on this machine', () => {
     writeWorker({ ...ENV, WORKER_REPOS_DIR: home, WORKER_STATE_DIR: home, WORKER_RUN_DIR: home });
     const interrupt = new AbortController();
     const slow = { ...call, script: 'clone', args: ['demo', 'x/demo', '', '30'], signal: interrupt.signal };
+    // Before it has begun or while it runs: the same.
     setTimeout(() => interrupt.abort(new InterruptedError('terminated', 143)), 300);
     await expect(make().run(slow)).rejects.toMatchObject({ exitCode: 143 });
   });

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { dispatch } from '../../scripts/dispatch.ts';
 import { queue } from '../../scripts/queue.ts';
 import { send } from '../../scripts/send.ts';
@@ -11,16 +11,18 @@ import { why } from '../../scripts/why.ts';
 import { fakeKubectl, type Rule } from '../support/fake-kubectl.ts';
 import { type HandWorker, type HandWorkerOptions, handWorker } from '../support/hand-worker.ts';
 import { type Outcome, run } from '../support/run-command.ts';
+import { until } from '../support/until.ts';
 import { LEFT_WORKTREES } from '../support/worktrees.ts';
-
-vi.setConfig({ testTimeout: 180_000 });
 
 /** One stage with an agent: for what only a session can come to. */
 const AGENT = 'pipeline:\n  stages:\n    - id: implement\n      type: agent\n';
 
+// Each has a worker of its own, and most of its time is waiting.
+vi.setConfig({ maxConcurrency: 4 });
+
 const workers: HandWorker[] = [];
-afterEach(async () => {
-  for (const worker of workers.splice(0)) await worker.remove();
+afterAll(async () => {
+  for (const worker of workers) await worker.remove();
 });
 
 class Desk {
@@ -69,6 +71,21 @@ class Desk {
     return all.find((pipeline) => pipeline.issue === issue);
   }
 
+  /** Waits until its pipeline is completed. */
+  async completes(issue: number): Promise<void> {
+    const status = async () => (await this.pipeline(issue))?.status;
+    await until(`#${issue} completed`, status, (seen) => seen === 'completed');
+  }
+
+  /** Waits until a program of the worker prints it. */
+  async shows(command: string, text: RegExp): Promise<void> {
+    await until(
+      `${text} of ${command}`,
+      () => this.worker.bash(command),
+      (seen) => text.test(seen),
+    );
+  }
+
   why = (): Promise<Outcome> => run(why, ['w'], { env: this.worker.laptop });
   unstick = (...args: string[]): Promise<Outcome> =>
     run(unstick, ['w', ...args], { env: this.worker.laptop });
@@ -87,7 +104,7 @@ async function blockedDesk(dialect: 'a' | 'b'): Promise<Desk> {
   return desk;
 }
 
-describe.each(['a', 'b'] as const)('a blocked issue, dialect %s', (dialect) => {
+describe.concurrent.each(['a', 'b'] as const)('a blocked issue, dialect %s', (dialect) => {
   it('is named with its cure; the cure works, and typed again there is nothing to do', async () => {
     const desk = await blockedDesk(dialect);
     const seen = await desk.why();
@@ -108,7 +125,7 @@ describe.each(['a', 'b'] as const)('a blocked issue, dialect %s', (dialect) => {
       expect.stringMatching(/^#23 is (at work again|in progress): stage implement, attempt 2/),
     ]);
     if (dialect === 'b') await desk.checkIn();
-    await expect.poll(async () => (await desk.pipeline(23))?.status, { timeout: 60_000 }).toBe('completed');
+    await desk.completes(23);
     expect((await desk.worker.lines('operators.jsonl')).map(({ what }) => what)).toEqual([
       expect.stringMatching(/^unstick #23: kill-session 23-implement-1 retry/),
     ]);
@@ -128,16 +145,14 @@ describe.each(['a', 'b'] as const)('a blocked issue, dialect %s', (dialect) => {
   });
 });
 
-describe.each(['a', 'b'] as const)('an interrupted issue, dialect %s', (dialect) => {
+describe.concurrent.each(['a', 'b'] as const)('an interrupted issue, dialect %s', (dialect) => {
   it('is set going again', async () => {
     const desk = await Desk.open({ dialect, pipeline: AGENT });
     await desk.settings('STANDIN_CLAUDE_MODE=hang');
     await desk.add(23, ...(dialect === 'b' ? ['--config', 'pipeline.yaml'] : []));
     await desk.checkIn();
     const checkIn = desk.worker.start('cd "$WORKER_REPOS_DIR/demo" && factory orchestrator check-in');
-    await expect
-      .poll(async () => desk.worker.bash('factory session list'), { timeout: 60_000 })
-      .toMatch(/23-implement-1.*active/);
+    await desk.shows('factory session list', /23-implement-1.*active/);
     process.kill(-(checkIn.pid ?? 0), 'SIGKILL');
     await desk.worker.bash(`sed -i /MODE/d "$HOME/.factory-standin"; tmux kill-server`);
 
@@ -148,11 +163,11 @@ describe.each(['a', 'b'] as const)('an interrupted issue, dialect %s', (dialect)
     );
     expect(await desk.unstick('23', '--yes')).toMatchObject({ code: 0 });
     if (dialect === 'b') await desk.checkIn();
-    await expect.poll(async () => (await desk.pipeline(23))?.status, { timeout: 60_000 }).toBe('completed');
+    await desk.completes(23);
   });
 });
 
-describe('an issue that a check-in works on', () => {
+describe.concurrent('an issue that a check-in works on', () => {
   it('is left alone; given up, its check-in ends and the queue goes on', async () => {
     const desk = await Desk.open({ pipeline: AGENT });
     await desk.settings('STANDIN_CLAUDE_MODE=hang');
@@ -162,9 +177,7 @@ describe('an issue that a check-in works on', () => {
       'cd "$WORKER_REPOS_DIR/demo" && exec flock --close "$WORKER_STATE_DIR/locks/check-in" factory orchestrator check-in',
     );
     const ended = new Promise((resolve) => checkIn.once('exit', resolve));
-    await expect
-      .poll(async () => desk.worker.bash('factory session list'), { timeout: 60_000 })
-      .toMatch(/23-implement-1.*active/);
+    await desk.shows('factory session list', /23-implement-1.*active/);
     const alone = await desk.unstick('23', '--yes');
     expect([alone.code, alone.stdout]).toEqual([0, expect.stringContaining('a check-in is at work on #23')]);
     expect(await desk.unstick('23', '--give-up', '--yes')).toMatchObject({
@@ -177,7 +190,7 @@ describe('an issue that a check-in works on', () => {
   });
 });
 
-describe('a connection that breaks', () => {
+describe.concurrent('a connection that breaks', () => {
   it('is no success: what to look at is said, and typed again the rest is done', async () => {
     const desk = await blockedDesk('a');
     // The second call is the one that changes something; its answer is cut.
@@ -188,14 +201,14 @@ describe('a connection that breaks', () => {
     expect([cut.code, cut.stdout]).toEqual([1, '']);
     expect(cut.stderr).toContain('it is not known whether everything was done');
     expect(cut.stderr).toContain('look: factory-worker why worker-1');
-    await expect.poll(async () => (await desk.pipeline(23))?.status, { timeout: 60_000 }).toBe('completed');
+    await desk.completes(23);
     const again = await run(unstick, ['worker-1', '23', '--yes'], { env });
     expect([again.code, again.stdout]).toEqual([0, expect.stringContaining('#23 is completed')]);
     kubectl.remove();
   });
 });
 
-describe('two operators at once', () => {
+describe.concurrent('two operators at once', () => {
   it('nothing is done when the issue has moved since the look', async () => {
     const desk = await blockedDesk('a');
     const args = ['x@y', '23', 'demo', 'in_progress implement 1', 'retry']
@@ -210,7 +223,7 @@ describe('two operators at once', () => {
   });
 });
 
-describe('queue', () => {
+describe.concurrent('queue', () => {
   it('lists, sets an intent, removes, and queues again what has failed, as it was', async () => {
     const desk = await Desk.open();
     await desk.settings('STANDIN_GH_MODE=down');
@@ -316,7 +329,7 @@ describe('queue', () => {
   });
 });
 
-describe('a row whose dependency has failed', () => {
+describe.concurrent('a row whose dependency has failed', () => {
   it('is named, and goes on without it', async () => {
     const desk = await Desk.open({ dialect: 'b' });
     await desk.add(22, '--config', 'pipeline.yaml');
@@ -330,7 +343,7 @@ describe('a row whose dependency has failed', () => {
   });
 });
 
-describe('a number that two projects use', () => {
+describe.concurrent('a number that two projects use', () => {
   it('wedges dialect b; unstick drops the old pipeline, and the row moves', async () => {
     const desk = await Desk.open({ dialect: 'b' });
     await desk.worker.clone('other');
@@ -357,7 +370,7 @@ describe('a number that two projects use', () => {
   });
 });
 
-describe('a row that is behind its completed pipeline', () => {
+describe.concurrent('a row that is behind its completed pipeline', () => {
   it('holds up what depends on it; without it that goes on', async () => {
     const desk = await Desk.open({ dialect: 'b' });
     await desk.add(42, '--config', 'pipeline.yaml');
@@ -377,7 +390,7 @@ describe('a row that is behind its completed pipeline', () => {
   });
 });
 
-describe('causes that factory itself has seen', () => {
+describe.concurrent('causes that factory itself has seen', () => {
   it('the limit of an account', async () => {
     const desk = await Desk.open({ dialect: 'b', pipeline: AGENT });
     await desk.settings('STANDIN_CLAUDE_MODE=limit');
@@ -407,9 +420,7 @@ describe('causes that factory itself has seen', () => {
     desk.worker.start(
       'cd "$WORKER_REPOS_DIR/demo" && exec flock --close "$WORKER_STATE_DIR/locks/check-in" factory orchestrator check-in',
     );
-    await expect
-      .poll(async () => desk.worker.bash('factory session list'), { timeout: 60_000 })
-      .toMatch(/23-implement-1.*active/);
+    await desk.shows('factory session list', /23-implement-1.*active/);
     await desk.worker.bash('tmux new-session -d -s other; tmux kill-session -t =23-implement-1');
     expect((await desk.why()).stdout).toMatch(
       /the session 23-implement-1 of #23 is gone while a check-in waits for it[\s\S]*factory-worker logs w 23-implement-1\n/,
@@ -417,22 +428,22 @@ describe('causes that factory itself has seen', () => {
   });
 });
 
-describe('panes', () => {
+describe.concurrent('panes', () => {
   it('a session that a person has typed into is left alone, until it is handed back', async () => {
     const desk = await Desk.open({ dialect: 'b', pipeline: AGENT });
     await desk.settings('STANDIN_FACTORY_HUMAN_SECONDS=2', 'STANDIN_CLAUDE_WORK_SECONDS=1.5');
     await desk.add(23, '--config', 'pipeline.yaml');
     await desk.checkIn();
     const checkIn = desk.worker.start('cd "$WORKER_REPOS_DIR/demo" && factory orchestrator check-in');
-    const state = () => desk.worker.bash('factory session list');
-    await expect.poll(state, { timeout: 60_000 }).toMatch(/23-implement-1.*active/);
+    await desk.shows('factory session list', /23-implement-1.*active/);
     process.kill(-(checkIn.pid ?? 0), 'SIGKILL');
-    await expect.poll(state, { timeout: 60_000 }).toMatch(/23-implement-1.*idle/);
+    await desk.shows('factory session list', /23-implement-1.*idle/);
+    // STANDIN_FACTORY_HUMAN_SECONDS: what comes sooner is taken for the agent's own.
     await new Promise((resolve) => setTimeout(resolve, 2_000));
     const argv = ['w', '23-implement-1', 'and say goodbye', '--yes'];
     expect(await run(send, argv, { env: desk.worker.laptop })).toMatchObject({ code: 0 });
     const asked = 'factory session status 23-implement-1 --detect-human';
-    await expect.poll(() => desk.worker.bash(asked), { timeout: 60_000 }).toMatch(/Human: +true/);
+    await desk.shows(asked, /Human: +true/);
     expect(await desk.checkIn()).toContain('human intervention detected');
 
     const { stdout } = await desk.why();
@@ -453,9 +464,9 @@ describe('panes', () => {
     await desk.worker.bash(
       `tmux new-session -d -x 80 -y 24 -s 23-qa-1 bash -c 'echo "token ${token}"; echo "Overwrite ${token}? [y/N]"; exec cat'`,
     );
-    await expect
-      .poll(async () => (await desk.why()).stdout, { timeout: 60_000 })
-      .toContain('the session 23-qa-1 asks a question');
+    await until('the cause', desk.why, ({ stdout }) =>
+      stdout.includes('the session 23-qa-1 asks a question'),
+    );
     const { stdout } = await desk.why();
     expect(stdout).not.toContain('FakeToken');
     expect(stdout).toContain('attach w --session 23-qa-1');
@@ -469,16 +480,14 @@ describe('panes', () => {
     desk.worker.start(
       'cd "$WORKER_REPOS_DIR/demo" && exec flock --close "$WORKER_STATE_DIR/locks/check-in" factory orchestrator check-in',
     );
-    await expect
-      .poll(async () => desk.worker.bash('factory session list'), { timeout: 60_000 })
-      .toMatch(/23-implement-1.*active/);
+    await desk.shows('factory session list', /23-implement-1.*active/);
     expect((await desk.why()).stdout).not.toContain('no agent runs');
     await desk.worker.bash(
       'kill -KILL $(cat /proc/$(tmux list-panes -t 23-implement-1 -F "#{pane_pid}")/task/*/children)',
     );
     // The stage is young: factory itself may still be starting the agent.
-    await expect
-      .poll(async () => (await desk.why()).stdout, { timeout: 90_000, interval: 2000 })
-      .toContain('no agent runs in the session 23-implement-1');
+    await until('the cause', desk.why, ({ stdout }) =>
+      stdout.includes('no agent runs in the session 23-implement-1'),
+    );
   });
 });

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { knownSecrets, maskTokens, redactTokens } from '../../scripts/lib/tokens.ts';
+import { runs } from '../support/properties.ts';
 
 /** A fake token of each kind, of the length the real ones have. */
 const word = (length: number) =>
@@ -75,7 +76,7 @@ describe('a token', () => {
           expectHidden(output, token);
         },
       ),
-      { numRuns: 400 },
+      { numRuns: runs(400) },
     );
   });
 
@@ -95,7 +96,7 @@ describe('a token', () => {
           expectHidden(maskTokens(text), token);
         },
       ),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 
@@ -119,7 +120,7 @@ describe('a token', () => {
           expectHidden(maskTokens(text), token);
         },
       ),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 
@@ -500,7 +501,7 @@ describe('JSON', () => {
         if (Array.isArray(value)) expect(masked).toHaveLength(value.length);
         if (typeof value === 'number' || value === null) expect(shape(masked)).toEqual(shape(value));
       }),
-      { numRuns: 3_000 },
+      { numRuns: runs(3_000) },
     );
   });
 });

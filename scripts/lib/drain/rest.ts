@@ -20,6 +20,8 @@ export interface RestWait {
   readonly signal: AbortSignal;
   /** Hears what is waited for, each news once: `waits for demo#23 at stage qa (12m), session 23-qa-1 active`. */
   readonly say: (what: string) => void;
+  /** The pause between two looks; a test's clock instead of the real one. */
+  readonly pause?: (ms: number, signal: AbortSignal) => Promise<unknown>;
 }
 
 export type RestOutcome =
@@ -28,6 +30,7 @@ export type RestOutcome =
   | { readonly rests: false; readonly it: string };
 
 const LOOK_AGAIN_MS = 2_000;
+const realPause: NonNullable<RestWait['pause']> = (ms, signal) => sleep(ms, undefined, { signal });
 
 /**
  * Waits until a drained worker has come to rest.
@@ -35,7 +38,7 @@ const LOOK_AGAIN_MS = 2_000;
  * @throws CliError when somebody lifts its drain; TransportError when asking again is no use; what the signal was aborted with
  */
 export async function waitForRest(wait: RestWait): Promise<RestOutcome> {
-  const { worker, enter, timeoutMs, limitMs, signal, say } = wait;
+  const { worker, enter, timeoutMs, limitMs, signal, say, pause = realPause } = wait;
   const until = performance.now() + limitMs;
   let transport: Transport | null = null;
   const tell = onlyNews(say);
@@ -56,7 +59,7 @@ export async function waitForRest(wait: RestWait): Promise<RestOutcome> {
     }
     tell(it);
     if (performance.now() >= until) return { rests: false, it };
-    await sleep(LOOK_AGAIN_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+    await pause(LOOK_AGAIN_MS, signal).catch(() => signal.throwIfAborted());
   }
 }
 

@@ -17,6 +17,8 @@ export interface StartOptions {
   readonly timeoutMs?: number;
   /** Sees each phase when it begins and when it ends. */
   readonly onPhase?: (phase: BootPhase) => void;
+  /** The program to start; else the supervisor as it lies beside this file. */
+  readonly supervisor?: Argv;
 }
 
 export interface StartResult {
@@ -52,7 +54,11 @@ export async function startLocalWorker(dir: string, options: StartOptions): Prom
   const output = openSync(layout.log, 'a', 0o600);
   let pid: number;
   try {
-    pid = options.exec.detach(supervisorArgv(), { env: { ...env }, cwd: layout.home, output });
+    pid = options.exec.detach(options.supervisor ?? supervisorArgv(), {
+      env: { ...env },
+      cwd: layout.home,
+      output,
+    });
   } finally {
     closeSync(output);
   }

@@ -54,13 +54,13 @@ make_disk() {
   local root=$V2/root run=$V2/root/run
   rm -rf "$root" disk.img
   mkdir -p "$root"
-  cp --archive --link "$CACHE/worker-base/." "$root"
+  cp --archive --link "$WORKER_BASE/." "$root"
   mkdir -p "$root/node" "$run/cluster/bin" "$root/usr/lib/modules"
   cp "$HERE/v2/node.sh" "$ROOT/test/image/v2/mounts.sh" /bin/busybox "$root/node"
   ln -sf /node/busybox "$root/usr/local/bin/busybox"
   cp --recursive kernel/lib/modules/. "$root/usr/lib/modules"
   cp --recursive "$DEBIAN" "$run/cluster/debian"
-  cp "$BIN/kubernetes-$KUBERNETES_VERSION" "$run/cluster/bin/kubernetes"
+  cp "$BIN/$KUBERNETES" "$run/cluster/bin/kubernetes"
   cp --recursive "$NODE"/run/{cni,containerd.toml,pod-resolv.conf,runc} "$run"
   sed "s|^cgroupRoot: .*|cgroupRoot: /|" "$NODE/run/kubelet.yaml" >"$run/kubelet.yaml"
   sed --in-place "s|$POD_CIDR|$PODS|" "$run/cni/10-pods.conflist"

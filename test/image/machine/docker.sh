@@ -8,8 +8,9 @@ set -Eeuo pipefail
 
 readonly HERE=${BASH_SOURCE[0]%/*}
 ROOT=$(cd -- "$HERE/../../.." && pwd)
-readonly ROOT
-readonly CACHE=$ROOT/.cache/image/docker
+# As mounts show it.
+CACHE=$(realpath --canonicalize-missing "$ROOT/.cache/image/docker")
+readonly ROOT CACHE
 readonly UNPACKED=$CACHE/root
 readonly RUN=/run/factory-worker-test-docker
 

@@ -42,6 +42,7 @@ fetch_kernel
 make_initrd "$HERE/init.sh"
 make_disk
 trap 'rm -f disk.img' EXIT
-timeout "${V2_TIMEOUT:-25m}" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 3072 -nographic -no-reboot -nodefaults \
+# It computes all the time, and others beside it wait for an answer.
+timeout "${V2_TIMEOUT:-40m}" nice --adjustment=10 qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 3072 -nographic -no-reboot -nodefaults \
   -serial stdio -kernel kernel/boot/vmlinuz-* -initrd initrd.gz -append 'console=ttyS0 quiet panic=-1 systemd.unified_cgroup_hierarchy=1' \
   -drive file=disk.img,format=raw,if=virtio,cache=unsafe </dev/null

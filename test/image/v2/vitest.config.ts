@@ -1,5 +1,5 @@
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
-  test: { include: ['test/image/v2/*.test.ts'], env: { NO_COLOR: '1' }, hookTimeout: 30 * 60_000 },
+  test: { include: ['test/image/v2/*.test.ts'], env: { NO_COLOR: '1' }, hookTimeout: 45 * 60_000 },
 });

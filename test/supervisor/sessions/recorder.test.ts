@@ -1,14 +1,13 @@
 /** The real recorder on a real tmux server. */
 import { mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createProcesses } from '../../../image/supervisor/effects/processes.ts';
 import { clock, files } from '../../../image/supervisor/effects/system.ts';
 import { createTmux } from '../../../image/supervisor/effects/tmux.ts';
 import { createPaneRecorder } from '../../../image/supervisor/sessions/recorder.ts';
+import { until } from '../../support/until.ts';
 import { fakeEnvironment, fakeLog } from '../fakes.ts';
-
-vi.setConfig({ testTimeout: 60_000 });
 
 // Short: a socket's path may have only about a hundred characters.
 const root = mkdtempSync('/tmp/fw-test-');
@@ -30,7 +29,7 @@ const recorded = (session: string) =>
 const shows = async (session: string, text: string) => {
   const panes = (await tmux.server())?.panes ?? [];
   const id = panes.find((pane) => pane.session === session)?.id ?? '';
-  await vi.waitFor(async () => expect(await tmux.capture(id)).toContain(text), { timeout: 10_000 });
+  await expect.poll(() => tmux.capture(id)).toContain(text);
 };
 
 /** The `cat` that tmux has started for the recording. */
@@ -42,11 +41,9 @@ async function writerOfFifo(): Promise<number> {
       return false;
     }
   };
-  return vi.waitFor(() => {
-    const [pid] = processes.find(([program]) => program === 'cat').filter(writes);
-    if (pid === undefined) throw new Error('nothing writes into the FIFO');
-    return pid;
-  });
+  const writers = () => processes.find(([program]) => program === 'cat').filter(writes);
+  const [pid = 0] = await until('what writes into the FIFO', writers, ({ length }) => length === 1);
+  return pid;
 }
 
 beforeAll(() => {
