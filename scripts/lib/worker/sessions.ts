@@ -25,7 +25,8 @@ export interface StageName {
 const ACTIVE_SECONDS = 60;
 
 /**
- * @param text lines of the function `sessions` in scripts/remote/worker.sh, one for each window; fields parted by tabs
+ * @param text lines of the function `sessions` in scripts/remote/worker.sh, one for each pane and those of a session in the
+ *   order in which they were made; fields parted by tabs
  */
 export function parseSessions(text: string): Session[] {
   const sessions = new Map<string, Session>();
@@ -39,7 +40,8 @@ export function parseSessions(text: string): Session[] {
       createdAt: Number(created),
       activityAt: Math.max(Number(activity), known?.activityAt ?? 0),
       attached: Number(attached),
-      exited: dead === '1' ? parseExit(exitCode) : null,
+      // Of the pane that it was made with: a person may have opened, and closed, others.
+      exited: known !== undefined ? known.exited : dead === '1' ? parseExit(exitCode) : null,
     });
   }
   return [...sessions.values()];
