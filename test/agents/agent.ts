@@ -2,10 +2,13 @@
  * The real claude as a worker has it: its wrapper, tmux.conf, environment and seeds, a made-up token, and a server of ours on
  * loopback for its API. The worker is one made by hand, so that the commands reach it.
  */
-import { cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { realpathSync } from 'node:fs';
+import { cp, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { keepClaudeSeeded } from '../../image/supervisor/credentials/claude-state.ts';
-import type { Effects } from '../../image/supervisor/effects/effects.ts';
+import {
+  withFirstRunDone,
+  withoutPermissionQuestion,
+} from '../../image/supervisor/credentials/claude-state.ts';
 import { files } from '../../image/supervisor/effects/system.ts';
 import { type HandWorker, handWorker } from '../support/hand-worker.ts';
 import { type MessagesServer, messagesServer } from './server.ts';
@@ -21,6 +24,8 @@ export interface Agent {
   readonly clone: string;
   /** Begins anew: no session, a clean clone, and of claude's state what the supervisor would write before a stage. */
   fresh(): Promise<void>;
+  /** Completes claude's state as the supervisor does. */
+  seed(): Promise<void>;
   /** Writes a file, its folders included. */
   write(path: string, text: string): Promise<void>;
   /** Adds to claude's settings.json. */
@@ -69,9 +74,18 @@ export async function startAgent(claude = program()): Promise<Agent> {
     clone,
     async fresh() {
       await worker.bash(END_SESSIONS);
+      server.requests.length = 0;
       await worker.bash(`git -C '${clone}' clean -fdxq`);
       await rm(config, { recursive: true, force: true });
-      seed(config, worker.repos);
+      await agent.seed();
+    },
+    async seed() {
+      const folders = (await readdir(worker.repos)).map((name) => realpathSync(join(worker.repos, name)));
+      const read = (name: string) => files.read(join(config, name));
+      const state = withFirstRunDone(read('.claude.json'), folders);
+      const settings = withoutPermissionQuestion(read('settings.json'));
+      if (state !== null) await agent.write(join(config, '.claude.json'), state);
+      if (settings !== null) await agent.write(join(config, 'settings.json'), settings);
     },
     async write(path, text) {
       await mkdir(dirname(path), { recursive: true });
@@ -122,16 +136,6 @@ agents=$(tmux list-panes -a -F '#{pane_pid}' 2>/dev/null | xargs -r -n 1 pgrep -
 tmux list-sessions -F '#{session_id}' 2>/dev/null | xargs -r -n 1 tmux kill-session -t
 for agent in $agents; do timeout 20 tail --pid="$agent" -f /dev/null || kill -KILL "$agent"; done
 true`;
-
-/** What the supervisor writes before a stage. */
-function seed(config: string, repos: string): void {
-  const log = {
-    line(text: string): never {
-      throw new Error(text);
-    },
-  };
-  keepClaudeSeeded({ files, log: log as unknown as Effects['log'] }, config, repos)();
-}
 
 function program(): string {
   const path = process.env['CLAUDE_BIN'];

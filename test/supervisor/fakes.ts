@@ -83,6 +83,7 @@ export function fakeFiles(initial: Readonly<Record<string, string>> = {}): FakeF
     size: (path) => content.get(path)?.length ?? 0,
     identity: (path) => (content.has(path) ? `${path}:${content.get(path)?.length}` : null),
     isExecutable: (path) => content.get(path)?.startsWith('#!') ?? false,
+    realPath: (path) => path,
     list: (directory) => [
       ...new Set(below(directory).map((path) => path.slice(directory.length + 1).split('/')[0] ?? '')),
     ],

@@ -35,6 +35,11 @@ describe('the sessions of a worker', () => {
     },
   );
 
+  it('have exited with the pane that they were made with, not with another', () => {
+    expect(only(`${line('a', CLOCK, '1', '3')}\n${line('a')}`).exited).toBe(3);
+    expect(only(`${line('a')}\n${line('a', CLOCK, '1', '3')}`).exited).toBeNull();
+  });
+
   it('are none for an empty answer', () => expect(parseSessions('')).toEqual([]));
 
   it.each([

@@ -1,6 +1,6 @@
 /**
  * What claude would ask at its first start: a theme, whether it may skip its permission questions, whether it trusts the
- * folder. In a pane nobody answers, and `factory` would paste the issue into the question.
+ * folder, whether CLAUDE.md may import files from outside of it. In a pane nobody answers, and `factory` would paste the issue into the question.
  */
 import { join } from 'node:path';
 import { isRecord } from '../../../scripts/lib/contract.ts';
@@ -23,7 +23,13 @@ export function withFirstRunDone(text: string | null, trusted: readonly string[]
   const projects = isRecord(document['projects']) ? { ...document['projects'] } : {};
   for (const folder of trusted) {
     const known = projects[folder];
-    projects[folder] = { ...(isRecord(known) ? known : {}), hasTrustDialogAccepted: true };
+    projects[folder] = {
+      // Imports from outside: not asked, and not allowed unless a person has allowed them.
+      hasClaudeMdExternalIncludesApproved: false,
+      ...(isRecord(known) ? known : {}),
+      hasClaudeMdExternalIncludesWarningShown: true,
+      hasTrustDialogAccepted: true,
+    };
   }
   const wanted = {
     theme: 'dark',
@@ -66,16 +72,17 @@ export function keepClaudeSeeded(
     const names = files.list(repos).filter((name) => !name.startsWith('.'));
     if (trusted === names.join('/')) return;
     try {
-      seedClaude(
-        files,
-        directory,
-        names.map((name) => join(repos, name)),
-      );
+      seedClaude(files, directory, foldersOf(files, repos, names));
       trusted = names.join('/');
     } catch (error) {
       log.line(`cannot write ${directory}: ${messageOf(error)}`);
     }
   };
+}
+
+/** The folders of clones as claude names them: by their real path, where one is a link. */
+function foldersOf(files: Files, repos: string, names: readonly string[]): string[] {
+  return names.map((name) => files.realPath(join(repos, name)));
 }
 
 /** On the volume: claude replaces the file by renaming, so a link to it would be lost at the first change. */

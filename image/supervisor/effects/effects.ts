@@ -137,6 +137,8 @@ export interface Files {
   /** Changes when the file is replaced or written; null when there is none. */
   identity(path: string): string | null;
   isExecutable(path: string): boolean;
+  /** With every link on the way resolved; the path itself where there is nothing. */
+  realPath(path: string): string;
   /** Names in a directory; none when it cannot be read. */
   list(directory: string): string[];
   makeDirectory(path: string): void;

@@ -29,7 +29,8 @@ export const MOST_SESSIONS = 1_000;
 const LONGEST_NAME = 256;
 
 /**
- * @param text lines of the function `sessions` in scripts/remote/worker.sh, one for each window; fields parted by tabs
+ * @param text lines of the function `sessions` in scripts/remote/worker.sh, one for each pane and those of a session in the
+ *   order in which they were made; fields parted by tabs
  * @param note hears when not all of them are listed
  * @throws ContractError when a line is not one of tmux
  */
@@ -53,7 +54,8 @@ export function parseSessions(text: string, note: (sentence: string) => void = (
       createdAt: wholeNumber(created),
       activityAt: Math.max(wholeNumber(activity), known?.activityAt ?? 0),
       attached: wholeNumber(attached),
-      exited: dead === '1' ? parseExit(exitCode) : null,
+      // Of the pane that it was made with: a person may have opened, and closed, others.
+      exited: known !== undefined ? known.exited : dead === '1' ? parseExit(exitCode) : null,
     });
   }
   return [...sessions.values()];

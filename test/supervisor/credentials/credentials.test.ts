@@ -1,11 +1,16 @@
+import { mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import {
+  keepClaudeSeeded,
   withFirstRunDone,
   withoutPermissionQuestion,
 } from '../../../image/supervisor/credentials/claude-state.ts';
 import { howToBring } from '../../../image/supervisor/credentials/credentials.ts';
 import { judgeToken } from '../../../image/supervisor/credentials/github.ts';
-import { fakeEnvironment } from '../fakes.ts';
+import { files } from '../../../image/supervisor/effects/system.ts';
+import { makeFolder } from '../../support/janitor.ts';
+import { fakeEnvironment, fakeLog } from '../fakes.ts';
 
 const CURE = 'replace it in the Secret';
 
@@ -96,22 +101,50 @@ describe('claude’s first start', () => {
       theme: 'dark',
       hasCompletedOnboarding: true,
       bypassPermissionsModeAccepted: true,
-      projects: { '/r': { hasTrustDialogAccepted: true } },
+      projects: {
+        '/r': {
+          hasClaudeMdExternalIncludesApproved: false,
+          hasClaudeMdExternalIncludesWarningShown: true,
+          hasTrustDialogAccepted: true,
+        },
+      },
     });
   });
 
   test('leaves everything else as claude wrote it, and is written once', () => {
-    const first = withFirstRunDone('{"userID":"u","theme":"light","projects":{"/x":{"a":1},"/r":{"b":2}}}', [
-      '/r',
-    ]);
+    const first = withFirstRunDone(
+      '{"userID":"u","theme":"light","projects":{"/x":{"a":1},"/r":{"b":2,"hasClaudeMdExternalIncludesApproved":true}}}',
+      ['/r'],
+    );
     expect(JSON.parse(first ?? '')).toEqual({
       userID: 'u',
       theme: 'light',
       hasCompletedOnboarding: true,
       bypassPermissionsModeAccepted: true,
-      projects: { '/x': { a: 1 }, '/r': { b: 2, hasTrustDialogAccepted: true } },
+      projects: {
+        '/x': { a: 1 },
+        '/r': {
+          b: 2,
+          // What a person has allowed stays allowed.
+          hasClaudeMdExternalIncludesApproved: true,
+          hasClaudeMdExternalIncludesWarningShown: true,
+          hasTrustDialogAccepted: true,
+        },
+      },
     });
     expect(withFirstRunDone(first, ['/r'])).toBeNull();
+  });
+
+  test('is done in a clone that is a link by its real path, as claude knows it', async () => {
+    const folder = await makeFolder('seed-');
+    const [repos, config, elsewhere] = [join(folder, 'repos'), join(folder, 'claude'), join(folder, 'demo')];
+    mkdirSync(repos);
+    mkdirSync(elsewhere);
+    symlinkSync(elsewhere, join(repos, 'demo'));
+    keepClaudeSeeded({ files, log: fakeLog().log }, config, repos)();
+    const state = JSON.parse(readFileSync(join(config, '.claude.json'), 'utf8'));
+    expect(Object.keys(state.projects)).toEqual([elsewhere]);
+    rmSync(folder, { recursive: true });
   });
 
   test('a damaged file is claude’s to mend', () => {
