@@ -32,7 +32,7 @@ export const cp = defineCommand({
 there only when its sum is that of what was sent: a copy is whole or not there. A file of that name is replaced, a folder
 never. --timeout is how long nothing may move.
 Out of a worker come files and folders, without their owners and without setuid and the like. Of the links in a folder those
-are kept that stay inside it; other links, devices, sockets and FIFOs are left out, and named.`,
+are kept that stay inside it; other links, devices and FIFOs are left out, and named.`,
   positionals: [
     { name: 'SRC', required: true },
     { name: 'DST', required: true },

@@ -13,7 +13,7 @@ postgres=false
 if grep --quiet --text --fixed-strings github.com/jackc/pgx "$(readlink --canonicalize "$(command -v factory)")"; then postgres=true; fi
 schema=null
 if [ "$postgres" = false ] && factory queue list --format json >/dev/null 2>&1 && [ -e "$HOME/.factory/factory.db" ]; then
-  schema=$(sqlite3 -batch -init /dev/null -safe -readonly "$HOME/.factory/factory.db" 'SELECT max(version) FROM schema_version') || schema=null
+  schema=$(sqlite3 -batch -init /dev/null -readonly "$HOME/.factory/factory.db" 'SELECT max(version) FROM schema_version') || schema=null
 fi
 jq --raw-output --null-input --slurpfile build /etc/factory-worker/build.json --argjson schema "${schema:-null}" --argjson postgres "$postgres" \
   --arg help "$help" '"RESULT " + ({build: $build[0], schema: $schema, postgres: $postgres, help: $help} | tojson)'

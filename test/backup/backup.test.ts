@@ -17,6 +17,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { backup } from '../../scripts/backup.ts';
 import { type Backup, copyBackup, parseBackup } from '../../scripts/lib/backup/make.ts';
+import { InterruptedError } from '../../scripts/lib/cli/errors.ts';
 import { partsOfScript } from '../../scripts/lib/transport/scripts.ts';
 import type { Transport } from '../../scripts/lib/transport/transport.ts';
 import { restore } from '../../scripts/restore.ts';
@@ -245,6 +246,14 @@ describe('a worker that lies', () => {
     const { calls, copy } = answering(() => 'x'.repeat(length));
     await expect(copy({})).rejects.toThrow('the backup /b/x.tar.gz changed while it was copied');
     expect([calls, readdirSync(here), readFileSync(file, 'utf8')]).toEqual([[4], ['it.tar.gz'], 'old']);
+  });
+
+  it('is left by Ctrl-C: nothing is left here', async () => {
+    const { calls, copy } = answering(() => {
+      throw new InterruptedError();
+    });
+    await expect(copy({})).rejects.toBeInstanceOf(InterruptedError);
+    expect([calls, readdirSync(here)]).toEqual([[4], []]);
   });
 
   it('sends something else: nothing is left here', async () => {

@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { CliError } from '../../scripts/lib/cli/errors.ts';
-import { replaceFile, replaceFileBy } from '../../scripts/lib/config/replace-file.ts';
+import { replaceFile, replaceFileBy, replaceFileSync } from '../../scripts/lib/config/replace-file.ts';
 import { isRoot, needs } from '../support/needs.ts';
 
 let folder: string;
@@ -112,6 +112,26 @@ it('writes under a name that nobody can have prepared, and takes it away when it
   expect([first, second]).toEqual(Array(2).fill(expect.stringMatching(/^\.factory-worker-new\.\w{16}$/)));
   expect(first).not.toBe(second);
   expect(readdirSync(folder)).toEqual(['workers.yaml']);
+});
+
+it('writes our own records the same way', () => {
+  const path = join(folder, 'records', 'one.json');
+  replaceFileSync(path, 'old');
+  writeFileSync(join(folder, 'mine'), 'mine');
+  for (const name of ['.new', `.${process.pid}`, `.${process.pid}.tmp`]) {
+    symlinkSync(join(folder, 'mine'), `${path}${name}`);
+  }
+  const before = readdirSync(join(folder, 'records'));
+  replaceFileSync(path, 'new');
+  expect([readFileSync(path, 'utf8'), mode(path), mode(join(folder, 'records'))]).toEqual([
+    'new',
+    '600',
+    '700',
+  ]);
+  expect(readFileSync(join(folder, 'mine'), 'utf8')).toBe('mine');
+  expect(readdirSync(join(folder, 'records'))).toEqual(before);
+  expect(() => replaceFileSync(folder, 'new')).toThrow(/EISDIR|ENOTEMPTY|EEXIST/);
+  expect(readdirSync(folder).filter((name) => name.startsWith('.'))).toEqual([]);
 });
 
 it('says why it cannot write', async () => {

@@ -1,8 +1,9 @@
 /**
  * Replaces a file at once: whoever reads it sees the old content or the new one, never half of either. For every file that
- * the operator named.
+ * the operator named, and for our own records.
  */
 import { randomBytes } from 'node:crypto';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import {
   type FileHandle,
   lstat,
@@ -40,8 +41,7 @@ export async function replaceFileBy<T>(path: string, { fill, check, keepMode }: 
     const folder = dirname(target);
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const old = keepMode ? await stat(target).catch(ifMissing) : null;
-    // Nobody can know this name in advance, and `wx` (O_EXCL) neither follows a link nor takes a file that is there.
-    const temporary = join(folder, `.factory-worker-new.${randomBytes(8).toString('hex')}`);
+    const temporary = temporaryIn(folder);
     const file = await open(temporary, 'wx', 0o600);
     try {
       let filled: T;
@@ -64,6 +64,28 @@ export async function replaceFileBy<T>(path: string, { fill, check, keepMode }: 
     }
   } catch (error) {
     throw cannotWrite(path, error);
+  }
+}
+
+/** To be made with `wx` (O_EXCL), which neither follows a link nor takes a file that is there; nobody can know it in advance. */
+function temporaryIn(folder: string): string {
+  return join(folder, `.factory-worker-new.${randomBytes(8).toString('hex')}`);
+}
+
+/**
+ * Replaces a small file of our own, such as a record; 0600, and its folders 0700.
+ *
+ * @throws NodeJS.ErrnoException when it cannot be written; the old one stays
+ */
+export function replaceFileSync(path: string, text: string): void {
+  const folder = dirname(path);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const temporary = temporaryIn(folder);
+  try {
+    writeFileSync(temporary, text, { mode: 0o600, flag: 'wx' });
+    renameSync(temporary, path);
+  } finally {
+    rmSync(temporary, { force: true });
   }
 }
 

@@ -39,7 +39,7 @@ export interface Transferred {
   readonly sha256: string;
   /** Where it lies now. */
   readonly path: string;
-  /** What tar had to say although it went well: a file that changed meanwhile. */
+  /** What tar had to say although it went well: a file that changed meanwhile, a socket that it ignored. */
   readonly warning: string;
   /** What a worker sent and was not written here; the first hundred of them. */
   readonly leftOut: readonly LeftOut[];
@@ -206,17 +206,17 @@ async function fetchInto(road: Road, path: string, { final, temporary }: LocalTa
   await rename(join(temporary, name), final).catch((error: Error) => {
     throw new CliError(`${final} could not be put in place: ${error.message}`);
   });
-  const warning = rc === '1' ? message : '';
-  return { bytes: meter.bytes, sha256, path: final, warning, leftOut, leftOutCount };
+  return { bytes: meter.bytes, sha256, path: final, warning: message, leftOut, leftOutCount };
 }
 
 /** What tar-stream says of an archive that ends too early. */
 const CUT_SHORT = /end of data/i;
 
-function notTaken({ worker }: Road, path: string, error: Error): CliError {
-  return error instanceof ArchiveError
-    ? new CliError(`what ${worker} sent is not one file or folder ${path}: ${error.message}`)
-    : new CliError(`it cannot be written here: ${error.message}`);
+function notTaken({ worker }: Road, path: string, error: Error): Error {
+  if (error instanceof ArchiveError) {
+    return new CliError(`what ${worker} sent is not one file or folder ${path}: ${error.message}`);
+  }
+  return 'syscall' in error ? new CliError(`it cannot be written here: ${error.message}`) : error;
 }
 
 interface Answer {

@@ -1,16 +1,9 @@
 /** Makes the folder of a local worker. */
-import {
-  chmodSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { delimiter, dirname, isAbsolute, join, resolve } from 'node:path';
 import { CliError } from '../cli/errors.ts';
 import { packageRoot } from '../cli/version.ts';
+import { replaceFileSync } from '../config/replace-file.ts';
 import { FILES, type Project, SCHEMA, type Settings } from '../contract.ts';
 import { readVersioned } from '../read-contract.ts';
 import { localEnvironment } from './environment.ts';
@@ -107,7 +100,7 @@ function makeHome({ home }: LocalLayout, { name, identity }: LocalWorkerSpec): v
   copyFileSync(join(etc, 'gitignore'), join(gitFolder, 'ignore'));
   const author = identity ?? { name, email: `${name}@localhost` };
   // git reads this one before ~/.gitconfig, which stays the operator's.
-  replace(
+  replaceFileSync(
     join(gitFolder, 'config'),
     `[user]\n\tname = ${gitValue(author.name)}\n\temail = ${gitValue(author.email)}\n[init]\n\tdefaultBranch = main\n`,
   );
@@ -119,11 +112,5 @@ function gitValue(value: string): string {
 }
 
 function replaceJson(path: string, document: unknown): void {
-  replace(path, `${JSON.stringify(document, null, 2)}\n`);
-}
-
-function replace(path: string, text: string): void {
-  const temporary = `${path}.${process.pid}.tmp`;
-  writeFileSync(temporary, text, { mode: 0o600 });
-  renameSync(temporary, path);
+  replaceFileSync(path, `${JSON.stringify(document, null, 2)}\n`);
 }

@@ -1,6 +1,7 @@
 /** The image that was pushed from this machine last: what `rollout` takes when none is named. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { replaceFileSync } from '../config/replace-file.ts';
 import { releasesDir } from './record.ts';
 
 const fileOf = (env: NodeJS.ProcessEnv) => join(dirname(releasesDir(env)), 'pushed');
@@ -15,6 +16,5 @@ export function lastPushed(env: NodeJS.ProcessEnv): string | null {
 }
 
 export function rememberPushed(env: NodeJS.ProcessEnv, image: string): void {
-  mkdirSync(dirname(fileOf(env)), { recursive: true, mode: 0o700 });
-  writeFileSync(fileOf(env), `${image}\n`, { mode: 0o600 });
+  replaceFileSync(fileOf(env), `${image}\n`);
 }

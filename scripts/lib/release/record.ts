@@ -3,11 +3,12 @@
  * first one's and goes on; `releases` lists them.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { uptime } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Backup } from '../backup/make.ts';
 import { homeOf } from '../config/paths.ts';
+import { replaceFileSync } from '../config/replace-file.ts';
 import { userAtHost } from '../config/user.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { SCHEMA } from '../contract.ts';
@@ -117,10 +118,7 @@ export function newRecord(worker: ClusterWorker, given: NewRecord, now: Date): R
 
 /** Writes a record, whole or not at all. */
 export function saveRecord(env: NodeJS.ProcessEnv, record: ReleaseRecord): void {
-  mkdirSync(releasesDir(env), { recursive: true, mode: 0o700 });
-  const file = recordPath(env, record);
-  writeFileSync(`${file}.new`, `${JSON.stringify(record, null, 2)}\n`, { mode: 0o600 });
-  renameSync(`${file}.new`, file);
+  replaceFileSync(recordPath(env, record), `${JSON.stringify(record, null, 2)}\n`);
 }
 
 export function recordPath(env: NodeJS.ProcessEnv, { id }: Pick<ReleaseRecord, 'id'>): string {

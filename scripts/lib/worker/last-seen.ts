@@ -3,10 +3,11 @@
  * which issues it holds. Best effort: a cache that cannot be read or written is none.
  */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { age } from '../cli/text.ts';
 import { homeOf } from '../config/paths.ts';
+import { replaceFileSync } from '../config/replace-file.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
 import { SCHEMA } from '../contract.ts';
 import { readVersioned } from '../read-contract.ts';
@@ -34,10 +35,7 @@ export function rememberSeen(
   };
   const file = cacheFile(env, worker);
   try {
-    mkdirSync(join(file, '..'), { recursive: true, mode: 0o700 });
-    const temporary = `${file}.${process.pid}`;
-    writeFileSync(temporary, JSON.stringify(seen), { mode: 0o600 });
-    renameSync(temporary, file);
+    replaceFileSync(file, JSON.stringify(seen));
   } catch {
     // A full disk or a read-only home must not stop a look at the workers.
   }
