@@ -33,6 +33,9 @@
  *     GIT_OPTIONAL_LOCKS                0         git is only asked here: it need not refresh its index
  *     BASH_ENV, ENV                     -         files that each script would run first
  *     BASH_FUNC_*                       -         functions in the place of programs
+ *     SHLVL                             1         where there is none: a bash that no shell has started, and whose stdin is a
+ *                                                 socket as Node makes them, believes that it is a remote login and runs
+ *                                                 ~/.bashrc (bash(1), INVOCATION)
  *     SHELLOPTS, BASHOPTS,              -         other rules of the language; with CDPATH, `cd` prints
  *     POSIXLY_CORRECT, CDPATH, GLOBIGNORE
  *     TAR_OPTIONS, TAPE, GZIP, BZIP,    -         options of tar, of what it compresses with, and of grep
@@ -48,7 +51,7 @@
  *     NODE_OPTIONS, TMUX, TMUX_TMPDIR   kept      Node and tmux are started for local workers alone
  *
  * The environment of a local worker is made from an allow-list (local/environment.ts), and its programs are the worker's and
- * not ours, such as its agents' git with its hooks: it is left as it is.
+ * not ours, such as its agents' git with its hooks: it is left as it is, but for SHLVL.
  *
  * No variable keeps sqlite3 from ~/.sqliterc: its calls need `-init /dev/null`.
  */
@@ -90,18 +93,23 @@ const SET: NodeJS.ProcessEnv = {
   LANG: 'C',
 };
 
+const NESTED: NodeJS.ProcessEnv = { SHLVL: '1' };
+
 /**
  * @param env of the operator, or of a local worker
  * @returns what a program gets; a new object
  */
 export function programEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  if (env['WORKER_RUNTIME'] === 'local') return { ...env };
   const result: NodeJS.ProcessEnv = {};
+  if (env['WORKER_RUNTIME'] === 'local') return Object.assign(result, NESTED, env);
   for (const name of Object.keys(env)) {
     if (!REMOVED.test(name) || KEPT.test(name)) result[name] = env[name];
   }
+  Object.assign(result, SET);
+  if (!(Number(env['SHLVL']) > 0)) Object.assign(result, NESTED);
   const characters = env['LC_ALL'] || env['LC_CTYPE'] || env['LANG'];
-  return Object.assign(result, SET, characters && { LC_CTYPE: characters });
+  if (characters) result['LC_CTYPE'] = characters;
+  return result;
 }
 
 /** One expression for all: a command may start hundreds of programs. */
