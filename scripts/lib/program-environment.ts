@@ -1,54 +1,59 @@
 /**
  * The environment of every program that is started on the laptop. Pure; exec.ts applies it to each start, so that no call
- * can forget it.
+ * can forget it. One table for all programs, since they start each other: bash git and docker, docker git, kubectl a login
+ * plugin.
  *
  * What the operator exports for their own typing must not change what a call of ours means, or what it prints. What says
- * where things are, how to reach them and who is asking is the operator's to say, and stays:
+ * where things are, how to reach them and who is asking is the operator's to say: KUBECONFIG, KUBECTL, HELM, DOCKER, proxies,
+ * certificates, SSH_AUTH_SOCK, credentials of clouds, and whatever is not named here, are kept.
  *
- *     kept     KUBECONFIG, KUBECACHEDIR, KUBECTL, HELM, DOCKER, HTTP(S)_PROXY, NO_PROXY, SSL_CERT_FILE, SSL_CERT_DIR, SSH_AUTH_SOCK,
- *              credentials of clouds, and whatever is not named below
+ *     variable                          becomes   why
+ *     KUBERC                            off       kubectl 1.34 and later read ~/.kube/kuberc, whose defaults change calls: with
+ *                                                 the documented `delete --interactive=true` a delete prints "cancelled" and
+ *                                                 ends with 0. (Its credentialPluginPolicy does not hold then: see doctor.)
+ *     KUBECTL_*                         -         switches of features: KUBECTL_KUBERC, KUBECTL_EXTERNAL_DIFF …
+ *     KUBECTL_*_WEBSOCKETS              kept      some proxies let only one of the two protocols through
+ *     HELM_*                            -         HELM_KUBE* and HELM_NAMESPACE name another server, identity or namespace
+ *                                                 (HELM_KUBEAPISERVER wins over --kube-context); HELM_DEBUG prints more than
+ *                                                 is parsed; HELM_MAX_HISTORY keeps fewer revisions to go back to
+ *     HELM_DRIVER*, HELM_*_HOME,        kept      where releases, logins, charts and plugins are
+ *     HELM_REGISTRY_*, HELM_REPOSITORY_*,
+ *     HELM_CONTENT_CACHE, HELM_*PLUGINS
+ *     HELM_BURST_LIMIT, HELM_QPS        kept      how fast it may ask
+ *     GIT_*                             -         GIT_DIR, GIT_WORK_TREE and GIT_INDEX_FILE, which hooks export, name another
+ *                                                 checkout; GIT_EXEC_PATH and GIT_EXTERNAL_DIFF other programs
+ *     GIT_CONFIG_GLOBAL, _SYSTEM,       kept      where the configuration is, with its safe.directory
+ *     _NOSYSTEM
+ *     GIT_SSH*, GIT_SSL_*, GIT_HTTP_*,  kept      the way to a remote
+ *     GIT_PROXY_*, GIT_ASKPASS,
+ *     GIT_TERMINAL_PROMPT,
+ *     GIT_ALLOW_PROTOCOL
+ *     GIT_CONFIG_COUNT, _KEY_n,         set       no hooks, no fsmonitor, untracked files shown; wins over ~/.gitconfig
+ *     _VALUE_n                                    (git-config(1); git 2.31)
+ *     GIT_OPTIONAL_LOCKS                0         git is only asked here: it need not refresh its index
+ *     BASH_ENV, ENV                     -         files that each script would run first
+ *     BASH_FUNC_*                       -         functions in the place of programs
+ *     SHLVL                             1         where there is none: a bash that no shell has started, and whose stdin is a
+ *                                                 socket as Node makes them, believes that it is a remote login and runs
+ *                                                 ~/.bashrc (bash(1), INVOCATION)
+ *     SHELLOPTS, BASHOPTS,              -         other rules of the language; with CDPATH, `cd` prints
+ *     POSIXLY_CORRECT, CDPATH, GLOBIGNORE
+ *     TAR_OPTIONS, TAPE, GZIP, BZIP,    -         options of tar, of what it compresses with, and of grep
+ *     BZIP2, XZ_OPT, XZ_DEFAULTS,
+ *     GREP_OPTIONS, GREP_COLOR(S)
+ *     DOCKER_DEFAULT_PLATFORM,          -         another platform, other attestations than are asked for
+ *     BUILDX_*
+ *     BUILDX_BUILDER, BUILDX_CONFIG,    kept      which Docker and builder; DOCKER_CONTENT_TRUST, what it may pull
+ *     other DOCKER_*
+ *     LC_*, LANGUAGE                    -         with LANG: words and numbers are parsed, and quoted in English sentences
+ *     LANG                              C
+ *     LC_CTYPE                          set       to what was in effect: names of files stay readable
+ *     NODE_OPTIONS, TMUX, TMUX_TMPDIR   kept      Node and tmux are started for local workers alone
  *
- *     program  variable                            what becomes of it, and why
- *     kubectl  KUBERC                              `off`: kubectl 1.34 and later read ~/.kube/kuberc, whose defaults change calls. With
- *                                                  its documented `delete --interactive=true` a delete says "cancelled" and ends with 0.
- *                                                  (A credentialPluginPolicy in that file is not applied either, as it never is by Helm.)
- *              KUBECTL_*                           removed: switches for features (KUBECTL_KUBERC, KUBECTL_EXTERNAL_DIFF …)
- *              KUBECTL_*_WEBSOCKETS                kept: some proxies let only one of the two protocols through
- *     helm     HELM_KUBE*, HELM_NAMESPACE          removed: another server, identity or namespace than the worker's; HELM_KUBEAPISERVER
- *                                                  wins even over --kube-context
- *              HELM_DEBUG, HELM_COLOR …            removed, as any other HELM_*: more output than is parsed, or fewer revisions kept
- *              HELM_DRIVER*, HELM_*_HOME,          kept: where releases, logins, charts and plugins are
- *              HELM_RE{GISTRY,POSITORY}_*,
- *              HELM_CONTENT_CACHE, HELM_*PLUGINS
- *              HELM_BURST_LIMIT, HELM_QPS          kept: how fast it may ask
- *     git      GIT_*                               removed: GIT_DIR, GIT_WORK_TREE, GIT_INDEX_FILE name another checkout (a hook exports
- *                                                  them), GIT_EXTERNAL_DIFF, GIT_EXEC_PATH other programs
- *              GIT_CONFIG_{GLOBAL,SYSTEM,…}        kept: where the operator's configuration is, with its safe.directory
- *              GIT_SSH*, GIT_SSL_*, GIT_HTTP_*,    kept: the way to a remote
- *              GIT_PROXY_*, GIT_ASKPASS, …
- *              GIT_CONFIG_COUNT, _KEY_n, _VALUE_n  set: no hooks, no fsmonitor, untracked files shown; they win over ~/.gitconfig
- *                                                  (git-config(1), from 2.31)
- *              GIT_OPTIONAL_LOCKS                  `0`: git is only asked, never told to change anything
- *     bash     BASH_ENV, ENV                       removed: files that every script would run first
- *              BASH_FUNC_*                         removed: functions in the place of programs
- *              SHELLOPTS, BASHOPTS,                removed: other rules of the language; CDPATH makes `cd` print
- *              POSIXLY_CORRECT, CDPATH, GLOBIGNORE
- *     tar      TAR_OPTIONS, TAPE                   removed: options and an archive of their own
- *     gzip, xz GZIP, BZIP2, BZIP, XZ_OPT,          removed: likewise
- *              XZ_DEFAULTS
- *     grep     GREP_OPTIONS, GREP_COLOR(S)         removed: likewise
- *     docker   DOCKER_DEFAULT_PLATFORM, BUILDX_*   removed: another platform, other attestations than are asked for
- *              BUILDX_BUILDER, BUILDX_CONFIG,      kept: which Docker and builder; DOCKER_CONTENT_TRUST, what it may pull
- *              other DOCKER_*
- *     all      LC_ALL, LC_*, LANGUAGE              removed, and LANG is `C`: their words and numbers are parsed
- *              LC_CTYPE                            set to what was in effect: names of files stay readable
- *     node     NODE_OPTIONS                        kept: the only Node started here is a local worker's, which has an environment of its own
- *     tmux     TMUX, TMUX_TMPDIR                   kept: likewise
+ * The environment of a local worker is made from an allow-list (local/environment.ts), and its programs are the worker's and
+ * not ours, such as its agents' git with its hooks: it is left as it is, but for SHLVL.
  *
- * The environment of a local worker is made from an allow-list (local/environment.ts), for programs that are the worker's and
- * not ours, such as its agents' git with its hooks: it is left as it is.
- *
- * sqlite3 reads ~/.sqliterc whatever the environment says: its calls need `-init /dev/null`.
+ * No variable keeps sqlite3 from ~/.sqliterc: its calls need `-init /dev/null`.
  */
 
 /** Removed, unless {@link KEPT} has it as well. */
@@ -88,18 +93,23 @@ const SET: NodeJS.ProcessEnv = {
   LANG: 'C',
 };
 
+const NESTED: NodeJS.ProcessEnv = { SHLVL: '1' };
+
 /**
  * @param env of the operator, or of a local worker
  * @returns what a program gets; a new object
  */
 export function programEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  if (env['WORKER_RUNTIME'] === 'local') return { ...env };
   const result: NodeJS.ProcessEnv = {};
+  if (env['WORKER_RUNTIME'] === 'local') return Object.assign(result, NESTED, env);
   for (const name of Object.keys(env)) {
     if (!REMOVED.test(name) || KEPT.test(name)) result[name] = env[name];
   }
+  Object.assign(result, SET);
+  if (!(Number(env['SHLVL']) > 0)) Object.assign(result, NESTED);
   const characters = env['LC_ALL'] || env['LC_CTYPE'] || env['LANG'];
-  return Object.assign(result, SET, characters && { LC_CTYPE: characters });
+  if (characters) result['LC_CTYPE'] = characters;
+  return result;
 }
 
 /** One expression for all: a command may start hundreds of programs. */

@@ -12,8 +12,11 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createExec } from '../../scripts/lib/exec.ts';
+import { localEnvironment } from '../../scripts/lib/local/environment.ts';
+import { localLayout } from '../../scripts/lib/local/layout.ts';
 import { programEnvironment } from '../../scripts/lib/program-environment.ts';
 import { clusterOf, kubectl } from '../../scripts/lib/transport/kubectl.ts';
 import { PINS, pinnedHelm, pinnedKubectl } from '../charts/pinned-helm.ts';
@@ -80,7 +83,7 @@ describe('the environment of a program', () => {
 
   it('of a local worker is its own', () => {
     const env = { WORKER_RUNTIME: 'local', LC_ALL: 'C.UTF-8', GIT_SSL_CAINFO: '/ca', TMUX_TMPDIR: '/t' };
-    expect(programEnvironment(env)).toEqual(env);
+    expect(programEnvironment(env)).toEqual({ ...env, SHLVL: '1' });
   });
 });
 
@@ -110,6 +113,21 @@ describe('beside an operator with settings of their own', () => {
   it('bash runs no file of theirs first', async () => {
     await exec.run(['bash', '-c', 'true'], own({ BASH_ENV: file('rc', `: >'${marker}'\n`) }));
     expect(existsSync(marker)).toBe(false);
+  });
+
+  it.each([
+    ['the operator', {}],
+    ['a local worker', localEnvironment(localLayout('/nowhere/w'), 'w', [], process.env)],
+  ])('bash does not take a stdin of ours for a remote login, with the ~/.bashrc of %s', async (_, env) => {
+    file('.bashrc', `: >'${marker}'\n`);
+    const { code } = await exec.stream(['bash', '-c', 'cat'], {
+      env: { PATH: process.env['PATH'], ...env, HOME: home },
+      input: Readable.from(['x']),
+      output: new PassThrough().resume(),
+      idleMs: 10_000,
+      signal: new AbortController().signal,
+    });
+    expect([code, existsSync(marker)]).toEqual([0, false]);
   });
 
   it('bash takes no function of theirs for a program, also where it has the terminal', async () => {

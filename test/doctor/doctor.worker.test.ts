@@ -1,7 +1,10 @@
 import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { doctor } from '../../scripts/doctor.ts';
+import { checkKuberc } from '../../scripts/lib/doctor/laptop.ts';
 import { type HandWorker, handWorker } from '../support/hand-worker.ts';
 import { needs } from '../support/needs.ts';
 import { programLine } from '../support/program.ts';
@@ -22,6 +25,25 @@ interface Section {
   readonly where: string;
   readonly findings: readonly { id: string; state: string; reason: string; fix: readonly string[] }[];
 }
+
+describe('a kuberc', () => {
+  it.each([
+    ['that is not there', null, []],
+    ['with defaults alone', 'kind: Preference\ndefaults:\n- command: delete\n', []],
+    ['that lets every program log in', 'credentialPluginPolicy: AllowAll\n', []],
+    ['that lets none log in', 'credentialPluginPolicy: DenyAll\n', ['kuberc warn']],
+    ['that names those which may, as JSON', '{"credentialPluginPolicy": "Allowlist"}', ['kuberc warn']],
+  ])('%s', (_, text, expected) => {
+    const home = mkdtempSync(join(tmpdir(), 'kuberc-'));
+    if (text !== null) {
+      mkdirSync(join(home, '.kube'));
+      writeFileSync(join(home, '.kube', 'kuberc'), text);
+    }
+    const findings = checkKuberc({ env: { HOME: home } });
+    rmSync(home, { recursive: true });
+    expect(findings.map(({ id, state }) => `${id} ${state}`)).toEqual(expected);
+  });
+});
 
 describe('doctor on a laptop with a local worker', () => {
   it('measures the worker for real and names what the laptop lacks', async () => {

@@ -11,7 +11,7 @@ import { createReach } from '../worker/observe.ts';
 import { findDeployment, type Workload } from '../worker/workload.ts';
 import { type Finding, found, isSick, type Section } from './finding.ts';
 import { INOTIFY_RAISED, judge, type Where } from './inside.ts';
-import { checkContext, checkHelm, checkKubectl, checkServer } from './laptop.ts';
+import { checkContext, checkHelm, checkKubectl, checkKuberc, checkServer } from './laptop.ts';
 import { checkNamespace, checkStorage, neededLevel } from './namespace.ts';
 import { checkClaim, checkPullSecrets, checkRelease, checkSecret } from './release.ts';
 import { checkRights } from './rights.ts';
@@ -29,7 +29,7 @@ export interface Examination {
 export async function examineLaptop({ context }: Examination, workersFile: Finding): Promise<Section> {
   return {
     where: 'laptop',
-    findings: [await checkKubectl(context), await checkHelm(context), workersFile],
+    findings: [await checkKubectl(context), ...checkKuberc(context), await checkHelm(context), workersFile],
   };
 }
 

@@ -1,8 +1,10 @@
 /** The programs on the laptop and what kubectl's configuration says. */
-
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Context } from '../cli/command.ts';
 import { CliError, ExitCode } from '../cli/errors.ts';
 import { shellLine } from '../cli/text.ts';
+import { homeOf, shortPath } from '../config/paths.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { findHelm } from '../helm/helm.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
@@ -35,6 +37,30 @@ export async function checkKubectl({ exec, env, signal }: Context): Promise<Find
   }
   const { clientVersion } = readAnswer<Versions>('versions', 'kubectl', result.stdout.toString());
   return found('kubectl', 'ok', `${program} ${clientVersion?.gitVersion ?? 'of an unknown version'}`);
+}
+
+/**
+ * What is lost with the operator's kuberc, which is switched off for our calls (program-environment.ts): from kubectl 1.35 on
+ * it can say which programs a kubeconfig may start to log in.
+ *
+ * @returns nothing where it says nothing of the kind
+ */
+export function checkKuberc({ env }: Pick<Context, 'env'>): Finding[] {
+  const home = homeOf(env);
+  const file = env['KUBERC'] || join(home, '.kube', 'kuberc');
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch {
+    return [];
+  }
+  if (!/credentialPluginPolicy["']?\s*:\s*["']?(?!AllowAll\b)\w/.test(text)) return [];
+  const reason = `the credentialPluginPolicy in ${shortPath(file, home)} does not hold here, since kuberc is switched off: its defaults would change what a call does`;
+  return [
+    found('kuberc', 'warn', reason, [
+      `which programs your kubeconfigs start: ${shellLine(['kubectl', 'config', 'view', '--output=jsonpath={.users[*].user.exec.command}'])}`,
+    ]),
+  ];
 }
 
 export async function checkHelm(context: Context): Promise<Finding> {
