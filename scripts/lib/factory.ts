@@ -144,8 +144,11 @@ export function isBehind(
  * for people. A message may span lines; here it is one sentence.
  */
 export function parseError(stderr: string): string {
-  const match = /^Error: ([\s\S]*?)(?:\nUsage:|\nRun '|\n\s*\n|\s*$(?![\s\S]))/m.exec(stderr);
-  return (match?.[1] ?? stderr).trim().replaceAll(/\s*\n\s*/g, ' ');
+  const from = /^Error: /m.exec(stderr);
+  const said = from === null ? stderr : stderr.slice(from.index + from[0].length);
+  const end = from === null ? -1 : said.search(/\n(?:Usage:|Run '|[^\S\n]*\n)/);
+  const lines = (end < 0 ? said : said.slice(0, end)).split('\n').map((line) => line.trim());
+  return lines.filter((line) => line !== '').join(' ');
 }
 
 /** What is needed to say which project an issue of the worker belongs to. */
@@ -173,7 +176,7 @@ export function projectOf(issue: number, row: QueueRow | undefined, ownership: O
 
 /** The name a repository is cloned under: `owner/name` and every form of URL give `name`. */
 export function projectName(repo: string): string {
-  return basename(repo.replace(/[/:]+$/, '').replace(/:/g, '/')).replace(/\.git$/, '');
+  return basename(repo.replace(/(?<![/:])[/:]+$/, '').replace(/:/g, '/')).replace(/\.git$/, '');
 }
 
 function records(text: string): Record<string, unknown>[] {
