@@ -58,7 +58,9 @@ are kept that stay inside it; other links, devices and FIFOs are left out, and n
     // What cannot be read or written here is said before the worker is asked.
     const entry = plan.direction === 'to' ? localEntry(plan.from) : null;
     const final =
-      plan.direction === 'from' ? await resolveTarget(plan.to, basename(plan.from.replace(/\/+$/, ''))) : '';
+      plan.direction === 'from'
+        ? await resolveTarget(plan.to, basename(plan.from.replace(/(?<!\/)\/+$/, '')))
+        : '';
     const { transport } = await createReach(context, timeoutMs).enter(worker);
     const progress = showProgress(context);
     const road: Road = {

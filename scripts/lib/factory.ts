@@ -148,22 +148,11 @@ export function isBehind(
  * for people. A message may span lines; here it is one sentence.
  */
 export function parseError(stderr: string): string {
-  // Line by line: a regular expression over all of it takes quadratic time over blanks.
-  const lines = stderr.split('\n');
-  const start = lines.findIndex((line) => line.startsWith(ERROR));
-  if (start < 0) return joined(lines);
-  const rest = lines.slice(start + 1);
-  const end = rest.findIndex((line) => line.trim() === '' || /^(?:Usage:|Run ')/.test(line));
-  return joined([lines[start]?.slice(ERROR.length) ?? '', ...rest.slice(0, end < 0 ? undefined : end)]);
-}
-
-const ERROR = 'Error: ';
-
-function joined(lines: readonly string[]): string {
-  return lines
-    .map((line) => line.trim())
-    .filter((line) => line !== '')
-    .join(' ');
+  const from = /^Error: /m.exec(stderr);
+  const said = from === null ? stderr : stderr.slice(from.index + from[0].length);
+  const end = from === null ? -1 : said.search(/\n(?:Usage:|Run '|[^\S\n]*\n)/);
+  const lines = (end < 0 ? said : said.slice(0, end)).split('\n').map((line) => line.trim());
+  return lines.filter((line) => line !== '').join(' ');
 }
 
 /** What is needed to say which project an issue of the worker belongs to. */
@@ -191,7 +180,7 @@ export function projectOf(issue: number, row: QueueRow | undefined, ownership: O
 
 /** The name a repository is cloned under: `owner/name` and every form of URL give `name`. */
 export function projectName(repo: string): string {
-  return basename(repo.replace(/[/:]+$/, '').replace(/:/g, '/')).replace(/\.git$/, '');
+  return basename(repo.replace(/(?<![/:])[/:]+$/, '').replace(/:/g, '/')).replace(/\.git$/, '');
 }
 
 /** `2026-11-22 15:12:15`, UTC without saying so, as the program prints it, becomes RFC 3339. */
