@@ -32,7 +32,7 @@ it.each([
   ['listens on a certain port', /\.listen\([1-9]/],
   ['is skipped without a reason (support/needs.ts)', /\.(skipIf|runIf|skip|todo|only)\b *\(/],
   ['asks a property a fixed number of times (support/properties.ts)', /numRuns: *\d/],
-  ['measures how fast this machine is', /Date\.now\(\) - \w+\)\.toBeLessThan\([\d_]{1,6}\)/],
+  ['measures how fast this machine is', /(Date|performance)\.now\(\) - \w+\)\.toBeLessThan\([\d_]{1,6}\)/],
 ])('nothing %s', (_, pattern) => expect(found(pattern)).toEqual([]));
 
 /** A comment at its end or on the line before says why there is nothing to see that could be waited for. */

@@ -116,7 +116,7 @@ describe('up and down', () => {
       expect((await worker.sessions()).length).toBeGreaterThan(0);
       const { swept } = await stopLocalWorker(worker.dir);
       expect(swept).toBeGreaterThanOrEqual(3);
-      expect(processesWith(`WORKER_STATE_DIR=${WORKER_STATE_DIR}`)).toEqual([bystander.pid]);
+      expect(processesMentioning(`WORKER_STATE_DIR=${WORKER_STATE_DIR}`)).toEqual([bystander.pid]);
       expect(processesOf(WORKER_STATE_DIR)).toEqual([]);
       expect(existsSync(worker.layout.socketDir)).toBe(false);
       expect(bystander.exitCode ?? bystander.signalCode).toBeNull();
