@@ -9,6 +9,7 @@ import { date, setClock } from './clock.ts';
 import { type Cell, cellsOf, inString, OWN_SECRET, PLANTED, STRINGS } from './lies.ts';
 import { type Lie, play, type Question } from './play.ts';
 import type { Recipe } from './recipes.ts';
+import { partsOf } from './remote-parts.ts';
 import { archive, type Reply } from './reply.ts';
 import { tarOf } from './tar.ts';
 
@@ -71,7 +72,8 @@ export async function tell(recipe: Recipe, untruth: Untruth | null = null): Prom
   const playing = play({
     scenes: { 'worker-1': recipe.scene ?? 'busy', ...(recipe.second ? { 'worker-2': recipe.second } : {}) },
     ...(lie ? { lie } : {}),
-    interactive: recipe.remoteCode ?? 0,
+    interactive: recipe.remoteCodes ?? [],
+    ...(recipe.lost === undefined ? {} : { lost: recipe.lost }),
     onAsk: (count) => {
       if (count >= ASKS) stop();
     },
@@ -159,10 +161,13 @@ export function untruthsOf({ toldFields, knowsSecret = false }: Recipe, honest: 
       const cells =
         question.startsWith('file ') && reply.kind === 'text'
           ? inFile(reply.stdout).filter(({ field }) => toldFields?.test(field) ?? true)
-          : cellsOf(reply, knowsSecret);
+          : cellsOf(reply, knowsSecret, reply.kind === 'frame' ? partsOf(scriptOf(question)) : []);
       return cells.map((cell) => ({ question, ...cell }));
     });
 }
+
+/** `probe` of `worker-1 probe`. */
+export const scriptOf = (question: Question) => question.slice(question.indexOf(' ') + 1);
 
 /** What stands in a file has no stderr beside it. */
 function inFile(content: string): Cell[] {
@@ -197,7 +202,7 @@ export function violations(recipe: Recipe, told: Told, honest: Told | null): str
   const places = { stdout, stderr, 'a webhook': told.posts.join('\n') };
   return [
     ...(stderr.includes('failed unexpectedly') ? [`crash: ${firstOfStack(stderr)}`] : []),
-    ...(CODES.has(code) || code === recipe.remoteCode ? [] : [`exit code ${code}`]),
+    ...(CODES.has(code) || recipe.remoteCodes?.includes(code) ? [] : [`exit code ${code}`]),
     ...Object.entries({ stdout, stderr }).flatMap(([stream, text]) => {
       const found = controlIn(text, recipe);
       return found === null ? [] : [`control sequence on ${stream}: ${found}`];
