@@ -15,13 +15,66 @@ nonce=$1
 shift
 framed=0
 
+# The worker's own secrets, which no answer is to hold, whatever they look like: each line of each key, as knownSecrets of
+# lib/tokens.ts takes them. GH_USER is none: it is a name, and part of addresses.
+secrets=()
+# Matches wherever one of them is: one search instead of one for each line of a private key.
+suspect=''
+
+know_secrets() {
+  # In the C locale a length is a number of bytes.
+  local LC_ALL=C file line least lines
+  for file in "$WORKER_SECRETS_DIR"/*; do
+    if [ "${file##*/}" = GH_USER ] || ! mapfile -t lines <"$file"; then continue; fi
+    least=8
+    if [ "${#lines[@]}" -gt 1 ]; then least=16; fi
+    for line in "${lines[@]}"; do
+      line=${line#"${line%%[![:space:]]*}"}
+      line=${line%"${line##*[![:space:]]}"}
+      if [ "${#line}" -lt "$least" ] || [[ $line == -----* ]]; then continue; fi
+      secrets+=("$line")
+      suspect+=${suspect:+|}${line//[^[:alnum:]]/.}
+    done
+  done 2>/dev/null
+}
+if [ -n "${WORKER_SECRETS_DIR-}" ]; then know_secrets; fi
+
+# mask TEXT: sets $masked, in which each byte of a secret is a star.
+mask() {
+  local secret
+  masked=$1
+  if [ -z "$suspect" ] || ! [[ $1 =~ $suspect ]]; then return; fi
+  for secret in "${secrets[@]}"; do masked=${masked//"$secret"/"${secret//?/*}"}; done
+}
+
+# mask_stream: the same with a stream of any bytes.
+mask_stream() {
+  local LC_ALL=C secret character pattern script
+  export LC_ALL
+  if [ -z "$suspect" ]; then
+    cat
+    return
+  fi
+  script="/$suspect/!b"
+  for secret in "${secrets[@]}"; do
+    pattern=$secret
+    for character in \\ / . '*' '[' ']' ^ $ + '?' '(' ')' '{' '}' '|'; do
+      pattern=${pattern//"$character"/"\\$character"}
+    done
+    script+=$'\n'"s/$pattern/${secret//?/*}/g"
+  done
+  # Not as an argument, which everybody in the worker could read.
+  sed --regexp-extended --file=<(printf '%s\n' "$script")
+}
+
 # emit_part NAME RC TEXT
 emit_part() {
   # In the C locale a length is a number of bytes; local, so that the programs we run keep their own.
-  local LC_ALL=C
-  local header="$nonce part $1 rc=$2 bytes=${#3}"
-  printf '%s\n%s\n' "$header" "$3"
-  framed=$((framed + ${#header} + ${#3} + 2))
+  local LC_ALL=C masked
+  mask "$3"
+  local header="$nonce part $1 rc=$2 bytes=${#masked}"
+  printf '%s\n%s\n' "$header" "$masked"
+  framed=$((framed + ${#header} + ${#masked} + 2))
 }
 
 # part NAME COMMAND ARG…: frames what a read-only command prints; when it fails, its message as NAME.error. The command is

@@ -73,4 +73,4 @@ elif [ "$size" -lt "$offset" ]; then
   offset=0
 fi
 emit_part piece 0 "$now $offset $size $fate"
-emit_part data 0 "$(tail --bytes="+$((offset + 1))" /dev/fd/8 | head --bytes="$limit" | base64 --wrap=0)"
+emit_part data 0 "$(tail --bytes="+$((offset + 1))" /dev/fd/8 | head --bytes="$limit" | mask_stream | base64 --wrap=0)"

@@ -4,13 +4,22 @@
 # The program is called in the worker's way: the queue works anywhere, `status` and `check-in` only in the folder of a
 # pipeline configuration inside a git repository.
 
+# without_password: takes out of $url the password or token that somebody may have cloned with.
+without_password() {
+  if [[ $url =~ ^(https?://)[^/]*@(.*)$ || $url =~ ^([a-zA-Z][a-zA-Z0-9+.-]*://[^/:@]*):[^/]*(@.*)$ ]]; then
+    url=${BASH_REMATCH[1]}${BASH_REMATCH[2]}
+  fi
+}
+
 # clones: NAME, a tab and the origin's URL, one line for each repository on the volume.
 clones() {
-  local clone
+  local clone url
   for clone in "$WORKER_REPOS_DIR"/*/.git; do
     [ -e "$clone" ] || continue
     clone=${clone%/.git}
-    printf '%s\t%s\n' "${clone##*/}" "$(git -C "$clone" config --get remote.origin.url)"
+    url=$(git -C "$clone" config --get remote.origin.url)
+    without_password
+    printf '%s\t%s\n' "${clone##*/}" "$url"
   done
 }
 

@@ -1,7 +1,9 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newNonce, parseFrame } from '../../scripts/lib/transport/frame.ts';
 
 const FRAME = readFileSync(new URL('../../scripts/remote/frame.sh', import.meta.url), 'utf8');
@@ -171,5 +173,68 @@ describe('a part', () => {
   it('of a file is left out when there is no such file, and empty when it is', () => {
     const frame = parseFrame(answer(NONCE, 'part_file none /dev/null/none; part_file null /dev/null'), NONCE);
     expect([...(frame?.parts ?? [])]).toEqual([['null', { rc: 0, text: '' }]]);
+  });
+});
+
+describe("the worker's own secrets", () => {
+  const KEY = [
+    '-----BEGIN OPENSSH PRIVATE KEY-----',
+    'b3BlbnNzaC1rZXktdjEAAAAAFAKE+fake/FAKE+fake/FAKE+fake/FAKE+fake/FAKE',
+    'FAKE/fake+FAKE/fake+0123',
+    'FAKE==',
+    '-----END OPENSSH PRIVATE KEY-----',
+  ];
+  const ODD = 'an odd one: $^.*[x]\\{2}(é)/&|?';
+  const dir = mkdtempSync(join(tmpdir(), 'fw-secrets-'));
+  const env = { ...process.env, WORKER_SECRETS_DIR: dir };
+  beforeAll(() => {
+    writeFileSync(join(dir, 'SSH_PRIVATE_KEY'), `${KEY.join('\n')}\n`);
+    writeFileSync(join(dir, 'OF_SOMEBODY'), `${ODD}\n`);
+    writeFileSync(join(dir, 'SHORT'), 'short');
+    writeFileSync(join(dir, 'GH_USER'), 'worker-bot-1\n');
+    mkdirSync(join(dir, 'folder'));
+  });
+  afterAll(() => rmSync(dir, { recursive: true }));
+
+  const stars = (secret: string) => '*'.repeat(Buffer.byteLength(secret));
+  const CASES: [what: string, text: string, masked: string][] = [
+    ['an odd one', `x ${ODD} y ${ODD}`, `x ${stars(ODD)} y ${stars(ODD)}`],
+    ['a key', KEY.join('\n'), [KEY[0], stars(KEY[1] ?? ''), stars(KEY[2] ?? ''), KEY[3], KEY[4]].join('\n')],
+    ['a line of a key', `12: ${KEY[2]}`, `12: ${stars(KEY[2] ?? '')}`],
+    ['what is no secret', 'short worker-bot-1 an odd two', 'short worker-bot-1 an odd two'],
+    ['what only looks alike', 'an odd one: xxxxxxxxxxxxxxxxxxxxxxx', 'an odd one: xxxxxxxxxxxxxxxxxxxxxxx'],
+  ];
+
+  it.each(CASES)('are in no answer, which keeps its length: %s', (_, given, masked) => {
+    const frame = parseFrame(emit(NONCE, [{ name: 'a', rc: 0, text: given }], env), NONCE);
+    expect(frame?.parts.get('a')?.text).toBe(masked);
+  });
+
+  it.each(CASES)('are in no stream of bytes either: %s', (_, given, masked) => {
+    const bytes = Buffer.concat([
+      Buffer.from([0, 0xff, 0x0a]),
+      Buffer.from(given),
+      Buffer.from([0x0a, 0xc3]),
+    ]);
+    const said = spawnSync('bash', ['-c', `${FRAME}trap - EXIT; mask_stream`, 'frame', NONCE], {
+      env,
+      input: bytes,
+    });
+    expect(said.stderr.toString()).toBe('');
+    expect(said.stdout).toEqual(
+      Buffer.concat([Buffer.from([0, 0xff, 0x0a]), Buffer.from(masked), Buffer.from([0x0a, 0xc3])]),
+    );
+  });
+
+  it('are found whatever the locale is, and cost nothing where there are none', () => {
+    for (const LC_ALL of ['C', 'C.UTF-8']) {
+      const said = emit(NONCE, [{ name: 'a', rc: 0, text: `é${ODD}é` }], { ...env, LC_ALL });
+      expect(parseFrame(said, NONCE)?.parts.get('a')?.text).toBe(`é${stars(ODD)}é`);
+    }
+    const none = emit(NONCE, [{ name: 'a', rc: 0, text: ODD }], {
+      ...env,
+      WORKER_SECRETS_DIR: '/nonexistent',
+    });
+    expect(parseFrame(none, NONCE)?.parts.get('a')?.text).toBe(ODD);
   });
 });
