@@ -361,7 +361,8 @@ function inDocument(
 /** How many elements of an array are lied in; the others are like them. */
 const ELEMENTS = 2;
 
-function pathsOf(value: unknown, path: Path = []): Path[] {
+/** The places of a document: itself, and each value in it. */
+export function pathsOf(value: unknown, path: Path = []): Path[] {
   if (typeof value !== 'object' || value === null) return [path];
   const keys: (string | number)[] = Array.isArray(value)
     ? [...value.keys()].slice(0, ELEMENTS)
@@ -379,7 +380,8 @@ function at(value: unknown, path: Path): unknown {
   );
 }
 
-function put(value: unknown, [key, ...rest]: Path, to: unknown): unknown {
+/** A document with another value at a place. */
+export function put(value: unknown, [key, ...rest]: Path, to: unknown): unknown {
   if (key === undefined) return to;
   if (typeof value !== 'object' || value === null) return value;
   const copy = (Array.isArray(value) ? [...value] : { ...value }) as Record<string | number, unknown>;

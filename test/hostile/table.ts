@@ -228,12 +228,15 @@ const isJson = ({ argv }: Recipe) => argv.join(' ').includes('-o json');
 
 /** Our own drawing on a terminal: home, lines cleared, the cursor up and back to the begin of its line. */
 const OWN_DRAWING = /\u001b\[(?:H|K|J|\d+A)|\r/g;
+/** What ends the modes in which a lost connection leaves a terminal (attach/terminal.ts). */
+const MODES_OFF = /\u001b(?:\[\?(?:1049|100[02346]|2004|1)l|\[\?25h|\[0m|>)/g;
 const COLOURS = /\u001b\[[\d;]*m/g;
 const CONCEAL = '\u001b[8m';
 const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
 
 function controlIn(text: string, recipe: Recipe): string | null {
-  const drawn = recipe.terminal ? text.replaceAll(OWN_DRAWING, '') : text;
+  const given = recipe.argv[0] === 'attach' ? text.replaceAll(MODES_OFF, '') : text;
+  const drawn = recipe.terminal ? given.replaceAll(OWN_DRAWING, '') : given;
   // Colours may stay, where it is not data; what conceals may not.
   const left = isJson(recipe)
     ? drawn
