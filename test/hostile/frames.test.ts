@@ -17,6 +17,7 @@ import { assess } from '../../scripts/lib/worker/status.ts';
 import { runs } from '../support/properties.ts';
 import { commandLine, WORKER } from '../support/samples.ts';
 import { inside, stateOf } from './honest.ts';
+import { pathsOf, put } from './lies.ts';
 import { frame, frameBytes } from './reply.ts';
 
 const NONCE = newNonce();
@@ -172,6 +173,26 @@ const anything = fc.oneof(
 
 const state = () => stateOf('worker-1', 'busy');
 
+/** An honest text with one value of its JSON replaced, where it is JSON; else anything. */
+function bent(honest: string): fc.Arbitrary<string> {
+  const lines = honest.split('\n');
+  const documents = lines.flatMap((line, index) => {
+    try {
+      const document: unknown = JSON.parse(line);
+      return pathsOf(document).map((path) => ({ document, path, index }));
+    } catch {
+      return [];
+    }
+  });
+  if (documents.length === 0) return anything;
+  const replaced = fc
+    .tuple(fc.constantFrom(...documents), fc.jsonValue({ maxDepth: 2 }))
+    .map(([{ document, path, index }, value]) =>
+      lines.with(index, JSON.stringify(put(document, path, value))).join('\n'),
+    );
+  return fc.oneof({ weight: 3, arbitrary: replaced }, { weight: 1, arbitrary: anything });
+}
+
 /** The parts of honest answers, some of them replaced. */
 function answers(script: string): fc.Arbitrary<Frame> {
   const honest = inside(state(), script, ['full']);
@@ -181,7 +202,10 @@ function answers(script: string): fc.Arbitrary<Frame> {
       name,
       fc.oneof(
         { weight: 2, arbitrary: fc.constant({ rc: part.rc ?? 0, text: part.text }) },
-        { weight: 1, arbitrary: fc.record({ rc: fc.constantFrom(0, 1, 124, 127), text: anything }) },
+        {
+          weight: 1,
+          arbitrary: fc.record({ rc: fc.constantFrom(0, 0, 0, 1, 124, 127), text: bent(part.text) }),
+        },
       ),
     ]),
   );

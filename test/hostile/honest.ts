@@ -36,6 +36,8 @@ export interface State {
   image: string;
   uid: string;
   drained: boolean;
+  /** A pod that is on its way out, and how many more looks find it. */
+  leaving: { readonly pod: PodObject; looks: number } | null;
   /** What the Secret has, by key. */
   secret: Record<string, string>;
 }
@@ -48,6 +50,7 @@ export function stateOf(name: string, scene: Scene): State {
     image: IMAGE,
     uid: 'uid-1',
     drained: scene === 'stuck',
+    leaving: null,
     secret: { CLAUDE_CODE_OAUTH_TOKEN: 'old-claude', GH_TOKEN: 'old-gh', GH_USER: 'bot' },
   };
 }
@@ -528,7 +531,20 @@ export function inside(state: State, script: string, args: readonly string[]): R
 
 const fullName = (state: State) => `factory-${state.name}`;
 
+/** For the next looks the pod is still there that there was. */
+function letGo(state: State): void {
+  const [pod] = podsOf(state);
+  if (pod === undefined) return;
+  const deletionTimestamp = new Date(NOW.getTime() + 3_600_000).toISOString();
+  state.leaving = { pod: { ...pod, metadata: { ...pod.metadata, deletionTimestamp } }, looks: 3 };
+}
+
 function podsOf(state: State): PodObject[] {
+  const { leaving } = state;
+  if (leaving !== null && leaving.looks > 0) {
+    leaving.looks -= 1;
+    return [leaving.pod];
+  }
   if (state.replicas === 0) return [];
   const name = fullName(state);
   const status =
@@ -785,6 +801,7 @@ export function kubectl(state: State, args: readonly string[], input: string): R
     case 'port-forward':
       return text('Forwarding from 127.0.0.1:3000 -> 3000\n');
     case 'rollout':
+      letGo(state);
       state.uid = 'uid-2';
       return text('restarted\n');
     // Of what is given the terminal nothing comes through here.
@@ -847,14 +864,17 @@ export function helm(state: State, args: readonly string[]): Reply {
       return text('installed\n');
     case 'upgrade':
       if (args.includes('--dry-run=server')) return json({ manifest: manifest(state, image, replicas) });
+      letGo(state);
       if (image !== state.image) state.uid = 'uid-2';
       Object.assign(state, { image, replicas });
       if (replicas === 1 && state.scene === 'stopped') state.scene = 'rest';
       return text('upgraded\n');
     case 'rollback':
+      letGo(state);
       Object.assign(state, { image: NEW_IMAGE, uid: 'uid-2' });
       return text('Rollback was a success\n');
     case 'uninstall':
+      letGo(state);
       Object.assign(state, { replicas: 0 });
       return text('uninstalled\n');
     default:

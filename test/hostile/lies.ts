@@ -78,12 +78,17 @@ export interface Cell {
   readonly change: (honest: Reply) => Reply;
 }
 
-/** All the lies that can be told in the place of an answer. */
-export function cellsOf(reply: Reply, own: boolean): Cell[] {
+/**
+ * All the lies that can be told in the place of an answer.
+ *
+ * @param own whether the command was told a secret of its own
+ * @param possible parts that the script may answer with besides those it has answered with
+ */
+export function cellsOf(reply: Reply, own: boolean, possible: readonly string[] = []): Cell[] {
   const strings = own ? [...STRINGS, OWN] : STRINGS;
   switch (reply.kind) {
     case 'frame':
-      return inFrame(reply, strings);
+      return inFrame(reply, strings, possible);
     case 'text':
       return inText(reply, strings);
     case 'archive':
@@ -131,7 +136,7 @@ function inArchive(reply: ArchiveReply, strings: readonly Probe[]): Cell[] {
   return [...failing, ...contents, ...names, ...aside];
 }
 
-function inFrame(reply: FrameReply, strings: readonly Probe[]): Cell[] {
+function inFrame(reply: FrameReply, strings: readonly Probe[], possible: readonly string[]): Cell[] {
   const failing = strings.map(
     (probe): Cell => ({ field: 'no answer, but stderr', probe, change: () => failed(probe) }),
   );
@@ -174,13 +179,15 @@ function inFrame(reply: FrameReply, strings: readonly Probe[]): Cell[] {
     );
     return [gone, ...fails, ...inner];
   });
-  const extra = strings.map((probe): Cell => {
-    const change = (honest: Reply): Reply =>
-      honest.kind === 'frame'
-        ? { ...honest, parts: { ...honest.parts, surplus: { text: String(probe.value) } } }
-        : honest;
-    return { field: 'a part that nobody asked for', probe, change };
-  });
+  const absent = possible.filter((name) => !(name in reply.parts));
+  const extra = ['surplus', ...absent].flatMap((name) =>
+    strings.map((probe): Cell => {
+      const part = { rc: 1, text: String(probe.value) };
+      const change = (honest: Reply): Reply =>
+        honest.kind === 'frame' ? { ...honest, parts: { ...honest.parts, [name]: part } } : honest;
+      return { field: `part ${name}, besides`, probe, change };
+    }),
+  );
   return [...failing, ...parts, ...extra];
 }
 
@@ -354,7 +361,8 @@ function inDocument(
 /** How many elements of an array are lied in; the others are like them. */
 const ELEMENTS = 2;
 
-function pathsOf(value: unknown, path: Path = []): Path[] {
+/** The places of a document: itself, and each value in it. */
+export function pathsOf(value: unknown, path: Path = []): Path[] {
   if (typeof value !== 'object' || value === null) return [path];
   const keys: (string | number)[] = Array.isArray(value)
     ? [...value.keys()].slice(0, ELEMENTS)
@@ -372,7 +380,8 @@ function at(value: unknown, path: Path): unknown {
   );
 }
 
-function put(value: unknown, [key, ...rest]: Path, to: unknown): unknown {
+/** A document with another value at a place. */
+export function put(value: unknown, [key, ...rest]: Path, to: unknown): unknown {
   if (key === undefined) return to;
   if (typeof value !== 'object' || value === null) return value;
   const copy = (Array.isArray(value) ? [...value] : { ...value }) as Record<string | number, unknown>;

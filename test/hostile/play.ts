@@ -39,8 +39,10 @@ export interface Play {
   /** Scenes by the name of the worker. */
   readonly scenes: Readonly<Record<string, Scene>>;
   readonly lie?: Lie;
-  /** Exit code of what is given the terminal. */
-  readonly interactive?: number;
+  /** Exit codes of what is given the terminal, one after the other; then 0. */
+  readonly interactive?: readonly number[];
+  /** A script whose first answer gets lost on the way. */
+  readonly lost?: string;
   /** Called before each answer, with how many there were. */
   readonly onAsk?: (count: number) => void;
   /** Called when something was started that outlives the command. */
@@ -50,16 +52,29 @@ export interface Play {
 const PROGRAMS_HERE = new Set(['tar', 'sh', 'gzip', 'sqlite3']);
 const real = createExec();
 
-export function play({ scenes, lie, interactive = 0, onAsk = () => {}, onDetach = () => {} }: Play): Playing {
+export function play({
+  scenes,
+  lie,
+  interactive = [],
+  lost,
+  onAsk = () => {},
+  onDetach = () => {},
+}: Play): Playing {
   const states = new Map(Object.entries(scenes).map(([name, scene]) => [name, stateOf(name, scene)]));
   const asked = new Map<Question, Reply>();
+  const codes = [...interactive];
+  let stillToLose = lost;
   let bytes = 0;
   let count = 0;
 
   const answer = (argv: Argv, input: string): { reply: Reply; nonce: string } => {
     const { question, honest, nonce } = ask(argv, states, input);
     if (!asked.has(question)) asked.set(question, honest);
-    const reply = lie?.question === question ? lie.change(honest) : honest;
+    let reply = lie?.question === question ? lie.change(honest) : honest;
+    if (stillToLose !== undefined && question.endsWith(` ${stillToLose}`)) {
+      stillToLose = undefined;
+      reply = text();
+    }
     count++;
     onAsk(count);
     return { reply, nonce };
@@ -90,7 +105,7 @@ export function play({ scenes, lie, interactive = 0, onAsk = () => {}, onDetach 
     },
     async interactive(argv) {
       answer(argv, '');
-      return interactive;
+      return codes.shift() ?? 0;
     },
     detach(argv) {
       answer(argv, '');

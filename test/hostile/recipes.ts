@@ -28,8 +28,10 @@ export interface Recipe {
   readonly terminal?: boolean;
   /** It goes on until Ctrl-C. */
   readonly endless?: boolean;
-  /** The exit code of what it gives the terminal to is its own. */
-  readonly remoteCode?: number;
+  /** The exit codes of what it gives the terminal to, one after the other; they may be its own. */
+  readonly remoteCodes?: readonly number[];
+  /** A script whose first answer gets lost on the way. */
+  readonly lost?: string;
   /** It was told {@link OWN_SECRET}, which must not show up anywhere. */
   readonly knowsSecret?: boolean;
 }
@@ -78,6 +80,16 @@ const RECORDS = '.local/state/factory-worker/releases';
 const releasesFiles = {
   [`${RECORDS}/${RECORD.id}.json`]: JSON.stringify(RECORD),
   [`${RECORDS}/${SECOND.id}.json`]: JSON.stringify(SECOND),
+};
+/** The release that brought the image of now has migrated the state. */
+const MIGRATED = {
+  [`${RECORDS}/${RECORD.id}.json`]: JSON.stringify({
+    ...RECORD,
+    state: 'done',
+    image: RECORD.previous.image,
+    migration: true,
+    why: null,
+  }),
 };
 const releasesTold = [`${RECORDS}/${RECORD.id}.json`];
 
@@ -177,6 +189,7 @@ export const RECIPES: Readonly<Record<string, readonly Recipe[]>> = {
     { argv: ['dispatch', 'auto', '-p', 'demo', '-i', '40'], ...two, code: 1 },
     { argv: ['dispatch', 'worker-1', '--clone', 'acme/fresh', '-i', '40'], code: 1 },
     { argv: ['dispatch', 'worker-1', '-p', 'demo', '-i', '40', '--dry-run'], code: 1 },
+    { argv: ['dispatch', 'worker-1', '-p', 'demo', '-i', '40,44'], lost: 'dispatch', code: 1 },
   ],
   queue: [
     ...each(['queue', 'worker-1'], TEXT_AND_JSON),
@@ -200,7 +213,9 @@ export const RECIPES: Readonly<Record<string, readonly Recipe[]>> = {
     { argv: ['peek', 'worker-1', '--session', 'qa', '--follow'], terminal: true, endless: true },
   ],
   attach: [
-    { argv: ['attach', 'worker-1', '--session', 'qa', '--read-only'], terminal: true, remoteCode: 80 },
+    { argv: ['attach', 'worker-1', '--session', 'qa', '--read-only'], terminal: true, remoteCodes: [80] },
+    // A connection that was lost, and the way back.
+    { argv: ['attach', 'worker-1', '--session', 'qa'], terminal: true, remoteCodes: [1, 80] },
   ],
   send: each(['send', 'worker-1', 'notes', 'go on', '--yes'], TEXT_AND_JSON),
   logs: [
@@ -211,8 +226,8 @@ export const RECIPES: Readonly<Record<string, readonly Recipe[]>> = {
     { argv: ['logs', 'worker-1', '--follow'], endless: true },
     { argv: ['logs', 'worker-1', 'boot', '--previous'] },
   ],
-  exec: [{ argv: ['exec', 'worker-1', '--', 'ls'], terminal: true, remoteCode: 5, code: 5 }],
-  shell: [{ argv: ['shell', 'worker-1'], terminal: true, remoteCode: 5, code: 5 }],
+  exec: [{ argv: ['exec', 'worker-1', '--', 'ls'], terminal: true, remoteCodes: [5], code: 5 }],
+  shell: [{ argv: ['shell', 'worker-1'], terminal: true, remoteCodes: [5], code: 5 }],
   cp: [
     ...each(['cp', 'worker-1:report.md', 'HOME/copy.md'], TEXT_AND_JSON),
     ...each(['cp', 'worker-1:report.md', 'HOME/copy.md', '--dry-run'], TEXT_AND_JSON),
@@ -304,10 +319,12 @@ export const RECIPES: Readonly<Record<string, readonly Recipe[]>> = {
       second: 'rest',
     },
     { argv: ['build-push-rollout', 'rollout', 'worker-1', '--restart', '--yes'], scene: 'rest' },
+    { argv: ['build-push-rollout', 'rollout', 'worker-1', '--image', digest, '--now', '--yes'] },
   ],
   rollback: [
     ...each(['rollback', 'worker-1', '--yes'], TEXT_AND_JSON, { scene: 'rest' }),
     { argv: ['rollback', 'worker-1', '--dry-run'] },
+    { argv: ['rollback', 'worker-1', '--yes'], scene: 'rest', files: MIGRATED },
   ],
   releases: each(['releases'], TEXT_AND_JSON, {
     files: releasesFiles,

@@ -9,6 +9,7 @@ import { date, setClock } from './clock.ts';
 import { type Cell, cellsOf, inString, OWN_SECRET, PLANTED, STRINGS } from './lies.ts';
 import { type Lie, play, type Question } from './play.ts';
 import type { Recipe } from './recipes.ts';
+import { partsOf } from './remote-parts.ts';
 import { archive, type Reply } from './reply.ts';
 import { tarOf } from './tar.ts';
 
@@ -71,7 +72,8 @@ export async function tell(recipe: Recipe, untruth: Untruth | null = null): Prom
   const playing = play({
     scenes: { 'worker-1': recipe.scene ?? 'busy', ...(recipe.second ? { 'worker-2': recipe.second } : {}) },
     ...(lie ? { lie } : {}),
-    interactive: recipe.remoteCode ?? 0,
+    interactive: recipe.remoteCodes ?? [],
+    ...(recipe.lost === undefined ? {} : { lost: recipe.lost }),
     onAsk: (count) => {
       if (count >= ASKS) stop();
     },
@@ -159,10 +161,13 @@ export function untruthsOf({ toldFields, knowsSecret = false }: Recipe, honest: 
       const cells =
         question.startsWith('file ') && reply.kind === 'text'
           ? inFile(reply.stdout).filter(({ field }) => toldFields?.test(field) ?? true)
-          : cellsOf(reply, knowsSecret);
+          : cellsOf(reply, knowsSecret, reply.kind === 'frame' ? partsOf(scriptOf(question)) : []);
       return cells.map((cell) => ({ question, ...cell }));
     });
 }
+
+/** `probe` of `worker-1 probe`. */
+export const scriptOf = (question: Question) => question.slice(question.indexOf(' ') + 1);
 
 /** What stands in a file has no stderr beside it. */
 function inFile(content: string): Cell[] {
@@ -197,7 +202,7 @@ export function violations(recipe: Recipe, told: Told, honest: Told | null): str
   const places = { stdout, stderr, 'a webhook': told.posts.join('\n') };
   return [
     ...(stderr.includes('failed unexpectedly') ? [`crash: ${firstOfStack(stderr)}`] : []),
-    ...(CODES.has(code) || code === recipe.remoteCode ? [] : [`exit code ${code}`]),
+    ...(CODES.has(code) || recipe.remoteCodes?.includes(code) ? [] : [`exit code ${code}`]),
     ...Object.entries({ stdout, stderr }).flatMap(([stream, text]) => {
       const found = controlIn(text, recipe);
       return found === null ? [] : [`control sequence on ${stream}: ${found}`];
@@ -223,12 +228,15 @@ const isJson = ({ argv }: Recipe) => argv.join(' ').includes('-o json');
 
 /** Our own drawing on a terminal: home, lines cleared, the cursor up and back to the begin of its line. */
 const OWN_DRAWING = /\u001b\[(?:H|K|J|\d+A)|\r/g;
+/** What ends the modes in which a lost connection leaves a terminal (attach/terminal.ts). */
+const MODES_OFF = /\u001b(?:\[\?(?:1049|100[02346]|2004|1)l|\[\?25h|\[0m|>)/g;
 const COLOURS = /\u001b\[[\d;]*m/g;
 const CONCEAL = '\u001b[8m';
 const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
 
 function controlIn(text: string, recipe: Recipe): string | null {
-  const drawn = recipe.terminal ? text.replaceAll(OWN_DRAWING, '') : text;
+  const given = recipe.argv[0] === 'attach' ? text.replaceAll(MODES_OFF, '') : text;
+  const drawn = recipe.terminal ? given.replaceAll(OWN_DRAWING, '') : given;
   // Colours may stay, where it is not data; what conceals may not.
   const left = isJson(recipe)
     ? drawn
