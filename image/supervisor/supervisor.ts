@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { basename } from 'node:path';
 import { type Boot, FILES } from '../../scripts/lib/contract.ts';
+import { createAccount } from './account/account.ts';
 import { checksPhase } from './boot/phases/checks.ts';
 import { CLONES_PHASE, clonesPhase } from './boot/phases/clones.ts';
 import { credentialsPhase } from './boot/phases/credentials.ts';
@@ -34,7 +35,9 @@ const BEAT_MS = 5_000;
 
 /** Files of the state volume that change what the loop does. */
 const WAKING = new Set<string>(
-  [FILES.drain, FILES.dispatches, FILES.requestedProjects].map((name) => basename(name)),
+  [FILES.drain, FILES.dispatches, FILES.requestedProjects, FILES.claudeFailures, FILES.account].map((name) =>
+    basename(name),
+  ),
 );
 
 /** A file of the volatile folder that tmux touches for every new session (image/etc/tmux.conf). */
@@ -110,12 +113,14 @@ export function createSupervisor(
   const settings = createSettings(paths.settings, effects);
   const parts = makeParts({ settings, note: record.note });
   const factory = createFactory(environment, effects);
+  const account = createAccount(environment, effects, parts.loginMissing, wake.ring);
   const observe = createObserver(environment, effects, {
     settings,
     clones,
     factory,
     toolsMissing: createToolCheck(environment, effects),
     obstacle: parts.obstacle,
+    account,
   });
   let loop: Loop | null = null;
 
@@ -142,6 +147,7 @@ export function createSupervisor(
     },
     log.line,
   );
+  const probeAccount = createChore("claude's account", account.probe, log.orchestrator);
   const keepSessions = createChore('tmux', sessions.keep, log.line);
   const phaseIsOk = (phase: string): boolean =>
     record.boot().phases.some(({ name, status }) => name === phase && status === 'ok');
@@ -153,7 +159,10 @@ export function createSupervisor(
       tolerant(FILES.alive, () => files.touch(paths.alive));
       if (!signal.aborted) keepSessions();
       if (phaseIsOk('tmux')) parts.tend();
-      if (!signal.aborted && record.boot().finishedAt !== null) refresh();
+      if (!signal.aborted && record.boot().finishedAt !== null) {
+        refresh();
+        probeAccount();
+      }
       await clock.sleep(BEAT_MS, ended);
     }
   };

@@ -21,6 +21,8 @@ export const FILES = {
   dispatches: 'dispatch.jsonl',
   repairs: 'repairs.jsonl',
   taken: 'taken.json',
+  claudeFailures: 'claude-failures.jsonl',
+  account: 'account.json',
   attaches: 'attach.jsonl',
   /** Projects that the laptop asked for; the chart's list (`projects` below) wins where both name one. */
   requestedProjects: 'projects.json',
@@ -99,6 +101,8 @@ export interface Heartbeat {
   readonly finishedAt: string | null;
   readonly intervalSeconds: number;
   readonly actions: readonly CheckInAction[];
+  /** Why claude's account does not work, while no work is taken for that; left out by older images. */
+  readonly account?: AccountHold | null;
 }
 
 /** `drain` in WORKER_STATE_DIR: while the file exists, no new check-in starts. It survives restarts. */
@@ -135,8 +139,18 @@ export interface Repair {
   readonly stage: string;
   readonly attempt: number;
   readonly session: string;
-  /** `advance` and `mark-exited` are factory's own verbs; `give-up` is the line after the last allowed try. */
-  readonly action: 'advance' | 'mark-exited' | 'kill-and-advance' | 'requeue' | 'remove-row' | 'give-up';
+  /**
+   * `advance`, `mark-exited` and `retry` are factory's own verbs; `give-up` is the line after the last allowed try. A `retry`
+   * follows each time that claude's account works again, and counts as no try.
+   */
+  readonly action:
+    | 'advance'
+    | 'mark-exited'
+    | 'kill-and-advance'
+    | 'retry'
+    | 'requeue'
+    | 'remove-row'
+    | 'give-up';
   /** What the operator types when the supervisor has given up; empty before that. */
   readonly cure: string;
 }
@@ -176,6 +190,10 @@ export interface Settings {
     };
     readonly memoryReserveBytes: number;
   };
+  readonly claude: {
+    /** Whether an agent may stop and ask the operator; `factory` takes the quiet pane for a stage that is done. */
+    readonly askUserQuestion: boolean;
+  };
   readonly shutdown: {
     readonly waitForStageSeconds: number;
     /** After SIGTERM and this time Kubernetes kills what is left; null where nobody does. */
@@ -195,6 +213,7 @@ export const DEFAULT_SETTINGS: Settings = {
     storage: { kind: 'emptyDir', sizeBytes: null },
     memoryReserveBytes: 1024 ** 3,
   },
+  claude: { askUserQuestion: false },
   shutdown: { waitForStageSeconds: 20 * 60, graceSeconds: null },
 };
 
@@ -258,4 +277,41 @@ export function readJsonLines<T>(text: string): T[] {
 /** Whether a parsed JSON value is an object (and no array). */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** A line of `claude-failures.jsonl` in WORKER_STATE_DIR: claude ended a turn of a stage with an error, as its hook tells. */
+export interface ClaudeFailure {
+  readonly schema: number;
+  readonly at: string;
+  readonly session: string;
+  readonly issue: number;
+  readonly stage: string;
+  /** claude's own word: `authentication_failed`, `rate_limit`, `server_error`. */
+  readonly error: string;
+  /** What it showed; cut, tokens masked. */
+  readonly text: string;
+  /** Fingerprint of the token it used; empty when it had none from the worker's Secret. */
+  readonly token: string;
+}
+
+export type AccountCause =
+  | 'token-missing'
+  | 'token-refused'
+  | 'limit'
+  | 'no-credit'
+  | 'disabled'
+  | 'unreachable';
+
+/** Claude's account does not work, so no work is taken until it does. */
+export interface AccountHold {
+  readonly cause: AccountCause;
+  /** What claude said; empty when it was not asked. */
+  readonly text: string;
+  readonly since: string;
+  /** When a limit is reset; null when that is not known. */
+  readonly until: string | null;
+  /** When claude is asked again; null when that would tell nothing. */
+  readonly probeAt: string | null;
+  /** Sessions of the stages that could not work; each is run again afterwards. */
+  readonly sessions: readonly string[];
 }

@@ -79,6 +79,7 @@ export function fakeFiles(initial: Readonly<Record<string, string>> = {}): FakeF
     overwrite: (path, text) => void content.set(path, text),
     append: (path, text) => void content.set(path, (content.get(path) ?? '') + text),
     touch: (path) => void content.set(path, content.get(path) ?? ''),
+    isLink: () => false,
     exists: (path) => content.has(path) || below(path).length > 0,
     size: (path) => content.get(path)?.length ?? 0,
     identity: (path) => (content.has(path) ? `${path}:${content.get(path)?.length}` : null),
@@ -282,5 +283,6 @@ export function fakeParts(environment: Environment, files: Files): Parts {
     sessionsChanged() {},
     async closeRecordings() {},
     obstacle: () => null,
+    loginMissing: () => false,
   };
 }

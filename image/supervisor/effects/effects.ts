@@ -133,6 +133,7 @@ export interface Files {
   /** Creates the file or moves its time stamp. */
   touch(path: string): void;
   exists(path: string): boolean;
+  isLink(path: string): boolean;
   size(path: string): number;
   /** Changes when the file is replaced or written; null when there is none. */
   identity(path: string): string | null;

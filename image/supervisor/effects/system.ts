@@ -104,6 +104,7 @@ export const files: Files = {
     }
   },
   exists: (path) => existsSync(path),
+  isLink: (path) => lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ?? false,
   size: (path) => statSync(path, { throwIfNoEntry: false })?.size ?? 0,
   identity(path) {
     const stat = statSync(path, { throwIfNoEntry: false });

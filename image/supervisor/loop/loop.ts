@@ -1,5 +1,6 @@
 /** The orchestrator loop: looks, asks `planTick` what to do, does it, and waits for the next reason to look. */
 import {
+  type AccountHold,
   type CheckInAction,
   DEFAULT_SETTINGS,
   type Heartbeat,
@@ -61,6 +62,7 @@ export function startLoop(
     finishedAt: null,
     intervalSeconds: DEFAULT_SETTINGS.orchestrator.intervalSeconds,
     actions: [],
+    account: null,
   };
   let written = '';
   /** Once, not every half minute: a session without output is an idle one. */
@@ -99,6 +101,7 @@ export function startLoop(
       startedAt: timestamp(started),
       finishedAt: null,
       actions: [],
+      account: null,
     });
     log.orchestrator(what);
     try {
@@ -174,6 +177,15 @@ export function startLoop(
       log.orchestrator(`${what}: ${said}`);
       return true;
     }
+    if (action.action === 'retry') {
+      // The session waits at its prompt, and nothing ends it when the next attempt begins.
+      if (session !== '') await tmux.killSession(tmuxName(session));
+      const retry = ['factory', 'pipeline', 'retry', `${issue}`] as const;
+      const result = await processes.run(retry, { cwd: place.directory, timeoutMs: 30_000 });
+      log.orchestrator(`${what}: ${result.code === 0 ? 'set going again' : parseError(result.stderr)}`);
+      // B's next check-in runs it; the others skip what is in progress for ever.
+      if (result.code !== 0 || (await factory.dialect())?.name === 'B') return true;
+    }
     if (action.action === 'kill-and-advance') {
       await tmux.killSession(tmuxName(session));
       log.orchestrator(`${what}: ended the quiet session ${session}`);
@@ -185,8 +197,8 @@ export function startLoop(
     return true;
   };
 
-  const rest = (tick: Tick & { kind: 'rest' }): void => {
-    beat({ state: tick.state, reason: tick.reason });
+  const rest = (tick: Tick & { kind: 'rest' }, account: AccountHold | null): void => {
+    beat({ state: tick.state, reason: tick.reason, account });
     sayRest(`${tick.state}: ${tick.reason ?? 'nothing to do'}`);
   };
 
@@ -194,7 +206,7 @@ export function startLoop(
   const perform = async (tick: Tick, view: View): Promise<boolean> => {
     switch (tick.kind) {
       case 'rest':
-        rest(tick);
+        rest(tick, view.account);
         return false;
       case 'adopt':
         await adopt();

@@ -3,7 +3,8 @@
  * restarted, a process killed): the program itself leaves them alone for ever. Only its own verbs are used, as running the
  * program showed them to work; at most twice per attempt of a stage, then the operator gets the cure.
  */
-import type { Repair, TakenRow } from '../../../scripts/lib/contract.ts';
+import { accountCause } from '../../../scripts/lib/account.ts';
+import type { ClaudeFailure, Repair, TakenRow } from '../../../scripts/lib/contract.ts';
 import type { Dialect, Pipeline, QueueRow } from '../../../scripts/lib/factory.ts';
 import type { TmuxSession } from '../effects/effects.ts';
 import { tmuxName } from '../effects/tmux.ts';
@@ -22,6 +23,8 @@ export interface RecoveryInput {
   readonly rows: readonly QueueRow[];
   readonly sessions: readonly TmuxSession[];
   readonly repairs: readonly Repair[];
+  /** Turns that claude ended with an error. */
+  readonly failures: readonly ClaudeFailure[];
   /** The row that was taken from the queue last; null when its issue has come to an end. */
   readonly taken: TakenRow | null;
   /** Milliseconds since the epoch. */
@@ -46,7 +49,7 @@ export function planRecovery(input: RecoveryInput): Recovery {
   const waiting: string[] = [];
   const givenUp: string[] = [];
   for (const pipeline of input.pipelines) {
-    const wish = input.dialect.name === 'B' ? wishOfB(pipeline, input) : wishOfA(pipeline, input);
+    const wish = wishOf(pipeline, input);
     if (wish === null) continue;
     if (wish.kind === 'wait') {
       waiting.push(wish.reason);
@@ -54,7 +57,8 @@ export function planRecovery(input: RecoveryInput): Recovery {
     }
     const { issue, stage, attempt, session } = pipeline;
     const past = repairsOf(pipeline, input);
-    if (past.filter(({ action }) => action !== 'give-up').length < MOST_TRIES) {
+    const tries = past.filter(({ action }) => action !== 'give-up' && action !== 'retry').length;
+    if (wish.kind === 'retry' || tries < MOST_TRIES) {
       actions.push({ issue, stage, attempt, session, action: wish.kind, cure: '' });
       continue;
     }
@@ -104,6 +108,7 @@ export function describeOrphan({
   stage,
   action,
 }: Pick<Repair, 'issue' | 'stage'> & { readonly action?: Repair['action'] }): string {
+  if (action === 'retry') return `#${issue} could not work in stage ${stage} while claude's account did not`;
   if (stage !== '') return `#${issue} was interrupted in stage ${stage}`;
   return action === 'remove-row'
     ? `#${issue} is completed, and its row was left active`
@@ -111,9 +116,34 @@ export function describeOrphan({
 }
 
 type Wish =
-  | { readonly kind: 'advance' | 'kill-and-advance' | 'mark-exited' }
+  | { readonly kind: 'advance' | 'kill-and-advance' | 'mark-exited' | 'retry' }
   | { readonly kind: 'wait'; readonly reason: string }
   | null;
+
+function wishOf(pipeline: Pipeline, input: RecoveryInput): Wish {
+  if (pipeline.status === 'blocked') return wishAfterFailure(pipeline, input);
+  return input.dialect.name === 'B' ? wishOfB(pipeline, input) : wishOfA(pipeline, input);
+}
+
+/**
+ * Blocked because claude's account did not work in this attempt. It works again, or nothing would be planned, so `pipeline
+ * retry` sets the stage going. Blocked for anything else, it waits for a person.
+ */
+function wishAfterFailure(pipeline: Pipeline, input: RecoveryInput): Wish {
+  const { issue, stage, attempt } = pipeline;
+  const session = pipeline.session || `${issue}-${stage}-${attempt}`;
+  const failure = input.failures.findLast((candidate) => candidate.session === tmuxName(session));
+  if (failure === undefined || accountCause(failure.error, failure.text) === null) return null;
+  const addedAt = input.rows.find((row) => row.issue === issue)?.addedAt ?? '';
+  if (Date.parse(failure.at) < Date.parse(addedAt)) return null;
+  const retried = repairsOf(pipeline, input).some(
+    ({ action, at }) => action === 'retry' && !(Date.parse(at) < Date.parse(failure.at)),
+  );
+  if (retried) return null;
+  const attached = findSession(input.sessions, session)?.attached ?? 0;
+  if (attached === 0) return { kind: 'retry' };
+  return { kind: 'wait', reason: `#${issue} waits until nobody is attached to ${session} any more` };
+}
 
 /** A, and `design` after it: `in_progress` without a check-in is skipped for ever; `pipeline advance` runs the stage. */
 function wishOfA({ issue, status, session }: Pipeline, { sessions, now }: RecoveryInput): Wish {

@@ -1,0 +1,98 @@
+/** Watches over claude's account: reads what the hooks of the stages have written, and asks claude whether it works again. */
+import { describeHold } from '../../../scripts/lib/account.ts';
+import { type AccountHold, type ClaudeFailure, readJsonLines } from '../../../scripts/lib/contract.ts';
+import type { Effects } from '../effects/effects.ts';
+import type { Environment } from '../environment.ts';
+import { secretPattern } from '../sessions/redact.ts';
+import { createNews } from '../util/news.ts';
+import { duration } from '../util/time.ts';
+import { type AccountRecord, freeAccount, isProbeDue, look, type Standing, withProbe } from './hold.ts';
+import { currentToken, fingerprint } from './token.ts';
+
+/** Short, with the smallest model: it is asked only while nothing else can be done. */
+const QUESTION = ['claude', '--print', '--model', 'haiku', 'Answer with the one word ok'] as const;
+const TIMEOUT_MS = 120_000;
+const TEXT_CHARACTERS = 500;
+
+export interface Account {
+  /** Why claude's account does not work; null when it does, as far as is known. */
+  hold(): AccountHold | null;
+  /** What the hooks have written. */
+  failures(): ClaudeFailure[];
+  /** Asks claude, where it is time to. */
+  probe(): Promise<void>;
+}
+
+/**
+ * @param loginMissing whether claude has nothing to log in with
+ * @param changed is called when a hold has begun, ended or become another one
+ */
+export function createAccount(
+  { dirs, home, paths }: Environment,
+  { clock, files, log, processes }: Effects,
+  loginMissing: () => boolean,
+  changed: () => void,
+): Account {
+  const sayHold = createNews(log.orchestrator);
+  const token = () => currentToken(dirs.WORKER_SECRETS_DIR, files);
+  const failures = () => readJsonLines<ClaudeFailure>(files.read(paths.claudeFailures) ?? '');
+  const standing = (): Standing => ({
+    token: fingerprint(token()),
+    tokenMissing: loginMissing(),
+    now: clock.now(),
+    zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+  });
+
+  /** Without a file nothing holds: whoever removes it lets the worker go on. */
+  const read = (seen: number): AccountRecord => {
+    try {
+      return JSON.parse(files.read(paths.account) ?? '') as AccountRecord;
+    } catch {
+      return freeAccount(seen);
+    }
+  };
+
+  const write = (before: AccountRecord, after: AccountRecord): void => {
+    const text = `${JSON.stringify(after)}\n`;
+    if (files.read(paths.account) !== text) files.write(paths.account, text);
+    if (after.hold !== null) {
+      sayHold(`${describeHold(after.hold)}${after.hold.text === '' ? '' : ` (it said: ${after.hold.text})`}`);
+    } else if (before.hold !== null) {
+      sayHold("claude's account works again");
+    }
+    if (JSON.stringify(before.hold) !== JSON.stringify(after.hold)) changed();
+  };
+
+  const current = (): AccountRecord => {
+    const all = failures();
+    const before = read(all.length);
+    const after = look(before, all, standing());
+    write(before, after);
+    return after;
+  };
+
+  return {
+    hold: () => current().hold,
+    failures,
+    async probe() {
+      if (!isProbeDue(current(), standing())) return;
+      const asked = standing();
+      const started = clock.now();
+      // By itself it would try for three minutes.
+      const env = { CLAUDE_CODE_MAX_RETRIES: '1' };
+      const { code, stdout, stderr } = await processes.run(QUESTION, {
+        cwd: home,
+        env,
+        timeoutMs: TIMEOUT_MS,
+      });
+      const said = `${stdout} ${stderr}`.replaceAll(secretPattern([token()]), '[redacted]');
+      const text = said.trim().replaceAll(/\s+/g, ' ').slice(0, TEXT_CHARACTERS);
+      log.orchestrator(
+        `claude was asked whether its account works: ${code === 0 ? 'it does' : text || `exit code ${code}`} (${duration(clock.now() - started)})`,
+      );
+      // Beside the answer something else may have been seen meanwhile.
+      const before = current();
+      write(before, withProbe(before, { code, text }, { ...asked, now: clock.now() }));
+    },
+  };
+}
