@@ -67,6 +67,9 @@ export function createAccount(
     const all = failures();
     const before = read(all.length);
     const after = look(before, all, standing());
+    for (const { issue, stage, text, error } of all.slice(before.seen)) {
+      log.orchestrator(`#${issue} failed in stage ${stage}: claude said: ${text || 'nothing'} (${error})`);
+    }
     write(before, after);
     return after;
   };
