@@ -35,9 +35,7 @@ const BEAT_MS = 5_000;
 
 /** Files of the state volume that change what the loop does. */
 const WAKING = new Set<string>(
-  [FILES.drain, FILES.dispatches, FILES.requestedProjects, FILES.claudeFailures, FILES.account].map((name) =>
-    basename(name),
-  ),
+  [FILES.drain, FILES.dispatches, FILES.requestedProjects, FILES.account].map((name) => basename(name)),
 );
 
 /** A file of the volatile folder that tmux touches for every new session (image/etc/tmux.conf). */
@@ -113,7 +111,10 @@ export function createSupervisor(
   const settings = createSettings(paths.settings, effects);
   const parts = makeParts({ settings, note: record.note });
   const factory = createFactory(environment, effects);
-  const account = createAccount(environment, effects, parts.loginMissing, wake.ring);
+  const account = createAccount(environment, effects, parts.loginMissing, (lost) => {
+    for (const issue of lost) loop?.endStage(issue);
+    wake.ring();
+  });
   const observe = createObserver(environment, effects, {
     settings,
     clones,
@@ -175,6 +176,8 @@ export function createSupervisor(
     const ends = [
       files.watch(dirs.WORKER_STATE_DIR, (name) => {
         if (WAKING.has(name)) changed();
+        // Before factory sees it: a stage whose check-in is ended keeps its attempt.
+        if (name === FILES.claudeFailures && !signal.aborted) probeAccount();
       }),
       files.watch(dirs.WORKER_CONFIG_DIR, changed),
       files.watch(dirs.WORKER_RUN_DIR, (name) => {

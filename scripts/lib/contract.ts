@@ -140,14 +140,15 @@ export interface Repair {
   readonly attempt: number;
   readonly session: string;
   /**
-   * `advance`, `mark-exited` and `retry` are factory's own verbs; `give-up` is the line after the last allowed try. A `retry`
-   * follows each time that claude's account works again, and counts as no try.
+   * `advance`, `mark-exited` and `retry` are factory's own verbs; `give-up` is the line after the last allowed try. `retry` and
+   * `run-again` follow whenever claude's account works again, and count as no try.
    */
   readonly action:
     | 'advance'
     | 'mark-exited'
     | 'kill-and-advance'
     | 'retry'
+    | 'run-again'
     | 'requeue'
     | 'remove-row'
     | 'give-up';

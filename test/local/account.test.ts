@@ -1,8 +1,17 @@
 /** What becomes of a queue when claude's account does not work: for real, with the stand-ins, in every dialect. */
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
-import { BIN, completed, makeOwnWorker, makeRoot, type TestWorker, until } from './worker.ts';
+import {
+  BIN,
+  completed,
+  makeOwnWorker,
+  makeRoot,
+  setStandin,
+  supervisorsOf,
+  type TestWorker,
+  until,
+} from './worker.ts';
 
 // Real processes, side by side, on a machine that may be busy.
 vi.setConfig({ testTimeout: 150_000 });
@@ -43,28 +52,35 @@ async function standing(worker: TestWorker): Promise<string[]> {
   return (await worker.rows()).map(({ issue, status }) => `${issue} ${status}`);
 }
 
+const everythingCompleted = (worker: TestWorker) => async () =>
+  (await worker.rows()).every(({ status }) => status === 'completed');
+
+const heldFor = (worker: TestWorker, cause: string) => () => worker.heartbeat()?.account?.cause === cause;
+
 /** Whether the agent has really worked on it. */
 async function commits(worker: TestWorker, issue: number): Promise<number> {
   const { stdout } = await worker.run(['git', 'rev-list', '--count', `main..feature/issue-${issue}`]);
   return Number(stdout.toString());
 }
 
+/** Long enough that the supervisor hears of a failure before factory looks. */
+const SLOW_LOOK = { STANDIN_FACTORY_POLL_SECONDS: '2' };
+
 describe.concurrent.each(['a', 'b', 'design'] as const)('a token that is refused, dialect %s', (dialect) => {
   it('keeps the queue as it is, and a new one lets it go on without an operator', async (test) => {
-    const worker = workerWithToken(test, dialect);
+    const worker = workerWithToken(test, dialect, SLOW_LOOK);
     await worker.start();
     for (const issue of [1, 2]) await worker.add(issue);
-    await until(
-      'the first two completed',
-      async () => (await completed(worker, 2)()) && (await completed(worker, 1)()),
-    );
+    await until('the first two completed', everythingCompleted(worker));
     setToken(worker, 'bad-made-up-token');
     for (const issue of [3, 4, 5]) await worker.add(issue);
 
-    await until('held', () => worker.heartbeat()?.account?.cause === 'token-refused');
+    await until('held', heldFor(worker, 'token-refused'));
     expect(worker.heartbeat()).toMatchObject({
       state: 'refused',
-      reason: expect.stringMatching(/^token refused: claude does not accept its token, so no work is taken/),
+      reason: expect.stringMatching(
+        /^token refused: claude does not accept its token, so no work is taken; claude is asked again at /,
+      ),
       account: { sessions: ['3-implement-1'], text: expect.stringContaining('401') },
     });
     expect(await standing(worker)).toEqual([
@@ -74,27 +90,73 @@ describe.concurrent.each(['a', 'b', 'design'] as const)('a token that is refused
       '4 pending',
       '5 pending',
     ]);
-    expect((await worker.pipelines()).map(({ issue, status }) => [issue, status])).toEqual([
-      [1, 'completed'],
-      [2, 'completed'],
-      [3, 'blocked'],
-    ]);
 
     setToken(worker, 'another-made-up-token');
-    await until(
-      'everything completed',
-      async () => (await worker.rows()).every(({ status }) => status === 'completed'),
-      90,
-    );
-    expect(worker.repairs()).toMatchObject([{ issue: 3, stage: 'implement', attempt: 1, action: 'retry' }]);
+    await until('everything completed', everythingCompleted(worker), 90);
+    expect(worker.repairs()).toMatchObject([
+      { issue: 3, stage: 'implement', attempt: 1, session: '3-implement-1', action: 'run-again' },
+    ]);
     for (const issue of [3, 4, 5]) expect(await commits(worker, issue)).toBe(1);
+    expect((await worker.pipelines()).map(({ attempt }) => attempt)).toEqual([1, 1, 1, 1, 1]);
     expect(worker.heartbeat()?.account).toBeNull();
-    const failures = readFileSync(join(worker.layout.dirs.WORKER_STATE_DIR, 'claude-failures.jsonl'), 'utf8');
-    expect(
-      failures
-        .trim()
-        .split('\n')
-        .map((line) => JSON.parse(line).error),
-    ).toEqual(['authentication_failed']);
+  });
+});
+
+describe.concurrent.each(['a', 'b'] as const)('while no supervisor runs, dialect %s', (dialect) => {
+  it('a stage that cannot work is blocked, and the next supervisor sets it going', async (test) => {
+    const worker = workerWithToken(test, dialect, { STANDIN_CLAUDE_QUIET_SECONDS: '1' });
+    setToken(worker, 'bad-made-up-token');
+    await worker.start();
+    await worker.add(3);
+    await until('a session', async () => (await worker.sessions()).includes('3-implement-1'));
+    for (const pid of supervisorsOf(worker)) process.kill(pid, 'SIGKILL');
+    await until('blocked', async () => (await worker.pipelines())[0]?.status === 'blocked');
+
+    await worker.start();
+    await until('held', heldFor(worker, 'token-refused'));
+    setToken(worker, GOOD);
+    await until('completed', completed(worker, 3));
+    expect(worker.repairs()).toMatchObject([{ issue: 3, attempt: 1, action: 'retry' }]);
+    expect(await commits(worker, 3)).toBe(1);
+  });
+});
+
+describe.concurrent.each(['a', 'b'] as const)('a limit, dialect %s', (dialect) => {
+  it('holds until its time; who removes account.json lets the worker go on before', async (test) => {
+    const worker = workerWithToken(test, dialect, {
+      ...SLOW_LOOK,
+      STANDIN_CLAUDE_FAILURE: 'rate_limit',
+      STANDIN_CLAUDE_FAILURE_TEXT: "You've hit your limit · resets 11:59pm (Pacific/Kiritimati)",
+    });
+    await worker.start();
+    await worker.add(3);
+    await until('held', heldFor(worker, 'limit'));
+    expect(worker.heartbeat()?.reason).toMatch(
+      /^limit until (\d{4}-\d\d-\d\d )?09:59 UTC: claude's account has hit/,
+    );
+
+    setStandin(worker, 'STANDIN_CLAUDE_FAILURE=');
+    rmSync(join(worker.layout.dirs.WORKER_STATE_DIR, 'account.json'));
+    await until('completed', completed(worker, 3));
+    expect(worker.repairs()).toMatchObject([{ issue: 3, attempt: 1, action: 'run-again' }]);
+    expect(await commits(worker, 3)).toBe(1);
+  });
+});
+
+describe.concurrent('an error that is not the account’s', () => {
+  it('blocks its issue for a person, and holds nothing else', async (test) => {
+    const worker = workerWithToken(test, 'a', {
+      STANDIN_CLAUDE_FAILURE: 'invalid_request',
+      STANDIN_CLAUDE_FAILURE_TEXT: "There's an issue with the selected model (none)",
+    });
+    await worker.start();
+    await worker.add(3);
+    await until('blocked', async () => (await worker.pipelines())[0]?.status === 'blocked');
+    await until('looked again', () => worker.heartbeat()?.state === 'waiting');
+    expect(worker.heartbeat()?.account).toBeNull();
+    expect(worker.repairs()).toEqual([]);
+    expect(worker.log()).toContain(
+      "#3 failed in stage implement: claude said: There's an issue with the selected model (none) (invalid_request)",
+    );
   });
 });

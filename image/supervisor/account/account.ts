@@ -1,5 +1,5 @@
 /** Watches over claude's account: reads what the hooks of the stages have written, and asks claude whether it works again. */
-import { describeHold } from '../../../scripts/lib/account.ts';
+import { accountCause, describeHold } from '../../../scripts/lib/account.ts';
 import { type AccountHold, type ClaudeFailure, readJsonLines } from '../../../scripts/lib/contract.ts';
 import type { Effects } from '../effects/effects.ts';
 import type { Environment } from '../environment.ts';
@@ -25,13 +25,13 @@ export interface Account {
 
 /**
  * @param loginMissing whether claude has nothing to log in with
- * @param changed is called when a hold has begun, ended or become another one
+ * @param changed is called when a hold has begun, ended or become another one, with the issues whose stages cannot work
  */
 export function createAccount(
   { dirs, home, paths }: Environment,
   { clock, files, log, processes }: Effects,
   loginMissing: () => boolean,
-  changed: () => void,
+  changed: (lost: readonly number[]) => void,
 ): Account {
   const sayHold = createNews(log.orchestrator);
   const token = () => currentToken(dirs.WORKER_SECRETS_DIR, files);
@@ -52,7 +52,7 @@ export function createAccount(
     }
   };
 
-  const write = (before: AccountRecord, after: AccountRecord): void => {
+  const write = (before: AccountRecord, after: AccountRecord, lost: readonly number[] = []): void => {
     const text = `${JSON.stringify(after)}\n`;
     if (files.read(paths.account) !== text) files.write(paths.account, text);
     if (after.hold !== null) {
@@ -60,17 +60,23 @@ export function createAccount(
     } else if (before.hold !== null) {
       sayHold("claude's account works again");
     }
-    if (JSON.stringify(before.hold) !== JSON.stringify(after.hold)) changed();
+    if (JSON.stringify(before.hold) !== JSON.stringify(after.hold)) changed(lost);
   };
 
   const current = (): AccountRecord => {
     const all = failures();
     const before = read(all.length);
     const after = look(before, all, standing());
-    for (const { issue, stage, text, error } of all.slice(before.seen)) {
+    const news = all.slice(before.seen);
+    for (const { issue, stage, text, error } of news) {
       log.orchestrator(`#${issue} failed in stage ${stage}: claude said: ${text || 'nothing'} (${error})`);
     }
-    write(before, after);
+    const lost = news.filter(({ error, text }) => accountCause(error, text) !== null);
+    write(
+      before,
+      after,
+      lost.map(({ issue }) => issue),
+    );
     return after;
   };
 

@@ -57,8 +57,8 @@ export function planRecovery(input: RecoveryInput): Recovery {
     }
     const { issue, stage, attempt, session } = pipeline;
     const past = repairsOf(pipeline, input);
-    const tries = past.filter(({ action }) => action !== 'give-up' && action !== 'retry').length;
-    if (wish.kind === 'retry' || tries < MOST_TRIES) {
+    const tries = past.filter(({ action }) => action !== 'give-up' && !isForAccount(action)).length;
+    if (isForAccount(wish.kind) || tries < MOST_TRIES) {
       actions.push({ issue, stage, attempt, session, action: wish.kind, cure: '' });
       continue;
     }
@@ -108,7 +108,8 @@ export function describeOrphan({
   stage,
   action,
 }: Pick<Repair, 'issue' | 'stage'> & { readonly action?: Repair['action'] }): string {
-  if (action === 'retry') return `#${issue} could not work in stage ${stage} while claude's account did not`;
+  if (action !== undefined && isForAccount(action))
+    return `#${issue} could not work in stage ${stage} while claude's account did not`;
   if (stage !== '') return `#${issue} was interrupted in stage ${stage}`;
   return action === 'remove-row'
     ? `#${issue} is completed, and its row was left active`
@@ -116,32 +117,42 @@ export function describeOrphan({
 }
 
 type Wish =
-  | { readonly kind: 'advance' | 'kill-and-advance' | 'mark-exited' | 'retry' }
+  | { readonly kind: 'advance' | 'kill-and-advance' | 'mark-exited' | 'retry' | 'run-again' }
   | { readonly kind: 'wait'; readonly reason: string }
   | null;
 
+/** Repairs of a stage for which claude's account is to blame, however often. */
+function isForAccount(action: Repair['action']): boolean {
+  return action === 'retry' || action === 'run-again';
+}
+
 function wishOf(pipeline: Pipeline, input: RecoveryInput): Wish {
-  if (pipeline.status === 'blocked') return wishAfterFailure(pipeline, input);
+  const { status } = pipeline;
+  if (status === 'blocked' || status === 'in_progress') {
+    const wish = wishAfterFailure(pipeline, input);
+    if (wish !== null) return wish;
+  }
   return input.dialect.name === 'B' ? wishOfB(pipeline, input) : wishOfA(pipeline, input);
 }
 
 /**
- * Blocked because claude's account did not work in this attempt. It works again, or nothing would be planned, so `pipeline
- * retry` sets the stage going. Blocked for anything else, it waits for a person.
+ * Of a stage in which claude's account did not work. It works again, or nothing would be planned. Mostly the loop has ended
+ * the check-in, and the stage is run again as the same attempt. When `factory` was faster it is blocked, and `pipeline
+ * retry`, which counts an attempt, sets it going. Blocked for anything else, it waits for a person.
  */
 function wishAfterFailure(pipeline: Pipeline, input: RecoveryInput): Wish {
-  const { issue, stage, attempt } = pipeline;
+  const { issue, stage, attempt, status } = pipeline;
   const session = pipeline.session || `${issue}-${stage}-${attempt}`;
   const failure = input.failures.findLast((candidate) => candidate.session === tmuxName(session));
   if (failure === undefined || accountCause(failure.error, failure.text) === null) return null;
   const addedAt = input.rows.find((row) => row.issue === issue)?.addedAt ?? '';
   if (Date.parse(failure.at) < Date.parse(addedAt)) return null;
   const retried = repairsOf(pipeline, input).some(
-    ({ action, at }) => action === 'retry' && !(Date.parse(at) < Date.parse(failure.at)),
+    ({ action, at }) => isForAccount(action) && !(Date.parse(at) < Date.parse(failure.at)),
   );
   if (retried) return null;
   const attached = findSession(input.sessions, session)?.attached ?? 0;
-  if (attached === 0) return { kind: 'retry' };
+  if (attached === 0) return { kind: status === 'blocked' ? 'retry' : 'run-again' };
   return { kind: 'wait', reason: `#${issue} waits until nobody is attached to ${session} any more` };
 }
 

@@ -78,6 +78,8 @@ export type Tick =
   | {
       readonly kind: 'check-in';
       readonly place: Place;
+      /** Whose stage it runs; null when it takes a row, and of A it may run others' as well. */
+      readonly issue: number | null;
       /** The row that is about to be taken from the queue: the main checkout is brought up to date first. */
       readonly takes: QueueRow | null;
       /** Shown with the heartbeat afterwards: something the check-in will not cure. */
@@ -157,6 +159,7 @@ export function planTick(view: View): Tick {
     return inPlaceOf(live.issue, view, store, (place) => ({
       kind: 'check-in',
       place,
+      issue: live.issue,
       takes: null,
       warning,
     }));
@@ -172,6 +175,7 @@ export function planTick(view: View): Tick {
   return inPlaceOf(next.issue, view, store, (place) => ({
     kind: 'check-in',
     place,
+    issue: null,
     takes: next,
     warning,
   }));

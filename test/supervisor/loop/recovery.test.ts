@@ -307,13 +307,24 @@ describe.each([A, B, DESIGN])(
       ).toHaveLength(1);
     });
 
+    it('is run again as the same attempt when its check-in was ended in time', () => {
+      const past = Array.from({ length: 5 }, () =>
+        repair({ action: 'run-again', at: '2026-11-22T13:00:00Z' }),
+      );
+      const interrupted = { pipelines: [pipeline(42, { sessionState: 'exited' })], repairs: past };
+      expect(blocked({ ...interrupted, sessions: [session('42-build-1', 5)] })).toEqual({
+        ...NOTHING,
+        actions: [{ ...RETRY, action: 'run-again' }],
+      });
+    });
+
     it('however often: the account is to blame, and each time was another one', () => {
       const past = Array.from({ length: 5 }, () => repair({ action: 'retry', at: '2026-11-22T13:00:00Z' }));
       expect(blocked({ repairs: past }).actions).toEqual([RETRY]);
     });
 
     it('leaves the tries of an interrupted stage as they are', () => {
-      const repairs = [repair({ action: 'retry' }), repair({ action: 'retry' })];
+      const repairs = [repair({ action: 'retry' }), repair({ action: 'run-again' })];
       const interrupted = plan(dialect, { repairs });
       expect(interrupted.actions).toMatchObject([{ action: dialect === B ? 'mark-exited' : 'advance' }]);
     });

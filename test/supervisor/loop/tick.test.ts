@@ -43,6 +43,7 @@ function checkIn(project: string, takes: boolean) {
   return {
     kind: 'check-in',
     place: { project, directory: `/w/repos/${project}` },
+    issue: takes ? null : expect.any(Number),
     takes: takes ? expect.objectContaining({ status: 'pending' }) : null,
     warning: null,
   };
