@@ -11,22 +11,14 @@ readonly TEXT_CHARACTERS=500
 # B knows a limit by these words, and tries such a stage again without counting an attempt.
 readonly LIMIT_OF_B="You've hit your limit|/rate-limit-options"
 
-# As image/supervisor/account/token.ts does it.
-fingerprint() {
-  local sum
-  [[ -n ${CLAUDE_CODE_OAUTH_TOKEN-} ]] || return 0
-  sum=$(printf %s "$CLAUDE_CODE_OAUTH_TOKEN" | sha256sum)
-  printf %s "${sum:0:16}"
-}
-
 record() {
   # shellcheck disable=SC2016  # jq's own variables
   jq --compact-output --arg session "$session" --argjson issue "$issue" --arg stage "$stage" \
-    --arg at "$(date --utc +%Y-%m-%dT%H:%M:%SZ)" --arg token "$(fingerprint)" --argjson length "$TEXT_CHARACTERS" '{
+    --arg at "$(date --utc +%Y-%m-%dT%H:%M:%SZ)" --argjson length "$TEXT_CHARACTERS" '{
       schema: 1, $at, $session, $issue, $stage, error: (.error // "unknown" | tostring),
       text: ([.last_assistant_message, .error_details] | map(strings | select(. != "")) | first // ""
-        | gsub("\\s+"; " ") | gsub("(?<kind>sk-ant-|gh[pousr]_|github_pat_)[A-Za-z0-9_-]+"; "\(.kind)[redacted]") | .[:$length]),
-      $token }' <<<"$payload" >>"$WORKER_STATE_DIR/claude-failures.jsonl"
+        | gsub("\\s+"; " ") | gsub("(?<kind>sk-ant-|gh[pousr]_|github_pat_)[A-Za-z0-9_-]+"; "\(.kind)[redacted]") | .[:$length])
+    }' <<<"$payload" >>"$WORKER_STATE_DIR/claude-failures.jsonl"
 }
 
 # As scripts/lib/factory.ts tells the dialects apart.

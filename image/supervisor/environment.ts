@@ -15,6 +15,8 @@ export interface Environment {
   readonly tmuxDir: string | null;
   /** Where our scripts lie that other programs call. */
   readonly libDir: string;
+  /** Where claude keeps its state. */
+  readonly claudeDir: string;
   readonly image: string | null;
   readonly podUid: string | null;
   /** The Secret behind WORKER_SECRETS_DIR; null where the credentials are files of somebody's own. */
@@ -62,6 +64,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv, parentPid: number, hostn
     path: value('PATH'),
     tmuxDir: env['TMUX_TMPDIR'] || null,
     libDir: env['WORKER_LIB_DIR'] || '/usr/local/lib/factory-worker/lib',
+    claudeDir: env['CLAUDE_CONFIG_DIR'] || join(value('HOME'), '.claude'),
     image: env['WORKER_IMAGE'] || null,
     podUid: env['WORKER_POD_UID'] || null,
     secret: secretOf(env),

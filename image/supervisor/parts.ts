@@ -67,8 +67,10 @@ function localParts(environment: Environment, effects: Effects, needs: PartsNeed
   const { files, log, tmux } = effects;
   const recorder = createPaneRecorder(environment, effects);
   // In its private HOME. Where that is a link, it is somebody's own, and what claude asks there it asks them.
-  const claudeDir = join(environment.home, '.claude');
-  const isPrivate = ![claudeDir, join(claudeDir, 'settings.json')].some(files.isLink);
+  const { claudeDir } = environment;
+  const isPrivate = [claudeDir, join(claudeDir, 'settings.json')].every(
+    (path) => files.realPath(path) === path,
+  );
   if (!isPrivate)
     log.line(
       `${claudeDir} is a link: without our settings there, a stage in which claude fails may count as done`,

@@ -148,7 +148,7 @@ export function createSupervisor(
     },
     log.line,
   );
-  const probeAccount = createChore("claude's account", account.probe, log.orchestrator);
+  const tendAccount = createChore("claude's account", account.tend, log.orchestrator);
   const keepSessions = createChore('tmux', sessions.keep, log.line);
   const phaseIsOk = (phase: string): boolean =>
     record.boot().phases.some(({ name, status }) => name === phase && status === 'ok');
@@ -162,7 +162,7 @@ export function createSupervisor(
       if (phaseIsOk('tmux')) parts.tend();
       if (!signal.aborted && record.boot().finishedAt !== null) {
         refresh();
-        probeAccount();
+        tendAccount();
       }
       await clock.sleep(BEAT_MS, ended);
     }
@@ -177,7 +177,7 @@ export function createSupervisor(
       files.watch(dirs.WORKER_STATE_DIR, (name) => {
         if (WAKING.has(name)) changed();
         // Before factory sees it: a stage whose check-in is ended keeps its attempt.
-        if (name === FILES.claudeFailures && !signal.aborted) probeAccount();
+        if (name === FILES.claudeFailures && !signal.aborted) tendAccount();
       }),
       files.watch(dirs.WORKER_CONFIG_DIR, changed),
       files.watch(dirs.WORKER_RUN_DIR, (name) => {

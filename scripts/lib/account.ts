@@ -2,13 +2,16 @@
  * What claude says when its account does not work, and the sentence that is made of it. Pure; shared by the supervisor,
  * which holds the work, and by the commands, which show why.
  */
-import type { AccountCause, AccountHold } from './contract.ts';
+import { type AccountCause, type AccountHold, UNHEARD } from './contract.ts';
 
 /** claude's words, in this order: a screen about credits speaks of limits too. */
 const WORDS: readonly (readonly [AccountCause, RegExp])[] = [
   ['disabled', /has disabled Claude subscription access|allocation has been disabled|account.{0,20}on.hold/i],
-  ['no-credit', /credit balance|out of (?:usage |extra )?credits|billing_error/i],
-  ['limit', /you've hit (?:your|the) [^.]*?limit|usage limit reached|spend limit|group budget|\b429\b/i],
+  ['no-credit', /credit balance|billing_error/i],
+  [
+    'limit',
+    /you've hit (?:your|the) [^.]*?limit|out of (?:usage|extra) credits|usage limit reached|spend limit|group budget|\b429\b/i,
+  ],
   [
     'token-refused',
     /invalid (?:bearer token|api key)|oauth token (?:has expired|revoked)|authentication_error|run \/login|not logged in|\b40[13]\b/i,
@@ -28,6 +31,7 @@ const ERRORS: Readonly<Record<string, AccountCause>> = {
   account_on_hold: 'disabled',
   server_error: 'unreachable',
   overloaded: 'unreachable',
+  [UNHEARD]: 'unheard',
 };
 
 /** Errors that another turn or another prompt would not meet, whatever words are beside them. */
@@ -53,6 +57,7 @@ const SENTENCES: Readonly<Record<AccountCause, string>> = {
   'no-credit': "no credit: claude's account has none left, so no work is taken",
   disabled: "account disabled: claude's account or its organization may not be used, so no work is taken",
   unreachable: "claude's API does not answer, so no work is taken",
+  unheard: 'prompt lost: claude was started and never got it, so no work is taken',
 };
 
 /** `limit until 15:00 UTC: …`; a limit of more than a day has its date. */

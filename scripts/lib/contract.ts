@@ -280,20 +280,24 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** A line of `claude-failures.jsonl` in WORKER_STATE_DIR: claude ended a turn of a stage with an error, as its hook tells. */
+/**
+ * A line of `claude-failures.jsonl` in WORKER_STATE_DIR: claude ended a turn of a stage with an error, as its hook tells, or it
+ * was asked nothing, as the supervisor saw.
+ */
 export interface ClaudeFailure {
   readonly schema: number;
   readonly at: string;
   readonly session: string;
   readonly issue: number;
   readonly stage: string;
-  /** claude's own word: `authentication_failed`, `rate_limit`, `server_error`. */
+  /** claude's own word: `authentication_failed`, `rate_limit`, `server_error`; {@link UNHEARD} is the supervisor's. */
   readonly error: string;
   /** What it showed; cut, tokens masked. */
   readonly text: string;
-  /** Fingerprint of the token it used; empty when it had none from the worker's Secret. */
-  readonly token: string;
 }
+
+/** The `error` of a stage whose claude is there and never got its prompt. */
+export const UNHEARD = 'unheard';
 
 export type AccountCause =
   | 'token-missing'
@@ -301,7 +305,8 @@ export type AccountCause =
   | 'limit'
   | 'no-credit'
   | 'disabled'
-  | 'unreachable';
+  | 'unreachable'
+  | 'unheard';
 
 /** Claude's account does not work, so no work is taken until it does. */
 export interface AccountHold {

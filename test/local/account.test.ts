@@ -160,3 +160,23 @@ describe.concurrent('an error that is not the account’s', () => {
     );
   });
 });
+
+describe.concurrent.each(['a', 'b'] as const)('a prompt that never arrives, dialect %s', (dialect) => {
+  it('makes no stage a success: it is run again', async (test) => {
+    const root = makeRoot();
+    const deaf = join(dirname(root), 'deaf');
+    writeFileSync(deaf, '');
+    const worker = workerWithToken(test, dialect, {
+      STANDIN_CLAUDE_DEAF: deaf,
+      // The real program waits longer than a minute.
+      STANDIN_FACTORY_STABLE_SECONDS: '25',
+    });
+    await worker.start();
+    await worker.add(3);
+    await until('completed', completed(worker, 3), 60);
+    expect(await commits(worker, 3)).toBe(1);
+    expect(worker.repairs()).toMatchObject([{ issue: 3, attempt: 1, action: 'run-again' }]);
+    expect(worker.log()).toMatch(/#3 failed in stage implement: claude: it was asked nothing \(unheard\)/);
+    expect(worker.log()).toMatch(/claude was asked whether its account works: it does/);
+  });
+});

@@ -79,11 +79,11 @@ export function fakeFiles(initial: Readonly<Record<string, string>> = {}): FakeF
     overwrite: (path, text) => void content.set(path, text),
     append: (path, text) => void content.set(path, (content.get(path) ?? '') + text),
     touch: (path) => void content.set(path, content.get(path) ?? ''),
-    isLink: () => false,
     exists: (path) => content.has(path) || below(path).length > 0,
     size: (path) => content.get(path)?.length ?? 0,
     identity: (path) => (content.has(path) ? `${path}:${content.get(path)?.length}` : null),
     isExecutable: (path) => content.get(path)?.startsWith('#!') ?? false,
+    realPath: (path) => path,
     list: (directory) => [
       ...new Set(below(directory).map((path) => path.slice(directory.length + 1).split('/')[0] ?? '')),
     ],

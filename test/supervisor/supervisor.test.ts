@@ -710,7 +710,7 @@ it('a drain that comes during the fetch before a queue pop holds', async () => {
 describe('claude’s account', () => {
   const FAILURES = `${STATE}/claude-failures.jsonl`;
   const failure = (error: string, text: string) =>
-    `${JSON.stringify({ schema: 1, at: '2026-11-22T15:12:20Z', session: '23-qa-1', issue: 23, stage: 'qa', error, text, token: '' })}\n`;
+    `${JSON.stringify({ schema: 1, at: '2026-11-22T15:12:20Z', session: '23-qa-1', issue: 23, stage: 'qa', error, text })}\n`;
   const LIMIT = failure('rate_limit', "You've hit your limit · resets 5pm (UTC)");
   /** The answer of `claude --print`. */
   const claude = (answer: () => Answer) => (call: string) =>

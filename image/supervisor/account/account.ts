@@ -1,13 +1,21 @@
 /** Watches over claude's account: reads what the hooks of the stages have written, and asks claude whether it works again. */
 import { accountCause, describeHold } from '../../../scripts/lib/account.ts';
-import { type AccountHold, type ClaudeFailure, readJsonLines } from '../../../scripts/lib/contract.ts';
+import {
+  type AccountHold,
+  type ClaudeFailure,
+  readJsonLines,
+  SCHEMA,
+  UNHEARD,
+} from '../../../scripts/lib/contract.ts';
+import { parseStageName } from '../../../scripts/lib/factory.ts';
 import type { Effects } from '../effects/effects.ts';
 import type { Environment } from '../environment.ts';
 import { secretPattern } from '../sessions/redact.ts';
 import { createNews } from '../util/news.ts';
-import { duration } from '../util/time.ts';
+import { duration, timestamp } from '../util/time.ts';
 import { type AccountRecord, freeAccount, isProbeDue, look, type Standing, withProbe } from './hold.ts';
 import { currentToken, fingerprint } from './token.ts';
+import { silentAgents, unheard } from './unheard.ts';
 
 /** Short, with the smallest model: it is asked only while nothing else can be done. */
 const QUESTION = ['claude', '--print', '--model', 'haiku', 'Answer with the one word ok'] as const;
@@ -19,8 +27,8 @@ export interface Account {
   hold(): AccountHold | null;
   /** What the hooks have written. */
   failures(): ClaudeFailure[];
-  /** Asks claude, where it is time to. */
-  probe(): Promise<void>;
+  /** Looks for stages whose prompt never arrived, and asks claude, where it is time to. */
+  tend(): Promise<void>;
 }
 
 /**
@@ -28,8 +36,8 @@ export interface Account {
  * @param changed is called when a hold has begun, ended or become another one, with the issues whose stages cannot work
  */
 export function createAccount(
-  { dirs, home, paths }: Environment,
-  { clock, files, log, processes }: Effects,
+  { claudeDir, dirs, home, paths }: Environment,
+  { clock, files, log, processes, tmux }: Effects,
   loginMissing: () => boolean,
   changed: (lost: readonly number[]) => void,
 ): Account {
@@ -56,7 +64,9 @@ export function createAccount(
     const text = `${JSON.stringify(after)}\n`;
     if (files.read(paths.account) !== text) files.write(paths.account, text);
     if (after.hold !== null) {
-      sayHold(`${describeHold(after.hold)}${after.hold.text === '' ? '' : ` (it said: ${after.hold.text})`}`);
+      const { cause, text: said } = after.hold;
+      const words = said === '' ? '' : ` (${cause === 'unheard' ? '' : 'it said: '}${said})`;
+      sayHold(`${describeHold(after.hold)}${words}`);
     } else if (before.hold !== null) {
       sayHold("claude's account works again");
     }
@@ -69,7 +79,9 @@ export function createAccount(
     const after = look(before, all, standing());
     const news = all.slice(before.seen);
     for (const { issue, stage, text, error } of news) {
-      log.orchestrator(`#${issue} failed in stage ${stage}: claude said: ${text || 'nothing'} (${error})`);
+      log.orchestrator(
+        `#${issue} failed in stage ${stage}: ${error === UNHEARD ? 'claude' : 'claude said'}: ${text || 'nothing'} (${error})`,
+      );
     }
     const lost = news.filter(({ error, text }) => accountCause(error, text) !== null);
     write(
@@ -80,10 +92,32 @@ export function createAccount(
     return after;
   };
 
+  /** As the hook would, if there were one for that. */
+  const noteUnheard = async (): Promise<void> => {
+    const agents = silentAgents(claudeDir, files);
+    if (agents.length === 0) return;
+    for (const { session, why, startedAt } of unheard(agents, (await tmux.sessions()) ?? [], clock.now())) {
+      const stage = parseStageName(session);
+      const known = failures().some((past) => past.session === session && Date.parse(past.at) >= startedAt);
+      if (stage === null || known) continue;
+      const failure: ClaudeFailure = {
+        schema: SCHEMA,
+        at: timestamp(clock.now()),
+        session,
+        issue: stage.issue,
+        stage: stage.stage,
+        error: UNHEARD,
+        text: why,
+      };
+      files.append(paths.claudeFailures, `${JSON.stringify(failure)}\n`);
+    }
+  };
+
   return {
     hold: () => current().hold,
     failures,
-    async probe() {
+    async tend() {
+      await noteUnheard();
       if (!isProbeDue(current(), standing())) return;
       const asked = standing();
       const started = clock.now();

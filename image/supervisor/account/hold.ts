@@ -14,7 +14,7 @@ import { resetTime } from './reset-time.ts';
 const AFTER_RESET_MS = 30_000;
 const FIRST_PROBE_MS = 5 * 60_000;
 const SLOWEST_PROBE_MS = 60 * 60_000;
-/** A hold that follows the last one within this time is the same trouble: its probes go on as slowly. */
+/** A hold that follows the last one within this time is the same trouble, which a probe does not see: patience grows. */
 const SAME_TROUBLE_MS = 10 * 60_000;
 
 /** `account.json` in WORKER_STATE_DIR. */
@@ -25,7 +25,7 @@ export interface AccountRecord {
   readonly hold: AccountHold | null;
   /** Fingerprint of the token that the hold is about. */
   readonly token: string;
-  /** Probes that have failed. */
+  /** Probes that have failed, or told nothing: the pause before the next one grows with them. */
   readonly probes: number;
   /** When the last hold ended; empty when there was none. */
   readonly endedAt: string;
@@ -59,13 +59,17 @@ export function look(
   return overdue(withToken(next, standing), standing);
 }
 
-function withFailure(record: AccountRecord, failure: ClaudeFailure, { zone }: Standing): AccountRecord {
-  const { error, text, token } = failure;
+function withFailure(
+  record: AccountRecord,
+  failure: ClaudeFailure,
+  { token, zone }: Standing,
+): AccountRecord {
+  const { error, text } = failure;
   const cause = accountCause(error, text);
   if (cause === null) return record;
   const at = Date.parse(failure.at);
-  const probes =
-    record.hold !== null || at - Date.parse(record.endedAt) < SAME_TROUBLE_MS ? record.probes : 0;
+  const again = at - Date.parse(record.endedAt) < SAME_TROUBLE_MS;
+  const probes = record.hold !== null ? record.probes : again ? record.probes + 1 : 0;
   const hold = holdOf(cause, text, at, probes, zone);
   const sessions = [...new Set([...(record.hold?.sessions ?? []), failure.session])];
   return { ...record, token, probes, hold: { ...hold, since: record.hold?.since ?? hold.since, sessions } };
@@ -138,7 +142,9 @@ function holdOf(
   zone: string,
 ): AccountHold {
   const reset = cause === 'limit' ? resetTime(text, at, zone) : null;
-  const pause = Math.min(FIRST_PROBE_MS * 2 ** probes, SLOWEST_PROBE_MS);
+  // A prompt is lost for many reasons: whether the account is one of them is asked at once.
+  const first = cause === 'unheard' && probes === 0 ? 0 : FIRST_PROBE_MS;
+  const pause = Math.min(first * 2 ** probes, SLOWEST_PROBE_MS);
   return {
     cause,
     text,

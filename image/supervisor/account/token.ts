@@ -8,7 +8,7 @@ const KEY = 'CLAUDE_CODE_OAUTH_TOKEN';
 /** Other ways by which claude may log in, as its own settings.json names them. */
 const OTHER_LOGIN = /"(?:apiKeyHelper|ANTHROPIC_\w+|CLAUDE_CODE_USE_\w+|CLAUDE_CODE_OAUTH_TOKEN)"/;
 
-/** As image/lib/claude-stop-failure.sh makes it; empty for no token. */
+/** Empty for no token. */
 export function fingerprint(token: string): string {
   return token === '' ? '' : createHash('sha256').update(token).digest('hex').slice(0, 16);
 }

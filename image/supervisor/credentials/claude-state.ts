@@ -108,7 +108,8 @@ export function keepClaudeSeeded(
     const fingerprint = () =>
       JSON.stringify([names, guard(), ...all.map(({ path }) => files.identity(path))]);
     if (seen === fingerprint()) return;
-    trusted = names.map((name) => join(repos ?? '', name));
+    // By the real path of one that is a link, as claude names it.
+    trusted = names.map((name) => files.realPath(join(repos ?? '', name)));
     files.makeDirectory(directory);
     for (const { path, seed, once } of all) {
       const text = soundText(path);

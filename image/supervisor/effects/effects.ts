@@ -133,11 +133,12 @@ export interface Files {
   /** Creates the file or moves its time stamp. */
   touch(path: string): void;
   exists(path: string): boolean;
-  isLink(path: string): boolean;
   size(path: string): number;
   /** Changes when the file is replaced or written; null when there is none. */
   identity(path: string): string | null;
   isExecutable(path: string): boolean;
+  /** With every link on the way resolved; the path itself where there is nothing. */
+  realPath(path: string): string;
   /** Names in a directory; none when it cannot be read. */
   list(directory: string): string[];
   makeDirectory(path: string): void;

@@ -11,6 +11,7 @@ import {
   readdirSync,
   readFileSync,
   readSync,
+  realpathSync,
   renameSync,
   rmSync,
   statSync,
@@ -104,7 +105,6 @@ export const files: Files = {
     }
   },
   exists: (path) => existsSync(path),
-  isLink: (path) => lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ?? false,
   size: (path) => statSync(path, { throwIfNoEntry: false })?.size ?? 0,
   identity(path) {
     const stat = statSync(path, { throwIfNoEntry: false });
@@ -116,6 +116,13 @@ export const files: Files = {
       return statSync(path).isFile();
     } catch {
       return false;
+    }
+  },
+  realPath(path) {
+    try {
+      return realpathSync(path);
+    } catch {
+      return path;
     }
   },
   list(directory) {

@@ -235,7 +235,7 @@ export const accountHeld = whenEntered(({ snapshot, problems }) => {
     .map((problem) => ({
       ...problem,
       evidence: [
-        ...(hold.text === '' ? [] : [`claude said: ${hold.text}`]),
+        ...(hold.text === '' ? [] : [`${hold.cause === 'unheard' ? 'claude' : 'claude said'}: ${hold.text}`]),
         `no work is taken since ${hold.since}`,
         ...hold.sessions.map((session) => `${session} could not work; it is run again by itself`),
       ],

@@ -36,6 +36,9 @@ export function describeAccount(hold: AccountHold, worker: WorkerEntry, command:
       `nothing has to be done: it goes on by itself${worker.runtime === 'local' ? '' : `, or at once with the token of another account: ${command('rotate', worker.name)}`}`,
     ],
     'no-credit': ['add credit to the account: it goes on by itself within the hour'],
+    unheard: [
+      `what its pane showed: ${command('logs', worker.name, hold.sessions.at(-1) ?? 'orchestrator')}`,
+    ],
     unreachable: [`what claude said: ${command('logs', worker.name, 'orchestrator')}`],
   };
   return { id: ACCOUNT_HELD, cause: describeHold(hold), next: cures[hold.cause] };

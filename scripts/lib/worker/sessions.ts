@@ -2,6 +2,9 @@
 import { CliError, ExitCode } from '../cli/errors.ts';
 import { age, nearest } from '../cli/text.ts';
 import { BOOT_SESSION, ORCHESTRATOR_SESSION } from '../contract.ts';
+import { parseStageName, type StageName } from '../factory.ts';
+
+export { parseStageName, type StageName } from '../factory.ts';
 
 export interface Session {
   readonly name: string;
@@ -13,12 +16,6 @@ export interface Session {
   readonly attached: number;
   /** Exit code of the program whose pane is kept after its end, where tmux has it; null while it runs. */
   readonly exited: number | 'unknown' | null;
-}
-
-export interface StageName {
-  readonly issue: number;
-  readonly stage: string;
-  readonly attempt: number;
 }
 
 /** How long after its last output a session still counts as active. */
@@ -48,13 +45,6 @@ export function parseSessions(text: string): Session[] {
 /** A signal gives no code; and tmux may know it late (tmux/tmux#4841) or never (seen with 3.3a, one pane in ten or so). */
 function parseExit(code: string | undefined): number | 'unknown' {
   return code ? Number(code) : 'unknown';
-}
-
-/** `23-qa-1`, or `23-qa-1-fix-2` for a fix round, as `factory` names its sessions. */
-export function parseStageName(name: string): StageName | null {
-  const match = /^(\d+)-(.+?)-(\d+)(?:-fix-\d+)?$/.exec(name);
-  if (match === null) return null;
-  return { issue: Number(match[1]), stage: match[2] ?? '', attempt: Number(match[3]) };
 }
 
 /** `active - last output 30s ago`, `idle - …`, `exited with 1`, `exited`. */

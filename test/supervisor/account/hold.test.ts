@@ -22,7 +22,6 @@ const failure = (error: string, text: string, overrides: Partial<ClaudeFailure> 
   stage: 'build',
   error,
   text,
-  token: 'old',
   ...overrides,
 });
 
@@ -47,7 +46,7 @@ describe('what claude says', () => {
     ['rate_limit', "You've hit your 5-hour limit · resets 3pm", 'limit'],
     ['rate_limit', "You've hit your org's monthly spend limit", 'limit'],
     ['rate_limit', "You've hit your team's pooled group budget", 'limit'],
-    ['rate_limit', "You're out of usage credits", 'no-credit'],
+    ['rate_limit', "You're out of usage credits · resets 4:28pm (UTC)", 'limit'],
     ['rate_limit', 'Your usage allocation has been disabled by your admin', 'disabled'],
     ['billing_error', 'Credit balance too low', 'no-credit'],
     ['invalid_request', 'Credit balance too low', 'no-credit'],
@@ -201,7 +200,7 @@ describe('a hold', () => {
     expect(hold).toMatchObject({ cause: 'token-refused', probeAt: '2026-11-22T13:10:00Z' });
   });
 
-  it('that comes back soon is probed as slowly as before', () => {
+  it('that comes back soon is probed more slowly than before', () => {
     let record = held(REFUSED);
     for (let probe = 0; probe < 3; probe += 1)
       record = withProbe(record, { code: 1, text: '401' }, standing());
@@ -211,7 +210,7 @@ describe('a hold', () => {
       const { hold } = look(record, [REFUSED, { ...REFUSED, at }], standing());
       return (Date.parse(hold?.probeAt ?? '') - Date.parse(at)) / MINUTE;
     };
-    expect(pauseAfter(2)).toBe(40);
+    expect(pauseAfter(2)).toBe(60);
     expect(pauseAfter(30)).toBe(5);
   });
 

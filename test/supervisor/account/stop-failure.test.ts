@@ -4,7 +4,6 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { fingerprint } from '../../../image/supervisor/account/token.ts';
 import { packageRoot } from '../../../scripts/lib/cli/version.ts';
 
 const SCRIPT = join(packageRoot(), 'image', 'lib', 'claude-stop-failure.sh');
@@ -35,7 +34,6 @@ function pane({ session, dialect = 'a', shows = '', factory = 'exit 0' }: Pane) 
     HOME: dir,
     TMUX_TMPDIR: dir,
     WORKER_STATE_DIR: dir,
-    CLAUDE_CODE_OAUTH_TOKEN: 'a-made-up-token',
   };
   const tmux = (...args: string[]) => execFileSync('tmux', args, { env, encoding: 'utf8' }).trim();
   tmux(
@@ -88,7 +86,6 @@ describe('the hook StopFailure', () => {
         stage,
         error: 'authentication_failed',
         text: 'API Error: 401',
-        token: fingerprint('a-made-up-token'),
       },
     ]);
   });

@@ -282,7 +282,6 @@ describe.each([A, B, DESIGN])(
       stage: 'build',
       error: 'authentication_failed',
       text: '401',
-      token: '',
       ...overrides,
     });
     const blocked = (overrides: Partial<RecoveryInput> = {}) =>
