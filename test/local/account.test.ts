@@ -99,6 +99,7 @@ describe.concurrent.each(['a', 'b', 'design'] as const)('a token that is refused
     for (const issue of [3, 4, 5]) expect(await commits(worker, issue)).toBe(1);
     expect((await worker.pipelines()).map(({ attempt }) => attempt)).toEqual([1, 1, 1, 1, 1]);
     expect(worker.heartbeat()?.account).toBeNull();
+    expect(worker.log()).toContain('check-in in demo: ended: its stage cannot work (');
   });
 });
 

@@ -735,7 +735,6 @@ describe('claude’s account', () => {
     expect(it_.heartbeat()?.account).toBeNull();
     expect(it_.processes.calls.filter((call) => call.startsWith('claude'))).toEqual([]);
     expect(it_.lines.filter((line) => line.includes("claude's account"))).toEqual([
-      "limit until 17:00 UTC: claude's account has hit its limit, so no work is taken (it said: You've hit your limit · resets 5pm (UTC))",
       expect.stringMatching(/^phase recover ok .*: not looked yet: limit until 17:00 UTC/),
       "refused: limit until 17:00 UTC: claude's account has hit its limit, so no work is taken",
       "claude's account works again",

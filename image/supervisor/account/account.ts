@@ -1,5 +1,5 @@
 /** Watches over claude's account: reads what the hooks of the stages have written, and asks claude whether it works again. */
-import { accountCause, describeHold } from '../../../scripts/lib/account.ts';
+import { accountCause } from '../../../scripts/lib/account.ts';
 import {
   type AccountHold,
   type ClaudeFailure,
@@ -11,7 +11,6 @@ import { parseStageName } from '../../../scripts/lib/factory.ts';
 import type { Effects } from '../effects/effects.ts';
 import type { Environment } from '../environment.ts';
 import { secretPattern } from '../sessions/redact.ts';
-import { createNews } from '../util/news.ts';
 import { duration, timestamp } from '../util/time.ts';
 import { type AccountRecord, freeAccount, isProbeDue, look, type Standing, withProbe } from './hold.ts';
 import { currentToken, fingerprint } from './token.ts';
@@ -41,7 +40,6 @@ export function createAccount(
   loginMissing: () => boolean,
   changed: (lost: readonly number[]) => void,
 ): Account {
-  const sayHold = createNews(log.orchestrator);
   const token = () => currentToken(dirs.WORKER_SECRETS_DIR, files);
   const failures = () => readJsonLines<ClaudeFailure>(files.read(paths.claudeFailures) ?? '');
   const standing = (): Standing => ({
@@ -63,13 +61,8 @@ export function createAccount(
   const write = (before: AccountRecord, after: AccountRecord, lost: readonly number[] = []): void => {
     const text = `${JSON.stringify(after)}\n`;
     if (files.read(paths.account) !== text) files.write(paths.account, text);
-    if (after.hold !== null) {
-      const { cause, text: said } = after.hold;
-      const words = said === '' ? '' : ` (${cause === 'unheard' ? '' : 'it said: '}${said})`;
-      sayHold(`${describeHold(after.hold)}${words}`);
-    } else if (before.hold !== null) {
-      sayHold("claude's account works again");
-    }
+    // That it has begun the loop says, which then rests.
+    if (before.hold !== null && after.hold === null) log.orchestrator("claude's account works again");
     if (JSON.stringify(before.hold) !== JSON.stringify(after.hold)) changed(lost);
   };
 

@@ -55,6 +55,7 @@ export function startLoop(
   const { paths } = environment;
   let work: string | null = null;
   let issueAtWork: number | null = null;
+  let stageEnded = false;
   let heartbeat: Heartbeat = {
     schema: SCHEMA,
     state: 'waiting',
@@ -98,6 +99,7 @@ export function startLoop(
     const started = clock.now();
     work = what;
     issueAtWork = issue;
+    stageEnded = false;
     sayRest('');
     beat({
       state: 'checking-in',
@@ -110,7 +112,8 @@ export function startLoop(
     });
     log.orchestrator(what);
     try {
-      const outcome = await run();
+      const ran = await run();
+      const outcome = stageEnded ? { ...ran, error: 'ended: its stage cannot work' } : ran;
       const took = duration(clock.now() - started);
       log.orchestrator(
         `${what}: ${outcome.busy ? 'another check-in was faster' : describe(outcome)} (${took})`,
@@ -262,6 +265,7 @@ export function startLoop(
     endStage(issue) {
       if (issue !== issueAtWork) return;
       log.orchestrator(`#${issue} cannot work: ending its check-in, which would take it for done or blocked`);
+      stageEnded = true;
       for (const group of holdersOf(processes, paths.checkInLock)) processes.signalGroup(group, 'SIGTERM');
     },
     working: () => work,
