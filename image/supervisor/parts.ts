@@ -57,9 +57,14 @@ export function partsOf(environment: Environment, effects: Effects, env: NodeJS.
 }
 
 /** What claude's settings.json is to say. */
-function guardOf({ libDir }: Environment, { files }: Effects, { settings }: PartsNeeds): () => Guard {
+function guardOf({ libDir }: Environment, { files, log }: Effects, { settings }: PartsNeeds): () => Guard {
   const script = join(libDir, STOP_FAILURE);
   const hook = files.isExecutable(script) ? script : null;
+  if (hook === null) {
+    log.line(
+      `${script} is missing, so a stage in which claude cannot work may count as done; a worker on this machine gets it by: factory-worker local up`,
+    );
+  }
   return () => ({ hook, mayAsk: settings().claude.askUserQuestion });
 }
 

@@ -62,7 +62,7 @@ export function createAccount(
     const text = `${JSON.stringify(after)}\n`;
     if (files.read(paths.account) !== text) files.write(paths.account, text);
     // That it has begun the loop says, which then rests.
-    if (before.hold !== null && after.hold === null) log.orchestrator("claude's account works again");
+    if (before.hold !== null && after.hold === null) log.orchestrator('claude works again: work goes on');
     if (JSON.stringify(before.hold) !== JSON.stringify(after.hold)) changed(lost);
   };
 

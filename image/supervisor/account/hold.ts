@@ -10,8 +10,8 @@ import type { AccountHold, ClaudeFailure } from '../../../scripts/lib/contract.t
 import { timestamp } from '../util/time.ts';
 import { resetTime } from './reset-time.ts';
 
-/** A limit's time has minutes, and clocks differ. */
-const AFTER_RESET_MS = 30_000;
+/** claude cuts the seconds off a limit's time, and clocks differ. */
+const AFTER_RESET_MS = 75_000;
 const FIRST_PROBE_MS = 5 * 60_000;
 const SLOWEST_PROBE_MS = 60 * 60_000;
 /** A hold that follows the last one within this time is the same trouble, which a probe does not see: patience grows. */

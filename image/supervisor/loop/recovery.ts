@@ -13,6 +13,8 @@ import type { Place } from './tick.ts';
 
 /** Output younger than this means that the agent is still at work, and interrupting it would cost its result. */
 const QUIET_SECONDS = 60;
+/** What claude still prints after an error. */
+const SETTLED_SECONDS = 10;
 const MOST_TRIES = 2;
 
 export type RepairAction = Omit<Repair, 'at'>;
@@ -109,7 +111,7 @@ export function describeOrphan({
   action,
 }: Pick<Repair, 'issue' | 'stage'> & { readonly action?: Repair['action'] }): string {
   if (action !== undefined && isForAccount(action))
-    return `#${issue} could not work in stage ${stage} while claude's account did not`;
+    return `#${issue} could not work in stage ${stage}, and can now`;
   if (stage !== '') return `#${issue} was interrupted in stage ${stage}`;
   return action === 'remove-row'
     ? `#${issue} is completed, and its row was left active`
@@ -151,9 +153,17 @@ function wishAfterFailure(pipeline: Pipeline, input: RecoveryInput): Wish {
     ({ action, at }) => isForAccount(action) && !(Date.parse(at) < Date.parse(failure.at)),
   );
   if (retried) return null;
-  const attached = findSession(input.sessions, session)?.attached ?? 0;
-  if (attached === 0) return { kind: status === 'blocked' ? 'retry' : 'run-again' };
-  return { kind: 'wait', reason: `#${issue} waits until nobody is attached to ${session} any more` };
+  const alive = findSession(input.sessions, session);
+  if (alive !== undefined && alive.attached > 0) {
+    return { kind: 'wait', reason: `#${issue} waits until nobody is attached to ${session} any more` };
+  }
+  // claude itself is silent after an error: somebody has set it going.
+  const active =
+    alive !== undefined && alive.windowActivity > Date.parse(failure.at) / 1000 + SETTLED_SECONDS;
+  if (active && input.now / 1000 - alive.windowActivity < QUIET_SECONDS) {
+    return { kind: 'wait', reason: `#${issue} waits: somebody has set ${session} going again` };
+  }
+  return { kind: status === 'blocked' ? 'retry' : 'run-again' };
 }
 
 /** A, and `design` after it: `in_progress` without a check-in is skipped for ever; `pipeline advance` runs the stage. */

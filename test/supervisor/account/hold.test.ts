@@ -157,8 +157,8 @@ describe('a hold', () => {
     const record = held(LIMIT);
     expect(isProbeDue(record, standing({ now: Date.parse('2026-11-22T14:59:00Z') }))).toBe(false);
     const at = (time: string) => look(record, [LIMIT], standing({ now: Date.parse(time) })).hold;
-    expect(at('2026-11-22T15:00:00Z')).not.toBeNull();
-    expect(at('2026-11-22T15:00:30Z')).toBeNull();
+    expect(at('2026-11-22T15:01:14Z')).not.toBeNull();
+    expect(at('2026-11-22T15:01:15Z')).toBeNull();
   });
 
   it('ends when a probe succeeds', () => {

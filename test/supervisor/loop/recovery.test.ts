@@ -311,7 +311,7 @@ describe.each([A, B, DESIGN])(
         repair({ action: 'run-again', at: '2026-11-22T13:00:00Z' }),
       );
       const interrupted = { pipelines: [pipeline(42, { sessionState: 'exited' })], repairs: past };
-      expect(blocked({ ...interrupted, sessions: [session('42-build-1', 5)] })).toEqual({
+      expect(blocked({ ...interrupted, sessions: [session('42-build-1', 500)] })).toEqual({
         ...NOTHING,
         actions: [{ ...RETRY, action: 'run-again' }],
       });
@@ -326,6 +326,18 @@ describe.each([A, B, DESIGN])(
       const repairs = [repair({ action: 'retry' }), repair({ action: 'run-again' })];
       const interrupted = plan(dialect, { repairs });
       expect(interrupted.actions).toMatchObject([{ action: dialect === B ? 'mark-exited' : 'advance' }]);
+    });
+
+    it('waits while somebody has it work by hand, until that is quiet', () => {
+      const at = (quietSeconds: number) => blocked({ sessions: [session('42-build-1', quietSeconds)] });
+      expect(at(59)).toEqual({
+        ...NOTHING,
+        waiting: ['#42 waits: somebody has set 42-build-1 going again'],
+      });
+      expect(at(60).actions).toEqual([RETRY]);
+      // It printed its error, and nothing since.
+      const young = failure({ at: '2026-11-22T14:59:50Z' });
+      expect(blocked({ failures: [young], sessions: [session('42-build-1', 5)] }).actions).toEqual([RETRY]);
     });
 
     it('waits until nobody is attached', () => {
