@@ -12,7 +12,15 @@ import type { Effects } from '../effects/effects.ts';
 import type { Environment } from '../environment.ts';
 import { secretPattern } from '../sessions/redact.ts';
 import { duration, timestamp } from '../util/time.ts';
-import { type AccountRecord, freeAccount, isProbeDue, look, type Standing, withProbe } from './hold.ts';
+import {
+  type AccountRecord,
+  freeAccount,
+  isProbeDue,
+  look,
+  type Standing,
+  unseen,
+  withProbe,
+} from './hold.ts';
 import { currentToken, fingerprint } from './token.ts';
 import { silentAgents, unheard } from './unheard.ts';
 
@@ -70,18 +78,16 @@ export function createAccount(
     const all = failures();
     const before = read(all.length);
     const after = look(before, all, standing());
-    const news = all.slice(before.seen);
+    const news = unseen(before, all);
     for (const { issue, stage, text, error } of news) {
       log.orchestrator(
         `#${issue} failed in stage ${stage}: ${error === UNHEARD ? 'claude' : 'claude said'}: ${text || 'nothing'} (${error})`,
       );
     }
-    const lost = news.filter(({ error, text }) => accountCause(error, text) !== null);
-    write(
-      before,
-      after,
-      lost.map(({ issue }) => issue),
-    );
+    const lost = news
+      .filter(({ error, text }) => accountCause(error, text) !== null)
+      .map(({ issue }) => issue);
+    write(before, after, lost);
     return after;
   };
 

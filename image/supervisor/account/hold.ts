@@ -46,16 +46,22 @@ export function freeAccount(seen: number): AccountRecord {
   return { schema: 1, seen, hold: null, token: '', probes: 0, endedAt: '' };
 }
 
+/** The lines that are new since the record was made; all of them where there are fewer: the file was made anew. */
+export function unseen(
+  { seen }: AccountRecord,
+  failures: readonly ClaudeFailure[],
+): readonly ClaudeFailure[] {
+  return failures.slice(seen <= failures.length ? seen : 0);
+}
+
 /** What holds now. @param failures all lines of `claude-failures.jsonl` */
 export function look(
   record: AccountRecord,
   failures: readonly ClaudeFailure[],
   standing: Standing,
 ): AccountRecord {
-  // Fewer than before: the file was made anew.
-  const news = failures.slice(record.seen <= failures.length ? record.seen : 0);
   let next: AccountRecord = { ...record, seen: failures.length };
-  for (const failure of news) next = withFailure(next, failure, standing);
+  for (const failure of unseen(record, failures)) next = withFailure(next, failure, standing);
   return overdue(withToken(next, standing), standing);
 }
 
