@@ -13,6 +13,10 @@ export interface Environment {
   readonly path: string;
   /** Where tmux keeps its socket; null means its own default, which only a pod may use. */
   readonly tmuxDir: string | null;
+  /** Where our scripts lie that other programs call. */
+  readonly libDir: string;
+  /** Where claude keeps its state. */
+  readonly claudeDir: string;
   readonly image: string | null;
   readonly podUid: string | null;
   /** The Secret behind WORKER_SECRETS_DIR; null where the credentials are files of somebody's own. */
@@ -59,6 +63,8 @@ export function readEnvironment(env: NodeJS.ProcessEnv, parentPid: number, hostn
     home: value('HOME'),
     path: value('PATH'),
     tmuxDir: env['TMUX_TMPDIR'] || null,
+    libDir: env['WORKER_LIB_DIR'] || '/usr/local/lib/factory-worker/lib',
+    claudeDir: env['CLAUDE_CONFIG_DIR'] || join(value('HOME'), '.claude'),
     image: env['WORKER_IMAGE'] || null,
     podUid: env['WORKER_POD_UID'] || null,
     secret: secretOf(env),
@@ -91,6 +97,8 @@ function pathsOf(dirs: WorkerDirs): Paths {
     dispatches: state(FILES.dispatches),
     repairs: state(FILES.repairs),
     taken: state(FILES.taken),
+    claudeFailures: state(FILES.claudeFailures),
+    account: state(FILES.account),
     attaches: state(FILES.attaches),
     requestedProjects: state(FILES.requestedProjects),
     checkInLock: state(FILES.checkInLock),

@@ -6,7 +6,9 @@
 import { statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { PhaseStatus, Settings } from '../../scripts/lib/contract.ts';
+import { isLoginMissing } from './account/token.ts';
 import type { PhaseResult } from './boot/run.ts';
+import { type Guard, STOP_FAILURE } from './credentials/claude-settings.ts';
 import { keepClaudeSeeded } from './credentials/claude-state.ts';
 import { createCredentials, localCredentials } from './credentials/credentials.ts';
 import { createDockerDaemon, type DockerDaemon } from './docker/daemon.ts';
@@ -35,6 +37,8 @@ export interface Parts {
   closeRecordings(): Promise<void>;
   /** Why no work may be taken now; null when it may. */
   obstacle(): string | null;
+  /** Whether claude has nothing to log in with. */
+  loginMissing(): boolean;
 }
 
 export interface PartsNeeds {
@@ -49,12 +53,38 @@ export type MakeParts = (needs: PartsNeeds) => Parts;
 export function partsOf(environment: Environment, effects: Effects, env: NodeJS.ProcessEnv): MakeParts {
   return environment.pod
     ? (needs) => podParts(environment, effects, env, needs)
-    : () => localParts(environment, effects);
+    : (needs) => localParts(environment, effects, needs);
 }
 
-function localParts(environment: Environment, effects: Effects): Parts {
+/** What claude's settings.json is to say. */
+function guardOf({ libDir }: Environment, { files, log }: Effects, { settings }: PartsNeeds): () => Guard {
+  const script = join(libDir, STOP_FAILURE);
+  const hook = files.isExecutable(script) ? script : null;
+  if (hook === null) {
+    log.line(
+      `${script} is missing, so a stage in which claude cannot work may count as done; a worker on this machine gets it by: factory-worker local up`,
+    );
+  }
+  return () => ({ hook, mayAsk: settings().claude.askUserQuestion });
+}
+
+function localParts(environment: Environment, effects: Effects, needs: PartsNeeds): Parts {
   const { files, log, tmux } = effects;
   const recorder = createPaneRecorder(environment, effects);
+  // In its private HOME. Where that is a link, it is somebody's own, and what claude asks there it asks them.
+  const { claudeDir } = environment;
+  const isPrivate = [claudeDir, join(claudeDir, 'settings.json')].every(
+    (path) => files.realPath(path) === path,
+  );
+  if (!isPrivate)
+    log.line(
+      `${claudeDir} is a link: without our settings there, a stage in which claude fails may count as done`,
+    );
+  const seedClaude = keepClaudeSeeded(effects, {
+    directory: isPrivate ? claudeDir : null,
+    repos: null,
+    guard: guardOf(environment, effects, needs),
+  });
   const tendPanes = createChore(
     'tmux panes',
     async () => recorder.tend((await tmux.server())?.panes ?? []),
@@ -63,11 +93,13 @@ function localParts(environment: Environment, effects: Effects): Parts {
   return {
     docker: null,
     checkCredentials: async () => localCredentials(environment, files),
-    prepare() {},
+    prepare: () => void seedClaude(),
     tend: tendPanes,
     sessionsChanged: tendPanes,
     closeRecordings: recorder.close,
-    obstacle: () => null,
+    obstacle: seedClaude,
+    // Of a claude that is somebody's own that cannot be known.
+    loginMissing: () => false,
   };
 }
 
@@ -75,8 +107,9 @@ function podParts(
   environment: Environment,
   effects: Effects,
   env: NodeJS.ProcessEnv,
-  { settings, note }: PartsNeeds,
+  needs: PartsNeeds,
 ): Parts {
+  const { settings, note } = needs;
   const { dirs } = environment;
   const { files, log, tmux } = effects;
   const docker = createDockerDaemon(effects, createEngine(SOCKET), {
@@ -88,7 +121,11 @@ function podParts(
   const guard = createDiskGuard(effects, DATA_ROOT, volumeUse, () => settings().docker.storage, docker.isUp);
   const watchStateVolume = createStateVolumeWatch(environment, effects, volumeUse);
   const credentials = createCredentials(environment, effects);
-  const trustClones = keepClaudeSeeded(effects, env['CLAUDE_CONFIG_DIR'], dirs.WORKER_REPOS_DIR);
+  const seedClaude = keepClaudeSeeded(effects, {
+    directory: env['CLAUDE_CONFIG_DIR'] || null,
+    repos: dirs.WORKER_REPOS_DIR,
+    guard: guardOf(environment, effects, needs),
+  });
   const recorder = createPaneRecorder(environment, effects);
   const spare = createOom(effects, ownScore(files), join(dirs.WORKER_RUN_DIR, 'pane-oom-score'));
 
@@ -101,7 +138,7 @@ function podParts(
   });
   const chores = [
     tendPanes,
-    chore('trust in the clones', trustClones),
+    chore("claude's state", () => void seedClaude()),
     chore('Docker', docker.tend),
     chore('docker volume', async () => {
       if (settings().docker.enabled) await guard.tend();
@@ -115,11 +152,12 @@ function podParts(
   return {
     docker,
     checkCredentials: credentials.check,
-    prepare: trustClones,
+    prepare: () => void seedClaude(),
     tend: () => chores.forEach((start) => void start()),
     sessionsChanged: tendPanes,
     closeRecordings: recorder.close,
-    obstacle: guard.obstacle,
+    obstacle: () => guard.obstacle() ?? seedClaude(),
+    loginMissing: () => isLoginMissing(environment, env, files),
   };
 }
 

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { basename } from 'node:path';
 import { type Boot, FILES } from '../../scripts/lib/contract.ts';
+import { createAccount } from './account/account.ts';
 import { checksPhase } from './boot/phases/checks.ts';
 import { CLONES_PHASE, clonesPhase } from './boot/phases/clones.ts';
 import { credentialsPhase } from './boot/phases/credentials.ts';
@@ -34,7 +35,7 @@ const BEAT_MS = 5_000;
 
 /** Files of the state volume that change what the loop does. */
 const WAKING = new Set<string>(
-  [FILES.drain, FILES.dispatches, FILES.requestedProjects].map((name) => basename(name)),
+  [FILES.drain, FILES.dispatches, FILES.requestedProjects, FILES.account].map((name) => basename(name)),
 );
 
 /** A file of the volatile folder that tmux touches for every new session (image/etc/tmux.conf). */
@@ -110,12 +111,17 @@ export function createSupervisor(
   const settings = createSettings(paths.settings, effects);
   const parts = makeParts({ settings, note: record.note });
   const factory = createFactory(environment, effects);
+  const account = createAccount(environment, effects, parts.loginMissing, (lost) => {
+    for (const issue of lost) loop?.endStage(issue);
+    wake.ring();
+  });
   const observe = createObserver(environment, effects, {
     settings,
     clones,
     factory,
     toolsMissing: createToolCheck(environment, effects),
     obstacle: parts.obstacle,
+    account,
   });
   let loop: Loop | null = null;
 
@@ -142,6 +148,7 @@ export function createSupervisor(
     },
     log.line,
   );
+  const tendAccount = createChore("claude's account", account.tend, log.orchestrator);
   const keepSessions = createChore('tmux', sessions.keep, log.line);
   const phaseIsOk = (phase: string): boolean =>
     record.boot().phases.some(({ name, status }) => name === phase && status === 'ok');
@@ -153,7 +160,10 @@ export function createSupervisor(
       tolerant(FILES.alive, () => files.touch(paths.alive));
       if (!signal.aborted) keepSessions();
       if (phaseIsOk('tmux')) parts.tend();
-      if (!signal.aborted && record.boot().finishedAt !== null) refresh();
+      if (!signal.aborted && record.boot().finishedAt !== null) {
+        refresh();
+        tendAccount();
+      }
       await clock.sleep(BEAT_MS, ended);
     }
   };
@@ -166,6 +176,8 @@ export function createSupervisor(
     const ends = [
       files.watch(dirs.WORKER_STATE_DIR, (name) => {
         if (WAKING.has(name)) changed();
+        // Before factory sees it: a stage whose check-in is ended keeps its attempt.
+        if (name === FILES.claudeFailures && !signal.aborted) tendAccount();
       }),
       files.watch(dirs.WORKER_CONFIG_DIR, changed),
       files.watch(dirs.WORKER_RUN_DIR, (name) => {

@@ -27,6 +27,8 @@ export const FILES = {
   dispatches: 'dispatch.jsonl',
   repairs: 'repairs.jsonl',
   taken: 'taken.json',
+  claudeFailures: 'claude-failures.jsonl',
+  account: 'account.json',
   attaches: 'attach.jsonl',
   /** Projects that the laptop asked for; the chart's list (`projects` below) wins where both name one. */
   requestedProjects: 'projects.json',
@@ -118,6 +120,96 @@ export interface CheckInAction {
   readonly message?: string;
 }
 
+/**
+ * A line of `claude-failures.jsonl` in WORKER_STATE_DIR: claude ended a turn of a stage with an error, as its hook tells, or it
+ * was asked nothing, as the supervisor saw.
+ */
+export interface ClaudeFailure {
+  readonly schema: number;
+  readonly at: string;
+  readonly session: string;
+  readonly issue: number;
+  readonly stage: string;
+  /** claude's own word: `authentication_failed`, `rate_limit`, `server_error`; {@link UNHEARD} is the supervisor's. */
+  readonly error: string;
+  /** What it showed; cut, tokens masked. */
+  readonly text: string;
+}
+
+/** The `error` of a stage whose claude is there and never got its prompt. */
+export const UNHEARD = 'unheard';
+
+export type AccountCause =
+  | 'token-missing'
+  | 'token-refused'
+  | 'limit'
+  | 'no-credit'
+  | 'disabled'
+  | 'unreachable'
+  | 'unheard';
+
+/** Claude's account does not work, so no work is taken until it does. */
+export interface AccountHold {
+  readonly cause: Word<AccountCause>;
+  /** What claude said; empty when it was not asked. */
+  readonly text: string;
+  readonly since: string;
+  /** When a limit is reset; null when that is not known. */
+  readonly until: string | null;
+  /** When claude is asked again; null when that would tell nothing. */
+  readonly probeAt: string | null;
+  /** Sessions of the stages that could not work; each is run again afterwards. */
+  readonly sessions: readonly string[];
+}
+
+/** `account.json` in WORKER_STATE_DIR. */
+export interface AccountRecord {
+  readonly schema: number;
+  /** So many lines of `claude-failures.jsonl` have been seen. */
+  readonly seen: number;
+  readonly hold: AccountHold | null;
+  /** Fingerprint of the token that the hold is about. */
+  readonly token: string;
+  /** Probes that have failed, or told nothing: the pause before the next one grows with them. */
+  readonly probes: number;
+  /** When the last hold ended; empty when there was none. */
+  readonly endedAt: string;
+}
+
+const CLAUDE_FAILURE: JTDSchemaType<ClaudeFailure> = {
+  properties: {
+    schema: { type: 'uint32' },
+    at: { type: 'timestamp' },
+    session: { type: 'string' },
+    issue: { type: 'uint32' },
+    stage: { type: 'string' },
+    error: { type: 'string' },
+    text: { type: 'string' },
+  },
+};
+
+const ACCOUNT_HOLD: JTDSchemaType<AccountHold> = {
+  properties: {
+    cause: { type: 'string' },
+    text: { type: 'string' },
+    since: { type: 'timestamp' },
+    until: { type: 'timestamp', nullable: true },
+    probeAt: { type: 'timestamp', nullable: true },
+    sessions: { elements: { type: 'string' } },
+  },
+};
+
+const ACCOUNT: JTDSchemaType<AccountRecord> = {
+  properties: {
+    schema: { type: 'uint32' },
+    seen: { type: 'uint32' },
+    hold: { ...ACCOUNT_HOLD, nullable: true },
+    token: { type: 'string' },
+    probes: { type: 'uint32' },
+    endedAt: { type: 'string' },
+  },
+};
+
 /** `heartbeat.json` in WORKER_RUN_DIR, written before and after each check-in. */
 export interface Heartbeat {
   readonly schema: number;
@@ -130,6 +222,8 @@ export interface Heartbeat {
   readonly finishedAt: string | null;
   readonly intervalSeconds: number;
   readonly actions: readonly CheckInAction[];
+  /** Why claude's account does not work, while no work is taken for that; left out by older images. */
+  readonly account?: AccountHold | null;
 }
 
 const ACTION: JTDSchemaType<CheckInAction> = {
@@ -153,6 +247,7 @@ const HEARTBEAT: JTDSchemaType<Heartbeat> = {
     intervalSeconds: { type: 'float64' },
     actions: { elements: ACTION },
   },
+  optionalProperties: { account: { ...ACCOUNT_HOLD, nullable: true } },
 };
 
 /** `drain` in WORKER_STATE_DIR: while the file exists, no new check-in starts. It survives restarts. */
@@ -206,9 +301,19 @@ export interface Repair {
   readonly stage: string;
   readonly attempt: number;
   readonly session: string;
-  /** `advance` and `mark-exited` are factory's own verbs; `give-up` is the line after the last allowed try. */
+  /**
+   * `advance`, `mark-exited` and `retry` are factory's own verbs; `give-up` is the line after the last allowed try. `retry` and
+   * `run-again` follow whenever claude's account works again, and count as no try.
+   */
   readonly action: Word<
-    'advance' | 'mark-exited' | 'kill-and-advance' | 'requeue' | 'remove-row' | 'give-up'
+    | 'advance'
+    | 'mark-exited'
+    | 'kill-and-advance'
+    | 'retry'
+    | 'run-again'
+    | 'requeue'
+    | 'remove-row'
+    | 'give-up'
   >;
   /** What the operator types when the supervisor has given up; empty before that. */
   readonly cure: string;
@@ -271,6 +376,10 @@ export interface Settings {
     };
     readonly memoryReserveBytes: number;
   };
+  readonly claude: {
+    /** Whether an agent may stop and ask the operator; `factory` takes the quiet pane for a stage that is done. */
+    readonly askUserQuestion: boolean;
+  };
   readonly shutdown: {
     readonly waitForStageSeconds: number;
     /** After SIGTERM and this time Kubernetes kills what is left; null where nobody does. */
@@ -299,6 +408,7 @@ const SETTINGS: JTDSchemaType<Settings> = {
         memoryReserveBytes: { type: 'float64' },
       },
     },
+    claude: { properties: { askUserQuestion: { type: 'boolean' } } },
     shutdown: {
       properties: {
         waitForStageSeconds: { type: 'float64' },
@@ -320,6 +430,7 @@ export const DEFAULT_SETTINGS: Settings = {
     storage: { kind: 'emptyDir', sizeBytes: null },
     memoryReserveBytes: 1024 ** 3,
   },
+  claude: { askUserQuestion: false },
   shutdown: { waitForStageSeconds: 20 * 60, graceSeconds: null },
 };
 
@@ -500,6 +611,8 @@ export interface Documents {
   readonly selfCheck: SelfCheck;
   readonly backup: BackupRecord;
   readonly dockerSize: DockerSizeJson;
+  readonly account: AccountRecord;
+  readonly claudeFailure: ClaudeFailure;
   readonly localWorker: LocalWorkerFile;
 }
 
@@ -518,6 +631,8 @@ export const SCHEMAS: { readonly [Name in keyof Documents]: JTDSchemaType<Docume
   selfCheck: SELF_CHECK,
   backup: BACKUP,
   dockerSize: DOCKER_SIZE,
+  account: ACCOUNT,
+  claudeFailure: CLAUDE_FAILURE,
   localWorker: LOCAL_WORKER,
 };
 

@@ -187,3 +187,16 @@ export function projectName(repo: string): string {
 function toRfc3339(time: string): string {
   return /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/.test(time) ? `${time.replace(' ', 'T')}Z` : time;
 }
+
+export interface StageName {
+  readonly issue: number;
+  readonly stage: string;
+  readonly attempt: number;
+}
+
+/** `23-qa-1`, or `23-qa-1-fix-2` for a fix round, as `factory` names its sessions. */
+export function parseStageName(name: string): StageName | null {
+  const match = /^(\d{1,9})-(.+?)-(\d{1,9})(?:-fix-\d+)?$/.exec(name);
+  if (match === null) return null;
+  return { issue: Number(match[1]), stage: match[2] ?? '', attempt: Number(match[3]) };
+}

@@ -175,6 +175,7 @@ describe.each(HELMS)('$name', (helm) => {
     expect(config).toEqual({
       schema: 1,
       orchestrator: { enabled: false, intervalSeconds: 120 },
+      claude: { askUserQuestion: true },
       docker: {
         enabled: true,
         mtu: 1400,

@@ -244,6 +244,7 @@ describe.each(HELMS)('$name', (helm) => {
 
   test.each([
     ['projects', { projects: [{ name: 'new', repo: 'owner/new' }] }],
+    ['claude', { claude: { askUserQuestion: true } }],
     ['orchestrator', { orchestrator: { enabled: false, interval: '5m' } }],
     ['shutdown', { shutdown: { waitForStage: '5m' } }],
     ['docker.storage.size', { docker: { storage: { size: '25Gi' } } }],

@@ -40,6 +40,7 @@ describe('the environment of a local worker', () => {
       'TMUX_TMPDIR',
       'USER',
       'WORKER_CONFIG_DIR',
+      'WORKER_LIB_DIR',
       'WORKER_NAME',
       'WORKER_PATH',
       'WORKER_REPOS_DIR',

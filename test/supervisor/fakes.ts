@@ -283,5 +283,6 @@ export function fakeParts(environment: Environment, files: Files): Parts {
     sessionsChanged() {},
     async closeRecordings() {},
     obstacle: () => null,
+    loginMissing: () => false,
   };
 }

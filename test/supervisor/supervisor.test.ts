@@ -29,6 +29,7 @@ interface Options {
   readonly run?: (call: string, argv: Argv) => Answer;
   readonly detached?: ProcessTable['detached'];
   readonly hold?: ProcessTable['hold'];
+  readonly loginMissing?: boolean;
 }
 
 /** A worker with one ready clone and a program of dialect A with an empty queue, unless a test says otherwise. */
@@ -58,9 +59,10 @@ function world(options: Options = {}) {
     ...(options.hold ? { hold: options.hold } : {}),
   });
   const environment = fakeEnvironment(options.env, options.parentPid);
-  const supervisor = createSupervisor(environment, { clock, processes, tmux: fake.tmux, files, log }, () =>
-    fakeParts(environment, files),
-  );
+  const supervisor = createSupervisor(environment, { clock, processes, tmux: fake.tmux, files, log }, () => ({
+    ...fakeParts(environment, files),
+    loginMissing: () => options.loginMissing ?? false,
+  }));
   let done = false;
   const run = supervisor.run().then(() => {
     done = true;
@@ -705,4 +707,101 @@ it('a drain that comes during the fetch before a queue pop holds', async () => {
   await it_.clock.advance(10);
   expect(it_.checkIns()).toEqual([]);
   expect(it_.heartbeat()?.state).toBe('drained');
+});
+
+describe('claude’s account', () => {
+  const FAILURES = `${STATE}/claude-failures.jsonl`;
+  const failure = (error: string, text: string) =>
+    `${JSON.stringify({ schema: 1, at: '2026-11-22T15:12:20Z', session: '23-qa-1', issue: 23, stage: 'qa', error, text })}\n`;
+  const LIMIT = failure('rate_limit', "You've hit your limit · resets 5pm (UTC)");
+  /** The answer of `claude --print`. */
+  const claude = (answer: () => Answer) => (call: string) =>
+    call.startsWith('claude --print') ? answer() : oneIssue(call);
+
+  it('that has hit its limit keeps the queue until its time, without asking', async () => {
+    const it_ = world({ run: claude(() => ({ code: 1, stdout: 'not asked' })) });
+    it_.files.write(
+      `${STATE}/account.json`,
+      '{"schema":1,"seen":0,"hold":null,"token":"","probes":0,"endedAt":""}',
+    );
+    it_.files.write(FAILURES, LIMIT);
+    await it_.clock.advance(60_000);
+    expect(it_.heartbeat()).toMatchObject({
+      state: 'refused',
+      account: { cause: 'limit', until: '2026-11-22T17:00:00Z' },
+    });
+    await it_.clock.advance(Date.parse('2026-11-22T17:00:00Z') - it_.clock.now());
+    expect(it_.checkIns()).toEqual([]);
+    await it_.clock.advance(110_000);
+    expect(it_.lines).toContain('claude works again: work goes on');
+    expect(it_.checkIns()).not.toEqual([]);
+    expect(it_.heartbeat()?.account).toBeNull();
+    expect(it_.processes.calls.filter((call) => call.startsWith('claude'))).toEqual([]);
+    expect(it_.lines.filter((line) => line.includes("claude's account"))).toEqual([
+      expect.stringMatching(/^phase recover ok .*: not looked yet: limit until 17:00 UTC/),
+      "refused: limit until 17:00 UTC: claude's account has hit its limit, so no work is taken",
+    ]);
+  });
+
+  it('whose token is refused is asked about at a slow pace and when the Secret changes, and goes on when it works', async () => {
+    let works = false;
+    const it_ = world({
+      run: claude(() => (works ? { stdout: 'ok' } : { code: 1, stdout: 'API Error: 401' })),
+    });
+    const asked = () => it_.processes.calls.filter((call) => call.startsWith('claude --print')).length;
+    it_.files.write(
+      `${STATE}/account.json`,
+      '{"schema":1,"seen":0,"hold":null,"token":"","probes":0,"endedAt":""}',
+    );
+    it_.files.write(FAILURES, failure('authentication_failed', 'API Error: 401'));
+    await it_.clock.advance(4 * 60_000);
+    expect(asked()).toBe(0);
+    await it_.clock.advance(116 * 60_000);
+    expect(asked()).toBe(4);
+    it_.files.write(`${DIRS.WORKER_SECRETS_DIR}/CLAUDE_CODE_OAUTH_TOKEN`, 'bad-made-up-token');
+    await it_.clock.advance(10_000);
+    expect(asked()).toBe(5);
+    expect(it_.checkIns()).toEqual([]);
+    works = true;
+    it_.files.write(`${DIRS.WORKER_SECRETS_DIR}/CLAUDE_CODE_OAUTH_TOKEN`, 'a-made-up-token');
+    await it_.clock.advance(10_000);
+    expect(asked()).toBe(6);
+    expect(it_.checkIns()).not.toEqual([]);
+    expect(it_.files.read(`${STATE}/account.json`)).not.toContain('made-up-token');
+  });
+
+  it.each([
+    ['ends the check-in of its stage, so that factory takes it neither for done nor for blocked', 23, 1],
+    ['leaves the check-in of another stage alone', 24, 0],
+  ])('that fails %s', async (_case, issue, ended) => {
+    const standing = interrupted('started').replaceAll('23', `${issue}`);
+    const it_ = world({
+      run(call) {
+        if (call.includes('--help')) return { stdout: `${HELP}      --config string   (required)\n` };
+        if (call.includes('queue list'))
+          return { stdout: JSON.stringify([{ ...ROW, Issue: issue, Status: 'active' }]) };
+        return call.includes('factory status')
+          ? { stdout: standing.replace('in_progress', 'pending') }
+          : undefined;
+      },
+      detached: () => ({ code: new Promise(() => {}) }),
+    });
+    await it_.clock.advance(1_000);
+    expect(it_.checkIns()).toHaveLength(1);
+    it_.files.append(FAILURES, LIMIT);
+    it_.files.touchedByOthers(FAILURES);
+    await it_.clock.advance(1_000);
+    expect(it_.processes.signals.filter((signal) => signal.startsWith('SIGTERM'))).toHaveLength(ended);
+  });
+
+  it('without any token takes no row', async () => {
+    const it_ = world({ run: oneIssue, loginMissing: true });
+    await it_.clock.advance(60_000);
+    expect(it_.checkIns()).toEqual([]);
+    expect(it_.heartbeat()).toMatchObject({
+      state: 'refused',
+      reason: 'no token: claude has none, so no work is taken',
+      account: { cause: 'token-missing' },
+    });
+  });
 });

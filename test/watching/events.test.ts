@@ -6,7 +6,7 @@ import type { Observation } from '../../scripts/lib/worker/observe.ts';
 import type { Status } from '../../scripts/lib/worker/status.ts';
 import { captured } from '../diagnosis/captured.ts';
 import { NOW, pod } from '../transport/cluster.ts';
-import { type Parts, pipelinesJson, queueJson, snapshot } from '../worker/samples.ts';
+import { heldHeartbeat, type Parts, pipelinesJson, queueJson, snapshot } from '../worker/samples.ts';
 
 const worker = { runtime: 'local', name: 'w', home: '/w' } as const;
 
@@ -126,6 +126,30 @@ describe('a session', () => {
     expect(watch(row('active'), both)[1]).toEqual(['limit-hit: 23-qa-1 has hit the limit of its account']);
     expect(watch(row('active'), { parts })[1]).toEqual([
       'limit-hit: demo#23 has hit the limit of its account at stage qa; it is tried again at each check-in',
+    ]);
+  });
+});
+
+describe('an account that does not work', () => {
+  it('is told once, and neither for each session nor for the issue that waits for it', () => {
+    const parts = {
+      heartbeat: heldHeartbeat({ cause: 'limit' }),
+      queue: queueJson([23, 'active'], [24, 'pending']),
+      pipelines: pipelinesJson({ issue: 23, status: 'blocked' }),
+    };
+    const held: Look = {
+      status: 'degraded',
+      cause: 'limit until 15:00 UTC',
+      parts,
+      panes: [pane('23-build-1', "You've hit your limit · resets 3pm")],
+    };
+    const again = { ...held, cause: 'limit until 17:00 UTC' };
+    expect(watch(row('active'), held, held, again, row('active'))).toEqual([
+      [],
+      ['worker-trouble: degraded: limit until 15:00 UTC'],
+      [],
+      [],
+      ['worker-recovered: running again; it was degraded'],
     ]);
   });
 });

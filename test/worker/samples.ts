@@ -1,5 +1,6 @@
 /** Answers and snapshots of a worker, each test naming only what it is about. */
-import { type Boot, type Heartbeat, SCHEMA } from '../../scripts/lib/contract.ts';
+import { describeHold } from '../../scripts/lib/account.ts';
+import { type AccountHold, type Boot, type Heartbeat, SCHEMA } from '../../scripts/lib/contract.ts';
 import type { Pipeline } from '../../scripts/lib/factory.ts';
 import type { Frame } from '../../scripts/lib/transport/frame.ts';
 import { parseSnapshot, type Snapshot } from '../../scripts/lib/worker/snapshot.ts';
@@ -40,6 +41,20 @@ export const heartbeat: Heartbeat = {
   intervalSeconds: 30,
   actions: [],
 };
+
+/** What the loop writes while claude's account does not work. */
+export function heldHeartbeat(fields: Partial<AccountHold> = {}): string {
+  const account: AccountHold = {
+    cause: 'token-refused',
+    text: 'API Error: 401 Invalid bearer token',
+    since: '2026-03-02T11:50:00Z',
+    until: null,
+    probeAt: '2026-03-02T12:05:00Z',
+    sessions: ['23-build-1'],
+    ...fields,
+  };
+  return JSON.stringify({ ...heartbeat, state: 'refused', reason: describeHold(account), account });
+}
 
 /** A worker that runs and has nothing to do. */
 export const RUNNING: Parts = {

@@ -5,7 +5,7 @@ import { podFacts } from '../../scripts/lib/transport/pods.ts';
 import { assess } from '../../scripts/lib/worker/status.ts';
 import { commandLine, WORKER } from '../support/samples.ts';
 import { deleted, NOW, pod, running } from '../transport/cluster.ts';
-import { boot, heartbeat, type Parts, pipelinesJson, queueJson, snapshot } from './samples.ts';
+import { boot, heartbeat, heldHeartbeat, type Parts, pipelinesJson, queueJson, snapshot } from './samples.ts';
 
 const local: LocalWorker = { runtime: 'local', name: 'w', home: '/w' };
 const facts = (options: Parameters<typeof pod>[0] = {}) => podFacts(pod(options), undefined, NOW);
@@ -72,6 +72,33 @@ describe('a worker is', () => {
       'stuck',
       'loop-refuses',
       /claude is missing/,
+    ],
+    [
+      'degraded: claude does not accept its token',
+      { heartbeat: heldHeartbeat() },
+      'degraded',
+      'account-held',
+      /^token refused: claude does not accept its token, so no work is taken; claude is asked again at 12:05 UTC$/,
+    ],
+    [
+      'degraded, not stuck: the blocked stage is run again by itself',
+      {
+        heartbeat: heldHeartbeat({ cause: 'limit', until: '2026-03-02T15:00:00Z', probeAt: null }),
+        pipelines: pipelinesJson({ issue: 23, status: 'blocked' }),
+      },
+      'degraded',
+      'account-held',
+      /^limit until 15:00 UTC: /,
+    ],
+    [
+      'stuck when another one is blocked',
+      {
+        heartbeat: heldHeartbeat(),
+        pipelines: pipelinesJson({ issue: 23, status: 'blocked' }, { issue: 24, status: 'blocked' }),
+      },
+      'stuck',
+      'pipeline-blocked',
+      /^#24 is blocked/,
     ],
     [
       'stuck: its Docker has no room',

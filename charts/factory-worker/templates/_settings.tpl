@@ -23,6 +23,7 @@
       "orchestrator" (dict
         "enabled" .Values.orchestrator.enabled
         "intervalSeconds" (include "factory-worker.seconds" .Values.orchestrator.interval | int))
+      "claude" (dict "askUserQuestion" .Values.claude.askUserQuestion)
       "docker" (dict
         "enabled" .Values.docker.enabled
         "mtu" (.Values.docker.mtu | int | default nil)

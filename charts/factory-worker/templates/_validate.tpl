@@ -21,7 +21,7 @@ global
 image.repository image.tag image.digest image.pullPolicy imagePullSecrets
 secrets.existingSecret secrets.asEnv
 secrets.inline.CLAUDE_CODE_OAUTH_TOKEN secrets.inline.GH_TOKEN secrets.inline.GH_USER secrets.inline.SSH_PRIVATE_KEY
-projects orchestrator.enabled orchestrator.interval
+projects orchestrator.enabled orchestrator.interval claude.askUserQuestion
 docker.enabled docker.memoryReserve docker.mtu docker.addressPools docker.registryMirrors
 docker.storage.kind docker.storage.size docker.storage.sizeLimit docker.storage.storageClass docker.storage.existingClaim
 persistence.enabled persistence.size persistence.storageClass persistence.accessMode persistence.existingClaim

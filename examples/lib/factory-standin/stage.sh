@@ -142,11 +142,11 @@ Stage: ${P[current_stage]} (attempt ${P[current_attempt]})"
 }
 
 # wait_idle NAME: until the latest event is idle. An `exited` event and the
-# stage's time-out are errors. Without any event from claude's hooks, a pane
-# that stays the same for two polls counts as idle; as polls are short here, only
-# after some seconds, or a busy machine's slow claude would look idle.
+# stage's time-out are errors. A pane that stays the same for two polls counts as
+# idle; as polls are short here, only after some seconds, or a busy machine's slow
+# claude would look idle, and one at work only after as long as it takes really.
 wait_idle() {
-  local pane last='' same=0 since=$SECONDS end
+  local pane last='' same=0 since=$SECONDS end stable
   seconds "${CONFIG[pipeline.defaults.timeout]:-}"
   end=$((SECONDS + SECONDS_OF))
   while true; do
@@ -157,8 +157,9 @@ wait_idle() {
         ERROR='run session: session exited unexpectedly'
         return 1
         ;;
-      active) ;;
       *)
+        stable=${STANDIN_FACTORY_STABLE_SECONDS:-5}
+        [[ $S_STATE != active ]] || stable=${STANDIN_FACTORY_SILENT_SECONDS:-90}
         pane=$(tmux capture-pane -p -t "$1" 2>/dev/null | grep -v '^ *$' | tail -n 15) || pane=
         if [[ -n $pane && $pane == "$last" ]]; then
           same=$((same + 1))
@@ -167,7 +168,7 @@ wait_idle() {
           since=$SECONDS
         fi
         last=$pane
-        if ((same >= 2 && SECONDS - since >= ${STANDIN_FACTORY_STABLE_SECONDS:-5})); then
+        if ((same >= 2 && SECONDS - since >= stable)); then
           progress "session $1: idle (pane_stable)"
           return 0
         fi

@@ -1,5 +1,6 @@
 /** The orchestrator loop: looks, asks `planTick` what to do, does it, and waits for the next reason to look. */
 import {
+  type AccountHold,
   type CheckInAction,
   DEFAULT_SETTINGS,
   type Heartbeat,
@@ -9,7 +10,7 @@ import {
 } from '../../../scripts/lib/contract.ts';
 import { parseError } from '../../../scripts/lib/factory.ts';
 import { fastForward } from '../clones/clones.ts';
-import type { Effects } from '../effects/effects.ts';
+import type { Argv, Effects } from '../effects/effects.ts';
 import { holdersOf, untilFree } from '../effects/locks.ts';
 import { tmuxName } from '../effects/tmux.ts';
 import type { Environment } from '../environment.ts';
@@ -31,6 +32,8 @@ const AFTER_ERROR_MS = 10_000;
 export interface Loop {
   /** Resolves when the loop has stopped: after the check-in that was under way. */
   readonly ended: Promise<void>;
+  /** Ends the check-in under way, if it is this issue's stage that it runs: the stage cannot work. */
+  endStage(issue: number): void;
   /** What is under way, for people; null when nothing is. */
   working(): string | null;
   /** The process groups of what is under way, also of a check-in that an earlier supervisor started. */
@@ -51,6 +54,8 @@ export function startLoop(
   const { clock, files, log, processes, tmux } = effects;
   const { paths } = environment;
   let work: string | null = null;
+  let issueAtWork: number | null = null;
+  let stageEnded = false;
   let heartbeat: Heartbeat = {
     schema: SCHEMA,
     state: 'waiting',
@@ -61,6 +66,7 @@ export function startLoop(
     finishedAt: null,
     intervalSeconds: DEFAULT_SETTINGS.orchestrator.intervalSeconds,
     actions: [],
+    account: null,
   };
   let written = '';
   /** Once, not every half minute: a session without output is an idle one. */
@@ -87,10 +93,13 @@ export function startLoop(
   const during = async (
     what: string,
     project: string | null,
+    issue: number | null,
     run: () => Promise<Outcome>,
   ): Promise<Outcome> => {
     const started = clock.now();
     work = what;
+    issueAtWork = issue;
+    stageEnded = false;
     sayRest('');
     beat({
       state: 'checking-in',
@@ -99,10 +108,12 @@ export function startLoop(
       startedAt: timestamp(started),
       finishedAt: null,
       actions: [],
+      account: null,
     });
     log.orchestrator(what);
     try {
-      const outcome = await run();
+      const ran = await run();
+      const outcome = stageEnded ? { ...ran, error: 'ended: its stage cannot work' } : ran;
       const took = duration(clock.now() - started);
       log.orchestrator(
         `${what}: ${outcome.busy ? 'another check-in was faster' : describe(outcome)} (${took})`,
@@ -110,6 +121,7 @@ export function startLoop(
       return outcome;
     } finally {
       work = null;
+      issueAtWork = null;
     }
   };
 
@@ -135,7 +147,7 @@ export function startLoop(
       if (typeof store !== 'string' && !store.pipelines.some((pipeline) => pipeline.issue === issue))
         noteTaken(environment, effects, tick.takes, false);
     }
-    const outcome = await during(`check-in in ${project}`, project, () =>
+    const outcome = await during(`check-in in ${project}`, project, tick.issue, () =>
       checkIn(environment, effects, directory),
     );
     finish('waiting', outcome, tick.warning);
@@ -145,7 +157,7 @@ export function startLoop(
   const adopt = async (): Promise<void> => {
     const ours = holdersOf(processes, paths.checkInLock).length > 0;
     const what = ours ? 'check-in of an earlier supervisor' : 'another program has the check-in lock';
-    const outcome = await during(what, heartbeat.project, async () => {
+    const outcome = await during(what, heartbeat.project, null, async () => {
       await untilFree(processes, paths.checkInLock);
       return { busy: false, actions: lastActions(environment, files), error: null };
     });
@@ -174,19 +186,34 @@ export function startLoop(
       log.orchestrator(`${what}: ${said}`);
       return true;
     }
+    if (action.action === 'retry' || action.action === 'run-again') {
+      // The session waits at its prompt, and nothing else ends it.
+      if (session !== '') await tmux.killSession(tmuxName(session));
+      const configured = (await factory.dialect())?.name === 'B';
+      const retry: Argv = ['factory', 'pipeline', 'retry', `${issue}`];
+      const argv =
+        action.action === 'retry' ? retry : configured && session !== '' ? markExited(action) : null;
+      if (argv !== null) {
+        const result = await processes.run(argv, { cwd: place.directory, timeoutMs: 30_000 });
+        log.orchestrator(`${what}: ${result.code === 0 ? 'set going again' : parseError(result.stderr)}`);
+        if (result.code !== 0) return true;
+      }
+      // B's next check-in runs it; the others skip what is in progress for ever.
+      if (configured) return true;
+    }
     if (action.action === 'kill-and-advance') {
       await tmux.killSession(tmuxName(session));
       log.orchestrator(`${what}: ended the quiet session ${session}`);
     }
-    const outcome = await during(`${what}: running the stage again`, place.project, () =>
+    const outcome = await during(`${what}: running the stage again`, place.project, issue, () =>
       advance(environment, effects, issue, place.directory),
     );
     finish('waiting', outcome, null);
     return true;
   };
 
-  const rest = (tick: Tick & { kind: 'rest' }): void => {
-    beat({ state: tick.state, reason: tick.reason });
+  const rest = (tick: Tick & { kind: 'rest' }, account: AccountHold | null): void => {
+    beat({ state: tick.state, reason: tick.reason, account });
     sayRest(`${tick.state}: ${tick.reason ?? 'nothing to do'}`);
   };
 
@@ -194,7 +221,7 @@ export function startLoop(
   const perform = async (tick: Tick, view: View): Promise<boolean> => {
     switch (tick.kind) {
       case 'rest':
-        rest(tick);
+        rest(tick, view.account);
         return false;
       case 'adopt':
         await adopt();
@@ -235,6 +262,12 @@ export function startLoop(
 
   return {
     ended: run(),
+    endStage(issue) {
+      if (issue !== issueAtWork) return;
+      log.orchestrator(`#${issue} cannot work: ending its check-in, which would take it for done or blocked`);
+      stageEnded = true;
+      for (const group of holdersOf(processes, paths.checkInLock)) processes.signalGroup(group, 'SIGTERM');
+    },
     working: () => work,
     groups: () => holdersOf(processes, paths.checkInLock),
   };

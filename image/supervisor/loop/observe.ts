@@ -1,6 +1,7 @@
 /** Everything the loop decides by, as it is now. */
 import { FILES, type Settings } from '../../../scripts/lib/contract.ts';
 import { readJsonLines } from '../../../scripts/lib/read-contract.ts';
+import type { Account } from '../account/account.ts';
 import type { Clones } from '../clones/clones.ts';
 import type { Effects } from '../effects/effects.ts';
 import { isHeld } from '../effects/locks.ts';
@@ -19,13 +20,14 @@ export interface Sources {
   readonly toolsMissing: () => Promise<string | null>;
   /** Why no work may be taken now; null when it may. */
   readonly obstacle: () => string | null;
+  readonly account: Pick<Account, 'hold' | 'failures'>;
 }
 
 /** @returns looks at everything; the store only when something depends on it */
 export function createObserver(
   { databaseUrl, dirs, paths }: Environment,
   { clock, files, processes }: Effects,
-  { settings, clones, factory, toolsMissing, obstacle }: Sources,
+  { settings, clones, factory, toolsMissing, obstacle, account }: Sources,
 ): () => Promise<View> {
   return async () => {
     const missing = await toolsMissing();
@@ -35,6 +37,7 @@ export function createObserver(
       checkInRunning: await isHeld(processes, paths.checkInLock),
       toolsMissing: missing,
       obstacle: obstacle(),
+      account: account.hold(),
       dialect: missing === null ? await factory.dialect() : null,
       databaseUrl,
       clones: clones.look(),
@@ -46,6 +49,7 @@ export function createObserver(
       store: decided ? 'not asked' : await factory.store(ready.directory),
       dispatches: readJsonLines('dispatch', FILES.dispatches, files.read(paths.dispatches) ?? ''),
       repairs: readJsonLines('repair', FILES.repairs, files.read(paths.repairs) ?? ''),
+      failures: account.failures(),
       taken: readTaken(files.read(paths.taken)),
       reposDir: dirs.WORKER_REPOS_DIR,
       now: clock.now(),

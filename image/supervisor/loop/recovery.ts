@@ -3,7 +3,8 @@
  * restarted, a process killed): the program itself leaves them alone for ever. Only its own verbs are used, as running the
  * program showed them to work; at most twice per attempt of a stage, then the operator gets the cure.
  */
-import type { Repair, TakenRow } from '../../../scripts/lib/contract.ts';
+import { accountCause } from '../../../scripts/lib/account.ts';
+import type { ClaudeFailure, Repair, TakenRow } from '../../../scripts/lib/contract.ts';
 import type { Dialect, Pipeline, QueueRow } from '../../../scripts/lib/factory.ts';
 import type { TmuxSession } from '../effects/effects.ts';
 import { tmuxName } from '../effects/tmux.ts';
@@ -12,6 +13,8 @@ import type { Place } from './tick.ts';
 
 /** Output younger than this means that the agent is still at work, and interrupting it would cost its result. */
 const QUIET_SECONDS = 60;
+/** What claude still prints after an error. */
+const SETTLED_SECONDS = 10;
 const MOST_TRIES = 2;
 
 export type RepairAction = Omit<Repair, 'at'>;
@@ -22,6 +25,8 @@ export interface RecoveryInput {
   readonly rows: readonly QueueRow[];
   readonly sessions: readonly TmuxSession[];
   readonly repairs: readonly Repair[];
+  /** Turns that claude ended with an error. */
+  readonly failures: readonly ClaudeFailure[];
   /** The row that was taken from the queue last; null when its issue has come to an end. */
   readonly taken: TakenRow | null;
   /** Milliseconds since the epoch. */
@@ -46,7 +51,7 @@ export function planRecovery(input: RecoveryInput): Recovery {
   const waiting: string[] = [];
   const givenUp: string[] = [];
   for (const pipeline of input.pipelines) {
-    const wish = input.dialect.name === 'B' ? wishOfB(pipeline, input) : wishOfA(pipeline, input);
+    const wish = wishOf(pipeline, input);
     if (wish === null) continue;
     if (wish.kind === 'wait') {
       waiting.push(wish.reason);
@@ -54,7 +59,8 @@ export function planRecovery(input: RecoveryInput): Recovery {
     }
     const { issue, stage, attempt, session } = pipeline;
     const past = repairsOf(pipeline, input);
-    if (past.filter(({ action }) => action !== 'give-up').length < MOST_TRIES) {
+    const tries = past.filter(({ action }) => action !== 'give-up' && !isForAccount(action)).length;
+    if (isForAccount(wish.kind) || tries < MOST_TRIES) {
       actions.push({ issue, stage, attempt, session, action: wish.kind, cure: '' });
       continue;
     }
@@ -104,6 +110,8 @@ export function describeOrphan({
   stage,
   action,
 }: Pick<Repair, 'issue' | 'stage'> & { readonly action?: Repair['action'] }): string {
+  if (action !== undefined && isForAccount(action))
+    return `#${issue} could not work in stage ${stage}, and can now`;
   if (stage !== '') return `#${issue} was interrupted in stage ${stage}`;
   return action === 'remove-row'
     ? `#${issue} is completed, and its row was left active`
@@ -111,9 +119,52 @@ export function describeOrphan({
 }
 
 type Wish =
-  | { readonly kind: 'advance' | 'kill-and-advance' | 'mark-exited' }
+  | { readonly kind: 'advance' | 'kill-and-advance' | 'mark-exited' | 'retry' | 'run-again' }
   | { readonly kind: 'wait'; readonly reason: string }
   | null;
+
+/** Repairs of a stage for which claude's account is to blame, however often. */
+function isForAccount(action: Repair['action']): boolean {
+  return action === 'retry' || action === 'run-again';
+}
+
+function wishOf(pipeline: Pipeline, input: RecoveryInput): Wish {
+  const { status } = pipeline;
+  if (status === 'blocked' || status === 'in_progress') {
+    const wish = wishAfterFailure(pipeline, input);
+    if (wish !== null) return wish;
+  }
+  return input.dialect.name === 'B' ? wishOfB(pipeline, input) : wishOfA(pipeline, input);
+}
+
+/**
+ * Of a stage in which claude's account did not work. It works again, or nothing would be planned. Mostly the loop has ended
+ * the check-in, and the stage is run again as the same attempt. When `factory` was faster it is blocked, and `pipeline
+ * retry`, which counts an attempt, sets it going. Blocked for anything else, it waits for a person.
+ */
+function wishAfterFailure(pipeline: Pipeline, input: RecoveryInput): Wish {
+  const { issue, stage, attempt, status } = pipeline;
+  const session = pipeline.session || `${issue}-${stage}-${attempt}`;
+  const failure = input.failures.findLast((candidate) => candidate.session === tmuxName(session));
+  if (failure === undefined || accountCause(failure.error, failure.text) === null) return null;
+  const addedAt = input.rows.find((row) => row.issue === issue)?.addedAt ?? '';
+  if (Date.parse(failure.at) < Date.parse(addedAt)) return null;
+  const retried = repairsOf(pipeline, input).some(
+    ({ action, at }) => isForAccount(action) && !(Date.parse(at) < Date.parse(failure.at)),
+  );
+  if (retried) return null;
+  const alive = findSession(input.sessions, session);
+  if (alive !== undefined && alive.attached > 0) {
+    return { kind: 'wait', reason: `#${issue} waits until nobody is attached to ${session} any more` };
+  }
+  // claude itself is silent after an error: somebody has set it going.
+  const active =
+    alive !== undefined && alive.windowActivity > Date.parse(failure.at) / 1000 + SETTLED_SECONDS;
+  if (active && input.now / 1000 - alive.windowActivity < QUIET_SECONDS) {
+    return { kind: 'wait', reason: `#${issue} waits: somebody has set ${session} going again` };
+  }
+  return { kind: status === 'blocked' ? 'retry' : 'run-again' };
+}
 
 /** A, and `design` after it: `in_progress` without a check-in is skipped for ever; `pipeline advance` runs the stage. */
 function wishOfA({ issue, status, session }: Pipeline, { sessions, now }: RecoveryInput): Wish {

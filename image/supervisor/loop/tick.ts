@@ -1,5 +1,8 @@
 /** What the orchestrator loop does next, as a pure function of what it sees. */
+import { describeHold } from '../../../scripts/lib/account.ts';
 import {
+  type AccountHold,
+  type ClaudeFailure,
   type DispatchRecord,
   ORCHESTRATOR_OFF,
   type Repair,
@@ -28,6 +31,8 @@ export interface Standing {
   readonly toolsMissing: string | null;
   /** Why no new work may be taken although everything is there (a full docker volume, say). */
   readonly obstacle: string | null;
+  /** Why claude's account does not work; null when it does, as far as is known. */
+  readonly account: AccountHold | null;
   /** Null when the program could not be asked; `toolsMissing` or `storeError` says why. */
   readonly dialect: Dialect | null;
   readonly databaseUrl: boolean;
@@ -46,6 +51,8 @@ export interface View extends Standing {
   readonly store: Store | string;
   readonly dispatches: readonly DispatchRecord[];
   readonly repairs: readonly Repair[];
+  /** Turns that claude ended with an error. */
+  readonly failures: readonly ClaudeFailure[];
   /** The row that was taken from the queue last; null when its issue has come to an end. */
   readonly taken: TakenRow | null;
   readonly reposDir: string;
@@ -71,6 +78,8 @@ export type Tick =
   | {
       readonly kind: 'check-in';
       readonly place: Place;
+      /** Whose stage it runs; null when it takes a row, and of A it may run others' as well. */
+      readonly issue: number | null;
       /** The row that is about to be taken from the queue: the main checkout is brought up to date first. */
       readonly takes: QueueRow | null;
       /** Shown with the heartbeat afterwards: something the check-in will not cure. */
@@ -87,7 +96,7 @@ function wait(reason: string | null): Tick {
 
 /** The decisions for which `factory` need not be asked; null when it must be. */
 export function planWithoutStore(standing: Standing): Tick | null {
-  const { settings, drained, checkInRunning, toolsMissing, obstacle, dialect, databaseUrl, clones } =
+  const { settings, drained, checkInRunning, toolsMissing, obstacle, account, dialect, databaseUrl, clones } =
     standing;
   if (checkInRunning) return { kind: 'adopt' };
   if (drained !== null) return { kind: 'rest', state: 'drained', reason: drained };
@@ -96,6 +105,7 @@ export function planWithoutStore(standing: Standing): Tick | null {
   }
   if (toolsMissing !== null) return refuse(toolsMissing);
   if (obstacle !== null) return refuse(obstacle);
+  if (account !== null) return refuse(describeHold(account));
   if (dialect?.postgres && !databaseUrl) {
     return refuse(
       'this build of factory keeps its state in PostgreSQL and DATABASE_URL is not set: set it, or use a build with SQLite',
@@ -125,6 +135,7 @@ export function planTick(view: View): Tick {
     ...store,
     dialect,
     repairs: view.repairs,
+    failures: view.failures,
     taken: view.taken,
     now: view.now,
     placeOf: (issue) => {
@@ -148,6 +159,7 @@ export function planTick(view: View): Tick {
     return inPlaceOf(live.issue, view, store, (place) => ({
       kind: 'check-in',
       place,
+      issue: live.issue,
       takes: null,
       warning,
     }));
@@ -163,6 +175,7 @@ export function planTick(view: View): Tick {
   return inPlaceOf(next.issue, view, store, (place) => ({
     kind: 'check-in',
     place,
+    issue: null,
     takes: next,
     warning,
   }));

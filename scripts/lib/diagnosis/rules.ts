@@ -21,6 +21,7 @@ export const RULES: readonly Rule[] = [
   pod.killed,
   // Before the same without evidence.
   work.blocked,
+  work.accountHeld,
   known,
   pod.docker,
   pod.mtu,

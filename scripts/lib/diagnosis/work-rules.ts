@@ -1,6 +1,7 @@
 /** Rules about issues: pipelines, their sessions, and the rows of the queue. Pure. */
 import { age } from '../cli/text.ts';
 import { isBehind, type Pipeline } from '../factory.ts';
+import { ACCOUNT_HELD, accountHold, waitsForAccount } from '../worker/account.ts';
 import { itemName, openItems } from '../worker/queue.ts';
 import type { Snapshot } from '../worker/snapshot.ts';
 import { type EnteredFacts, whenEntered } from './diagnosis.ts';
@@ -18,12 +19,14 @@ const says = ({ issue, status, stage, attempt }: Pipeline) =>
 /** What was said of an issue: by the last check-in, and when something last went wrong with it. */
 function lastWords({ snapshot, inside }: Pick<EnteredFacts, 'snapshot' | 'inside'>, issue: number): string[] {
   const action = snapshot.heartbeat?.actions.find((candidate) => candidate.issue === issue);
-  const failure = inside.failures.findLast((line) => new RegExp(`#${issue} `).test(line));
+  const own = inside.failures.filter((line) => new RegExp(`#${issue} `).test(line));
+  // What claude said may stand before what factory made of it, or after.
+  const failures = new Set([own.findLast((line) => line.includes(': claude said: ')), own.at(-1)]);
   return [
     ...(action
       ? [`last check-in: #${issue} ${action.action}${action.message ? `: ${action.message}` : ''}`]
       : []),
-    ...(failure ? [`the loop's log: ${failure}`] : []),
+    ...[...failures].flatMap((line) => (line === undefined ? [] : [`the loop's log: ${line}`])),
   ];
 }
 
@@ -33,7 +36,9 @@ export const interrupted = whenEntered(({ snapshot, inside, worker, command }) =
   // Without a supervisor that is what matters, and its start takes the issue up.
   if (!locks.boot || locks.checkIn || heartbeat?.state === 'checking-in') return [];
   // Of one that is left to a person another rule says more.
-  const orphans = inProgress(snapshot).filter((pipeline) => !isHumanDriven(inside, pipeline));
+  const orphans = inProgress(snapshot).filter(
+    (pipeline) => !isHumanDriven(inside, pipeline) && !waitsForAccount(snapshot, pipeline),
+  );
   return orphans.map((pipeline) => {
     const { issue, stage, session, sessionState } = pipeline;
     const alive = sessions.some(({ name }) => name === session);
@@ -120,11 +125,15 @@ export const humanDriven = whenEntered(({ snapshot, inside, worker, command }) =
     }));
 });
 
+/** Screens of what `accountHeld` says better. */
+const OF_THE_ACCOUNT: ReadonlySet<string> = new Set(['rate-limit', 'login']);
+
 /** A pane shows a question that only a person can answer. */
 export const paneWaits = whenEntered(({ inside, snapshot, worker, command }) =>
   inside.panes.flatMap(({ session, lines }) => {
     const prompt = findPrompt(lines);
     if (prompt === null || snapshot.sessions.find(({ name }) => name === session)?.stage == null) return [];
+    if (OF_THE_ACCOUNT.has(prompt.id) && accountHold(snapshot)?.sessions.includes(session)) return [];
     const untilThen = `take up no more work until then: ${command('drain', worker.name)}`;
     const cures: Readonly<Partial<Record<typeof prompt.id, readonly string[]>>> = {
       'rate-limit': [
@@ -207,7 +216,7 @@ export const silent = whenEntered(({ snapshot, worker, command }) => {
 /** Limits that the program itself has seen. */
 export const rateLimited = whenEntered(({ snapshot, inside, worker, command }) =>
   snapshot.pipelines
-    .filter(({ status }) => status === 'rate_limited')
+    .filter(({ status }) => status === 'rate_limited' && accountHold(snapshot)?.cause !== 'limit')
     .map((pipeline) => ({
       id: 'rate-limited',
       cause: `#${pipeline.issue} has hit the limit of its account; each check-in tries again`,
@@ -218,6 +227,22 @@ export const rateLimited = whenEntered(({ snapshot, inside, worker, command }) =
       ],
     })),
 );
+
+/** `status` names an account that does not work too; this adds what claude said. */
+export const accountHeld = whenEntered(({ snapshot, problems }) => {
+  const hold = accountHold(snapshot);
+  if (hold === null) return [];
+  return problems
+    .filter(({ id }) => id === ACCOUNT_HELD)
+    .map((problem) => ({
+      ...problem,
+      evidence: [
+        ...(hold.text === '' ? [] : [`${hold.cause === 'unheard' ? 'claude' : 'claude said'}: ${hold.text}`]),
+        `no work is taken since ${hold.since}`,
+        ...hold.sessions.map((session) => `${session} could not work; it is run again by itself`),
+      ],
+    }));
+});
 
 /** A row whose dependency has failed waits without a word. */
 export const dependencyFailed = whenEntered(({ snapshot: { queue }, worker, command }) =>

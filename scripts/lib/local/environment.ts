@@ -1,6 +1,7 @@
 /** The environment of a local worker: complete, private, and the same whoever starts it from wherever. */
 import { userInfo } from 'node:os';
-import { delimiter, isAbsolute } from 'node:path';
+import { delimiter, isAbsolute, join } from 'node:path';
+import { packageRoot } from '../cli/version.ts';
 import type { LocalLayout } from './layout.ts';
 
 /** What may come from the caller: the clock and the way to the network. Everything else is ours or left out. */
@@ -48,6 +49,7 @@ export function localEnvironment(
     TMUX_TMPDIR: layout.socketDir,
     WORKER_NAME: name,
     WORKER_RUNTIME: 'local',
+    WORKER_LIB_DIR: join(packageRoot(), 'image', 'lib'),
     ...layout.dirs,
   };
   for (const variable of FROM_CALLER) {

@@ -1,7 +1,8 @@
 /** What has happened in a worker between two looks. Pure. */
 import type { PaneView } from '../diagnosis/inside.ts';
 import { findPrompt } from '../diagnosis/prompts.ts';
-import { isBehind } from '../factory.ts';
+import { isBehind, type Pipeline } from '../factory.ts';
+import { accountHold, waitsForAccount } from '../worker/account.ts';
 import type { Observation } from '../worker/observe.ts';
 import { isQueueUnknown, itemName } from '../worker/queue.ts';
 import { parseStageName } from '../worker/sessions.ts';
@@ -133,17 +134,20 @@ function recovery(known: Known | null, seen: Observation): News[] {
 
 /** Sessions that wait for a person, and limits. */
 function attention(
-  { queue, pipelines }: Snapshot,
+  snapshot: Snapshot,
   panes: readonly PaneView[],
   peek: (session: string) => string,
 ): Finding[] {
+  const { queue, pipelines } = snapshot;
+  // The worker's own trouble then, told once and not for each session.
+  const held = accountHold(snapshot) !== null;
   const named = (issue: number) => {
     const row = queue.find((item) => item.issue === issue);
     return row === undefined ? `#${issue}` : itemName(row);
   };
   const found = panes.flatMap(({ session, lines }): Finding[] => {
     const prompt = findPrompt(lines);
-    if (prompt === null) return [];
+    if (prompt === null || (held && (prompt.id === 'rate-limit' || prompt.id === 'login'))) return [];
     const issue = parseStageName(session)?.issue;
     const limit = prompt.id === 'rate-limit';
     return [
@@ -159,7 +163,7 @@ function attention(
     ];
   });
   const limited = pipelines
-    .filter(({ status }) => status === 'rate_limited')
+    .filter(({ status }) => status === 'rate_limited' && !held)
     .map(
       ({ issue, stage }): Finding => ({
         key: `limit ${issue}`,
@@ -182,11 +186,17 @@ const ENDED: Readonly<Record<string, EventKind>> = {
 };
 
 /** How each issue stands: the pipeline's word where it says more, else the row's. */
-function issueStates({ queue, pipelines }: Snapshot): Map<number, IssueState> {
+function issueStates(snapshot: Snapshot): Map<number, IssueState> {
+  const { queue, pipelines } = snapshot;
   const states = new Map<number, IssueState>();
-  for (const { issue, status } of pipelines) states.set(issue, { name: `#${issue}`, state: status });
+  // One that is run again by itself is none that a person has to see to.
+  const stateOf = (pipeline: Pipeline) =>
+    pipeline.status === 'blocked' && waitsForAccount(snapshot, pipeline) ? 'in_progress' : pipeline.status;
+  for (const pipeline of pipelines) {
+    states.set(pipeline.issue, { name: `#${pipeline.issue}`, state: stateOf(pipeline) });
+  }
   for (const item of queue) {
-    const own = item.pipeline?.status ?? item.status;
+    const own = item.pipeline === null ? item.status : stateOf(item.pipeline);
     const saysMore = own === 'blocked' || own === 'failed' || isBehind(item, pipelines);
     const state = saysMore ? own : item.status;
     states.set(item.issue, { name: itemName(item), state });

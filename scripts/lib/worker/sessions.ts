@@ -2,7 +2,10 @@
 import { CliError, ExitCode } from '../cli/errors.ts';
 import { age, nearest } from '../cli/text.ts';
 import { BOOT_SESSION, ORCHESTRATOR_SESSION } from '../contract.ts';
+import { parseStageName, type StageName } from '../factory.ts';
 import { wholeNumber } from '../read-contract.ts';
+
+export { parseStageName, type StageName } from '../factory.ts';
 
 export interface Session {
   readonly name: string;
@@ -14,12 +17,6 @@ export interface Session {
   readonly attached: number;
   /** Exit code of the program whose pane is kept after its end, where tmux has it; null while it runs. */
   readonly exited: number | 'unknown' | null;
-}
-
-export interface StageName {
-  readonly issue: number;
-  readonly stage: string;
-  readonly attempt: number;
 }
 
 /** How long after its last output a session still counts as active. */
@@ -70,13 +67,6 @@ function parseExit(code: string | undefined): number | 'unknown' {
 /** Of at most eleven digits: seconds up to the year 5138, which every Date can hold. */
 function number(text: string | undefined): number {
   return wholeNumber(text, 'tmux gave a table that is not the one it was asked for', 11);
-}
-
-/** `23-qa-1`, or `23-qa-1-fix-2` for a fix round, as `factory` names its sessions. */
-export function parseStageName(name: string): StageName | null {
-  const match = /^(\d{1,9})-(.+?)-(\d{1,9})(?:-fix-\d+)?$/.exec(name);
-  if (match === null) return null;
-  return { issue: Number(match[1]), stage: match[2] ?? '', attempt: Number(match[3]) };
 }
 
 /** `active - last output 30s ago`, `idle - …`, `exited with 1`, `exited`. */

@@ -3,12 +3,14 @@
  *
  * Pure: everything it needs is in the snapshot and in what Kubernetes says of the pod.
  */
+import { describeHold } from '../account.ts';
 import { age } from '../cli/text.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
 import { FILES, type Heartbeat, ORCHESTRATOR_OFF } from '../contract.ts';
 import { wayOutOf } from '../drain/way-out.ts';
 import { setValueCommand } from '../helm/set-value.ts';
 import type { PodFacts } from '../transport/pods.ts';
+import { accountHold, describeAccount, waitsForAccount } from './account.ts';
 import { DISK_FULL, DISK_WARN, type Disk, describeFull, shareUsed } from './disk.ts';
 import type { Snapshot } from './snapshot.ts';
 
@@ -159,6 +161,8 @@ const RULES: readonly Rule[] = [
 
   function loopRefuses({ worker, snapshot: { heartbeat }, command }) {
     if (heartbeat?.state !== 'refused' || isSwitchedOff(heartbeat)) return [];
+    // Another rule says more.
+    if (heartbeat.account && heartbeat.reason === describeHold(heartbeat.account)) return [];
     const reason = heartbeat.reason ?? 'no reason given';
     const volumeFull = /^the docker volume is \d+ % full/.exec(reason);
     const docker = (...args: string[]) => command('exec', worker.name, '--', 'docker', ...args);
@@ -217,9 +221,9 @@ const RULES: readonly Rule[] = [
     });
   },
 
-  function pipelineBlocked({ worker, snapshot: { pipelines }, command }) {
-    return pipelines
-      .filter(({ status }) => status === 'blocked')
+  function pipelineBlocked({ worker, snapshot, command }) {
+    return snapshot.pipelines
+      .filter((pipeline) => pipeline.status === 'blocked' && !waitsForAccount(snapshot, pipeline))
       .map(({ issue, stage }) => ({
         status: 'stuck' as const,
         id: 'pipeline-blocked',
@@ -229,6 +233,13 @@ const RULES: readonly Rule[] = [
           `give it up, so that the queue goes on: ${command('unstick', worker.name, String(issue), '--give-up')}`,
         ],
       }));
+  },
+
+  /** Not stuck: it goes on by itself, and nothing of its queue is lost. */
+  function accountHeld({ worker, snapshot, command }) {
+    const hold = accountHold(snapshot);
+    if (hold === null || !snapshot.locks.boot) return [];
+    return [{ status: 'degraded', ...describeAccount(hold, worker, command) }];
   },
 
   function partsFailed({ snapshot: { faults } }) {

@@ -10,7 +10,7 @@ import { howToBring } from '../../../image/supervisor/credentials/credentials.ts
 import { judgeToken } from '../../../image/supervisor/credentials/github.ts';
 import { files } from '../../../image/supervisor/effects/system.ts';
 import { makeFolder } from '../../support/janitor.ts';
-import { fakeEnvironment, fakeLog } from '../fakes.ts';
+import { fakeClock, fakeEnvironment, fakeLog } from '../fakes.ts';
 
 const CURE = 'replace it in the Secret';
 
@@ -141,7 +141,14 @@ describe('claude’s first start', () => {
     mkdirSync(repos);
     mkdirSync(elsewhere);
     symlinkSync(elsewhere, join(repos, 'demo'));
-    keepClaudeSeeded({ files, log: fakeLog().log }, config, repos)();
+    keepClaudeSeeded(
+      { clock: fakeClock(), files, log: fakeLog().log },
+      {
+        directory: config,
+        repos,
+        guard: () => ({ hook: null, mayAsk: false }),
+      },
+    )();
     const state = JSON.parse(readFileSync(join(config, '.claude.json'), 'utf8'));
     expect(Object.keys(state.projects)).toEqual([elsewhere]);
     rmSync(folder, { recursive: true });

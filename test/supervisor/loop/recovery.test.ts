@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { planRecovery, type RecoveryInput } from '../../../image/supervisor/loop/recovery.ts';
-import type { Repair, TakenRow } from '../../../scripts/lib/contract.ts';
+import type { ClaudeFailure, Repair, TakenRow } from '../../../scripts/lib/contract.ts';
 import type { Dialect } from '../../../scripts/lib/factory.ts';
 import { A, B, DESIGN, pipeline, row } from './factory-samples.ts';
 
@@ -14,6 +14,7 @@ function plan(dialect: Dialect, overrides: Partial<RecoveryInput> = {}) {
     rows: [row(42, { status: 'active' })],
     sessions: [],
     repairs: [],
+    failures: [],
     now: NOW,
     taken: null,
     placeOf: () => ({ project: 'demo', directory: '/w/repos/demo' }),
@@ -269,3 +270,100 @@ describe('a row that is behind its completed pipeline', () => {
     });
   });
 });
+
+describe.each([A, B, DESIGN])(
+  'a stage that was blocked because claude’s account did not work, dialect $name',
+  (dialect) => {
+    const failure = (overrides: Partial<ClaudeFailure> = {}): ClaudeFailure => ({
+      schema: 1,
+      at: '2026-11-22T14:00:00Z',
+      session: '42-build-1',
+      issue: 42,
+      stage: 'build',
+      error: 'authentication_failed',
+      text: '401',
+      ...overrides,
+    });
+    const blocked = (overrides: Partial<RecoveryInput> = {}) =>
+      plan(dialect, {
+        pipelines: [pipeline(42, { status: 'blocked' })],
+        failures: [failure()],
+        ...overrides,
+      });
+    const RETRY = { issue: 42, stage: 'build', attempt: 1, session: '42-build-1', action: 'retry', cure: '' };
+
+    it('is run again', () => {
+      expect(blocked({ sessions: [session('42-build-1', 500)] })).toEqual({ ...NOTHING, actions: [RETRY] });
+    });
+
+    it('also where the program has forgotten its session, or tmux calls it otherwise', () => {
+      expect(blocked({ pipelines: [pipeline(42, { status: 'blocked', session: '' })] }).actions).toHaveLength(
+        1,
+      );
+      const dotted = pipeline(42, { status: 'blocked', stage: 'v1.2', session: '42-v1.2-1' });
+      expect(
+        blocked({ pipelines: [dotted], failures: [failure({ session: '42-v1_2-1' })] }).actions,
+      ).toHaveLength(1);
+    });
+
+    it('is run again as the same attempt when its check-in was ended in time', () => {
+      const past = Array.from({ length: 5 }, () =>
+        repair({ action: 'run-again', at: '2026-11-22T13:00:00Z' }),
+      );
+      const interrupted = { pipelines: [pipeline(42, { sessionState: 'exited' })], repairs: past };
+      expect(blocked({ ...interrupted, sessions: [session('42-build-1', 500)] })).toEqual({
+        ...NOTHING,
+        actions: [{ ...RETRY, action: 'run-again' }],
+      });
+    });
+
+    it('however often: the account is to blame, and each time was another one', () => {
+      const past = Array.from({ length: 5 }, () => repair({ action: 'retry', at: '2026-11-22T13:00:00Z' }));
+      expect(blocked({ repairs: past }).actions).toEqual([RETRY]);
+    });
+
+    it('leaves the tries of an interrupted stage as they are', () => {
+      const repairs = [repair({ action: 'retry' }), repair({ action: 'run-again' })];
+      const interrupted = plan(dialect, { repairs });
+      expect(interrupted.actions).toMatchObject([{ action: dialect === B ? 'mark-exited' : 'advance' }]);
+    });
+
+    it('waits while somebody has it work by hand, until that is quiet', () => {
+      const at = (quietSeconds: number) => blocked({ sessions: [session('42-build-1', quietSeconds)] });
+      expect(at(59)).toEqual({
+        ...NOTHING,
+        waiting: ['#42 waits: somebody has set 42-build-1 going again'],
+      });
+      expect(at(60).actions).toEqual([RETRY]);
+      // It printed its error, and nothing since.
+      const young = failure({ at: '2026-11-22T14:59:50Z' });
+      expect(blocked({ failures: [young], sessions: [session('42-build-1', 5)] }).actions).toEqual([RETRY]);
+    });
+
+    it('waits until nobody is attached', () => {
+      expect(blocked({ sessions: [session('42-build-1', 500, 1)] })).toEqual({
+        ...NOTHING,
+        waiting: ['#42 waits until nobody is attached to 42-build-1 any more'],
+      });
+    });
+
+    it.each([
+      [
+        'after this failure it was run again',
+        { repairs: [repair({ action: 'retry', at: '2026-11-22T14:00:00Z' })] },
+      ],
+      [
+        'the failure was one of the turn',
+        { failures: [failure({ error: 'invalid_request', text: 'too long' })] },
+      ],
+      ['the failure was in another attempt', { failures: [failure({ session: '42-build-2' })] }],
+      [
+        'the failure was in an earlier life of the issue',
+        { failures: [failure({ at: '2026-11-22T11:00:00Z' })] },
+      ],
+      ['claude did not fail', { failures: [] }],
+    ] as const)('is left to a person when %s', (_case, overrides) => {
+      expect(blocked(overrides)).toEqual(NOTHING);
+    });
+  },
+);

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Clone } from '../../../image/supervisor/clones/clones.ts';
 import { hasMoved, planTick, type Store, type View } from '../../../image/supervisor/loop/tick.ts';
+import type { AccountHold } from '../../../scripts/lib/contract.ts';
 import type { Pipeline, QueueRow } from '../../../scripts/lib/factory.ts';
 import { A, B, DESIGN, pipeline, row, settings } from './factory-samples.ts';
 
@@ -23,12 +24,14 @@ function view(overrides: Partial<View> & { rows?: QueueRow[]; pipelines?: Pipeli
     checkInRunning: false,
     toolsMissing: null,
     obstacle: null,
+    account: null,
     dialect: A,
     databaseUrl: false,
     clones: [clone('demo'), clone('other')],
     store: { rows, pipelines, sessions: [] },
     dispatches: [dispatch(22, 'other'), dispatch(23, 'demo')],
     repairs: [],
+    failures: [],
     taken: null,
     reposDir: '/w/repos',
     now: NOW,
@@ -40,10 +43,20 @@ function checkIn(project: string, takes: boolean) {
   return {
     kind: 'check-in',
     place: { project, directory: `/w/repos/${project}` },
+    issue: takes ? null : expect.any(Number),
     takes: takes ? expect.objectContaining({ status: 'pending' }) : null,
     warning: null,
   };
 }
+
+const LIMITED: AccountHold = {
+  cause: 'limit',
+  text: "You've hit your limit · resets 3pm (UTC)",
+  since: '2026-11-22T14:00:00Z',
+  until: '2026-11-22T15:00:00Z',
+  probeAt: null,
+  sessions: [],
+};
 
 const pending23 = { rows: [row(23)] };
 
@@ -69,6 +82,15 @@ describe('what keeps the loop from a check-in', () => {
       { obstacle: 'the docker volume is 91 % full and no work is taken' },
       { state: 'refused', reason: 'the docker volume is 91 % full and no work is taken' },
     ],
+    [
+      'claude’s account does not work',
+      { account: LIMITED },
+      {
+        state: 'refused',
+        reason: "limit until 15:00 UTC: claude's account has hit its limit, so no work is taken",
+      },
+    ],
+    ['it is drained as well', { account: LIMITED, drained: 'drained by me' }, { state: 'drained' }],
     [
       'the program does not start',
       { dialect: null },
