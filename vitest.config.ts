@@ -6,7 +6,7 @@ const project = (
   test: TestProjectInlineConfiguration['test'] = {},
 ): TestProjectInlineConfiguration => ({
   extends: true,
-  test: { name, ...filesOf(name), maxWorkers: 3, ...test },
+  test: { name, ...filesOf(name), maxWorkers: 4, ...test },
 });
 
 export default defineConfig({

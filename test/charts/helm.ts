@@ -1,10 +1,9 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll } from 'vitest';
 import { parseAllDocuments } from 'yaml';
+import { makeFolder } from '../support/janitor.ts';
 import { PINS, pinnedHelm } from './pinned-helm.ts';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -29,7 +28,7 @@ export type KubernetesObject = any;
  * Helm's own folders, so that neither the plugins nor the repositories nor the cluster of whoever runs the tests are
  * used.
  */
-const home = mkdtempSync(join(tmpdir(), 'helm-'));
+const home = await makeFolder('helm-');
 const environment = {
   PATH: process.env['PATH'] ?? '',
   HOME: home,
@@ -38,7 +37,6 @@ const environment = {
   HELM_DATA_HOME: join(home, 'data'),
   KUBECONFIG: join(home, 'no-kubeconfig'),
 };
-afterAll(() => rmSync(home, { recursive: true, force: true }));
 
 /**
  * The Helms to test with: those in $HELM (separated as in PATH) and no others; else the one on PATH, and for each major
