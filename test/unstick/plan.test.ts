@@ -6,7 +6,7 @@ import {
   planUnstick,
   stepArgument,
 } from '../../scripts/lib/unstick/plan.ts';
-import { CLOCK, type Parts, pipelinesJson, queueJson, snapshot } from '../worker/samples.ts';
+import { CLOCK, heldHeartbeat, type Parts, pipelinesJson, queueJson, snapshot } from '../worker/samples.ts';
 
 const help = (...flags: string[]) =>
   `postgres=0\n${flags.map((flag) => `      --${flag} string`).join('\n')}`;
@@ -42,6 +42,17 @@ describe('what is done about #23 when factory leaves it to a person', () => {
     const seen = snapshot({ queue: queueJson([23, 'active']), ...parts });
     expect(steps(planUnstick(seen, { issue: 23, worker: 'w', giveUp: false }, true))).toEqual(expected);
   });
+});
+
+it('of a stage that is run again by itself nothing is lost: it is left alone, or given up', () => {
+  const held = { ...A, ...at('blocked'), heartbeat: heldHeartbeat() };
+  expect(plan(held)).toMatchObject({
+    kind: 'nothing',
+    fine: true,
+    because:
+      '#23 is run again by itself; until then: token refused: claude does not accept its token, so no work is taken; claude is asked again at 12:05 UTC',
+  });
+  expect(steps(plan(held, true))).toContain('fail');
 });
 
 describe('what is done about #23', () => {

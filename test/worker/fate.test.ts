@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { fateOf } from '../../scripts/lib/worker/fate.ts';
-import { type Parts, pipelinesJson, queueJson, snapshot } from './samples.ts';
+import { heldHeartbeat, type Parts, pipelinesJson, queueJson, snapshot } from './samples.ts';
 
 const waiting = JSON.stringify([
   { Issue: 1, Status: 'failed' },
@@ -28,6 +28,15 @@ describe('an issue that is waited for', () => {
         pipelines: pipelinesJson({ issue: 23, status: 'completed' }),
       },
       { kind: 'completed' },
+    ],
+    [
+      'is blocked, and run again when claude’s account works',
+      {
+        heartbeat: heldHeartbeat({ sessions: ['23-qa-1'] }),
+        queue: queueJson([23, 'active']),
+        pipelines: pipelinesJson({ issue: 23, status: 'blocked', stage: 'qa', session: '23-qa-1' }),
+      },
+      { kind: 'open', stage: 'qa' },
     ],
     ['has failed', { queue: queueJson([23, 'failed']) }, { kind: 'lost', reason: 'has failed' }],
     [

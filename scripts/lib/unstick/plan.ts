@@ -2,7 +2,9 @@
  * What sets a stuck issue going again, or gives it up, in the dialect of the worker's program: only verbs that were seen to
  * work on the real one (contract of the program, §4). Pure.
  */
+import { describeHold } from '../account.ts';
 import { isBehind, type Pipeline } from '../factory.ts';
+import { accountHold, waitsForAccount } from '../worker/account.ts';
 import type { QueueItem, Snapshot } from '../worker/snapshot.ts';
 
 export type Step =
@@ -114,6 +116,11 @@ function planRetry(snapshot: Snapshot, pipeline: Pipeline, { worker }: Wish, hum
       false,
       [look],
     );
+  }
+  const hold = accountHold(snapshot);
+  // Set going now, it would only lose another attempt.
+  if (hold !== null && waitsForAccount(snapshot, pipeline)) {
+    return nothing(`#${issue} is run again by itself; until then: ${describeHold(hold)}`, true, [look]);
   }
   const gone = session !== '' && !snapshot.sessions.some(({ name }) => name === session);
   if (snapshot.locks.checkIn && !(status === 'in_progress' && gone && snapshot.dialect !== null)) {
