@@ -24,8 +24,9 @@ const HUMAN_DRIVEN = (session: Session) =>
 export const send = defineCommand({
   name: 'send',
   summary: 'Type a text into a session, without attaching',
-  description: `The text is pasted as it is, with its line breaks, and then Enter is pressed. In a stage's session that makes factory
-take the issue as human-driven and leave it alone; therefore it asks first.`,
+  description: `The text is pasted as it is, with its line breaks, and then Enter is pressed. It goes to the pane that the session was
+made with, however it was split since, and not to a shell, which would execute it. In a stage's session it makes factory take
+the issue as human-driven and leave it alone; therefore it asks first.`,
   positionals: [
     { name: 'WORKER', required: true },
     { name: 'SESSION', required: true },
@@ -34,6 +35,7 @@ take the issue as human-driven and leave it alone; therefore it asks first.`,
   rest: 'TEXT',
   flags: {
     'no-enter': { type: 'boolean', description: 'do not press Enter after the text' },
+    shell: { type: 'boolean', description: 'type it also where only a shell reads it, and executes it' },
     'dry-run': { type: 'boolean', description: 'say into which session it would be typed, type nothing' },
     yes: { type: 'boolean', short: 'y', description: 'do not ask' },
     ...OUTPUT_FLAGS(FORMATS),
@@ -58,7 +60,8 @@ take the issue as human-driven and leave it alone; therefore it asks first.`,
         context.stderr.write('nothing was typed\n');
         return ExitCode.failed;
       }
-      await type(context, transport, worker, session, text, enter, timeoutMs);
+      const args = [session.name, text, yesNo(enter), yesNo(flags.shell)];
+      await type(context, transport, worker, session, args, timeoutMs);
     }
     const done = { characters: text.length, enter, typed: !flags['dry-run'] };
     report(context, worker, session, done, format);
@@ -103,20 +106,23 @@ async function agreed(context: Context, session: Session, yes: boolean): Promise
   return prompt.confirm(context, `${HUMAN_DRIVEN(session)}. Type it?`, false);
 }
 
-/** @throws CliError when it was not typed, and when that is not known: typing twice is for the operator to decide */
+const yesNo = (value: boolean) => (value ? 'yes' : 'no');
+
+/**
+ * @param args of scripts/remote/type-text.sh
+ * @throws CliError when it was not typed, and when that is not known: typing twice is for the operator to decide
+ */
 async function type(
   context: Context,
   transport: Transport,
   worker: WorkerEntry,
   session: Session,
-  text: string,
-  enter: boolean,
+  args: readonly string[],
   timeoutMs: number,
 ): Promise<void> {
   const look = context.commandLine('peek', worker.name, '--session', session.name);
   let frame: Frame;
   try {
-    const args = [session.name, text, enter ? 'yes' : 'no'];
     frame = await transport.run({ script: 'type-text', args, timeoutMs, signal: context.signal });
   } catch (error) {
     if (error instanceof RangeError) {
@@ -142,6 +148,14 @@ async function type(
     case 2:
       throw new CliError(`the program in ${session.name} has ended: nothing was typed`, {
         hints: [`what it said last: ${look}`],
+      });
+    case 4:
+      throw new CliError(`in ${session.name} only a shell would read it, and execute it: nothing was typed`, {
+        hints: [
+          `what is wrong: ${context.commandLine('why', worker.name)}`,
+          `look: ${look}`,
+          'a command for the shell: give --shell',
+        ],
       });
     default:
       throw new CliError(`tmux in ${worker.name} did not take the text: ${answer?.text ?? 'no answer'}`, {

@@ -1,24 +1,24 @@
 # shellcheck shell=bash
-# The last lines of a session's pane, without attaching. Arguments: WANTED LINES ANSI(yes|no).
+# The last lines of a session's pane (the agent's, where it has several), without attaching. Arguments: WANTED LINES ANSI(yes|no).
 # WANTED is a session's exact name, or the stage of exactly one session. Parts: clock, sessions, name, pane.
 wanted=$1 lines=$2 ansi=$3
 
-# The sessions that may be meant, as ID and NAME. By their ids from then on: of a name tmux takes a prefix for the whole, a
-# colon for a window's, and a dollar sign for an id.
+# The sessions that may be meant, as PANE and NAME. By the pane's id from then on: of a name tmux takes a prefix for the
+# whole, a colon for a window's, and a dollar sign for an id.
 candidates() {
-  local id name stage at_stage=()
-  while IFS=$'\t' read -r id name; do
+  local pane name stage at_stage=()
+  while IFS=$'\t' read -r pane name; do
     if [ "$name" = "$wanted" ]; then
-      printf '%s\t%s\n' "$id" "$name"
+      printf '%s\t%s\n' "$pane" "$name"
       return
     fi
     # N-STAGE-ATTEMPT, with -fix-ROUND in a fix round: as factory names the sessions of its stages.
     if [[ $name =~ ^[0-9]+-(.+)-[0-9]+$ ]]; then
       stage=${BASH_REMATCH[1]}
       [[ $stage =~ ^(.+)-[0-9]+-fix$ ]] && stage=${BASH_REMATCH[1]}
-      if [ "$stage" = "$wanted" ]; then at_stage+=("$id"$'\t'"$name"); fi
+      if [ "$stage" = "$wanted" ]; then at_stage+=("$pane"$'\t'"$name"); fi
     fi
-  done < <(tmux list-sessions -F '#{session_id}	#{session_name}' 2>/dev/null)
+  done < <(agent_panes '#{pane_id}	#{session_name}' 2>/dev/null)
   if [ "${#at_stage[@]}" -gt 0 ]; then printf '%s\n' "${at_stage[@]}"; fi
 }
 
@@ -26,10 +26,10 @@ emit_part clock 0 "${EPOCHREALTIME/,/.}"
 part sessions sessions
 mapfile -t found < <(candidates)
 if [ "${#found[@]}" -eq 1 ]; then
-  IFS=$'\t' read -r id name <<<"${found[0]}"
+  IFS=$'\t' read -r pane name <<<"${found[0]}"
   # With some lines above, so that a token that begins in them is known when it goes on below.
   options=(-p -J -S "-$((lines + 20))")
   if [ "$ansi" = yes ]; then options+=(-e); fi
   emit_part name 0 "$name"
-  part pane tmux capture-pane "${options[@]}" -t "$id:"
+  part pane tmux capture-pane "${options[@]}" -t "$pane"
 fi

@@ -1,19 +1,20 @@
 # shellcheck shell=bash
-# Types a text into a session as its operator would. Arguments: NAME TEXT ENTER(yes|no).
-# Parts: typed (0; 1 the session has gone, 2 its program has ended, 3 tmux said no).
-name=$1 text=$2 enter=$3
+# Types a text into the agent's pane of a session as its operator would. Arguments: NAME TEXT ENTER(yes|no) SHELL(yes|no:
+# whether a shell may get it).
+# Parts: typed (0; 1 the session has gone, 2 its program has ended, 3 tmux said no, 4 only a shell would read it).
+name=$1 text=$2 enter=$3 shell=$4
 # A program that is pasted into takes an Enter that comes at once for a part of the paste; factory waits as long.
 readonly paste_seconds=1
 
-# By its id from then on: of a name tmux takes a prefix for the whole. The active pane of the active window.
+# By its id from then on: of a name tmux takes a prefix for the whole.
 target() {
-  local id session
-  while IFS=$'\t' read -r id session; do
+  local session rest
+  while IFS=$'\t' read -r session rest; do
     if [ "$session" = "$name" ]; then
-      tmux display-message -p -t "$id:" '#{pane_id} #{pane_dead} #{pane_in_mode}'
+      printf '%s\n' "$rest"
       return
     fi
-  done < <(tmux list-sessions -F '#{session_id}	#{session_name}' 2>/dev/null)
+  done < <(agent_panes '#{session_name}	#{pane_id} #{pane_pid} #{pane_dead} #{pane_in_mode}' 2>/dev/null)
 }
 
 # A buffer and not keys: a bracketed paste keeps line breaks, and no word of the text is taken for the name of a key.
@@ -22,13 +23,17 @@ paste_text() {
     tmux paste-buffer -p -d -b "operator-$$" -t "$pane"
 }
 
-read -r pane dead in_mode <<<"$(target)"
+read -r pane pid dead in_mode <<<"$(target)"
 if [ -z "$pane" ]; then
   emit_part typed 1 ''
   exit 0
 fi
 if [ "$dead" = 1 ]; then
   emit_part typed 2 ''
+  exit 0
+fi
+if [ "$shell" = no ] && bare_shell "$pid"; then
+  emit_part typed 4 ''
   exit 0
 fi
 # Somebody has scrolled back: Enter would go to the copy mode.

@@ -42,14 +42,12 @@ failures() {
   return 0
 }
 
-# Sessions of stages in whose pane only the shell is left: the agent would be its child. Its name does not tell, since an
-# agent may be a script.
+# Sessions in whose agent's pane only the shell is left.
 lone_shells() {
-  local session pid program
-  while IFS=$'\t' read -r session pid program; do
-    case $program in bash | sh | dash | zsh) ;; *) continue ;; esac
-    if [ -r "/proc/$pid/task/$pid/children" ] && [ -z "$(<"/proc/$pid/task/$pid/children")" ]; then echo "$session"; fi
-  done < <(tmux list-panes -a -F '#{session_name}	#{pane_pid}	#{pane_current_command}')
+  local session pid
+  while IFS=$'\t' read -r session pid; do
+    if bare_shell "$pid"; then echo "$session"; fi
+  done < <(agent_panes '#{session_name}	#{pane_pid}' 2>/dev/null)
   return 0
 }
 

@@ -91,10 +91,29 @@ tmux() {
   command tmux "$@"
 }
 
-# One line for each window of each session. Activity is the window's: a session's own does not move on output.
+# agent_panes FORMAT: a line for each session, of the pane that it was made with: factory's and its agent's. tmux counts panes
+# up; an operator may have opened others since.
+agent_panes() {
+  tmux list-panes -a -F "#{s/%//:pane_id}	#{session_id}	$1" | sort --numeric-sort | awk -F '\t' '!seen[$2]++' | cut --fields=3-
+}
+
+# One line for each pane of each session. Activity is the window's: a session's own does not move on output.
 sessions() {
-  tmux list-windows -a -F \
-    '#{session_name}	#{window_activity}	#{session_created}	#{session_attached}	#{pane_dead}	#{pane_dead_status}'
+  tmux list-panes -a -F \
+    '#{session_name}	#{window_activity}	#{session_created}	#{session_attached}	#{pane_dead}	#{pane_dead_status}	#{pane_id}'
+}
+
+# bare_shell PID: whether a shell waits for a command in a pane whose process that is: what is typed there is executed. Its
+# name alone does not tell, since an agent may be a script.
+bare_shell() {
+  local words stat group foreground
+  mapfile -d '' -t words 2>/dev/null <"/proc/$1/cmdline" || return 1
+  case ${words[0]##*/} in bash | -bash | sh | -sh | dash | -dash | zsh | -zsh | fish | -fish) ;; *) return 1 ;; esac
+  case ${words[1]-} in '' | -l | -i | --login) ;; *) return 1 ;; esac
+  # After the name in brackets: state, parent, group, session, terminal, the group in its foreground.
+  read -r stat <"/proc/$1/stat" || return 1
+  read -r _ _ group _ _ foreground _ <<<"${stat##*) }"
+  [ "$group" = "$foreground" ]
 }
 
 queue() {
@@ -196,14 +215,14 @@ note_operator() {
 # How many panes and sessions the two below tell of. The newest first: with many sessions, those that are worked in count.
 readonly most_panes=12
 
-# show_panes: pane.N (session, program in it, `1` when it has ended; then its last lines).
+# show_panes: pane.N (session, program in it, `1` when it has ended; then its last lines), of each session the agent's.
 show_panes() {
   local number=0 pane session program dead
   while IFS=$'\t' read -r pane session program dead; do
     if [ "$number" -ge "$most_panes" ]; then return; fi
     emit_part "pane.$number" 0 "$session"$'\t'"$program"$'\t'"$dead"$'\n'"$(tmux capture-pane -p -J -S -40 -t "$pane" 2>/dev/null)"
     number=$((number + 1))
-  done < <(tmux list-panes -a -F '#{window_activity}	#{pane_id}	#{session_name}	#{pane_current_command}	#{pane_dead}' 2>/dev/null | sort --numeric-sort --reverse | cut --fields=2-)
+  done < <(agent_panes '#{window_activity}	#{pane_id}	#{session_name}	#{pane_current_command}	#{pane_dead}' 2>/dev/null | sort --numeric-sort --reverse | cut --fields=2-)
 }
 
 # show_humans: human.N (session; then what factory says of it): whether a person has typed into the session of a stage; the

@@ -64,6 +64,13 @@ describe('peek', () => {
     });
   });
 
+  it('shows the pane that the session was made with, whatever was opened beside it', async () => {
+    await session('23-qa-1', 'echo the agent');
+    await worker.bash(`tmux split-window -t =23-qa-1: 'echo beside; exec cat'`);
+    await worker.bash(`tmux new-window -t =23-qa-1: 'echo beside; exec cat'`);
+    expect((await until(['-s', 'qa'], /agent|beside/)).stdout).toBe('the agent\n');
+  });
+
   it.each([
     'with space',
     `it's "quoted"`,

@@ -105,6 +105,46 @@ describe('send', () => {
     expect(await typed()).toBe('');
   });
 
+  it('goes to the pane that the session was made with, whatever was opened beside it', async () => {
+    await reader('23-qa-1');
+    await worker.bash(
+      `tmux split-window -t =23-qa-1: bash -c 'cat >>"$HOME/beside"' \\; new-window -t =23-qa-1: bash -c 'cat >>"$HOME/beside"'`,
+    );
+    expect(await type(['qa', 'text', '--yes'])).toMatchObject({ code: 0 });
+    await typedIs('text\n');
+    expect(await worker.bash('cat "$HOME/beside"')).toBe('');
+  });
+
+  it('refuses a shell, which would execute it, unless that is meant', async () => {
+    await worker.bash(`tmux new-session -d -s 23-qa-1`);
+    await expect
+      .poll(() => worker.bash(`tmux capture-pane -p -t =23-qa-1:`), { timeout: 20_000 })
+      .toMatch(/[$#] *$/m);
+    const command = 'touch "$HOME/executed"';
+    expect(await type(['qa', command, '--yes'])).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(
+        /only a shell would read it[\s\S]*factory-worker why w\n[\s\S]*--shell\n$/,
+      ),
+    });
+    const executed = () => worker.bash('ls "$HOME"');
+    expect(await executed()).not.toContain('executed');
+    expect(await type(['qa', command, '--yes', '--shell'])).toMatchObject({ code: 0 });
+    await expect.poll(executed, { timeout: 10_000 }).toContain('executed');
+  });
+
+  it('takes a shell for none that runs a program', async () => {
+    await worker.bash(`tmux new-session -d -s 23-qa-1 bash`);
+    await worker.bash(`tmux send-keys -t =23-qa-1: 'cat >>"$HOME/typed"' Enter`);
+    await expect
+      .poll(() => worker.bash(`tmux list-panes -t =23-qa-1: -F '#{pane_current_command}'`), {
+        timeout: 20_000,
+      })
+      .toBe('cat\n');
+    expect(await type(['qa', 'text', '--yes'])).toMatchObject({ code: 0 });
+    await typedIs('text\n');
+  });
+
   it('refuses what shows only a log, and what has ended', async () => {
     await reader('orchestrator');
     expect(await type(['orchestrator', 'x', '--yes'])).toMatchObject({

@@ -472,9 +472,11 @@ describe('panes', () => {
     await expect
       .poll(async () => desk.worker.bash('factory session list'), { timeout: 60_000 })
       .toMatch(/23-implement-1.*active/);
+    // Nor is a shell that a person opens beside it taken for its pane.
+    await desk.worker.bash('tmux split-window -t =23-implement-1: && tmux new-window -t =23-implement-1:');
     expect((await desk.why()).stdout).not.toContain('no agent runs');
     await desk.worker.bash(
-      'kill -KILL $(cat /proc/$(tmux list-panes -t 23-implement-1 -F "#{pane_pid}")/task/*/children)',
+      'kill -KILL $(cat /proc/$(tmux list-panes -s -t 23-implement-1 -F "#{pane_pid}" | head -n 1)/task/*/children)',
     );
     // The stage is young: factory itself may still be starting the agent.
     await expect

@@ -12,8 +12,8 @@ import {
 } from '../../scripts/lib/worker/sessions.ts';
 import { CLOCK } from './samples.ts';
 
-const line = (name: string, activity = CLOCK, dead = '', code = '') =>
-  [name, activity, CLOCK - 100, 0, dead === '' ? 0 : dead, code].join('\t');
+const line = (name: string, activity = CLOCK, dead = '', code = '', pane = '%1') =>
+  [name, activity, CLOCK - 100, 0, dead === '' ? 0 : dead, code, pane].join('\t');
 const sessions = (...names: string[]) => parseSessions(names.map((name) => line(name)).join('\n'));
 const only = (text: string) => parseSessions(text)[0] as Session;
 
@@ -34,6 +34,13 @@ describe('the sessions of a worker', () => {
       expect(sessions(name)[0]?.name).toBe(name);
     },
   );
+
+  it('have exited with the pane that they were made with, not with another', () => {
+    const dead = line('a', CLOCK, '1', '3', '%7');
+    expect(only(`${line('a', CLOCK, '', '', '%12')}\n${dead}`).exited).toBe(3);
+    expect(only(`${dead}\n${line('a', CLOCK, '', '', '%12')}`).exited).toBe(3);
+    expect(only(`${dead}\n${line('a', CLOCK, '', '', '%2')}`).exited).toBeNull();
+  });
 
   it('are none for an empty answer', () => expect(parseSessions('')).toEqual([]));
 

@@ -1,5 +1,5 @@
 /**
- * Records what every pane prints, since `factory` saves a session's log only when it ends it itself. tmux pipes a pane into
+ * Records what the pane of every session prints, since `factory` saves a session's log only when it ends it itself. tmux pipes a pane into
  * a FIFO, the supervisor redacts and writes: one `cat` per pane, and no unredacted byte reaches a disk.
  */
 import { closeSync, constants, openSync, statSync } from 'node:fs';
@@ -120,7 +120,7 @@ export function createPaneRecorder(
     async tend(panes) {
       const present = new Set(panes.map(({ id }) => id));
       for (const [pane, recording] of recordings) if (!present.has(pane)) await end(pane, recording);
-      const wanting = panes.filter(
+      const wanting = agentPanes(panes).filter(
         ({ id, session, dead }) => !dead && !OWN_SESSIONS.has(session) && !recordings.has(id),
       );
       if (wanting.length === 0) return;
@@ -133,4 +133,17 @@ export function createPaneRecorder(
       await Promise.all([...recordings].map(([pane, recording]) => end(pane, recording)));
     },
   };
+}
+
+/**
+ * Of each session the pane that it was made with, its agent's: tmux counts panes up. What a person opens beside it is no
+ * part of the record.
+ */
+function agentPanes(panes: readonly TmuxPane[]): TmuxPane[] {
+  const number = ({ id }: TmuxPane) => Number(id.slice(1));
+  const first = new Map<string, TmuxPane>();
+  for (const pane of panes.toSorted((a, b) => number(a) - number(b))) {
+    if (!first.has(pane.session)) first.set(pane.session, pane);
+  }
+  return [...first.values()];
 }

@@ -25,21 +25,26 @@ export interface StageName {
 const ACTIVE_SECONDS = 60;
 
 /**
- * @param text lines of the function `sessions` in scripts/remote/worker.sh, one for each window; fields parted by tabs
+ * @param text lines of the function `sessions` in scripts/remote/worker.sh, one for each pane; fields parted by tabs
  */
 export function parseSessions(text: string): Session[] {
   const sessions = new Map<string, Session>();
+  // A session ends with the pane that it was made with, the lowest number: a person may have opened, and closed, others.
+  const oldest = new Map<string, number>();
   for (const line of text.split('\n')) {
-    const [name, activity, created, attached, dead, exitCode] = line.split('\t');
+    const [name, activity, created, attached, dead, exitCode, pane = '%0'] = line.split('\t');
     if (name === undefined || created === undefined) continue;
     const known = sessions.get(name);
+    const number = Number(pane.slice(1));
+    const older = known !== undefined && (oldest.get(name) ?? 0) < number;
+    if (!older) oldest.set(name, number);
     sessions.set(name, {
       name,
       stage: parseStageName(name),
       createdAt: Number(created),
       activityAt: Math.max(Number(activity), known?.activityAt ?? 0),
       attached: Number(attached),
-      exited: dead === '1' ? parseExit(exitCode) : null,
+      exited: older ? known.exited : dead === '1' ? parseExit(exitCode) : null,
     });
   }
   return [...sessions.values()];

@@ -59,6 +59,19 @@ afterAll(async () => {
   rmSync(root, { recursive: true, force: true });
 });
 
+it('records of a session the pane that it was made with, not what was opened beside it', async () => {
+  await tmux.newSession('24-build-1', ['sh', '-c', 'echo the-agent; sleep 60']);
+  await processes.run(['tmux', 'split-window', '-t', '=24-build-1:', 'echo beside; sleep 60'], {
+    timeoutMs: 5_000,
+  });
+  await shows('24-build-1', 'the-agent');
+  await look();
+  await recorder.close();
+  expect(recorded('24-build-1')).toContain('the-agent');
+  expect(recorded('24-build-1')).not.toContain('beside');
+  await tmux.killSession('24-build-1');
+});
+
 it('leaves the sessions alone that are our own', async () => {
   await tmux.newSession('orchestrator', ['sh', '-c', 'echo ours; sleep 60']);
   await look();
