@@ -212,14 +212,15 @@ note_operator() {
     >>"$WORKER_STATE_DIR/operators.jsonl"
 }
 
-# How many panes and sessions the two below tell of. The newest first: with many sessions, those that are worked in count.
+# How many panes and sessions the two below tell of, where nobody says more. The newest first: with many sessions, those that
+# are worked in count.
 readonly most_panes=12
 
-# show_panes: pane.N (session, program in it, `1` when it has ended; then its last lines), of each session the agent's.
+# show_panes [MOST]: pane.N (session, program in it, `1` when it has ended; then its last lines), of each session the agent's.
 show_panes() {
   local number=0 pane session program dead
   while IFS=$'\t' read -r pane session program dead; do
-    if [ "$number" -ge "$most_panes" ]; then return; fi
+    if [ "$number" -ge "${1-$most_panes}" ]; then return; fi
     emit_part "pane.$number" 0 "$session"$'\t'"$program"$'\t'"$dead"$'\n'"$(tmux capture-pane -p -J -S -40 -t "$pane" 2>/dev/null)"
     number=$((number + 1))
   done < <(agent_panes '#{window_activity}	#{pane_id}	#{session_name}	#{pane_current_command}	#{pane_dead}' 2>/dev/null | sort --numeric-sort --reverse | cut --fields=2-)

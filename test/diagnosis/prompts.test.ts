@@ -28,7 +28,12 @@ describe('what a pane waits for', () => {
       '    Go back',
       '  Enter to confirm · Esc to cancel',
     ];
-    expect(findPrompt(lines)).toEqual({ id: 'question', says: 'asks a question', line: 'Something new' });
+    expect(findPrompt(lines)).toEqual({
+      id: 'question',
+      says: 'asks a question',
+      line: 'Something new',
+      takes: 'choice',
+    });
     const numbered = ['─'.repeat(80), '  Shall it go on?', '  ❯ 1. Yes', '    2. No'];
     expect(findPrompt(numbered)).toMatchObject({ id: 'question', line: 'Shall it go on?' });
   });
