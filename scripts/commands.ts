@@ -64,6 +64,10 @@ export const GROUPS: Readonly<Record<string, Readonly<Record<string, CommandEntr
       'Join a session of a worker on this terminal',
       async () => (await import('./attach.ts')).attach,
     ),
+    answer: entry(
+      'Answer the question that a session asks',
+      async () => (await import('./answer.ts')).answer,
+    ),
     send: entry(
       'Type a text into a session, without attaching',
       async () => (await import('./send.ts')).send,

@@ -95,8 +95,9 @@ async function round(
   const call = { script: 'watch-look', args: [] };
   const newsOf = (seen: Observation, panes: readonly PaneView[]): WatchEvent[] => {
     const { worker } = seen;
-    const peek = (session: string) => context.commandLine('peek', worker.name, '--session', session);
-    const { known: now, news } = eventsOf(known.get(worker.name) ?? null, seen, panes, peek);
+    const typed = (command: 'peek' | 'answer', session: string) =>
+      context.commandLine(command, worker.name, ...(command === 'peek' ? ['--session'] : []), session);
+    const { known: now, news } = eventsOf(known.get(worker.name) ?? null, seen, panes, typed);
     known.set(worker.name, now);
     return news.map((item) => ({ at: context.now().toISOString(), worker: worker.name, ...item }));
   };

@@ -100,21 +100,16 @@ tmux() {
   command tmux "$@"
 }
 
-# panes FORMAT: a line for each pane, in the order in which they were made. Those of a session begin with the one that the
-# session was made with, factory's and its agent's; an operator may have split it since.
-panes() {
-  local listed
-  listed=$(tmux list-panes -a -F "#{s/%//:pane_id}	$1") && sort --numeric-sort <<<"$listed" | cut --fields=2-
-}
-
-# agent_panes FORMAT: only the first of each session.
+# agent_panes FORMAT: a line for each session, of the pane that it was made with: factory's and its agent's. tmux counts panes
+# up; an operator may have opened others since.
 agent_panes() {
-  panes "#{session_id}	$1" | awk -F '\t' '!seen[$1]++' | cut --fields=2-
+  tmux list-panes -a -F "#{s/%//:pane_id}	#{session_id}	$1" | sort --numeric-sort | awk -F '\t' '!seen[$2]++' | cut --fields=3-
 }
 
 # One line for each pane of each session. Activity is the window's: a session's own does not move on output.
 sessions() {
-  panes '#{session_name}	#{window_activity}	#{session_created}	#{session_attached}	#{pane_dead}	#{pane_dead_status}'
+  tmux list-panes -a -F \
+    '#{session_name}	#{window_activity}	#{session_created}	#{session_attached}	#{pane_dead}	#{pane_dead_status}	#{pane_id}'
 }
 
 # bare_shell PID: whether a shell waits for a command in a pane whose process that is: what is typed there is executed. Its
@@ -210,14 +205,15 @@ note_operator() {
     >>"$WORKER_STATE_DIR/operators.jsonl"
 }
 
-# How many panes and sessions the two below tell of. The newest first: with many sessions, those that are worked in count.
+# How many panes and sessions the two below tell of, where nobody says more. The newest first: with many sessions, those that
+# are worked in count.
 readonly most_panes=12
 
-# show_panes: pane.N (session, program in it, `1` when it has ended; then its last lines), of each session the agent's.
+# show_panes [MOST]: pane.N (session, program in it, `1` when it has ended; then its last lines), of each session the agent's.
 show_panes() {
   local number=0 pane session program dead
   while IFS=$'\t' read -r pane session program dead; do
-    if [ "$number" -ge "$most_panes" ]; then return; fi
+    if [ "$number" -ge "${1-$most_panes}" ]; then return; fi
     emit_part "pane.$number" 0 "$session"$'\t'"$program"$'\t'"$dead"$'\n'"$(tmux capture-pane -p -J -S -40 -t "$pane" 2>/dev/null)"
     number=$((number + 1))
   done < <(agent_panes '#{window_activity}	#{pane_id}	#{session_name}	#{pane_current_command}	#{pane_dead}' 2>/dev/null | sort --numeric-sort --reverse | cut --fields=2-)

@@ -91,7 +91,7 @@ The dialog of a permission:
 \`\`\``;
 
 const WORKING = /esc to interrupt/;
-const DONE = /✻ \w+ for \d+s/;
+const DONE = /✻ \S+ for \d+s/;
 
 export const SCREENS: readonly ScreenCase[] = [
   // Limits that time resets.

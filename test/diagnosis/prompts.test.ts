@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { findPrompt } from '../../scripts/lib/diagnosis/prompts.ts';
+import { readScreen } from '../../scripts/lib/diagnosis/screen.ts';
 import { SCREENS } from '../agents/screens.ts';
 import { captured } from './captured.ts';
 import { ordinaryPanes } from './ordinary-panes.ts';
@@ -28,9 +29,29 @@ describe('what a pane waits for', () => {
       '    Go back',
       '  Enter to confirm · Esc to cancel',
     ];
-    expect(findPrompt(lines)).toEqual({ id: 'question', says: 'asks a question', line: 'Something new' });
+    expect(findPrompt(lines)).toEqual({
+      id: 'question',
+      says: 'asks a question',
+      line: 'Something new',
+      takes: 'choice',
+    });
     const numbered = ['─'.repeat(80), '  Shall it go on?', '  ❯ 1. Yes', '    2. No'];
     expect(findPrompt(numbered)).toMatchObject({ id: 'question', line: 'Shall it go on?' });
+  });
+
+  it('is told of the dialog, not of a list further up', () => {
+    const above = [
+      '● I would show this:',
+      '  ❯ 1. Yes',
+      '    2. No',
+      '',
+      '● And then that.',
+      '  One',
+      '  Two',
+      '  Three',
+    ];
+    const found = readScreen([...above.filter((line) => line !== ''), ...captured('mcp')]);
+    expect(found.kind === 'dialog' && found.choices[0]?.label).toBe('Use this MCP server');
   });
 
   it('is not told of an error that an agent has gone on after', () => {
@@ -40,6 +61,18 @@ describe('what a pane waits for', () => {
       line.replace('Once fixed, resend your message', ''),
     );
     expect(findPrompt(later)).toBeNull();
+  });
+
+  it('is not told of a limit that is over', () => {
+    const lines = captured('limit-5-hour').filter((line) => !/limit resets|Continuing/.test(line));
+    const box = lines.findIndex((line) => line.startsWith('───'));
+    const over = [
+      ...lines.slice(0, box),
+      '● Usage limit reset · Continuing automatically',
+      ...lines.slice(box),
+    ];
+    expect(findPrompt(lines)?.id).toBe('rate-limit');
+    expect(findPrompt(over)).toBeNull();
   });
 
   it('is nothing on ordinary panes, whatever they speak of', () => {

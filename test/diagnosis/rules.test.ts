@@ -115,7 +115,7 @@ describe('inside a worker', () => {
         'pane.0': `23-build-1\tclaude\t0\n${capturedText('trust')}`,
       },
       'pane-trust',
-      /attach w --session 23-build-1/,
+      /answer it: factory-worker answer w 23-build-1/,
     ],
     [
       'an agent that has ended',

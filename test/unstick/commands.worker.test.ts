@@ -8,6 +8,7 @@ import { queue } from '../../scripts/queue.ts';
 import { send } from '../../scripts/send.ts';
 import { unstick } from '../../scripts/unstick.ts';
 import { why } from '../../scripts/why.ts';
+import { capturedPath } from '../diagnosis/captured.ts';
 import { fakeKubectl, type Rule } from '../support/fake-kubectl.ts';
 import { type HandWorker, type HandWorkerOptions, handWorker } from '../support/hand-worker.ts';
 import { type Outcome, run } from '../support/run-command.ts';
@@ -470,6 +471,21 @@ describe.concurrent('panes', () => {
     const { stdout } = await desk.why();
     expect(stdout).not.toContain('FakeToken');
     expect(stdout).toContain('attach w --session 23-qa-1');
+  });
+
+  it('a limit and a question, on screens of the real program', async () => {
+    const desk = await Desk.open();
+    const show = (session: string, screen: string) =>
+      desk.worker.bash(
+        `tmux new-session -d -x 200 -y 50 -s ${session} -e STANDIN_CLAUDE_MODE=screen -e STANDIN_CLAUDE_SCREEN='${capturedPath(screen)}' claude && tmux send-keys -t =${session}: work Enter`,
+      );
+    await show('23-qa-1', 'limit-weekly');
+    await show('24-qa-1', 'plan');
+    await expect
+      .poll(async () => (await desk.why()).stdout, { timeout: 60_000 })
+      .toMatch(
+        /(?=[\s\S]*the session 23-qa-1 has hit the limit of its account)(?=[\s\S]*the session 24-qa-1 asks whether its plan is approved[\s\S]*answer w 24-qa-1\n)/,
+      );
   });
 
   it('an agent that was killed leaves its shell', async () => {

@@ -34,7 +34,12 @@ function observation({ status = 'running', cause = 'why', parts = {} }: Look): O
 function watch(...looks: readonly Look[]): string[][] {
   let known: Known | null = null;
   return looks.map((look) => {
-    const after = eventsOf(known, observation(look), look.panes ?? [], (session) => `peek ${session}`);
+    const after = eventsOf(
+      known,
+      observation(look),
+      look.panes ?? [],
+      (command, session) => `${command} ${session}`,
+    );
     known = after.known;
     return after.news.map(({ event, text }) => `${event}: ${text}`);
   });
@@ -115,6 +120,20 @@ describe('a session', () => {
   it('that waits for a person is told at the first look, once, and again when it waits again', () => {
     const event = 'session-waits: 23-qa-1 asks whether its folder is to be trusted';
     expect(watch(asks, asks, {}, asks)).toEqual([[event], [], [], [event]]);
+  });
+
+  it.each([
+    ['trust', 'answer it: answer 23-qa-1'],
+    ['limit-weekly', 'look: peek 23-qa-1'],
+  ])('that shows %s is told with what to type', (screen, next) => {
+    const panes = [pane('23-qa-1', ...captured(screen))];
+    const { news } = eventsOf(
+      null,
+      observation({ panes }),
+      panes,
+      (command, session) => `${command} ${session}`,
+    );
+    expect(news.map((item) => item.next)).toEqual([[next]]);
   });
 
   it('that has hit a limit is one event, by its pane and by its pipeline', () => {

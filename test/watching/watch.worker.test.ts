@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { desktopArgv, desktopNotify, webhookNotify } from '../../scripts/lib/watching/notify.ts';
 import { watchWorkers } from '../../scripts/watch.ts';
+import { capturedPath } from '../diagnosis/captured.ts';
 import { fakeExec } from '../support/fake-exec.ts';
 import { type HandWorker, handWorker } from '../support/hand-worker.ts';
 import { type RunOptions, run } from '../support/run-command.ts';
@@ -71,7 +72,7 @@ describe('watch', () => {
       mode: 0o755,
     });
     await worker.bash(
-      `tmux new-session -d -s 23-qa-1 "echo 'Do you trust the files in this folder?'; exec cat"`,
+      `tmux new-session -d -s 23-qa-1 -x 200 -y 50 "cat '${capturedPath('trust')}'; exec cat"`,
     );
     // A second event ends the watch, when the first has been told.
     await worker.bash('factory queue add 23 --intent x');
@@ -87,7 +88,7 @@ describe('watch', () => {
       event: 'session-waits',
       subject: '23-qa-1',
       text: '23-qa-1 asks whether its folder is to be trusted',
-      next: ['look: factory-worker peek w --session 23-qa-1'],
+      next: ['answer it: factory-worker answer w 23-qa-1'],
     };
     const [first = ''] = stdout.split('\n');
     expect(JSON.parse(first)).toEqual(event);

@@ -12,8 +12,8 @@ import {
 } from '../../scripts/lib/worker/sessions.ts';
 import { CLOCK } from './samples.ts';
 
-const line = (name: string, activity = CLOCK, dead = '', code = '') =>
-  [name, activity, CLOCK - 100, 0, dead === '' ? 0 : dead, code].join('\t');
+const line = (name: string, activity = CLOCK, dead = '', code = '', pane = '%1') =>
+  [name, activity, CLOCK - 100, 0, dead === '' ? 0 : dead, code, pane].join('\t');
 const sessions = (...names: string[]) => parseSessions(names.map((name) => line(name)).join('\n'));
 const only = (text: string) => parseSessions(text)[0] as Session;
 
@@ -36,8 +36,10 @@ describe('the sessions of a worker', () => {
   );
 
   it('have exited with the pane that they were made with, not with another', () => {
-    expect(only(`${line('a', CLOCK, '1', '3')}\n${line('a')}`).exited).toBe(3);
-    expect(only(`${line('a')}\n${line('a', CLOCK, '1', '3')}`).exited).toBeNull();
+    const dead = line('a', CLOCK, '1', '3', '%7');
+    expect(only(`${line('a', CLOCK, '', '', '%12')}\n${dead}`).exited).toBe(3);
+    expect(only(`${dead}\n${line('a', CLOCK, '', '', '%12')}`).exited).toBe(3);
+    expect(only(`${dead}\n${line('a', CLOCK, '', '', '%2')}`).exited).toBeNull();
   });
 
   it('are none for an empty answer', () => expect(parseSessions('')).toEqual([]));

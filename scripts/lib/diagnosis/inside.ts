@@ -101,11 +101,15 @@ function numbered(frame: Frame, name: string): string[] {
 function parsePane(text: string): PaneView {
   const [head = '', ...shown] = text.split('\n');
   const [session = '', program = ''] = head.split('\t');
-  const lines = maskTokens(shown.join('\n'))
+  return { session, program, lines: paneLines(shown.join('\n')) };
+}
+
+/** The lines of a captured pane without blank ones, tokens masked. */
+export function paneLines(text: string): string[] {
+  return maskTokens(text)
     .split('\n')
     .map((line) => line.trimEnd())
     .filter((line) => line !== '');
-  return { session, program, lines };
 }
 
 function parseDocker(frame: Frame, networks: readonly string[]): Docker {

@@ -23,6 +23,8 @@ export interface PanePrompt {
   readonly says: string;
   /** The line by which it was known. */
   readonly line: string;
+  /** How a person answers it: by a choice, or at the terminal. Null: it is an error, which no answer cures. */
+  readonly takes: 'choice' | 'typing' | null;
 }
 
 type Known = readonly [PanePrompt['id'], RegExp, string];
@@ -118,24 +120,21 @@ export function findPrompt(lines: readonly string[]): PanePrompt | null {
     case 'box':
       return screen.busy ? null : ofBox(screen);
     case 'other':
-      return match(QUESTIONS, unframed(screen.last));
+      return match(QUESTIONS, unframed(screen.last), 'typing');
   }
-}
-
-/** Whether a person can answer it in the pane; the others are errors. */
-export function isQuestion({ id }: PanePrompt): boolean {
-  return !ERRORS.some(([error]) => error === id);
 }
 
 function ofDialog({ transcript, text, question, choices }: Dialog): PanePrompt {
   const words = [...text, ...choices.map(({ label }) => label)];
   for (const [id, pattern, says] of DIALOGS) {
     const line = words.find((word) => pattern.test(word));
-    // Which limit it was, it said before it asked.
-    if (line !== undefined)
-      return (id === 'rate-limit' ? ofTranscript(transcript) : null) ?? { id, says, line };
+    if (line === undefined) continue;
+    if (id !== 'rate-limit') return { id, says, line, takes: 'choice' };
+    // Which limit it was, claude said before it asked what to do.
+    return ofTranscript(transcript) ?? { id, says, line, takes: null };
   }
-  return { id: 'question', says: 'asks a question', line: question || (choices[0]?.label ?? '') };
+  const line = question || (choices[0]?.label ?? '');
+  return { id: 'question', says: 'asks a question', line, takes: 'choice' };
 }
 
 /** What claude or a person has said, with its mark: `● Done.`, `  ⎿  You've hit your limit`. */
@@ -149,15 +148,21 @@ function ofBox({ transcript, input, status }: PromptBox): PanePrompt | null {
   const error = ofTranscript(transcript);
   if (error !== null) return error;
   const limit = status.find((line) => /^\s*⚠ Usage limit reached\b/.test(line))?.trim();
-  if (limit !== undefined) return { id: 'rate-limit', says: 'has hit the limit of its account', line: limit };
+  if (limit !== undefined)
+    return { id: 'rate-limit', says: 'has hit the limit of its account', line: limit, takes: null };
   if (!STOPPED.test(input)) return null;
-  return { id: 'api-error', says: 'has stopped at an error of the API', line: lastEntry(transcript).text };
+  return {
+    id: 'api-error',
+    says: 'has stopped at an error of the API',
+    line: lastEntry(transcript).text,
+    takes: null,
+  };
 }
 
 /** An error is the last entry; below one that an agent has only written, its turn ends: `✻ Crunched for 3s`. */
 function ofTranscript(transcript: readonly string[]): PanePrompt | null {
   const { mark, text } = lastEntry(transcript);
-  return mark === '❯' ? null : match(ERRORS, text);
+  return mark === '❯' ? null : match(ERRORS, text, null);
 }
 
 function lastEntry(transcript: readonly string[]): { readonly mark: string; readonly text: string } {
@@ -167,7 +172,7 @@ function lastEntry(transcript: readonly string[]): { readonly mark: string; read
   return { mark, text };
 }
 
-function match(table: readonly Known[], line: string): PanePrompt | null {
+function match(table: readonly Known[], line: string, takes: PanePrompt['takes']): PanePrompt | null {
   const known = table.find(([, pattern]) => pattern.test(line));
-  return known === undefined ? null : { id: known[0], says: known[2], line };
+  return known === undefined ? null : { id: known[0], says: known[2], line, takes };
 }

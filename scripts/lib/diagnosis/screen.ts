@@ -75,16 +75,11 @@ function readBox(lines: readonly string[]): PromptBox | null {
 function readDialog(lines: readonly string[]): Dialog | null {
   const end = lines.at(-1) ?? '';
   const hasKeys = KEYS.test(end) && DIALOG_KEYS.test(end);
-  const found = numberedChoices(lines) ?? (hasKeys ? plainChoices(lines) : null);
-  if (found === null) return null;
-  const { first, last, choices } = found;
-  const below = lines.slice(last + 1);
-  // The shell's prompt, or anything else that is no part of it: it was answered, or somebody shows a file.
-  if (
-    !hasKeys &&
-    (below.length > MOST_BELOW || below.some((line) => /^[^\s─]/.test(line) && !KEYS.test(line)))
-  )
-    return null;
+  const found = [numberedChoices(lines), hasKeys ? plainChoices(lines) : null].find(
+    (list) => list !== null && isEnd(lines.slice(list.last + 1), hasKeys),
+  );
+  if (!found) return null;
+  const { first, choices } = found;
   const rule = lines.findLastIndex((line, index) => index < first && RULE.test(line));
   const text = lines
     .slice(Math.max(rule + 1, first - MOST_ABOVE), first)
@@ -98,6 +93,13 @@ function readDialog(lines: readonly string[]): Dialog | null {
     choices,
     multiple: choices.some(({ label }) => TICK.test(label)),
   };
+}
+
+/** Whether nothing but the rest of a dialog stands below its choices. */
+function isEnd(below: readonly string[], hasKeys: boolean): boolean {
+  if (below.length > MOST_BELOW) return false;
+  // The shell's prompt, or anything else that is no part of it: it was answered, or somebody shows a file.
+  return hasKeys || !below.some((line) => /^[^\s─]/.test(line) && !KEYS.test(line));
 }
 
 interface Found {

@@ -6,7 +6,7 @@ import { itemName, openItems } from '../worker/queue.ts';
 import type { Snapshot } from '../worker/snapshot.ts';
 import { type EnteredFacts, whenEntered } from './diagnosis.ts';
 import type { Inside } from './inside.ts';
-import { findPrompt, isQuestion } from './prompts.ts';
+import { findPrompt } from './prompts.ts';
 
 /** An agent that thinks prints something every few seconds; factory itself looks every half minute. */
 const SILENT_SECONDS = 10 * 60;
@@ -150,16 +150,18 @@ export const paneWaits = whenEntered(({ inside, snapshot, worker, command }) =>
         `git asks when GH_TOKEN is missing, refused or not allowed to do this: ${command('rotate', worker.name)}`,
       ],
     };
-    const look = isQuestion(prompt) ? 'answer it' : 'look';
+    const attach = command('attach', worker.name, '--session', session);
+    const then = {
+      choice: `answer it: ${command('answer', worker.name, session)}`,
+      typing: `answer it: ${attach}`,
+      error: `look: ${attach}`,
+    };
     return [
       {
         id: `pane-${prompt.id}`,
         cause: `the session ${session} ${prompt.says}`,
         evidence: [`its pane: ${prompt.line}`],
-        next: [
-          ...(cures[prompt.id] ?? []),
-          `${look}: ${command('attach', worker.name, '--session', session)}`,
-        ],
+        next: [...(cures[prompt.id] ?? []), then[prompt.takes ?? 'error']],
       },
     ];
   }),

@@ -2,7 +2,7 @@
 import type { Context } from '../cli/command.ts';
 import { InterruptedError } from '../cli/errors.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
-import { type Argv, type Exec, LIMITS, type RunResult } from '../exec.ts';
+import { type Argv, type Exec, LIMITS } from '../exec.ts';
 import { newNonce, parseFrame } from './frame.ts';
 import { kubectlError, kubectlMessage, lastWords } from './kubectl-errors.ts';
 import { choosePod, type PodFacts, type PodObject, podFacts } from './pods.ts';

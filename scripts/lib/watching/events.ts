@@ -65,13 +65,13 @@ function isQuiet({ status, pod }: Observation): boolean {
 /**
  * @param known null before the first look, which tells what is wrong now but not what has ended before
  * @param panes what the worker's panes show; empty when it could not be asked
- * @param peek how to type a look into a session
+ * @param typed how to type a look into a session, and an answer to it
  */
 export function eventsOf(
   known: Known | null,
   seen: Observation,
   panes: readonly PaneView[],
-  peek: (session: string) => string,
+  typed: (command: 'peek' | 'answer', session: string) => string,
 ): { readonly known: Known; readonly news: readonly News[] } {
   const misses = seen.status === 'unreachable' ? (known?.misses ?? 0) + 1 : 0;
   if (misses > 0 && misses < MISSES) {
@@ -83,7 +83,7 @@ export function eventsOf(
   const { snapshot } = seen;
   const readable = snapshot !== null && !isQueueUnknown(snapshot);
   const issues = readable ? issueStates(snapshot) : (known?.issues ?? null);
-  const found = [...troubles(seen), ...(snapshot === null ? [] : attention(snapshot, panes, peek))];
+  const found = [...troubles(seen), ...(snapshot === null ? [] : attention(snapshot, panes, typed))];
   const keys = new Set(found.map(({ key }) => key));
   // Of a worker that cannot be asked nobody knows whether its sessions still wait.
   const standing = snapshot === null ? new Set([...(known?.standing ?? []), ...keys]) : keys;
@@ -136,7 +136,7 @@ function recovery(known: Known | null, seen: Observation): News[] {
 function attention(
   snapshot: Snapshot,
   panes: readonly PaneView[],
-  peek: (session: string) => string,
+  typed: (command: 'peek' | 'answer', session: string) => string,
 ): Finding[] {
   const { queue, pipelines } = snapshot;
   // The worker's own trouble then, told once and not for each session.
@@ -157,7 +157,11 @@ function attention(
           event: limit ? 'limit-hit' : 'session-waits',
           subject: session,
           text: `${session} ${prompt.says}`,
-          next: [`look: ${peek(session)}`],
+          next: [
+            prompt.takes === 'choice'
+              ? `answer it: ${typed('answer', session)}`
+              : `look: ${typed('peek', session)}`,
+          ],
         },
       },
     ];

@@ -27,15 +27,16 @@ export const MOST_SESSIONS = 1_000;
 const LONGEST_NAME = 256;
 
 /**
- * @param text lines of the function `sessions` in scripts/remote/worker.sh, one for each pane and those of a session in the
- *   order in which they were made; fields parted by tabs
+ * @param text lines of the function `sessions` in scripts/remote/worker.sh, one for each pane; fields parted by tabs
  * @param note hears when not all of them are listed
  * @throws ContractError when a line is not one of tmux
  */
 export function parseSessions(text: string, note: (sentence: string) => void = () => {}): Session[] {
   const sessions = new Map<string, Session>();
+  // A session ends with the pane that it was made with, the lowest number: a person may have opened, and closed, others.
+  const oldest = new Map<string, number>();
   for (const line of text.split('\n')) {
-    const [name, activity, created, attached, dead, exitCode] = line.split('\t');
+    const [name, activity, created, attached, dead, exitCode, pane = '%0'] = line.split('\t');
     if (name === undefined || created === undefined) continue;
     if (name.length > LONGEST_NAME) {
       note(`one whose name has ${name.length} characters is not listed`);
@@ -46,14 +47,16 @@ export function parseSessions(text: string, note: (sentence: string) => void = (
       note(`there are more than ${MOST_SESSIONS}; the others are not listed`);
       break;
     }
+    const paneNumber = number(pane.slice(1));
+    const older = known !== undefined && (oldest.get(name) ?? 0) < paneNumber;
+    if (!older) oldest.set(name, paneNumber);
     sessions.set(name, {
       name,
       stage: parseStageName(name),
       createdAt: number(created),
       activityAt: Math.max(number(activity), known?.activityAt ?? 0),
       attached: number(attached),
-      // Of the pane that it was made with: a person may have opened, and closed, others.
-      exited: known !== undefined ? known.exited : dead === '1' ? parseExit(exitCode) : null,
+      exited: older ? known.exited : dead === '1' ? parseExit(exitCode) : null,
     });
   }
   return [...sessions.values()];

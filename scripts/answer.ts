@@ -1,0 +1,282 @@
+/** `answer`: shows what a session asks, and answers it. */
+import {
+  type Decision,
+  isSame,
+  parseChoice,
+  renderDialog,
+  type Step,
+  stepsFor,
+  wantsText,
+} from './lib/answer/dialog.ts';
+import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
+import { CliError, UsageError } from './lib/cli/errors.ts';
+import { renderJson } from './lib/cli/output.ts';
+import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
+import * as prompt from './lib/cli/prompt.ts';
+import { enumerate } from './lib/cli/text.ts';
+import { parseDuration } from './lib/config/duration.ts';
+import { WORKER_FLAGS } from './lib/config/flags.ts';
+import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
+import { paneLines, parseInside } from './lib/diagnosis/inside.ts';
+import { type Dialog, readScreen } from './lib/diagnosis/screen.ts';
+import type { Frame } from './lib/transport/frame.ts';
+import { type Transport, TransportError } from './lib/transport/transport.ts';
+import { createReach } from './lib/worker/observe.ts';
+import { chooseSession, parseSessions } from './lib/worker/sessions.ts';
+
+const FORMATS = ['text', 'json'] as const;
+
+export const answer = defineCommand({
+  name: 'answer',
+  summary: 'Answer the question that a session asks',
+  description: `A question is a list of choices on the pane: of the agent, a permission, a dialog of claude. Without --choice, and without a
+terminal to ask on, it is only shown. SESSION may be left out when one session asks. Unlike what send types, a choice is no
+prompt: factory goes on with the issue.`,
+  positionals: [
+    { name: 'WORKER', required: true },
+    { name: 'SESSION', required: false },
+  ],
+  flags: {
+    choice: {
+      type: 'string',
+      value: 'N',
+      description: 'the choice, counted from 1; several as 1,3 where they are ticked',
+    },
+    text: { type: 'string', value: 'TEXT', description: 'what is typed at a choice that takes a text' },
+    ...OUTPUT_FLAGS(FORMATS),
+    ...WORKER_FLAGS,
+  },
+  examples: [
+    ['worker-1', 'the question of the one session that asks'],
+    ['worker-1 qa --choice 2', 'the second choice, at stage qa'],
+    ['worker-1 23-qa-1 --choice 3 --text "leave the tests as they are"', 'in words of your own'],
+  ],
+  async run({ flags, positionals: [name = '', wanted] }, context) {
+    const format = outputFormat(flags, FORMATS);
+    const timeoutMs = parseDuration(flags.timeout, '--timeout');
+    if (flags.text !== undefined && flags.choice === undefined) {
+      throw new UsageError('--text needs --choice, the choice that takes it');
+    }
+    const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
+    const { transport } = await createReach(context, timeoutMs).enter(worker);
+    const frame = await transport.run({ script: 'dialogs', args: [], timeoutMs, signal: context.signal });
+    const asking = findAsking(frame, wanted, worker.name, context);
+    const { session } = asking;
+    let dialog: Dialog | null = asking.dialog;
+    const asks = context.interactive && format === 'text' && flags.choice === undefined;
+    let decision = flags.choice === undefined ? null : decide(dialog, flags.choice, flags.text);
+    if (asks) decision = await ask(context, session, dialog);
+    if (decision === null) {
+      show(context, worker.name, session, dialog, format);
+      return undefined;
+    }
+    const pressed = { transport, worker: worker.name, session, timeoutMs };
+    for (;;) {
+      const next: Dialog | null = await give(context, pressed, dialog, decision);
+      report(context, worker.name, session, { dialog, decision, next }, format);
+      if (next === null || !asks) return undefined;
+      dialog = next;
+      decision = await ask(context, session, dialog);
+    }
+  },
+});
+
+interface Asking {
+  readonly session: string;
+  readonly dialog: Dialog;
+}
+
+/**
+ * @param wanted a session as people name it; undefined: the only one that asks
+ * @throws CliError when there is no question, or more than one
+ */
+function findAsking(
+  frame: Frame,
+  wanted: string | undefined,
+  worker: string,
+  { commandLine }: Context,
+): Asking {
+  const sessions = parseSessions(frame.parts.get('sessions')?.text ?? '');
+  const asking = parseInside(frame).panes.flatMap(({ session, lines }): Asking[] => {
+    const screen = readScreen(lines);
+    return screen.kind === 'dialog' ? [{ session, dialog: screen }] : [];
+  });
+  if (wanted !== undefined) {
+    const { name } = chooseSession(sessions, wanted);
+    const found = asking.find(({ session }) => session === name);
+    if (found !== undefined) return found;
+    throw new CliError(`${name} asks nothing now`, {
+      hints: [`look: ${commandLine('peek', worker, '--session', name)}`],
+    });
+  }
+  const [only, ...others] = asking;
+  if (only === undefined) {
+    throw new CliError(`no session of ${worker} asks anything now`, {
+      hints: [`what there is: ${commandLine('sessions', worker)}`],
+    });
+  }
+  if (others.length > 0) {
+    const names = asking.map(({ session }) => session);
+    throw new UsageError(
+      `${enumerate(names)} ask something`,
+      `name one: ${commandLine('answer', worker, only.session)}`,
+    );
+  }
+  return only;
+}
+
+/** @throws UsageError when the flags do not fit the question */
+function decide(dialog: Dialog, choice: string, text: string | undefined): Decision {
+  const choices = parseChoice(choice, dialog);
+  const last = dialog.choices[(choices.at(-1) ?? 1) - 1];
+  const takesText = last !== undefined && wantsText(last);
+  if (takesText && !text) throw new UsageError(`"${last.label}" takes a text`, 'give --text TEXT');
+  if (!takesText && text) throw new UsageError(`"${last?.label}" takes no text`);
+  return { choices, text: text ?? '' };
+}
+
+async function ask(context: Context, session: string, dialog: Dialog): Promise<Decision> {
+  const above = dialog.text.filter((line) => line !== dialog.question);
+  context.stderr.write(`${session} asks:\n${above.map((line) => `  ${line}\n`).join('')}`);
+  const options = dialog.choices.map(({ label, description }, index) => ({
+    name: description === '' ? label : `${label} (${description})`,
+    value: index + 1,
+  }));
+  const choices = dialog.multiple
+    ? parseChoice(
+        await prompt.input(context, `Which of 1 to ${options.length}, such as 1,3?`, '--choice', (typed) =>
+          validChoice(typed, dialog),
+        ),
+        dialog,
+      )
+    : [await prompt.select(context, dialog.question, options, '--choice')];
+  const last = dialog.choices[(choices.at(-1) ?? 1) - 1];
+  const text =
+    last !== undefined && wantsText(last)
+      ? await prompt.input(context, last.label, '--text', (typed) => typed !== '' || 'a text is needed')
+      : '';
+  return { choices, text };
+}
+
+function validChoice(typed: string, dialog: Dialog): true | string {
+  try {
+    parseChoice(typed, dialog);
+    return true;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+interface Pressed {
+  readonly transport: Transport;
+  readonly worker: string;
+  readonly session: string;
+  readonly timeoutMs: number;
+}
+
+/**
+ * Answers, step by step, each only while the pane shows what the step expects.
+ *
+ * @returns what is asked next; null when nothing is
+ * @throws CliError when the answer was not taken, and when that is not known
+ */
+async function give(
+  context: Context,
+  to: Pressed,
+  dialog: Dialog,
+  decision: Decision,
+): Promise<Dialog | null> {
+  let lines: readonly string[] = [];
+  for (const step of stepsFor(dialog, decision)) lines = await press(context, to, step);
+  const after = readScreen(lines);
+  if (after.kind !== 'dialog') return null;
+  if (!isSame(dialog, after)) return after;
+  throw new CliError(`${to.session} still asks the same`, { hints: [lookHint(context, to)] });
+}
+
+/** @returns the lines of the pane afterwards */
+async function press(context: Context, to: Pressed, step: Step): Promise<readonly string[]> {
+  const args = [to.session, step.line, step.text, ...step.keys];
+  let frame: Frame;
+  try {
+    frame = await to.transport.run({
+      script: 'press',
+      args,
+      timeoutMs: to.timeoutMs,
+      signal: context.signal,
+    });
+  } catch (error) {
+    if (!(error instanceof TransportError) || !error.mayHaveHappened) throw error;
+    throw new CliError(`it is not known whether ${to.session} was answered: ${error.message}`, {
+      exitCode: error.exitCode,
+      hints: [lookHint(context, to)],
+    });
+  }
+  const { rc, text } = frame.parts.get('pressed') ?? { rc: null, text: 'no answer' };
+  switch (rc) {
+    case 0:
+      return paneLines(frame.parts.get('pane')?.text ?? '');
+    case 1:
+    case 2:
+      throw new CliError(`${to.session} has just ended`, {
+        hints: [`what there is now: ${context.commandLine('sessions', to.worker)}`],
+      });
+    case 4:
+      throw new CliError(`${to.session} asks something else by now`, {
+        hints: [`look: ${context.commandLine('answer', to.worker, to.session)}`],
+      });
+    default:
+      throw new CliError(`tmux in ${to.worker} did not take the keys: ${text}`, {
+        hints: [lookHint(context, to)],
+      });
+  }
+}
+
+const lookHint = ({ commandLine }: Context, { worker, session }: Pressed) =>
+  `look: ${commandLine('peek', worker, '--session', session)}`;
+
+const asJson = ({ question, text, choices, multiple }: Dialog) => ({
+  question,
+  text,
+  choices: choices.map(({ label, description }, index) => ({ number: index + 1, label, description })),
+  multiple,
+});
+
+function show(
+  { stdout, stderr, commandLine }: Context,
+  worker: string,
+  session: string,
+  dialog: Dialog,
+  format: (typeof FORMATS)[number],
+): void {
+  if (format === 'json') {
+    stdout.write(renderJson({ worker, session, ...asJson(dialog), answered: null, next: null }));
+    return;
+  }
+  stdout.write(renderDialog(dialog));
+  stderr.write(`answer it: ${commandLine('answer', worker, session, '--choice', 'N')}\n`);
+}
+
+function report(
+  { stdout, commandLine }: Context,
+  worker: string,
+  session: string,
+  given: { readonly dialog: Dialog; readonly decision: Decision; readonly next: Dialog | null },
+  format: (typeof FORMATS)[number],
+): void {
+  const { dialog, decision, next } = given;
+  if (format === 'json') {
+    const following = next === null ? null : asJson(next);
+    stdout.write(renderJson({ worker, session, ...asJson(dialog), answered: decision, next: following }));
+    return;
+  }
+  const labels = decision.choices.map((number) => dialog.choices[number - 1]?.label ?? '');
+  const words = decision.text === '' ? enumerate(labels) : decision.text;
+  const then =
+    next === null
+      ? `look: ${commandLine('peek', worker, '--session', session)}`
+      : `it now asks: ${next.question}\nanswer it: ${commandLine('answer', worker, session)}`;
+  stdout.write(`answered in ${session}: ${words}; ${then}\n`);
+}
+
+await runIfMain(import.meta.url, answer);

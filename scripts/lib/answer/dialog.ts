@@ -1,0 +1,86 @@
+/** How a dialog on a pane is shown to a person, and which keys answer it. Pure. */
+import { UsageError } from '../cli/errors.ts';
+import { count } from '../cli/text.ts';
+import type { Choice, Dialog } from '../diagnosis/screen.ts';
+
+/** What a person has decided: which choices, counted from 1, and what is typed at the last of them. */
+export interface Decision {
+  readonly choices: readonly number[];
+  readonly text: string;
+}
+
+/** Keys by tmux's names, and what is typed before them. */
+export interface Step {
+  /** The line with the cursor before it, by which the dialog is known again. */
+  readonly line: string;
+  readonly text: string;
+  readonly keys: readonly string[];
+}
+
+/** Choices that are the beginning of a text of one's own. */
+const OWN_WORDS = /^(?:\[.\] )?(?:Type something|Tell Claude what to change)/;
+
+export const wantsText = ({ label }: Choice): boolean => OWN_WORDS.test(label);
+
+/**
+ * @param text of --choice: `2`, or `1,3` where several may be ticked
+ * @throws UsageError naming what there is to choose
+ */
+export function parseChoice(text: string, dialog: Dialog): number[] {
+  const most = dialog.choices.length;
+  const numbers = text.split(',').map((word) => (/^\s*[1-9]\d?\s*$/.test(word) ? Number(word) : Number.NaN));
+  if (numbers.some((number) => !(number <= most))) {
+    throw new UsageError(`--choice takes a number from 1 to ${most}; not "${text}"`);
+  }
+  if (numbers.length > 1 && !dialog.multiple) {
+    throw new UsageError(`one choice answers this question; --choice has ${count(numbers.length, 'number')}`);
+  }
+  return numbers;
+}
+
+/** The question and its choices, numbered as --choice takes them. */
+export function renderDialog({ text, question, choices }: Dialog): string {
+  const head = text.length === 0 ? [question] : text;
+  const lines = choices.flatMap(({ label, description }, index) => [
+    `  ${index + 1}. ${label}`,
+    ...(description === '' ? [] : [`     ${description}`]),
+  ]);
+  return `${[...head, ...lines].join('\n')}\n`;
+}
+
+/** The line of a choice as the pane has it, without blanks at its ends. */
+const lineOf = ({ number, label }: Choice) => (number === null ? `❯ ${label}` : `❯ ${number}. ${label}`);
+
+/**
+ * The steps that answer a dialog: by the arrows, which every dialog of claude takes, to the choice, and there Enter. Where
+ * choices are ticked, Tab leads on from the last one.
+ */
+export function stepsFor({ choices, multiple }: Dialog, decision: Decision): Step[] {
+  const steps: Step[] = [];
+  let at = choices.findIndex(({ current }) => current);
+  let line = lineOf(choices[at] as Choice);
+  for (const number of decision.choices) {
+    const wanted = number - 1;
+    const choice = choices[wanted] as Choice;
+    if (wanted !== at) {
+      const key = wanted > at ? 'Down' : 'Up';
+      steps.push({ line, text: '', keys: Array.from({ length: Math.abs(wanted - at) }, () => key) });
+    }
+    [at, line] = [wanted, lineOf(choice)];
+    const text = wantsText(choice) ? decision.text : '';
+    steps.push({ line, text, keys: ['Enter'] });
+    line = multiple ? lineOf({ ...choice, label: ticked(choice.label) }) : line;
+  }
+  if (multiple) steps.push({ line, text: '', keys: ['Tab'] });
+  return steps;
+}
+
+const ticked = (label: string) =>
+  label.replace(/^\[(.)\]/, (_, mark: string) => (mark === ' ' ? '[✔]' : '[ ]'));
+
+/** Whether a dialog still stands after it was answered. */
+export function isSame(before: Dialog, after: Dialog): boolean {
+  const words = ({ text, choices }: Dialog) =>
+    JSON.stringify([text.filter((line) => !/^←/.test(line)), choices.map(({ label }) => label)]);
+  return words(before) === words(after);
+}

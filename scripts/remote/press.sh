@@ -1,0 +1,70 @@
+# shellcheck shell=bash
+# Presses keys in the dialog of a session's pane, and says what it shows then. Arguments: NAME LINE TEXT KEY…
+# LINE is the one at which the dialog's cursor was seen; TEXT, unless empty, is typed before the keys.
+# Parts: pressed (0; 1 the session has gone, 2 its program has ended, 3 tmux said no, 4 the dialog is no longer that), pane.
+name=$1 line=$2 text=$3
+shift 3
+# A dialog that has been answered is redrawn at once, but on a busy machine that takes its time.
+readonly patience_seconds=10
+
+target() {
+  local session rest
+  while IFS=$'\t' read -r session rest; do
+    if [ "$session" = "$name" ]; then
+      printf '%s\n' "$rest"
+      return
+    fi
+  done < <(agent_panes '#{session_name}	#{pane_id} #{pane_dead} #{pane_in_mode}' 2>/dev/null)
+}
+
+capture() {
+  tmux capture-pane -p -J -S -40 -t "$pane"
+}
+
+# has_line LINE: whether the pane shows it, blanks at its ends aside.
+has_line() {
+  local shown
+  while IFS= read -r shown; do
+    shown=${shown#"${shown%%[![:space:]]*}"}
+    if [ "${shown%"${shown##*[![:space:]]}"}" = "$1" ]; then return 0; fi
+  done <<<"$before"
+  return 1
+}
+
+press() {
+  # As a person types: a program reads a paste as a prompt.
+  if [ -n "$text" ]; then tmux send-keys -t "$pane" -l -- "$text" || return; fi
+  # Each for itself: two that come at once may be read as one.
+  for key; do tmux send-keys -t "$pane" "$key" && sleep 0.1 || return; done
+}
+
+# What the pane shows once it has changed; half a second later, when all of it is drawn.
+changed() {
+  local end=$((SECONDS + patience_seconds))
+  while ((SECONDS < end)) && [ "$(capture)" = "$before" ]; do sleep 0.2; done
+  sleep 0.5
+  capture
+}
+
+read -r pane dead in_mode <<<"$(target)"
+if [ -z "$pane" ]; then
+  emit_part pressed 1 ''
+  exit 0
+fi
+if [ "$dead" = 1 ]; then
+  emit_part pressed 2 ''
+  exit 0
+fi
+if [ "$in_mode" = 1 ]; then tmux send-keys -t "$pane" -X cancel; fi
+before=$(capture)
+if ! has_line "$line"; then
+  emit_part pressed 4 ''
+  emit_part pane 0 "$before"
+  exit 0
+fi
+if ! said=$(press "$@" 2>&1); then
+  emit_part pressed 3 "$said"
+  exit 0
+fi
+emit_part pressed 0 ''
+emit_part pane 0 "$(changed)"

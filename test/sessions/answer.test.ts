@@ -1,0 +1,120 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { answer } from '../../scripts/answer.ts';
+import { shellQuote } from '../../scripts/lib/cli/text.ts';
+import { scriptArgv } from '../../scripts/lib/transport/scripts.ts';
+import { type HandWorker, handWorker } from '../support/hand-worker.ts';
+import { type RunOptions, run } from '../support/run-command.ts';
+
+let worker: HandWorker;
+beforeAll(async () => {
+  worker = await handWorker();
+  await worker.bash('printf "set -s exit-empty off\\n" >"$HOME/.tmux.conf" && tmux start-server');
+});
+afterEach(() => worker.bash(`tmux list-sessions -F '#{session_id}' | xargs -r -n 1 tmux kill-session -t`));
+afterAll(() => worker.remove());
+
+const reply = (args: readonly string[], options: RunOptions = {}) =>
+  run(answer, ['w', ...args], { env: worker.laptop, ...options });
+const pane = (session: string) => worker.bash(`tmux capture-pane -p -t =${session}:`);
+
+/** A session in which the stand-in asks which colour. */
+async function asking(session: string): Promise<void> {
+  await worker.bash(
+    `tmux new-session -d -s ${session} -e STANDIN_CLAUDE_MODE=ask -e STANDIN_CLAUDE_QUIET_SECONDS=0.1 claude && tmux send-keys -t =${session}: work Enter`,
+  );
+  await expect.poll(() => pane(session), { timeout: 20_000 }).toContain('Enter to select');
+}
+
+const QUESTION = '☐ Colour\nWhich colour?\n  1. Red\n  2. Blue\n  3. Type something.\n';
+
+describe('answer', () => {
+  it('without a terminal shows the question of the one session that asks, and how it is answered', async () => {
+    await asking('23-qa-1');
+    await worker.bash('tmux new-session -d -s notes cat');
+    expect(await reply([])).toEqual({
+      code: 0,
+      stdout: QUESTION,
+      stderr: 'answer it: factory-worker answer w 23-qa-1 --choice N\n',
+    });
+    expect(JSON.parse((await reply(['qa', '-o', 'json'])).stdout)).toMatchObject({
+      worker: 'w',
+      session: '23-qa-1',
+      question: 'Which colour?',
+      choices: [{ number: 1, label: 'Red' }, { number: 2 }, { number: 3 }],
+      answered: null,
+    });
+  });
+
+  it.each([
+    [['--choice', '1'], 'Red'],
+    [['--choice', '2'], 'Blue'],
+    [['--choice', '3', '--text', "it's $HOME; Enter"], "it's $HOME; Enter"],
+  ])('with %j answers, and sees that it was taken', async (flags, colour) => {
+    await asking('23-qa-1');
+    expect(await reply(['qa', ...flags])).toEqual({
+      code: 0,
+      stdout: `answered in 23-qa-1: ${colour}; look: factory-worker peek w --session 23-qa-1\n`,
+      stderr: '',
+    });
+    expect(await pane('23-qa-1')).toContain(`Which colour? → ${colour}\n`);
+    expect((await reply(['qa'])).stderr).toMatch(/^error: 23-qa-1 asks nothing now\n/);
+  });
+
+  it('asks a person which', async () => {
+    await asking('23-qa-1');
+    const { code, stderr } = await reply([], { tty: true, keys: [{ after: 'Which colour?', type: '2\r' }] });
+    expect([code, stderr]).toEqual([0, expect.stringContaining('23-qa-1 asks:')]);
+    expect(await pane('23-qa-1')).toContain('→ Blue');
+  });
+
+  it('goes to the agent although its session was split, and scrolled', async () => {
+    await asking('23-qa-1');
+    await worker.bash('tmux copy-mode -t =23-qa-1: \\; split-window -t =23-qa-1: cat');
+    expect((await reply(['--choice', '2'])).code).toBe(0);
+    expect(await worker.bash(`tmux capture-pane -p -t =23-qa-1:.0`)).toContain('→ Blue');
+  });
+
+  it('presses no key when the pane no longer shows what was seen', async () => {
+    await asking('23-qa-1');
+    const args = ['23-qa-1', '❯ 1. Yes', '', 'Enter'];
+    const call = { script: 'press', args, timeoutMs: 20_000, signal: new AbortController().signal };
+    const said = await worker.bash(scriptArgv(call, 'n').map(shellQuote).join(' '));
+    expect(said).toMatch(/^n part pressed rc=4 /);
+    expect(await pane('23-qa-1')).toContain('❯ 1. Red');
+  });
+
+  it.each<[string, string[], number, RegExp]>([
+    ['there is no such session', ['x'], 2, /there is no session x/],
+    ['a number that is none', ['qa', '--choice', '9'], 2, /--choice takes a number from 1 to 3; not "9"/],
+    [
+      'a text is missing',
+      ['qa', '--choice', '3'],
+      2,
+      /"Type something\." takes a text\n {2}give --text TEXT/,
+    ],
+    ['a text is too much', ['qa', '--choice', '1', '--text', 'x'], 2, /"Red" takes no text/],
+    ['a text without a choice', ['qa', '--text', 'x'], 2, /--text needs --choice/],
+  ])('is refused when %s', async (_, args, code, message) => {
+    await asking('23-qa-1');
+    const refused = await reply(args);
+    expect([refused.code, refused.stdout]).toEqual([code, '']);
+    expect(refused.stderr).toMatch(message);
+    expect(await pane('23-qa-1')).toContain('❯ 1. Red');
+  });
+
+  it('says when none asks, and names those that do when there are several', async () => {
+    await worker.bash('tmux new-session -d -s 23-qa-1 cat');
+    expect(await reply([])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('no session of w asks anything now'),
+    });
+    await asking('24-qa-1');
+    await asking('25-qa-1');
+    expect(await reply([])).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(
+        /2[45]-qa-1 and 2[45]-qa-1 ask something\n {2}name one: factory-worker answer w 2/,
+      ),
+    });
+  });
+});
