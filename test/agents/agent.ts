@@ -132,7 +132,7 @@ export async function startAgent(claude = program()): Promise<Agent> {
 
 /** Each claude included: one that is about to end still writes its state. */
 const END_SESSIONS = `
-agents=$(tmux list-panes -a -F '#{pane_pid}' 2>/dev/null | xargs -r -n 1 pgrep -P)
+agents=$(for pane in $(tmux list-panes -a -F '#{pane_pid}' 2>/dev/null); do cat /proc/$pane/task/*/children; done)
 tmux list-sessions -F '#{session_id}' 2>/dev/null | xargs -r -n 1 tmux kill-session -t
 for agent in $agents; do timeout 20 tail --pid="$agent" -f /dev/null || kill -KILL "$agent"; done
 true`;

@@ -21,6 +21,7 @@ import { programEnvironment } from '../../scripts/lib/program-environment.ts';
 import { clusterOf, kubectl } from '../../scripts/lib/transport/kubectl.ts';
 import { PINS, pinnedHelm, pinnedKubectl } from '../charts/pinned-helm.ts';
 import { apiServer } from '../support/api-server.ts';
+import { needs } from '../support/needs.ts';
 import { WORKER } from '../support/samples.ts';
 
 describe('the environment of a program', () => {
@@ -215,11 +216,14 @@ describe('beside an operator with settings of their own', () => {
     });
   });
 
-  it.runIf(pinnedKubectl())('kubectl deletes what it is told to, whatever their kuberc says', async () => {
-    await using server = await apiServer({ persistentvolumeclaims: ['factory-worker-1-data'] });
-    file(
-      '.kube/kuberc',
-      `apiVersion: kubectl.config.k8s.io/v1beta1
+  it(
+    'kubectl deletes what it is told to, whatever their kuberc says',
+    needs(pinnedKubectl() !== null, 'the pinned kubectl: make helm'),
+    async () => {
+      await using server = await apiServer({ persistentvolumeclaims: ['factory-worker-1-data'] });
+      file(
+        '.kube/kuberc',
+        `apiVersion: kubectl.config.k8s.io/v1beta1
 kind: Preference
 defaults:
   - command: delete
@@ -227,22 +231,23 @@ defaults:
       - name: interactive
         default: "true"
 `,
-    );
-    const context = {
-      exec,
-      ...own({ KUBECTL: pinnedKubectl() ?? '', KUBECTL_KUBERC: 'true' }),
-      signal: new AbortController().signal,
-      now: () => new Date(),
-    };
-    const worker = { ...WORKER, context: server.context, kubeconfig: server.kubeconfig };
-    const args = ['delete', 'persistentvolumeclaim', 'factory-worker-1-data', '--wait=false'];
-    const { code, stdout, stderr } = await kubectl(clusterOf(context, 30_000), worker, args);
-    expect({ code, stderr, stdout: stdout.toString() }).toMatchObject({ code: 0, stderr: '' });
-    expect(stdout.toString()).toMatch(/ deleted/);
-    expect(server.requests).toContain(
-      'DELETE /api/v1/namespaces/factory/persistentvolumeclaims/factory-worker-1-data',
-    );
-  });
+      );
+      const context = {
+        exec,
+        ...own({ KUBECTL: pinnedKubectl() ?? '', KUBECTL_KUBERC: 'true' }),
+        signal: new AbortController().signal,
+        now: () => new Date(),
+      };
+      const worker = { ...WORKER, context: server.context, kubeconfig: server.kubeconfig };
+      const args = ['delete', 'persistentvolumeclaim', 'factory-worker-1-data', '--wait=false'];
+      const { code, stdout, stderr } = await kubectl(clusterOf(context, 30_000), worker, args);
+      expect({ code, stderr, stdout: stdout.toString() }).toMatchObject({ code: 0, stderr: '' });
+      expect(stdout.toString()).toMatch(/ deleted/);
+      expect(server.requests).toContain(
+        'DELETE /api/v1/namespaces/factory/persistentvolumeclaims/factory-worker-1-data',
+      );
+    },
+  );
 
   it.each(PINS.filter((pin) => pinnedHelm(pin)))('%s asks the cluster that it is told to', async (pin) => {
     await using theirs = await apiServer({});

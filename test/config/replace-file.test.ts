@@ -90,7 +90,7 @@ describe('what is not a regular file', () => {
   }
 
   // Only root can make one. Number 1:3 is the null device: it gives nothing and takes anything.
-  it.skipIf(process.getuid?.() !== 0)('a device stays one', async () => {
+  it('a device stays one', needs(isRoot, 'root'), async () => {
     execFileSync('mknod', [file, 'c', '1', '3']);
     await expect(replaceFile(file, '', 'new')).rejects.toThrow('is not a regular file');
     expect(lstatSync(file).isCharacterDevice()).toBe(true);

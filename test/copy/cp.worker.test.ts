@@ -270,7 +270,7 @@ describe('what is taken from a worker', () => {
   });
 
   // Only root can make one. Number 1:3 is the null device.
-  it.skipIf(process.getuid?.() !== 0)('has no devices', async () => {
+  it('has no devices', needs(isRoot, 'root'), async () => {
     await worker.bash('cd "$HOME" && mkdir tree && echo >tree/f && mknod tree/null c 1 3');
     expect(await type('w:tree', join(here, 'copy'))).toMatchObject({
       code: 0,
@@ -289,7 +289,7 @@ describe('what is taken from a worker', () => {
   });
 
   // Only root can make a file system.
-  it.skipIf(process.getuid?.() !== 0)('is never more than there is room for', async () => {
+  it('is never more than there is room for', needs(isRoot, 'root'), async () => {
     await worker.bash('head -c 30000000 /dev/zero >"$HOME/big"');
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=80m', 'none', here]);
     try {

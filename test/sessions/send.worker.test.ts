@@ -117,9 +117,7 @@ describe('send', () => {
 
   it('refuses a shell, which would execute it, unless that is meant', async () => {
     await worker.bash(`tmux new-session -d -s 23-qa-1`);
-    await expect
-      .poll(() => worker.bash(`tmux capture-pane -p -t =23-qa-1:`), { timeout: 20_000 })
-      .toMatch(/[$#] *$/m);
+    await expect.poll(() => worker.bash(`tmux capture-pane -p -t =23-qa-1:`)).toMatch(/[$#] *$/m);
     const command = 'touch "$HOME/executed"';
     expect(await type(['qa', command, '--yes'])).toMatchObject({
       code: 1,
@@ -130,16 +128,14 @@ describe('send', () => {
     const executed = () => worker.bash('ls "$HOME"');
     expect(await executed()).not.toContain('executed');
     expect(await type(['qa', command, '--yes', '--shell'])).toMatchObject({ code: 0 });
-    await expect.poll(executed, { timeout: 10_000 }).toContain('executed');
+    await expect.poll(executed).toContain('executed');
   });
 
   it('takes a shell for none that runs a program', async () => {
     await worker.bash(`tmux new-session -d -s 23-qa-1 bash`);
     await worker.bash(`tmux send-keys -t =23-qa-1: 'cat >>"$HOME/typed"' Enter`);
     await expect
-      .poll(() => worker.bash(`tmux list-panes -t =23-qa-1: -F '#{pane_current_command}'`), {
-        timeout: 20_000,
-      })
+      .poll(() => worker.bash(`tmux list-panes -t =23-qa-1: -F '#{pane_current_command}'`))
       .toBe('cat\n');
     expect(await type(['qa', 'text', '--yes'])).toMatchObject({ code: 0 });
     await typedIs('text\n');

@@ -36,12 +36,12 @@ describe('another pane or window', () => {
     await window.shows('factory types into the active pane of');
     expect(await panes(session)).toBe(1);
     await window.press('y');
-    await expect.poll(() => panes(session), { timeout: 10_000 }).toBe(2);
+    await expect.poll(() => panes(session)).toBe(2);
   });
 
   it('in a session of a person is opened at once', async () => {
     const window = await attached('notes');
     await window.press('C-b', '%');
-    await expect.poll(() => panes('notes'), { timeout: 10_000 }).toBe(2);
+    await expect.poll(() => panes('notes')).toBe(2);
   });
 });

@@ -22,6 +22,7 @@ import { partsOfScript } from '../../scripts/lib/transport/scripts.ts';
 import type { Transport } from '../../scripts/lib/transport/transport.ts';
 import { restore } from '../../scripts/restore.ts';
 import { type HandWorker, handWorker } from '../support/hand-worker.ts';
+import { isRoot, needs } from '../support/needs.ts';
 import { run } from '../support/run-command.ts';
 
 let worker: HandWorker;
@@ -221,21 +222,18 @@ describe('a worker that lies', () => {
   });
 
   // Only root can make a file system.
-  it.skipIf(process.getuid?.() !== 0)(
-    'announces more than there is room for: nothing is asked for',
-    async () => {
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=80m', 'none', here]);
-      try {
-        const { calls, copy } = answering(() => '');
-        await expect(copy({ bytes: 20 * 1024 ** 2 })).rejects.toThrow(
-          `the backup has 20.0MiB, and there is room for 16.0MiB in ${here}; nothing was copied`,
-        );
-        expect([calls, readdirSync(here)]).toEqual([[], []]);
-      } finally {
-        execFileSync('umount', [here]);
-      }
-    },
-  );
+  it('announces more than there is room for: nothing is asked for', needs(isRoot, 'root'), async () => {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=80m', 'none', here]);
+    try {
+      const { calls, copy } = answering(() => '');
+      await expect(copy({ bytes: 20 * 1024 ** 2 })).rejects.toThrow(
+        `the backup has 20.0MiB, and there is room for 16.0MiB in ${here}; nothing was copied`,
+      );
+      expect([calls, readdirSync(here)]).toEqual([[], []]);
+    } finally {
+      execFileSync('umount', [here]);
+    }
+  });
 
   it.each([
     ['more than it announced', 9],

@@ -22,7 +22,7 @@ async function asking(session: string): Promise<void> {
   await worker.bash(
     `tmux new-session -d -s ${session} -e STANDIN_CLAUDE_MODE=ask -e STANDIN_CLAUDE_QUIET_SECONDS=0.1 claude && tmux send-keys -t =${session}: work Enter`,
   );
-  await expect.poll(() => pane(session), { timeout: 20_000 }).toContain('Enter to select');
+  await expect.poll(() => pane(session)).toContain('Enter to select');
 }
 
 const QUESTION = '☐ Colour\nWhich colour?\n  1. Red\n  2. Blue\n  3. Type something.\n';
