@@ -75,6 +75,14 @@ describe('what a pane waits for', () => {
     expect(findPrompt(over)).toBeNull();
   });
 
+  it.each([' ', '│ ', '❯', '❯ ', '1. ', ' to ', ' · ', 'x  ', '(y/n) x', '[ ] '])(
+    'is looked for in time that grows with the pane alone: %j without end',
+    (piece) => {
+      const line = piece.repeat(200_000);
+      expect(findPrompt([line, `${line}x`, '❯ 1. Yes', line])).toBeNull();
+    },
+  );
+
   it('is nothing on ordinary panes, whatever they speak of', () => {
     const panes = ordinaryPanes(SCREENS.map(({ name }) => captured(name)));
     expect(panes.length).toBeGreaterThan(200);

@@ -43,9 +43,9 @@ export type Screen = Dialog | PromptBox | { readonly kind: 'other'; readonly las
 
 const RULE = /^─{10,}/;
 /** `Enter to select · ↑/↓ to navigate · Esc to cancel`, `Esc to cancel · Tab to amend`. */
-const KEYS = /^\s*[^·]{1,30} to [^·]{1,40}(?: · [^·]{1,60})*$/;
+const KEYS = /^\s*[^·\s][^·]{0,29} to [^·]{1,40}(?: · [^·]{1,60})*$/;
 const DIALOG_KEYS = /\b(?:Enter to (?:select|confirm|submit|continue)|Esc to (?:cancel|exit|go back))\b/i;
-const NUMBERED = /^(\s*)(❯?)\s*(\d{1,2})\. (.*)$/;
+const NUMBERED = /^\s*(?:(?<cursor>❯)\s*)?(?<number>\d{1,2})\. (?<label>.*)$/;
 /** `[ ] Red`, `[✔] Red`. */
 const TICK = /^\[.\] /;
 /** Below its last choice a dialog has little: a description, a line or two of keys. */
@@ -111,20 +111,20 @@ interface Found {
 
 /** `❯ 1. Yes` and so on, from 1 without a gap, one of them with the cursor. */
 function numberedChoices(lines: readonly string[]): Found | null {
-  const first = lines.findLastIndex((line) => NUMBERED.exec(line)?.[3] === '1');
+  const first = lines.findLastIndex((line) => NUMBERED.exec(line)?.groups?.['number'] === '1');
   if (first < 0) return null;
   const choices: Choice[] = [];
   let last = first;
   let labelColumn = 0;
   for (const [offset, line] of lines.slice(first).entries()) {
-    const [, , cursor, digits, label = ''] = NUMBERED.exec(line) ?? [];
+    const { cursor, number: digits, label = '' } = NUMBERED.exec(line)?.groups ?? {};
     const previous = choices.at(-1);
     if (digits !== undefined && Number(digits) === choices.length + 1) {
       choices.push({
         number: Number(digits),
         label: unframed(label),
         description: '',
-        current: cursor === '❯',
+        current: cursor !== undefined,
       });
       labelColumn = line.indexOf(label) + (TICK.exec(label)?.[0].length ?? 0);
     } else if (previous?.description === '' && line.search(/\S/) >= labelColumn && !KEYS.test(line)) {
@@ -158,5 +158,5 @@ function plainChoices(lines: readonly string[]): Found | null {
 
 /** Without the frame that a program draws around its lines. */
 export function unframed(line: string): string {
-  return line.replaceAll(/^[\s│┃|❯>╌]+|[\s│┃|╌]+$/g, '');
+  return line.replaceAll(/^[\s│┃|❯>╌]+|(?<![\s│┃|╌])[\s│┃|╌]+$/g, '');
 }
