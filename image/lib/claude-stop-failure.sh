@@ -53,7 +53,7 @@ session=$(tmux display-message -p -t "$TMUX_PANE" '#S')
 name=$session
 # A round of fixes: 23-qa-1-fix-2.
 [[ ! $name =~ ^(.+)-fix-[0-9]+$ ]] || name=${BASH_REMATCH[1]}
-# A session of somebody's own is none of ours.
+# Other sessions belong to people.
 [[ $name =~ ^([0-9]+)-(.+)-[0-9]+$ ]] || exit 0
 issue=${BASH_REMATCH[1]} stage=${BASH_REMATCH[2]}
 record

@@ -30,7 +30,7 @@ import { answerOf, cluster, NOW, WORKERS } from './answers.ts';
 import { apply, type Mutation, mutationsOf } from './mutations.ts';
 
 /** About so many in an ordinary run. */
-const SAMPLE = 4_000;
+const SAMPLE = 2_500;
 
 let folder: string;
 beforeAll(async () => {

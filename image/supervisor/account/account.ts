@@ -86,7 +86,7 @@ export function createAccount(
     return after;
   };
 
-  /** As the hook would, if there were one for that. */
+  /** Writes what a hook would write, if claude had one for this. */
   const noteUnheard = async (): Promise<void> => {
     const agents = silentAgents(claudeDir, files);
     if (agents.length === 0) return;

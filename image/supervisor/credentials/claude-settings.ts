@@ -1,6 +1,7 @@
 /**
- * What claude's settings.json has to say so that a stage in which claude cannot work is none that succeeds: at an error it
- * calls our hook, at a limit it waits for nobody, and it asks no questions. What somebody else has put there stays.
+ * The settings by which a stage never succeeds although claude could not work: it calls our hook when a turn ends with an
+ * error, does not wait by itself for a limit to be reset, and does not ask questions. Everything else in settings.json stays
+ * as it is.
  */
 import { isRecord } from '../../../scripts/lib/contract.ts';
 

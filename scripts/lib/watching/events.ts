@@ -193,7 +193,7 @@ const ENDED: Readonly<Record<string, EventKind>> = {
 function issueStates(snapshot: Snapshot): Map<number, IssueState> {
   const { queue, pipelines } = snapshot;
   const states = new Map<number, IssueState>();
-  // One that is run again by itself is none that a person has to see to.
+  // A stage that is run again by itself does not need a person.
   const stateOf = (pipeline: Pipeline) =>
     pipeline.status === 'blocked' && waitsForAccount(snapshot, pipeline) ? 'in_progress' : pipeline.status;
   for (const pipeline of pipelines) {
