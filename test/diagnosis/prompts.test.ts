@@ -63,6 +63,17 @@ describe('what a pane waits for', () => {
     expect(findPrompt(later)).toBeNull();
   });
 
+  it.each(['credit-balance', 'token-invalid', 'limit-choices'])(
+    'is told from %s also where, as in older versions, the turn then ends',
+    (name) => {
+      const lines = captured(name);
+      const error = lines.findLastIndex((line) => /^\s*(?:⎿|●)/.test(line));
+      const older = [...lines.slice(0, error + 1), '✻ Crunched for 1m 2s', ...lines.slice(error + 1)];
+      expect(findPrompt(older)).toEqual(findPrompt(lines));
+      expect(findPrompt(lines)).not.toBeNull();
+    },
+  );
+
   it('is not told of a limit that is over', () => {
     const lines = captured('limit-5-hour').filter((line) => !/limit resets|Continuing/.test(line));
     const box = lines.findIndex((line) => line.startsWith('───'));

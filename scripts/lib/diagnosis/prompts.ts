@@ -139,8 +139,8 @@ function ofDialog({ transcript, text, question, choices }: Dialog): PanePrompt {
 
 /** What claude or a person has said, with its mark: `● Done.`, `  ⎿  You've hit your limit`. */
 const ENTRY = /^\s{0,2}(?<mark>[●⏺⎿✻❯])\s+(?<text>.*)$/;
-/** What claude adds to a limit. */
-const NOTE = /^(?:Usage limit reached\b|\/rate-limit-options$)/;
+/** What claude adds to an error: of a limit, and how long it took in older versions (2.1.226), where no time of day follows. */
+const NOTE = /^(?:Usage limit reached\b|\/rate-limit-options$|\S+ for (?:\d+[hms] ?)+$)/;
 /** The box of a claude that has stopped (from 2.1.330 on). */
 const STOPPED = /^(?:Once fixed, resend your message|Resend your message to try again)/;
 
@@ -159,7 +159,7 @@ function ofBox({ transcript, input, status }: PromptBox): PanePrompt | null {
   };
 }
 
-/** An error is the last entry; below one that an agent has only written, its turn ends: `✻ Crunched for 3s`. */
+/** An error is the last entry; below one that an agent has only written, its turn ends: `✻ Crunched for 3s · done 2:03 PM`. */
 function ofTranscript(transcript: readonly string[]): PanePrompt | null {
   const { mark, text } = lastEntry(transcript);
   return mark === '❯' ? null : match(ERRORS, text, null);
