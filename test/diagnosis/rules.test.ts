@@ -42,7 +42,7 @@ const busy = {
 };
 const dockerOn = JSON.stringify({
   ...boot,
-  phases: [{ name: 'docker', status: 'ok', startedAt: '', ms: 1, message: '' }],
+  phases: [{ name: 'docker', status: 'ok', startedAt: boot.startedAt, ms: 1, message: '' }],
 });
 
 /** Findings about a worker on this machine. */
@@ -314,7 +314,9 @@ describe('inside a worker', () => {
   });
 
   it('a Docker that is down is told once, although the boot says it too', () => {
-    const phases = [{ name: 'docker', status: 'failed', startedAt: '', ms: 1, message: 'dockerd ended' }];
+    const phases = [
+      { name: 'docker', status: 'failed', startedAt: boot.startedAt, ms: 1, message: 'dockerd ended' },
+    ];
     const parts = {
       boot: JSON.stringify({ ...boot, phases }),
       docker: { rc: 1, text: '' },

@@ -21,7 +21,14 @@ const env = { XDG_STATE_HOME: scratch, PATH: process.env['PATH'], KUBECTL: '/non
 const OLD = `registry.example.com/worker@sha256:${'1'.repeat(64)}`;
 const NEW = `registry.example.com/worker@sha256:${'2'.repeat(64)}`;
 const BY_HAND = `registry.example.com/worker@sha256:${'3'.repeat(64)}`;
-const FOREIGN = { schema: SCHEMA, by: 'ann', host: 'laptop', since: 'S', reason: 'R', release: null };
+const FOREIGN = {
+  schema: SCHEMA,
+  by: 'ann',
+  host: 'laptop',
+  since: '2026-03-02T11:00:00Z',
+  reason: 'R',
+  release: null,
+};
 
 interface Given {
   readonly replicas?: number;
@@ -93,7 +100,7 @@ function jobOf({
   const helmed = {
     helm: {
       manifest: async () =>
-        `kind: Deployment\nspec: {template: {spec: {containers: [{name: worker, image: '${revision}'}]}}}`,
+        `kind: Deployment\nmetadata: {name: ${WORKER.pod}}\nspec: {template: {spec: {containers: [{name: worker, image: '${revision}'}]}}}`,
       rollback: async (_: unknown, to: number) => void rolledBack.push(to),
     },
     release: { name: 'worker-1' },

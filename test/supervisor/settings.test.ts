@@ -21,7 +21,7 @@ describe('settings.json', () => {
   it.each([
     ['{', 'not JSON'],
     ['{"orchestrator":{"intervalSeconds":0}}', 'orchestrator.intervalSeconds is 0, a number from 1 on'],
-    ['{"orchestrator":{"intervalSeconds":"5"}}', 'orchestrator.intervalSeconds is "5"'],
+    ['{"orchestrator":{"intervalSeconds":"5"}}', 'orchestrator.intervalSeconds is not a number'],
     ['{"shutdown":{"waitForStageSeconds":-1}}', 'shutdown.waitForStageSeconds is -1'],
   ])('%s is refused', (text, message) => expect(() => parseSettings(text)).toThrow(message));
 

@@ -323,7 +323,7 @@ describe('what kubectl complains of', () => {
     ],
     ['much', 'one\ntwo\nthree\nfour\n', '; the last it said: two / three / four'],
     ['a long line', `${'x'.repeat(5000)}\n`, `; the last it said: ${'x'.repeat(300)}`],
-    ['what a terminal obeys', 'open\u001b[2J the \u009bpage\r\n', '; the last it said: open the  page'],
+    ['what a terminal obeys', 'open\u001b[2J the \u009b1mpage\r\n', '; the last it said: open the page'],
   ])('no answer in time, from a program that had said %s', (_, stderr, said) => {
     const { message } = kubectlError(failed(stderr, { code: 143, timedOut: true }), worker, 'reach');
     expect(message).toBe(
