@@ -56,7 +56,7 @@ never. --timeout is how long nothing may move.`,
     // What cannot be read or written here is said before the worker is asked.
     const entry = plan.direction === 'to' ? localEntry(plan.from) : null;
     const final =
-      plan.direction === 'from' ? resolveTarget(plan.to, basename(plan.from.replace(/\/+$/, ''))) : '';
+      plan.direction === 'from' ? resolveTarget(plan.to, basename(plan.from.replace(/(?<!\/)\/+$/, ''))) : '';
     const { transport } = await createReach(context, timeoutMs).enter(worker);
     const progress = showProgress(context);
     const road: Road = {

@@ -15,10 +15,10 @@ if (entry !== undefined) {
   (name === undefined ? process.stderr : process.stdout).write(usage());
   process.exitCode = name === undefined ? 2 : 0;
 } else {
-  const { didYouMean } = await import('./lib/cli/text.ts');
+  const { didYouMean, printable } = await import('./lib/cli/text.ts');
   const hint = didYouMean(name, Object.keys(offered()));
   process.stderr.write(
-    `error: there is no command ${name}\n${hint === null ? '' : `  ${hint}\n`}  factory-worker --help lists them\n`,
+    `error: there is no command ${printable(name)}\n${hint === null ? '' : `  ${hint}\n`}  factory-worker --help lists them\n`,
   );
   process.exitCode = 2;
 }

@@ -191,7 +191,7 @@ export function projectOf(issue: number, row: QueueRow | undefined, ownership: O
 
 /** The name a repository is cloned under: `owner/name` and every form of URL give `name`. */
 export function projectName(repo: string): string {
-  return basename(repo.replace(/[/:]+$/, '').replace(/:/g, '/')).replace(/\.git$/, '');
+  return basename(repo.replace(/(?<![/:])[/:]+$/, '').replace(/:/g, '/')).replace(/\.git$/, '');
 }
 
 /** `2026-11-22 15:12:15`, UTC without saying so, as the program prints it, becomes RFC 3339. */

@@ -13,8 +13,6 @@
  * "Token overview". Slack: docs "Tokens". AWS: IAM "Unique identifiers". Google: docs of GitHub's secret scanning partners.
  */
 
-export const REDACTED = '[redacted]';
-
 export interface MaskOptions {
   /**
    * Whether a terminal may have wrapped the text, so that a token goes on in the next line. Not in what a command prints
@@ -25,21 +23,16 @@ export interface MaskOptions {
 
 /**
  * @param known secrets that are to be found whatever they look like (see {@link knownSecrets})
- * @returns the same text, each character of a secret replaced by `*`, but for the prefix of its kind. Lengths and line breaks stay, so that a screen keeps its
- *   layout, and JSON stays JSON: an escape is replaced as a whole or not at all, a quotation mark never. A word at the
- *   beginning of the line after a secret may be masked too: better one word too many.
+ * @returns the same text, each character of a secret replaced by `*`, but for the prefix of its kind. Lengths and line breaks
+ *   stay, so that a screen keeps its layout, and JSON stays JSON: an escape is replaced as a whole or not at all, a quotation
+ *   mark never. A word at the beginning of the line after a secret may be masked too: better one word too many.
  */
 export function maskTokens(
   text: string,
   known: readonly string[] = [],
   { wrapped = true }: MaskOptions = {},
 ): string {
-  return replace(text, secretParts(text, known, wrapped), (length) => '*'.repeat(length));
-}
-
-/** The same with `[redacted]` in the place of each secret, and of the prefix, the line breaks and the colours it has. */
-export function redactTokens(text: string, known: readonly string[] = []): string {
-  return replace(text, findTokens(text, known), () => REDACTED);
+  return starred(text, secretParts(text, known, wrapped));
 }
 
 /**
@@ -53,7 +46,7 @@ export function knownSecrets(values: readonly string[]): string[] {
       .map((line) => line.trim())
       .filter((line) => line !== '');
     const least = lines.length > 1 ? 16 : 8;
-    return lines.filter((line) => line.length >= least && !/^-----(?:BEGIN|END) [A-Z ]+-----$/.test(line));
+    return lines.filter((line) => line.length >= least && !line.startsWith('-----'));
   });
 }
 
@@ -565,12 +558,12 @@ function read(text: string, known: readonly string[], named: boolean, wrapped = 
   return { ranges, view, origin: lines.origin };
 }
 
-function replace(text: string, ranges: readonly Range[], replacement: (length: number) => string): string {
+function starred(text: string, ranges: readonly Range[]): string {
   if (ranges.length === 0) return text;
   const parts: string[] = [];
   let done = 0;
   for (const [from, to] of ranges) {
-    parts.push(text.slice(done, from), replacement(to - from));
+    parts.push(text.slice(done, from), '*'.repeat(to - from));
     done = to;
   }
   return parts.join('') + text.slice(done);

@@ -169,7 +169,7 @@ describe('a command', () => {
         return undefined;
       },
     });
-  const HOSTILE = 'x\u001b]0;title\u0007\u009b2J\u202ey\r';
+  const HOSTILE = `x\u001b]0;title\u0007\u009b2J\u202ey\rghp_${'FAKE'.repeat(9)} GH_TOKEN=FAKE-fake-01`;
 
   it.each([
     ['data', (context: Context) => context.stdout.write(HOSTILE), []],
@@ -196,10 +196,37 @@ describe('a command', () => {
       ['--json'],
     ],
     ['a trace', (context: Context) => context.exec.run(['true', HOSTILE]), ['--verbose']],
-  ])('lets nothing through that a terminal obeys: %s', async (_, act, argv) => {
+  ])('lets nothing through that a terminal obeys, and no token: %s', async (_, act, argv) => {
     const { stdout, stderr } = await run(saying(act), argv, { tty: true });
     expect(`${stdout}${stderr}`).toMatch(/x.*y/);
     expect(afterColours(stdout + stderr)).not.toMatch(UNSAFE);
+    expect(stdout + stderr).not.toMatch(/FAKE/);
+  });
+});
+
+describe('a token', () => {
+  const TOKEN = `ghp_${'FAKE'.repeat(9)}`;
+
+  it.each([
+    ['at once', [`x ${TOKEN} y\n`], `x ghp_${'*'.repeat(36)} y\n`],
+    ['in two writes', [TOKEN.slice(0, 20), `${TOKEN.slice(20)} y\n`], `ghp_${'*'.repeat(36)} y\n`],
+    ['behind its name', ['GH_TOKEN=', 'FAKE-fake-01\n'], `GH_TOKEN=${'*'.repeat(12)}\n`],
+    ['on a line of its own', ['GH_TOKEN=\n', 'no-secret-at-all\n'], 'GH_TOKEN=\nno-secret-at-all\n'],
+    [
+      'with control characters inside',
+      [`${TOKEN.slice(0, 9)}\u001b[2K\u200b${TOKEN.slice(9)}`],
+      `ghp_${'*'.repeat(36)}`,
+    ],
+    ['painted', [`\u001b[31m${TOKEN}\u001b[39m\n`], `\u001b[31mghp_${'*'.repeat(36)}\u001b[39m\n`],
+    ['in JSON', [renderJson({ a: `x\n${TOKEN}` })], `{\n  "a": "x\\nghp_${'*'.repeat(36)}"\n}\n`],
+  ])('is masked: %s', (_, texts, shown) => {
+    expect(written(...texts)).toBe(shown);
+  });
+
+  it('is masked in what is redrawn', () => {
+    const stream = new Captured(true);
+    createSink(stream).redraw(`${TOKEN}\n`, 'top');
+    expect(stream.text).not.toContain('FAKE');
   });
 });
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { knownSecrets, maskTokens, redactTokens } from '../../scripts/lib/tokens.ts';
+import { findTokens, knownSecrets, maskTokens } from '../../scripts/lib/tokens.ts';
 
 /** A fake token of each kind, of the length the real ones have. */
 const word = (length: number) =>
@@ -360,7 +360,7 @@ describe('a secret that is written down', () => {
       expect(masked).not.toContain(part);
     }
     expect(masked).toHaveLength(text.length);
-    expect(redactTokens(text)).toContain('[redacted]');
+    expect(findTokens(text)).not.toEqual([]);
     if (/^[{"]/.test(text)) expect(() => JSON.parse(masked)).not.toThrow();
   });
 
@@ -436,7 +436,7 @@ describe('no secret', () => {
     '50% of 1,000,000=done; a=b&c=d',
   ])('stays: %j', (text) => {
     expect(maskTokens(text)).toBe(text);
-    expect(redactTokens(text)).toBe(text);
+    expect(findTokens(text)).toEqual([]);
   });
 });
 

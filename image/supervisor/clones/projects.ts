@@ -75,5 +75,5 @@ export function cloneUrl(repo: string): string {
 
 /** A message of git's without the user and password that a URL in it may carry. */
 export function withoutCredentials(text: string): string {
-  return text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^/\s@]+@/gi, '$1');
+  return text.replaceAll(/(?<=[a-z0-9+.-]:\/\/)[^/\s]+@/gi, '');
 }

@@ -57,7 +57,7 @@ export function chooseNetworks(routes: string, addresses: readonly string[]): Do
 
 /** @param text content of /etc/resolv.conf */
 export function resolvers(text: string): string[] {
-  return [...text.matchAll(/^\s*nameserver\s+(\S+)/gm)].map(([, address = '']) => address);
+  return [...text.matchAll(/^[ \t]*nameserver[ \t]+(\S+)/gm)].map(([, address = '']) => address);
 }
 
 interface Range {

@@ -2,7 +2,9 @@
  * Takes secrets out of what a pane prints (scripts/lib/tokens.ts), piece by piece. `factory` types a token into a pane when it
  * finds one, and an agent may print one at any time.
  */
-import { findTokens, REDACTED } from '../../../scripts/lib/tokens.ts';
+import { findTokens } from '../../../scripts/lib/tokens.ts';
+
+export const REDACTED = '[redacted]';
 
 /** Held back, since a secret may have begun in it: longer than every token with its gaps, and than a key of 4096 bits. */
 const KEEP = 4096;

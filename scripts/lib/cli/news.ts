@@ -1,7 +1,7 @@
 /** What is told while one waits: each news once, however often one looks. */
 
 /** Ages grow at each look, and are no news. */
-const withoutAges = (text: string) => text.replaceAll(/\d+[smhd]\b/g, '');
+const withoutAges = (text: string) => text.replaceAll(/(?<!\d)\d+[smhd]\b/g, '');
 
 /**
  * @param say hears what is news: not what was said last

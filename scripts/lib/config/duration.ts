@@ -14,7 +14,7 @@ const LONGEST_MS = 2 ** 31 - 1;
  * @throws UsageError when it is no duration, zero, or longer than 24 days
  */
 export function parseDuration(text: string, flag: string): number {
-  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)];
+  const parts = [...text.matchAll(/(?<!\d)(\d+(?:\.\d+)?)(ms|s|m|h)/g)];
   const whole = parts.map(([part]) => part).join('') === text && text !== '';
   const ms = /^\d+(\.\d+)?$/.test(text)
     ? Number(text) * 1_000

@@ -66,5 +66,5 @@ export function findPrompt(lines: readonly string[]): PanePrompt | null {
 
 /** Without the frame that a program draws around its lines. */
 function unframed(line: string): string {
-  return line.replaceAll(/^[\s│┃|❯>]+|[\s│┃|]+$/g, '');
+  return line.replaceAll(/^[\s│┃|❯>]+|(?<![\s│┃|])[\s│┃|]+$/g, '');
 }

@@ -73,7 +73,7 @@ export function isSameRepo(origin: string, repo: string): boolean {
 
 /** `host/path` of a repository, whatever protocol, user and port its URL names; the bare path of one on a disk. */
 function repoPlace(repo: string): string {
-  const path = repo.replace(/(?:\.git)?\/*$/, '').toLowerCase();
+  const path = repo.replace(/(?:\.git)?(?<!\/)\/*$/, '').toLowerCase();
   if (/^[\w.-]+\/[\w.-]+$/.test(path)) return `github.com/${path}`;
   return path
     .replace(/^\w+:\/\//, '')

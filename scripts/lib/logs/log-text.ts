@@ -46,7 +46,7 @@ function lastDrawn(text: string): string {
   return text
     .split('\n')
     .map((line) => {
-      const drawn = line.replace(/\r+$/, '');
+      const drawn = line.replace(/(?<!\r)\r+$/, '');
       return drawn.slice(drawn.lastIndexOf('\r') + 1);
     })
     .join('\n');

@@ -303,7 +303,7 @@ async function serverVersion(cluster: Cluster, worker: ClusterWorker): Promise<s
 function withoutHooks(manifest: string): string {
   return manifest
     .split(/^---$/m)
-    .filter((document) => !/^\s+"?helm\.sh\/hook"?:/m.test(document))
+    .filter((document) => !/^[ \t]+"?helm\.sh\/hook"?:/m.test(document))
     .join('---');
 }
 

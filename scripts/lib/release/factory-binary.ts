@@ -72,7 +72,7 @@ export async function stageFactory(
     const check = join(packageRoot(), 'image', 'build', 'check-factory.sh');
     const result = await exec.run([check, copy, architecture], { env, signal, timeoutMs: 90_000 });
     if (result.code !== 0) {
-      const [why = '', next] = result.stderr.trim().split(/\n\s*next: /);
+      const [why = '', next] = result.stderr.trim().split(/\n[ \t]*next: /);
       throw new CliError(`${file}: ${why.trim() || `its check ended with ${result.code}`}`, {
         hints: next ? [next.trim()] : [],
       });

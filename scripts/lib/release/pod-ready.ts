@@ -25,7 +25,7 @@ export async function waitForPod(
   let until = Date.now() + options.readyMs;
   let failing: number | null = null;
   // Kubernetes' reasons go to and fro in their details; the first word is the news.
-  const say = onlyNews(options.say, (text) => text.split(/(?<=: \S+) /, 1)[0] ?? text);
+  const say = onlyNews(options.say, (text) => /^[\s\S]*?: \S+(?= )/.exec(text)?.[0] ?? text);
   for (; ; await pause(around, POLL_MS)) {
     const pods = await readPods(around.cluster, worker).catch((error: unknown) => {
       if (isLost(error) && Date.now() < until) return null;

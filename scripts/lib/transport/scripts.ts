@@ -54,7 +54,7 @@ export function plainScript(script: string, args: readonly string[]): Argv {
 /** A script without its comment lines, which nobody reads in the pod. */
 function readScript(name: string): string {
   return readFileSync(join(packageRoot(), 'scripts', 'remote', `${name}.sh`), 'utf8').replaceAll(
-    /^\s*(?:#.*)?\n/gm,
+    /^[ \t]*(?:#.*)?\n/gm,
     '',
   );
 }

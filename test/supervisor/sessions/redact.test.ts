@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { createRedactor } from '../../../image/supervisor/sessions/redact.ts';
-import { knownSecrets, REDACTED } from '../../../scripts/lib/tokens.ts';
+import { createRedactor, REDACTED } from '../../../image/supervisor/sessions/redact.ts';
+import { knownSecrets } from '../../../scripts/lib/tokens.ts';
 
 const TOKEN = `sk-ant-oat01-${'A1b2C3d4'.repeat(10)}AA`;
 const OWN = 'a secret of no known shape $^.*';
