@@ -10,6 +10,23 @@ import type { Readable, Writable } from 'node:stream';
 
 export type Argv = readonly [string, ...string[]];
 
+/**
+ * How much of what a child prints is kept. A worker may print without end; eight of them at once must not fill the memory.
+ *
+ * | what | most | why so much |
+ * |---|---|---|
+ * | stdout of any captured program | 64 MiB | `kubectl get pods -o json` of a namespace with 5,000 pods; the manifests of a release have 1 MiB at most |
+ * | a worker's framed answer | 8 MiB | the largest honest ones: a piece of a backup (4 MiB as base64), a queue of 10,000 rows (3 MiB) |
+ * | stderr | 64 KiB | the first and the last half: what failed stands at either end |
+ *
+ * A child that prints more on stdout is ended. What streams (`stream`, `interactive`) is not kept and has no limit here.
+ */
+export const LIMITS = {
+  stdoutBytes: 64 * 1024 * 1024,
+  frameBytes: 8 * 1024 * 1024,
+  stderrBytes: 64 * 1024,
+} as const;
+
 export interface RunOptions {
   /** The whole environment of the child; by default ours. */
   readonly env?: NodeJS.ProcessEnv;
@@ -22,6 +39,8 @@ export interface RunOptions {
   readonly timeoutMs?: number;
   /** Aborting ends the child like a time-out does. */
   readonly signal?: AbortSignal;
+  /** More than this on stdout ends the child; by default {@link LIMITS}.stdoutBytes. */
+  readonly maxBytes?: number;
   /** Sees stdout while it arrives, besides its being collected. */
   readonly onStdout?: (chunk: Buffer) => void;
 }
@@ -34,6 +53,8 @@ export interface RunResult {
   readonly stderr: string;
   readonly timedOut: boolean;
   readonly aborted: boolean;
+  /** It was ended since it printed more than this many bytes, of which nothing is kept. */
+  readonly overflowedAt?: number;
 }
 
 export interface InteractiveOptions {
@@ -125,6 +146,7 @@ export function createExec(trace: (argv: Argv) => void = () => {}): Exec {
 function capture(argv: Argv, options: RunOptions): Promise<RunResult> {
   const [program, ...args] = argv;
   const { env, cwd, input, inheritStdin, timeoutMs, signal, onStdout } = options;
+  const { maxBytes = LIMITS.stdoutBytes } = options;
   return new Promise((resolve) => {
     const child = start(program, args, {
       // A process group of its own, so that a whole tree can be signalled.
@@ -133,10 +155,21 @@ function capture(argv: Argv, options: RunOptions): Promise<RunResult> {
       ...(env ? { env } : {}),
       ...(cwd ? { cwd } : {}),
     });
-    const stdout: Buffer[] = [];
-    const stderr: Buffer[] = [];
+    let stdout: Buffer[] = [];
+    let bytes = 0;
+    let overflowed = false;
+    const stderr = new Ends(LIMITS.stderrBytes);
     let timedOut = false;
     child.stdout?.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes > maxBytes) {
+        overflowed = true;
+        stdout = [];
+        // At once, so that nothing more is read while it takes its time to end.
+        child.stdout?.destroy();
+        void stop();
+        return;
+      }
       stdout.push(chunk);
       onStdout?.(chunk);
     });
@@ -159,7 +192,7 @@ function capture(argv: Argv, options: RunOptions): Promise<RunResult> {
           }, timeoutMs);
     signal?.addEventListener('abort', stop, { once: true });
     if (signal?.aborted) void stop();
-    const done = (code: number, said = Buffer.concat(stderr).toString('utf8')) => {
+    const done = (code: number, said = stderr.text()) => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', stop);
       resolve({
@@ -169,6 +202,7 @@ function capture(argv: Argv, options: RunOptions): Promise<RunResult> {
         stderr: said,
         timedOut,
         aborted: signal?.aborted ?? false,
+        ...(overflowed ? { overflowedAt: maxBytes } : {}),
       });
     };
     // It could not be started: the codes of a shell, for a program that is not there and for one that is none.
@@ -200,7 +234,7 @@ function flow(argv: Argv, { env, cwd, input, output, idleMs, signal }: StreamOpt
       ...(env ? { env } : {}),
       ...(cwd ? { cwd } : {}),
     });
-    const stderr: Buffer[] = [];
+    const stderr = new Ends(LIMITS.stderrBytes);
     let stalled = false;
     const stop = () => void endGroup(child.pid, KILL_AFTER_MS);
     const timer = setTimeout(() => {
@@ -225,11 +259,38 @@ function flow(argv: Argv, { env, cwd, input, output, idleMs, signal }: StreamOpt
       signal.removeEventListener('abort', stop);
       // What feeds it must not wait for a reader that has gone.
       input?.destroy();
-      resolve({ code, stderr: Buffer.concat(stderr).toString('utf8'), stalled });
+      resolve({ code, stderr: stderr.text(), stalled });
     };
     child.once('error', () => done(127));
     child.once('close', (code, ended) => done(code ?? 128 + signalNumber(ended)));
   });
+}
+
+/** The beginning and the end of what a child prints. */
+class Ends {
+  readonly #half: number;
+  #head = Buffer.alloc(0);
+  #tail = Buffer.alloc(0);
+  #left = 0;
+
+  constructor(bytes: number) {
+    this.#half = bytes / 2;
+  }
+
+  push(chunk: Buffer): void {
+    const room = this.#half - this.#head.length;
+    if (room > 0) this.#head = Buffer.concat([this.#head, chunk.subarray(0, room)]);
+    const tail = Buffer.concat([this.#tail, chunk.subarray(Math.max(0, room))]);
+    const surplus = Math.max(0, tail.length - this.#half);
+    this.#left += surplus;
+    this.#tail = tail.subarray(surplus);
+  }
+
+  text(): string {
+    const gap = this.#left === 0 ? '' : `\n… ${this.#left} bytes left out …\n`;
+    if (gap === '') return Buffer.concat([this.#head, this.#tail]).toString('utf8');
+    return `${this.#head.toString('utf8')}${gap}${this.#tail.toString('utf8')}`;
+  }
 }
 
 function inherit(argv: Argv, options: InteractiveOptions): Promise<number> {

@@ -95,6 +95,17 @@ export function readJsonLines<N extends Name>(
 }
 
 /**
+ * Reads a number out of a table of text.
+ *
+ * @param complaint the sentence for what is not one of at most `digits` digits
+ * @throws ContractError
+ */
+export function wholeNumber(text: string | undefined, complaint: string, digits = 15): number {
+  if (text === undefined || text.length > digits || !/^\d+$/.test(text)) throw new ContractError(complaint);
+  return Number(text);
+}
+
+/**
  * Checks a parsed document.
  *
  * @throws ContractError naming the first field that does not fit

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { InterruptedError } from '../../scripts/lib/cli/errors.ts';
 import {
   type Column,
@@ -10,6 +10,7 @@ import {
   watch,
 } from '../../scripts/lib/cli/output.ts';
 import { createSink } from '../../scripts/lib/cli/sink.ts';
+import { displayWidth } from '../../scripts/lib/cli/width.ts';
 import { Captured } from '../support/run-command.ts';
 
 interface Row {
@@ -56,6 +57,30 @@ describe('renderTable', () => {
     ];
     expect(renderTable(wide, COLUMNS, { headers: false })).toBe('日本  a\ne\u0301te   b\nfour  日本日本\n');
     expect(renderTable(wide, COLUMNS, { headers: false, width: 11 })).toContain('four  日本…\n');
+  });
+
+  it('measures and cuts a long text in time that grows with what is shown of it, not with its square', () => {
+    const segment = vi.spyOn(Intl.Segmenter.prototype, 'segment');
+    const work = (action: (text: string) => void, letters: number) => {
+      segment.mockClear();
+      action('e\u0301'.repeat(letters));
+      const lengths = segment.mock.calls.map(([given]) => given.length);
+      // One step of the segmenter takes longer the longer its text is.
+      expect(Math.max(...lengths)).toBeLessThanOrEqual(512);
+      return lengths.reduce((sum, length) => sum + length, 0);
+    };
+    const table = (text: string) =>
+      renderTable([{ name: text, queue: text }], COLUMNS, { headers: false, width: 600 });
+    expect(work(table, 30_000)).toBe(work(table, 10_000));
+    expect(work(displayWidth, 30_000)).toBeLessThan(1.1 * 60_000);
+    segment.mockRestore();
+  });
+
+  it('lets no cell push the other columns far away', () => {
+    const [line = ''] = renderTable([{ name: 'x'.repeat(9999), queue: 'q' }], COLUMNS, {
+      headers: false,
+    }).split('\n');
+    expect(line).toBe(`${'x'.repeat(511)}…  q`);
   });
 
   it('lets nothing a worker says move the cursor, recolour the screen or add a line', () => {

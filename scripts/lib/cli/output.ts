@@ -4,7 +4,7 @@ import type { Context } from './command.ts';
 import { escapeControls, withoutControls } from './safe-text.ts';
 import type { Sink } from './sink.ts';
 import { oneLine } from './text.ts';
-import { displayWidth } from './width.ts';
+import { cutToWidth, displayWidth } from './width.ts';
 
 export type Style = 'red' | 'yellow' | 'green' | 'dim' | 'bold';
 
@@ -35,6 +35,11 @@ export interface TableOptions {
   readonly width?: number | undefined;
 }
 
+/** No cell is wider than this, whatever a worker says: it would push the columns of all the others away. */
+const WIDEST_CELL = 512;
+/** The last column pushes nothing away. */
+const WIDEST_LAST_CELL = 4096;
+
 /**
  * A table as kubectl prints it: upper-case headers, two spaces between columns, no borders.
  *
@@ -45,17 +50,21 @@ export function renderTable<T>(
   columns: readonly Column<T>[],
   options: TableOptions,
 ): string {
-  const cells = rows.map((row) => columns.map(({ value }) => oneLine(value(row))));
+  const widest = (index: number) => (index === columns.length - 1 ? WIDEST_LAST_CELL : WIDEST_CELL);
+  const cells = rows.map((row) =>
+    columns.map(({ value }, index) => cutToWidth(oneLine(value(row)), widest(index))),
+  );
   const head = options.headers ? [columns.map(({ header }) => header)] : [];
+  const lines = [...head, ...cells];
   const widths = columns.map((_, index) =>
-    Math.max(0, ...[...head, ...cells].map((line) => displayWidth(line[index] ?? ''))),
+    lines.reduce((most, line) => Math.max(most, displayWidth(line[index] ?? '')), 0),
   );
   const render = (line: readonly string[], row: T | null): string => {
     let used = 0;
     const parts = columns.map((column, index) => {
       const last = index === columns.length - 1;
       const room = options.width === undefined ? Number.POSITIVE_INFINITY : Math.max(4, options.width - used);
-      const text = cut(line[index] ?? '', last ? room : Number.POSITIVE_INFINITY);
+      const text = last ? cutToWidth(line[index] ?? '', room) : (line[index] ?? '');
       const cell = last ? text : text + ' '.repeat(Math.max(0, (widths[index] ?? 0) - displayWidth(text)));
       used += displayWidth(cell) + 2;
       return row !== null && column.paint ? column.paint(row, cell) : cell;
@@ -66,16 +75,6 @@ export function renderTable<T>(
     ...head.map((line) => render(line, null)),
     ...cells.map((line, index) => render(line, rows[index] as T)),
   ].join('');
-}
-
-function cut(text: string, width: number): string {
-  if (displayWidth(text) <= width) return text;
-  let kept = '';
-  for (const character of text) {
-    if (displayWidth(kept + character) > width - 1) break;
-    kept += character;
-  }
-  return `${kept}…`;
 }
 
 /** One JSON document, indented for people who read it, valid for programs. What a terminal would obey is escaped. */
@@ -99,9 +98,13 @@ export function fitScreen(text: string, terminal: Pick<Sink, 'rows' | 'columns'>
   const room = (terminal.rows ?? Number.POSITIVE_INFINITY) - 1;
   const lines = text.split('\n').slice(0, -1);
   if (rowsOf(lines, terminal) <= room) return text;
-  // One row is for the line that says so; a line takes one at least.
-  let kept = Math.max(0, Math.min(lines.length, room) - 1);
-  while (kept > 0 && rowsOf(lines.slice(0, kept), terminal) > room - 1) kept--;
+  // One row is for the line that says so.
+  let left = room - 1;
+  let kept = lines.findIndex((line) => {
+    left -= rowsOf([line], terminal);
+    return left < 0;
+  });
+  if (kept < 0) kept = lines.length;
   return [...lines.slice(0, kept), `… ${lines.length - kept} more rows`].map((line) => `${line}\n`).join('');
 }
 

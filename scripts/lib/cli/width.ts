@@ -17,16 +17,60 @@ const WIDE =
 /** Makes a picture of the character before it. */
 const PICTURE = '\ufe0f';
 
-let graphemes: Intl.Segmenter | undefined;
+let segmenter: Intl.Segmenter | undefined;
 
 /** The number of columns that a text takes, which has no escape sequences in it. */
 export function displayWidth(text: string): number {
   if (PLAIN.test(text)) return text.length;
-  graphemes ??= new Intl.Segmenter();
   let width = 0;
-  for (const { segment } of graphemes.segment(text)) {
-    const visible = segment.replaceAll(INVISIBLE, '');
-    if (visible !== '') width += WIDE.test(visible) || segment.includes(PICTURE) ? 2 : 1;
-  }
+  for (const grapheme of graphemesOf(text)) width += widthOf(grapheme);
   return width;
+}
+
+/**
+ * As much of the beginning of a text as fits, with `…` where something is left out. What lies behind the cut is not looked at:
+ * the text may be as long as a worker pleases.
+ *
+ * @param width columns; at least one
+ */
+export function cutToWidth(text: string, width: number): string {
+  if (text.length <= width && PLAIN.test(text)) return text;
+  let used = 0;
+  let at = 0;
+  // Where the text ends if it has to be cut: there must be room for the ellipsis.
+  let end = 0;
+  for (const grapheme of graphemesOf(text)) {
+    used += widthOf(grapheme);
+    at += grapheme.length;
+    if (used > width) return `${text.slice(0, end)}…`;
+    if (used < width) end = at;
+  }
+  return text;
+}
+
+function widthOf(grapheme: string): number {
+  const visible = grapheme.replaceAll(INVISIBLE, '');
+  if (visible === '') return 0;
+  return WIDE.test(visible) || grapheme.includes(PICTURE) ? 2 : 1;
+}
+
+/** Longer than any grapheme that means something. */
+const CHUNK = 512;
+
+/**
+ * The characters of a text as people count them. Chunk by chunk: each step of Intl.Segmenter takes time that grows with the
+ * text it was given (Node 20: 9 µs within 6,000 characters, 45 µs within 60,000).
+ */
+function* graphemesOf(text: string): Generator<string> {
+  segmenter ??= new Intl.Segmenter();
+  for (let start = 0; start < text.length; ) {
+    const chunk = text.slice(start, start + CHUNK);
+    const segments = Array.from(segmenter.segment(chunk), ({ segment }) => segment);
+    // The last one may go on behind the chunk.
+    if (start + chunk.length < text.length && segments.length > 1) segments.pop();
+    for (const segment of segments) {
+      yield segment;
+      start += segment.length;
+    }
+  }
 }

@@ -142,7 +142,7 @@ function parseKill(line: string): Kill {
   const field = (name: string) => new RegExp(`[,:]${name}=([^,]*)`).exec(line)?.[1] ?? '';
   return {
     program: field('task') || 'a process',
-    pid: Number(field('pid')),
+    pid: Number(/^\d{1,10}$/.exec(field('pid'))?.[0] ?? 0),
     atDockersLimit: /\/docker(?:\/|$)/.test(field('oom_memcg')),
   };
 }

@@ -42,6 +42,12 @@ export interface Where {
   readonly setValue: ((assignment: string) => string) | null;
 }
 
+/** A fact that is a number; NaN where the worker does not tell it, or tells something else. */
+function numberOf(facts: Facts, key: string): number {
+  const text = facts.get(key) ?? '';
+  return /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+}
+
 type Rule = (facts: Facts, where: Where) => Finding | Finding[];
 
 export function judge(frame: Frame, where: Where): Finding[] {
@@ -56,6 +62,7 @@ export function judge(frame: Frame, where: Where): Finding[] {
 
 function clock(workerNow: number, { now, worker }: Where): Finding {
   const off = Math.round(Math.abs(workerNow - now));
+  if (!Number.isFinite(off)) return found('clock', 'unknown', `${worker} does not tell its time`);
   return off > CLOCK_SECONDS
     ? found('clock', 'warn', `the clocks of ${worker} and of this machine are ${age(off)} apart`, [
         'set the one that is wrong: timedatectl',
@@ -118,8 +125,10 @@ const RULES: readonly Rule[] = [
         );
   },
   function inotify(facts, { worker, command }) {
-    const instances = Number(facts.get('inotify.max_user_instances'));
-    const watches = Number(facts.get('inotify.max_user_watches'));
+    const instances = numberOf(facts, 'inotify.max_user_instances');
+    const watches = numberOf(facts, 'inotify.max_user_watches');
+    if (Number.isNaN(instances + watches))
+      return found('inotify', 'unknown', `${worker} does not tell its limits`);
     const reason = `${instances} instances, ${watches} watches`;
     if (instances >= INOTIFY.instances && watches >= INOTIFY.watches) return found('inotify', 'ok', reason);
     const low = `${reason}; watchers fail with "too many open files" below ${INOTIFY.instances} and ${INOTIFY.watches}`;
@@ -135,7 +144,7 @@ const RULES: readonly Rule[] = [
     return ['state', 'temporary', 'docker'].flatMap((name) => {
       const [folder = '', used, free, inodes] = (facts.get(`disk.${name}`) ?? '').split(' ');
       const disk = { mount: folder, sizeBytes: Number(used) + Number(free), freeBytes: Number(free) };
-      if (folder === '' || !disk.sizeBytes) return [];
+      if (folder === '' || !disk.sizeBytes || !Number.isFinite(disk.sizeBytes)) return [];
       const reason = `${describeFull(disk)}, ${bytes(disk.freeBytes)} free`;
       const id = `disk-${name}`;
       const look = command('exec', worker, '--', 'du', '--max-depth=2', '--human-readable', folder);
@@ -162,7 +171,7 @@ const DOCKER_RULES: readonly Rule[] = [
         `what it said: ${command('logs', worker, 'docker')}`,
       ]);
     }
-    return found('docker', 'ok', `version ${facts.get('docker.info')?.split(' ')[0]}`);
+    return found('docker', 'ok', `version ${facts.get('docker.info')?.split(' ')[0] || 'unknown'}`);
   },
   whenUp(function storageDriver(facts, { setValue }) {
     const driver = facts.get('docker.info')?.split(' ')[1] ?? '';
@@ -176,7 +185,7 @@ const DOCKER_RULES: readonly Rule[] = [
     return found('storage-driver', 'ok', reason);
   }),
   whenUp(function cgroups(facts) {
-    const version = facts.get('cgroup.version');
+    const version = facts.get('cgroup.version') ?? '?';
     const handed = (facts.get('cgroup.handed-down') ?? '').split(' ');
     const lacking = ['cpu', 'memory', 'pids'].filter((name) => !handed.includes(name));
     if (version === '2' && lacking.length > 0) {
@@ -198,8 +207,9 @@ const DOCKER_RULES: readonly Rule[] = [
           `v${version}; a container runs in ${container}, outside the pod's cgroup ${own || '/'} and its limits`,
         );
   }),
-  whenUp(function mtu(facts, { setValue }) {
-    const pod = Number(facts.get('mtu.pod'));
+  whenUp(function mtu(facts, { worker, setValue }) {
+    const pod = numberOf(facts, 'mtu.pod');
+    if (Number.isNaN(pod)) return found('mtu', 'unknown', `${worker} does not tell the MTU of its pod`);
     const measured = [
       ['docker0', facts.get('mtu.docker0')],
       ['a compose network', facts.get('mtu.compose')],
@@ -232,13 +242,13 @@ const DOCKER_RULES: readonly Rule[] = [
         command('logs', worker, 'docker'),
       ]);
     }
-    const ms = facts.get('run.milliseconds');
-    return ms === undefined
+    const ms = numberOf(facts, 'run.milliseconds');
+    return Number.isNaN(ms)
       ? found('docker-run', 'off', 'not tried')
       : found(
           'docker-run',
           'ok',
-          `a container ran in a network of its own, ${(Number(ms) / 1000).toFixed(1)}s with making both`,
+          `a container ran in a network of its own, ${(ms / 1000).toFixed(1)}s with making both`,
         );
   }),
 ];

@@ -1,6 +1,9 @@
 /** What may go from a worker's disk, and what has to stay and why. Pure. */
+
 import { count } from '../cli/text.ts';
+import type { Word } from '../contract.ts';
 import { isLive } from '../factory.ts';
+import { wholeNumber } from '../read-contract.ts';
 import type { Frame } from '../transport/frame.ts';
 import { parseStageName } from '../worker/sessions.ts';
 import { parseSnapshot, type Snapshot } from '../worker/snapshot.ts';
@@ -22,6 +25,7 @@ export interface Item {
  * @param frame the answer of scripts/remote/cleanup-look.sh
  * @param named issues whose unsaved work may go too; never one that is worked on
  * @returns everything that was looked at, what may go first, the largest first
+ * @throws ContractError when the answer is not one of that script
  */
 export function planCleanup(frame: Frame, named: readonly number[]): Item[] {
   const snapshot = parseSnapshot(frame);
@@ -32,14 +36,15 @@ export function planCleanup(frame: Frame, named: readonly number[]): Item[] {
       .map((line) => line.split('\t'));
   const worktrees = rows('worktrees').map(
     ([project = '', number, size, changed, unpushed, path = '']): Item => {
-      const issue = Number(number);
-      const unsaved = { changed: Number(changed), unpushed: Number(unpushed) };
+      const read = (text?: string) => wholeNumber(text, 'the worker gives no readable list of its worktrees');
+      const issue = read(number);
+      const unsaved = { changed: read(changed), unpushed: read(unpushed) };
       return {
         kind: 'worktree',
         what: `worktree ${project}#${issue}`,
         id: `worktree ${path}`,
         issue,
-        bytes: Number(size) || 0,
+        bytes: read(size),
         keep: reasonToKeep(issue, snapshot, named) ?? reasonOfWork(unsaved, issue, named),
       };
     },
@@ -54,7 +59,7 @@ export function planCleanup(frame: Frame, named: readonly number[]): Item[] {
         what: `log ${name}`,
         id: `log ${name}`,
         issue,
-        bytes: Number(size) || 0,
+        bytes: wholeNumber(size, 'the worker gives no readable list of its recordings'),
         keep: reasonToKeep(issue, snapshot, named),
       },
     ];
@@ -134,7 +139,7 @@ export function removalOrder(items: readonly Item[]): string[] {
 
 export interface Outcome {
   readonly id: string;
-  readonly fate: 'done' | 'kept' | 'failed';
+  readonly fate: Word<'done' | 'kept' | 'failed'>;
   /** Why it was kept or failed; of Docker what it says of its success. */
   readonly why: string;
 }
@@ -145,7 +150,7 @@ export function parseOutcomes({ parts }: Frame): Outcome[] {
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => {
-      const [id = '', fate, why = ''] = line.split('\t');
-      return { id, fate: fate as Outcome['fate'], why };
+      const [id = '', fate = 'failed', why = ''] = line.split('\t');
+      return { id, fate, why };
     });
 }

@@ -62,7 +62,7 @@ function parseMemory(text: string | null): Usage['memory'] {
       .split('\n')
       .map((line) => line.split(' '))
       .find(([name]) => name === 'pod') ?? [];
-  if (!used) return null;
+  if (!/^\d{1,18}$/.test(used ?? '')) return null;
   const limitBytes = Number(limit);
   return { usedBytes: Number(used), limitBytes: limitBytes > 0 && limitBytes < NO_LIMIT ? limitBytes : null };
 }

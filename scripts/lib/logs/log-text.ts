@@ -5,6 +5,8 @@ import { maskTokens } from '../tokens.ts';
 
 /** How much of what was shown is looked at again: a token may begin there and go on in what comes. */
 const CONTEXT = 4096;
+/** A line that is longer is shown before its end has come: no more than this is held back. */
+const LONGEST_LINE = 1024 * 1024;
 
 export interface LogText {
   /** @returns the lines that are whole by now; a last one without its end is held back */
@@ -28,7 +30,7 @@ export function createLogText(ansi: boolean): LogText {
   return {
     push(bytes) {
       held += decoder.write(bytes);
-      const end = held.lastIndexOf('\n') + 1;
+      const end = held.length > LONGEST_LINE ? held.length : held.lastIndexOf('\n') + 1;
       const whole = held.slice(0, end);
       held = held.slice(end);
       return take(whole);

@@ -1,4 +1,5 @@
 /** Where in a log we are: arguments and answer of scripts/remote/log.sh. Pure. */
+import { wholeNumber } from '../read-contract.ts';
 import type { Frame } from '../transport/frame.ts';
 
 /** A log of a worker. `boot` is what its supervisor said since it started, `docker` is dockerd's own. */
@@ -31,7 +32,7 @@ export interface Answer {
 }
 
 /** Half a megabyte a call: little enough for a bad line, enough for a log of many megabytes. */
-const LIMIT_BYTES = 512 * 1024;
+export const LIMIT_BYTES = 512 * 1024;
 
 /** @param from null for the beginning, `lines` before the end */
 export function pieceArgs(log: Log, previous: boolean, lines: string, from: Position | null): string[] {
@@ -46,6 +47,7 @@ export function pieceArgs(log: Log, previous: boolean, lines: string, from: Posi
   ];
 }
 
+/** @throws ContractError when the answer is not one of that script */
 export function parsePiece({ parts }: Frame): Answer {
   const file = parts.get('file');
   const ended = parts.get('going')?.text === 'no';
@@ -53,9 +55,12 @@ export function parsePiece({ parts }: Frame): Answer {
   const place = parts.get('piece');
   if (file?.rc !== 0 || place === undefined) return { piece: null, path, ended };
   const [id = '', start, size, fate] = place.text.split(' ');
-  const bytes = Buffer.from(parts.get('data')?.text ?? '', 'base64');
-  const offset = Number(start) + bytes.length;
-  // After the end of a file that was rotated comes its successor.
-  const more = offset < Number(size) || fate === 'rotated';
+  const number = (text?: string) =>
+    wholeNumber(text, 'the worker does not say which part of the log it gives');
+  // Never more than was asked for.
+  const bytes = Buffer.from(parts.get('data')?.text ?? '', 'base64').subarray(0, LIMIT_BYTES);
+  const offset = number(start) + bytes.length;
+  // After the end of a file that was rotated comes its successor. Whoever gives nothing has no more, whatever it says.
+  const more = bytes.length > 0 && (offset < number(size) || fate === 'rotated');
   return { piece: { position: { id, offset }, bytes, more, cut: fate === 'cut' }, path, ended };
 }

@@ -1,13 +1,17 @@
 /** Reads a log to its end; where no pod can be entered, what Kubernetes has kept of its container. */
 import { CliError } from '../cli/errors.ts';
+import { bytes } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { kubectl } from '../transport/kubectl.ts';
 import { kubectlError } from '../transport/kubectl-errors.ts';
 import type { PodFacts } from '../transport/pods.ts';
 import { createReach, NoEntranceError } from '../worker/observe.ts';
 import type { LogText } from './log-text.ts';
-import type { Position } from './piece.ts';
+import { LIMIT_BYTES, type Position } from './piece.ts';
 import { absent, findLog, type LogSource, nextPiece } from './source.ts';
+
+/** 64 MiB: a log is rotated at 10 MiB at the latest, and a worker that always says there is more is not believed for ever. */
+const MOST_PIECES = (64 * 1024 * 1024) / LIMIT_BYTES;
 
 /**
  * @returns the whole text, with a line break at its end
@@ -23,18 +27,25 @@ export async function readAll(source: LogSource, text: LogText): Promise<string>
     }
     const log = await findLog(source, entrance.transport);
     let position: Position | null = null;
-    for (;;) {
+    for (let pieces = 1; ; pieces++) {
       const answer = await nextPiece(source, entrance.transport, log, position);
       if (answer.piece === null) throw absent(source, log, answer);
       shown += text.push(answer.piece.bytes);
       position = answer.piece.position;
-      if (!answer.piece.more) return endLine(shown + text.flush());
+      if (answer.piece.more && pieces < MOST_PIECES) continue;
+      if (answer.piece.more) context.stderr.write(tooLong(source));
+      return endLine(shown + text.flush());
     }
   } catch (error) {
     if (!(error instanceof NoEntranceError) || worker.runtime !== 'kubernetes') throw error;
     if (wanted === 'boot' && error.pod !== null) return kubectlLogs(source, worker, error.pod, text);
     throw error.status === 'missing' ? error : needsPod(source, error);
   }
+}
+
+function tooLong({ context, worker, wanted }: LogSource): string {
+  const last = context.commandLine('logs', worker.name, wanted, '--lines', '1000');
+  return `note: the log is longer than ${bytes(MOST_PIECES * LIMIT_BYTES)}, and the rest is left out\n  its end: ${last}\n`;
 }
 
 function endLine(text: string): string {

@@ -2,13 +2,13 @@
 import type { Context } from '../cli/command.ts';
 import { InterruptedError } from '../cli/errors.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
-import type { Argv, Exec } from '../exec.ts';
+import { type Argv, type Exec, LIMITS } from '../exec.ts';
 import { newNonce, parseFrame } from './frame.ts';
 import { kubectlError, kubectlMessage } from './kubectl-errors.ts';
 import { choosePod, type PodFacts, type PodObject, podFacts } from './pods.ts';
 import { readAnswer } from './read-answer.ts';
 import { GRACE_MS, scriptArgv } from './scripts.ts';
-import { type Transport, TransportError } from './transport.ts';
+import { floodError, type Transport, TransportError } from './transport.ts';
 
 /** Where kubectl calls go; one `get pods` serves all workers that share it. */
 export interface Cluster {
@@ -143,7 +143,7 @@ export function kubectlTransport(cluster: Cluster, worker: ClusterWorker, pod: P
         { ...cluster, signal: call.signal, timeoutMs: call.timeoutMs + GRACE_MS },
         worker,
         [...into, '--', ...scriptArgv(call, nonce)],
-        { bounded: false },
+        { bounded: false, maxBytes: LIMITS.frameBytes, asked: call.script },
       );
       const frame = parseFrame(result.stdout, nonce);
       if (frame !== null && frame.rc !== 124) return frame;
@@ -179,12 +179,27 @@ export function base({ env }: Pick<Cluster, 'env'>, worker: ClusterWorker): [str
   ];
 }
 
-/** Runs kubectl on the cluster of a worker; `bounded`: with a limit for each request; `input`: its stdin. */
+interface KubectlOptions {
+  /** With a limit for each request. */
+  readonly bounded?: boolean;
+  /** Its stdin. */
+  readonly input?: string;
+  /** More than this is no answer; by default what any program may print. */
+  readonly maxBytes?: number;
+  /** What is asked, for the message about an answer without end; by default kubectl's verb. */
+  readonly asked?: string;
+}
+
+/**
+ * Runs kubectl on the cluster of a worker.
+ *
+ * @throws TransportError when it prints without end; of its own failure tells the result
+ */
 export async function kubectl(
   cluster: Cluster,
   worker: ClusterWorker,
   args: readonly string[],
-  { bounded = true, input }: { readonly bounded?: boolean; readonly input?: string } = {},
+  { bounded = true, input, maxBytes, asked = `kubectl ${args[0]}` }: KubectlOptions = {},
 ) {
   // Without --request-timeout kubectl retries inside and an unreachable cluster holds it for minutes.
   const limit = bounded ? [`--request-timeout=${Math.ceil(cluster.timeoutMs / 1000)}s`] : [];
@@ -194,7 +209,9 @@ export async function kubectl(
     timeoutMs: cluster.timeoutMs,
     signal: cluster.signal,
     ...(input === undefined ? {} : { input }),
+    ...(maxBytes === undefined ? {} : { maxBytes }),
   });
   if (result.aborted) throw InterruptedError.by(cluster.signal);
+  if (result.overflowedAt !== undefined) throw floodError(worker.name, result.overflowedAt, asked);
   return result;
 }

@@ -5,11 +5,11 @@ import type { Context } from '../cli/command.ts';
 import { InterruptedError } from '../cli/errors.ts';
 import type { LocalWorker } from '../config/worker-entry.ts';
 import { ContractError } from '../contract.ts';
-import type { Argv, Exec } from '../exec.ts';
+import { type Argv, type Exec, LIMITS } from '../exec.ts';
 import { readContract } from '../read-contract.ts';
 import { newNonce, parseFrame } from './frame.ts';
 import { GRACE_MS, scriptArgv } from './scripts.ts';
-import { type Transport, TransportError } from './transport.ts';
+import { floodError, type Transport, TransportError } from './transport.ts';
 
 /**
  * @throws TransportError `missing` when there is no worker in that folder, or one that another version made
@@ -28,7 +28,9 @@ export function localTransport(
         cwd: worker.home,
         timeoutMs: call.timeoutMs + GRACE_MS,
         signal: call.signal,
+        maxBytes: LIMITS.frameBytes,
       });
+      if (result.overflowedAt !== undefined) throw floodError(worker.name, result.overflowedAt, call.script);
       const frame = parseFrame(result.stdout, nonce);
       if (result.aborted) throw InterruptedError.by(call.signal);
       if (result.timedOut || result.code === 124 || frame?.rc === 124) {

@@ -3,6 +3,7 @@
  * this machine. A multiplexed connection could become a third.
  */
 import { CliError, type ErrorDetails } from '../cli/errors.ts';
+import { bytes } from '../cli/text.ts';
 import type { Argv } from '../exec.ts';
 import type { Frame } from './frame.ts';
 
@@ -65,6 +66,14 @@ export class TransportError extends CliError {
   get mayHaveHappened(): boolean {
     return !this.neverBegan && UNCERTAIN.has(this.kind);
   }
+}
+
+/** A worker, or the cluster for it, printed without end. @param asked what it was to answer: the script, or kubectl's verb */
+export function floodError(worker: string, limitBytes: number, asked: string): TransportError {
+  return new TransportError(
+    'broken',
+    `${worker} answered with more than ${bytes(limitBytes)} to \`${asked}\`; no such answer is that long, and nothing of it was read`,
+  );
 }
 
 export interface RemoteCall {

@@ -2,6 +2,7 @@
 import { CliError } from '../cli/errors.ts';
 import type { DispatchRequest } from '../dispatch/request.ts';
 import { isLive, parseError } from '../factory.ts';
+import { wholeNumber } from '../read-contract.ts';
 import type { Frame } from '../transport/frame.ts';
 import { itemName } from '../worker/queue.ts';
 import type { QueueItem, Snapshot } from '../worker/snapshot.ts';
@@ -128,7 +129,7 @@ export function requeueRequest(
 
 /**
  * @param frame the answer of scripts/remote/queue.sh
- * @throws CliError when nothing was changed
+ * @throws CliError when nothing was changed, ContractError when the answer is not one of that script
  */
 export function parseChange(frame: Frame, action: Action): Outcome[] {
   const busy = frame.parts.get('busy');
@@ -141,8 +142,9 @@ export function parseChange(frame: Frame, action: Action): Outcome[] {
     .filter((line) => line !== '')
     .map((line) => {
       const [issue = '', word, said = ''] = line.split('\t');
+      const number = wholeNumber(issue, 'the worker does not say clearly what became of the change');
       const ok = word === 'done';
       const message = ok ? `#${issue} ${done}` : `#${issue}: ${parseError(said.replaceAll('\u001f', '\n'))}`;
-      return { issue: Number(issue), ok, message };
+      return { issue: number, ok, message };
     });
 }

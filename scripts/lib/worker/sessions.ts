@@ -1,7 +1,8 @@
 /** The tmux sessions of a worker, as people and `factory` name them. */
 import { CliError, ExitCode } from '../cli/errors.ts';
 import { age, nearest } from '../cli/text.ts';
-import { BOOT_SESSION, ContractError, ORCHESTRATOR_SESSION } from '../contract.ts';
+import { BOOT_SESSION, ORCHESTRATOR_SESSION } from '../contract.ts';
+import { wholeNumber } from '../read-contract.ts';
 
 export interface Session {
   readonly name: string;
@@ -50,9 +51,9 @@ export function parseSessions(text: string, note: (sentence: string) => void = (
     sessions.set(name, {
       name,
       stage: parseStageName(name),
-      createdAt: wholeNumber(created),
-      activityAt: Math.max(wholeNumber(activity), known?.activityAt ?? 0),
-      attached: wholeNumber(attached),
+      createdAt: number(created),
+      activityAt: Math.max(number(activity), known?.activityAt ?? 0),
+      attached: number(attached),
       exited: dead === '1' ? parseExit(exitCode) : null,
     });
   }
@@ -61,14 +62,12 @@ export function parseSessions(text: string, note: (sentence: string) => void = (
 
 /** A signal gives no code; and tmux may know it late (tmux/tmux#4841) or never (seen with 3.3a, one pane in ten or so). */
 function parseExit(code: string | undefined): number | 'unknown' {
-  return code ? wholeNumber(code) : 'unknown';
+  return code ? number(code) : 'unknown';
 }
 
 /** Of at most eleven digits: seconds up to the year 5138, which every Date can hold. */
-function wholeNumber(text: string | undefined): number {
-  if (!/^\d{1,11}$/.test(text ?? ''))
-    throw new ContractError('tmux gave a table that is not the one it was asked for');
-  return Number(text);
+function number(text: string | undefined): number {
+  return wholeNumber(text, 'tmux gave a table that is not the one it was asked for', 11);
 }
 
 /** `23-qa-1`, or `23-qa-1-fix-2` for a fix round, as `factory` names its sessions. */
