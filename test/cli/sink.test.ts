@@ -230,7 +230,7 @@ describe('a token', () => {
   });
 
   it('takes nothing of the next line for a part of one: that is the row of another worker', () => {
-    const table = `worker-1  ${'x'.repeat(20)} ${TOKEN}\nworker-2  running\n`;
+    const table = `worker-1  running  github_pat_${'FAKEfake'.repeat(4)}0004\nworker-2  running\n`;
     expect(written(table)).toMatch(/\nworker-2 {2}running\n$/);
     expect(written(table)).not.toContain('FAKE');
   });
