@@ -12,6 +12,7 @@ import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import {
   askTokens,
   givenTokens,
+  hideTokens,
   KEYS,
   type Key,
   NEEDED_KEYS,
@@ -22,7 +23,7 @@ import { createInquiry, type Proof } from './lib/rotate/inquiry.ts';
 import { type Hashes, type Layer, shortHash } from './lib/rotate/layers.ts';
 import { reportOn } from './lib/rotate/report.ts';
 import { rotateTokens } from './lib/rotate/rotation.ts';
-import { hashesOf, readSecret } from './lib/rotate/secret.ts';
+import { hashesOf, readSecret, valuesOf } from './lib/rotate/secret.ts';
 import { chooseWriter, type Writer } from './lib/rotate/writers.ts';
 import { findDeployment } from './lib/worker/workload.ts';
 
@@ -86,6 +87,7 @@ worker that does not run only the Secret can be asked; its next start takes the 
     }
     const before = await readSecret(cluster, worker, install.secret);
     const old = hashesOf(before);
+    hideTokens(valuesOf(before), context);
     const lookAgain = async () => {
       const keys = KEYS.filter((key) => old.has(key) || key !== 'SSH_PRIVATE_KEY');
       const proof = await createInquiry(context, worker, timeoutMs).ask();
@@ -93,6 +95,7 @@ worker that does not run only the Secret can be asked; its next start takes the 
     };
     if (flags.check) return lookAgain();
     const tokens = given.length > 0 ? given : await askTokens(await whichKeys(old, context), context);
+    hideTokens(tokens, context);
     const changed = tokens.filter(({ key, value }) => old.get(key) !== shortHash(value));
     if (changed.length === 0) {
       context.stderr.write(`the Secret ${install.secret} has these tokens already\n`);

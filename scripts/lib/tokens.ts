@@ -13,14 +13,26 @@
  * "Token overview". Slack: docs "Tokens". AWS: IAM "Unique identifiers". Google: docs of GitHub's secret scanning partners.
  */
 
+export interface MaskOptions {
+  /**
+   * Whether a terminal may have wrapped the text, so that a token goes on in the next line. Not in what a command prints
+   * itself: there the next line may be another worker's.
+   */
+  readonly wrapped?: boolean;
+}
+
 /**
  * @param known secrets that are to be found whatever they look like (see {@link knownSecrets})
  * @returns the same text, each character of a secret replaced by `*`, but for the prefix of its kind. Lengths and line breaks
  *   stay, so that a screen keeps its layout, and JSON stays JSON: an escape is replaced as a whole or not at all, a quotation
  *   mark never. A word at the beginning of the line after a secret may be masked too: better one word too many.
  */
-export function maskTokens(text: string, known: readonly string[] = []): string {
-  return starred(text, secretParts(text, known));
+export function maskTokens(
+  text: string,
+  known: readonly string[] = [],
+  { wrapped = true }: MaskOptions = {},
+): string {
+  return starred(text, secretParts(text, known, wrapped));
 }
 
 /**
@@ -322,7 +334,7 @@ interface Lines {
   readonly edge: number;
 }
 
-function joinLines({ text }: View): Lines {
+function joinLines({ text }: View, wrapped: boolean): Lines {
   const origin = new Uint32Array(text.length);
   const parts: string[] = [];
   const breaks: Break[] = [];
@@ -338,7 +350,7 @@ function joinLines({ text }: View): Lines {
     const { from, to, full } = contentOf(text, start, end);
     take(from, to);
     edge = Math.max(edge, to - start);
-    if (full) breaks.push({ at: length, column: to - start });
+    if (full && wrapped) breaks.push({ at: length, column: to - start });
     else if (end < text.length) take(end, end + 1);
     start = end + 1;
   }
@@ -520,8 +532,8 @@ export function findTokens(text: string, known: readonly string[] = []): Range[]
 }
 
 /** The same without what is between the characters. */
-function secretParts(text: string, known: readonly string[]): Range[] {
-  const { ranges, view, origin } = read(text, known, true);
+function secretParts(text: string, known: readonly string[], wrapped: boolean): Range[] {
+  const { ranges, view, origin } = read(text, known, true, wrapped);
   const parts: [number, number][] = [];
   for (const [first, end] of ranges)
     for (let at = first; at < end; at++) {
@@ -534,9 +546,9 @@ function secretParts(text: string, known: readonly string[]): Range[] {
   return known.length === 0 ? parts : merge([...parts, ...occurrences(text, known)]);
 }
 
-function read(text: string, known: readonly string[], named: boolean) {
+function read(text: string, known: readonly string[], named: boolean, wrapped = true) {
   const view = readable(text);
-  const lines = joinLines(view);
+  const lines = joinLines(view, wrapped);
   const ranges = merge([
     ...shapesIn(lines, named),
     ...introducedIn(lines),

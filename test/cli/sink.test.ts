@@ -229,6 +229,20 @@ describe('a token', () => {
     createSink(stream).redraw(`${TOKEN}\n`, 'top');
     expect(stream.text).not.toContain('FAKE');
   });
+
+  it('takes nothing of the next line for a part of one: that is the row of another worker', () => {
+    const table = `worker-1  running  github_pat_${'FAKEfake'.repeat(4)}0004\nworker-2  running\n`;
+    expect(written(table)).toMatch(/\nworker-2 {2}running\n$/);
+    expect(written(table)).not.toContain('FAKE');
+  });
+
+  it('masks what it was told to hide, whatever it looks like', () => {
+    const stream = new Captured();
+    const sink = createSink(stream);
+    sink.hide(['made.up.secret', 'short']);
+    sink.write('it is made.up.secret, not short\n');
+    expect(stream.text).toBe(`it is ${'*'.repeat('made.up.secret'.length)}, not short\n`);
+  });
 });
 
 describe('JSON', () => {

@@ -216,7 +216,7 @@ describe('exec over kubectl', () => {
   it('into a worker that does not run says why, and starts nothing', async () => {
     kubectl.setRules([
       { match: ['get', 'pods'], stdout: '{"items":[]}' },
-      { match: ['deployment'], stdout: '{"spec":{"replicas":0}}' },
+      { match: ['deployment'], stdout: '{"metadata":{},"spec":{"replicas":0}}' },
     ]);
     const { code, stderr } = await type(['worker-1', '--', 'true']);
     expect(code).toBe(1);

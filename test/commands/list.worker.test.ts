@@ -78,7 +78,7 @@ describe('list', () => {
           }),
         ),
       },
-      { match: ['get', 'deployment', 'factory-worker-7'], stdout: '{"spec":{"replicas":0}}' },
+      { match: ['get', 'deployment', 'factory-worker-7'], stdout: '{"metadata":{},"spec":{"replicas":0}}' },
       { match: ['get', 'deployment'], stdout: '' },
       here(['exec', 'factory-worker-1-*']),
     ]);

@@ -250,7 +250,7 @@ describe('of a pod that cannot be entered, status', () => {
       'says that it is scaled to none',
       [
         { match: ['get', 'pods'], stdout: podList() },
-        { match: ['deployment'], stdout: '{"spec":{"replicas":0}}' },
+        { match: ['deployment'], stdout: '{"metadata":{},"spec":{"replicas":0}}' },
       ],
       'stopped',
       0,

@@ -48,7 +48,7 @@ export const STRINGS: readonly Probe[] = [
   {
     kind: 'huge',
     name: '30,000 accented letters',
-    value: 'e\u0301'.repeat(Number(process.env['HOSTILE_ACCENTS'] ?? 30_000)),
+    value: 'e\u0301'.repeat(30_000),
   },
   { kind: 'huge', name: '16,000 blanks', value: `a${' '.repeat(16_000)}b` },
   {

@@ -146,9 +146,9 @@ function ask(argv: Argv, states: ReadonlyMap<string, State>, input: string) {
   const flag = (name: string) => words.find((word) => word.startsWith(`--${name}=`))?.slice(name.length + 3);
   const script = scriptIn(argv);
   const context = flag('context') ?? flag('kube-context');
-  // Contexts are called after their workers; what names none is asked by a command that looks for its worker.
-  const name =
-    program === 'timeout' || program === 'bash' ? 'local' : (context ?? 'ctx-worker-1').replace(/^ctx-/, '');
+  // Contexts are called after their workers; what names none is a question to this machine's own programs.
+  const here = script === null ? 'laptop' : 'local';
+  const name = context?.replace(/^ctx-/, '') ?? here;
   const state = states.get(name) ?? states.get('worker-1');
   if (state === undefined) throw new Error(`no scene for worker ${name}`);
   if (script !== null) {

@@ -155,15 +155,22 @@ function write(home: string, path: string, content: string | Buffer): void {
 
 /** All the lies that can be told to a command: in each answer of worker-1 that an honest run of it asks for. */
 export function untruthsOf({ toldFields, knowsSecret = false }: Recipe, honest: Told): Untruth[] {
-  return [...honest.asked]
-    .filter(([question]) => !question.startsWith('worker-2 '))
-    .flatMap(([question, reply]) => {
-      const cells =
-        question.startsWith('file ') && reply.kind === 'text'
-          ? inFile(reply.stdout).filter(({ field }) => toldFields?.test(field) ?? true)
-          : cellsOf(reply, knowsSecret, reply.kind === 'frame' ? partsOf(scriptOf(question)) : []);
-      return cells.map((cell) => ({ question, ...cell }));
-    });
+  return (
+    [...honest.asked]
+      // Neither worker-2 nor the programs of this machine lie.
+      .filter(([question]) => /^(?:worker-1|local|file) /.test(question))
+      .flatMap(([question, reply]) => {
+        const cells =
+          question.startsWith('file ') && reply.kind === 'text'
+            ? inFile(reply.stdout).filter(
+                // What was recorded here has been checked when it came: of those fields only the words are a worker's.
+                ({ field, probe }) =>
+                  toldFields === undefined || (toldFields.test(field) && STRINGS.includes(probe)),
+              )
+            : cellsOf(reply, knowsSecret, reply.kind === 'frame' ? partsOf(scriptOf(question)) : []);
+        return cells.map((cell) => ({ question, ...cell }));
+      })
+  );
 }
 
 /** `probe` of `worker-1 probe`. */

@@ -255,7 +255,7 @@ describe('without a container to enter', () => {
       ['23-qa-1'],
       [
         { match: ['get', 'pods'], stdout: '{"items":[]}' },
-        { match: ['get', 'deployment'], stdout: '{"spec":{"replicas":0}}' },
+        { match: ['get', 'deployment'], stdout: '{"metadata":{},"spec":{"replicas":0}}' },
       ],
     );
     expect(code).toBe(1);

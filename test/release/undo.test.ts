@@ -55,6 +55,7 @@ function jobOf({
 }: Given) {
   const said: string[] = [];
   const calls: RemoteCall[] = [];
+  const rolledBack: number[] = [];
   const container = { name: 'worker', image };
   const pod = {
     metadata: { name: WORKER.pod, uid: 'new' },
@@ -70,7 +71,15 @@ function jobOf({
       const workload = {
         kind: 'Deployment',
         metadata: { name: WORKER.pod },
-        spec: { replicas, template: { spec: { containers: [container] } } },
+        // Helm writes what it went back to.
+        spec: {
+          replicas,
+          template: {
+            spec: {
+              containers: [rolledBack.length === 0 ? container : { ...container, image: revision ?? image }],
+            },
+          },
+        },
       };
       return { stdout: JSON.stringify({ items: [workload] }) };
     }
@@ -96,7 +105,6 @@ function jobOf({
       };
     },
   } as unknown as Surroundings;
-  const rolledBack: number[] = [];
   const helmed = {
     helm: {
       manifest: async () =>

@@ -104,7 +104,7 @@ describe('sessions', () => {
     expect(kubectl.calls().filter(({ argv }) => argv.includes('exec'))).toHaveLength(1);
     kubectl.setRules([
       { match: ['get', 'pods'], stdout: '{"items":[]}' },
-      { match: ['get', 'deployment'], stdout: '{"spec":{"replicas":0}}' },
+      { match: ['get', 'deployment'], stdout: '{"metadata":{},"spec":{"replicas":0}}' },
     ]);
     const stopped = await run(sessions, ['worker-1'], { env });
     kubectl.remove();

@@ -2,7 +2,7 @@
  * Where all text of a command goes out. A worker may say anything, and its words get into tables, errors, notes and stack
  * traces; here they pass one filter, so that no command has to think of it.
  */
-import { maskTokens } from '../tokens.ts';
+import { knownSecrets, maskTokens } from '../tokens.ts';
 import { withColours } from './safe-text.ts';
 
 /** A stream as the process has it: what is written to it goes out as it is. */
@@ -30,6 +30,8 @@ export interface Sink {
    * @param from where it begins: at the top of the screen, or so many rows above the cursor; 0 to write below what is there
    */
   redraw(text: string, from: 'top' | number): void;
+  /** Masks these from now on wherever they stand, whatever they look like: secrets that the command was given. */
+  hide(secrets: readonly string[]): void;
   /**
    * The stream itself, unfiltered. Two need it: the questions of Inquirer (prompt.ts, which filters what is asked) and the
    * sequences that end the modes of an attached terminal (attach/terminal.ts).
@@ -46,10 +48,11 @@ const LINE = 4096;
 export function createSink(stream: OutputStream): Sink {
   /** What stands on the last line so far: a token may go on in what comes. Masking keeps lengths, so that it can be cut off. */
   let begun = '';
+  let known: readonly string[] = [];
   const filter = (text: string): string => {
     // A text stands for itself: no sequence that was left out here can be completed by the next one.
     const whole = begun + withColours(text);
-    const masked = maskTokens(whole).slice(begun.length);
+    const masked = maskTokens(whole, known, { wrapped: false }).slice(begun.length);
     begun = whole.slice(Math.max(whole.lastIndexOf('\n') + 1, whole.length - LINE));
     return masked;
   };
@@ -62,6 +65,9 @@ export function createSink(stream: OutputStream): Sink {
     },
     get rows() {
       return stream.rows;
+    },
+    hide(secrets) {
+      known = [...known, ...knownSecrets(secrets)];
     },
     raw: stream,
     write(text) {

@@ -44,7 +44,7 @@ import {
   type Wish,
 } from './plan.ts';
 import { readLogin } from './registry-login.ts';
-import { askTokens, givenTokens, type Token, type TokenFlagValues } from './tokens.ts';
+import { askTokens, givenTokens, hideTokens, type Token, type TokenFlagValues } from './tokens.ts';
 
 /** What was typed. */
 export interface Typed {
@@ -75,6 +75,7 @@ export async function provisionWorker(given: Typed, context: Context): Promise<n
   const { env, stderr, commandLine } = context;
   refuseSecretsInArgv(given.set);
   const tokens = await givenTokens(given.tokens, env);
+  hideTokens(tokens, context);
   const file = await readWorkers(given.workersPath, env);
   const known = file.workers.find((entry) => entry.name === name);
   if (known?.runtime === 'local') {
@@ -140,6 +141,7 @@ export async function provisionWorker(given: Typed, context: Context): Promise<n
   const plan = await agree(planned, asked, context);
   if (typeof plan === 'number') return plan;
   const all = [...wish.tokens, ...(await askTokens(missing, context))];
+  hideTokens(all, context);
   const login =
     given.pullSecretFile !== undefined && [...seen.pullSecrets.values()].includes(false)
       ? await readLogin(expandHome(given.pullSecretFile, homeOf(env)), brought.image)

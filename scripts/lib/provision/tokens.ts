@@ -98,6 +98,15 @@ export async function askTokens(keys: readonly Key[], context: Context): Promise
   return tokens;
 }
 
+/** Lets none of these be printed, should a worker or the cluster say it again. A login is no secret. */
+export function hideTokens(
+  tokens: readonly { readonly key: string; readonly value: string }[],
+  { stdout, stderr }: Pick<Context, 'stdout' | 'stderr'>,
+): void {
+  const secrets = tokens.filter(({ key }) => key !== 'GH_USER').map(({ value }) => value);
+  for (const sink of [stdout, stderr]) sink.hide(secrets);
+}
+
 /** @param text lines KEY=VALUE, as `kubectl create secret --from-env-file` takes them */
 export function parseSecretsFile(text: string, file: string): [Key, string][] {
   return text

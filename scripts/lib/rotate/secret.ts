@@ -45,13 +45,16 @@ export async function readSecret(
     : readAnswer<SecretObject>('object', worker.name, result.stdout.toString());
 }
 
+/** What the Secret has, decoded. */
+export function valuesOf(secret: SecretObject | null): { readonly key: string; readonly value: string }[] {
+  return Object.entries(secret?.data ?? {}).map(([key, value]) => ({
+    key,
+    value: Buffer.from(value, 'base64').toString('utf8'),
+  }));
+}
+
 export function hashesOf(secret: SecretObject | null): Hashes {
-  return new Map(
-    Object.entries(secret?.data ?? {}).map(([key, value]) => [
-      key,
-      shortHash(Buffer.from(value, 'base64').toString('utf8')),
-    ]),
-  );
+  return new Map(valuesOf(secret).map(({ key, value }) => [key, shortHash(value)]));
 }
 
 /** The release that made the Secret from `secrets.inline`; null when it is the operator's own. */

@@ -126,7 +126,6 @@ export const ANSWER_SCHEMAS = {
     allOf: [
       object(kubernetes, 'metadata', 'spec'),
       object({
-        metadata: object({}, 'name'),
         spec: object({ template: object({}, 'spec') }, 'template'),
       }),
     ],
