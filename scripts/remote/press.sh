@@ -32,7 +32,9 @@ has_line() {
 }
 
 press() {
-  # As a person types: a program reads a paste as a prompt.
+  # As a person types: a program reads a paste as a prompt. tmux takes a semicolon at the end for the end of the command, also
+  # with -l (findings/tmux-send-keys-loses-a-semicolon.sh).
+  if [[ $text == *\; ]]; then text=${text%;}\\\;; fi
   if [ -n "$text" ]; then tmux send-keys -t "$pane" -l -- "$text" || return; fi
   # Each for itself: two that come at once may be read as one.
   for key; do tmux send-keys -t "$pane" "$key" && sleep 0.1 || return; done

@@ -49,6 +49,8 @@ describe('answer', () => {
     [['--choice', '1'], 'Red'],
     [['--choice', '2'], 'Blue'],
     [['--choice', '3', '--text', "it's $HOME; Enter"], "it's $HOME; Enter"],
+    // tmux takes a semicolon at the end for its own.
+    [['--choice', '3', '--text', 'blue; not red;'], 'blue; not red;'],
   ])('with %j answers, and sees that it was taken', async (flags, colour) => {
     await asking('23-qa-1');
     expect(await reply(['qa', ...flags])).toEqual({
