@@ -49,6 +49,10 @@ test: node_modules/.installed programs helm build ## the tests that need neither
 test-contract: node_modules/.installed programs ## the contract of `factory`, against the stand-in or FACTORY_BIN=…
 	npx vitest run test/contract
 
+.PHONY: test-hostile
+test-hostile: node_modules/.installed ## every command against every lie of a worker; `make test` tries a part of them
+	HOSTILE=all npx vitest run test/hostile
+
 .PHONY: lint
 lint: node_modules/.installed lint-bash ## types, style, shell scripts
 	npx tsc --noEmit
