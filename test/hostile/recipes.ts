@@ -362,7 +362,8 @@ export const RECIPES: Readonly<Record<string, readonly Recipe[]>> = {
       code: 1,
     },
   ],
-  'shell-init': [{ argv: ['shell-init', 'bash'] }],
+  // It asks nobody.
+  'shell-init': [{ argv: ['shell-init', '--help'] }],
   complete: [
     { argv: ['complete', 'zsh', '--', 'factory-worker', 'peek', 'worker-1', '--session', ''] },
     { argv: ['complete', 'fish', '--', 'factory-worker', 'dispatch', 'worker-1', '--project', ''] },

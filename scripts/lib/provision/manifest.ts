@@ -1,4 +1,5 @@
 /** What a rendered chart brings into the cluster, as far as `provision` has to prepare for it. Pure. */
+import { CliError } from '../cli/errors.ts';
 import { objectsIn } from '../release/manifest-diff.ts';
 import { parseWorkload, type WorkloadObject } from '../worker/workload.ts';
 
@@ -19,14 +20,17 @@ export interface Brought {
   readonly makesClaim: boolean;
 }
 
-/** @param manifest what `helm template` printed */
+/**
+ * @param manifest what `helm template` or `helm get manifest` printed
+ * @throws CliError when it is not that of a worker
+ */
 export function readManifest(manifest: string): Brought {
   const objects = objectsIn(manifest).filter(
     ({ kind, metadata }) => kind !== undefined && !metadata?.annotations?.['helm.sh/hook'],
   );
   const named = objects.map(({ kind, metadata }) => `${kind}/${metadata?.name}`);
   const deployment = objects.find(({ kind }) => kind === 'Deployment') as WorkloadObject | undefined;
-  if (deployment === undefined) throw new Error('the chart renders no Deployment');
+  if (deployment === undefined) throw new CliError('there is no Deployment in what the chart renders');
   const { image, replicas, privileged, secret, claim, pod } = parseWorkload(deployment);
   return {
     objects: named.toSorted(),
