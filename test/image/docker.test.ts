@@ -188,7 +188,7 @@ test('a Docker that cannot start: sessions are there, the reason is told, and it
   await until(
     'another attempt',
     async () => (await broken.phase('docker'))?.message.includes('attempt 3'),
-    60,
+    180,
   );
   expect(await broken.health('live')).toBe('ok');
 });
