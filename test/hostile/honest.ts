@@ -40,6 +40,11 @@ export interface State {
   leaving: { readonly pod: PodObject; looks: number } | null;
   /** What the Secret has, by key. */
   secret: Record<string, string>;
+  /** What was deleted, as `kind/name`. */
+  readonly gone: Set<string>;
+  /** What the namespace was labelled with. */
+  readonly labels: Record<string, string>;
+  uninstalled: boolean;
 }
 
 export function stateOf(name: string, scene: Scene): State {
@@ -52,6 +57,9 @@ export function stateOf(name: string, scene: Scene): State {
     drained: scene === 'stuck',
     leaving: null,
     secret: { CLAUDE_CODE_OAUTH_TOKEN: 'old-claude', GH_TOKEN: 'old-gh', GH_USER: 'bot' },
+    gone: new Set(),
+    labels: scene === 'stuck' ? { 'pod-security.kubernetes.io/enforce': 'baseline' } : {},
+    uninstalled: false,
   };
 }
 
@@ -351,6 +359,19 @@ function facts({ scene }: State): string {
 
 type Script = (state: State, args: readonly string[]) => Reply;
 
+/** A dialog, as claude draws one. */
+const QUESTION = lines(
+  '────────────────────────────────────────',
+  ' ☐ Colour',
+  'Which colour?',
+  '',
+  '❯ 1. Red',
+  '  2. Blue',
+  '  3. Type something.',
+  '',
+  'Enter to select · ↑/↓ to navigate · Esc to cancel',
+);
+
 /** Each script of `scripts/remote` that is framed, and those of `cp`, which are not. */
 const SCRIPTS: Readonly<Record<string, Script>> = {
   probe: (state, [scope]) => frame(probe(state, scope)),
@@ -382,6 +403,8 @@ const SCRIPTS: Readonly<Record<string, Script>> = {
   sessions: (state) => frame({ clock: `${SECONDS}`, sessions: sessions(state) }),
   peek: (state) => frame({ clock: `${SECONDS}`, sessions: sessions(state), name: '23-qa-1', pane: PANE }),
   'type-text': () => frame({ typed: '' }),
+  dialogs: (state) => frame({ sessions: sessions(state), 'pane.0': `23-qa-1\tclaude\t0\n${QUESTION}` }),
+  press: () => frame({ pressed: '', pane: '● Answered: Blue\n' }),
   recordings: (state) =>
     frame({ clock: `${SECONDS}`, sessions: sessions(state), recordings: lines('23-qa-1', '22-implement-1') }),
   log: (_, [kind]) =>
@@ -491,6 +514,7 @@ const SCRIPTS: Readonly<Record<string, Script>> = {
     return frame({ chunk: piece.toString('base64') });
   },
   'backups-folder': () => frame({ folder: FOLDER }),
+  'unpack-backup': () => frame({ unpacked: '.taking-over.made-up' }),
   'take-over': (state) => {
     state.scene = 'rest';
     return frame({
@@ -686,6 +710,9 @@ function get(state: State, kind: string, rest: readonly string[]): Reply {
   const absent = state.scene === 'absent';
   const output = rest.find((word) => word.startsWith('--output=')) ?? '';
   const [name = ''] = rest.filter((word) => !word.startsWith('-'));
+  // Only whether it is there.
+  if (output.includes('.deletionTimestamp}'))
+    return text(absent || state.gone.has(`${kind.toLowerCase()}/${name}`) ? '' : `${name} `);
   switch (kind) {
     case 'pods':
       return list(podsOf(state));
@@ -717,7 +744,7 @@ function get(state: State, kind: string, rest: readonly string[]): Reply {
       return json({
         metadata: {
           name: 'factory',
-          labels: state.scene === 'stuck' ? { 'pod-security.kubernetes.io/enforce': 'baseline' } : {},
+          labels: state.labels,
         },
       });
     case 'storageclasses':
@@ -785,6 +812,18 @@ export function kubectl(state: State, args: readonly string[], input: string): R
       if (rest.includes('--output=name')) return text('pod/check-1\n');
       if (input.includes('SelfSubjectAccessReview')) return text(RIGHTS(input));
       return text(input || '{}');
+    case 'label': {
+      for (const word of rest) {
+        const [key = '', value] = word.split('=');
+        if (value !== undefined && !key.startsWith('-')) state.labels[key] = value;
+      }
+      return text('labelled\n');
+    }
+    case 'delete': {
+      const [kind = '', name = ''] = rest;
+      state.gone.add(`${kind.toLowerCase()}/${name}`);
+      return text('deleted\n');
+    }
     case 'replace': {
       const secret = JSON.parse(input) as { data: Record<string, string> };
       state.secret = Object.fromEntries(
@@ -807,8 +846,6 @@ export function kubectl(state: State, args: readonly string[], input: string): R
     // Of what is given the terminal nothing comes through here.
     case 'exec':
       return text();
-    case 'delete':
-    case 'label':
     case 'annotate':
     case 'wait':
     case 'apply':
@@ -840,7 +877,7 @@ export function helm(state: State, args: readonly string[]): Reply {
     case 'version':
       return text('v3.18.0');
     case 'status':
-      return state.scene === 'absent'
+      return state.scene === 'absent' || state.uninstalled
         ? text('', 'Error: release: not found\n', 1)
         : json({
             name: state.name,
@@ -875,7 +912,8 @@ export function helm(state: State, args: readonly string[]): Reply {
       return text('Rollback was a success\n');
     case 'uninstall':
       letGo(state);
-      Object.assign(state, { replicas: 0 });
+      Object.assign(state, { replicas: 0, uninstalled: true });
+      state.gone.add(`deployment/${fullName(state)}`);
       return text('uninstalled\n');
     default:
       throw new Error(`test/hostile/honest.ts has no answer of helm ${verb}: add one to helm()`);

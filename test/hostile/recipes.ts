@@ -217,6 +217,10 @@ export const RECIPES: Readonly<Record<string, readonly Recipe[]>> = {
     // A connection that was lost, and the way back.
     { argv: ['attach', 'worker-1', '--session', 'qa'], terminal: true, remoteCodes: [1, 80] },
   ],
+  answer: [
+    ...each(['answer', 'worker-1'], TEXT_AND_JSON),
+    ...each(['answer', 'worker-1', 'qa', '--choice', '1'], TEXT_AND_JSON),
+  ],
   send: each(['send', 'worker-1', 'notes', 'go on', '--yes'], TEXT_AND_JSON),
   logs: [
     ...each(['logs', 'worker-1'], TEXT_AND_JSON),

@@ -4,7 +4,16 @@ import { readdirSync, readFileSync } from 'node:fs';
 const FOLDER = new URL('../../scripts/remote/', import.meta.url);
 
 /** Put before others, or given the terminal: they answer nothing of their own. */
-const NOT_ASKED = new Set(['frame', 'worker', 'attach', 'exec', 'shell', 'prepull']);
+const NOT_ASKED = new Set([
+  'frame',
+  'worker',
+  'database',
+  'backup-archive',
+  'attach',
+  'exec',
+  'shell',
+  'prepull',
+]);
 
 /** The names of the scripts that are asked for an answer. */
 export const REMOTE_SCRIPTS: readonly string[] = readdirSync(FOLDER)
