@@ -135,6 +135,11 @@ const WALK: Readonly<Record<string, () => Promise<void>>> = {
     const seen = () => done('peek', 'w', '--session', 'implement');
     await until('the text on its screen', seen, (text) => text.includes('hello there'));
   },
+  answer: async () => {
+    const { code, stderr } = await type('answer', 'w');
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^error: no session of w asks anything now\n/);
+  },
   attach: async () => {
     const window = await onTerminal('attach', 'w', '--session', 'orchestrator');
     await window.shows('check-in in demo');

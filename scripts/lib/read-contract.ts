@@ -9,8 +9,11 @@ type Name = keyof Documents;
 
 /** What is longer than this is cut: nothing of the contract comes near it (a path has 4096 bytes at most). */
 export const LONGEST_TEXT = 4096;
-/** Of a list with more entries the rest is left out: no queue comes near it, and every entry costs time in each command. */
-export const MOST_ENTRIES = 10_000;
+/**
+ * Of a list with more entries the oldest are left out: every entry costs time in each command, and an answer has 8 MiB at most
+ * anyway. A queue keeps its finished rows, so it may well have ten thousand.
+ */
+export const MOST_ENTRIES = 20_000;
 
 /** Hears what was left out of a document that is read all the same, one sentence each. */
 export type Note = (sentence: string) => void;

@@ -309,7 +309,7 @@ describe('a connection that is lost', () => {
     await window.shows('this is qa');
     kubectl.setRules([
       { match: ['get', 'pods'], stdout: podList() },
-      { match: ['deployment'], stdout: '{"spec":{"replicas":1}}' },
+      { match: ['deployment'], stdout: '{"metadata":{"name":"factory-worker-1"},"spec":{"replicas":1}}' },
     ]);
     await cut();
     await window.shows('worker-1 is pending: its pod has not been created yet');

@@ -337,7 +337,7 @@ describe('--clone', () => {
     const phase = {
       name: 'clones',
       status: 'failed',
-      startedAt: '',
+      startedAt: new Date().toISOString(),
       ms: 0,
       message: 'nope: git clone: Repository not found.',
     };

@@ -481,11 +481,11 @@ describe.concurrent('panes', () => {
       );
     await show('23-qa-1', 'limit-weekly');
     await show('24-qa-1', 'plan');
-    await expect
-      .poll(async () => (await desk.why()).stdout)
-      .toMatch(
-        /(?=[\s\S]*the session 23-qa-1 has hit the limit of its account)(?=[\s\S]*the session 24-qa-1 asks whether its plan is approved[\s\S]*answer w 24-qa-1\n)/,
-      );
+    await until('both causes', desk.why, ({ stdout }) =>
+      /(?=[\s\S]*the session 23-qa-1 has hit the limit of its account)(?=[\s\S]*the session 24-qa-1 asks whether its plan is approved[\s\S]*answer w 24-qa-1\n)/.test(
+        stdout,
+      ),
+    );
   });
 
   it('an agent that was killed leaves its shell', async () => {
