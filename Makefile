@@ -43,8 +43,8 @@ build: node_modules/.installed ## bundle the umbrella command and the supervisor
 # --- tests ------------------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: node_modules/.installed programs helm ## what needs no root, no network and no cluster, in a minute and a half: unit, smoke, chart, contract
-	CONTRACT_DIALECTS=a HELM_NEWEST=1 npx vitest run $(addprefix --project=,unit smoke chart contract) $(VITEST_FLAGS) $(TESTS)
+test: node_modules/.installed programs helm ## what needs no root, no network and no cluster, in a minute and a half
+	CONTRACT_DIALECTS=a HELM_NEWEST=1 npx vitest run $(addprefix --project=,unit smoke chart contract hostile) $(VITEST_FLAGS) $(TESTS)
 
 .PHONY: test-worker
 test-worker: node_modules/.installed programs ## the commands against real local workers, in every case

@@ -17,6 +17,7 @@ export default defineConfig({
       project('smoke'),
       project('chart'),
       project('contract'),
+      project('hostile'),
       // Its files wait more than they compute: more of them than there are processors, after the others.
       project('worker', { maxWorkers: 6, sequence: { groupOrder: 1 } }),
     ],

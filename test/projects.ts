@@ -11,6 +11,8 @@ export const PROJECTS = {
   chart: ['test/charts/**/*.test.ts'],
   /** The contract of `factory`, with the stand-in or FACTORY_BIN. */
   contract: ['test/contract/**/*.test.ts'],
+  /** Every command against a worker that lies, on a clock of its own: in processes that nothing else has used. */
+  hostile: ['test/hostile/**/*.test.ts'],
   /** Real workers, tmux and real time. */
   worker: ['test/**/*.worker.test.ts'],
 } as const;

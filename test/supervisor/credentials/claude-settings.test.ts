@@ -99,7 +99,7 @@ describe('claude’s state', () => {
     files.write('/c/.claude.json', damaged);
     files.write('/c/settings.json', damaged);
     expect(keep()).toBeNull();
-    expect(json('.claude.json').projects).toEqual({ '/repos/demo': { hasTrustDialogAccepted: true } });
+    expect(json('.claude.json').projects).toMatchObject({ '/repos/demo': { hasTrustDialogAccepted: true } });
     expect(json('settings.json').hooks).toEqual(FRESH.hooks);
     for (const name of ['.claude.json', 'settings.json'])
       expect(files.read(`/c/${name}.damaged-2026-11-22T151215Z`)).toBe(damaged);

@@ -67,10 +67,12 @@ it('records of a session the pane that it was made with, not what was opened bes
   });
   await shows('24-build-1', 'the-agent');
   await look();
-  await recorder.close();
+  // The writer's end is the end of the waiting.
+  const closed = recorder.close();
+  await tmux.killSession('24-build-1');
+  await closed;
   expect(recorded('24-build-1')).toContain('the-agent');
   expect(recorded('24-build-1')).not.toContain('beside');
-  await tmux.killSession('24-build-1');
 });
 
 it('leaves the sessions alone that are our own', async () => {
