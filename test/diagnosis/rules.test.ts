@@ -28,7 +28,7 @@ import {
   RUNNING,
   snapshot,
 } from '../worker/samples.ts';
-import { capturedText } from './captured.ts';
+import { captured, capturedText } from './captured.ts';
 
 const worker: LocalWorker = { runtime: 'local', name: 'w', home: '/w' };
 const stage = (name: string, quiet = 5) => `${name}\t${CLOCK - quiet}\t${CLOCK - 3600}\t0\t0\t`;
@@ -291,27 +291,30 @@ describe('inside a worker', () => {
     expect(look(parts)).toEqual([]);
   });
 
-  it('an account that does not work is told once, in claude’s words, however many screens say it', () => {
-    const [finding, ...others] = look({
-      heartbeat: heldHeartbeat(),
-      queue: row({ Issue: 23, Status: 'active' }),
-      pipelines: pipelinesJson({ issue: 23, status: 'blocked' }),
-      sessions: `${ORCHESTRATOR}\n${stage('23-build-1', 300)}`,
-      'pane.0': '23-build-1\tclaude\t0\n  ⎿  Invalid API key · Please run /login',
-    });
-    expect(others).toEqual([]);
-    expect(finding).toEqual({
-      id: 'account-held',
-      cause:
-        'token refused: claude does not accept its token, so no work is taken; claude is asked again at 12:05 UTC',
-      evidence: [
-        'claude said: API Error: 401 Invalid bearer token',
-        'no work is taken since 2026-03-02T11:50:00Z',
-        '23-build-1 could not work; it is run again by itself',
-      ],
-      next: ['log its claude in, with HOME=/w/home'],
-    });
-  });
+  it.each(['  ⎿  Invalid API key · Please run /login', captured('credit-balance').join('\n')])(
+    'an account that does not work is told once, in claude’s words, however many screens say %j',
+    (screen) => {
+      const [finding, ...others] = look({
+        heartbeat: heldHeartbeat(),
+        queue: row({ Issue: 23, Status: 'active' }),
+        pipelines: pipelinesJson({ issue: 23, status: 'blocked' }),
+        sessions: `${ORCHESTRATOR}\n${stage('23-build-1', 300)}`,
+        'pane.0': `23-build-1\tclaude\t0\n${screen}`,
+      });
+      expect(others).toEqual([]);
+      expect(finding).toEqual({
+        id: 'account-held',
+        cause:
+          'token refused: claude does not accept its token, so no work is taken; claude is asked again at 12:05 UTC',
+        evidence: [
+          'claude said: API Error: 401 Invalid bearer token',
+          'no work is taken since 2026-03-02T11:50:00Z',
+          '23-build-1 could not work; it is run again by itself',
+        ],
+        next: ['log its claude in, with HOME=/w/home'],
+      });
+    },
+  );
 
   it('a Docker that is down is told once, although the boot says it too', () => {
     const phases = [

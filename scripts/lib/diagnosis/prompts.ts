@@ -27,6 +27,9 @@ export interface PanePrompt {
   readonly takes: 'choice' | 'typing' | null;
 }
 
+/** Screens of claude's account: where the worker holds its work for it, that says more. */
+export const OF_THE_ACCOUNT: ReadonlySet<PanePrompt['id']> = new Set(['rate-limit', 'login', 'no-credit']);
+
 type Known = readonly [PanePrompt['id'], RegExp, string];
 
 /**

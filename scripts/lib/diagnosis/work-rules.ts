@@ -6,7 +6,7 @@ import { itemName, openItems } from '../worker/queue.ts';
 import type { Snapshot } from '../worker/snapshot.ts';
 import { type EnteredFacts, whenEntered } from './diagnosis.ts';
 import type { Inside } from './inside.ts';
-import { findPrompt } from './prompts.ts';
+import { findPrompt, OF_THE_ACCOUNT } from './prompts.ts';
 
 /** An agent that thinks prints something every few seconds; factory itself looks every half minute. */
 const SILENT_SECONDS = 10 * 60;
@@ -124,9 +124,6 @@ export const humanDriven = whenEntered(({ snapshot, inside, worker, command }) =
       ],
     }));
 });
-
-/** Screens of what `accountHeld` says better. */
-const OF_THE_ACCOUNT: ReadonlySet<string> = new Set(['rate-limit', 'login']);
 
 /** A pane shows a question that only a person can answer. */
 export const paneWaits = whenEntered(({ inside, snapshot, worker, command }) =>

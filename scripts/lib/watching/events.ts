@@ -1,6 +1,6 @@
 /** What has happened in a worker between two looks. Pure. */
 import type { PaneView } from '../diagnosis/inside.ts';
-import { findPrompt } from '../diagnosis/prompts.ts';
+import { findPrompt, OF_THE_ACCOUNT } from '../diagnosis/prompts.ts';
 import { isBehind, type Pipeline } from '../factory.ts';
 import { accountHold, waitsForAccount } from '../worker/account.ts';
 import type { Observation } from '../worker/observe.ts';
@@ -147,7 +147,7 @@ function attention(
   };
   const found = panes.flatMap(({ session, lines }): Finding[] => {
     const prompt = findPrompt(lines);
-    if (prompt === null || (held && (prompt.id === 'rate-limit' || prompt.id === 'login'))) return [];
+    if (prompt === null || (held && OF_THE_ACCOUNT.has(prompt.id))) return [];
     const issue = parseStageName(session)?.issue;
     const limit = prompt.id === 'rate-limit';
     return [
