@@ -22,12 +22,15 @@ const imageValues = (image: string) => ({
   tag: image.slice(image.lastIndexOf(':') + 1),
 });
 
+/** Of claude and of gh. */
+export const TOKEN = 'made-up-token';
+
 /** What a small machine can spare; no Docker, so that nothing is privileged; a project that needs no network. */
 const VALUES = {
   image: imageValues(IMAGE),
   docker: { enabled: false },
-  // The stand-ins take any.
-  secrets: { inline: { CLAUDE_CODE_OAUTH_TOKEN: 'stand-in', GH_TOKEN: 'stand-in', GH_USER: 'factory-bot' } },
+  // The stand-ins take any; one that no other text has, since a worker masks it wherever it stands.
+  secrets: { inline: { CLAUDE_CODE_OAUTH_TOKEN: TOKEN, GH_TOKEN: TOKEN, GH_USER: 'factory-bot' } },
   resources: { requests: { cpu: '50m', memory: '128Mi' }, limits: { memory: '1Gi' } },
   persistence: { accessMode: 'ReadWriteOnce', size: '1Gi' },
   orchestrator: { enabled: false, interval: '2s' },

@@ -39,7 +39,11 @@ describe('the record of the boot', () => {
   // How long it all takes against dockerd alone is measured by `make bench-image`.
   test('nothing waits for Docker that need not: sessions, credentials and clones are there before it is', async () => {
     const slow = join(mkdtempSync(join(tmpdir(), 'fw-slow-')), 'dockerd');
-    writeFileSync(slow, '#!/bin/sh\nsleep 4\nexec /usr/sbin/dockerd "$@"\n', { mode: 0o755 });
+    writeFileSync(
+      slow,
+      '#!/bin/sh\nuntil [ -e /run/go-on ]; do sleep 0.1; done\nexec /usr/sbin/dockerd "$@"\n',
+      { mode: 0o755 },
+    );
     const worker = await startWorker({ args: ['--volume', `${slow}:/usr/local/sbin/dockerd:ro`] });
     await until(
       'what does not need Docker',
@@ -52,6 +56,7 @@ describe('the record of the boot', () => {
     expect(phases.find(({ name }) => name === 'docker')?.status).toBe('running');
     expect(phases.map(({ name }) => name)).not.toContain('orchestrator');
     expect(await worker.health('startup')).toBe('fail: Docker is still starting');
+    await worker.must('touch /run/go-on');
     await worker.ready();
     rmSync(dirname(slow), { recursive: true });
   });

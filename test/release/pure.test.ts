@@ -153,6 +153,15 @@ describe('what an upgrade would change', () => {
       '~ Secret/w-secrets changes',
     ]);
   });
+  it('where values.yaml has a number for a quantity', () => {
+    const limited = (cpu: number) =>
+      MANIFEST('a').replace('          env:', `          resources: {limits: {cpu: ${cpu}}}\n          env:`);
+    expect(manifestChanges(limited(2), limited(2), ['a'])).toEqual([]);
+    expect(manifestChanges(limited(1), limited(2), ['a'])).toEqual([
+      '~ Deployment/w: - cpu: 1',
+      '~ Deployment/w: + cpu: 2',
+    ]);
+  });
   it('objects that come and go', () => {
     const more = `${MANIFEST('a')}---\nkind: ConfigMap\nmetadata: {name: c}\n`;
     expect(manifestChanges(MANIFEST('a'), more, ['a'])).toEqual(['+ ConfigMap/c is new']);

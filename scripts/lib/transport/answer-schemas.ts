@@ -11,6 +11,8 @@ const number = { type: 'number' } as const;
 const flag = { type: 'boolean' } as const;
 const texts = { type: 'array', items: text } as const;
 const textMap = { type: 'object', additionalProperties: text } as const;
+/** Text from the API server; a manifest has what values.yaml has, such as `cpu: 2`. */
+const quantities = { type: 'object', additionalProperties: { type: ['string', 'number'] } } as const;
 
 const object = (properties: object, ...required: string[]) => ({ type: 'object', properties, required });
 const list = (items: object) => ({ type: 'array', items });
@@ -36,7 +38,7 @@ const containers = list(
     name: text,
     image: text,
     securityContext: object({ privileged: flag }),
-    resources: object({ limits: textMap }),
+    resources: object({ limits: quantities }),
   }),
 );
 
@@ -75,7 +77,7 @@ const spec = object({
   volumeName: text,
   storageClassName: text,
   accessModes: texts,
-  resources: object({ requests: textMap }),
+  resources: object({ requests: quantities }),
   persistentVolumeReclaimPolicy: text,
   unschedulable: flag,
   taints: list(object({ key: text }, 'key')),
@@ -90,7 +92,7 @@ const status = object({
   containerStatuses: list(
     object({ name: text, restartCount: number, state: containerState, lastState: containerState }),
   ),
-  capacity: textMap,
+  capacity: quantities,
   nodeInfo: object({ architecture: text }),
   allowed: flag,
 });
