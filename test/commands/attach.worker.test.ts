@@ -279,6 +279,7 @@ describe('a pod that is deleted', () => {
 describe('a connection that is lost', () => {
   it('is made again to the same session, with no client left behind; the pod may be another', async () => {
     const { env, cut } = await overConnection();
+    const earlier = (await worker.lines('attach.jsonl')).length;
     const window = await start(['worker-1', '-s', 'qa'], env);
     await window.shows('this is qa');
     await window.type('before');
@@ -287,7 +288,7 @@ describe('a connection that is lost', () => {
       ...worker.cluster().slice(1),
     ]);
     await cut();
-    await expect.poll(async () => (await worker.lines('attach.jsonl')).length).toBeGreaterThan(1);
+    await expect.poll(async () => (await worker.lines('attach.jsonl')).length).toBe(earlier + 2);
     await window.shows('before');
     await expect.poll(clients).toBe('23-qa-1');
     const attaches = (await worker.lines('attach.jsonl')).slice(-2);
