@@ -81,8 +81,9 @@ const spec = object({
   persistentVolumeReclaimPolicy: text,
   unschedulable: flag,
   taints: list(object({ key: text }, 'key')),
-  resourceAttributes: object({ verb: text, group: text, resource: text, subresource: text }),
 });
+
+const resourceAttributes = object({ verb: text, group: text, resource: text, subresource: text });
 
 const status = object({
   phase: text,
@@ -94,7 +95,6 @@ const status = object({
   ),
   capacity: quantities,
   nodeInfo: object({ architecture: text }),
-  allowed: flag,
 });
 
 const kubernetes = {
@@ -117,28 +117,28 @@ const kubernetes = {
 
 const revision = { revision: number, status: text, updated: text, chart: text, description: text };
 
+/** Named and not repeated, so that its code stands in the bundle once: every command loads it. */
+const anyObject = { $ref: 'object' } as const;
+
 /** By what was asked for. */
 export const ANSWER_SCHEMAS = {
   /** `kubectl get KIND NAME` */
   object: object(kubernetes, 'metadata'),
   /** `kubectl get KIND` */
-  list: object({ items: list(object(kubernetes, 'metadata')) }, 'items'),
+  list: object({ items: list(anyObject) }, 'items'),
   /** What tells of a Deployment or StatefulSet. */
   workload: {
-    allOf: [
-      object(kubernetes, 'metadata', 'spec'),
-      object({
-        spec: object({ template: object({}, 'spec') }, 'template'),
-      }),
-    ],
+    allOf: [anyObject, object({ spec: object({ template: object({}, 'spec') }, 'template') }, 'spec')],
   },
   /** A review of a right. */
-  review: {
-    allOf: [
-      object(kubernetes, 'spec', 'status'),
-      object({ spec: object({}, 'resourceAttributes'), status: object({}, 'allowed') }),
-    ],
-  },
+  review: object(
+    {
+      spec: object({ resourceAttributes }, 'resourceAttributes'),
+      status: object({ allowed: flag, reason: text }, 'allowed'),
+    },
+    'spec',
+    'status',
+  ),
   /** `kubectl version` */
   versions: object({
     clientVersion: object({ gitVersion: text }),

@@ -14,7 +14,9 @@ export const ajv = new Ajv({
   meta: false,
   validateSchema: false,
   messages: false,
-  code: { optimize: false, source: true, esm: true },
+  // A schema that others name is a function of its own, and not repeated in each of them.
+  inlineRefs: false,
+  code: { source: true, esm: true },
 });
 
 for (const [name, schema] of Object.entries(ANSWER_SCHEMAS)) ajv.addSchema(schema, name);
