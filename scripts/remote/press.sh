@@ -7,16 +7,6 @@ shift 3
 # A dialog that has been answered is redrawn at once, but on a busy machine that takes its time.
 readonly patience_seconds=10
 
-target() {
-  local session rest
-  while IFS=$'\t' read -r session rest; do
-    if [ "$session" = "$name" ]; then
-      printf '%s\n' "$rest"
-      return
-    fi
-  done < <(agent_panes '#{session_name}	#{pane_id} #{pane_dead} #{pane_in_mode}' 2>/dev/null)
-}
-
 capture() {
   tmux capture-pane -p -J -S -40 -t "$pane"
 }
@@ -48,7 +38,7 @@ changed() {
   capture
 }
 
-read -r pane dead in_mode <<<"$(target)"
+read -r pane _ dead in_mode <<<"$(agent_pane "$name")"
 if [ -z "$pane" ]; then
   emit_part pressed 1 ''
   exit 0

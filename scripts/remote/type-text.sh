@@ -6,24 +6,13 @@ name=$1 text=$2 enter=$3 shell=$4
 # A program that is pasted into takes an Enter that comes at once for a part of the paste; factory waits as long.
 readonly paste_seconds=1
 
-# By its id from then on: of a name tmux takes a prefix for the whole.
-target() {
-  local session rest
-  while IFS=$'\t' read -r session rest; do
-    if [ "$session" = "$name" ]; then
-      printf '%s\n' "$rest"
-      return
-    fi
-  done < <(agent_panes '#{session_name}	#{pane_id} #{pane_pid} #{pane_dead} #{pane_in_mode}' 2>/dev/null)
-}
-
 # A buffer and not keys: a bracketed paste keeps line breaks, and no word of the text is taken for the name of a key.
 paste_text() {
   printf '%s' "$text" | tmux load-buffer -b "operator-$$" - &&
     tmux paste-buffer -p -d -b "operator-$$" -t "$pane"
 }
 
-read -r pane pid dead in_mode <<<"$(target)"
+read -r pane pid dead in_mode <<<"$(agent_pane "$name")"
 if [ -z "$pane" ]; then
   emit_part typed 1 ''
   exit 0

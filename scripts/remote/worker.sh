@@ -106,6 +106,18 @@ agent_panes() {
   tmux list-panes -a -F "#{s/%//:pane_id}	#{session_id}	$1" | sort --numeric-sort | awk -F '\t' '!seen[$2]++' | cut --fields=3-
 }
 
+# agent_pane NAME: id, process, `1` when it has ended and `1` when it is scrolled back, of the agent's pane of a session. By its
+# id from then on: of a name tmux takes a prefix for the whole.
+agent_pane() {
+  local session rest
+  while IFS=$'\t' read -r session rest; do
+    if [ "$session" = "$1" ]; then
+      printf '%s\n' "$rest"
+      return
+    fi
+  done < <(agent_panes '#{session_name}	#{pane_id} #{pane_pid} #{pane_dead} #{pane_in_mode}' 2>/dev/null)
+}
+
 # One line for each pane of each session. Activity is the window's: a session's own does not move on output.
 sessions() {
   tmux list-panes -a -F \
