@@ -18,6 +18,8 @@ known_terminal() {
 
 # The id of the session of exactly this name; of a name tmux would take a prefix, or a dollar sign for an id.
 session_id() {
+  # tmux takes /tmp when its own folder is gone, where it finds somebody else's sessions.
+  [ -d "${TMUX_TMPDIR:-/tmp}" ] || return 0
   tmux list-sessions -F '#{session_id} #{session_name}' 2>/dev/null | while IFS= read -r line; do
     # Cut once: a name may begin or end with a blank.
     if [ "${line#* }" = "$session" ]; then echo "${line%% *}"; fi
@@ -37,12 +39,13 @@ audit() {
 TERM=$(known_terminal)
 export TERM
 
-# tmux takes /tmp when its own folder is gone, where it finds somebody else's sessions.
-target=''
-if [ -d "${TMUX_TMPDIR:-/tmp}" ]; then target=$(session_id); fi
+target=$(session_id)
 # Never made anew: an operator who wants to join an agent must not sit in an empty shell (gastownhall/gascity#4079).
 if [ -z "$target" ]; then
-  if booted; then exit "$absent"; else exit "$starting"; fi
+  if ! booted; then exit "$starting"; fi
+  # The boot may have made it since we looked: only a look after the boot's end proves a session absent.
+  target=$(session_id)
+  if [ -z "$target" ]; then exit "$absent"; fi
 fi
 audit 2>/dev/null
 

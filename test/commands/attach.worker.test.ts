@@ -339,6 +339,34 @@ describe('a connection that is lost', () => {
     expect(await window.ended()).toEqual({ code: 0, restored: true });
   });
 
+  it('to a worker whose boot ends while it is looked at joins the session that the boot has made', async () => {
+    const { env, cut } = await overConnection();
+    const window = await start(['worker-1', '-s', 'qa'], env);
+    await window.shows('this is qa');
+    const boot = join(worker.dir, 'run', 'boot.json');
+    const finished = await readFile(boot, 'utf8');
+    await writeFile(boot, JSON.stringify({ ...(JSON.parse(finished) as object), finishedAt: null }));
+    await worker.bash('tmux kill-session -t =23-qa-1');
+    // The first question for the boot comes after the first look for the session: the boot makes it just then, and ends.
+    const jq = join(worker.dir, 'bin', 'jq');
+    await writeFile(join(worker.dir, 'finished.json'), finished);
+    await writeFile(
+      jq,
+      `#!/usr/bin/env bash
+rm -f '${jq}'
+tmux new-session -d -s 23-qa-1 bash -c 'echo it is back; exec cat'
+cp '${worker.dir}/finished.json' '${boot}'
+exec jq "$@"
+`,
+      { mode: 0o755 },
+    );
+    await cut();
+    await window.shows('it is back');
+    await window.press('C-b');
+    await window.press('d');
+    expect(await window.ended()).toEqual({ code: 0, restored: true });
+  });
+
   it('is waited for until Ctrl-C: 130, and the terminal is as before', async () => {
     const { env, cut } = await overConnection();
     const window = await start(['worker-1', '-s', 'qa'], env);

@@ -147,7 +147,8 @@ export async function finished(worker: TestWorker, issue: number, seconds = 150)
     if (row !== undefined && row.Status !== 'completed') throw new Error(`its row: ${JSON.stringify(row)}`);
     return true;
   });
-  const log = await inWorker(worker, 'git -C /root/.factory/repos/demo log --all --format=%s');
+  // Not --all: it reads each worktree's HEAD, which is no commit yet while `git worktree add` is at work (git 2.39).
+  const log = await inWorker(worker, 'git -C /root/.factory/repos/demo log --branches --remotes --format=%s');
   if (!log.includes(`issue #${issue}: review`)) throw new Error(`no work of #${issue}'s last stage:\n${log}`);
 }
 
