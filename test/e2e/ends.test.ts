@@ -50,7 +50,10 @@ describe('a pod that stops slowly', () => {
     await readyPod(worker);
     await finished(worker, 1);
     // Each stage was begun once: nothing ran beside something else, nothing was done again.
-    const log = await inWorker(worker, 'git -C /root/.factory/repos/demo log --branches --remotes --format=%s');
+    const log = await inWorker(
+      worker,
+      'git -C /root/.factory/repos/demo log --branches --remotes --format=%s',
+    );
     expect(log.split('\n').filter((line) => line.includes('issue #1: implement'))).toHaveLength(1);
     await assertSound(worker);
   });
