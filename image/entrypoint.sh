@@ -51,6 +51,12 @@ nest_cgroup() {
   { echo 0 >"$CGROUP/memory.oom.group"; } 2>/dev/null || true
 }
 
+# The volume for volatile files outlives a container that is restarted: until the supervisor writes its own records, those of
+# the former one would tell probes and commands that the worker has booted.
+remove_stale_records() {
+  rm -f "$WORKER_RUN_DIR"/{boot.json,heartbeat.json,alive}
+}
+
 # Left by a start that was killed; their numbers now belong to other processes.
 remove_stale_files() {
   find /run -xdev \( -iname 'docker*.pid' -o -iname 'containerd*.pid' -o -name 'docker.sock' -o -name 'containerd*.sock*' \) -delete
@@ -66,6 +72,7 @@ move_caches() {
 
 prepare_pod() {
   [[ -d $WORKER_RUN_DIR ]] || mkdir -p "$WORKER_RUN_DIR"
+  remove_stale_records
   if privileged; then
     if [[ -e $CGROUP/cgroup.controllers ]]; then
       own_cgroup_namespace

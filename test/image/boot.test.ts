@@ -213,6 +213,25 @@ test('after a kill in the middle of everything it starts again, stale files and 
   await worker.ready();
 });
 
+test('a container that starts again does not show the records of the one before it', async () => {
+  const worker = await startWorker({ docker: false });
+  await worker.ready();
+  await worker.crash();
+  // What is seen before the supervisor writes its own: here it never does.
+  const waiting = join(worker.dir, 'supervisor.js');
+  writeFileSync(waiting, 'setInterval(() => {}, 1000);\n');
+  await docker('cp', waiting, `${worker.name}:/usr/local/lib/factory-worker/supervisor.js`);
+  await worker.start();
+  await until(
+    'the supervisor’s place is taken',
+    async () => (await worker.sh('pgrep --full supervisor.js')).code === 0,
+  );
+  expect(await worker.must('cd "$WORKER_RUN_DIR" && ls')).not.toMatch(
+    /^(boot\.json|heartbeat\.json|alive)$/m,
+  );
+  expect(await worker.health('startup')).toBe('fail: the supervisor has not started yet');
+});
+
 test('the steps that change the machine are for PID 1’s child only, whatever the environment says', async () => {
   const worker = await startWorker();
   await worker.ready();
