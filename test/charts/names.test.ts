@@ -38,7 +38,7 @@ describe.each(HELMS)('$name', (helm) => {
       for (const { metadata } of objects) expect(metadata.name.length).toBeLessThanOrEqual(63);
     }
     expect(await refusal(helm, { release: 'w'.repeat(48) })).toMatch(
-      /^release name .* Take one that is 1 shorter/,
+      /^release name .* Choose one that is 1 shorter/,
     );
   });
 

@@ -177,7 +177,7 @@ test('the namespace is a manifest beside the templates, labelled for a privilege
   ).toEqual([]);
   const readme = readFileSync(join(CHART, 'README.md'), 'utf8');
   expect(readme).toContain('kubectl apply --filename charts/factory-worker/namespace.yaml');
-  expect(readme).toMatch(/Not\s+`--create-namespace`/);
+  expect(readme).toMatch(/not use\s+`--create-namespace`/);
 });
 
 test('a package holds the chart and nothing of its tests', async () => {

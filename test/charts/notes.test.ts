@@ -79,16 +79,14 @@ describe.each(HELMS)('$name', (helm) => {
 
   test('persistence that is off is warned of, and uninstalling says what stays', async () => {
     expect(await notes()).not.toContain('WARNING: persistence is off');
-    expect(await notes()).toContain('It keeps the volume factory-worker-1-data');
+    expect(await notes()).toContain('This keeps the volume factory-worker-1-data');
     const off = await notes({ persistence: { enabled: false } });
     expect(off).toContain('WARNING: persistence is off');
     expect(off).not.toContain('factory-worker-1-data');
     expect(await notes({ persistence: { keep: false } })).toContain(
-      'It deletes the volume factory-worker-1-data too',
+      'This also deletes the volume factory-worker-1-data',
     );
-    expect(await notes({ persistence: { existingClaim: 'mine' } })).toContain(
-      'Your volume mine is left alone',
-    );
+    expect(await notes({ persistence: { existingClaim: 'mine' } })).toContain('Your volume mine is kept');
   });
 
   test('a stopped worker says how to start it', async () => {

@@ -200,7 +200,7 @@ describe.each(HELMS)('$name', (helm) => {
     expect(await grace({})).toBe(1500);
     expect(await grace({ shutdown: { waitForStage: 30 }, terminationGracePeriodSeconds: 90 })).toBe(90);
     expect(await refusal(helm, { values: { shutdown: { waitForStage: '1h' } } })).toContain(
-      'write at least 3660',
+      'set at least 3660',
     );
   });
 

@@ -1,7 +1,7 @@
 {{/*
-Everything that values.schema.json cannot say, or could only say as a pattern that no operator reads. Called once, from
-validate/values.yaml. Each check below prints one sentence a line: what is wrong, and what to write instead. All of them are
-shown together.
+What values.schema.json cannot express, or only as a pattern that says nothing to an operator. Called once, from
+validate/values.yaml. Each check below prints one sentence per line: what is wrong, and what to set instead. All are shown
+together.
 */}}
 {{- define "factory-worker.validate" -}}
 {{- $missing := include "factory-worker.check.missing" . | trim }}
@@ -37,8 +37,8 @@ podDisruptionBudget.enabled tests.enabled
 {{- end }}
 
 {{/*
-`helm upgrade --reuse-values` brings the old chart's defaults and so lacks every newer key, and `null` takes a key away.
-Without this the operator would read "nil pointer evaluating interface {}".
+`helm upgrade --reuse-values` keeps the old chart's defaults and so lacks every newer key, and `null` removes a key. Without
+this check the operator would read "nil pointer evaluating interface {}".
 */}}
 {{- define "factory-worker.check.missing" -}}
 {{- $missing := list }}
@@ -51,47 +51,47 @@ Without this the operator would read "nil pointer evaluating interface {}".
 {{- if or (not $there) (kindIs "invalid" $at) }}{{ $missing = append $missing $path }}{{ end }}
 {{- end }}
 {{- with $missing }}
-values are missing: {{ join ", " . }}. Do not set them to null, and upgrade with --reset-then-reuse-values (--reuse-values does not know what a newer chart added).
+values are missing: {{ join ", " . }}. Do not set them to null, and upgrade with --reset-then-reuse-values (--reuse-values lacks the keys that a newer chart added).
 {{- end }}
 {{- end }}
 
 {{- define "factory-worker.check.names" -}}
 {{- $longest := printf "%s-secrets" (include "factory-worker.fullname" .) }}
 {{- if gt (len $longest) 63 }}
-release name {{ .Release.Name | quote }} is too long: {{ $longest | quote }} would have {{ len $longest }} characters, Kubernetes allows 63. Take one that is {{ sub (len $longest) 63 }} shorter.
+release name {{ .Release.Name | quote }} is too long: {{ $longest | quote }} would have {{ len $longest }} characters, Kubernetes allows 63. Choose one that is {{ sub (len $longest) 63 }} shorter.
 {{- end }}
 {{- end }}
 
 {{- define "factory-worker.check.image" -}}
 {{- with .Values.image }}
 {{- if not .repository }}
-image.repository is empty: write where the worker image is, such as registry.example.com/team/factory-worker.
+image.repository is empty: set where the worker image is, such as registry.example.com/team/factory-worker.
 {{- else if regexMatch "[:@]" (base .repository) }}
-image.repository {{ quote .repository }} has a tag or a digest in it: write that into image.tag or image.digest.
+image.repository {{ quote .repository }} contains a tag or a digest: set image.tag or image.digest instead.
 {{- end }}
 {{- if eq .tag "latest" }}
-image.tag "latest" is refused: after a restart nobody could tell which image runs. Write the tag that was pushed, or image.digest.
+image.tag "latest" is refused: after a restart there is no telling which image runs. Set the tag that was pushed, or image.digest.
 {{- else if not (regexMatch "^([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?$" .tag) }}
-image.tag {{ quote .tag }} is no tag: write letters, digits, "_", "." and "-", such as 0.1.0.
+image.tag {{ quote .tag }} is not a valid tag: use letters, digits, "_", "." and "-", such as 0.1.0.
 {{- end }}
 {{- if not (regexMatch "^(sha256:[a-f0-9]{64})?$" .digest) }}
-image.digest {{ quote .digest }} is no digest: write sha256: and 64 hex digits, as the registry prints it.
+image.digest {{ quote .digest }} is not a valid digest: write sha256: and 64 hex digits, as the registry prints it.
 {{- end }}
 {{- end }}
 {{- end }}
 
-{{/* Says nothing of a secret but its key. */}}
+{{/* Never prints a secret, only its key. */}}
 {{- define "factory-worker.check.secrets" -}}
 {{- $given := list }}
 {{- range $key, $value := .Values.secrets.inline }}
 {{- if trim $value }}{{ $given = append $given $key }}{{ end }}
 {{- end }}
 {{- if and .Values.secrets.existingSecret $given }}
-secrets.existingSecret and secrets.inline are both given ({{ join ", " $given }}): keep one of the two.
+secrets.existingSecret and secrets.inline are both set ({{ join ", " $given }}): keep only one.
 {{- end }}
 {{- $key := .Values.secrets.inline.SSH_PRIVATE_KEY }}
 {{- if and $key (not (contains "PRIVATE KEY-----" $key)) }}
-secrets.inline.SSH_PRIVATE_KEY is no private key: give the file itself, --set-file secrets.inline.SSH_PRIVATE_KEY=FILE.
+secrets.inline.SSH_PRIVATE_KEY is not a private key: pass the file itself, --set-file secrets.inline.SSH_PRIVATE_KEY=FILE.
 {{- end }}
 {{- end }}
 
@@ -102,19 +102,19 @@ secrets.inline.SSH_PRIVATE_KEY is no private key: give the file itself, --set-fi
 {{- $repo := $project.repo | default "" }}
 {{- $at := printf "projects[%d]" $index }}
 {{- if not $name }}
-{{ $at }} has no name: write the one that dispatch --project will take.
+{{ $at }} has no name: set the one that dispatch --project will take.
 {{- else if not (regexMatch "^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$" $name) }}
-{{ $at }}.name {{ quote $name }} cannot be a folder's name: write at most 63 letters, digits, "_", "." and "-", beginning with a letter or digit.
+{{ $at }}.name {{ quote $name }} is not a valid folder name: use at most 63 letters, digits, "_", "." and "-", beginning with a letter or digit.
 {{- else if hasKey $seen $name }}
-{{ $at }}.name {{ quote $name }} is taken by projects[{{ get $seen $name }}]: give each project a name of its own.
+{{ $at }}.name {{ quote $name }} is already used by projects[{{ get $seen $name }}]: give each project its own name.
 {{- end }}
 {{- $_ := set $seen $name $index }}
 {{- if not $repo }}
-{{ $at }} ({{ $name | default "no name" }}) has no repo: write owner/name, or a URL that git clones.
+{{ $at }} ({{ $name | default "no name" }}) has no repo: set owner/name, or a URL that git can clone.
 {{- else if regexMatch "^(https?://[^/]*@|[a-z+]+://[^/]*:[^/]*@)" $repo }}
-{{ $at }}.repo ({{ $name | default "no name" }}) has credentials in its URL: leave it out, GH_TOKEN in the Secret is used.
+{{ $at }}.repo ({{ $name | default "no name" }}) has credentials in its URL: remove them, GH_TOKEN from the Secret is used.
 {{- else if not (regexMatch "^([A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+|[a-z+]+://\\S+|[^\\s@/]+@[^\\s:]+:\\S+|/\\S+)$" $repo) }}
-{{ $at }}.repo {{ quote $repo }} is neither owner/name nor a URL that git clones.
+{{ $at }}.repo {{ quote $repo }} is neither owner/name nor a URL that git can clone.
 {{- end }}
 {{- end }}
 {{- end }}
@@ -123,25 +123,25 @@ secrets.inline.SSH_PRIVATE_KEY is no private key: give the file itself, --set-fi
 {{- $pattern := "^[0-9]+[smh]?$" }}
 {{- range $path, $value := dict "orchestrator.interval" .Values.orchestrator.interval "shutdown.waitForStage" .Values.shutdown.waitForStage }}
 {{- if and (kindIs "string" $value) (not (regexMatch $pattern $value)) }}
-{{ $path }} {{ quote $value }} is no time: write seconds, or a number with s, m or h, such as 30s or 20m.
+{{ $path }} {{ quote $value }} is not a valid duration: use seconds, or a number with s, m or h, such as 30s or 20m.
 {{- end }}
 {{- end }}
 {{- if and (eq (include "factory-worker.seconds" .Values.orchestrator.interval) "0") (regexMatch "^0+[smh]?$" (toString .Values.orchestrator.interval)) }}
-orchestrator.interval must be at least 1s: without a pause the loop would ask GitHub without end. Write orchestrator.enabled=false to have no loop.
+orchestrator.interval must be at least 1s: without a pause the loop would query GitHub nonstop. To turn the loop off, set orchestrator.enabled=false.
 {{- end }}
 {{- $wait := include "factory-worker.seconds" .Values.shutdown.waitForStage | int }}
 {{- $grace := .Values.terminationGracePeriodSeconds | int }}
 {{- if lt $grace (add $wait 60 | int) }}
-terminationGracePeriodSeconds {{ $grace }} is too short for shutdown.waitForStage {{ .Values.shutdown.waitForStage }}: write at least {{ add $wait 60 }}, so that agents, stacks and Docker can still be stopped in order after the wait.
+terminationGracePeriodSeconds {{ $grace }} is too short for shutdown.waitForStage {{ .Values.shutdown.waitForStage }}: set at least {{ add $wait 60 }}, so that agents, stacks and Docker can still be stopped in order after the wait.
 {{- end }}
 {{- end }}
 
-{{/* One size that has to be one; takes {path, value}. */}}
+{{/* A size, which must not be zero; takes {path, value}. */}}
 {{- define "factory-worker.check.size" -}}
 {{- if not (regexMatch (include "factory-worker.sizePattern" .) .value) }}
-{{ .path }} {{ quote .value }} is no size: write a number with Mi, Gi or Ti, such as 20Gi.
+{{ .path }} {{ quote .value }} is not a valid size: use a number with Mi, Gi or Ti, such as 20Gi.
 {{- else if eq (include "factory-worker.bytes" .value) "0" }}
-{{ .path }} {{ quote .value }} is nothing: write a size such as 20Gi.
+{{ .path }} {{ quote .value }} is zero: set a size such as 20Gi.
 {{- end }}
 {{- end }}
 
@@ -152,38 +152,38 @@ terminationGracePeriodSeconds {{ $grace }} is too short for shutdown.waitForStag
 {{- with .Values.docker.storage.sizeLimit }}
 {{- include "factory-worker.check.size" (dict "path" "docker.storage.sizeLimit" "value" .) }}
 {{- if ne $storage.kind "emptyDir" }}
-docker.storage.sizeLimit is for kind emptyDir: leave it empty, a volume of kind {{ $storage.kind }} has docker.storage.size.
+docker.storage.sizeLimit only applies to kind emptyDir: leave it empty, a volume of kind {{ $storage.kind }} has docker.storage.size.
 {{- else if lt (include "factory-worker.bytes" . | int64) (include "factory-worker.bytes" $storage.size | int64) }}
-docker.storage.sizeLimit {{ . }} is below docker.storage.size {{ $storage.size }}: the kubelet would evict the pod before the worker could clean up. Write a larger limit, or none.
+docker.storage.sizeLimit {{ . }} is below docker.storage.size {{ $storage.size }}: the kubelet would evict the pod before the worker could clean up. Set a larger limit, or none.
 {{- end }}
 {{- end }}
 {{- if and .Values.docker.storage.existingClaim (ne $storage.kind "claim") }}
-docker.storage.existingClaim is for kind claim: write docker.storage.kind=claim, or leave it empty.
+docker.storage.existingClaim only applies to kind claim: set docker.storage.kind=claim, or leave it empty.
 {{- end }}
 {{- if and .Values.docker.storage.storageClass (eq $storage.kind "emptyDir") }}
-docker.storage.storageClass is for the kinds ephemeral and claim: leave it empty, an emptyDir lies on the node's disk.
+docker.storage.storageClass only applies to kinds ephemeral and claim: leave it empty, an emptyDir is on the node's disk.
 {{- end }}
 {{- $limit := include "factory-worker.bytes" (dig "limits" "memory" "" .Values.resources) | int64 }}
 {{- if and .Values.docker.enabled $limit (ge (include "factory-worker.bytes" .Values.docker.memoryReserve | int64) $limit) }}
-docker.memoryReserve {{ .Values.docker.memoryReserve }} leaves no memory for containers: write less than resources.limits.memory {{ .Values.resources.limits.memory }}.
+docker.memoryReserve {{ .Values.docker.memoryReserve }} leaves no memory for containers: set less than resources.limits.memory {{ .Values.resources.limits.memory }}.
 {{- end }}
 {{- $mtu := int .Values.docker.mtu }}
 {{- if and $mtu (or (lt $mtu 576) (gt $mtu 9216)) }}
-docker.mtu {{ $mtu }} is no MTU: write 576 to 9216, or 0 for that of the pod's network.
+docker.mtu {{ $mtu }} is not a valid MTU: use 576 to 9216, or 0 for the MTU of the pod's network.
 {{- end }}
 {{- range $index, $pool := .Values.docker.addressPools }}
 {{- $base := $pool.base | default "" }}
 {{- $size := int $pool.size }}
 {{- $at := printf "docker.addressPools[%d]" $index }}
 {{- if not (regexMatch "^([0-9]{1,3}[.]){3}[0-9]{1,3}/[0-9]{1,2}$" $base) }}
-{{ $at }}.base {{ quote $base }} is no network: write one such as 10.200.0.0/16.
+{{ $at }}.base {{ quote $base }} is not a valid network: use one such as 10.200.0.0/16.
 {{- else if or (lt $size (regexFind "[0-9]+$" $base | int)) (gt $size 30) }}
-{{ $at }}.size {{ $size }} does not fit into {{ $base }}: write the prefix length of each network, from {{ regexFind "[0-9]+$" $base }} to 30, such as 24.
+{{ $at }}.size {{ $size }} does not fit into {{ $base }}: set the prefix length of each network, from {{ regexFind "[0-9]+$" $base }} to 30, such as 24.
 {{- end }}
 {{- end }}
 {{- range $index, $mirror := .Values.docker.registryMirrors }}
 {{- if not (regexMatch "^https?://[^\\s/]+/?$" $mirror) }}
-docker.registryMirrors[{{ $index }}] {{ quote $mirror }} is no mirror: write a URL without a path, such as https://mirror.example.com.
+docker.registryMirrors[{{ $index }}] {{ quote $mirror }} is not a valid mirror: use a URL without a path, such as https://mirror.example.com.
 {{- end }}
 {{- end }}
 {{- end }}
@@ -191,10 +191,10 @@ docker.registryMirrors[{{ $index }}] {{ quote $mirror }} is no mirror: write a U
 {{- define "factory-worker.check.persistence" -}}
 {{- include "factory-worker.check.size" (dict "path" "persistence.size" "value" .Values.persistence.size) }}
 {{- if and .Values.persistence.existingClaim (not .Values.persistence.enabled) }}
-persistence.existingClaim {{ quote .Values.persistence.existingClaim }} is given while persistence.enabled is false: keep one of the two.
+persistence.existingClaim {{ quote .Values.persistence.existingClaim }} is set while persistence.enabled is false: keep only one.
 {{- end }}
 {{- if hasKey .Values.persistence.annotations "helm.sh/resource-policy" }}
-persistence.annotations may not set helm.sh/resource-policy: write persistence.keep=true or false.
+persistence.annotations may not set helm.sh/resource-policy: set persistence.keep to true or false instead.
 {{- end }}
 {{- end }}
 
@@ -202,45 +202,45 @@ persistence.annotations may not set helm.sh/resource-policy: write persistence.k
 {{- range $name := list "startup" "readiness" "liveness" }}
 {{- $timeout := get $.Values.probes $name | dig "timeoutSeconds" 0 | int }}
 {{- if lt $timeout 10 }}
-probes.{{ $name }}.timeoutSeconds {{ $timeout }} is too short: write at least 10, a worker at its CPU limit answers late and would be taken for dead.
+probes.{{ $name }}.timeoutSeconds {{ $timeout }} is too short: set at least 10. A worker at its CPU limit answers late and would be restarted.
 {{- end }}
 {{- end }}
 {{- end }}
 
-{{/* What is added may not replace what the chart owns. */}}
+{{/* Additions must not replace what the chart owns. */}}
 {{- define "factory-worker.check.extras" -}}
 {{- $seen := dict }}
 {{- range $index, $entry := .Values.extraEnv }}
 {{- $name := $entry.name | default "" }}
 {{- if hasPrefix "WORKER_" $name }}
-extraEnv[{{ $index }}] sets {{ $name }}: names that begin with WORKER_ are the chart's own.
+extraEnv[{{ $index }}] sets {{ $name }}: names that begin with WORKER_ are reserved for the chart.
 {{- else if has $name (list "CLAUDE_CODE_OAUTH_TOKEN" "GH_TOKEN" "GH_USER" "SSH_PRIVATE_KEY") }}
-extraEnv[{{ $index }}] sets {{ $name }}: give it in the Secret (secrets.existingSecret or secrets.inline).
+extraEnv[{{ $index }}] sets {{ $name }}: put it into the Secret (secrets.existingSecret or secrets.inline).
 {{- else if hasKey $seen $name }}
-extraEnv[{{ $index }}] sets {{ $name }} a second time: keep one.
+extraEnv[{{ $index }}] sets {{ $name }} a second time: keep only one.
 {{- end }}
 {{- $_ := set $seen $name true }}
 {{- end }}
 {{- range $index, $volume := .Values.extraVolumes }}
 {{- if has $volume.name (list "state" "run" "config" "secrets" "docker") }}
-extraVolumes[{{ $index }}] is named {{ quote $volume.name }} like one of the chart's own: take another name.
+extraVolumes[{{ $index }}] has the name {{ quote $volume.name }}, which the chart uses: choose another name.
 {{- end }}
 {{- end }}
 {{- range $index, $mount := .Values.extraVolumeMounts }}
 {{- if has (clean (default "." $mount.mountPath)) (list "/" "/root" "/root/.factory" "/run" "/run/factory-worker" "/etc" "/etc/factory-worker" "/etc/factory-worker/config" "/run/secrets" "/run/secrets/factory-worker" "/var/lib/docker") }}
-extraVolumeMounts[{{ $index }}] covers {{ $mount.mountPath }}, which the worker needs: mount it somewhere else.
+extraVolumeMounts[{{ $index }}] would hide {{ $mount.mountPath }}, which the worker needs: mount it elsewhere.
 {{- end }}
 {{- end }}
 {{- range $value, $labels := dict "commonLabels" .Values.commonLabels "podLabels" .Values.podLabels }}
 {{- range $label := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/version" "app.kubernetes.io/managed-by" "helm.sh/chart" }}
 {{- if hasKey $labels $label }}
-{{ $value }} may not set {{ $label }}: it is the chart's own.
+{{ $value }} may not set {{ $label }}: the chart sets it.
 {{- end }}
 {{- end }}
 {{- end }}
 {{- range $annotation := list "kubectl.kubernetes.io/default-container" "checksum/docker" "checksum/secrets" }}
 {{- if hasKey $.Values.podAnnotations $annotation }}
-podAnnotations may not set {{ $annotation }}: it is the chart's own.
+podAnnotations may not set {{ $annotation }}: the chart sets it.
 {{- end }}
 {{- end }}
 {{- end }}
