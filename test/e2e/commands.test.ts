@@ -69,7 +69,9 @@ describe('list, dispatch, status, peek, exec', () => {
     const answer = await operator.dispatch(elsewhere, 5, '--wait', '--wait-timeout', '3m');
     saw('dispatch --wait', answer);
     expect(answer).toExitWith(0);
-    expect(await inWorker(elsewhere, 'git -C /root/.factory/repos/demo log --oneline --all')).toContain('#5');
+    expect(
+      await inWorker(elsewhere, 'git -C /root/.factory/repos/demo log --oneline --branches --remotes'),
+    ).toContain('#5');
     await assertSound(elsewhere);
   });
 
