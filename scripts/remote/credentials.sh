@@ -92,5 +92,6 @@ part next next
 part processes processes
 if [ "$call" = call ]; then
   said gh timeout 20 gh api --include user
-  said claude timeout 60 claude --print --model haiku 'Answer with the one word ok'
+  # With its own ten retries claude says nothing for three minutes when its API is down; with one it gives the reason in 20 s.
+  said claude env CLAUDE_CODE_MAX_RETRIES=1 timeout 60 claude --print --model haiku 'Answer with the one word ok'
 fi

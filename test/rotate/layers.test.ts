@@ -68,10 +68,14 @@ describe('the layers of a token', () => {
   it.each([
     ['Invalid API key · Please run /login', 'refused'],
     ['API Error: 401 {"type":"error","error":{"type":"authentication_error"}}', 'refused'],
-    ["You've hit your limit", 'unknown'],
+    ["You've hit your limit", 'accepted'],
     ['getaddrinfo ENOTFOUND', 'unknown'],
+    ['Your organization has disabled Claude subscription access for Claude Code', 'refused'],
+    ["You've hit your session limit · resets 3pm (UTC)", 'accepted'],
+    ['Credit balance is too low', 'accepted'],
+    ['API Error: 529 Overloaded', 'unknown'],
   ])('claude that says "%s": %s', (text, verdict) => {
-    expect(judgeClaude(1, text).verdict).toBe(verdict);
+    expect(judgeClaude(1, text)).toEqual({ verdict, reason: expect.stringContaining(text) });
   });
 });
 

@@ -1,5 +1,6 @@
 /** Where a worker's tokens are, layer by layer, by short hashes: the proof that an old one is gone. Pure. */
 import { createHash } from 'node:crypto';
+import { accountCause } from '../account.ts';
 import type { Key } from '../provision/tokens.ts';
 import type { Frame } from '../transport/frame.ts';
 
@@ -78,17 +79,23 @@ export function judgeGh(rc: number, text: string): CallVerdict {
   return { verdict: 'unknown', reason: `gh: ${firstLine(text) || `exit code ${rc}`}` };
 }
 
-/** @param text what `claude --print` printed, both streams */
+/**
+ * @param text what `claude --print` printed, both streams. Its words decide, as they do for the supervisor: an account at its
+ *   limit or without credit proves the token good, one that is disabled refuses it.
+ */
 export function judgeClaude(rc: number, text: string): CallVerdict {
   if (rc === 0) return { verdict: 'accepted', reason: '' };
-  if (
-    /Invalid API key|Please run \/login|OAuth token (?:has expired|revoked)|authentication_error|\b401\b/i.test(
-      text,
-    )
-  ) {
-    return { verdict: 'refused', reason: `claude refuses it: ${firstLine(text)}` };
+  const said = firstLine(text) || `exit code ${rc}`;
+  switch (accountCause('', text)) {
+    case 'token-refused':
+    case 'disabled':
+      return { verdict: 'refused', reason: `claude refuses it: ${said}` };
+    case 'limit':
+    case 'no-credit':
+      return { verdict: 'accepted', reason: `claude: ${said}` };
+    default:
+      return { verdict: 'unknown', reason: `claude: ${said}` };
   }
-  return { verdict: 'unknown', reason: `claude: ${firstLine(text) || `exit code ${rc}`}` };
 }
 
 const firstLine = (text: string) => text.trim().split('\n')[0]?.slice(0, 200) ?? '';
