@@ -8,6 +8,10 @@ WITH_DOCKER = eval "$$(test/image/machine/docker.sh up)" &&
 image: build ## build the worker image, with the stand-in for factory unless FACTORY_DIR says where the real one is
 	@$(WITH_DOCKER) image/build-local.sh $(IMAGE)
 
+.PHONY: raise-claude
+raise-claude: ## try another claude and pin it when its tests pass (VERSION=2.1.332)
+	@image/npm/raise-claude.sh $(VERSION)
+
 .PHONY: image-for-tests
 image-for-tests: build programs
 	@scripts/build/programs.sh busybox mkfs.ext4 ps script
