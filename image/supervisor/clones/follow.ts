@@ -48,21 +48,12 @@ export async function follow(
   base: Base,
   signal?: AbortSignal,
 ): Promise<Trouble[]> {
-  const first = await attempt(needs, checkout, base, signal);
-  if (!first.some(({ cause }) => cause === 'locked')) return first;
-  const removed = await removeStaleLocks(needs, checkout.directory);
-  if (removed.length === 0) return first;
-  needs.log.line(`${checkout.project.name}: removed what a killed git had left: ${removed.join(', ')}`);
-  return attempt(needs, checkout, base, signal);
-}
-
-async function attempt(
-  needs: Needs,
-  checkout: MainCheckout,
-  base: Base,
-  signal: AbortSignal | undefined,
-): Promise<Trouble[]> {
-  const git = createGit(needs.processes, checkout.directory, signal);
+  const { directory, project } = checkout;
+  // factory's own git would stumble over them, too, also where ours does not.
+  const removed = await removeStaleLocks(needs, directory);
+  if (removed.length > 0)
+    needs.log.line(`${project.name}: removed what a killed git had left: ${removed.join(', ')}`);
+  const git = createGit(needs.processes, directory, signal);
   try {
     return await bringUpToDate({ ...needs, ...checkout, git }, base, signal);
   } catch (error) {
@@ -164,8 +155,10 @@ async function switchTo(
       subject: branch,
     });
   }
-  if (head.branch === null && (await count(work, 'HEAD', '--not', '--branches', '--remotes', '--tags')) > 0)
-    await setAside(work, 'HEAD');
+  // A branch of somebody's keeps what was committed to it; no branch, and one that is followed no more, would hide it.
+  const elsewhere = head.branch === null ? ['--remotes', '--branches', '--tags'] : ['--remotes'];
+  if ((head.branch === null || renamed) && (await count(work, 'HEAD', '--not', ...elsewhere)) > 0)
+    await setAside(work, head.branch ?? 'HEAD');
   const local = await exists(work, `refs/heads/${branch}`);
   await must(
     work,

@@ -1,9 +1,11 @@
 /** With the real git: how a main checkout comes to have what its remote has, and what is told when it cannot. */
+import { spawn } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Base, follow, type Trouble } from '../../../image/supervisor/clones/follow.ts';
 import { describeClone } from '../../../scripts/lib/worker/clones.ts';
+import { until } from '../../support/until.ts';
 import { type GitWorld, gitWorld } from './real-git.ts';
 
 let world: GitWorld;
@@ -88,6 +90,14 @@ describe('a main checkout', () => {
       'refs/remotes/origin/trunk',
     ]);
     expect(world.git('rev-parse', '--abbrev-ref', '@{upstream}')).toBe('origin/trunk');
+  });
+
+  it('that was committed to does so, too, and the commit is told', async () => {
+    const mine = commit();
+    world.rename('main', 'trunk');
+    expect(await look()).toMatchObject([{ cause: 'set-aside', holds: false }]);
+    expect(branch()).toBe('trunk');
+    expect(setAside()).toEqual([expect.stringMatching(`^refs/factory-worker/set-aside/main/\\S+ ${mine}$`)]);
   });
 
   it('follows another default branch while the old one is still there', async () => {
@@ -268,13 +278,32 @@ describe('a build that begins at origin/main', () => {
 });
 
 describe('locks', () => {
-  it('of a killed git are removed on the way', async () => {
+  it('of a killed git are removed on the way, also those that only the next worktree would meet', async () => {
     const id = world.push();
-    writeFileSync(join(world.clone, '.git/index.lock'), '');
-    writeFileSync(join(world.clone, '.git/refs/remotes/origin/main.lock'), '');
+    for (const name of ['index', 'refs/remotes/origin/main', 'refs/heads/issue-7']) {
+      writeFileSync(join(world.clone, `.git/${name}.lock`), '');
+    }
     expect(await look()).toEqual([]);
     expect(head()).toBe(id);
+    world.git('worktree', 'add', '--quiet', '-b', 'issue-7', 'worktrees/issue-7');
     expect(world.lines.join()).toContain('removed what a killed git had left: ');
+  });
+
+  it('of a git that works are told, and stay', async () => {
+    world.push();
+    // A commit whose message somebody is writing.
+    const git = spawn('git', ['commit', '--all', '--allow-empty'], {
+      cwd: world.clone,
+      env: { ...world.env, GIT_EDITOR: 'sleep 60; false' },
+      stdio: 'ignore',
+      detached: true,
+    });
+    const lock = join(world.clone, '.git/index.lock');
+    await until('the lock', () => existsSync(lock));
+    expect(await look()).toMatchObject([{ cause: 'locked', holds: true, subject: lock }]);
+    process.kill(-(git.pid ?? 0), 'SIGKILL');
+    await new Promise((resolve) => git.once('exit', resolve));
+    expect(await look()).toEqual([]);
   });
 });
 
