@@ -61,7 +61,7 @@ describe('what to do', () => {
     ['head-moved', {}, [`${git} status`, `${git} stash push --include-untracked`]],
     ['unfinished', { subject: 'rebase' }, [`${git} status`, `${git} rebase --abort`]],
     ['changed', {}, [`${git} status`, `${git} stash push --include-untracked`]],
-    ['locked', { subject: '/r/.git/index.lock' }, ['factory-worker exec w -- pgrep --list-full git']],
+    ['locked', { subject: '/r/.git/index.lock' }, ['factory-worker exec w -- ps -C git -o pid,etime,args']],
     ['no-main', { subject: 'trunk' }, [`${git} push origin refs/remotes/origin/trunk:refs/heads/main`]],
     ['not-main', { subject: 'dev' }, ['keep main up to date']],
     [

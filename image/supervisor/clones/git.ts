@@ -27,8 +27,11 @@ export function createGit(
 /** What git says, on one line, without credentials and without the hints that are of no use here. */
 export function gitComplaint(verb: string, { code, stderr, timedOut }: RunResult): string {
   if (timedOut) return `git ${verb} took too long and was stopped`;
-  const lines = stderr.split('\n').map((line) => line.trim());
-  const said = lines.filter((line) => /^(fatal|error|remote):/.test(line));
-  const text = withoutCredentials((said.length > 0 ? said : lines.filter(Boolean)).join(' ')).slice(0, 500);
+  const lines = stderr.split('\n').filter((line) => line.trim() !== '');
+  // The files that a sentence is about follow it, indented.
+  const said = lines.filter((line) => /^(?:(?:fatal|error|remote):|\t)/.test(line));
+  const text = withoutCredentials(
+    (said.length > 0 ? said : lines).map((line) => line.trim()).join(' '),
+  ).slice(0, 500);
   return text || `git ${verb} ended with exit code ${code}`;
 }

@@ -73,7 +73,7 @@ const CURES: Readonly<Record<CloneCause, Cure>> = {
   ],
   changed: setAside,
   locked: (_fault, _git, of) => [
-    `it goes by itself when that git has ended; which it is: ${of('exec', '--', 'pgrep', '--list-full', 'git')}`,
+    `it goes by itself when that git has ended; which it is: ${of('exec', '--', 'ps', '-C', 'git', '-o', 'pid,etime,args')}`,
   ],
   'no-main': ({ subject }, git) => [
     `give it one: ${git('push', 'origin', `refs/remotes/origin/${subject}:refs/heads/main`)}`,

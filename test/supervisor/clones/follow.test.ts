@@ -179,7 +179,7 @@ describe('what git would lose is told, and nothing is touched', () => {
         cause: 'changed',
         holds: true,
         text: 'its main checkout is 1 commit behind origin/main, and cannot be brought there',
-        said: expect.stringContaining('would be overwritten by merge'),
+        said: 'error: Your local changes to the following files would be overwritten by merge: pipeline.yaml',
       },
     ]);
     expect(world.git('diff', '--name-only')).toBe('pipeline.yaml');
