@@ -134,7 +134,7 @@ export function createSupervisor(
     clonesPhase(environment, effects, clones),
     recoverPhase(settings, observe),
     orchestratorPhase(sessions, settings, () => {
-      loop = startLoop(environment, effects, { observe, factory }, wake, signal);
+      loop = startLoop(environment, effects, { observe, factory, clones }, wake, signal);
     }),
   ];
 

@@ -210,6 +210,45 @@ const ACCOUNT: JTDSchemaType<AccountRecord> = {
   },
 };
 
+export type CloneCause =
+  | 'fetch-failed'
+  | 'upstream-gone'
+  | 'head-moved'
+  | 'unfinished'
+  | 'changed'
+  | 'locked'
+  | 'no-main'
+  | 'not-main'
+  | 'set-aside'
+  | 'submodules';
+
+/** The main checkout of a project is not what its remote has, or something about it is worth knowing. */
+export interface CloneFault {
+  readonly project: string;
+  readonly cause: Word<CloneCause>;
+  /** One sentence. */
+  readonly text: string;
+  /** What git said; empty when it said nothing. */
+  readonly said: string;
+  /** The branch, ref, operation or path that the cause is about; empty when there is none. */
+  readonly subject: string;
+  readonly since: string;
+  /** Whether no row of the project is taken while it lasts. */
+  readonly holds: boolean;
+}
+
+const CLONE_FAULT: JTDSchemaType<CloneFault> = {
+  properties: {
+    project: { type: 'string' },
+    cause: { type: 'string' },
+    text: { type: 'string' },
+    said: { type: 'string' },
+    subject: { type: 'string' },
+    since: { type: 'timestamp' },
+    holds: { type: 'boolean' },
+  },
+};
+
 /** `heartbeat.json` in WORKER_RUN_DIR, written before and after each check-in. */
 export interface Heartbeat {
   readonly schema: number;
@@ -224,6 +263,8 @@ export interface Heartbeat {
   readonly actions: readonly CheckInAction[];
   /** Why claude's account does not work, while no work is taken for that; left out by older images. */
   readonly account?: AccountHold | null;
+  /** What is wrong with main checkouts, as far as was looked; left out by older images. */
+  readonly clones?: readonly CloneFault[];
 }
 
 const ACTION: JTDSchemaType<CheckInAction> = {
@@ -247,7 +288,10 @@ const HEARTBEAT: JTDSchemaType<Heartbeat> = {
     intervalSeconds: { type: 'float64' },
     actions: { elements: ACTION },
   },
-  optionalProperties: { account: { ...ACCOUNT_HOLD, nullable: true } },
+  optionalProperties: {
+    account: { ...ACCOUNT_HOLD, nullable: true },
+    clones: { elements: CLONE_FAULT },
+  },
 };
 
 /** `drain` in WORKER_STATE_DIR: while the file exists, no new check-in starts. It survives restarts. */

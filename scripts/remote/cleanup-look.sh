@@ -1,13 +1,13 @@
 # shellcheck shell=bash
 # What could be cleaned up. Parts: those of a brief probe; worktrees (PROJECT, ISSUE, bytes, files that are changed, commits
-# that no remote has, path); recordings (NAME and bytes); and in a pod docker and docker-images (a JSON object in each line).
+# that no remote has, whether git has it locked, path); recordings (NAME and bytes); and in a pod docker and docker-images (a JSON object in each line).
 weigh_worktrees() {
-  local project issue path changed unpushed
+  local project issue path changed unpushed locked
   while IFS=$'\t' read -r project issue path; do
-    # What cannot be told counts as work that would be lost.
-    changed=$(git -C "$path" status --porcelain 2>/dev/null | wc --lines) || changed=1
-    unpushed=$(git -C "$path" rev-list --count HEAD --not --remotes 2>/dev/null) || unpushed=1
-    printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$project" "$issue" "$(bytes_of "$path")" "$changed" "$unpushed" "$path"
+    look_for_work "$path"
+    if [ -e "$(git -C "$path" rev-parse --absolute-git-dir 2>/dev/null)/locked" ]; then locked=1; else locked=0; fi
+    printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\n' \
+      "$project" "$issue" "$(bytes_of "$path")" "$changed" "$unpushed" "$locked" "$path"
   done < <(worktrees)
 }
 

@@ -25,17 +25,21 @@ is_live() {
 
 # Each: fate and why.
 remove_worktree() {
-  local path=$1 project issue found='' force=()
+  local path=$1 project issue found='' force=() changed unpushed
   while IFS=$'\t' read -r project issue found; do
     if [ "$found" = "$path" ]; then break; fi
     found=''
   done < <(worktrees)
   if [ -z "$found" ]; then fate='done' why='it is gone already' && return; fi
   if is_live "$issue"; then fate='kept' why="#$issue is being worked on, or waits in the queue" && return; fi
+  look_for_work "$path"
   if [[ $named == *",$issue,"* ]]; then
     force=(--force)
-  elif [ "$(git -C "$path" rev-list --count HEAD --not --remotes 2>/dev/null)" != 0 ]; then
+  elif [ "$unpushed" != 0 ]; then
     fate='kept' why='it has commits that no remote has' && return
+  elif [ "$changed" = 0 ] && [ -n "$(git -C "$path" submodule --quiet foreach 'echo one' 2>/dev/null)" ]; then
+    # git removes none with submodules otherwise, whatever is in them.
+    force=(--force)
   fi
   # Without --force git itself refuses when a file is changed or new.
   if quietly git -C "$WORKER_REPOS_DIR/$project" worktree remove "${force[@]}" "$path"; then

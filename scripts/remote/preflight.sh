@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Measures what Docker and agents need in the worker. Argument: `run` also starts one container in a network of its own, from
 # an image made here (no registry is asked), and takes both away again.
-# Parts: facts (KEY and value, a tab between), clock, boot.
+# Parts: facts (KEY and value, a tab between), clock, boot, heartbeat.
 run=$1
 
 fact() {
@@ -133,3 +133,4 @@ emit_part facts 0 "$facts"
 # Last, since the laptop compares it with the moment at which the answer comes.
 emit_part clock 0 "${EPOCHREALTIME/,/.}"
 part_file boot "$WORKER_RUN_DIR/boot.json"
+part_file heartbeat "$WORKER_RUN_DIR/heartbeat.json"

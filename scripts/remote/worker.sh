@@ -274,6 +274,19 @@ worktrees() {
   done
 }
 
+# look_for_work PATH: sets $changed and $unpushed, the files of a worktree that are not committed and its commits that no
+# remote has, those in its submodules among them. What cannot be told counts as work that would be lost.
+look_for_work() {
+  local counts one
+  # shellcheck disable=SC2034  # read by the caller
+  changed=$(git -C "$1" status --porcelain --ignore-submodules=none 2>/dev/null | wc --lines) || changed=1
+  # One line for the worktree and for each submodule that is checked out.
+  counts=$(git -C "$1" rev-list --count HEAD --not --remotes 2>/dev/null &&
+    git -C "$1" submodule --quiet foreach --recursive 'git rev-list --count HEAD --not --remotes' 2>/dev/null) || counts=1
+  unpushed=0
+  for one in $counts; do unpushed=$((unpushed + one)); done
+}
+
 # bytes_of PATH…: what they take on the disk together; 0 when there are none.
 bytes_of() {
   nice -n 10 du --summarize --total --block-size=1 --one-file-system -- "$@" 2>/dev/null | tail -n 1 | cut --fields=1 | grep . || echo 0

@@ -122,6 +122,17 @@ function heartbeat({ scene, drained }: State): string {
     actions: [
       { issue: 23, action: 'skip', stage: 'qa', session: '23-qa-1', message: 'the session is active' },
     ],
+    clones: [
+      {
+        project: 'demo',
+        cause: 'set-aside',
+        text: "1 commit of its main checkout that origin does not have: set aside, in no issue's branch",
+        said: '',
+        subject: 'refs/factory-worker/set-aside/main/20260302T120000Z',
+        since: ago(900),
+        holds: false,
+      },
+    ],
   });
 }
 
@@ -440,8 +451,8 @@ const SCRIPTS: Readonly<Record<string, Script>> = {
     frame({
       ...probe(state, 'brief'),
       worktrees: lines(
-        row('demo', 22, 2 * 2 ** 20, 0, 0, '/root/.factory/repos/demo/worktrees/issue-22'),
-        row('demo', 23, 3 * 2 ** 20, 1, 2, '/root/.factory/repos/demo/worktrees/issue-23'),
+        row('demo', 22, 2 * 2 ** 20, 0, 0, 0, '/root/.factory/repos/demo/worktrees/issue-22'),
+        row('demo', 23, 3 * 2 ** 20, 1, 2, 0, '/root/.factory/repos/demo/worktrees/issue-23'),
       ),
       recordings: lines(row('22-implement-1', 4096), row('23-qa-1', 2048)),
       docker: dockerDf,
@@ -505,7 +516,8 @@ const SCRIPTS: Readonly<Record<string, Script>> = {
       ),
       ...(call === 'call' ? { gh: 'HTTP/2.0 200 OK\n\n{"login": "bot"}', claude: 'ok' } : {}),
     }),
-  preflight: (state) => frame({ facts: facts(state), clock: `${SECONDS}`, boot: boot(state) }),
+  preflight: (state) =>
+    frame({ facts: facts(state), clock: `${SECONDS}`, boot: boot(state), heartbeat: heartbeat(state) }),
   'raise-inotify': () => frame({ raised: '' }),
   facts: (state) => frame({ build: JSON.stringify(BUILD), state: DATABASE, ...probe(state, 'full') }),
   backup: (_, [id = '']) => frame({ backup: backedUp(id) }),

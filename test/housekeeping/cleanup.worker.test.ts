@@ -108,6 +108,49 @@ describe('cleanup', () => {
     expect([23, 24].map((issue) => existsSync(worktree(issue)))).toEqual([false, true]);
   });
 
+  it('removes a worktree with submodules, which git does by force only, when nothing in them would be lost', async () => {
+    const [saved, changed, committed] = [23, 24, 25];
+    await worker.bash(
+      'git init -q -b main library && cd library && git -c user.name=t -c user.email=t@t commit -q --allow-empty -m library',
+    );
+    for (const issue of [saved, changed, committed]) {
+      await finished(issue);
+      await worker.bash(
+        `cd ${worktree(issue)} && git -c protocol.file.allow=always submodule --quiet add ${worker.dir}/library lib &&
+         git -c user.name=t -c user.email=t@t commit -qm lib && git update-ref refs/remotes/origin/feature/issue-${issue} HEAD`,
+      );
+    }
+    await writeFile(join(worktree(changed), 'lib', 'new.txt'), 'mine');
+    // What the worktree itself has is pushed, and what its submodule has is not.
+    await worker.bash(
+      `cd ${worktree(committed)} && git -C lib -c user.name=t -c user.email=t@t commit -q --allow-empty -m mine && git add lib &&
+       git -c user.name=t -c user.email=t@t commit -qm lib && git update-ref refs/remotes/origin/feature/issue-${committed} HEAD`,
+    );
+    expect(await plan()).toMatchObject({
+      'worktree demo#23': 'go',
+      'worktree demo#24': '1 file not committed; --issue 24 removes it all the same',
+      'worktree demo#25': '1 commit not pushed; --issue 25 removes it all the same',
+    });
+    expect(await clean(['--yes'])).toMatchObject({ code: 0, stderr: '' });
+    expect([saved, changed, committed].map((issue) => existsSync(worktree(issue)))).toEqual([
+      false,
+      true,
+      true,
+    ]);
+    expect(await clean(['--yes', '--issue', '24,25'])).toMatchObject({ code: 0 });
+    expect([changed, committed].map((issue) => existsSync(worktree(issue)))).toEqual([false, false]);
+  });
+
+  it('keeps a worktree that is locked, named or not: git would not remove it', async () => {
+    await finished(23);
+    await worker.bash(`git -C ${worktree(23)} worktree lock --reason 'on a disk of mine' ${worktree(23)}`);
+    const why = `git has it locked; to unlock it: git worktree unlock ${worktree(23)}`;
+    expect(await plan()).toMatchObject({ 'worktree demo#23': why });
+    expect(await plan('--issue', '23')).toMatchObject({ 'worktree demo#23': why });
+    await worker.bash(`git -C ${worktree(23)} worktree unlock ${worktree(23)}`);
+    expect(await plan()).toMatchObject({ 'worktree demo#23': 'go' });
+  });
+
   it('looks once more when it removes: what was taken up or written in the meantime stays', async () => {
     await finished(23);
     await finished(24);

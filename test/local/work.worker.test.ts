@@ -1,6 +1,6 @@
 /** A local worker at work, for real: supervisor, tmux, clones and the stand-ins. */
 import { execFileSync } from 'node:child_process';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
@@ -51,6 +51,41 @@ describe.concurrent('an issue in the queue', () => {
     await worker.add(23);
     await until('the issue completed', completed(worker, 23));
     expect((await worker.run(['test', '-e', 'worktrees/issue-23/new'])).code).toBe(0);
+  });
+
+  it('begins at what the remote has, whatever was left in the main checkout', async (test) => {
+    const worker = makeOwnWorker(test);
+    await worker.start();
+    await until('the clone', async () => (await worker.run(['test', '-e', 'pipeline.yaml'])).code === 0);
+    const bash = async (script: string) => (await worker.run(['bash', '-c', script])).stdout.toString();
+    const origin = join(worker.dir, '..', 'origin.git');
+    execFileSync('git', ['--git-dir', origin, 'branch', '--move', 'main', 'trunk']);
+    await bash('echo astray >astray && git add astray && git commit -qm astray && touch .git/index.lock');
+    await worker.add(23);
+    await until('the issue completed', completed(worker, 23));
+    expect(await bash('git branch --show-current; git log --format=%s feature/issue-23')).toMatch(/^trunk\n/);
+    expect(await bash('git log --format=%s feature/issue-23')).not.toContain('astray');
+    expect(worker.heartbeat()?.clones).toMatchObject([{ project: 'demo', cause: 'set-aside', holds: false }]);
+    expect(
+      await bash('git log -1 --format=%s $(git for-each-ref --format="%(refname)" refs/factory-worker/)'),
+    ).toBe('astray\n');
+  });
+
+  it('is not begun while the remote cannot be asked, and begun when it can', async (test) => {
+    const worker = makeOwnWorker(test);
+    await worker.start();
+    await until('the clone', async () => (await worker.run(['test', '-e', 'pipeline.yaml'])).code === 0);
+    const origin = join(worker.dir, '..', 'origin.git');
+    renameSync(origin, `${origin}.away`);
+    await worker.add(23);
+    await until('refused', () => worker.heartbeat()?.state === 'refused');
+    expect(worker.heartbeat()).toMatchObject({
+      reason: 'no issue of demo is begun: its remote origin cannot be asked what it has',
+      clones: [{ cause: 'fetch-failed', holds: true }],
+    });
+    expect((await worker.rows())[0]?.status).toBe('pending');
+    renameSync(`${origin}.away`, origin);
+    await until('the issue completed', completed(worker, 23));
   });
 
   it('waits while a login shell in a pane does not find claude, and goes on when it does', async (test) => {

@@ -48,6 +48,17 @@ const PROBE: Answer = {
     finishedAt: ago(10),
     intervalSeconds: 30,
     actions: [{ issue: 23, action: 'steer', stage: 'qa', session: '23-qa-1', message: 'go on' }],
+    clones: [
+      {
+        project: 'demo',
+        cause: 'changed',
+        text: 'its main checkout is 1 commit behind origin/main, and cannot be brought there',
+        said: 'error: it would be overwritten',
+        subject: '',
+        since: ago(900),
+        holds: true,
+      },
+    ],
   }),
   drain: json({ schema: 1, by: 'me', host: 'here', since: ago(60), reason: 'a look', release: 'r1' }),
   locks: 'boot=held\ncheck-in=free',
@@ -167,8 +178,8 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
   'cleanup-look': {
     ...PROBE,
     worktrees: table(
-      ['demo', 22, 5000, 1, 0, '/r/demo/worktrees/issue-22'],
-      ['demo', 23, 6000, 0, 2, '/r/x'],
+      ['demo', 22, 5000, 1, 0, 0, '/r/demo/worktrees/issue-22'],
+      ['demo', 23, 6000, 0, 2, 1, '/r/x'],
     ),
     recordings: table(['22-qa-1', 300], ['boot', 20]),
     docker: lines({ Type: 'Build Cache', Size: '5MB', Reclaimable: '5MB' }),
@@ -185,6 +196,7 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
   preflight: {
     clock: PROBE['clock'] ?? '',
     boot: PROBE['boot'] ?? '',
+    heartbeat: PROBE['heartbeat'] ?? '',
     facts: table(
       ['cgroup.version', 2],
       ['cgroup.handed-down', 'cpuset cpu io memory pids'],

@@ -97,6 +97,9 @@ function interrupted(sessionState: string): string {
 
 /** A queue with one pending issue of demo. */
 function oneIssue(call: string): Answer {
+  if (call.endsWith(' remote')) return { stdout: 'origin\n' };
+  if (call.includes(' ls-remote ')) return { stdout: 'ref: refs/heads/main\tHEAD\n' };
+  if (call.includes(' symbolic-ref ')) return { stdout: 'main\n' };
   return call.includes('queue list') ? { stdout: JSON.stringify([ROW]) } : undefined;
 }
 
@@ -266,6 +269,73 @@ describe('the loop', () => {
     expect(it_.checkIns()).toHaveLength(1);
     await it_.clock.advance(30_000);
     expect(it_.checkIns()).toHaveLength(2);
+  });
+
+  it('takes no row while its remote cannot be asked, says so, and goes on by itself', async () => {
+    let answers = false;
+    const it_ = world({
+      run: (call) => {
+        if (!call.includes(' fetch ')) return oneIssue(call);
+        return answers ? {} : { code: 128, stderr: 'fatal: unable to access: Could not resolve host' };
+      },
+    });
+    await it_.clock.advance(100);
+    expect(it_.checkIns()).toEqual([]);
+    const text = 'its remote origin cannot be asked what it has';
+    const fault = {
+      project: 'demo',
+      cause: 'fetch-failed',
+      text,
+      said: 'fatal: unable to access: Could not resolve host',
+      subject: '',
+      since: '2026-11-22T15:12:15Z',
+      holds: true,
+    };
+    const held = { state: 'refused', reason: `no issue of demo is begun: ${text}`, clones: [fault] };
+    expect(it_.heartbeat()).toMatchObject(held);
+    await it_.clock.advance(60_000);
+    expect(it_.heartbeat()).toMatchObject(held);
+    answers = true;
+    await it_.clock.advance(30_000);
+    expect(it_.checkIns().length).toBeGreaterThan(0);
+    expect(it_.heartbeat()).toMatchObject({ clones: [] });
+  });
+
+  it('goes on with a stage that runs, whether the remote answers or not', async () => {
+    const it_ = world({
+      run: (call) => {
+        if (call.includes(' fetch ')) return { code: 128, stderr: 'fatal: no route' };
+        return call.includes('factory status')
+          ? { stdout: interrupted('idle').replace('in_progress', 'pending') }
+          : oneIssue(call);
+      },
+    });
+    await it_.clock.advance(100);
+    expect(it_.checkIns()).toHaveLength(1);
+    expect(it_.processes.calls.join('\n')).not.toContain(' fetch ');
+  });
+
+  it('asks the remotes while there is nothing to do, so that it is known before', async () => {
+    const it_ = world({
+      run: (call) =>
+        call.includes(' fetch ')
+          ? { code: 128, stderr: 'fatal: no route' }
+          : call.includes('queue list')
+            ? undefined
+            : oneIssue(call),
+    });
+    await it_.clock.advance(100);
+    expect(it_.heartbeat()).toMatchObject({
+      state: 'waiting',
+      reason: null,
+      clones: [{ project: 'demo', cause: 'fetch-failed' }],
+    });
+    const fetches = () => it_.processes.calls.filter((call) => call.includes(' fetch ')).length;
+    expect(fetches()).toBe(1);
+    await it_.clock.advance(59_000);
+    expect(fetches()).toBe(1);
+    await it_.clock.advance(31_000);
+    expect(fetches()).toBe(2);
   });
 
   it('looks again at once when something has moved', async () => {
@@ -570,6 +640,22 @@ describe('the watch over what is ours', () => {
     if (pane) pane.dead = true;
     await it_.clock.advance(5_000);
     expect(it_.fake.calls.at(-1)).toBe('respawn orchestrator');
+  });
+
+  it('removes the locks of a killed git before anything is taken up', async () => {
+    const lock = `${DIRS.WORKER_REPOS_DIR}/demo/.git/index.lock`;
+    const there: boolean[] = [];
+    const it_ = world({
+      files: { [lock]: '' },
+      run: oneIssue,
+      detached: () => {
+        there.push(it_.files.exists(lock));
+        return {};
+      },
+    });
+    await it_.clock.advance(100);
+    expect(there[0]).toBe(false);
+    expect(it_.lines).toContain(`demo: removed what a killed git had left: ${lock}`);
   });
 
   it('clones what the laptop asks for as soon as it asks', async () => {

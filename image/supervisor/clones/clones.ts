@@ -3,19 +3,22 @@
  * with back-off. Nothing waits for them, and nothing is ever deleted but the leavings of an interrupted clone.
  */
 import { dirname, join } from 'node:path';
-import type { PhaseStatus, Project } from '../../../scripts/lib/contract.ts';
-import type { Effects, Files, Processes, RunResult } from '../effects/effects.ts';
+import type { CloneFault, PhaseStatus, Project } from '../../../scripts/lib/contract.ts';
+import type { Effects, Files } from '../effects/effects.ts';
 import type { Environment } from '../environment.ts';
 import { messageOf } from '../util/errors.ts';
 import { duration, timestamp } from '../util/time.ts';
-import { cloneUrl, mergeProjects, type ProjectList, parseProjects, withoutCredentials } from './projects.ts';
+import { type Base, follow, type Trouble } from './follow.ts';
+import { gitComplaint, NO_PROMPT } from './git.ts';
+import { cloneUrl, mergeProjects, type ProjectList, parseProjects } from './projects.ts';
+import { updateSubmodules } from './submodules.ts';
 
 /** A slow line and a big repository, but not for ever. */
 const CLONE_TIMEOUT_MS = 15 * 60_000;
-const FETCH_TIMEOUT_MS = 60_000;
-/** Nobody is there to type a password. */
-const NO_PROMPT = { GIT_TERMINAL_PROMPT: '0' };
 const MOST_AT_ONCE = 3;
+/** How often the remotes are asked while there is nothing to do: sooner where work would not be taken. */
+const LOOK_MS = 10 * 60_000;
+const LOOK_AGAIN_MS = 60_000;
 /** Begins with a dot, so that it is nobody's project. */
 const TEMPORARY = '.cloning-';
 
@@ -81,6 +84,43 @@ export interface Clones {
   /** Every project of the lists and every clone on the volume, as they are now. */
   look(): Clone[];
   summary(): { status: PhaseStatus; message: string };
+  /**
+   * Brings a project's main checkout to what its remote has, before a row of it is taken. Not beside a check-in.
+   *
+   * @returns why no row may be taken; null when one may
+   */
+  follow(name: string, base: Base): Promise<CloneFault | null>;
+  /** The same with every clone whose turn it is, so that it is told before somebody needs it. Not beside a check-in. */
+  followAll(base: Base): Promise<void>;
+  /** What was found, of the clones that are still there. */
+  faults(): readonly CloneFault[];
+}
+
+/** What was found the last time. */
+export interface Followed {
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  readonly faults: readonly CloneFault[];
+}
+
+/** Whether a remote is to be asked again. */
+export function isDue(followed: Followed | undefined, now: number): boolean {
+  if (followed === undefined) return true;
+  const pause = followed.faults.some(({ holds }) => holds) ? LOOK_AGAIN_MS : LOOK_MS;
+  return followed.at + pause <= now;
+}
+
+/** What is found for the second time has been so since the first. */
+export function asFaults(
+  project: string,
+  troubles: readonly Trouble[],
+  before: readonly CloneFault[],
+  now: string,
+): CloneFault[] {
+  return troubles.map((trouble) => {
+    const same = before.find(({ cause, subject }) => cause === trouble.cause && subject === trouble.subject);
+    return { project, ...trouble, since: same?.since ?? now };
+  });
 }
 
 type Needs = Pick<Effects, 'clock' | 'files' | 'log' | 'processes'>;
@@ -99,14 +139,31 @@ export function createClones(
   const { dirs, paths } = environment;
   const repos = dirs.WORKER_REPOS_DIR;
   const attempts = new Map<string, Attempt>();
+  const followed = new Map<string, Followed>();
   let list: ProjectList = { projects: [], problems: [] };
+  const isListed = (name: string) => list.projects.some((project) => project.name === name);
+
+  const bringUpToDate = async (name: string, base: Base): Promise<CloneFault | null> => {
+    const branch = list.projects.find((project) => project.name === name)?.branch ?? null;
+    const troubles = await follow(
+      effects,
+      { project: { name, branch }, directory: join(repos, name), listed: isListed(name) },
+      base,
+      signal,
+    );
+    // What a stop has cut off says nothing of the remote.
+    if (signal.aborted) return null;
+    const now = clock.now();
+    const faults = asFaults(name, troubles, followed.get(name)?.faults ?? [], timestamp(now));
+    followed.set(name, { at: now, faults });
+    return faults.find(({ holds }) => holds) ?? null;
+  };
 
   const look = (): Clone[] => {
-    const listed = new Set(list.projects.map(({ name }) => name));
     // Somebody's own clone counts as soon as it can be used, and is nobody's problem before.
     const unlisted = files
       .list(repos)
-      .filter((name) => !name.startsWith('.') && !listed.has(name))
+      .filter((name) => !name.startsWith('.') && !isListed(name))
       .map((name): Project => ({ name, repo: name, branch: null, config: 'pipeline.yaml' }))
       .filter((project) => onDisk(files, repos, project) === 'ready');
     return [...list.projects, ...unlisted].map((project) => ({
@@ -126,7 +183,7 @@ export function createClones(
     const error =
       onDisk(files, repos, project) === 'absent'
         ? await fetchClone(effects, project, repos, signal)
-        : await fastForward(effects.processes, join(repos, name), signal);
+        : describe(await bringUpToDate(name, 'HEAD'));
     if (signal.aborted) return;
     // A clone that is up to date and still has no pipeline.yaml is asked again later: somebody may push one.
     if (error === null && onDisk(files, repos, project) === 'ready') {
@@ -155,6 +212,17 @@ export function createClones(
       for (const project of planClones(wanting, attempts, clock.now())) void work(project);
     },
     summary: () => summarize(look(), list.problems),
+    follow: bringUpToDate,
+    async followAll(base) {
+      for (const { name, state } of look()) {
+        if (signal.aborted) return;
+        if (state === 'ready' && isDue(followed.get(name), clock.now())) await bringUpToDate(name, base);
+      }
+    },
+    faults() {
+      const ready = new Set(look().flatMap(({ name, state }) => (state === 'ready' ? [name] : [])));
+      return [...followed].flatMap(([name, { faults }]) => (ready.has(name) ? faults : []));
+    },
   };
 }
 
@@ -167,7 +235,7 @@ export async function removeLeavings(files: Files, repos: string): Promise<void>
 
 /** @returns null, or why it failed */
 async function fetchClone(
-  { files, processes }: Needs,
+  { files, log, processes }: Needs,
   { name, repo, branch }: Project,
   repos: string,
   signal: AbortSignal,
@@ -180,6 +248,8 @@ async function fetchClone(
       { env: NO_PROMPT, timeoutMs: CLONE_TIMEOUT_MS, signal },
     );
     if (result.code !== 0) return gitComplaint('clone', result);
+    const missing = await updateSubmodules({ files, processes }, temporary, signal);
+    if (missing !== null) log.line(`clone ${name}: its submodules are not all there: ${missing}`);
     files.rename(temporary, join(repos, name));
     return null;
   } catch (error) {
@@ -187,40 +257,6 @@ async function fetchClone(
   } finally {
     await files.remove(temporary).catch(() => {});
   }
-}
-
-/**
- * Brings a main checkout up to date with its remote, where it has one: A branches from its HEAD. Never merges, never
- * discards.
- *
- * @returns null, or why it could not be done
- */
-export async function fastForward(
-  processes: Processes,
-  directory: string,
-  signal?: AbortSignal,
-): Promise<string | null> {
-  const git = (...args: string[]) =>
-    processes.run(['git', '-C', directory, ...args], {
-      env: NO_PROMPT,
-      timeoutMs: FETCH_TIMEOUT_MS,
-      ...(signal ? { signal } : {}),
-    });
-  const upstream = await git('rev-parse', '--abbrev-ref', '@{upstream}');
-  if (upstream.code !== 0) return null;
-  const fetch = await git('fetch', '--quiet');
-  if (fetch.code !== 0) return gitComplaint('fetch', fetch);
-  const merge = await git('merge', '--quiet', '--ff-only', '@{upstream}');
-  return merge.code === 0 ? null : gitComplaint('merge --ff-only', merge);
-}
-
-/** What git says, on one line, without credentials and without the hints that are of no use here. */
-function gitComplaint(verb: string, { code, stderr, timedOut }: RunResult): string {
-  if (timedOut) return `git ${verb} took too long and was stopped`;
-  const lines = stderr.split('\n').map((line) => line.trim());
-  const said = lines.filter((line) => /^(fatal|error|remote):/.test(line));
-  const text = withoutCredentials((said.length > 0 ? said : lines.filter(Boolean)).join(' ')).slice(0, 500);
-  return text || `git ${verb} ended with exit code ${code}`;
 }
 
 /** What is there of a clone on the volume. */
@@ -255,6 +291,10 @@ function stateOf(
 
 function noConfig({ config }: Project): string {
   return `no ${config} in the clone: push one, or name its path as the project's "config"`;
+}
+
+function describe(fault: CloneFault | null): string | null {
+  return fault === null ? null : [fault.text, fault.said].filter(Boolean).join(': ');
 }
 
 function sourceOf({ repo, branch }: Project): string {

@@ -1,4 +1,5 @@
 /** The orchestrator loop: looks, asks `planTick` what to do, does it, and waits for the next reason to look. */
+import { describeCloneHold } from '../../../scripts/lib/clones.ts';
 import {
   type AccountHold,
   type CheckInAction,
@@ -9,7 +10,8 @@ import {
   SCHEMA,
 } from '../../../scripts/lib/contract.ts';
 import { parseError } from '../../../scripts/lib/factory.ts';
-import { fastForward } from '../clones/clones.ts';
+import type { Clones } from '../clones/clones.ts';
+import type { Base } from '../clones/follow.ts';
 import type { Argv, Effects } from '../effects/effects.ts';
 import { holdersOf, untilFree } from '../effects/locks.ts';
 import { tmuxName } from '../effects/tmux.ts';
@@ -47,7 +49,15 @@ export interface Loop {
 export function startLoop(
   environment: Environment,
   effects: Effects,
-  { observe, factory }: { observe: () => Promise<View>; factory: Factory },
+  {
+    observe,
+    factory,
+    clones,
+  }: {
+    observe: () => Promise<View>;
+    factory: Factory;
+    clones: Pick<Clones, 'follow' | 'followAll' | 'faults'>;
+  },
   wake: Wake,
   stop: AbortSignal,
 ): Loop {
@@ -73,7 +83,7 @@ export function startLoop(
   const sayRest = createNews(log.orchestrator);
 
   const beat = (change: Partial<Heartbeat>): void => {
-    heartbeat = { ...heartbeat, ...change };
+    heartbeat = { ...heartbeat, ...change, clones: clones.faults() };
     const text = `${JSON.stringify(heartbeat)}\n`;
     if (text === written) return;
     files.write(paths.heartbeat, text);
@@ -133,14 +143,14 @@ export function startLoop(
   const doCheckIn = async (tick: Tick & { kind: 'check-in' }, view: View): Promise<boolean> => {
     const { project, directory } = tick.place;
     if (tick.takes !== null) {
-      const complaint = await fastForward(processes, directory, stop);
-      if (complaint !== null && !stop.aborted) {
-        log.orchestrator(
-          `${project} could not be brought up to date, going on with what is there: ${complaint}`,
-        );
-      }
+      const fault = await clones.follow(project, baseOf(view));
       // That took a moment, in which somebody may have said stop.
       if (stop.aborted || drainReason(files.read(paths.drain)) !== null) return true;
+      // The issue would begin on something else than what the remote has.
+      if (fault !== null) {
+        rest({ kind: 'rest', state: 'refused', reason: describeCloneHold(fault) }, null);
+        return false;
+      }
       const { issue } = tick.takes;
       const { store } = view;
       // Of a number whose pipeline is there from before, nobody could tell afterwards which row it belongs to.
@@ -222,6 +232,10 @@ export function startLoop(
     switch (tick.kind) {
       case 'rest':
         rest(tick, view.account);
+        if (tick.state === 'waiting' && tick.reason === null) {
+          await clones.followAll(baseOf(view));
+          beat({});
+        }
         return false;
       case 'adopt':
         await adopt();
@@ -271,6 +285,11 @@ export function startLoop(
     working: () => work,
     groups: () => holdersOf(processes, paths.checkInLock),
   };
+}
+
+/** Where the program begins an issue's branch. */
+function baseOf({ dialect }: View): Base {
+  return dialect?.name === 'B' ? 'origin/main' : 'HEAD';
 }
 
 function describe({ actions, error }: Outcome): string {

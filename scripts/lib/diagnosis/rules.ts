@@ -22,6 +22,7 @@ export const RULES: readonly Rule[] = [
   // Before the same without evidence.
   work.blocked,
   work.accountHeld,
+  work.mainCheckouts,
   known,
   pod.docker,
   pod.mtu,

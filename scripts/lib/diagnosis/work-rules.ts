@@ -2,6 +2,7 @@
 import { age } from '../cli/text.ts';
 import { isBehind, type Pipeline } from '../factory.ts';
 import { ACCOUNT_HELD, accountHold, waitsForAccount } from '../worker/account.ts';
+import { cloneFaults, describeClone } from '../worker/clones.ts';
 import { itemName, openItems } from '../worker/queue.ts';
 import type { Snapshot } from '../worker/snapshot.ts';
 import { type EnteredFacts, whenEntered } from './diagnosis.ts';
@@ -359,4 +360,14 @@ export const blocked = whenEntered((facts) =>
       );
       return { ...problem, evidence: pipeline ? [says(pipeline), ...lastWords(facts, pipeline.issue)] : [] };
     }),
+);
+
+/** `status` leaves out what may pass in a moment; this adds what git said, and since when. */
+export const mainCheckouts = whenEntered(({ snapshot, worker, command }) =>
+  snapshot.locks.boot
+    ? cloneFaults(snapshot).map((fault) => ({
+        ...describeClone(fault, worker.name, command),
+        evidence: [...(fault.said === '' ? [] : [`git: ${fault.said}`]), `heartbeat: since ${fault.since}`],
+      }))
+    : [],
 );

@@ -3,6 +3,7 @@ import { age, bytes } from '../cli/text.ts';
 import { ContractError, FILES } from '../contract.ts';
 import { readContract } from '../read-contract.ts';
 import type { Frame } from '../transport/frame.ts';
+import { describeClone } from '../worker/clones.ts';
 import { DISK_FULL, DISK_WARN, describeFull, shareUsed } from '../worker/disk.ts';
 import { type Finding, found } from './finding.ts';
 
@@ -56,6 +57,7 @@ export function judge(frame: Frame, where: Where): Finding[] {
   return [
     clock(Number(frame.parts.get('clock')?.text), where),
     ...bootPhases(frame.parts.get('boot')?.text, where),
+    ...mainCheckouts(frame.parts.get('heartbeat')?.text, where),
     ...[...RULES, ...docker].flatMap((rule) => rule(facts, where)),
   ];
 }
@@ -98,6 +100,24 @@ function bootPhases(text: string | undefined, { worker, command }: Where): Findi
   } catch (error) {
     if (!(error instanceof ContractError)) throw error;
     return [found('boot', 'unknown', error.message)];
+  }
+}
+
+/** Whether the next issue would begin at what the remotes have, as the loop has found last. */
+function mainCheckouts(text: string | undefined, { worker, command }: Where): Finding[] {
+  if (text === undefined) return [];
+  try {
+    const { clones } = readContract('heartbeat', FILES.heartbeat, text);
+    if (clones === undefined) return [];
+    if (clones.length === 0) return [found('clones', 'ok', 'every main checkout has what its remote has')];
+    return clones.map((fault) => {
+      const { id, cause, next } = describeClone(fault, worker, command);
+      const reason = fault.said === '' ? cause : `${cause}: ${fault.said}`;
+      return found(id, fault.holds ? 'fail' : 'warn', reason, next);
+    });
+  } catch (error) {
+    if (!(error instanceof ContractError)) throw error;
+    return [found('clones', 'unknown', error.message)];
   }
 }
 

@@ -35,7 +35,7 @@ export function planCleanup(frame: Frame, named: readonly number[]): Item[] {
       .filter((line) => line !== '')
       .map((line) => line.split('\t'));
   const worktrees = rows('worktrees').map(
-    ([project = '', number, size, changed, unpushed, path = '']): Item => {
+    ([project = '', number, size, changed, unpushed, locked, path = '']): Item => {
       const read = (text?: string) => wholeNumber(text, 'the worker gives no readable list of its worktrees');
       const issue = read(number);
       const unsaved = { changed: read(changed), unpushed: read(unpushed) };
@@ -45,7 +45,10 @@ export function planCleanup(frame: Frame, named: readonly number[]): Item[] {
         id: `worktree ${path}`,
         issue,
         bytes: read(size),
-        keep: reasonToKeep(issue, snapshot, named) ?? reasonOfWork(unsaved, issue, named),
+        keep:
+          reasonToKeep(issue, snapshot, named) ??
+          (read(locked) === 0 ? null : `git has it locked; to unlock it: git worktree unlock ${path}`) ??
+          reasonOfWork(unsaved, issue, named),
       };
     },
   );

@@ -11,6 +11,7 @@ import { wayOutOf } from '../drain/way-out.ts';
 import { setValueCommand } from '../helm/set-value.ts';
 import type { PodFacts } from '../transport/pods.ts';
 import { accountHold, describeAccount, waitsForAccount } from './account.ts';
+import { cloneFaults, cloneHold, describeClone, isBrief } from './clones.ts';
 import { DISK_FULL, DISK_WARN, type Disk, describeFull, shareUsed } from './disk.ts';
 import type { Snapshot } from './snapshot.ts';
 
@@ -163,6 +164,7 @@ const RULES: readonly Rule[] = [
     if (heartbeat?.state !== 'refused' || isSwitchedOff(heartbeat)) return [];
     // Another rule says more.
     if (heartbeat.account && heartbeat.reason === describeHold(heartbeat.account)) return [];
+    if (cloneHold({ heartbeat }) !== undefined) return [];
     const reason = heartbeat.reason ?? 'no reason given';
     const volumeFull = /^the docker volume is \d+ % full/.exec(reason);
     const docker = (...args: string[]) => command('exec', worker.name, '--', 'docker', ...args);
@@ -240,6 +242,17 @@ const RULES: readonly Rule[] = [
     const hold = accountHold(snapshot);
     if (hold === null || !snapshot.locks.boot) return [];
     return [{ status: 'degraded', ...describeAccount(hold, worker, command) }];
+  },
+
+  function mainCheckouts({ worker, snapshot, command }) {
+    if (!snapshot.locks.boot) return [];
+    return cloneFaults(snapshot)
+      .filter((fault) => !isBrief(fault, snapshot.now))
+      .map((fault) => ({
+        // A remote comes back by itself.
+        status: !fault.holds ? null : fault.cause === 'fetch-failed' ? 'degraded' : 'stuck',
+        ...describeClone(fault, worker.name, command),
+      }));
   },
 
   function partsFailed({ snapshot: { faults } }) {

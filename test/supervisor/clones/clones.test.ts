@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import {
   type Attempt,
+  asFaults,
   backoffMs,
   createClones,
-  fastForward,
+  isDue,
   planClones,
   removeLeavings,
   summarize,
@@ -173,7 +174,11 @@ describe('cloning', () => {
     const it_ = world((verb, target) => {
       if (verb === 'clone') return bring(it_.files, target);
       if (verb === 'merge' && pushed) it_.files.write('/w/repos/demo/pipeline.yaml', 'x');
-      return { stdout: 'origin/main' };
+      if (verb === 'remote') return { stdout: 'origin\n' };
+      if (verb === 'ls-remote') return { stdout: 'ref: refs/heads/main\tHEAD\n' };
+      if (verb === 'symbolic-ref') return { stdout: 'main' };
+      if (verb === 'rev-list') return { stdout: target === 'HEAD' ? '1' : '0' };
+      return {};
     });
     it_.list({ name: 'demo', repo: 'acme/demo' });
     it_.clones.refresh();
@@ -210,43 +215,23 @@ describe('cloning', () => {
   });
 });
 
-describe('bringing a main checkout up to date', () => {
-  const run = (git: (verb: string) => Partial<RunResult>) => {
-    const processes = fakeProcesses(fakeFiles(), { run: (argv) => git(argv[3] ?? '') });
-    return fastForward(processes, '/w/repos/demo').then((said) => ({
-      said,
-      verbs: processes.calls.map((call) => call.split(' ')[3]),
-      calls: processes.calls,
-    }));
-  };
-  it('fetches and fast-forwards', async () =>
-    expect((await run(() => ({}))).calls).toEqual([
-      'git -C /w/repos/demo rev-parse --abbrev-ref @{upstream}',
-      'git -C /w/repos/demo fetch --quiet',
-      'git -C /w/repos/demo merge --quiet --ff-only @{upstream}',
-    ]));
-  it('needs no remote', async () =>
-    expect(await run(() => ({ code: 128, stderr: 'fatal: no upstream' }))).toMatchObject({
-      said: null,
-      verbs: ['rev-parse'],
-    }));
-  it('says that the remote cannot be reached', async () =>
-    expect(
-      await run((verb) => (verb === 'fetch' ? { code: 1, stderr: 'fatal: no route' } : {})),
-    ).toMatchObject({
-      said: 'fatal: no route',
-      verbs: ['rev-parse', 'fetch'],
-    }));
-  it('says that it took too long', async () =>
-    expect((await run((verb) => (verb === 'fetch' ? { code: 143, timedOut: true } : {}))).said).toBe(
-      'git fetch took too long and was stopped',
-    ));
-  it('never merges', async () =>
-    expect(
-      (
-        await run((verb) =>
-          verb === 'merge' ? { code: 128, stderr: 'fatal: Not possible to fast-forward' } : {},
-        )
-      ).said,
-    ).toBe('fatal: Not possible to fast-forward'));
+describe('when a remote is asked while there is nothing to do', () => {
+  const fault = { project: 'a', cause: 'changed', text: '', said: '', subject: '', since: '', holds: true };
+  it.each([
+    ['never asked', undefined, 0, true],
+    ['all well', { at: 0, faults: [] }, 599_999, false],
+    ['all well, ten minutes ago', { at: 0, faults: [] }, 600_000, true],
+    ['something to know', { at: 0, faults: [{ ...fault, holds: false }] }, 599_999, false],
+    ['no row is taken', { at: 0, faults: [fault] }, 59_999, false],
+    ['no row is taken, a minute ago', { at: 0, faults: [fault] }, 60_000, true],
+  ])('%s', (_case, followed, now, due) => expect(isDue(followed, now)).toBe(due));
+
+  it('what is found again has been so since the first time', () => {
+    const trouble = { cause: 'fetch-failed' as const, text: 'x', said: 'y', subject: '', holds: true };
+    const first = asFaults('a', [trouble], [], 'then');
+    expect(asFaults('a', [{ ...trouble, said: 'z' }], first, 'now')).toEqual([
+      { project: 'a', ...trouble, said: 'z', since: 'then' },
+    ]);
+    expect(asFaults('a', [{ ...trouble, subject: 'other' }], first, 'now')[0]?.since).toBe('now');
+  });
 });

@@ -11,7 +11,8 @@ import type { Phase } from '../run.ts';
 export function recoverPhase(settings: () => Settings, observe: () => Promise<View>): Phase {
   return {
     name: 'recover',
-    after: ['docker', 'credentials'],
+    // What a killed git has left would stop the git of the first check-in, too.
+    after: ['docker', 'credentials', 'clones'],
     timeoutMs: 60_000,
     gates: true,
     retryMs: null,

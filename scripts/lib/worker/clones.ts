@@ -1,0 +1,93 @@
+/** A worker's main checkouts that are not what their remotes have: which there are, and what to do. Pure. */
+import { describeCloneHold } from '../clones.ts';
+import type { CloneCause, CloneFault } from '../contract.ts';
+import type { Snapshot } from './snapshot.ts';
+import type { CommandLine, Problem } from './status.ts';
+
+/** A remote that is away for a moment is no news: an issue waits so long, and nothing else does. */
+const BRIEF_SECONDS = 5 * 60;
+
+export function cloneFaults({ heartbeat }: Pick<Snapshot, 'heartbeat'>): readonly CloneFault[] {
+  return heartbeat?.clones ?? [];
+}
+
+/** The fault for which the loop takes no row; undefined when there is none, or it refuses for something else. */
+export function cloneHold({ heartbeat }: Pick<Snapshot, 'heartbeat'>): CloneFault | undefined {
+  return heartbeat?.clones?.find((fault) => fault.holds && describeCloneHold(fault) === heartbeat.reason);
+}
+
+export function isBrief({ cause, since }: CloneFault, now: number): boolean {
+  return cause === 'fetch-failed' && now - Date.parse(since) / 1000 < BRIEF_SECONDS;
+}
+
+/** @param worker its name */
+export function describeClone(fault: CloneFault, worker: string, command: CommandLine): Problem {
+  const { project, cause, text, holds } = fault;
+  return {
+    id: `clone-${Object.hasOwn(CURES, cause) ? cause : 'fault'}`,
+    cause: holds ? describeCloneHold(fault) : `${project}: ${text}`,
+    next: Object.hasOwn(CURES, cause)
+      ? CURES[cause as CloneCause](
+          fault,
+          (...words) => command('exec', worker, '--project', project, '--', 'git', ...words),
+          (name, ...words) => command(name, worker, ...words),
+        )
+      : [],
+  };
+}
+
+type Cure = (
+  fault: CloneFault,
+  git: (...words: string[]) => string,
+  of: (name: string, ...words: string[]) => string,
+) => readonly string[];
+
+const OPERATIONS = ['merge', 'rebase', 'cherry-pick', 'revert'];
+
+const setAside: Cure = (_fault, git) => [
+  `look: ${git('status')}`,
+  `set aside what is not committed: ${git('stash', 'push', '--include-untracked')}`,
+];
+
+const CURES: Readonly<Record<CloneCause, Cure>> = {
+  'fetch-failed': (_fault, git, of) => [
+    `it is asked again before each issue; to ask it now: ${git('fetch', '--prune')}`,
+    `when it refuses the token: ${of('rotate')}`,
+  ],
+  'upstream-gone': ({ subject }, git) => [
+    `the branches there are: ${git('ls-remote', '--heads')}`,
+    subject === ''
+      ? 'name one of them as the branch of the project'
+      : `push ${subject} again, or name another one as the branch of the project`,
+  ],
+  'head-moved': (fault, git, of) =>
+    fault.subject === ''
+      ? setAside(fault, git, of)
+      : [
+          `switch to what the remote has: ${git('switch', fault.subject)}`,
+          `or let its branch follow that: ${git('branch', `--set-upstream-to=origin/${fault.subject}`)}`,
+        ],
+  unfinished: ({ subject }, git) => [
+    `look: ${git('status')}`,
+    ...(OPERATIONS.includes(subject) ? [`give it up: ${git(subject, '--abort')}`] : []),
+  ],
+  changed: setAside,
+  locked: (_fault, _git, of) => [
+    `it goes by itself when that git has ended; which it is: ${of('exec', '--', 'ps', '-C', 'git', '-o', 'pid,etime,args')}`,
+  ],
+  'no-main': ({ subject }, git) => [
+    `give it one: ${git('push', 'origin', `refs/remotes/origin/${subject}:refs/heads/main`)}`,
+  ],
+  'not-main': ({ subject }) => [
+    `what is on ${subject} alone is in no issue's branch: keep main up to date with it`,
+  ],
+  'set-aside': ({ subject }, git) => [
+    `look: ${git('log', '--patch', subject, '--not', '--remotes')}`,
+    `keep them, as a branch of the remote: ${git('push', 'origin', `${subject}:refs/heads/set-aside-${subject.split('/').at(-1)}`)}`,
+    `drop them: ${git('update-ref', '-d', subject)}`,
+  ],
+  submodules: (_fault, git) => [
+    `see what git says: ${git('submodule', 'update', '--init', '--recursive')}`,
+    'worktrees get theirs by a hook of git; where that cannot be, in the setup: of its pipeline.yaml: git submodule update --init --recursive',
+  ],
+};
