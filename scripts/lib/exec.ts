@@ -1,12 +1,15 @@
 /**
- * The only module that starts processes on the laptop.
+ * The only module that starts processes on the laptop: a thin layer over zx.
  *
  * Callers pass an argv, never a command line, so that nothing has to be quoted; and get a result, never an exception, for a
- * program that ran and failed. By Node's own spawn and not by zx, which takes 20 ms to load: as long as `factory` takes to
- * answer. (scripts/build, where nobody waits, uses zx.)
+ * program that ran and failed. zx starts each program, gives it its input, waits until it has ended and its output has been
+ * read, and keeps the time limit. What zx lacks is here, each with the reason beside it. The first program loads zx, which
+ * takes 15 ms; a command that starts none does without.
  */
-import { ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { type SpawnOptions, type StdioOptions, spawn } from 'node:child_process';
+import { constants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
+import type { ProcessPromise } from 'zx/core';
 import { programEnvironment } from './program-environment.ts';
 
 export type Argv = readonly [string, ...string[]];
@@ -109,8 +112,9 @@ export interface Exec {
    *
    * @param output file descriptor that takes its stdout and stderr
    * @returns its process id
+   * @throws Error when it cannot be started
    */
-  detach(argv: Argv, options: { env: NodeJS.ProcessEnv; cwd: string; output: number }): number;
+  detach(argv: Argv, options: { env: NodeJS.ProcessEnv; cwd: string; output: number }): Promise<number>;
 }
 
 /** How long a child may take to obey SIGTERM. */
@@ -120,156 +124,225 @@ const KILL_AFTER_MS = 2_000;
  * @param trace sees every argv before it runs (for `--verbose`); it is the tracer's business to mask secrets
  */
 export function createExec(trace: (argv: Argv) => void = () => {}): Exec {
+  const load = (argv: Argv) => {
+    // Not zx's own verbose, which knows nothing of secrets and speaks when the program already runs.
+    trace(argv);
+    return loadZx();
+  };
   return {
-    async run(argv, options = {}) {
-      trace(argv);
-      return capture(argv, options);
-    },
-    async stream(argv, options) {
-      trace(argv);
-      return flow(argv, options);
-    },
-    async interactive(argv, options = {}) {
-      trace(argv);
-      return inherit(argv, options);
-    },
-    detach(argv, { env, cwd, output }) {
-      trace(argv);
-      const [program, ...args] = argv;
-      const child = spawn(program, args, {
-        env: programEnvironment(env),
-        cwd,
-        detached: true,
+    run: async (argv, options = {}) => capture(await load(argv), argv, options),
+    stream: async (argv, options) => flow(await load(argv), argv, options),
+    interactive: async (argv, options = {}) => inherit(await load(argv), argv, options),
+    async detach(argv, { output, ...options }) {
+      const { child, ended } = start(await load(argv), argv, {
+        ...options,
         stdio: ['ignore', output, output],
       });
-      child.unref();
-      if (child.pid === undefined) throw new Error(`cannot start ${program}`);
+      if (child.pid === undefined)
+        throw new Error(`cannot start ${argv[0]}: ${(await ended).failure?.message}`);
+      child.child?.unref();
       return child.pid;
     },
   };
 }
 
-function capture(argv: Argv, options: RunOptions): Promise<RunResult> {
-  const [program, ...args] = argv;
-  const { env, cwd, input, inheritStdin, timeoutMs, signal, onStdout } = options;
-  const { maxBytes = LIMITS.stdoutBytes } = options;
-  return new Promise((resolve) => {
-    const child = start(program, args, {
-      // A process group of its own, so that a whole tree can be signalled.
-      detached: true,
-      stdio: [inheritStdin ? 'inherit' : input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
-      ...(env ? { env } : {}),
-      ...(cwd ? { cwd } : {}),
-    });
-    let stdout: Buffer[] = [];
-    let bytes = 0;
-    let overflowed = false;
-    const stderr = new Ends(LIMITS.stderrBytes);
-    let timedOut = false;
-    child.stdout?.on('data', (chunk: Buffer) => {
+type Zx = typeof import('zx/core');
+
+function loadZx(): Promise<Zx> {
+  try {
+    process.cwd();
+  } catch {
+    // Our folder has been deleted. zx asks for its name, when it is loaded and at each start, and throws.
+    process.cwd = () => '/proc/self/cwd';
+  }
+  return import('zx/core');
+}
+
+interface StartOptions {
+  readonly env?: NodeJS.ProcessEnv;
+  readonly cwd?: string;
+  readonly stdio: StdioOptions;
+  /** For a stdin that is a pipe. */
+  readonly input?: string | Buffer | Readable;
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+  readonly onStdout?: (chunk: Buffer) => void;
+  readonly onStderr?: (chunk: Buffer) => void;
+  /** Whether it shares our process group, as a program has to that shares our terminal. */
+  readonly inOurGroup?: boolean;
+}
+
+/** What became of a program. */
+interface End {
+  /** Exit code; 128 + n after signal n; 127 when it could not be started. */
+  readonly code: number;
+  /** Why it could not be started. */
+  readonly failure?: NodeJS.ErrnoException;
+  readonly timedOut: boolean;
+}
+
+/**
+ * Starts a program by zx.
+ *
+ * @returns also how to end the program early, as a time-out or an abort does
+ */
+function start({ $ }: Zx, [program, ...args]: Argv, options: StartOptions) {
+  const { env = process.env, cwd, stdio, input, timeoutMs, signal, inOurGroup = false } = options;
+  const inGroup: SpawnOptions = { stdio, env: programEnvironment(env), detached: !inOurGroup };
+  let timedOut = false;
+  const stop = () => void (inOurGroup ? hangUp(child) : endGroup(child));
+  const child = $({
+    // zx makes a line for bash. A shell would take its time to start, and every word would have to be quoted for it.
+    spawn: (() => spawn(program, args, cwd ? { ...inGroup, cwd } : inGroup)) as unknown as typeof spawn,
+    // zx insists on both, and finds neither where ZX_SHELL is false or PATH has no bash.
+    shell: true,
+    quote: (word) => word,
+    // zx would keep all of it, and decode each chunk by itself, which breaks characters.
+    store: { stdout: seenBy(options.onStdout), stderr: seenBy(options.onStderr), stdall: seenBy() },
+    // An empty string is no input to zx, which would leave the pipe open.
+    ...(input === undefined ? {} : { input: typeof input === 'string' ? Buffer.from(input) : input }),
+    // 0 is no limit to zx, and nothing is what ZX_TIMEOUT says.
+    timeout: timeoutMs === undefined ? 0 : Math.max(1, timeoutMs),
+    // zx calls it at the time-out. Its own needs `ps`, which slim machines lack, and leaves alone what ignores SIGTERM.
+    async kill() {
+      timedOut = true;
+      stop();
+    },
+    nothrow: true,
+    // zx would print the program's stderr on ours.
+    log: () => {},
+  })`${program}`;
+  // It did not want all of its input: its exit code says why. zx does not listen, and Node would end us.
+  child.stdin?.on('error', () => {});
+  // zx's own `signal` leaves alone what ignores SIGTERM, and drops a program's last words.
+  signal?.addEventListener('abort', stop, { once: true });
+  if (signal?.aborted) stop();
+  const end = async (): Promise<End> => {
+    const { exitCode, signal: by, cause } = await child;
+    signal?.removeEventListener('abort', stop);
+    if (child.pid === undefined) return { code: 127, failure: cause as NodeJS.ErrnoException, timedOut };
+    return { code: exitCode ?? 128 + (by ? constants.signals[by] : 0), timedOut };
+  };
+  return { child, stop, ended: end() };
+}
+
+/** What zx keeps of a stream: nothing, but `see` is shown each chunk. */
+function seenBy(see: (chunk: Buffer) => void = () => {}): Buffer[] {
+  const push = (chunk: Buffer) => {
+    see(chunk);
+    return 0;
+  };
+  return Object.assign<Buffer[], { push: typeof push }>([], { push });
+}
+
+/** SIGTERM to a process group, SIGKILL to what is left of it a moment later. */
+async function endGroup({ pid, stdout, stderr }: ProcessPromise): Promise<void> {
+  if (pid === undefined) return;
+  signalGroup(pid, 'SIGTERM');
+  const { setTimeout: sleep } = await import('node:timers/promises');
+  await sleep(KILL_AFTER_MS, undefined, { ref: false });
+  signalGroup(pid, 'SIGKILL');
+  // A grandchild in another group may still hold the pipes; nobody waits for it.
+  stdout?.destroy();
+  stderr?.destroy();
+}
+
+function signalGroup(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // The group has ended by itself.
+  }
+}
+
+/** As a closed terminal would. */
+function hangUp({ pid, child }: ProcessPromise): void {
+  // One that could not be started has no id, and Node would signal whatever number it finds (strace has seen 0, which
+  // is our whole group, and 1818847331).
+  if (pid !== undefined) child?.kill('SIGHUP');
+}
+
+async function capture(zx: Zx, argv: Argv, options: RunOptions): Promise<RunResult> {
+  const { input, inheritStdin, signal, onStdout, maxBytes = LIMITS.stdoutBytes } = options;
+  let stdout: Buffer[] = [];
+  let bytes = 0;
+  let overflowed = false;
+  const stderr = new Ends(LIMITS.stderrBytes);
+  const { child, stop, ended } = start(zx, argv, {
+    ...options,
+    stdio: [inheritStdin ? 'inherit' : input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    onStdout(chunk) {
       bytes += chunk.length;
       if (bytes > maxBytes) {
         overflowed = true;
         stdout = [];
         // At once, so that nothing more is read while it takes its time to end.
         child.stdout?.destroy();
-        void stop();
+        stop();
         return;
       }
       stdout.push(chunk);
       onStdout?.(chunk);
-    });
-    child.stderr?.on('data', (chunk: Buffer) => stderr.push(chunk));
-    // It did not want all of it: its exit code says why.
-    child.stdin?.on('error', () => {});
-    child.stdin?.end(input);
-    const stop = async () => {
-      await endGroup(child.pid, KILL_AFTER_MS);
-      // A grandchild in another group may still hold the pipes; nobody waits for it.
-      child.stdout?.destroy();
-      child.stderr?.destroy();
-    };
-    const timer =
-      timeoutMs === undefined
-        ? undefined
-        : setTimeout(() => {
-            timedOut = true;
-            void stop();
-          }, timeoutMs);
-    signal?.addEventListener('abort', stop, { once: true });
-    if (signal?.aborted) void stop();
-    const done = (code: number, said = stderr.text()) => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', stop);
-      resolve({
-        argv,
-        code,
-        stdout: Buffer.concat(stdout),
-        stderr: said,
-        timedOut,
-        aborted: signal?.aborted ?? false,
-        ...(overflowed ? { overflowedAt: maxBytes } : {}),
-      });
-    };
-    // It could not be started: the codes of a shell, for a program that is not there and for one that is none.
-    child.once('error', (error: NodeJS.ErrnoException) =>
-      done(error.code === 'EACCES' ? 126 : 127, error.message),
-    );
-    child.once('close', (code, ended) => done(code ?? 128 + signalNumber(ended)));
+    },
+    onStderr: (chunk) => stderr.push(chunk),
   });
+  const { code, failure, timedOut } = await ended;
+  return {
+    argv,
+    // The codes of a shell, for a program that is not there and for one that is none.
+    code: failure?.code === 'EACCES' ? 126 : code,
+    stdout: Buffer.concat(stdout),
+    stderr: failure?.message ?? stderr.text(),
+    timedOut,
+    aborted: signal?.aborted ?? false,
+    ...(overflowed ? { overflowedAt: maxBytes } : {}),
+  };
 }
 
-/** Starts a program, in the environment that program-environment.ts makes; where it cannot be started that is always told by the event `error`, never by an exception. */
-function start(program: string, args: readonly string[], options: SpawnOptions): ChildProcess {
-  try {
-    return spawn(program, args, { ...options, env: programEnvironment(options.env ?? process.env) });
-  } catch (error) {
-    // Node throws for what it does not expect of execve, as for a path that leads through a file (ENOTDIR).
-    const child = new ChildProcess();
-    process.nextTick(() => child.emit('error', error));
-    return child;
-  }
+async function flow(zx: Zx, argv: Argv, options: StreamOptions): Promise<StreamResult> {
+  const { input, output, idleMs } = options;
+  const stderr = new Ends(LIMITS.stderrBytes);
+  let stalled = false;
+  const { child, stop, ended } = start(zx, argv, {
+    ...options,
+    stdio: [input ? 'pipe' : 'ignore', 'pipe', 'pipe'],
+    onStdout: () => timer.refresh(),
+    onStderr: (chunk) => stderr.push(chunk),
+  });
+  // zx limits how long a program runs, not how long nothing moves.
+  const timer = setTimeout(() => {
+    stalled = true;
+    stop();
+  }, idleMs);
+  child.stdout?.pipe(output);
+  // The reader has gone: whoever reads is to say why.
+  output.on('error', stop);
+  input?.on('data', () => timer.refresh()).on('error', stop);
+  child.stdin?.on('error', () => input?.unpipe());
+  const { code } = await ended;
+  clearTimeout(timer);
+  // Also where it could not be started, or was ended with some of it unread.
+  output.end();
+  // What feeds it must not wait for a reader that has gone.
+  input?.destroy();
+  return { code, stderr: stderr.text(), stalled };
 }
 
-function flow(argv: Argv, { env, cwd, input, output, idleMs, signal }: StreamOptions): Promise<StreamResult> {
-  const [program, ...args] = argv;
-  return new Promise((resolve) => {
-    const child = start(program, args, {
-      detached: true,
-      stdio: [input ? 'pipe' : 'ignore', 'pipe', 'pipe'],
-      ...(env ? { env } : {}),
-      ...(cwd ? { cwd } : {}),
-    });
-    const stderr = new Ends(LIMITS.stderrBytes);
-    let stalled = false;
-    const stop = () => void endGroup(child.pid, KILL_AFTER_MS);
-    const timer = setTimeout(() => {
-      stalled = true;
-      stop();
-    }, idleMs);
-    const moved = () => timer.refresh();
-    child.stderr?.on('data', (chunk: Buffer) => stderr.push(chunk));
-    child.stdout?.on('data', moved).pipe(output);
-    // The reader has gone: whoever reads is to say why.
-    output.on('error', stop);
-    if (input && child.stdin) {
-      input.on('data', moved).pipe(child.stdin);
-      input.on('error', stop);
-      // The child did not want all of it: its exit code says why.
-      child.stdin.on('error', () => input.unpipe());
-    }
-    signal.addEventListener('abort', stop, { once: true });
-    if (signal.aborted) stop();
-    const done = (code: number) => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', stop);
-      // What feeds it must not wait for a reader that has gone.
-      input?.destroy();
-      resolve({ code, stderr: stderr.text(), stalled });
-    };
-    child.once('error', () => done(127));
-    child.once('close', (code, ended) => done(code ?? 128 + signalNumber(ended)));
+async function inherit(zx: Zx, argv: Argv, options: InteractiveOptions): Promise<number> {
+  const filter = options.stderr ?? (options.dropStderr && dropping(options.dropStderr));
+  // With a listener of our own, Ctrl-C ends the child and not us before it: we adopt its code.
+  const wait = () => {};
+  process.on('SIGINT', wait);
+  const { ended } = start(zx, argv, {
+    ...options,
+    inOurGroup: true,
+    stdio: ['inherit', 'inherit', filter ? 'pipe' : 'inherit'],
+    onStderr: (chunk) => filter && process.stderr.write(filter.pass(chunk)),
   });
+  const { code } = await ended;
+  process.off('SIGINT', wait);
+  if (filter) process.stderr.write(filter.rest());
+  return code;
 }
 
 /** The beginning and the end of what a child prints. */
@@ -299,71 +372,10 @@ class Ends {
   }
 }
 
-function inherit(argv: Argv, options: InteractiveOptions): Promise<number> {
-  const [program, ...args] = argv;
-  const filter = options.stderr ?? (options.dropStderr && dropping(options.dropStderr));
-  return new Promise((resolve) => {
-    const child = start(program, args, {
-      stdio: ['inherit', 'inherit', filter ? 'pipe' : 'inherit'],
-      ...(options.env ? { env: options.env } : {}),
-      ...(options.cwd ? { cwd: options.cwd } : {}),
-    });
-    if (filter) {
-      child.stderr?.on('data', (chunk: Buffer) => process.stderr.write(filter.pass(chunk)));
-      child.stderr?.once('end', () => process.stderr.write(filter.rest()));
-    }
-    // With a listener of our own, Ctrl-C ends the child and not us before it: we adopt its code.
-    const wait = () => {};
-    process.on('SIGINT', wait);
-    // One that could not be started has no id, and Node would signal whatever number it finds (strace has seen 0, which
-    // is our whole group, and 1818847331).
-    const hangUp = () => child.pid !== undefined && child.kill('SIGHUP');
-    options.signal?.addEventListener('abort', hangUp, { once: true });
-    if (options.signal?.aborted) hangUp();
-    const done = (code: number) => {
-      process.off('SIGINT', wait);
-      options.signal?.removeEventListener('abort', hangUp);
-      resolve(code);
-    };
-    child.once('error', () => done(127));
-    // Not at `exit`: its last words may still be in the pipe.
-    child.once(filter ? 'close' : 'exit', (code, signal) => done(code ?? 128 + signalNumber(signal)));
-  });
-}
-
 /** Lets through all but some lines, as bytes: what a program writes there need not be text. */
 function dropping(lines: RegExp): StderrFilter {
   return {
     pass: (chunk) => Buffer.from(chunk.toString('latin1').replace(lines, ''), 'latin1'),
     rest: () => Buffer.alloc(0),
   };
-}
-
-/** SIGTERM to a process group, SIGKILL to what is left of it after `graceMs`. */
-async function endGroup(pid: number | undefined, graceMs: number): Promise<void> {
-  if (pid === undefined) return;
-  signalGroup(pid, 'SIGTERM');
-  const { setTimeout: sleep } = await import('node:timers/promises');
-  await sleep(graceMs, undefined, { ref: false });
-  signalGroup(pid, 'SIGKILL');
-}
-
-function signalGroup(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(-pid, signal);
-  } catch {
-    // The group has ended by itself.
-  }
-}
-
-const SIGNALS: Readonly<Record<string, number>> = {
-  SIGHUP: 1,
-  SIGINT: 2,
-  SIGQUIT: 3,
-  SIGKILL: 9,
-  SIGTERM: 15,
-};
-
-function signalNumber(signal: string | null): number {
-  return SIGNALS[signal ?? ''] ?? 0;
 }

@@ -107,7 +107,7 @@ export function play({
       answer(argv, '');
       return codes.shift() ?? 0;
     },
-    detach(argv) {
+    async detach(argv) {
       answer(argv, '');
       onDetach();
       return process.pid;

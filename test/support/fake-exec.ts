@@ -36,7 +36,7 @@ export function fakeExec(answer: (argv: Argv) => Answer | Promise<Answer> = () =
       calls.push(argv);
       return (await answer(argv)).code ?? 0;
     },
-    detach(argv) {
+    async detach(argv) {
       calls.push(argv);
       return 1;
     },

@@ -54,7 +54,7 @@ export async function startLocalWorker(dir: string, options: StartOptions): Prom
   const output = openSync(layout.log, 'a', 0o600);
   let pid: number;
   try {
-    pid = options.exec.detach(options.supervisor ?? supervisorArgv(), {
+    pid = await options.exec.detach(options.supervisor ?? supervisorArgv(), {
       env: { ...env },
       cwd: layout.home,
       output,
