@@ -23,12 +23,13 @@ import type { Frame } from './lib/transport/frame.ts';
 import { type Transport, TransportError } from './lib/transport/transport.ts';
 import { createReach } from './lib/worker/observe.ts';
 import { chooseSession, parseSessions } from './lib/worker/sessions.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
 export const answer = defineCommand({
   name: 'answer',
-  summary: 'Answer the question that a session asks',
+  summary: SUMMARIES.answer,
   description: `A question is a list of choices on the pane: of the agent, a permission, a dialog of claude. Without --choice, and without a
 terminal to ask on, it is only shown. SESSION may be left out when one session asks. Unlike what send types, a choice is no
 prompt: factory goes on with the issue.`,

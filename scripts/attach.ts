@@ -16,10 +16,11 @@ import {
   type Session,
   workSessions,
 } from './lib/worker/sessions.ts';
+import { SUMMARIES } from './summaries.ts';
 
 export const attach = defineCommand({
   name: 'attach',
-  summary: 'Join a session of a worker on this terminal',
+  summary: SUMMARIES.attach,
   description: `Detach with Ctrl-b d; the session goes on. After a lost connection, or when the pod is replaced, the command waits
 and joins the session of the same name again; Ctrl-C ends the waiting. It never makes a session.`,
   positionals: [{ name: 'WORKER', required: true }],

@@ -14,13 +14,14 @@ import { expandHome, homeOf } from './lib/config/paths.ts';
 import { regularTarget } from './lib/config/replace-file.ts';
 import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import { createReach } from './lib/worker/observe.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 const MAKING_MS = 600_000;
 
 export const backup = defineCommand({
   name: 'backup',
-  summary: 'Copy the state of a worker into a file: its queue, pipelines, unpushed work and recordings',
+  summary: SUMMARIES.backup,
   description: `The database is copied by SQLite's own backup, which is whole also while the worker is at work, and checked. Of the
 clones it has what no remote has: commits, and what is not committed yet; of the sessions, their recordings. The agents'
 memory is not in it. The last five stay on the worker's volume as well.`,

@@ -19,12 +19,13 @@ import {
 import { sumBytes } from './lib/housekeeping/usage.ts';
 import { parseIssues } from './lib/worker/arguments.ts';
 import { createReach } from './lib/worker/observe.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
 export const cleanup = defineCommand({
   name: 'cleanup',
-  summary: 'Free what finished issues have left on a worker: worktrees, logs, Docker caches',
+  summary: SUMMARIES.cleanup,
   description: `Shows everything with its size first, and asks. Of an issue that is queued or worked on nothing is ever removed; a worktree
 with uncommitted files or unpushed commits only when its issue is named. Branches stay in the clone. Of Docker only the build
 cache and images without a name go, never volumes.`,

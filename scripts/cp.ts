@@ -19,6 +19,7 @@ import {
 import { fetch, foresee, type Road, send, type Transferred } from './lib/copy/transfer.ts';
 import { createReach } from './lib/worker/observe.ts';
 import { makeRoom } from './lib/worker/status.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
@@ -27,7 +28,7 @@ const PROGRESS_MS = 500;
 
 export const cp = defineCommand({
   name: 'cp',
-  summary: 'Copy files and folders into a worker, and out of it',
+  summary: SUMMARIES.cp,
   description: `One side is WORKER:PATH; a relative PATH begins at the worker's home. What arrives is unpacked beside its place and put
 there only when its sum is that of what was sent: a copy is whole or not there. A file of that name is replaced, a folder
 never. --timeout is how long nothing may move.

@@ -11,12 +11,13 @@ import { isAtRest, waitForRest, whatRuns } from './lib/drain/rest.ts';
 import type { Transport } from './lib/transport/transport.ts';
 import { createReach } from './lib/worker/observe.ts';
 import type { Snapshot } from './lib/worker/snapshot.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
 export const drain = defineCommand({
   name: 'drain',
-  summary: 'Let the running stage of a worker end, and no other begin',
+  summary: SUMMARIES.drain,
   description: `The queue stays as it is, and dispatch still adds to it. The worker stays drained, also over restarts, until
 resume lifts it; list and status show it.`,
   positionals: [{ name: 'WORKER', required: true }],

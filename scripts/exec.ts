@@ -10,10 +10,11 @@ import { createTrailer, type Trailer } from './lib/transport/trailer.ts';
 import { TransportError } from './lib/transport/transport.ts';
 import { parseProject } from './lib/worker/arguments.ts';
 import { createReach } from './lib/worker/observe.ts';
+import { SUMMARIES } from './summaries.ts';
 
 export const exec = defineCommand({
   name: 'exec',
-  summary: 'Run a program in a worker',
+  summary: SUMMARIES.exec,
   description: `With a terminal in the worker when there is one here; otherwise stdin is passed on. The exit code is the program's;
 1, with a message, when the connection broke before its end.`,
   positionals: [{ name: 'WORKER', required: true }],

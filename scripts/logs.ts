@@ -10,12 +10,13 @@ import { follow } from './lib/logs/follow.ts';
 import { createLogText } from './lib/logs/log-text.ts';
 import { readAll } from './lib/logs/read.ts';
 import type { LogSource } from './lib/logs/source.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
 export const logs = defineCommand({
   name: 'logs',
-  summary: 'Show what a worker or one of its sessions has printed, also after it is gone',
+  summary: SUMMARIES.logs,
   description: `Without a name: the check-ins of the orchestrator. docker is the log of its daemon, boot what its supervisor says.
 What sessions print is recorded on the worker's volume, so that they can be read when they have ended, and after the pod was
 replaced. Following survives lost connections and new pods: it goes on where it was. Tokens are masked.`,

@@ -18,6 +18,7 @@ import {
   type Session,
   workSessions,
 } from './lib/worker/sessions.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
@@ -26,7 +27,7 @@ const FOLLOW_MS = 1_000;
 
 export const peek = defineCommand({
   name: 'peek',
-  summary: 'Show what a session shows, without attaching',
+  summary: SUMMARIES.peek,
   description: `Without --session, the sessions of the worker. Tokens are masked.`,
   positionals: [{ name: 'WORKER', required: true }],
   flags: {

@@ -9,12 +9,13 @@ import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import { keepForwarding } from './lib/forward/forward.ts';
 import { describeListeners, type Listener, parseListeners, parsePorts } from './lib/forward/ports.ts';
 import { createReach } from './lib/worker/observe.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['table', 'json'] as const;
 
 export const portForward = defineCommand({
   name: 'port-forward',
-  summary: 'Reach a port of a worker, such as one of its compose stacks, from this machine',
+  summary: SUMMARIES['port-forward'],
   description: `PORT is one that a container of the worker publishes, or a program in it listens on; LOCAL:PORT takes another one here,
 :PORT a free one. Without PORT: which ones there are. After a lost connection, or when the pod was replaced, it comes back on
 the same local port; Ctrl-C ends it. With -o json a line on stdout says where it is, each time it has come.`,

@@ -27,13 +27,14 @@ import { parseIssues } from './lib/worker/arguments.ts';
 import { createReach } from './lib/worker/observe.ts';
 import { isQueueUnknown, itemName } from './lib/worker/queue.ts';
 import { parseSnapshot, type QueueItem, type Snapshot } from './lib/worker/snapshot.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['table', 'json'] as const;
 const ACTIONS = ['list', 'remove', 'requeue', 'set-intent'] as const;
 
 export const queue = defineCommand({
   name: 'queue',
-  summary: 'Show and change the queue of a worker: remove, requeue, set-intent',
+  summary: SUMMARIES.queue,
   description: `list shows every row, finished ones too. remove takes a row out; what is being worked on has to be given up first
 (unstick --give-up). requeue runs a completed or failed issue again, with the project, intent and dependencies it had, or one
 that was taken and not begun; its worktree and branch are dropped. set-intent says what the work is meant to achieve.`,

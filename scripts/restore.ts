@@ -14,6 +14,7 @@ import { expandHome, homeOf } from './lib/config/paths.ts';
 import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import { createReach } from './lib/worker/observe.ts';
 import type { Snapshot } from './lib/worker/snapshot.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
@@ -32,7 +33,7 @@ type FlagInput = Input<typeof FLAGS>['flags'];
 
 export const restore = defineCommand({
   name: 'restore',
-  summary: "Put a backup in the place of a worker's state; into another worker, this is migration",
+  summary: SUMMARIES.restore,
   description: `The file is read whole. How many rows it holds was counted when it was made; the worker opens the database, counts again, and
 takes only what agrees. It refuses while a stage runs. What the worker has now is saved first, on its volume. Missing clones are
 made again, and work that was not pushed is put back into its worktrees. What fails leaves the worker as it was.`,

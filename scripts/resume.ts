@@ -7,12 +7,13 @@ import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import { liftDrain } from './lib/drain/drain.ts';
 import { createReach } from './lib/worker/observe.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
 export const resume = defineCommand({
   name: 'resume',
-  summary: 'Let a drained worker take up work again',
+  summary: SUMMARIES.resume,
   description: `Your own drain, and the one of a release that you began here. Somebody else's needs --force.`,
   positionals: [{ name: 'WORKER', required: true }],
   flags: {

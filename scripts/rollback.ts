@@ -12,12 +12,13 @@ import { imageIn } from './lib/release/manifest-diff.ts';
 import type { Wish } from './lib/release/plan.ts';
 import { type Helmed, surroundings, type Target } from './lib/release/preflight.ts';
 import { isOf, type ReleaseRecord } from './lib/release/record.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
 export const rollback = defineCommand({
   name: 'rollback',
-  summary: 'Go back to the image a worker ran before, as carefully as it came',
+  summary: SUMMARIES.rollback,
   description: `To the newest revision with another image that did not fail; helm history lists them. The running stage ends first and
 the state is backed up. Over a migration of the state the backup of before is restored, as long as no issue was added since.`,
   positionals: [{ name: 'WORKER', required: true }],

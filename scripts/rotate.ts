@@ -26,6 +26,7 @@ import { rotateTokens } from './lib/rotate/rotation.ts';
 import { hashesOf, readSecret, valuesOf } from './lib/rotate/secret.ts';
 import { chooseWriter, type Writer } from './lib/rotate/writers.ts';
 import { findDeployment } from './lib/worker/workload.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['table', 'json'] as const;
 
@@ -53,7 +54,7 @@ type FlagInput = Input<typeof FLAGS>['flags'];
 
 export const rotate = defineCommand({
   name: 'rotate',
-  summary: 'Give a worker new tokens, and prove that the old ones are gone',
+  summary: SUMMARIES.rotate,
   description: `Tokens come from files, from the environment with --from-env, or from a prompt. They go into the worker's Secret, or into
 its release where the chart made the Secret. Then each layer is asked, by short hashes: the Secret, the mounted file, the next
 call of gh and claude, every process that has a token. A token that is refused is replaced by the old one again: exit 1. Of a

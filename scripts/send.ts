@@ -15,6 +15,7 @@ import { TooLongError } from './lib/transport/scripts.ts';
 import { type Transport, TransportError } from './lib/transport/transport.ts';
 import { createReach } from './lib/worker/observe.ts';
 import { chooseSession, parseSessions, type Session } from './lib/worker/sessions.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
@@ -24,7 +25,7 @@ const HUMAN_DRIVEN = (session: Session) =>
 
 export const send = defineCommand({
   name: 'send',
-  summary: 'Type a text into a session, without attaching',
+  summary: SUMMARIES.send,
   description: `The text is pasted as it is, with its line breaks, and then Enter is pressed. It goes to the pane that the session was
 made with, however it was split since, and not to a shell, which would execute it. In a stage's session it makes factory take
 the issue as human-driven and leave it alone; therefore it asks first.`,

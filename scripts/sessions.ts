@@ -8,12 +8,13 @@ import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import { createReach } from './lib/worker/observe.ts';
 import { parseSessionRows, type SessionRow } from './lib/worker/session-rows.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['table', 'json', 'name'] as const;
 
 export const sessions = defineCommand({
   name: 'sessions',
-  summary: 'Show the sessions of a worker: stage, issue, state, who is attached',
+  summary: SUMMARIES.sessions,
   description: `HUMAN says whether factory takes a session for driven by a person: it then leaves the session's issue alone.`,
   positionals: [{ name: 'WORKER', required: true }],
   flags: { ...OUTPUT_FLAGS(FORMATS), ...TABLE_FLAGS, ...WORKER_FLAGS },

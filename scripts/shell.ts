@@ -7,13 +7,14 @@ import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import { plainScript } from './lib/transport/scripts.ts';
 import { parseProject } from './lib/worker/arguments.ts';
 import { createReach } from './lib/worker/observe.ts';
+import { SUMMARIES } from './summaries.ts';
 
 /** What kubectl ends with when its connection, and not the shell, has ended. */
 const LOST = 1;
 
 export const shell = defineCommand({
   name: 'shell',
-  summary: 'Open a shell in a worker',
+  summary: SUMMARIES.shell,
   description: `The shell of the worker's own sessions: same PATH, same home. It is not one of them: it ends with the connection, and
 what runs in it may be left behind. For something that takes longer, start a tmux session in it. The exit code is the shell's.`,
   positionals: [{ name: 'WORKER', required: true }],

@@ -20,6 +20,7 @@ import { localLayout } from './lib/local/layout.ts';
 import { startLocalWorker } from './lib/local/start.ts';
 import { localWorkerState } from './lib/local/state.ts';
 import { clusterOf } from './lib/transport/kubectl.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
@@ -43,7 +44,7 @@ type FlagInput = Input<typeof FLAGS>['flags'];
 
 export const start = defineCommand({
   name: 'start',
-  summary: 'Start a stopped worker again',
+  summary: SUMMARIES.start,
   description: `Sets replicas to 1 in the worker's release, waits until its pod is Ready, lifts the drain of the stop and says how it is.
 Harmless on a worker that runs. A local worker is started as by local up.`,
   positionals: [{ name: 'WORKER', required: true }],

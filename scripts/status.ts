@@ -23,6 +23,7 @@ import { isQueueUnknown, itemName, openItems } from './lib/worker/queue.ts';
 import { describeSession, isActive, type Session, workSessions } from './lib/worker/sessions.ts';
 import type { QueueItem, Snapshot } from './lib/worker/snapshot.ts';
 import { isSwitchedOff } from './lib/worker/status.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
@@ -31,7 +32,7 @@ const FINISHED_SHOWN = 5;
 
 export const status = defineCommand({
   name: 'status',
-  summary: 'Show one worker in full: what is wrong and what to do, queue, sessions, boot',
+  summary: SUMMARIES.status,
   positionals: [{ name: 'WORKER', required: true }],
   flags: { ...OUTPUT_FLAGS(FORMATS), ...WATCH_FLAGS, ...WORKER_FLAGS },
   examples: [

@@ -21,6 +21,7 @@ import { runSteps } from './lib/lifecycle/steps.ts';
 import { localWorkerState } from './lib/local/state.ts';
 import { stopLocalWorker } from './lib/local/stop.ts';
 import { clusterOf } from './lib/transport/kubectl.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
@@ -46,7 +47,7 @@ type FlagInput = Input<typeof FLAGS>['flags'];
 
 export const stop = defineCommand({
   name: 'stop',
-  summary: 'Stop a worker once its running stage has ended; its volume stays',
+  summary: SUMMARIES.stop,
   description: `Drains the worker, waits for the running stage, sets replicas to 0 in its release and waits until its pod is gone.
 Queue, clones and logs stay on its volume; start brings it back. A stage that does not end in time leaves the worker running.
 A local worker is stopped as by local down.`,

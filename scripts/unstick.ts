@@ -23,12 +23,13 @@ import { parseIssues } from './lib/worker/arguments.ts';
 import { createReach } from './lib/worker/observe.ts';
 import { itemName, openItems } from './lib/worker/queue.ts';
 import { parseSnapshot, type Snapshot } from './lib/worker/snapshot.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
 export const unstick = defineCommand({
   name: 'unstick',
-  summary: 'Set a stuck issue going again, or give it up',
+  summary: SUMMARIES.unstick,
   description: `Looks why the issue does not move and says which steps cure that in this worker's version of factory; after a
 confirmation it does them and looks again. Where nothing is stuck it changes nothing. When the issue has moved between
 the look and the steps (another operator, the supervisor), nothing is done either.`,

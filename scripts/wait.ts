@@ -7,6 +7,7 @@ import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import { parseGoal, waitUntil } from './lib/worker/waiting.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
@@ -15,7 +16,7 @@ const LOOK_TIMEOUT_MS = 30_000;
 
 export const wait = defineCommand({
   name: 'wait',
-  summary: 'Wait until a worker is idle or an issue has ended',
+  summary: SUMMARIES.wait,
   description: `CONDITION is idle (nothing queued, nothing in progress) or issue:N=completed, issue:N=failed, issue:N=ended (either of
 them, or stuck for good). Of several, all have to come true. Exit 0: reached; 1: it can no longer be reached without a person;
 124: not within --timeout. What is waited for goes on whatever becomes of the waiting.`,

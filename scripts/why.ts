@@ -15,12 +15,13 @@ import { RULES } from './lib/diagnosis/rules.ts';
 import { describeLastSeen } from './lib/worker/last-seen.ts';
 import { createReach, isKnown, type Observation, observeWith } from './lib/worker/observe.ts';
 import { itemName, openItems } from './lib/worker/queue.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
 export const why = defineCommand({
   name: 'why',
-  summary: 'Say what is wrong with a worker, by what it was seen, and what to type',
+  summary: SUMMARIES.why,
   description: `Looks longer than status: at what the panes show and who typed into them, at Docker, memory and disks, and at
 what Kubernetes says of pod, node and volume. The first cause is the one to begin with. Changes nothing.`,
   positionals: [{ name: 'WORKER', required: true }],

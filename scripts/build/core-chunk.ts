@@ -10,14 +10,15 @@ import { packageRoot } from '../lib/cli/version.ts';
 
 /** With all that these import. */
 const CORE = [
-  'cli/command.ts',
-  'cli/output.ts',
-  'cli/output-flags.ts',
-  'config/duration.ts',
-  'config/flags.ts',
-  'config/workers-file.ts',
-  'worker/fan-out.ts',
-  'worker/observe.ts',
+  'lib/cli/command.ts',
+  'lib/cli/output.ts',
+  'lib/cli/output-flags.ts',
+  'lib/config/duration.ts',
+  'lib/config/flags.ts',
+  'lib/config/workers-file.ts',
+  'lib/worker/fan-out.ts',
+  'lib/worker/observe.ts',
+  'summaries.ts',
 ];
 
 export const coreInOneChunk: Plugin = {
@@ -27,7 +28,7 @@ export const coreInOneChunk: Plugin = {
       kind === 'dynamic-import' ? { path: join(resolveDir, path), namespace: 'lazy' } : undefined,
     );
     build.onLoad({ filter: /./, namespace: 'lazy' }, ({ path }) => {
-      const core = CORE.map((file) => join(packageRoot(), 'scripts/lib', file));
+      const core = CORE.map((file) => join(packageRoot(), 'scripts', file));
       return {
         contents: [...core.map((file) => `import '${file}';`), `export * from '${path}';`].join('\n'),
         resolveDir: dirname(path),
