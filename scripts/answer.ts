@@ -14,14 +14,12 @@ import { renderJson } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import * as prompt from './lib/cli/prompt.ts';
 import { enumerate } from './lib/cli/text.ts';
-import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
-import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import { paneLines, parseInside } from './lib/diagnosis/inside.ts';
 import { type Dialog, readScreen } from './lib/diagnosis/screen.ts';
 import type { Frame } from './lib/transport/frame.ts';
 import { type Transport, TransportError } from './lib/transport/transport.ts';
-import { createReach } from './lib/worker/observe.ts';
+import { findWorker } from './lib/worker/observe.ts';
 import { chooseSession, parseSessions } from './lib/worker/sessions.ts';
 import { SUMMARIES } from './summaries.ts';
 
@@ -54,12 +52,11 @@ prompt: factory goes on with the issue.`,
   ],
   async run({ flags, positionals: [name = '', wanted] }, context) {
     const format = outputFormat(flags, FORMATS);
-    const timeoutMs = parseDuration(flags.timeout, '--timeout');
     if (flags.text !== undefined && flags.choice === undefined) {
       throw new UsageError('--text needs --choice, the choice that takes it');
     }
-    const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
-    const { transport } = await createReach(context, timeoutMs).enter(worker);
+    const { worker, timeoutMs, enter } = await findWorker(context, flags, name);
+    const { transport } = await enter();
     const frame = await transport.run({ script: 'dialogs', args: [], timeoutMs, signal: context.signal });
     const asking = findAsking(frame, wanted, worker.name, context);
     const { session } = asking;

@@ -8,11 +8,9 @@ import { renderJson } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import { confirm } from './lib/cli/prompt.ts';
 import { bytes, count, printable } from './lib/cli/text.ts';
-import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { expandHome, homeOf } from './lib/config/paths.ts';
-import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
-import { createReach } from './lib/worker/observe.ts';
+import { findWorker } from './lib/worker/observe.ts';
 import type { Snapshot } from './lib/worker/snapshot.ts';
 import { SUMMARIES } from './summaries.ts';
 
@@ -49,10 +47,9 @@ made again, and work that was not pushed is put back into its worktrees. What fa
   ],
   async run({ flags, positionals: [given = '', name = ''] }, context) {
     const file = resolve(expandHome(given, homeOf(context.env)));
-    const timeoutMs = parseDuration(flags.timeout, '--timeout');
-    const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
+    const { worker, timeoutMs, enter } = await findWorker(context, flags, name);
     const archive = await readArchive(file, context);
-    const { transport } = await createReach(context, timeoutMs).enter(worker);
+    const { transport } = await enter();
     const restoration = { worker, transport, archive, timeoutMs, force: flags.force, context };
     const before = await look(restoration);
     refuseAtWork(before, restoration);

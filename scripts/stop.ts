@@ -8,7 +8,6 @@ import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { userAtHost } from './lib/config/user.ts';
 import type { ClusterWorker, LocalWorker, WorkerEntry } from './lib/config/worker-entry.ts';
-import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import { resting } from './lib/drain/resting.ts';
 import { chartPath, findHelm } from './lib/helm/helm.ts';
 import { agree, answer } from './lib/lifecycle/agree.ts';
@@ -21,6 +20,7 @@ import { runSteps } from './lib/lifecycle/steps.ts';
 import { localWorkerState } from './lib/local/state.ts';
 import { stopLocalWorker } from './lib/local/stop.ts';
 import { clusterOf } from './lib/transport/kubectl.ts';
+import { findWorker } from './lib/worker/observe.ts';
 import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
@@ -59,7 +59,7 @@ A local worker is stopped as by local down.`,
     ['worker-1 --dry-run', 'what would be run'],
   ],
   async run({ flags, positionals: [name = ''] }, context) {
-    const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
+    const { worker } = await findWorker(context, flags, name);
     return worker.runtime === 'local'
       ? stopLocal(worker, flags, context)
       : stopInCluster(worker, flags, context);
