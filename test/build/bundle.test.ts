@@ -40,7 +40,7 @@ describe('the bundle', () => {
     const sources = [...filesFor('scripts/list.ts').values()]
       .flat()
       .map((source) => relative(packageRoot(), source));
-    expect(sources.filter((source) => /node_modules\/(yaml|@inquirer|tar-stream|zx)\//.test(source))).toEqual(
+    expect(sources.filter((source) => /node_modules\/(yaml|@inquirer|tar-stream)\//.test(source))).toEqual(
       [],
     );
     expect(sources.filter((source) => /lib\/(release|diagnosis|doctor|provision)\//.test(source))).toEqual(
