@@ -14,21 +14,20 @@ import { renderJson } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import * as prompt from './lib/cli/prompt.ts';
 import { enumerate } from './lib/cli/text.ts';
-import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
-import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import { paneLines, parseInside } from './lib/diagnosis/inside.ts';
 import { type Dialog, readScreen } from './lib/diagnosis/screen.ts';
 import type { Frame } from './lib/transport/frame.ts';
 import { type Transport, TransportError } from './lib/transport/transport.ts';
-import { createReach } from './lib/worker/observe.ts';
+import { findWorker } from './lib/worker/observe.ts';
 import { chooseSession, parseSessions } from './lib/worker/sessions.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
 export const answer = defineCommand({
   name: 'answer',
-  summary: 'Answer the question that a session asks',
+  summary: SUMMARIES.answer,
   description: `A question is a list of choices on the pane: of the agent, a permission, a dialog of claude. Without --choice, and without a
 terminal to ask on, it is only shown. SESSION may be left out when one session asks. Unlike what send types, a choice is no
 prompt: factory goes on with the issue.`,
@@ -53,12 +52,11 @@ prompt: factory goes on with the issue.`,
   ],
   async run({ flags, positionals: [name = '', wanted] }, context) {
     const format = outputFormat(flags, FORMATS);
-    const timeoutMs = parseDuration(flags.timeout, '--timeout');
     if (flags.text !== undefined && flags.choice === undefined) {
       throw new UsageError('--text needs --choice, the choice that takes it');
     }
-    const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
-    const { transport } = await createReach(context, timeoutMs).enter(worker);
+    const { worker, timeoutMs, enter } = await findWorker(context, flags, name);
+    const { transport } = await enter();
     const frame = await transport.run({ script: 'dialogs', args: [], timeoutMs, signal: context.signal });
     const asking = findAsking(frame, wanted, worker.name, context);
     const { session } = asking;

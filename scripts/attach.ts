@@ -3,11 +3,9 @@ import { keepAttached } from './lib/attach/keep-attached.ts';
 import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
 import { CliError, UsageError } from './lib/cli/errors.ts';
 import * as prompt from './lib/cli/prompt.ts';
-import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import type { WorkerEntry } from './lib/config/worker-entry.ts';
-import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
-import { createReach, type Entrance } from './lib/worker/observe.ts';
+import { type Entrance, findWorker } from './lib/worker/observe.ts';
 import {
   chooseSession,
   describeSession,
@@ -16,10 +14,11 @@ import {
   type Session,
   workSessions,
 } from './lib/worker/sessions.ts';
+import { SUMMARIES } from './summaries.ts';
 
 export const attach = defineCommand({
   name: 'attach',
-  summary: 'Join a session of a worker on this terminal',
+  summary: SUMMARIES.attach,
   description: `Detach with Ctrl-b d; the session goes on. After a lost connection, or when the pod is replaced, the command waits
 and joins the session of the same name again; Ctrl-C ends the waiting. It never makes a session.`,
   positionals: [{ name: 'WORKER', required: true }],
@@ -44,15 +43,13 @@ and joins the session of the same name again; Ctrl-C ends the waiting. It never 
     ['worker-1 -s orchestrator --read-only', 'watch the check-ins'],
   ],
   async run({ flags, positionals: [name = ''] }, context) {
-    const timeoutMs = parseDuration(flags.timeout, '--timeout');
-    const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
+    const { worker, timeoutMs, enter } = await findWorker(context, flags, name);
     if (context.stdin.isTTY !== true || context.stdout.isTTY !== true) {
       throw new UsageError(
         'attach needs a terminal on stdin and stdout',
         `to look without one: ${context.commandLine('peek', name, ...(flags.session ? ['--session', flags.session] : []))}`,
       );
     }
-    const enter = () => createReach(context, timeoutMs).enter(worker);
     const entrance = await enter();
     const session = await pickSession(context, entrance, worker, flags.session, timeoutMs);
     const mode = flags['read-only'] ? 'read-only' : 'read-write';

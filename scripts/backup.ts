@@ -8,19 +8,18 @@ import { CliError } from './lib/cli/errors.ts';
 import { renderJson } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import { bytes } from './lib/cli/text.ts';
-import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { expandHome, homeOf } from './lib/config/paths.ts';
 import { regularTarget } from './lib/config/replace-file.ts';
-import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
-import { createReach } from './lib/worker/observe.ts';
+import { findWorker } from './lib/worker/observe.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 const MAKING_MS = 600_000;
 
 export const backup = defineCommand({
   name: 'backup',
-  summary: 'Copy the state of a worker into a file: its queue, pipelines, unpushed work and recordings',
+  summary: SUMMARIES.backup,
   description: `The database is copied by SQLite's own backup, which is whole also while the worker is at work, and checked. Of the
 clones it has what no remote has: commits, and what is not committed yet; of the sessions, their recordings. The agents'
 memory is not in it. The last five stay on the worker's volume as well.`,
@@ -39,15 +38,14 @@ memory is not in it. The last five stay on the worker's volume as well.`,
   ],
   async run({ flags, positionals: [name = '', given = ''] }, context) {
     const format = outputFormat(flags, FORMATS);
-    const timeoutMs = parseDuration(flags.timeout, '--timeout');
     const file = resolve(expandHome(given, homeOf(context.env)));
-    const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
+    const { worker, timeoutMs, enter } = await findWorker(context, flags, name);
     // Before the worker begins: also a link to nothing yet is somebody's.
     if (lstatSync(file, { throwIfNoEntry: false }) !== undefined && !flags.force) {
       throw new CliError(`${given} is there already`, { hints: ['replace it: --force'] });
     }
     await regularTarget(file);
-    const { transport } = await createReach(context, timeoutMs).enter(worker);
+    const { transport } = await enter();
     const stamp = context
       .now()
       .toISOString()

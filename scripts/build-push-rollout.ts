@@ -18,6 +18,7 @@ import { CAMPAIGN_FLAGS, campaignOptions } from './lib/release/campaign-flags.ts
 import { type Surroundings, surroundings } from './lib/release/preflight.ts';
 import { lastPushed } from './lib/release/pushed.ts';
 import { readWorkload } from './lib/worker/workload.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 const STAGES = ['build', 'push', 'rollout', 'release'] as const;
@@ -67,7 +68,7 @@ type FlagsOf = Input<typeof FLAGS>['flags'];
 
 export const buildPushRollout = defineCommand({
   name: 'build-push-rollout',
-  summary: 'Build the worker image, push it and roll it out, worker by worker, without losing work',
+  summary: SUMMARIES['build-push-rollout'],
   description: `STAGE is build, push, rollout or release (all three; the default). Each worker: the new image checks itself on the worker's node,
 the running stage ends, the state is backed up, the image is changed and verified; what fails is rolled back. One worker
 goes first, the others follow. Interrupted at any point, the same command goes on from there.`,

@@ -5,10 +5,8 @@ import { type Column, painter, renderJson, renderTable } from './lib/cli/output.
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import * as prompt from './lib/cli/prompt.ts';
 import { bytes, count, oneLine } from './lib/cli/text.ts';
-import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { userAtHost } from './lib/config/user.ts';
-import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import {
   type Item,
   type Outcome,
@@ -18,13 +16,14 @@ import {
 } from './lib/housekeeping/cleanup.ts';
 import { sumBytes } from './lib/housekeeping/usage.ts';
 import { parseIssues } from './lib/worker/arguments.ts';
-import { createReach } from './lib/worker/observe.ts';
+import { findWorker } from './lib/worker/observe.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
 export const cleanup = defineCommand({
   name: 'cleanup',
-  summary: 'Free what finished issues have left on a worker: worktrees, logs, Docker caches',
+  summary: SUMMARIES.cleanup,
   description: `Shows everything with its size first, and asks. Of an issue that is queued or worked on nothing is ever removed; a worktree
 with uncommitted files or unpushed commits only when its issue is named. Branches stay in the clone. Of Docker only the build
 cache and images without a name go, never volumes.`,
@@ -49,11 +48,10 @@ cache and images without a name go, never volumes.`,
   ],
   async run({ flags, positionals: [name = ''] }, context) {
     const format = outputFormat(flags, FORMATS);
-    const timeoutMs = parseDuration(flags.timeout, '--timeout');
     const named = parseIssues(flags.issue, '--issue');
-    const { stdout, stderr, signal, commandLine } = context;
-    const worker = chooseWorker(await loadWorkers(context.env, flags, commandLine), name);
-    const { transport } = await createReach(context, timeoutMs).enter(worker);
+    const { stdout, stderr, signal } = context;
+    const { worker, timeoutMs, enter } = await findWorker(context, flags, name);
+    const { transport } = await enter();
     const look = await transport.run({ script: 'cleanup-look', args: [], timeoutMs, signal });
     const items = planCleanup(look, named);
     const chosen = items.filter(({ keep }) => keep === null);

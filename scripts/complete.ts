@@ -1,5 +1,5 @@
 /** `complete`: what may stand at the cursor of a command line. The scripts of `shell-init` call it at each Tab. */
-import { COMMANDS, offered } from './commands.ts';
+import { loaderOf } from './commands.ts';
 import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
 import { UsageError } from './lib/cli/errors.ts';
 import { FILES, renderCandidates, SHELLS, typedWords } from './lib/completion/answer.ts';
@@ -12,6 +12,7 @@ import {
 } from './lib/completion/candidates.ts';
 import { askFactory, lookInto, lookUpWorkers } from './lib/completion/lookups.ts';
 import { type Candidate, ownWords, type Plan, planArguments } from './lib/completion/plan.ts';
+import { SUMMARIES } from './summaries.ts';
 
 export const complete = defineCommand({
   name: 'complete',
@@ -48,8 +49,8 @@ async function look(words: readonly string[], context: Context): Promise<Found> 
 
 async function plan([name = '', ...args]: readonly string[]): Promise<Plan> {
   if (args.length === 0) return { kind: 'words', words: name.startsWith('-') ? UMBRELLA_FLAGS : commands() };
-  const entry = COMMANDS[name];
-  return entry === undefined ? { kind: 'nothing' } : planArguments(await entry.load(), args);
+  const load = loaderOf(name);
+  return load === null ? { kind: 'nothing' } : planArguments(await load(), args);
 }
 
 const UMBRELLA_FLAGS: readonly Candidate[] = [
@@ -58,7 +59,7 @@ const UMBRELLA_FLAGS: readonly Candidate[] = [
 ];
 
 function commands(): Candidate[] {
-  return Object.entries(offered()).map(([value, { summary }]) => ({ value, description: summary }));
+  return Object.entries(SUMMARIES).map(([value, description]) => ({ value, description }));
 }
 
 async function lookUp(wanted: Plan, context: Context): Promise<Found> {

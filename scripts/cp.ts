@@ -5,9 +5,7 @@ import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
 import { liveText, renderJson } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import { bytes, count, printable } from './lib/cli/text.ts';
-import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
-import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import {
   type Copy,
   type LocalEntry,
@@ -17,8 +15,9 @@ import {
   resolveTarget,
 } from './lib/copy/places.ts';
 import { fetch, foresee, type Road, send, type Transferred } from './lib/copy/transfer.ts';
-import { createReach } from './lib/worker/observe.ts';
+import { findWorker } from './lib/worker/observe.ts';
 import { makeRoom } from './lib/worker/status.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
@@ -27,7 +26,7 @@ const PROGRESS_MS = 500;
 
 export const cp = defineCommand({
   name: 'cp',
-  summary: 'Copy files and folders into a worker, and out of it',
+  summary: SUMMARIES.cp,
   description: `One side is WORKER:PATH; a relative PATH begins at the worker's home. What arrives is unpacked beside its place and put
 there only when its sum is that of what was sent: a copy is whole or not there. A file of that name is replaced, a folder
 never. --timeout is how long nothing may move.
@@ -52,16 +51,15 @@ are kept that stay inside it; other links, devices and FIFOs are left out, and n
   ],
   async run({ flags, positionals: [source = '', destination = ''] }, context) {
     const format = outputFormat(flags, FORMATS);
-    const timeoutMs = parseDuration(flags.timeout, '--timeout');
     const plan = planCopy(source, destination);
-    const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), plan.worker);
+    const { worker, timeoutMs, enter } = await findWorker(context, flags, plan.worker);
     // What cannot be read or written here is said before the worker is asked.
     const entry = plan.direction === 'to' ? localEntry(plan.from) : null;
     const final =
       plan.direction === 'from'
         ? await resolveTarget(plan.to, basename(plan.from.replace(/(?<!\/)\/+$/, '')))
         : '';
-    const { transport } = await createReach(context, timeoutMs).enter(worker);
+    const { transport } = await enter();
     const progress = showProgress(context);
     const road: Road = {
       exec: context.exec,

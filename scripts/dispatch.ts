@@ -20,6 +20,7 @@ import { parseIssues, parseProject } from './lib/worker/arguments.ts';
 import { createReach, observe, type Reach } from './lib/worker/observe.ts';
 import { assess } from './lib/worker/status.ts';
 import { issueGoal, waitUntil } from './lib/worker/waiting.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
@@ -64,7 +65,7 @@ const FLAGS = {
 
 export const dispatch = defineCommand({
   name: 'dispatch',
-  summary: 'Put issues into the queue of a worker',
+  summary: SUMMARIES.dispatch,
   description: `An issue that is pending or active already is left alone and counts as done. After a lost connection the command
 looks again, for twice the --timeout at most (and two minutes at most), and says whether the issue is queued; typing it again
 never queues anything twice. With auto for WORKER, the one with the fewest open issues that has the project takes them.`,

@@ -13,6 +13,7 @@ import { chooseWorkers, loadWorkers, workersPath } from './lib/config/workers-fi
 import { type Examination, examineLaptop, examineNamespace, examineWorker } from './lib/doctor/examine.ts';
 import { type Finding, found, isSick, type Section, type State } from './lib/doctor/finding.ts';
 import { fanOut, guarded } from './lib/worker/fan-out.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
@@ -35,7 +36,7 @@ type FlagInput = Input<typeof FLAGS>['flags'];
 
 export const doctor = defineCommand({
   name: 'doctor',
-  summary: 'Check laptop, cluster and workers before something goes wrong',
+  summary: SUMMARIES.doctor,
   description: `Looks at kubectl, helm, the context and its login, rights, namespace, storage; for each worker at its release, its
 Secret's keys (never values), its volume, and inside it at disk, limits and Docker, measured with one container.
 Without WORKER: all of workers.yaml; without that file: kubectl's current context and the namespace of -n (else factory).

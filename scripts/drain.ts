@@ -5,18 +5,18 @@ import { renderJson } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
-import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import { drainWorker } from './lib/drain/drain.ts';
 import { isAtRest, waitForRest, whatRuns } from './lib/drain/rest.ts';
 import type { Transport } from './lib/transport/transport.ts';
-import { createReach } from './lib/worker/observe.ts';
+import { findWorker } from './lib/worker/observe.ts';
 import type { Snapshot } from './lib/worker/snapshot.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
 export const drain = defineCommand({
   name: 'drain',
-  summary: 'Let the running stage of a worker end, and no other begin',
+  summary: SUMMARIES.drain,
   description: `The queue stays as it is, and dispatch still adds to it. The worker stays drained, also over restarts, until
 resume lifts it; list and status show it.`,
   positionals: [{ name: 'WORKER', required: true }],
@@ -39,10 +39,9 @@ resume lifts it; list and status show it.`,
   ],
   async run({ flags, positionals: [name = ''] }, context) {
     const format = outputFormat(flags, FORMATS);
-    const timeoutMs = parseDuration(flags.timeout, '--timeout');
     const limitMs = parseDuration(flags['wait-timeout'], '--wait-timeout');
-    const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
-    const enter = async () => (await createReach(context, timeoutMs).enter(worker)).transport;
+    const { worker, timeoutMs, enter: enterWorker } = await findWorker(context, flags, name);
+    const enter = async () => (await enterWorker()).transport;
     const { signal, stderr, stdout, commandLine } = context;
     const owner = { release: null, force: flags.force };
     const call = { timeoutMs, signal, commandLine };

@@ -1,19 +1,18 @@
 /** `exec`: runs a program in a worker, in the right folder and environment. */
 import { defineCommand, runIfMain } from './lib/cli/command.ts';
 import { UsageError } from './lib/cli/errors.ts';
-import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
-import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import { newNonce } from './lib/transport/frame.ts';
 import { plainScript } from './lib/transport/scripts.ts';
 import { createTrailer, type Trailer } from './lib/transport/trailer.ts';
 import { TransportError } from './lib/transport/transport.ts';
 import { parseProject } from './lib/worker/arguments.ts';
-import { createReach } from './lib/worker/observe.ts';
+import { findWorker } from './lib/worker/observe.ts';
+import { SUMMARIES } from './summaries.ts';
 
 export const exec = defineCommand({
   name: 'exec',
-  summary: 'Run a program in a worker',
+  summary: SUMMARIES.exec,
   description: `With a terminal in the worker when there is one here; otherwise stdin is passed on. The exit code is the program's;
 1, with a message, when the connection broke before its end.`,
   positionals: [{ name: 'WORKER', required: true }],
@@ -38,8 +37,8 @@ export const exec = defineCommand({
       );
     }
     const project = flags.project === undefined ? '' : parseProject(flags.project);
-    const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
-    const { transport } = await createReach(context, parseDuration(flags.timeout, '--timeout')).enter(worker);
+    const { worker, enter } = await findWorker(context, flags, name);
+    const { transport } = await enter();
     const tty = context.stdin.isTTY === true && context.stdout.isTTY === true;
     // Only a connection can break, and in a terminal whoever sits there sees it.
     const nonce = tty || worker.runtime === 'local' ? '' : newNonce();

@@ -1,13 +1,16 @@
 #!/usr/bin/env node
 /** `factory-worker NAME …`: the same commands as `scripts/NAME.ts`, in one program that starts fast. */
-import { COMMANDS, GROUPS, offered } from './commands.ts';
+import { loaderOf } from './commands.ts';
 import { packageVersion } from './lib/cli/version.ts';
+import { GROUPS, SUMMARIES } from './summaries.ts';
 
 const [name, ...argv] = process.argv.slice(2);
-const entry = name === undefined ? undefined : COMMANDS[name];
+// Only the shells type `complete`. It completes the others, so it stands outside of their table.
+const loadComplete = async () => (await import('./complete.ts')).complete;
+const load = name === 'complete' ? loadComplete : loaderOf(name ?? '');
 
-if (entry !== undefined) {
-  const [{ main }, command] = await Promise.all([import('./lib/cli/command.ts'), entry.load()]);
+if (load !== null) {
+  const [{ main }, command] = await Promise.all([import('./lib/cli/command.ts'), load()]);
   await main(command, argv, (sibling) => `factory-worker ${sibling}`);
 } else if (name === '--version') {
   process.stdout.write(`factory-worker ${packageVersion()}\n`);
@@ -16,7 +19,7 @@ if (entry !== undefined) {
   process.exitCode = name === undefined ? 2 : 0;
 } else {
   const { didYouMean, printable } = await import('./lib/cli/text.ts');
-  const hint = didYouMean(name, Object.keys(offered()));
+  const hint = didYouMean(name, Object.keys(SUMMARIES));
   process.stderr.write(
     `error: there is no command ${printable(name)}\n${hint === null ? '' : `  ${hint}\n`}  factory-worker --help lists them\n`,
   );
@@ -24,10 +27,10 @@ if (entry !== undefined) {
 }
 
 function usage(): string {
-  const width = Math.max(...Object.keys(offered()).map((command) => command.length));
+  const width = Math.max(...Object.keys(SUMMARIES).map((command) => command.length));
   const sections = Object.entries(GROUPS).map(([title, commands]) => {
     const lines = Object.entries(commands).map(
-      ([command, { summary }]) => `  ${command.padEnd(width)}  ${summary}\n`,
+      ([command, summary]) => `  ${command.padEnd(width)}  ${summary}\n`,
     );
     return `${title}:\n${lines.join('')}`;
   });

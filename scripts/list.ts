@@ -23,12 +23,13 @@ import { createReach, isKnown, type Observation, observe, unexpected } from './l
 import { isQueueUnknown, itemName, openItems } from './lib/worker/queue.ts';
 import { shortNames, workSessions } from './lib/worker/sessions.ts';
 import type { Status } from './lib/worker/status.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['table', 'wide', 'json', 'name'] as const;
 
 export const list = defineCommand({
   name: 'list',
-  summary: 'Show all workers: pod, status, sessions, queue',
+  summary: SUMMARIES.list,
   description: `STATUS says the most pressing thing first: unreachable, forbidden, unauthorized, missing, stopped, pending,
 image-pull, node-lost, crash-looping, starting, draining, drained, stuck, degraded or running.
 A worker that cannot be asked costs its own time-out, becomes a row, and makes the exit code 3.`,

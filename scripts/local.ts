@@ -19,6 +19,7 @@ import { prepareLocalWorker, readLocalWorker } from './lib/local/prepare.ts';
 import { startLocalWorker } from './lib/local/start.ts';
 import { localWorkerState } from './lib/local/state.ts';
 import { stopLocalWorker } from './lib/local/stop.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 const ACTIONS = ['up', 'down', 'status'] as const;
@@ -65,7 +66,7 @@ type FlagInput = Input<typeof FLAGS>['flags'];
 
 export const local = defineCommand({
   name: 'local',
-  summary: 'Start, stop and show workers on this machine',
+  summary: SUMMARIES.local,
   description: `local up NAME makes the worker when it is new, enters it into workers.yaml, and starts it. Up twice is harmless.
 local down NAME stops it and leaves no process; queue, clones and sessions' work stay for the next start.
 Everything a worker has lies in its own folder, a HOME of its own included; programs come from PATH and --bin.

@@ -3,19 +3,19 @@ import { defineCommand, runIfMain } from './lib/cli/command.ts';
 import { UsageError } from './lib/cli/errors.ts';
 import { renderJson } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
-import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
-import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import { follow } from './lib/logs/follow.ts';
 import { createLogText } from './lib/logs/log-text.ts';
 import { readAll } from './lib/logs/read.ts';
 import type { LogSource } from './lib/logs/source.ts';
+import { findWorker } from './lib/worker/observe.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
 export const logs = defineCommand({
   name: 'logs',
-  summary: 'Show what a worker or one of its sessions has printed, also after it is gone',
+  summary: SUMMARIES.logs,
   description: `Without a name: the check-ins of the orchestrator. docker is the log of its daemon, boot what its supervisor says.
 What sessions print is recorded on the worker's volume, so that they can be read when they have ended, and after the pod was
 replaced. Following survives lost connections and new pods: it goes on where it was. Tokens are masked.`,
@@ -47,13 +47,12 @@ replaced. Following survives lost connections and new pods: it goes on where it 
   ],
   async run({ flags, positionals: [name = '', wanted = 'orchestrator'] }, context) {
     const format = outputFormat(flags, FORMATS);
-    const timeoutMs = parseDuration(flags.timeout, '--timeout');
     if (flags.lines !== 'all' && !/^[1-9]\d{0,6}$/.test(flags.lines)) {
       throw new UsageError(`--lines takes a number from 1 on, or all; not "${flags.lines}"`);
     }
     if (flags.follow && format === 'json') throw new UsageError('--follow prints text, not JSON');
     if (flags.follow && flags.previous) throw new UsageError('--previous does not grow: leave out --follow');
-    const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
+    const { worker, timeoutMs } = await findWorker(context, flags, name);
     const text = createLogText(flags.ansi);
     const source: LogSource = {
       context,

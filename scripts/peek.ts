@@ -4,13 +4,11 @@ import { CliError, ExitCode, UsageError } from './lib/cli/errors.ts';
 import { renderJson, watch } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import { withColours, withoutControls } from './lib/cli/safe-text.ts';
-import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import type { WorkerEntry } from './lib/config/worker-entry.ts';
-import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import { maskTokens } from './lib/tokens.ts';
 import type { Frame } from './lib/transport/frame.ts';
-import { createReach } from './lib/worker/observe.ts';
+import { findWorker } from './lib/worker/observe.ts';
 import {
   chooseSession,
   parseSessions,
@@ -18,6 +16,7 @@ import {
   type Session,
   workSessions,
 } from './lib/worker/sessions.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
@@ -26,7 +25,7 @@ const FOLLOW_MS = 1_000;
 
 export const peek = defineCommand({
   name: 'peek',
-  summary: 'Show what a session shows, without attaching',
+  summary: SUMMARIES.peek,
   description: `Without --session, the sessions of the worker. Tokens are masked.`,
   positionals: [{ name: 'WORKER', required: true }],
   flags: {
@@ -55,12 +54,11 @@ export const peek = defineCommand({
   ],
   async run({ flags, positionals: [name = ''] }, context) {
     const format = outputFormat(flags, FORMATS);
-    const timeoutMs = parseDuration(flags.timeout, '--timeout');
     const lines = parseLines(flags.lines);
     if (flags.follow && flags.session === undefined) throw new UsageError('--follow needs --session NAME');
     if (flags.follow && format === 'json') throw new UsageError('--follow prints text, not JSON');
-    const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
-    const { transport } = await createReach(context, timeoutMs).enter(worker);
+    const { worker, timeoutMs, enter } = await findWorker(context, flags, name);
+    const { transport } = await enter();
     const look = (script: string, args: readonly string[]) =>
       transport.run({ script, args, timeoutMs, signal: context.signal });
 

@@ -3,18 +3,17 @@ import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
 import { ExitCode } from './lib/cli/errors.ts';
 import { renderJson, renderJsonLine, renderTable } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat, TABLE_FLAGS } from './lib/cli/output-flags.ts';
-import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
-import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import { keepForwarding } from './lib/forward/forward.ts';
 import { describeListeners, type Listener, parseListeners, parsePorts } from './lib/forward/ports.ts';
-import { createReach } from './lib/worker/observe.ts';
+import { findWorker } from './lib/worker/observe.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['table', 'json'] as const;
 
 export const portForward = defineCommand({
   name: 'port-forward',
-  summary: 'Reach a port of a worker, such as one of its compose stacks, from this machine',
+  summary: SUMMARIES['port-forward'],
   description: `PORT is one that a container of the worker publishes, or a program in it listens on; LOCAL:PORT takes another one here,
 :PORT a free one. Without PORT: which ones there are. After a lost connection, or when the pod was replaced, it comes back on
 the same local port; Ctrl-C ends it. With -o json a line on stdout says where it is, each time it has come.`,
@@ -40,12 +39,11 @@ the same local port; Ctrl-C ends it. With -o json a line on stdout says where it
     ['worker-1 15432:5432', 'its database, beside one of your own'],
   ],
   async run({ flags, positionals: [name = '', port] }, context) {
-    const { env, stdout, stderr, signal, commandLine } = context;
+    const { stdout, stderr, signal } = context;
     const json = outputFormat(flags, FORMATS) === 'json';
     const ports = port === undefined ? null : parsePorts(port);
-    const timeoutMs = parseDuration(flags.timeout, '--timeout');
-    const worker = chooseWorker(await loadWorkers(env, flags, commandLine), name);
-    const { transport } = await createReach(context, timeoutMs).enter(worker);
+    const { worker, timeoutMs, enter } = await findWorker(context, flags, name);
+    const { transport } = await enter();
     const listeners = parseListeners(await transport.run({ script: 'ports', args: [], timeoutMs, signal }));
     if (ports === null) {
       if (json) stdout.write(renderJson(listeners));

@@ -5,12 +5,13 @@ import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { workersPath } from './lib/config/workers-file.ts';
 import { TOKEN_FLAGS } from './lib/provision/tokens.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
 export const provision = defineCommand({
   name: 'provision',
-  summary: 'Install a worker: namespace, Secret, release, entry in workers.yaml',
+  summary: SUMMARIES.provision,
   description: `Looks what is there, shows what is missing as a plan (+ new, ~ changed, - gone, = there already), asks, and does it. Typed
 again after a failure it goes on where it stopped. Nothing that is installed is changed: that is helm upgrade's business.
 Tokens come from files, with --from-env from the environment, or are asked for; they never stand in a command line.`,

@@ -6,10 +6,8 @@ import { CliError, ExitCode, UsageError } from './lib/cli/errors.ts';
 import { type Column, renderJson, renderTable } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat, TABLE_FLAGS } from './lib/cli/output-flags.ts';
 import { confirm } from './lib/cli/prompt.ts';
-import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { userAtHost } from './lib/config/user.ts';
-import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import { describeOutcome, parseDispatchAnswer, succeeded } from './lib/dispatch/outcome.ts';
 import { dispatchArgs } from './lib/dispatch/request.ts';
 import type { Transport } from './lib/transport/transport.ts';
@@ -24,16 +22,17 @@ import {
   requeueRequest,
 } from './lib/unstick/queue-change.ts';
 import { parseIssues } from './lib/worker/arguments.ts';
-import { createReach } from './lib/worker/observe.ts';
+import { findWorker } from './lib/worker/observe.ts';
 import { isQueueUnknown, itemName } from './lib/worker/queue.ts';
 import { parseSnapshot, type QueueItem, type Snapshot } from './lib/worker/snapshot.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['table', 'json'] as const;
 const ACTIONS = ['list', 'remove', 'requeue', 'set-intent'] as const;
 
 export const queue = defineCommand({
   name: 'queue',
-  summary: 'Show and change the queue of a worker: remove, requeue, set-intent',
+  summary: SUMMARIES.queue,
   description: `list shows every row, finished ones too. remove takes a row out; what is being worked on has to be given up first
 (unstick --give-up). requeue runs a completed or failed issue again, with the project, intent and dependencies it had, or one
 that was taken and not begun; its worktree and branch are dropped. set-intent says what the work is meant to achieve.`,
@@ -58,11 +57,10 @@ that was taken and not begun; its worktree and branch are dropped. set-intent sa
   ],
   async run({ flags, positionals: [name = '', word = 'list', ...rest] }, context) {
     const format = outputFormat(flags, FORMATS);
-    const timeoutMs = parseDuration(flags.timeout, '--timeout');
     const action = chooseAction('queue', ACTIONS, word);
     const { issues, text } = parseRest(action, rest);
-    const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
-    const { transport } = await createReach(context, timeoutMs).enter(worker);
+    const { timeoutMs, enter } = await findWorker(context, flags, name);
+    const { transport } = await enter();
     const before = parseSnapshot(
       await transport.run({ script: 'probe', args: ['full'], timeoutMs, signal: context.signal }),
     );

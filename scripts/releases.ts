@@ -6,12 +6,13 @@ import { age } from './lib/cli/text.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { shortReference } from './lib/registry/reference.ts';
 import { isOpen, isUnderWay, type ReleaseRecord, readRecords, releasesDir } from './lib/release/record.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['table', 'json'] as const;
 
 export const releases = defineCommand({
   name: 'releases',
-  summary: 'Show which image was released to which worker, when and how it ended',
+  summary: SUMMARIES.releases,
   description: `By the records of this machine; no cluster is asked. The newest stands at the end.`,
   positionals: [{ name: 'WORKER', required: false, repeat: true }],
   flags: { ...OUTPUT_FLAGS(FORMATS), ...TABLE_FLAGS, ...WORKER_FLAGS },

@@ -8,12 +8,11 @@ import { renderJson } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import { confirm } from './lib/cli/prompt.ts';
 import { bytes, count, printable } from './lib/cli/text.ts';
-import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { expandHome, homeOf } from './lib/config/paths.ts';
-import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
-import { createReach } from './lib/worker/observe.ts';
+import { findWorker } from './lib/worker/observe.ts';
 import type { Snapshot } from './lib/worker/snapshot.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
@@ -32,7 +31,7 @@ type FlagInput = Input<typeof FLAGS>['flags'];
 
 export const restore = defineCommand({
   name: 'restore',
-  summary: "Put a backup in the place of a worker's state; into another worker, this is migration",
+  summary: SUMMARIES.restore,
   description: `The file is read whole. How many rows it holds was counted when it was made; the worker opens the database, counts again, and
 takes only what agrees. It refuses while a stage runs. What the worker has now is saved first, on its volume. Missing clones are
 made again, and work that was not pushed is put back into its worktrees. What fails leaves the worker as it was.`,
@@ -48,10 +47,9 @@ made again, and work that was not pushed is put back into its worktrees. What fa
   ],
   async run({ flags, positionals: [given = '', name = ''] }, context) {
     const file = resolve(expandHome(given, homeOf(context.env)));
-    const timeoutMs = parseDuration(flags.timeout, '--timeout');
-    const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
+    const { worker, timeoutMs, enter } = await findWorker(context, flags, name);
     const archive = await readArchive(file, context);
-    const { transport } = await createReach(context, timeoutMs).enter(worker);
+    const { transport } = await enter();
     const restoration = { worker, transport, archive, timeoutMs, force: flags.force, context };
     const before = await look(restoration);
     refuseAtWork(before, restoration);

@@ -2,17 +2,16 @@
 import { defineCommand, runIfMain } from './lib/cli/command.ts';
 import { renderJson } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
-import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
-import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import { liftDrain } from './lib/drain/drain.ts';
-import { createReach } from './lib/worker/observe.ts';
+import { findWorker } from './lib/worker/observe.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
 export const resume = defineCommand({
   name: 'resume',
-  summary: 'Let a drained worker take up work again',
+  summary: SUMMARIES.resume,
   description: `Your own drain, and the one of a release that you began here. Somebody else's needs --force.`,
   positionals: [{ name: 'WORKER', required: true }],
   flags: {
@@ -26,9 +25,8 @@ export const resume = defineCommand({
   ],
   async run({ flags, positionals: [name = ''] }, context) {
     const format = outputFormat(flags, FORMATS);
-    const timeoutMs = parseDuration(flags.timeout, '--timeout');
-    const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
-    const { transport } = await createReach(context, timeoutMs).enter(worker);
+    const { worker, timeoutMs, enter } = await findWorker(context, flags, name);
+    const { transport } = await enter();
     const { word, drain } = await liftDrain(
       transport,
       worker,

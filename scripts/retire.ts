@@ -4,12 +4,13 @@ import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { workersPath } from './lib/config/workers-file.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
 export const retire = defineCommand({
   name: 'retire',
-  summary: 'Take a worker away: release and entry in workers.yaml; its volume stays',
+  summary: SUMMARIES.retire,
   description: `Drains the worker, waits for the running stage, uninstalls its release and takes its entry out of workers.yaml.
 Volume and Secret stay, and how to use or delete them is said; --purge deletes both and asks for the worker's name.
 Typed again after a failure it goes on where it stopped; for what is left of one without an entry: --namespace, --context.`,

@@ -2,9 +2,7 @@
 import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
 import { CliError, UsageError } from './lib/cli/errors.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
-import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
-import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import { shortReference } from './lib/registry/reference.ts';
 import { clusterWorkers, runCampaign } from './lib/release/campaign.ts';
 import { CAMPAIGN_FLAGS, campaignOptions } from './lib/release/campaign-flags.ts';
@@ -12,12 +10,14 @@ import { imageIn } from './lib/release/manifest-diff.ts';
 import type { Wish } from './lib/release/plan.ts';
 import { type Helmed, surroundings, type Target } from './lib/release/preflight.ts';
 import { isOf, type ReleaseRecord } from './lib/release/record.ts';
+import { findWorker } from './lib/worker/observe.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
 export const rollback = defineCommand({
   name: 'rollback',
-  summary: 'Go back to the image a worker ran before, as carefully as it came',
+  summary: SUMMARIES.rollback,
   description: `To the newest revision with another image that did not fail; helm history lists them. The running stage ends first and
 the state is backed up. Over a migration of the state the backup of before is restored, as long as no issue was added since.`,
   positionals: [{ name: 'WORKER', required: true }],
@@ -37,8 +37,8 @@ the state is backed up. Over a migration of the state the backup of before is re
     const to = flags.revision === undefined ? null : Number(flags.revision);
     if (to !== null && !(Number.isInteger(to) && to > 0))
       throw new UsageError(`--revision takes a number; not "${flags.revision}"`);
-    const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
-    const around = surroundings(context, parseDuration(flags.timeout, '--timeout'));
+    const { worker, timeoutMs } = await findWorker(context, flags, name);
+    const around = surroundings(context, timeoutMs);
     return runCampaign(
       clusterWorkers([worker]),
       async (target, records) => {

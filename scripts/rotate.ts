@@ -8,7 +8,6 @@ import { count } from './lib/cli/text.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import type { ClusterWorker } from './lib/config/worker-entry.ts';
-import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import {
   askTokens,
   givenTokens,
@@ -25,7 +24,9 @@ import { reportOn } from './lib/rotate/report.ts';
 import { rotateTokens } from './lib/rotate/rotation.ts';
 import { hashesOf, readSecret, valuesOf } from './lib/rotate/secret.ts';
 import { chooseWriter, type Writer } from './lib/rotate/writers.ts';
+import { findWorker } from './lib/worker/observe.ts';
 import { findDeployment } from './lib/worker/workload.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['table', 'json'] as const;
 
@@ -53,7 +54,7 @@ type FlagInput = Input<typeof FLAGS>['flags'];
 
 export const rotate = defineCommand({
   name: 'rotate',
-  summary: 'Give a worker new tokens, and prove that the old ones are gone',
+  summary: SUMMARIES.rotate,
   description: `Tokens come from files, from the environment with --from-env, or from a prompt. They go into the worker's Secret, or into
 its release where the chart made the Secret. Then each layer is asked, by short hashes: the Secret, the mounted file, the next
 call of gh and claude, every process that has a token. A token that is refused is replaced by the old one again: exit 1. Of a
@@ -67,14 +68,13 @@ worker that does not run only the Secret can be asked; its next start takes the 
   ],
   async run({ flags, positionals: [name = ''] }, context) {
     const { exec, env, signal, now } = context;
-    const worker = chooseWorker(await loadWorkers(env, flags, context.commandLine), name);
+    const { worker, timeoutMs } = await findWorker(context, flags, name);
     if (worker.runtime === 'local') {
       throw new UsageError(
         `${name} runs on this machine, without a Secret: gh and claude in it use their own logins`,
         `log in inside: ${context.commandLine('shell', name)}`,
       );
     }
-    const timeoutMs = parseDuration(flags.timeout, '--timeout');
     const waitMs = parseDuration(flags.wait, '--wait');
     const cluster = { exec, env, signal, now, timeoutMs };
     const given = await givenTokens(flags, env);

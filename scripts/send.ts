@@ -5,16 +5,15 @@ import { renderJson } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import * as prompt from './lib/cli/prompt.ts';
 import { count } from './lib/cli/text.ts';
-import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import type { WorkerEntry } from './lib/config/worker-entry.ts';
-import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import { BOOT_SESSION, ORCHESTRATOR_SESSION } from './lib/contract.ts';
 import type { Frame } from './lib/transport/frame.ts';
 import { TooLongError } from './lib/transport/scripts.ts';
 import { type Transport, TransportError } from './lib/transport/transport.ts';
-import { createReach } from './lib/worker/observe.ts';
+import { findWorker } from './lib/worker/observe.ts';
 import { chooseSession, parseSessions, type Session } from './lib/worker/sessions.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
@@ -24,7 +23,7 @@ const HUMAN_DRIVEN = (session: Session) =>
 
 export const send = defineCommand({
   name: 'send',
-  summary: 'Type a text into a session, without attaching',
+  summary: SUMMARIES.send,
   description: `The text is pasted as it is, with its line breaks, and then Enter is pressed. It goes to the pane that the session was
 made with, however it was split since, and not to a shell, which would execute it. In a stage's session it makes factory take
 the issue as human-driven and leave it alone; therefore it asks first.`,
@@ -50,10 +49,10 @@ the issue as human-driven and leave it alone; therefore it asks first.`,
   ],
   async run({ flags, positionals: [name = '', wanted = '', typed], rest }, context) {
     const format = outputFormat(flags, FORMATS);
-    const timeoutMs = parseDuration(flags.timeout, '--timeout');
     const text = await readText(context, [...(typed === undefined ? [] : [typed]), ...rest]);
-    const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
-    const { transport } = await createReach(context, timeoutMs).enter(worker);
+    const found = await findWorker(context, flags, name);
+    const { worker, timeoutMs } = found;
+    const { transport } = await found.enter();
     const session = await findSession(context, transport, wanted, timeoutMs);
     const enter = !flags['no-enter'];
     if (!flags['dry-run']) {

@@ -3,17 +3,16 @@ import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
 import { type Column, painter, renderJson, renderTable } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat, TABLE_FLAGS } from './lib/cli/output-flags.ts';
 import { age } from './lib/cli/text.ts';
-import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
-import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
-import { createReach } from './lib/worker/observe.ts';
+import { findWorker } from './lib/worker/observe.ts';
 import { parseSessionRows, type SessionRow } from './lib/worker/session-rows.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['table', 'json', 'name'] as const;
 
 export const sessions = defineCommand({
   name: 'sessions',
-  summary: 'Show the sessions of a worker: stage, issue, state, who is attached',
+  summary: SUMMARIES.sessions,
   description: `HUMAN says whether factory takes a session for driven by a person: it then leaves the session's issue alone.`,
   positionals: [{ name: 'WORKER', required: true }],
   flags: { ...OUTPUT_FLAGS(FORMATS), ...TABLE_FLAGS, ...WORKER_FLAGS },
@@ -24,9 +23,8 @@ export const sessions = defineCommand({
   ],
   async run({ flags, positionals: [name = ''] }, context) {
     const format = outputFormat(flags, FORMATS);
-    const timeoutMs = parseDuration(flags.timeout, '--timeout');
-    const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
-    const { transport } = await createReach(context, timeoutMs).enter(worker);
+    const { worker, timeoutMs, enter } = await findWorker(context, flags, name);
+    const { transport } = await enter();
     const { signal, stdout, stderr, commandLine } = context;
     const frame = await transport.run({ script: 'session-table', args: [], timeoutMs, signal });
     const { rows, now } = parseSessionRows(frame);

@@ -6,6 +6,7 @@ import { CliError, UsageError } from './lib/cli/errors.ts';
 import { didYouMean, enumerate, shellQuote } from './lib/cli/text.ts';
 import { packageRoot } from './lib/cli/version.ts';
 import { SHELLS } from './lib/completion/answer.ts';
+import { SUMMARIES } from './summaries.ts';
 
 /** The file each shell reads when it starts, and the line that belongs there. */
 const INSTALL = {
@@ -19,7 +20,7 @@ const INSTALL = {
 
 export const shellInit = defineCommand({
   name: 'shell-init',
-  summary: 'Print what makes bash, zsh or fish know factory worker …, with completion',
+  summary: SUMMARIES['shell-init'],
   description: `Once it is set up, factory worker NAME … is factory-worker NAME …, and every other factory … still reaches the
 program factory itself. Commands, flags, workers, projects and live sessions are completed.
 

@@ -1,19 +1,18 @@
 /** `shell`: a login shell in a worker, on this terminal. */
 import { defineCommand, runIfMain } from './lib/cli/command.ts';
 import { UsageError } from './lib/cli/errors.ts';
-import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
-import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import { plainScript } from './lib/transport/scripts.ts';
 import { parseProject } from './lib/worker/arguments.ts';
-import { createReach } from './lib/worker/observe.ts';
+import { findWorker } from './lib/worker/observe.ts';
+import { SUMMARIES } from './summaries.ts';
 
 /** What kubectl ends with when its connection, and not the shell, has ended. */
 const LOST = 1;
 
 export const shell = defineCommand({
   name: 'shell',
-  summary: 'Open a shell in a worker',
+  summary: SUMMARIES.shell,
   description: `The shell of the worker's own sessions: same PATH, same home. It is not one of them: it ends with the connection, and
 what runs in it may be left behind. For something that takes longer, start a tmux session in it. The exit code is the shell's.`,
   positionals: [{ name: 'WORKER', required: true }],
@@ -28,16 +27,14 @@ what runs in it may be left behind. For something that takes longer, start a tmu
   async run({ flags, positionals: [name = ''] }, context) {
     const { exec, signal, stdin, stdout, stderr, commandLine, env } = context;
     const project = flags.project === undefined ? '' : parseProject(flags.project);
-    const worker = chooseWorker(await loadWorkers(env, flags, commandLine), name);
+    const { worker, enter } = await findWorker(context, flags, name);
     if (stdin.isTTY !== true || stdout.isTTY !== true) {
       throw new UsageError(
         'shell needs a terminal on stdin and stdout',
         `without one: ${commandLine('exec', name, '--', 'bash', '-c', 'COMMAND')}`,
       );
     }
-    const { transport, pod } = await createReach(context, parseDuration(flags.timeout, '--timeout')).enter(
-      worker,
-    );
+    const { transport, pod } = await enter();
     const where = pod === null ? worker.name : `${worker.name} (pod ${pod.name})`;
     stderr.write(`shell in ${where}; exit or Ctrl-d leaves it\n`);
     const { argv, ...how } = transport.terminal(plainScript('shell', [project, env['TERM'] ?? '']), true);

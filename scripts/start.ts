@@ -6,7 +6,6 @@ import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import type { ClusterWorker, LocalWorker, WorkerEntry } from './lib/config/worker-entry.ts';
-import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import { lift } from './lib/drain/resting.ts';
 import { chartPath, findHelm } from './lib/helm/helm.ts';
 import { agree, answer } from './lib/lifecycle/agree.ts';
@@ -20,6 +19,8 @@ import { localLayout } from './lib/local/layout.ts';
 import { startLocalWorker } from './lib/local/start.ts';
 import { localWorkerState } from './lib/local/state.ts';
 import { clusterOf } from './lib/transport/kubectl.ts';
+import { findWorker } from './lib/worker/observe.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
@@ -43,7 +44,7 @@ type FlagInput = Input<typeof FLAGS>['flags'];
 
 export const start = defineCommand({
   name: 'start',
-  summary: 'Start a stopped worker again',
+  summary: SUMMARIES.start,
   description: `Sets replicas to 1 in the worker's release, waits until its pod is Ready, lifts the drain of the stop and says how it is.
 Harmless on a worker that runs. A local worker is started as by local up.`,
   positionals: [{ name: 'WORKER', required: true }],
@@ -53,7 +54,7 @@ Harmless on a worker that runs. A local worker is started as by local up.`,
     ['worker-1 --wait 30m', 'where the image takes long to pull'],
   ],
   async run({ flags, positionals: [name = ''] }, context) {
-    const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
+    const { worker } = await findWorker(context, flags, name);
     return worker.runtime === 'local'
       ? startLocal(worker, flags, context)
       : startInCluster(worker, flags, context);

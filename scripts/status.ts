@@ -14,15 +14,15 @@ import { OUTPUT_FLAGS, outputFormat, WATCH_FLAGS } from './lib/cli/output-flags.
 import { age, bytes, oneLine } from './lib/cli/text.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
-import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import { type BootPhase, type Heartbeat, ORCHESTRATOR_SESSION } from './lib/contract.ts';
 import { isLive } from './lib/factory.ts';
 import { describeLastSeen } from './lib/worker/last-seen.ts';
-import { createReach, isKnown, type Observation, observe } from './lib/worker/observe.ts';
+import { createReach, findWorker, isKnown, type Observation, observe } from './lib/worker/observe.ts';
 import { isQueueUnknown, itemName, openItems } from './lib/worker/queue.ts';
 import { describeSession, isActive, type Session, workSessions } from './lib/worker/sessions.ts';
 import type { QueueItem, Snapshot } from './lib/worker/snapshot.ts';
 import { isSwitchedOff } from './lib/worker/status.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
@@ -31,7 +31,7 @@ const FINISHED_SHOWN = 5;
 
 export const status = defineCommand({
   name: 'status',
-  summary: 'Show one worker in full: what is wrong and what to do, queue, sessions, boot',
+  summary: SUMMARIES.status,
   positionals: [{ name: 'WORKER', required: true }],
   flags: { ...OUTPUT_FLAGS(FORMATS), ...WATCH_FLAGS, ...WORKER_FLAGS },
   examples: [
@@ -41,8 +41,7 @@ export const status = defineCommand({
   ],
   async run({ flags, positionals: [name = ''] }, context) {
     const format = outputFormat(flags, FORMATS);
-    const timeoutMs = parseDuration(flags.timeout, '--timeout');
-    const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
+    const { worker, timeoutMs } = await findWorker(context, flags, name);
     let known = true;
     const round = async () => {
       const seen = await observe(createReach(context, timeoutMs), worker, 'full', context, timeoutMs);

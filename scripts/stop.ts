@@ -8,7 +8,6 @@ import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { userAtHost } from './lib/config/user.ts';
 import type { ClusterWorker, LocalWorker, WorkerEntry } from './lib/config/worker-entry.ts';
-import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import { resting } from './lib/drain/resting.ts';
 import { chartPath, findHelm } from './lib/helm/helm.ts';
 import { agree, answer } from './lib/lifecycle/agree.ts';
@@ -21,6 +20,8 @@ import { runSteps } from './lib/lifecycle/steps.ts';
 import { localWorkerState } from './lib/local/state.ts';
 import { stopLocalWorker } from './lib/local/stop.ts';
 import { clusterOf } from './lib/transport/kubectl.ts';
+import { findWorker } from './lib/worker/observe.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
@@ -46,7 +47,7 @@ type FlagInput = Input<typeof FLAGS>['flags'];
 
 export const stop = defineCommand({
   name: 'stop',
-  summary: 'Stop a worker once its running stage has ended; its volume stays',
+  summary: SUMMARIES.stop,
   description: `Drains the worker, waits for the running stage, sets replicas to 0 in its release and waits until its pod is gone.
 Queue, clones and logs stay on its volume; start brings it back. A stage that does not end in time leaves the worker running.
 A local worker is stopped as by local down.`,
@@ -58,7 +59,7 @@ A local worker is stopped as by local down.`,
     ['worker-1 --dry-run', 'what would be run'],
   ],
   async run({ flags, positionals: [name = ''] }, context) {
-    const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
+    const { worker } = await findWorker(context, flags, name);
     return worker.runtime === 'local'
       ? stopLocal(worker, flags, context)
       : stopInCluster(worker, flags, context);

@@ -4,10 +4,8 @@ import { CliError, ExitCode } from './lib/cli/errors.ts';
 import { renderJson } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import { confirm } from './lib/cli/prompt.ts';
-import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { userAtHost } from './lib/config/user.ts';
-import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import { isHuman } from './lib/diagnosis/inside.ts';
 import { parseError } from './lib/factory.ts';
 import { runChange } from './lib/unstick/change.ts';
@@ -20,15 +18,16 @@ import {
   stepArgument,
 } from './lib/unstick/plan.ts';
 import { parseIssues } from './lib/worker/arguments.ts';
-import { createReach } from './lib/worker/observe.ts';
+import { findWorker } from './lib/worker/observe.ts';
 import { itemName, openItems } from './lib/worker/queue.ts';
 import { parseSnapshot, type Snapshot } from './lib/worker/snapshot.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
 export const unstick = defineCommand({
   name: 'unstick',
-  summary: 'Set a stuck issue going again, or give it up',
+  summary: SUMMARIES.unstick,
   description: `Looks why the issue does not move and says which steps cure that in this worker's version of factory; after a
 confirmation it does them and looks again. Where nothing is stuck it changes nothing. When the issue has moved between
 the look and the steps (another operator, the supervisor), nothing is done either.`,
@@ -51,11 +50,10 @@ the look and the steps (another operator, the supervisor), nothing is done eithe
   ],
   async run({ flags, positionals: [name = '', word = ''] }, context) {
     const format = outputFormat(flags, FORMATS);
-    const timeoutMs = parseDuration(flags.timeout, '--timeout');
     const [issue = 0] = parseIssues([word.replace(/^#/, '')], 'ISSUE');
-    const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
+    const { timeoutMs, enter } = await findWorker(context, flags, name);
     const { stdout, stderr, signal } = context;
-    const { transport } = await createReach(context, timeoutMs).enter(worker);
+    const { transport } = await enter();
     const seen = await transport.run({ script: 'unstick-look', args: [`${issue}`], timeoutMs, signal });
     const before = parseSnapshot(seen);
     refuseBlind(before, name, context);

@@ -13,6 +13,7 @@ import { TransportError } from './lib/transport/transport.ts';
 import { DISK_WARN, type Disk, shareUsed } from './lib/worker/disk.ts';
 import { fanOut, guarded } from './lib/worker/fan-out.ts';
 import { createReach } from './lib/worker/observe.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['table', 'json'] as const;
 
@@ -26,7 +27,7 @@ type Row =
 
 export const usage = defineCommand({
   name: 'usage',
-  summary: 'Show what workers take: disk, memory, Docker, worktrees, logs',
+  summary: SUMMARIES.usage,
   description: `Every file of a worker is measured, which can take a while. For one worker the largest things are listed too.`,
   positionals: [{ name: 'WORKER', required: false, repeat: true }],
   flags: {

@@ -3,10 +3,10 @@ import { defineCommand, runIfMain } from './lib/cli/command.ts';
 import { ExitCode } from './lib/cli/errors.ts';
 import { renderJson } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
-import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
-import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
+import { findWorker } from './lib/worker/observe.ts';
 import { parseGoal, waitUntil } from './lib/worker/waiting.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
@@ -15,7 +15,7 @@ const LOOK_TIMEOUT_MS = 30_000;
 
 export const wait = defineCommand({
   name: 'wait',
-  summary: 'Wait until a worker is idle or an issue has ended',
+  summary: SUMMARIES.wait,
   description: `CONDITION is idle (nothing queued, nothing in progress) or issue:N=completed, issue:N=failed, issue:N=ended (either of
 them, or stuck for good). Of several, all have to come true. Exit 0: reached; 1: it can no longer be reached without a person;
 124: not within --timeout. What is waited for goes on whatever becomes of the waiting.`,
@@ -39,9 +39,8 @@ them, or stuck for good). Of several, all have to come true. Exit 0: reached; 1:
   ],
   async run({ flags, positionals: [name = '', ...words] }, context) {
     const format = outputFormat(flags, FORMATS);
-    const limitMs = parseDuration(flags.timeout, '--timeout');
     const goals = words.map(parseGoal);
-    const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
+    const { worker, timeoutMs: limitMs } = await findWorker(context, flags, name);
     const timeoutMs = Math.min(limitMs, LOOK_TIMEOUT_MS);
     const verdicts = await waitUntil(context, worker, goals, { timeoutMs, limitMs });
     const reached = verdicts.every(({ state }) => state === 'reached');

@@ -21,6 +21,7 @@ import {
 } from './lib/watching/notify.ts';
 import { fanOut, guarded } from './lib/worker/fan-out.ts';
 import { createReach, type Observation, observeWith, unexpected } from './lib/worker/observe.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
@@ -29,7 +30,7 @@ const CONCURRENCY = 8;
 
 export const watchWorkers = defineCommand({
   name: 'watch',
-  summary: 'Say when an issue ends, a session waits for a person, or a worker is in trouble',
+  summary: SUMMARIES.watch,
   description: `Prints a line for each event until Ctrl-C: issue-completed, issue-failed, issue-blocked, session-waits, limit-hit,
 worker-trouble, worker-recovered. What is wrong at the start is told at the start. A worker counts as unreachable after the second
 look in vain. A webhook's URL is a secret: it is read from a file or from $${WEBHOOK_VARIABLE}, and posted to as JSON.`,

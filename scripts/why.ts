@@ -4,23 +4,22 @@ import { ExitCode } from './lib/cli/errors.ts';
 import { painter, renderJson } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import { age, oneLine } from './lib/cli/text.ts';
-import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import type { WorkerEntry } from './lib/config/worker-entry.ts';
-import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import { type ClusterFacts, lookAtCluster } from './lib/diagnosis/cluster.ts';
 import { diagnose, type Finding } from './lib/diagnosis/diagnosis.ts';
 import { parseInside } from './lib/diagnosis/inside.ts';
 import { RULES } from './lib/diagnosis/rules.ts';
 import { describeLastSeen } from './lib/worker/last-seen.ts';
-import { createReach, isKnown, type Observation, observeWith } from './lib/worker/observe.ts';
+import { createReach, findWorker, isKnown, type Observation, observeWith } from './lib/worker/observe.ts';
 import { itemName, openItems } from './lib/worker/queue.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
 export const why = defineCommand({
   name: 'why',
-  summary: 'Say what is wrong with a worker, by what it was seen, and what to type',
+  summary: SUMMARIES.why,
   description: `Looks longer than status: at what the panes show and who typed into them, at Docker, memory and disks, and at
 what Kubernetes says of pod, node and volume. The first cause is the one to begin with. Changes nothing.`,
   positionals: [{ name: 'WORKER', required: true }],
@@ -31,8 +30,7 @@ what Kubernetes says of pod, node and volume. The first cause is the one to begi
   ],
   async run({ flags, positionals: [name = ''] }, context) {
     const format = outputFormat(flags, FORMATS);
-    const timeoutMs = parseDuration(flags.timeout, '--timeout');
-    const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
+    const { worker, timeoutMs } = await findWorker(context, flags, name);
     const [{ seen, frame }, cluster] = await Promise.all([
       observeWith(createReach(context, timeoutMs), worker, { script: 'why', args: [] }, context, timeoutMs),
       askCluster(context, worker, timeoutMs),

@@ -17,6 +17,7 @@ import { replaceFile } from './lib/config/replace-file.ts';
 import type { ClusterWorker, LocalWorker, WorkerEntry } from './lib/config/worker-entry.ts';
 import { chooseWorker, loadWorkers, readWorkersToEdit, workersPath } from './lib/config/workers-file.ts';
 import { findWorker } from './lib/worker/find-worker.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['table', 'json', 'yaml', 'name'] as const;
 
@@ -69,7 +70,7 @@ type FlagInput = Input<typeof FLAGS>['flags'];
 
 export const workers = defineCommand({
   name: 'workers',
-  summary: 'Add, remove and show the workers the commands know',
+  summary: SUMMARIES.workers,
   description: `workers add NAME reads pod and namespace off the release NAME in the cluster, and writes them into workers.yaml.
 workers remove NAME takes the entry out of the file; nothing in the cluster is touched.
 workers show [NAME] prints the entries. Comments and everything else in the file stay as they are.`,

@@ -1,10 +1,11 @@
 /** The forty checks of a command-line program: those that can be run on every command without knowing it. See CHECKS.md. */
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { COMMANDS, offered } from '../scripts/commands.ts';
+import { COMMANDS } from '../scripts/commands.ts';
 import { COMMON_FLAGS, type Command } from '../scripts/lib/cli/command.ts';
 import { type Flag, type Flags, parseFlags, type StringFlag } from '../scripts/lib/cli/flags.ts';
 import { WORKER_FLAGS } from '../scripts/lib/config/flags.ts';
+import { ALL_COMMANDS } from './support/commands.ts';
 import { type FakeExec, fakeExec } from './support/fake-exec.ts';
 import { type Outcome, run } from './support/run-command.ts';
 
@@ -57,9 +58,9 @@ describe.each([
 const WITHOUT_WORKERS = new Set(['local', 'shell-init']);
 
 const commands = await Promise.all(
-  Object.entries(COMMANDS).map(async ([name, entry]) => [name, await entry.load()] as const),
+  Object.entries(ALL_COMMANDS).map(async ([name, entry]) => [name, await entry.load()] as const),
 );
-const visible = commands.filter(([name]) => name in offered());
+const visible = commands.filter(([name]) => name in COMMANDS);
 
 /** Runs a command in surroundings where it can start nothing without our seeing it, and find no workers. */
 async function type(command: Command<Flags>, argv: readonly string[]): Promise<Outcome & { exec: FakeExec }> {
@@ -123,7 +124,7 @@ describe.each(commands)('%s', (name, command) => {
 
   it('is printed as a next step only with flags it has', () => {
     for (const [flag, { sticky }] of Object.entries<StringFlag>(WORKER_FLAGS)) {
-      if (sticky === undefined || flag in command.flags || !(name in offered())) continue;
+      if (sticky === undefined || flag in command.flags || !(name in COMMANDS)) continue;
       expect(sticky.exceptInto, `--${flag}`).toContain(name);
     }
   });

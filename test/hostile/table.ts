@@ -2,8 +2,8 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { COMMANDS } from '../../scripts/commands.ts';
 import { InterruptedError } from '../../scripts/lib/cli/errors.ts';
+import { ALL_COMMANDS } from '../support/commands.ts';
 import { type Outcome, run } from '../support/run-command.ts';
 import { date, setClock } from './clock.ts';
 import { type Cell, cellsOf, inString, OWN_SECRET, PLANTED, STRINGS } from './lies.ts';
@@ -55,7 +55,7 @@ export async function fakeFetch(_url: unknown, options?: { readonly body?: unkno
 
 export async function tell(recipe: Recipe, untruth: Untruth | null = null): Promise<Told> {
   const [name = '', ...argv] = recipe.argv;
-  const command = await COMMANDS[name]?.load();
+  const command = await ALL_COMMANDS[name]?.load();
   if (command === undefined) throw new Error(`there is no command ${name}`);
   const home = mkdtempSync(join(tmpdir(), 'hostile-'));
   const interrupt = new AbortController();

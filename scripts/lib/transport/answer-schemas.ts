@@ -10,9 +10,10 @@ const time = { type: ['string', 'null'] } as const;
 const number = { type: 'number' } as const;
 const flag = { type: 'boolean' } as const;
 const texts = { type: 'array', items: text } as const;
-const textMap = { type: 'object', additionalProperties: text } as const;
-/** Text from the API server; a manifest has what values.yaml has, such as `cpu: 2`. */
-const quantities = { type: 'object', additionalProperties: { type: ['string', 'number'] } } as const;
+/** A shape that several have, so that its code stands in the bundle once: every command loads it. */
+const shared = (name: string) => ({ $ref: name });
+const textMap = shared('text-map');
+const quantities = shared('quantities');
 
 const object = (properties: object, ...required: string[]) => ({ type: 'object', properties, required });
 const list = (items: object) => ({ type: 'array', items });
@@ -20,6 +21,33 @@ const orNull = <T extends { readonly type: string }>(schema: T) => ({
   ...schema,
   type: [schema.type, 'null'],
 });
+
+/** By the names under which the others have them. */
+export const SHARED_SHAPES = {
+  'text-map': { type: 'object', additionalProperties: text },
+  /** Text from the API server; a manifest has what values.yaml has, such as `cpu: 2`. */
+  quantities: { type: 'object', additionalProperties: { type: ['string', 'number'] } },
+  containers: list(
+    object({
+      name: text,
+      image: text,
+      securityContext: object({ privileged: flag }),
+      resources: object({ limits: quantities }),
+    }),
+  ),
+  volumes: list(
+    object({
+      name: text,
+      secret: object({ secretName: text }),
+      persistentVolumeClaim: object({ claimName: text }),
+    }),
+  ),
+  'container-state': object({
+    waiting: object({ reason: text, message: text }),
+    running: object({ startedAt: time }),
+    terminated: object({ reason: text, message: text, exitCode: number }),
+  }),
+};
 
 const metadata = object({
   name: text,
@@ -33,28 +61,9 @@ const metadata = object({
   ownerReferences: list(object({ kind: text, name: text })),
 });
 
-const containers = list(
-  object({
-    name: text,
-    image: text,
-    securityContext: object({ privileged: flag }),
-    resources: object({ limits: quantities }),
-  }),
-);
-
-const volumes = list(
-  object({
-    name: text,
-    secret: object({ secretName: text }),
-    persistentVolumeClaim: object({ claimName: text }),
-  }),
-);
-
-const containerState = object({
-  waiting: object({ reason: text, message: text }),
-  running: object({ startedAt: time }),
-  terminated: object({ reason: text, message: text, exitCode: number }),
-});
+const containers = shared('containers');
+const volumes = shared('volumes');
+const containerState = shared('container-state');
 
 const spec = object({
   nodeName: text,

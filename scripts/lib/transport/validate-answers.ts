@@ -3,7 +3,7 @@
  * place of this module (scripts/build/precompile.ts), so that no command waits for ajv.
  */
 import { Ajv, type ValidateFunction } from 'ajv';
-import { ANSWER_SCHEMAS, type AnswerName } from './answer-schemas.ts';
+import { ANSWER_SCHEMAS, type AnswerName, SHARED_SHAPES } from './answer-schemas.ts';
 
 export const ajv = new Ajv({
   // The first misfit is told; the rest follows from it.
@@ -19,7 +19,8 @@ export const ajv = new Ajv({
   code: { source: true, esm: true },
 });
 
-for (const [name, schema] of Object.entries(ANSWER_SCHEMAS)) ajv.addSchema(schema, name);
+for (const [name, schema] of Object.entries({ ...SHARED_SHAPES, ...ANSWER_SCHEMAS }))
+  ajv.addSchema(schema, name);
 
 /** @returns says whether a value fits the schema of that name; if not, its property `errors` says why */
 export function validator(name: AnswerName): ValidateFunction {

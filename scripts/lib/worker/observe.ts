@@ -1,7 +1,10 @@
 /** Looking at workers: reach each, probe it, assess it. A worker that cannot be reached becomes an observation too. */
 import type { Context } from '../cli/command.ts';
 import { ExitCode } from '../cli/errors.ts';
+import { parseDuration } from '../config/duration.ts';
+import type { WorkerFlagValues } from '../config/flags.ts';
 import type { ClusterWorker, WorkerEntry } from '../config/worker-entry.ts';
+import { chooseWorker, loadWorkers } from '../config/workers-file.ts';
 import type { Frame } from '../transport/frame.ts';
 import { clusterOf, kubectlTransport, type PodSearch, podFinder } from '../transport/kubectl.ts';
 import { kubectlCommand, kubectlInNamespace } from '../transport/kubectl-errors.ts';
@@ -60,6 +63,30 @@ export function createReach(context: Context, timeoutMs: number): Reach {
       return { transport: kubectlTransport(cluster, worker, search.pod), pod: search.pod };
     },
   };
+}
+
+/** The worker that a command is about. */
+export interface FoundWorker {
+  readonly worker: WorkerEntry;
+  /** How long each call to it may take. */
+  readonly timeoutMs: number;
+  /** Finds the way into it, anew at each call; see {@link Reach}. */
+  readonly enter: () => Promise<Entrance>;
+}
+
+/**
+ * Finds a worker in workers.yaml, by the flags that every command on a worker has.
+ *
+ * @throws UsageError when there is none of that name
+ */
+export async function findWorker(
+  context: Context,
+  flags: WorkerFlagValues,
+  name: string,
+): Promise<FoundWorker> {
+  const timeoutMs = parseDuration(flags.timeout, '--timeout');
+  const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
+  return { worker, timeoutMs, enter: () => createReach(context, timeoutMs).enter(worker) };
 }
 
 /** There is no running container to enter; what there is says why. */
