@@ -8,7 +8,7 @@ import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import { shortReference } from './lib/registry/reference.ts';
 import { clusterWorkers, runCampaign } from './lib/release/campaign.ts';
 import { CAMPAIGN_FLAGS, campaignOptions } from './lib/release/campaign-flags.ts';
-import { imageIn } from './lib/release/manifest-diff.ts';
+import { imageIn } from './lib/helm/manifest-diff.ts';
 import type { Wish } from './lib/release/plan.ts';
 import { type Helmed, surroundings, type Target } from './lib/release/preflight.ts';
 import { isOf, type ReleaseRecord } from './lib/release/record.ts';

@@ -15,7 +15,7 @@ import { exitCodeOf } from '../../scripts/lib/release/campaign.ts';
 import { describeEvents } from '../../scripts/lib/release/evidence.ts';
 import { platformOf, stageFactory } from '../../scripts/lib/release/factory-binary.ts';
 import { isUp, parseState, worseThan } from '../../scripts/lib/release/facts.ts';
-import { imageIn, manifestChanges } from '../../scripts/lib/release/manifest-diff.ts';
+import { imageIn, manifestChanges } from '../../scripts/lib/helm/manifest-diff.ts';
 import { parseResult } from '../../scripts/lib/release/prepull.ts';
 import {
   isUnderWay,

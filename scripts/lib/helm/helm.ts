@@ -92,6 +92,20 @@ export function upgradeArgs(
   ];
 }
 
+/**
+ * What is said when an upgrade would change more than was asked, since the chart here is not the release's own.
+ *
+ * @param would what the worker would do, after its name: `would change in more than its replicas`
+ * @param lines of the manifest that differ besides
+ * @returns the sentence that follows the worker's name, and what to type
+ */
+export function chartDrift(would: string, lines: readonly string[]): { why: string; hints: string[] } {
+  return {
+    why: `${would}, since the chart of this checkout is another than the release's: ${lines.length} lines differ`,
+    hints: ['upgrade the chart as well: --chart-upgrade', ...lines.slice(0, 12)],
+  };
+}
+
 /** How long Helm may take to read, and to change, something. */
 const READ_MS = 60_000;
 const CHANGE_MS = 300_000;

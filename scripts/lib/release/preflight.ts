@@ -3,6 +3,7 @@ import type { Context } from '../cli/command.ts';
 import { CliError } from '../cli/errors.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { type Change, chartPath, findHelm, type Helm, type Release } from '../helm/helm.ts';
+import { imageIn, manifestChanges } from '../helm/manifest-diff.ts';
 import { isPending, lastDeployed, type Revision } from '../helm/revisions.ts';
 import { parseReference } from '../registry/reference.ts';
 import type { Cluster } from '../transport/kubectl.ts';
@@ -13,7 +14,6 @@ import { workSessions } from '../worker/sessions.ts';
 import { currentPod, type ReleasePod, readPods, readWorkload, type Workload } from '../worker/workload.ts';
 import { type Facts, readFacts } from './facts.ts';
 import { pause } from './job.ts';
-import { imageIn, manifestChanges } from './manifest-diff.ts';
 import type { Seen } from './plan.ts';
 
 /** Helm and the release of one worker. */

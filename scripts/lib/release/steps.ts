@@ -8,7 +8,7 @@ import { drainWorker } from '../drain/drain.ts';
 import { waitForRest } from '../drain/rest.ts';
 import { wayOutOf } from '../drain/way-out.ts';
 import { isPending, lastDeployed } from '../helm/revisions.ts';
-import { hurry } from '../lifecycle/hurry.ts';
+import { hurry } from '../lifecycle/tools.ts';
 import { shortReference } from '../registry/reference.ts';
 import { type Transport, TransportError } from '../transport/transport.ts';
 import { parseSnapshot } from '../worker/snapshot.ts';

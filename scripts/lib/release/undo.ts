@@ -1,12 +1,12 @@
 /** A release that has failed: the worker is brought back to what it ran, and why is said in one paragraph. */
 import { CliError } from '../cli/errors.ts';
+import { imageIn } from '../helm/manifest-diff.ts';
 import { shortReference } from '../registry/reference.ts';
 import { currentPod, readPods, readWorkload } from '../worker/workload.ts';
 import { expectImage, makeChange } from './change.ts';
 import { podEvidence } from './evidence.ts';
 import { readFacts, storeOf } from './facts.ts';
 import { interrupted, type Job, nameOf, note, now, type Outcome } from './job.ts';
-import { imageIn } from './manifest-diff.ts';
 import { afterFailure, migrationOf } from './plan.ts';
 import { waitForPod } from './pod-ready.ts';
 import type { StepName } from './record.ts';

@@ -96,6 +96,11 @@ export function withTokens(
   };
 }
 
+/** What follows `kubectl` to write the Secret on its stdin. */
+export function writeArgs(verb: 'create' | 'replace'): string[] {
+  return [verb, '--filename=-', '--output=name'];
+}
+
 /**
  * Writes the Secret over stdin, and reads it again.
  *
@@ -110,7 +115,7 @@ export async function writeSecret(
 ): Promise<SecretObject> {
   const verb = secret.metadata.resourceVersion === undefined ? 'create' : 'replace';
   const { name } = secret.metadata;
-  const result = await kubectl(cluster, worker, [verb, '--filename=-', '--output=name'], {
+  const result = await kubectl(cluster, worker, writeArgs(verb), {
     input: JSON.stringify(secret),
   });
   if (result.code === 0) return expectWritten(cluster, worker, name, secret.data ?? {}, 'kubectl');

@@ -109,6 +109,19 @@ export async function expectSeen(
     throw new CliError(`${failed}, although ${by} reported no error: ${instead}`, { hints });
 }
 
+/** What follows `kubectl` to delete an object. */
+export function removeArgs(kind: string, name: string): string[] {
+  return ['delete', kind, name, '--ignore-not-found', '--wait=false'];
+}
+
+/** What follows `kubectl` to create the object on its stdin. */
+export const CREATE_ARGS = ['create', '--filename=-'] as const;
+
+export interface NewObject {
+  readonly kind: string;
+  readonly metadata: { readonly name: string };
+}
+
 /**
  * Deletes an object, where there is one, and sees that it goes. It is not waited for: a claim that something still uses goes
  * when that is gone.
@@ -121,7 +134,7 @@ export async function remove(
   kind: string,
   name: string,
 ): Promise<void> {
-  await change(cluster, worker, ['delete', kind, name, '--ignore-not-found', '--wait=false']);
+  await change(cluster, worker, removeArgs(kind, name));
   await expectSeen(
     {
       failed: `the ${kind} ${name} of ${worker.name} was not deleted`,
@@ -139,13 +152,9 @@ export async function remove(
  *
  * @throws TransportError when the cluster refuses, also when somebody else made it meanwhile; CliError when it is not there
  */
-export async function create(
-  cluster: Cluster,
-  worker: ClusterWorker,
-  object: { readonly kind: string; readonly metadata: { readonly name: string } },
-): Promise<void> {
+export async function create(cluster: Cluster, worker: ClusterWorker, object: NewObject): Promise<void> {
   const { kind, metadata } = object;
-  await change(cluster, worker, ['create', '--filename=-'], JSON.stringify(object));
+  await change(cluster, worker, CREATE_ARGS, JSON.stringify(object));
   const look = async () =>
     (await presenceOf(cluster, worker, kind, metadata.name)) === 'there'
       ? null
