@@ -1,7 +1,8 @@
 /** A backup in the place of a worker's state: at rest first, saved first, and left as it was when anything fails. */
-import { setTimeout as sleep } from 'node:timers/promises';
+
 import type { Context } from '../cli/command.ts';
-import { CliError, InterruptedError } from '../cli/errors.ts';
+import { CliError } from '../cli/errors.ts';
+import { pause } from '../cli/pause.ts';
 import { bytes, printable } from '../cli/text.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
 import { DRAINED_BY } from '../contract.ts';
@@ -90,9 +91,7 @@ async function untilAtRest(restoration: Restoration): Promise<void> {
     // Without a check-in none begins any more, whether the loop has said so or not.
     if (isAtRest(snapshot) || (!snapshot.locks.checkIn && performance.now() > end)) return;
     if (performance.now() > end) refuseAtWork(snapshot, restoration);
-    await sleep(POLL_MS, undefined, { signal }).catch(() => {
-      throw InterruptedError.by(signal);
-    });
+    await pause(POLL_MS, signal);
   }
 }
 

@@ -1,5 +1,4 @@
 /** One release of one worker under way: what all of its steps share. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type CliError, InterruptedError } from '../cli/errors.ts';
 import { HelmError } from '../helm/errors.ts';
 import { TransportError } from '../transport/transport.ts';
@@ -44,7 +43,7 @@ export const nameOf = ({ target }: Job) => target.worker.name;
 /** Whether the cluster did not answer: that says nothing of the release, which is gone on with once it does. */
 export function isLost(error: unknown): boolean {
   if (error instanceof HelmError) return error.kind === 'unreachable';
-  return error instanceof TransportError && ['unreachable', 'timeout', 'broken'].includes(error.kind);
+  return error instanceof TransportError && error.unanswered;
 }
 
 /** How a worker is left by Ctrl-C, and what to type. */
@@ -61,8 +60,4 @@ export function interrupted({ around, record, target }: Job, step: StepName): In
     signal,
     `interrupted ${how}. The same command again goes on from there${undoIt}`,
   );
-}
-
-export async function pause({ context: { signal } }: Surroundings, ms: number): Promise<void> {
-  await sleep(ms, undefined, { signal }).catch(() => signal.throwIfAborted());
 }

@@ -1,9 +1,11 @@
 /** Waiting for the pod of a release. */
+
 import { CliError, ExitCode } from '../cli/errors.ts';
 import { onlyNews } from '../cli/news.ts';
+import { pause } from '../cli/pause.ts';
 import { podFacts } from '../transport/pods.ts';
 import { readPods, readWorkload } from '../worker/workload.ts';
-import { isLost, type Job, pause } from './job.ts';
+import { isLost, type Job } from './job.ts';
 import { HOPELESS } from './prepull.ts';
 
 const POLL_MS = 400;
@@ -26,7 +28,7 @@ export async function waitForPod(
   let failing: number | null = null;
   // Kubernetes' reasons go to and fro in their details; the first word is the news.
   const say = onlyNews(options.say, (text) => /^[\s\S]*?: \S+(?= )/.exec(text)?.[0] ?? text);
-  for (; ; await pause(around, POLL_MS)) {
+  for (; ; await pause(POLL_MS, around.context.signal)) {
     const pods = await readPods(around.cluster, worker).catch((error: unknown) => {
       if (isLost(error) && Date.now() < until) return null;
       throw error;

@@ -1,6 +1,8 @@
 /** Looks at a worker before a release: workload, Helm release, pod, what is inside. Changes nothing. */
+
 import type { Context } from '../cli/command.ts';
 import { CliError } from '../cli/errors.ts';
+import { pause } from '../cli/pause.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { type Change, chartPath, findHelm, type Helm, type Release } from '../helm/helm.ts';
 import { imageIn, manifestChanges } from '../helm/manifest-diff.ts';
@@ -13,7 +15,6 @@ import { createReach } from '../worker/observe.ts';
 import { workSessions } from '../worker/sessions.ts';
 import { currentPod, type ReleasePod, readPods, readWorkload, type Workload } from '../worker/workload.ts';
 import { type Facts, readFacts } from './facts.ts';
-import { pause } from './job.ts';
 import type { Seen } from './plan.ts';
 
 /** Helm and the release of one worker. */
@@ -70,7 +71,7 @@ export async function lookAt(worker: ClusterWorker, around: Surroundings): Promi
     } catch (error) {
       const gone = error instanceof TransportError && error.kind === 'not-running';
       if (!gone || looks === LOOKS) throw error;
-      await pause(around, LOOK_MS);
+      await pause(LOOK_MS, around.context.signal);
     }
   }
 }

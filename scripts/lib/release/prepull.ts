@@ -1,8 +1,8 @@
 /** The pre-pull: the new image runs its self-check in a pod of its own on the worker's node, before the worker is touched. */
 
-import { setTimeout as sleep } from 'node:timers/promises';
 import { CliError } from '../cli/errors.ts';
 import { onlyNews } from '../cli/news.ts';
+import { pause } from '../cli/pause.ts';
 import { shellLine } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import type { Build } from '../contract.ts';
@@ -103,11 +103,7 @@ export async function prepull(
     const until = Date.now() + limitMs;
     const tell = onlyNews((reason) => say(`pre-pull: ${reason}`));
     let pullFailing: number | null = null;
-    for (
-      ;
-      ;
-      await sleep(POLL_MS, undefined, { signal: cluster.signal }).catch(() => cluster.signal.throwIfAborted())
-    ) {
+    for (; ; await pause(POLL_MS, cluster.signal)) {
       const object = await getJson<ReleasePod>(cluster, worker, ['pod', name], 'object');
       const phase = object.status?.phase;
       const { state, reason } = podFacts(object, 'check', cluster.now());

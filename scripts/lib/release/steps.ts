@@ -1,7 +1,9 @@
 /** The steps of a release. Each can be done twice: a run that was interrupted in one begins with it again. */
+
 import { copyBackup, makeBackup } from '../backup/make.ts';
 import { CliError, ExitCode } from '../cli/errors.ts';
 import { onlyNews } from '../cli/news.ts';
+import { pause } from '../cli/pause.ts';
 import { bytes } from '../cli/text.ts';
 import type { Drain } from '../contract.ts';
 import { drainWorker } from '../drain/drain.ts';
@@ -15,7 +17,7 @@ import { parseSnapshot } from '../worker/snapshot.ts';
 import { currentPod, readPods, readWorkload } from '../worker/workload.ts';
 import { changeFor, expectImage, makeChange } from './change.ts';
 import { isUp, readFacts, storeOf, worseThan } from './facts.ts';
-import { type Job, nameOf, note, pause } from './job.ts';
+import { type Job, nameOf, note } from './job.ts';
 import { migrationOf, moreThanTheImage, unreadableState } from './plan.ts';
 import { waitForPod } from './pod-ready.ts';
 import { changesOf, lookAt } from './preflight.ts';
@@ -52,7 +54,7 @@ async function mend(job: Job): Promise<void> {
     if (!(left > 0)) break;
     if (!said)
       options.say(`Helm is at ${status.status} since ${status.updated}; waiting whether it comes to an end`);
-    await pause(around, Math.min(left, 5_000));
+    await pause(Math.min(left, 5_000), around.context.signal);
   }
   const last = lastDeployed(await helm.history(release));
   if (last === null) throw new CliError(`release ${release.name} has no revision to go back to`);
@@ -256,7 +258,7 @@ async function health(job: Job): Promise<void> {
     }
     say(`Ready, not well yet: ${trouble}`);
     if (Date.now() > until) throw new CliError(`${worker.name} is Ready but not well: ${trouble}`);
-    await pause(around, HEALTH_POLL_MS);
+    await pause(HEALTH_POLL_MS, around.context.signal);
   }
 }
 

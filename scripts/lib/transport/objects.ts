@@ -5,8 +5,9 @@
  * and got none, or where a wrapper in its place has only shown what it would do. Each change that no later step of its command
  * looks at is followed by {@link expectSeen}.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
+
 import { CliError } from '../cli/errors.ts';
+import { pause } from '../cli/pause.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { base, type Cluster, kubectl } from './kubectl.ts';
 import { kubectlError, kubectlInNamespace } from './kubectl-errors.ts';
@@ -103,7 +104,7 @@ export async function expectSeen(
   { signal }: Pick<Cluster, 'signal'>,
 ): Promise<void> {
   if ((await look()) === null) return;
-  await sleep(SECOND_LOOK_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+  await pause(SECOND_LOOK_MS, signal);
   const instead = await look();
   if (instead !== null)
     throw new CliError(`${failed}, although ${by} reported no error: ${instead}`, { hints });
