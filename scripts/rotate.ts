@@ -9,6 +9,12 @@ import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import type { ClusterWorker } from './lib/config/worker-entry.ts';
 import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
+import { createInquiry, type Proof } from './lib/rotate/inquiry.ts';
+import type { Layer } from './lib/rotate/layers.ts';
+import { reportOn } from './lib/rotate/report.ts';
+import { rotateTokens } from './lib/rotate/rotation.ts';
+import { chooseWriter, type Writer } from './lib/rotate/writers.ts';
+import { type Hashes, hashesOf, readSecret, shortHash, valuesOf } from './lib/secret/secret.ts';
 import {
   askTokens,
   givenTokens,
@@ -18,13 +24,8 @@ import {
   NEEDED_KEYS,
   TOKEN_FLAGS,
   type Token,
-} from './lib/provision/tokens.ts';
-import { createInquiry, type Proof } from './lib/rotate/inquiry.ts';
-import { type Hashes, type Layer, shortHash } from './lib/rotate/layers.ts';
-import { reportOn } from './lib/rotate/report.ts';
-import { rotateTokens } from './lib/rotate/rotation.ts';
-import { hashesOf, readSecret, valuesOf } from './lib/rotate/secret.ts';
-import { chooseWriter, type Writer } from './lib/rotate/writers.ts';
+} from './lib/secret/tokens.ts';
+import { clusterOf } from './lib/transport/kubectl.ts';
 import { findDeployment } from './lib/worker/workload.ts';
 
 const FORMATS = ['table', 'json'] as const;
@@ -66,7 +67,7 @@ worker that does not run only the Secret can be asked; its next start takes the 
     ['worker-1 --check', 'who still has an old one'],
   ],
   async run({ flags, positionals: [name = ''] }, context) {
-    const { exec, env, signal, now } = context;
+    const { env } = context;
     const worker = chooseWorker(await loadWorkers(env, flags, context.commandLine), name);
     if (worker.runtime === 'local') {
       throw new UsageError(
@@ -76,7 +77,7 @@ worker that does not run only the Secret can be asked; its next start takes the 
     }
     const timeoutMs = parseDuration(flags.timeout, '--timeout');
     const waitMs = parseDuration(flags.wait, '--wait');
-    const cluster = { exec, env, signal, now, timeoutMs };
+    const cluster = clusterOf(context, timeoutMs);
     const given = await givenTokens(flags, env);
     const install = await findDeployment(cluster, worker);
     if (install?.secret == null) {

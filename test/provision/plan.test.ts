@@ -4,7 +4,7 @@ import { createSink } from '../../scripts/lib/cli/sink.ts';
 import { type Plan, runSteps } from '../../scripts/lib/plan.ts';
 import type { Brought } from '../../scripts/lib/provision/manifest.ts';
 import { missingKeys, planProvision, type Seen, type Wish } from '../../scripts/lib/provision/plan.ts';
-import type { Key, Token } from '../../scripts/lib/provision/tokens.ts';
+import type { Key, Token } from '../../scripts/lib/secret/tokens.ts';
 import { Captured } from '../support/run-command.ts';
 import { WORKER } from '../support/samples.ts';
 import { JUST_NOW, NOW, nothing, TOOLS, toolsThat } from './lines.ts';

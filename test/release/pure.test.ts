@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { helmError } from '../../scripts/lib/helm/errors.ts';
 import { upgradeArgs } from '../../scripts/lib/helm/helm.ts';
+import { imageIn, manifestChanges } from '../../scripts/lib/helm/manifest-diff.ts';
 import { isPending, lastDeployed, parseHistory, parseStatus } from '../../scripts/lib/helm/revisions.ts';
 import { keepingTag, parseReference, shortReference } from '../../scripts/lib/registry/reference.ts';
 import { parseInspection, registryError } from '../../scripts/lib/registry/registry.ts';
@@ -14,8 +15,7 @@ import { buildArgv, isSame } from '../../scripts/lib/release/build-plan.ts';
 import { exitCodeOf } from '../../scripts/lib/release/campaign.ts';
 import { describeEvents } from '../../scripts/lib/release/evidence.ts';
 import { platformOf, stageFactory } from '../../scripts/lib/release/factory-binary.ts';
-import { isUp, parseState, worseThan } from '../../scripts/lib/release/facts.ts';
-import { imageIn, manifestChanges } from '../../scripts/lib/helm/manifest-diff.ts';
+import { isUp, worseThan } from '../../scripts/lib/release/facts.ts';
 import { parseResult } from '../../scripts/lib/release/prepull.ts';
 import {
   isUnderWay,
@@ -25,6 +25,7 @@ import {
   saveRecord,
   unfinished,
 } from '../../scripts/lib/release/record.ts';
+import { parseDatabaseState } from '../../scripts/lib/worker/database-state.ts';
 import type { Snapshot } from '../../scripts/lib/worker/snapshot.ts';
 import { fakeExec } from '../support/fake-exec.ts';
 import { needs } from '../support/needs.ts';
@@ -308,14 +309,14 @@ describe('a worker after a release', () => {
 
 describe('the state of the database', () => {
   it('in numbers', () => {
-    expect(parseState('database=sqlite\nschema=3\nrows=2\nnewest=7\nintegrity=ok')).toEqual({
+    expect(parseDatabaseState('database=sqlite\nschema=3\nrows=2\nnewest=7\nintegrity=ok')).toEqual({
       database: 'sqlite',
       schema: 3,
       rows: 2,
       newest: 7,
       integrity: 'ok',
     });
-    expect(parseState('database=none')).toEqual({
+    expect(parseDatabaseState('database=none')).toEqual({
       database: 'none',
       schema: null,
       rows: null,

@@ -57,9 +57,8 @@ describe('an answer of kubectl or Helm', () => {
 
   it('is parsed at this one place', () => {
     const readers = [
-      'transport/kubectl',
+      'transport/find-pod',
       'transport/objects',
-      'rotate/secret',
       'doctor/namespace',
       'doctor/release',
       'helm/helm',

@@ -12,7 +12,7 @@ import { drainWorker, liftDrain } from '../drain/drain.ts';
 import { isAtRest, whatRuns } from '../drain/rest.ts';
 import type { Transport } from '../transport/transport.ts';
 import { parseSnapshot, type Snapshot } from '../worker/snapshot.ts';
-import { type Archive, parseState, type SavedState } from './archive.ts';
+import { type Archive, type SavedState, savedState } from './archive.ts';
 import { makeBackup } from './make.ts';
 
 /** In whose name the worker is drained meanwhile. */
@@ -135,7 +135,7 @@ async function takeOver(before: Snapshot, restoration: Restoration): Promise<Res
   };
   const { text: folder } = await step('unpack-backup', 'unpacked', [name]);
   const { frame } = await step('take-over', 'restored', [folder, force ? 'yes' : 'no']);
-  const state = parseState(frame.parts.get('state')?.text ?? '');
+  const state = savedState(frame.parts.get('state')?.text ?? '');
   if (state === null || !sameRows(state, archive.state)) {
     throw new CliError(
       `${worker.name} has ${state?.rows} rows, the backup ${archive.state.rows}: it was changed meanwhile`,

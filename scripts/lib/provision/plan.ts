@@ -18,10 +18,10 @@ import {
   type Step,
   step,
 } from '../plan.ts';
-import { writeArgs } from '../rotate/secret.ts';
+import { writeArgs } from '../secret/secret.ts';
+import { FLAG_OF, type Key, NEEDED_KEYS, type Token } from '../secret/tokens.ts';
 import { CREATE_ARGS } from '../transport/objects.ts';
 import type { Brought } from './manifest.ts';
-import { FLAG_OF, type Key, NEEDED_KEYS, type Token } from './tokens.ts';
 
 /**
  * - `namespace` made, or given the Pod Security labels the worker's pod needs

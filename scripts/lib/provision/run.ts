@@ -16,7 +16,8 @@ import { healthOf } from '../lifecycle/look.ts';
 import { waitReady } from '../lifecycle/pod-wait.ts';
 import { createTools } from '../lifecycle/tools.ts';
 import { agree, answer, changes, runSteps, silently } from '../plan.ts';
-import { readSecret, withTokens, writeSecret } from '../rotate/secret.ts';
+import { readSecret, withTokens, writeSecret } from '../secret/secret.ts';
+import { askTokens, givenTokens, hideTokens, type Token, type TokenFlagValues } from '../secret/tokens.ts';
 import { type Cluster, clusterOf, kubectl } from '../transport/kubectl.ts';
 import { kubectlCommand, kubectlError } from '../transport/kubectl-errors.ts';
 import {
@@ -30,10 +31,9 @@ import {
 import { readAnswer } from '../transport/read-answer.ts';
 import { readManifest } from './manifest.ts';
 import { observeCluster } from './observe.ts';
-import { currentContext, fullName } from './place.ts';
+import { contextToUse, fullName } from './place.ts';
 import { howToGive, isInstalled, levelOf, missingKeys, planProvision, type Seen, type Wish } from './plan.ts';
 import { readLogin } from './registry-login.ts';
-import { askTokens, givenTokens, hideTokens, type Token, type TokenFlagValues } from './tokens.ts';
 
 /** What was typed. */
 export interface Typed {
@@ -207,7 +207,7 @@ async function placeOf(
     name,
     pod,
     namespace: given.namespace ?? known?.namespace ?? 'factory',
-    context: given.context ?? known?.context ?? (await currentContext(kubeconfig, given.timeoutMs, context)),
+    context: given.context ?? known?.context ?? (await contextToUse(kubeconfig, given.timeoutMs, context)),
     ...(known?.container === undefined ? {} : { container: known.container }),
     ...(kubeconfig === undefined ? {} : { kubeconfig }),
   };

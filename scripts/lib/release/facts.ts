@@ -3,19 +3,8 @@ import type { Build } from '../contract.ts';
 import { readJson } from '../read-contract.ts';
 import type { Frame } from '../transport/frame.ts';
 import type { Transport } from '../transport/transport.ts';
+import { type DatabaseState, parseDatabaseState } from '../worker/database-state.ts';
 import { parseSnapshot, type Snapshot } from '../worker/snapshot.ts';
-
-/** The database in a few numbers. */
-export interface DatabaseState {
-  /** `none`: there is no SQLite database (yet, or the build keeps its state in PostgreSQL). */
-  readonly database: 'sqlite' | 'none';
-  readonly schema: number | null;
-  readonly rows: number | null;
-  /** The largest id that was ever given. */
-  readonly newest: number | null;
-  /** `ok`, or what SQLite complains about. */
-  readonly integrity: string | null;
-}
 
 export interface Facts {
   /** build.json of the image; null where it has none. */
@@ -36,7 +25,7 @@ export async function readFacts(
 export function parseFacts(frame: Frame): Facts {
   return {
     build: parseBuild(frame.parts.get('build')?.text ?? ''),
-    state: parseState(frame.parts.get('state')?.text ?? ''),
+    state: parseDatabaseState(frame.parts.get('state')?.text ?? ''),
     snapshot: parseSnapshot(frame),
   };
 }
@@ -47,24 +36,6 @@ function parseBuild(text: string): Build | null {
   } catch {
     return null;
   }
-}
-
-/** @param text lines KEY=VALUE */
-export function parseState(text: string): DatabaseState {
-  const values = new Map(
-    text.split('\n').map((line) => [line.split('=')[0], line.slice(line.indexOf('=') + 1)]),
-  );
-  const number = (key: string) => {
-    const value = values.get(key);
-    return value === undefined || value === '' ? null : Number(value);
-  };
-  return {
-    database: values.get('database') === 'sqlite' ? 'sqlite' : 'none',
-    schema: number('schema'),
-    rows: number('rows'),
-    newest: number('newest'),
-    integrity: values.get('integrity') ?? null,
-  };
 }
 
 /** How the factory of a worker keeps its state. */

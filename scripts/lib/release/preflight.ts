@@ -8,7 +8,7 @@ import { type Change, chartPath, findHelm, type Helm, type Release } from '../he
 import { imageIn, manifestChanges } from '../helm/manifest-diff.ts';
 import { isPending, lastDeployed, type Revision } from '../helm/revisions.ts';
 import { parseReference } from '../registry/reference.ts';
-import type { Cluster } from '../transport/kubectl.ts';
+import { type Cluster, clusterOf } from '../transport/kubectl.ts';
 import { podFacts } from '../transport/pods.ts';
 import { type Transport, TransportError } from '../transport/transport.ts';
 import { createReach } from '../worker/observe.ts';
@@ -46,10 +46,9 @@ export interface Surroundings {
 }
 
 export function surroundings(context: Context, timeoutMs: number): Surroundings {
-  const { exec, env, signal, now } = context;
   return {
     context,
-    cluster: { exec, env, timeoutMs, signal, now },
+    cluster: clusterOf(context, timeoutMs),
     timeoutMs,
     enter: async (worker) => (await createReach(context, timeoutMs).enter(worker)).transport,
   };

@@ -20,7 +20,7 @@ import { createTools, hurry } from '../lifecycle/tools.ts';
 import { localWorkerState } from '../local/state.ts';
 import { stopLocalWorker } from '../local/stop.ts';
 import { agree, answer, type Plan, runSteps, type Step, silently } from '../plan.ts';
-import { currentContext, fullName } from '../provision/place.ts';
+import { contextToUse, fullName } from '../provision/place.ts';
 import { type Cluster, clusterOf } from '../transport/kubectl.ts';
 import { type Effect, expectSeen, presenceOf } from '../transport/objects.ts';
 import { createReach } from '../worker/observe.ts';
@@ -303,7 +303,7 @@ async function findEntry(given: Typed, file: WorkersText, context: Context): Pro
     name,
     pod: entry?.pod ?? fullName(name),
     namespace: namespace ?? entry?.namespace ?? '',
-    context: given.context ?? entry?.context ?? (await currentContext(kubeconfig, timeoutMs, context)),
+    context: given.context ?? entry?.context ?? (await contextToUse(kubeconfig, timeoutMs, context)),
     ...(entry?.container === undefined ? {} : { container: entry.container }),
     ...(kubeconfig === undefined ? {} : { kubeconfig }),
   };

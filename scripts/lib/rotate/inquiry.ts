@@ -4,10 +4,11 @@ import type { Context } from '../cli/command.ts';
 import { onlyNews } from '../cli/news.ts';
 import { pause } from '../cli/pause.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
+import type { Hashes } from '../secret/secret.ts';
 import { TransportError } from '../transport/transport.ts';
 import { createReach, NoEntranceError } from '../worker/observe.ts';
 import type { Status } from '../worker/status.ts';
-import { type Credentials, type Hashes, parseCredentials } from './layers.ts';
+import { type Credentials, parseCredentials } from './layers.ts';
 
 const POLL_MS = 2_000;
 /** gh and claude have their own time limits in the worker (scripts/remote/credentials.sh). */

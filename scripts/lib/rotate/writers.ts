@@ -4,10 +4,17 @@ import { CliError } from '../cli/errors.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { type Change, chartPath, findHelm } from '../helm/helm.ts';
 import { manifestChanges } from '../helm/manifest-diff.ts';
-import type { Token } from '../provision/tokens.ts';
+import {
+  encoded,
+  expectWritten,
+  releaseOf,
+  type SecretObject,
+  withTokens,
+  writeSecret,
+} from '../secret/secret.ts';
+import type { Token } from '../secret/tokens.ts';
 import type { Cluster } from '../transport/kubectl.ts';
 import { remove } from '../transport/objects.ts';
-import { encoded, expectWritten, releaseOf, type SecretObject, withTokens, writeSecret } from './secret.ts';
 
 export interface Writer {
   /** For people, before it is done. */

@@ -14,6 +14,35 @@ import { kubectlError, kubectlInNamespace } from './kubectl-errors.ts';
 import { readAnswer } from './read-answer.ts';
 import { TransportError } from './transport.ts';
 
+export interface Metadata {
+  readonly name?: string;
+  readonly creationTimestamp?: string;
+  readonly deletionTimestamp?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+/** An object as far as commands read it. */
+export interface KubernetesObject {
+  readonly kind?: string;
+  readonly metadata: Metadata;
+}
+
+export interface ClaimObject extends KubernetesObject {
+  readonly spec?: {
+    readonly volumeName?: string;
+    readonly storageClassName?: string;
+    readonly accessModes?: readonly string[];
+    readonly resources?: { readonly requests?: { readonly storage?: string } };
+  };
+  readonly status?: { readonly phase?: string; readonly capacity?: { readonly storage?: string } };
+}
+
+/** Whether an object bears the label that Helm gives to all it makes, and asks for before it takes one over. */
+export function isHelms({ labels }: Pick<Metadata, 'labels'>): boolean {
+  return labels?.['app.kubernetes.io/managed-by'] === 'Helm';
+}
+
 /**
  * @param args what follows `kubectl get`
  * @param shape whether that is many objects or one
@@ -31,6 +60,7 @@ export async function getJson<T>(
 }
 
 /**
+ * @param doing what it is for, for the error: `look up the pod of`
  * @returns null when there is none of that name
  * @throws TransportError when the cluster does not tell
  */
@@ -39,9 +69,10 @@ export async function getOrNull<T>(
   worker: ClusterWorker,
   kind: string,
   name: string,
+  doing = `look up the ${kind} ${name} of`,
 ): Promise<T | null> {
-  const result = await kubectl(cluster, worker, ['get', kind, name, '--ignore-not-found', '--output=json']);
-  if (result.code !== 0) throw kubectlError(result, worker, `look up the ${kind} ${name} of`);
+  const result = await kubectl(cluster, worker, ['get', kind, name, '--output=json', '--ignore-not-found']);
+  if (result.code !== 0) throw kubectlError(result, worker, doing);
   return result.stdout.length === 0
     ? null
     : readAnswer<T>('object', worker.name, result.stdout.toString('utf8'));

@@ -2,8 +2,9 @@
 import type { Context } from '../cli/command.ts';
 import { ExitCode } from '../cli/errors.ts';
 import type { ClusterWorker, WorkerEntry } from '../config/worker-entry.ts';
+import { type PodSearch, podFinder } from '../transport/find-pod.ts';
 import type { Frame } from '../transport/frame.ts';
-import { clusterOf, kubectlTransport, type PodSearch, podFinder } from '../transport/kubectl.ts';
+import { clusterOf, kubectlTransport } from '../transport/kubectl.ts';
 import { kubectlCommand, kubectlInNamespace } from '../transport/kubectl-errors.ts';
 import { localTransport } from '../transport/local.ts';
 import type { PodFacts } from '../transport/pods.ts';
