@@ -9,13 +9,16 @@ import { imageIn, manifestChanges } from '../../scripts/lib/helm/manifest-diff.t
 import { isPending, lastDeployed, parseHistory, parseStatus } from '../../scripts/lib/helm/revisions.ts';
 import { keepingTag, parseReference, shortReference } from '../../scripts/lib/registry/reference.ts';
 import { parseInspection, registryError } from '../../scripts/lib/registry/registry.ts';
-import { reasonIn } from '../../scripts/lib/release/build.ts';
-import { type BuildOptions, parsePlatforms, tagOf } from '../../scripts/lib/release/build-options.ts';
-import { buildArgv, isSame } from '../../scripts/lib/release/build-plan.ts';
+import { buildArgv, isSame, reasonIn } from '../../scripts/lib/release/build.ts';
+import {
+  type BuildOptions,
+  parsePlatforms,
+  platformOf,
+  stageFactory,
+  tagOf,
+} from '../../scripts/lib/release/build-options.ts';
 import { exitCodeOf } from '../../scripts/lib/release/campaign.ts';
-import { describeEvents } from '../../scripts/lib/release/evidence.ts';
-import { platformOf, stageFactory } from '../../scripts/lib/release/factory-binary.ts';
-import { isUp, worseThan } from '../../scripts/lib/release/facts.ts';
+import { isUp, worseThan } from '../../scripts/lib/release/plan.ts';
 import { parseResult } from '../../scripts/lib/release/prepull.ts';
 import {
   isUnderWay,
@@ -25,6 +28,7 @@ import {
   saveRecord,
   unfinished,
 } from '../../scripts/lib/release/record.ts';
+import { describeEvents } from '../../scripts/lib/release/run.ts';
 import { parseDatabaseState } from '../../scripts/lib/worker/database-state.ts';
 import type { Snapshot } from '../../scripts/lib/worker/snapshot.ts';
 import { fakeExec } from '../support/fake-exec.ts';

@@ -92,6 +92,11 @@ export function upgradeArgs(
   ];
 }
 
+/** The arguments of a rollback, after `helm`. */
+export function rollbackArgs({ name }: Pick<Release, 'name'>, revision: number): string[] {
+  return ['rollback', name, String(revision)];
+}
+
 /**
  * What is said when an upgrade would change more than was asked, since the chart here is not the release's own.
  *
@@ -211,7 +216,7 @@ export async function findHelm({
       await call(release, upgradeArgs(release, change), CHANGE_MS, inputOf(change));
     },
     async rollback(release, revision) {
-      await call(release, ['rollback', release.name, String(revision)], CHANGE_MS);
+      await call(release, rollbackArgs(release, revision), CHANGE_MS);
     },
   };
 }

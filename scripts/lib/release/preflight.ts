@@ -14,8 +14,7 @@ import { type Transport, TransportError } from '../transport/transport.ts';
 import { createReach } from '../worker/observe.ts';
 import { workSessions } from '../worker/sessions.ts';
 import { currentPod, type ReleasePod, readPods, readWorkload, type Workload } from '../worker/workload.ts';
-import { type Facts, readFacts } from './facts.ts';
-import type { Seen } from './plan.ts';
+import { type Facts, readFacts, type Seen } from './plan.ts';
 
 /** Helm and the release of one worker. */
 export interface Helmed {
