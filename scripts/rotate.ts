@@ -150,10 +150,10 @@ interface Shown {
 function showPlan(
   changed: readonly Token[],
   old: Hashes,
-  { how }: Writer,
+  { step: { what, commands } }: Writer,
   { worker, flags, context: { stdout, stderr } }: Shown,
 ): void {
-  stderr.write(`${worker.name} (context ${worker.context}, namespace ${worker.namespace}): ${how}\n`);
+  stderr.write(`${worker.name} (context ${worker.context}, namespace ${worker.namespace}): ${what}\n`);
   const changes = changed.map(({ key, value, source }) => ({
     key,
     from: old.get(key) ?? '-',
@@ -161,11 +161,12 @@ function showPlan(
     source,
   }));
   if (flags['dry-run'] && outputFormat(flags, FORMATS) === 'json') {
-    stdout.write(renderJson({ worker: worker.name, dryRun: true, changes }));
+    stdout.write(renderJson({ worker: worker.name, dryRun: true, changes, commands }));
     return;
   }
   const lines = changes.map(({ key, from, to, source }) => `  ${key}: ${from} → ${to} (from ${source})\n`);
-  (flags['dry-run'] ? stdout : stderr).write(lines.join(''));
+  if (flags['dry-run']) stdout.write([...lines, ...commands.map((line) => `  $ ${line}\n`)].join(''));
+  else stderr.write(lines.join(''));
 }
 
 function show(

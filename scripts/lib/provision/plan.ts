@@ -18,7 +18,7 @@ import {
   type Step,
   step,
 } from '../plan.ts';
-import { writeArgs } from '../secret/secret.ts';
+import { UNSHOWN, writeArgs } from '../secret/secret.ts';
 import { FLAG_OF, type Key, NEEDED_KEYS, type Token } from '../secret/tokens.ts';
 import { CREATE_ARGS } from '../transport/objects.ts';
 import type { Brought } from './manifest.ts';
@@ -279,9 +279,6 @@ function secretStep(seen: Seen, wish: Wish, lines: CommandLines, write: Run): St
   const what = `${brought.secret}: ${from.join(', ')}`;
   return [step('secret', there === null ? '+' : '~', what, action(write, typed))];
 }
-
-/** Follows a command line that reads a Secret from its standard input. */
-const UNSHOWN = '   # the Secret on stdin, not shown';
 
 function pullSecretSteps(
   seen: Seen,

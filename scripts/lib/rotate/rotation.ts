@@ -33,7 +33,7 @@ export interface Rotation {
  */
 export async function rotateTokens(rotation: Rotation, context: Context): Promise<Proof> {
   const { worker, cluster, tokens, writer, waitMs, timeoutMs } = rotation;
-  await writer.write(tokens);
+  await writer.step.run();
   try {
     await syncSecret(cluster, worker, context);
     const inquiry = createInquiry(context, worker, timeoutMs);

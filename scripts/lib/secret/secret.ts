@@ -109,6 +109,14 @@ export function withTokens(
   };
 }
 
+/** Follows a command line that reads a Secret from its standard input. */
+export const UNSHOWN = '   # the Secret on stdin, not shown';
+
+/** How a Secret is written: one that was read is replaced, as long as nobody else has changed it. */
+export function verbFor({ metadata }: SecretObject): 'create' | 'replace' {
+  return metadata.resourceVersion === undefined ? 'create' : 'replace';
+}
+
 /** What follows `kubectl` to write the Secret on its stdin. */
 export function writeArgs(verb: 'create' | 'replace'): string[] {
   return [verb, '--filename=-', '--output=name'];
@@ -126,9 +134,8 @@ export async function writeSecret(
   worker: ClusterWorker,
   secret: SecretObject,
 ): Promise<SecretObject> {
-  const verb = secret.metadata.resourceVersion === undefined ? 'create' : 'replace';
   const { name } = secret.metadata;
-  const result = await kubectl(cluster, worker, writeArgs(verb), {
+  const result = await kubectl(cluster, worker, writeArgs(verbFor(secret)), {
     input: JSON.stringify(secret),
   });
   if (result.code === 0) return expectWritten(cluster, worker, name, secret.data ?? {}, 'kubectl');
