@@ -21,16 +21,20 @@ export interface Action {
   readonly run: Run;
 }
 
-export interface Step<Name extends string = string> extends Action {
+/** A step as it is shown. */
+export interface StepText<Name extends string = string> {
   readonly name: Name;
   readonly mark: Mark;
   /** For people; may have several lines. */
   readonly what: string;
+  readonly commands: readonly string[];
 }
+
+export interface Step<Name extends string = string> extends StepText<Name>, Action {}
 
 export type Refusal = { readonly kind: 'refuse'; readonly why: string; readonly hints: readonly string[] };
 
-/** @template Item a step, or its name where steps are made from names later (`release/steps.ts`) */
+/** @template Item a step, or what steps are made from later (`release/steps.ts`, `unstick/plan.ts`) */
 export type Plan<Item = Step> =
   | { readonly kind: 'nothing'; readonly why: string; readonly hints?: readonly string[] }
   | Refusal
@@ -94,7 +98,7 @@ export function renderPlan({ steps, notes }: Pick<Go, 'steps' | 'notes'>, comman
 }
 
 /** Whether the steps change anything. */
-export function changes(steps: readonly Step[]): boolean {
+export function changes(steps: readonly StepText[]): boolean {
   return steps.some(({ mark }) => mark === '+' || mark === '~' || mark === '-');
 }
 
