@@ -3,10 +3,15 @@ import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { helmError } from '../../scripts/lib/helm/errors.ts';
-import { upgradeArgs } from '../../scripts/lib/helm/helm.ts';
+import {
+  helmError,
+  isPending,
+  lastDeployed,
+  parseHistory,
+  parseStatus,
+  upgradeArgs,
+} from '../../scripts/lib/helm/helm.ts';
 import { imageIn, manifestChanges } from '../../scripts/lib/helm/manifest-diff.ts';
-import { isPending, lastDeployed, parseHistory, parseStatus } from '../../scripts/lib/helm/revisions.ts';
 import { keepingTag, parseReference, shortReference } from '../../scripts/lib/registry/reference.ts';
 import { parseInspection, registryError } from '../../scripts/lib/registry/registry.ts';
 import { buildArgv, isSame, reasonIn } from '../../scripts/lib/release/build.ts';

@@ -62,7 +62,6 @@ describe('an answer of kubectl or Helm', () => {
       'doctor/namespace',
       'doctor/release',
       'helm/helm',
-      'helm/revisions',
     ];
     const parsing = readers.filter((file) =>
       readFileSync(new URL(`../../scripts/lib/${file}.ts`, import.meta.url), 'utf8').includes('JSON.parse('),

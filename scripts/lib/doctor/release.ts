@@ -2,8 +2,7 @@
 
 import { CliError } from '../cli/errors.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
-import type { Helm } from '../helm/helm.ts';
-import { isPending } from '../helm/revisions.ts';
+import { type Helm, isPending } from '../helm/helm.ts';
 import { helmCommand } from '../helm/set-value.ts';
 import { KEYS_TEMPLATE, keysWithValues } from '../secret/secret.ts';
 import { NEEDED_KEYS } from '../secret/tokens.ts';

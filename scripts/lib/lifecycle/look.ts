@@ -3,8 +3,14 @@ import type { Context } from '../cli/command.ts';
 import type { ClusterWorker, WorkerEntry } from '../config/worker-entry.ts';
 import type { Drain } from '../contract.ts';
 import { whatRuns } from '../drain/rest.ts';
-import type { Change, Helm, Release } from '../helm/helm.ts';
-import { isPending, lastDeployed, type Revision } from '../helm/revisions.ts';
+import {
+  type Change,
+  type Helm,
+  isPending,
+  lastDeployed,
+  type Release,
+  type Revision,
+} from '../helm/helm.ts';
 import { setValueCommand } from '../helm/set-value.ts';
 import { podFinder } from '../transport/find-pod.ts';
 import { type Cluster, clusterOf } from '../transport/kubectl.ts';

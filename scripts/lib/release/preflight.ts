@@ -4,9 +4,17 @@ import type { Context } from '../cli/command.ts';
 import { CliError } from '../cli/errors.ts';
 import { pause } from '../cli/pause.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
-import { type Change, chartPath, findHelm, type Helm, type Release } from '../helm/helm.ts';
+import {
+  type Change,
+  chartPath,
+  findHelm,
+  type Helm,
+  isPending,
+  lastDeployed,
+  type Release,
+  type Revision,
+} from '../helm/helm.ts';
 import { imageIn, manifestChanges } from '../helm/manifest-diff.ts';
-import { isPending, lastDeployed, type Revision } from '../helm/revisions.ts';
 import { parseReference } from '../registry/reference.ts';
 import { type Cluster, clusterOf } from '../transport/kubectl.ts';
 import { podFacts } from '../transport/pods.ts';
