@@ -7,6 +7,7 @@ import type { Backup } from '../backup/make.ts';
 import type { Context } from '../cli/command.ts';
 import type { Build, Drain } from '../contract.ts';
 import { isLeftBehind, wayOutOf } from '../drain/way-out.ts';
+import { dialectName } from '../factory.ts';
 import { chartDrift } from '../helm/helm.ts';
 import { type Plan, type Refusal, refuse } from '../plan.ts';
 import { readJson } from '../read-contract.ts';
@@ -281,7 +282,7 @@ export interface Store {
 export function storeOf(facts: Facts | null): Store {
   const dialect = facts?.snapshot.dialect ?? null;
   return {
-    dialect: dialect === null ? null : `${dialect.name}${dialect.postgres ? ' with PostgreSQL' : ''}`,
+    dialect: dialect === null ? null : dialectName(dialect),
     schema: facts?.state.schema ?? null,
   };
 }
