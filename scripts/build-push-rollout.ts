@@ -10,13 +10,10 @@ import type { ClusterWorker, WorkerEntry } from './lib/config/worker-entry.ts';
 import { chooseWorkers, loadWorkers } from './lib/config/workers-file.ts';
 import { keepingTag, parseReference, pinned, shortReference } from './lib/registry/reference.ts';
 import { addTag, lookUp } from './lib/registry/registry.ts';
-import { type Built, buildImage, pushImage } from './lib/release/build.ts';
+import { type Built, buildImage, lastPushed, planBuild, pushImage } from './lib/release/build.ts';
 import { type BuildOptions, planOptions } from './lib/release/build-options.ts';
-import { planBuild } from './lib/release/build-plan.ts';
-import { clusterWorkers, runCampaign } from './lib/release/campaign.ts';
-import { CAMPAIGN_FLAGS, campaignOptions } from './lib/release/campaign-flags.ts';
+import { CAMPAIGN_FLAGS, campaignOptions, clusterWorkers, runCampaign } from './lib/release/campaign.ts';
 import { type Surroundings, surroundings } from './lib/release/preflight.ts';
-import { lastPushed } from './lib/release/pushed.ts';
 import { readWorkload } from './lib/worker/workload.ts';
 import { SUMMARIES } from './summaries.ts';
 

@@ -12,6 +12,7 @@ import type { ClusterWorker, WorkerEntry } from './lib/config/worker-entry.ts';
 import { chooseWorkers, loadWorkers, workersPath } from './lib/config/workers-file.ts';
 import { type Examination, examineLaptop, examineNamespace, examineWorker } from './lib/doctor/examine.ts';
 import { type Finding, found, isSick, type Section, type State } from './lib/doctor/finding.ts';
+import { currentContext } from './lib/transport/kubectl.ts';
 import { fanOut, guarded } from './lib/worker/fan-out.ts';
 import { SUMMARIES } from './summaries.ts';
 
@@ -138,19 +139,12 @@ async function placeOf(
   { context: given, namespace = 'factory', kubeconfig }: FlagInput,
   context: Context,
 ): Promise<ClusterWorker> {
-  const { exec, env, signal } = context;
-  const file = kubeconfig === undefined ? [] : [`--kubeconfig=${kubeconfig}`];
-  const current = await exec.run([env['KUBECTL'] || 'kubectl', ...file, 'config', 'current-context'], {
-    env,
-    signal,
-    timeoutMs: 15_000,
-  });
   return {
     runtime: 'kubernetes',
     name: namespace,
     pod: '',
     namespace,
-    context: given ?? current.stdout.toString().trim(),
+    context: given ?? (await currentContext(context, kubeconfig, 15_000)).name,
     ...(kubeconfig === undefined ? {} : { kubeconfig }),
   };
 }

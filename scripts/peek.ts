@@ -164,14 +164,14 @@ async function follow(
 }
 
 async function append({ stdout, signal }: Context, look: () => Promise<string[]>): Promise<never> {
-  const { setTimeout: sleep } = await import('node:timers/promises');
+  const { pause } = await import('./lib/cli/pause.ts');
   let before: readonly string[] = [];
   for (;;) {
     const lines = await look();
     const fresh = newLines(before, lines);
     if (fresh.length > 0) stdout.write(`${fresh.join('\n')}\n`);
     before = lines;
-    await sleep(FOLLOW_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+    await pause(FOLLOW_MS, signal);
   }
 }
 

@@ -8,6 +8,12 @@ import { count } from './lib/cli/text.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import type { ClusterWorker } from './lib/config/worker-entry.ts';
+import { createInquiry, type Proof } from './lib/rotate/inquiry.ts';
+import type { Layer } from './lib/rotate/layers.ts';
+import { reportOn } from './lib/rotate/report.ts';
+import { rotateTokens } from './lib/rotate/rotation.ts';
+import { chooseWriter, type Writer } from './lib/rotate/writers.ts';
+import { type Hashes, hashesOf, readSecret, shortHash, valuesOf } from './lib/secret/secret.ts';
 import {
   askTokens,
   givenTokens,
@@ -17,13 +23,8 @@ import {
   NEEDED_KEYS,
   TOKEN_FLAGS,
   type Token,
-} from './lib/provision/tokens.ts';
-import { createInquiry, type Proof } from './lib/rotate/inquiry.ts';
-import { type Hashes, type Layer, shortHash } from './lib/rotate/layers.ts';
-import { reportOn } from './lib/rotate/report.ts';
-import { rotateTokens } from './lib/rotate/rotation.ts';
-import { hashesOf, readSecret, valuesOf } from './lib/rotate/secret.ts';
-import { chooseWriter, type Writer } from './lib/rotate/writers.ts';
+} from './lib/secret/tokens.ts';
+import { clusterOf } from './lib/transport/kubectl.ts';
 import { findWorker } from './lib/worker/observe.ts';
 import { findDeployment } from './lib/worker/workload.ts';
 import { SUMMARIES } from './summaries.ts';
@@ -67,7 +68,7 @@ worker that does not run only the Secret can be asked; its next start takes the 
     ['worker-1 --check', 'who still has an old one'],
   ],
   async run({ flags, positionals: [name = ''] }, context) {
-    const { exec, env, signal, now } = context;
+    const { env } = context;
     const { worker, timeoutMs } = await findWorker(context, flags, name);
     if (worker.runtime === 'local') {
       throw new UsageError(
@@ -76,7 +77,7 @@ worker that does not run only the Secret can be asked; its next start takes the 
       );
     }
     const waitMs = parseDuration(flags.wait, '--wait');
-    const cluster = { exec, env, signal, now, timeoutMs };
+    const cluster = clusterOf(context, timeoutMs);
     const given = await givenTokens(flags, env);
     const install = await findDeployment(cluster, worker);
     if (install?.secret == null) {
@@ -149,10 +150,10 @@ interface Shown {
 function showPlan(
   changed: readonly Token[],
   old: Hashes,
-  { how }: Writer,
+  { step: { what, commands } }: Writer,
   { worker, flags, context: { stdout, stderr } }: Shown,
 ): void {
-  stderr.write(`${worker.name} (context ${worker.context}, namespace ${worker.namespace}): ${how}\n`);
+  stderr.write(`${worker.name} (context ${worker.context}, namespace ${worker.namespace}): ${what}\n`);
   const changes = changed.map(({ key, value, source }) => ({
     key,
     from: old.get(key) ?? '-',
@@ -160,11 +161,12 @@ function showPlan(
     source,
   }));
   if (flags['dry-run'] && outputFormat(flags, FORMATS) === 'json') {
-    stdout.write(renderJson({ worker: worker.name, dryRun: true, changes }));
+    stdout.write(renderJson({ worker: worker.name, dryRun: true, changes, commands }));
     return;
   }
   const lines = changes.map(({ key, from, to, source }) => `  ${key}: ${from} → ${to} (from ${source})\n`);
-  (flags['dry-run'] ? stdout : stderr).write(lines.join(''));
+  if (flags['dry-run']) stdout.write([...lines, ...commands.map((line) => `  $ ${line}\n`)].join(''));
+  else stderr.write(lines.join(''));
 }
 
 function show(

@@ -8,16 +8,14 @@ import { WORKER_FLAGS } from './lib/config/flags.ts';
 import type { ClusterWorker, LocalWorker, WorkerEntry } from './lib/config/worker-entry.ts';
 import { lift } from './lib/drain/resting.ts';
 import { chartPath, findHelm } from './lib/helm/helm.ts';
-import { agree, answer } from './lib/lifecycle/agree.ts';
-import { healthOf } from './lib/lifecycle/health.ts';
-import { commandLines, isReady, lookAtWorker } from './lib/lifecycle/look.ts';
+import { driftOf, expectReplicas, healthOf, isReady, lookAtWorker } from './lib/lifecycle/look.ts';
 import { waitReady } from './lib/lifecycle/pod-wait.ts';
-import { planStart, planStartLocal, type StartStep } from './lib/lifecycle/replicas.ts';
-import { driftOf, scaleRelease } from './lib/lifecycle/scale.ts';
-import { runSteps } from './lib/lifecycle/steps.ts';
+import { planStart, planStartLocal, scaling } from './lib/lifecycle/replicas.ts';
+import { createTools } from './lib/lifecycle/tools.ts';
 import { localLayout } from './lib/local/layout.ts';
 import { startLocalWorker } from './lib/local/start.ts';
 import { localWorkerState } from './lib/local/state.ts';
+import { agree, answer, runSteps, silently } from './lib/plan.ts';
 import { clusterOf } from './lib/transport/kubectl.ts';
 import { findWorker } from './lib/worker/observe.ts';
 import { SUMMARIES } from './summaries.ts';
@@ -68,24 +66,13 @@ async function startInCluster(worker: ClusterWorker, flags: FlagInput, context: 
   const cluster = clusterOf(context, timeoutMs);
   const helm = await findHelm(context);
   const state = await lookAtWorker(helm, worker, context, timeoutMs);
-  const drift = await driftOf(helm, state, 1);
+  const drift = await driftOf(helm, state, scaling(1));
   const wish = { chart: chartPath(), chartUpgrade: flags['chart-upgrade'], now: false };
-  const asked = askedOf(worker, flags);
-  const lines = commandLines(helm, worker, context);
-  const plan = await agree(
-    planStart(state, await isReady(cluster, worker), drift, wish, lines),
-    asked,
-    context,
-  );
-  if (typeof plan === 'number') return plan;
-
   const say = (what: string) => stderr.write(`${worker.name}: ${what}\n`);
   let health = { status: 'running', problems: [] as readonly string[] };
-  const actions: Record<StartStep, () => Promise<string | undefined>> = {
-    release: async () => {
-      await scaleRelease(helm, state.release?.name ?? '', worker, 1, cluster);
-      return undefined;
-    },
+  const tools = createTools(helm, cluster, worker, context);
+  const planned = planStart(state, await isReady(cluster, worker), drift, wish, tools, {
+    scaled: silently(() => expectReplicas(cluster, worker, 1)),
     wait: async () => {
       await waitReady(
         cluster,
@@ -101,8 +88,11 @@ async function startInCluster(worker: ClusterWorker, flags: FlagInput, context: 
       health = await healthOf(worker, context, timeoutMs);
       return undefined;
     },
-  };
-  await runSteps(plan.steps, actions, () => commandLine('start', worker.name), context);
+  });
+  const asked = askedOf(worker, flags);
+  const plan = await agree(planned, asked, context);
+  if (typeof plan === 'number') return plan;
+  await runSteps(plan.steps, () => commandLine('start', worker.name), context);
   answer(
     asked,
     plan,
@@ -113,11 +103,19 @@ async function startInCluster(worker: ClusterWorker, flags: FlagInput, context: 
 }
 
 async function startLocal(worker: LocalWorker, flags: FlagInput, context: Context): Promise<number> {
-  const { exec, stderr, commandLine } = context;
+  const { exec, commandLine } = context;
   const { running } = await localWorkerState(worker.home, exec);
+  const up = silently(() => startHere(worker, flags, context));
   const asked = askedOf(worker, flags);
-  const plan = await agree(planStartLocal(worker, running, commandLine), asked, context);
+  const plan = await agree(planStartLocal(worker, running, commandLine, up), asked, context);
   if (typeof plan === 'number') return plan;
+  for (const { run } of plan.steps) await run();
+  const said = { status: 'running', sentence: `${worker.name} is running`, next: [] };
+  answer(asked, plan, said, context);
+  return ExitCode.ok;
+}
+
+async function startHere(worker: LocalWorker, flags: FlagInput, { exec, stderr }: Context): Promise<void> {
   const { outcome, message } = await startLocalWorker(worker.home, {
     exec,
     timeoutMs: parseDuration(flags.wait, '--wait'),
@@ -132,9 +130,6 @@ async function startLocal(worker: LocalWorker, flags: FlagInput, context: Contex
       },
     );
   }
-  const said = { status: 'running', sentence: `${worker.name} is running`, next: [] };
-  answer(asked, plan, said, context);
-  return ExitCode.ok;
 }
 
 function askedOf(worker: WorkerEntry, flags: FlagInput) {

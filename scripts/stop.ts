@@ -10,15 +10,13 @@ import { userAtHost } from './lib/config/user.ts';
 import type { ClusterWorker, LocalWorker, WorkerEntry } from './lib/config/worker-entry.ts';
 import { resting } from './lib/drain/resting.ts';
 import { chartPath, findHelm } from './lib/helm/helm.ts';
-import { agree, answer } from './lib/lifecycle/agree.ts';
-import { hurry } from './lib/lifecycle/hurry.ts';
-import { commandLines, lookAtWorker } from './lib/lifecycle/look.ts';
+import { driftOf, expectReplicas, lookAtWorker } from './lib/lifecycle/look.ts';
 import { waitGone } from './lib/lifecycle/pod-wait.ts';
-import { planStop, planStopLocal, type StopStep } from './lib/lifecycle/replicas.ts';
-import { driftOf, scaleRelease } from './lib/lifecycle/scale.ts';
-import { runSteps } from './lib/lifecycle/steps.ts';
+import { planStop, planStopLocal, scaling } from './lib/lifecycle/replicas.ts';
+import { createTools, hurry } from './lib/lifecycle/tools.ts';
 import { localWorkerState } from './lib/local/state.ts';
 import { stopLocalWorker } from './lib/local/stop.ts';
+import { agree, answer, runSteps, silently } from './lib/plan.ts';
 import { clusterOf } from './lib/transport/kubectl.ts';
 import { findWorker } from './lib/worker/observe.ts';
 import { SUMMARIES } from './summaries.ts';
@@ -70,14 +68,11 @@ async function stopInCluster(worker: ClusterWorker, flags: FlagInput, context: C
   const { stderr, commandLine } = context;
   const timeoutMs = parseDuration(flags.timeout, '--timeout');
   const waitMs = parseDuration(flags['drain-timeout'], '--drain-timeout');
+  const cluster = clusterOf(context, timeoutMs);
   const helm = await findHelm(context);
   const state = await lookAtWorker(helm, worker, context, timeoutMs);
-  const drift = await driftOf(helm, state, 0);
+  const drift = await driftOf(helm, state, scaling(0));
   const wish = { chart: chartPath(), chartUpgrade: flags['chart-upgrade'], now: flags.now };
-  const asked = askedOf(worker, flags, context);
-  const plan = await agree(planStop(state, drift, wish, commandLines(helm, worker, context)), asked, context);
-  if (typeof plan === 'number') return plan;
-
   const say = (what: string) => stderr.write(`${worker.name}: ${what}\n`);
   const hints = [
     `wait longer: ${commandLine('stop', worker.name, '--drain-timeout', '2h')}`,
@@ -85,21 +80,22 @@ async function stopInCluster(worker: ClusterWorker, flags: FlagInput, context: C
   ];
   const reason = `stopped by ${userAtHost()}`;
   const rest = resting(worker, { reason, waitMs, timeoutMs, say, hints }, context);
-  const actions: Record<StopStep, () => Promise<string | undefined>> = {
+  const tools = createTools(helm, cluster, worker, context);
+  const planned = planStop(state, drift, wish, tools, {
     drain: rest.begin,
-    release: async () => {
-      await scaleRelease(helm, state.release?.name ?? '', worker, 0, clusterOf(context, timeoutMs));
+    scaled: async () => {
+      await expectReplicas(cluster, worker, 0);
       rest.done();
       return undefined;
     },
     hurry: () => hurry(worker, context, timeoutMs),
-    wait: async () => {
-      await waitGone(clusterOf(context, timeoutMs), worker, say);
-      return undefined;
-    },
-  };
+    wait: silently(() => waitGone(cluster, worker, say)),
+  });
+  const asked = askedOf(worker, flags, context);
+  const plan = await agree(planned, asked, context);
+  if (typeof plan === 'number') return plan;
   const again = () => commandLine('stop', worker.name, ...(flags.now ? ['--now'] : []));
-  await runSteps(plan.steps, actions, again, context, rest.giveUp);
+  await runSteps(plan.steps, again, context, rest.giveUp);
   answer(asked, plan, stopped(worker.name, 'on its volume', context), context);
   return ExitCode.ok;
 }
@@ -109,17 +105,17 @@ async function stopLocal(worker: LocalWorker, flags: FlagInput, context: Context
   const { exec, stderr, commandLine } = context;
   const waitMs = flags.now ? 0 : parseDuration(flags['drain-timeout'], '--drain-timeout');
   const { running, processes } = await localWorkerState(worker.home, exec);
-  const asked = askedOf(worker, flags, context);
-  const plan = await agree(
-    planStopLocal(worker, running || processes > 0, waitMs, commandLine),
-    asked,
-    context,
+  const end = silently(() =>
+    stopLocalWorker(worker.home, {
+      waitForStageSeconds: Math.round(waitMs / 1000),
+      onProgress: (message) => stderr.write(`${worker.name}: ${message}\n`),
+    }),
   );
+  const planned = planStopLocal(worker, running || processes > 0, waitMs, commandLine, end);
+  const asked = askedOf(worker, flags, context);
+  const plan = await agree(planned, asked, context);
   if (typeof plan === 'number') return plan;
-  await stopLocalWorker(worker.home, {
-    waitForStageSeconds: Math.round(waitMs / 1000),
-    onProgress: (message) => stderr.write(`${worker.name}: ${message}\n`),
-  });
+  for (const { run } of plan.steps) await run();
   answer(asked, plan, stopped(worker.name, `in ${worker.home}`, context), context);
   return ExitCode.ok;
 }

@@ -9,14 +9,7 @@ import { userAtHost } from './lib/config/user.ts';
 import { isHuman } from './lib/diagnosis/inside.ts';
 import { parseError } from './lib/factory.ts';
 import { runChange } from './lib/unstick/change.ts';
-import {
-  describeStep,
-  isReached,
-  type NoPlan,
-  type Plan,
-  planUnstick,
-  stepArgument,
-} from './lib/unstick/plan.ts';
+import { describeStep, isReached, type NoPlan, type Plan, planUnstick } from './lib/unstick/plan.ts';
 import { parseIssues } from './lib/worker/arguments.ts';
 import { findWorker } from './lib/worker/observe.ts';
 import { itemName, openItems } from './lib/worker/queue.ts';
@@ -60,21 +53,27 @@ the look and the steps (another operator, the supervisor), nothing is done eithe
     const human = isHuman(seen.parts.get('human')?.text ?? '');
     const plan = planUnstick(before, { issue, worker: name, giveUp: flags['give-up'] }, human);
     const answer = (fields: object) =>
-      renderJson({ worker: name, issue, ...planJson(plan, issue, context), ...fields });
+      renderJson({ worker: name, issue, ...planJson(plan, context), ...fields });
     if (plan.kind === 'nothing') {
       if (format === 'json') stdout.write(answer({ done: false }));
       else stdout.write(describeNothing(plan, context));
       return plan.fine ? ExitCode.ok : ExitCode.failed;
     }
     if (flags['dry-run']) {
-      stdout.write(format === 'json' ? answer({ done: false }) : describePlan(plan, issue));
+      stdout.write(format === 'json' ? answer({ done: false }) : describePlan(plan));
       return ExitCode.ok;
     }
-    if (format === 'text' || !flags.yes) stderr.write(describePlan(plan, issue));
+    if (format === 'text' || !flags.yes) stderr.write(describePlan(plan));
     if (!(await confirm(context, `Do that on ${name}?`, flags.yes))) throw new CliError('nothing was done');
 
     const project = before.queue.find((row) => row.issue === issue)?.owner ?? onlyProject(before);
-    const args = [userAtHost(), `${issue}`, project, plan.standing, ...plan.steps.map(stepArgument)];
+    const args = [
+      userAtHost(),
+      `${issue}`,
+      project,
+      plan.standing,
+      ...plan.steps.map(({ argument }) => argument),
+    ];
     const call = { script: 'unstick', args, timeoutMs, signal };
     const frame = await runChange(transport, call, context.commandLine('why', name));
     const after = parseSnapshot(frame);
@@ -116,8 +115,8 @@ function pipelineOf({ pipelines }: Snapshot, issue: number) {
   return pipelines.find((pipeline) => pipeline.issue === issue) ?? null;
 }
 
-function describePlan({ because, steps, attached }: Plan, issue: number): string {
-  const lines = steps.map((step, index) => `  ${index + 1}. ${describeStep(step, issue)}\n`);
+function describePlan({ because, steps, attached }: Plan): string {
+  const lines = steps.map((step, index) => `  ${index + 1}. ${describeStep(step)}\n`);
   const person = attached === null ? '' : `somebody is attached to ${attached}, which is ended\n`;
   return `${because}; this helps:\n${lines.join('')}${person}`;
 }
@@ -140,9 +139,9 @@ function describeAfter({ goal }: Plan, after: Snapshot, issue: number): string {
     : `#${issue} is ${pipeline?.status.replace('_', ' ')}: ${at}; the next check-in takes it up`;
 }
 
-function planJson(plan: Plan | NoPlan, issue: number, { commandLine }: Context) {
-  return plan.kind === 'plan'
-    ? { because: plan.because, steps: plan.steps.map((step) => describeStep(step, issue)), next: [] }
+function planJson(plan: Plan | NoPlan, { commandLine }: Context) {
+  return plan.kind === 'go'
+    ? { because: plan.because, steps: plan.steps.map(describeStep), next: [] }
     : {
         because: plan.because,
         steps: [],

@@ -1,9 +1,10 @@
 /** `watch`: says when something happens in the workers that a person wants to know. */
-import { setTimeout as sleep } from 'node:timers/promises';
+
 import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
 import { CliError, ExitCode } from './lib/cli/errors.ts';
 import { renderJsonLine } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
+import { pause } from './lib/cli/pause.ts';
 import { enumerate, oneLine } from './lib/cli/text.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
@@ -80,7 +81,7 @@ look in vain. A webhook's URL is a secret: it is read from a file or from $${WEB
         stdout.write(format === 'json' ? renderJsonLine(event) : line(event));
         await tell(event, notifiers, context);
       }
-      await sleep(intervalMs, undefined, { signal }).catch(() => signal.throwIfAborted());
+      await pause(intervalMs, signal);
     }
   },
 });

@@ -25,6 +25,11 @@ export interface Dialect {
   readonly postgres: boolean;
 }
 
+/** `A`, `B`, `design`; a PostgreSQL build is another dialect than the same build with SQLite. */
+export function dialectName({ name, postgres }: Pick<Dialect, 'name' | 'postgres'>): string {
+  return `${name}${postgres ? ' with PostgreSQL' : ''}`;
+}
+
 /**
  * @param addHelp what `factory queue add --help` printed
  * @param postgres whether the binary contains the PostgreSQL driver

@@ -1,23 +1,23 @@
 import { describe, expect, it } from 'vitest';
-import { isPipeline, parseClones, parseState } from '../../scripts/lib/backup/archive.ts';
+import { isPipeline, parseClones, savedState } from '../../scripts/lib/backup/archive.ts';
 
 describe('what a backup says of itself', () => {
   it('rows, newest and integrity', () => {
-    expect(parseState('database=sqlite\nschema=3\nrows=12\nnewest=14\nintegrity=ok')).toEqual({
+    expect(savedState('database=sqlite\nschema=3\nrows=12\nnewest=14\nintegrity=ok')).toEqual({
       database: 'sqlite',
       schema: 3,
       rows: 12,
       newest: 14,
       integrity: 'ok',
     });
-    expect(parseState('database=sqlite\nschema=\nrows=0\nnewest=0\nintegrity=ok')?.schema).toBeNull();
-    expect(parseState('database=none')).toMatchObject({ database: 'none', rows: 0 });
+    expect(savedState('database=sqlite\nschema=\nrows=0\nnewest=0\nintegrity=ok')?.schema).toBeNull();
+    expect(savedState('database=none')).toMatchObject({ database: 'none', rows: 0 });
   });
 
   it.each(['', 'rows=1', 'database=postgres\nrows=1', 'database=sqlite\nrows=x\nnewest=1'])(
     '"%s" is of no version we know',
     (text) => {
-      expect(parseState(text)).toBeNull();
+      expect(savedState(text)).toBeNull();
     },
   );
 

@@ -193,7 +193,7 @@ describe('workers add', () => {
     });
     expect(now()).toBe(ADDED);
     expect(kubectl.calls().map(({ argv }) => argv)).toEqual([
-      ['--request-timeout=30s', 'config', 'current-context'],
+      ['config', 'current-context'],
       [
         '--request-timeout=30s',
         '--context=do-nyc1-factory',

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { checkContext } from '../../scripts/lib/doctor/laptop.ts';
 import { admits, labelArgs, neededLevel } from '../../scripts/lib/doctor/namespace.ts';
-import { keysWithValues } from '../../scripts/lib/doctor/release.ts';
 import { judgeRights, NEEDS, reviewList } from '../../scripts/lib/doctor/rights.ts';
+import { keysWithValues } from '../../scripts/lib/secret/secret.ts';
 import { clusterOf } from '../../scripts/lib/transport/kubectl.ts';
 import { fakeExec } from '../support/fake-exec.ts';
 

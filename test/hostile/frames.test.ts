@@ -8,7 +8,7 @@ import { parseListeners } from '../../scripts/lib/forward/ports.ts';
 import { parseOutcomes as cleanedUp, planCleanup } from '../../scripts/lib/housekeeping/cleanup.ts';
 import { parseUsage } from '../../scripts/lib/housekeeping/usage.ts';
 import { parsePiece } from '../../scripts/lib/logs/piece.ts';
-import { parseFacts, worseThan } from '../../scripts/lib/release/facts.ts';
+import { parseFacts, worseThan } from '../../scripts/lib/release/plan.ts';
 import { parseCredentials } from '../../scripts/lib/rotate/layers.ts';
 import { type Frame, newNonce, parseFrame } from '../../scripts/lib/transport/frame.ts';
 import { openItems } from '../../scripts/lib/worker/queue.ts';

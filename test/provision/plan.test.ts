@@ -1,11 +1,13 @@
 /** The plan of `provision`: what the cluster has, and what is left to do. */
 import { describe, expect, it } from 'vitest';
-import type { Plan } from '../../scripts/lib/lifecycle/steps.ts';
+import { createSink } from '../../scripts/lib/cli/sink.ts';
+import { type Plan, runSteps } from '../../scripts/lib/plan.ts';
 import type { Brought } from '../../scripts/lib/provision/manifest.ts';
 import { missingKeys, planProvision, type Seen, type Wish } from '../../scripts/lib/provision/plan.ts';
-import type { Key, Token } from '../../scripts/lib/provision/tokens.ts';
+import type { Key, Token } from '../../scripts/lib/secret/tokens.ts';
+import { Captured } from '../support/run-command.ts';
 import { WORKER } from '../support/samples.ts';
-import { JUST_NOW, LINES, NOW } from './lines.ts';
+import { JUST_NOW, NOW, nothing, TOOLS, toolsThat } from './lines.ts';
 import { release } from './states.ts';
 
 const PRIVILEGED = { 'pod-security.kubernetes.io/enforce': 'privileged' };
@@ -68,16 +70,26 @@ const WISH: Wish = {
   chart: 'charts/factory-worker',
 };
 
+const ACT = {
+  labelled: nothing,
+  secret: nothing,
+  pullSecret: nothing,
+  entry: nothing,
+  wait: nothing,
+  resume: nothing,
+  health: nothing,
+};
+
 const plan = (seen: Partial<Seen> = {}, wish: Partial<Wish> = {}, base = NOTHING) =>
-  planProvision({ ...base, ...seen }, { ...WISH, ...wish }, LINES);
+  planProvision({ ...base, ...seen }, { ...WISH, ...wish }, TOOLS, ACT);
 
 /** `+namespace =secret`, or why nothing is done. */
-const marks = (result: Plan<string>) =>
+const marks = (result: Plan) =>
   result.kind === 'go'
     ? result.steps.map(({ mark, name }) => `${mark}${name}`).join(' ')
     : `${result.kind}: ${result.why}`;
 
-const step = (result: Plan<string>, wanted: string) =>
+const step = (result: Plan, wanted: string) =>
   result.kind === 'go' ? result.steps.find(({ name }) => name === wanted) : undefined;
 
 const leftBehind = THERE.claim ?? null;
@@ -306,4 +318,32 @@ it('says what would change, and with which command, where a worker has other val
       ),
     ],
   });
+});
+
+it('makes each login of the registry once, and runs just the calls of kubectl and helm it prints', async () => {
+  const ran: string[] = [];
+  const pullSecrets = new Map([
+    ['one', false],
+    ['two', false],
+  ]);
+  const result = planProvision(
+    { ...NOTHING, pullSecrets },
+    { ...WISH, loginFile: '~/.docker/config.json' },
+    toolsThat((line) => ran.push(line)),
+    {
+      ...ACT,
+      pullSecret: async (name) => {
+        ran.push(name);
+        return undefined;
+      },
+    },
+  );
+  if (result.kind !== 'go') throw new Error(result.why);
+  await runSteps(result.steps, () => 'again', { stderr: createSink(new Captured()) });
+  const printed = result.steps.flatMap(({ commands }) => commands);
+  expect(ran).toEqual([printed[0], 'one', 'two', printed[4]]);
+  expect([printed[0], printed[4]]).toEqual([
+    expect.stringContaining('kubectl create --filename=- <<<'),
+    expect.stringContaining('helm install worker-1'),
+  ]);
 });

@@ -8,17 +8,19 @@ import {
   planStopLocal,
   type Wish,
 } from '../../scripts/lib/lifecycle/replicas.ts';
-import type { Plan } from '../../scripts/lib/lifecycle/steps.ts';
-import { LINES } from './lines.ts';
+import type { Plan } from '../../scripts/lib/plan.ts';
+import { LINES, nothing, TOOLS } from './lines.ts';
 import { BUSY, release, SHUT, STOPPED, state, WORKLOAD } from './states.ts';
 
 const WISH: Wish = { chart: 'charts/factory-worker', chartUpgrade: false, now: false };
 
-const names = (plan: Plan<string>) =>
+const names = (plan: Plan) =>
   plan.kind === 'go' ? plan.steps.map(({ name }) => name).join(' ') : `${plan.kind}: ${plan.why}`;
 
-const commands = (plan: Plan<string>) =>
-  plan.kind === 'go' ? plan.steps.flatMap((step) => step.commands) : [];
+const commands = (plan: Plan) => (plan.kind === 'go' ? plan.steps.flatMap((step) => step.commands) : []);
+
+const STOP = { drain: nothing, scaled: nothing, hurry: nothing, wait: nothing };
+const START = { scaled: nothing, wait: nothing, resume: nothing, health: nothing };
 
 const LOCAL = { runtime: 'local', name: 'laptop', home: '/home/me/laptop' } as const;
 
@@ -62,11 +64,11 @@ describe('stop', () => {
       'refuse: release worker-1 is pending-upgrade since 2026-11-21T20:00:00Z: another Helm is at work on it, or was killed',
     ],
   ])('%s', (_, changes, wish, expected) => {
-    expect(names(planStop(state(changes), [], { ...WISH, ...wish }, LINES))).toBe(expected);
+    expect(names(planStop(state(changes), [], { ...WISH, ...wish }, TOOLS, STOP))).toBe(expected);
   });
 
   it('says every command line', () => {
-    expect(commands(planStop(state(), [], WISH, LINES))).toEqual([
+    expect(commands(planStop(state(), [], WISH, TOOLS, STOP))).toEqual([
       'factory-worker drain worker-1 --wait',
       'helm upgrade worker-1 charts/factory-worker --reset-then-reuse-values --set=replicas=0 --description=stop',
       'kubectl wait --for=delete --timeout=30m pod/factory-worker-1-5d9-x',
@@ -74,37 +76,39 @@ describe('stop', () => {
   });
 
   it('says what --now interrupts, and why a worker is not drained', () => {
-    expect(planStop(state({ inside: BUSY }), [], { ...WISH, now: true }, LINES)).toMatchObject({
+    expect(planStop(state({ inside: BUSY }), [], { ...WISH, now: true }, TOOLS, STOP)).toMatchObject({
       notes: ['demo#23 at stage qa is interrupted; the next start takes it up where it was'],
     });
-    expect(planStop(state({ inside: SHUT }), [], WISH, LINES)).toMatchObject({
+    expect(planStop(state({ inside: SHUT }), [], WISH, TOOLS, STOP)).toMatchObject({
       notes: ['it cannot be entered, so it is not drained first: worker-1 is crash-looping: Error'],
     });
   });
 
   it('does not take another chart along unless told to', () => {
     const drift = ['~ Deployment/factory-worker-1: + image: new'];
-    expect(planStop(state(), drift, WISH, LINES)).toMatchObject({
+    expect(planStop(state(), drift, WISH, TOOLS, STOP)).toMatchObject({
       kind: 'refuse',
       hints: ['upgrade the chart as well: --chart-upgrade', ...drift],
     });
-    expect(planStop(state(), drift, { ...WISH, chartUpgrade: true }, LINES).kind).toBe('go');
+    expect(planStop(state(), drift, { ...WISH, chartUpgrade: true }, TOOLS, STOP).kind).toBe('go');
   });
 
   it.each([
     ['pending-upgrade', 'helm rollback worker-1 2'],
     ['pending-install', 'helm uninstall worker-1'],
   ])('a release that is %s is set right with: %s', (status, cure) => {
-    const plan = planStop(state({ release: release(status) }), [], WISH, LINES);
+    const plan = planStop(state({ release: release(status) }), [], WISH, TOOLS, STOP);
     expect(plan.kind === 'refuse' && plan.hints.join('\n')).toContain(`if it was killed: ${cure}`);
   });
 
   it('of a local worker is local down, waiting unless --now', () => {
-    expect(commands(planStopLocal(LOCAL, true, 90_000, LINES.ours))).toEqual([
+    expect(commands(planStopLocal(LOCAL, true, 90_000, LINES.ours, nothing))).toEqual([
       'factory-worker local down laptop --wait 90s',
     ]);
-    expect(commands(planStopLocal(LOCAL, true, 0, LINES.ours))).toEqual(['factory-worker local down laptop']);
-    expect(planStopLocal(LOCAL, false, 0, LINES.ours).kind).toBe('nothing');
+    expect(commands(planStopLocal(LOCAL, true, 0, LINES.ours, nothing))).toEqual([
+      'factory-worker local down laptop',
+    ]);
+    expect(planStopLocal(LOCAL, false, 0, LINES.ours, nothing).kind).toBe('nothing');
   });
 });
 
@@ -128,32 +132,34 @@ describe('start', () => {
       'refuse: worker-1 has no Deployment factory-worker-1 in namespace factory of context do-nyc1-factory',
     ],
   ])('%s', (_, changes, ready, expected) => {
-    expect(names(planStart(state(changes), ready, [], WISH, LINES))).toBe(expected);
+    expect(names(planStart(state(changes), ready, [], WISH, TOOLS, START))).toBe(expected);
   });
 
   it('sets the replicas through the release', () => {
-    expect(commands(planStart(state(STOPPED), false, [], WISH, LINES))[0]).toBe(
+    expect(commands(planStart(state(STOPPED), false, [], WISH, TOOLS, START))[0]).toBe(
       'helm upgrade worker-1 charts/factory-worker --reset-then-reuse-values --set=replicas=1 --description=start',
     );
   });
 
   it('says whose drain stays, and how to lift it', () => {
     const inside = { ...BUSY, drain: { ...drain, release: null } };
-    expect(planStart(state({ inside }), true, [], WISH, LINES)).toMatchObject({
+    expect(planStart(state({ inside }), true, [], WISH, TOOLS, START)).toMatchObject({
       hints: ['it is drained by me@laptop', 'take up work again: factory-worker resume worker-1'],
     });
   });
 
   it('says how to install a worker that is not there', () => {
-    const plan = planStart(state({ workload: null, release: null }), false, [], WISH, LINES);
+    const plan = planStart(state({ workload: null, release: null }), false, [], WISH, TOOLS, START);
     expect(plan).toMatchObject({
       hints: ['what there is: kubectl get deployments,pods', 'install it: factory-worker provision worker-1'],
     });
   });
 
   it('of a local worker is local up', () => {
-    expect(commands(planStartLocal(LOCAL, false, LINES.ours))).toEqual(['factory-worker local up laptop']);
-    expect(planStartLocal(LOCAL, true, LINES.ours).kind).toBe('nothing');
+    expect(commands(planStartLocal(LOCAL, false, LINES.ours, nothing))).toEqual([
+      'factory-worker local up laptop',
+    ]);
+    expect(planStartLocal(LOCAL, true, LINES.ours, nothing).kind).toBe('nothing');
   });
 });
 
@@ -162,7 +168,8 @@ it('a worker that is being stopped waits for all its pods', () => {
     state({ pods: ['old', 'new'], workload: { ...WORKLOAD, replicas: 0 } }),
     [],
     WISH,
-    LINES,
+    TOOLS,
+    STOP,
   );
   expect(plan).toMatchObject({ steps: [{ name: 'wait', what: 'until old, new is gone' }] });
 });

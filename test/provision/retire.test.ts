@@ -1,6 +1,6 @@
 /** The plan of `retire`. */
 import { describe, expect, it } from 'vitest';
-import type { Plan } from '../../scripts/lib/lifecycle/steps.ts';
+import type { Plan } from '../../scripts/lib/plan.ts';
 import {
   destroys,
   planRetire,
@@ -9,7 +9,7 @@ import {
   type Seen,
   type Wish,
 } from '../../scripts/lib/retire/plan.ts';
-import { JUST_NOW, LINES, NOW } from './lines.ts';
+import { JUST_NOW, LINES, NOW, nothing, TOOLS } from './lines.ts';
 import { BUSY, IDLE, release, SHUT, STOPPED, state } from './states.ts';
 
 const SEEN: Seen = {
@@ -21,15 +21,26 @@ const SEEN: Seen = {
 };
 const WISH: Wish = { purge: false, backup: null, now: false };
 
-const plan = (seen: Partial<Seen> = {}, wish: Partial<Wish> = {}) =>
-  planRetire({ ...SEEN, ...seen }, { ...WISH, ...wish }, LINES);
+const ACT = {
+  drain: nothing,
+  backup: nothing,
+  uninstalled: nothing,
+  hurry: nothing,
+  wait: nothing,
+  entry: nothing,
+  stop: nothing,
+  folder: nothing,
+};
 
-const marks = (result: Plan<string>) =>
+const plan = (seen: Partial<Seen> = {}, wish: Partial<Wish> = {}) =>
+  planRetire({ ...SEEN, ...seen }, { ...WISH, ...wish }, TOOLS, ACT);
+
+const marks = (result: Plan) =>
   result.kind === 'go'
     ? result.steps.map(({ mark, name }) => `${mark}${name}`).join(' ')
     : `${result.kind}: ${result.why}`;
 
-const step = (result: Plan<RetireStep>, wanted: RetireStep) =>
+const step = (result: Plan, wanted: RetireStep) =>
   result.kind === 'go' ? result.steps.find(({ name }) => name === wanted) : undefined;
 
 const GONE = state({ workload: null, release: null, pods: [], inside: SHUT });
@@ -155,10 +166,10 @@ to delete it: kubectl delete persistentvolumeclaim factory-worker-1-data`,
       'factory-worker drain worker-1 --wait',
       'factory-worker backup worker-1 /b.tar.gz',
       'helm uninstall worker-1',
-      'kubectl delete pod factory-worker-1-test --ignore-not-found',
+      'kubectl delete pod factory-worker-1-test --ignore-not-found --wait=false',
       'kubectl wait --for=delete --timeout=30m pod/factory-worker-1-5d9-x',
-      'kubectl delete persistentvolumeclaim factory-worker-1-data',
-      'kubectl delete secret factory-worker-1-secrets',
+      'kubectl delete persistentvolumeclaim factory-worker-1-data --ignore-not-found --wait=false',
+      'kubectl delete secret factory-worker-1-secrets --ignore-not-found --wait=false',
       'factory-worker workers remove worker-1 --yes',
     ]);
   });
@@ -168,7 +179,7 @@ describe('retire of a local worker', () => {
   const local = { runtime: 'local', name: 'laptop', home: '/home/me/laptop' } as const;
   const entry = { path: 'workers.yaml', diff: '-  - name: laptop\n' };
   const local1 = (lives: boolean, wish: Partial<Wish>, waitMs = 90_000) =>
-    planRetireLocal(local, lives, waitMs, lives ? IDLE : SHUT, entry, { ...WISH, ...wish }, LINES);
+    planRetireLocal(local, lives, waitMs, lives ? IDLE : SHUT, entry, { ...WISH, ...wish }, LINES, ACT);
 
   it.each<[string, boolean, Partial<Wish>, string]>([
     ['that runs', true, {}, '-release =volume -entry'],

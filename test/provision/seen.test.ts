@@ -8,7 +8,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Command } from '../../scripts/lib/cli/command.ts';
 import type { Flags } from '../../scripts/lib/cli/flags.ts';
 import { createExec } from '../../scripts/lib/exec.ts';
-import { expectImage } from '../../scripts/lib/release/change.ts';
+import { expectImage } from '../../scripts/lib/release/job.ts';
 import { prepull, prepullPod } from '../../scripts/lib/release/prepull.ts';
 import { clusterOf } from '../../scripts/lib/transport/kubectl.ts';
 import { provision } from '../../scripts/provision.ts';

@@ -1,16 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import type { Backup } from '../../scripts/lib/backup/make.ts';
 import { DRAINED_BY, type Drain, SCHEMA } from '../../scripts/lib/contract.ts';
+import type { Plan } from '../../scripts/lib/plan.ts';
 import {
   afterFailure,
   migrationOf,
-  type Plan,
   planRelease,
   type Seen,
   unreadableState,
   type Wish,
 } from '../../scripts/lib/release/plan.ts';
-import { newRecord, type ReleaseRecord } from '../../scripts/lib/release/record.ts';
+import { newRecord, type ReleaseRecord, type StepName } from '../../scripts/lib/release/record.ts';
 import { commandLine } from '../support/samples.ts';
 
 const OLD = `registry.example.com/worker@sha256:${'1'.repeat(64)}`;
@@ -68,7 +68,7 @@ const BACKUP: Backup = {
   copy: '/here',
 };
 
-const steps = (plan: Plan) => (plan.kind === 'go' ? plan.steps : plan);
+const steps = (plan: Plan<StepName>) => (plan.kind === 'go' ? plan.steps : plan);
 
 describe('the steps of a release', () => {
   it.each<[string, Partial<Seen>, Partial<Wish>, readonly string[]]>([

@@ -3,19 +3,27 @@ import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { helmError } from '../../scripts/lib/helm/errors.ts';
-import { upgradeArgs } from '../../scripts/lib/helm/helm.ts';
-import { isPending, lastDeployed, parseHistory, parseStatus } from '../../scripts/lib/helm/revisions.ts';
+import {
+  helmError,
+  isPending,
+  lastDeployed,
+  parseHistory,
+  parseStatus,
+  upgradeArgs,
+} from '../../scripts/lib/helm/helm.ts';
+import { imageIn, manifestChanges } from '../../scripts/lib/helm/manifest-diff.ts';
 import { keepingTag, parseReference, shortReference } from '../../scripts/lib/registry/reference.ts';
 import { parseInspection, registryError } from '../../scripts/lib/registry/registry.ts';
-import { reasonIn } from '../../scripts/lib/release/build.ts';
-import { type BuildOptions, parsePlatforms, tagOf } from '../../scripts/lib/release/build-options.ts';
-import { buildArgv, isSame } from '../../scripts/lib/release/build-plan.ts';
+import { buildArgv, isSame, reasonIn } from '../../scripts/lib/release/build.ts';
+import {
+  type BuildOptions,
+  parsePlatforms,
+  platformOf,
+  stageFactory,
+  tagOf,
+} from '../../scripts/lib/release/build-options.ts';
 import { exitCodeOf } from '../../scripts/lib/release/campaign.ts';
-import { describeEvents } from '../../scripts/lib/release/evidence.ts';
-import { platformOf, stageFactory } from '../../scripts/lib/release/factory-binary.ts';
-import { isUp, parseState, worseThan } from '../../scripts/lib/release/facts.ts';
-import { imageIn, manifestChanges } from '../../scripts/lib/release/manifest-diff.ts';
+import { isUp, worseThan } from '../../scripts/lib/release/plan.ts';
 import { parseResult } from '../../scripts/lib/release/prepull.ts';
 import {
   isUnderWay,
@@ -25,6 +33,8 @@ import {
   saveRecord,
   unfinished,
 } from '../../scripts/lib/release/record.ts';
+import { describeEvents } from '../../scripts/lib/release/run.ts';
+import { parseDatabaseState } from '../../scripts/lib/worker/database-state.ts';
 import type { Snapshot } from '../../scripts/lib/worker/snapshot.ts';
 import { fakeExec } from '../support/fake-exec.ts';
 import { needs } from '../support/needs.ts';
@@ -308,14 +318,14 @@ describe('a worker after a release', () => {
 
 describe('the state of the database', () => {
   it('in numbers', () => {
-    expect(parseState('database=sqlite\nschema=3\nrows=2\nnewest=7\nintegrity=ok')).toEqual({
+    expect(parseDatabaseState('database=sqlite\nschema=3\nrows=2\nnewest=7\nintegrity=ok')).toEqual({
       database: 'sqlite',
       schema: 3,
       rows: 2,
       newest: 7,
       integrity: 'ok',
     });
-    expect(parseState('database=none')).toEqual({
+    expect(parseDatabaseState('database=none')).toEqual({
       database: 'none',
       schema: null,
       rows: null,

@@ -8,8 +8,8 @@ import { SCHEMA } from '../../scripts/lib/contract.ts';
 import type { Job } from '../../scripts/lib/release/job.ts';
 import type { Surroundings, Target } from '../../scripts/lib/release/preflight.ts';
 import { newRecord, type ReleaseRecord, readRecords, saveRecord } from '../../scripts/lib/release/record.ts';
+import { undo } from '../../scripts/lib/release/run.ts';
 import { STEPS } from '../../scripts/lib/release/steps.ts';
-import { undo } from '../../scripts/lib/release/undo.ts';
 import type { RemoteCall } from '../../scripts/lib/transport/transport.ts';
 import { fakeExec } from '../support/fake-exec.ts';
 import { commandLine, WORKER } from '../support/samples.ts';
@@ -110,6 +110,7 @@ function jobOf({
       manifest: async () =>
         `kind: Deployment\nmetadata: {name: ${WORKER.pod}}\nspec: {template: {spec: {containers: [{name: worker, image: '${revision}'}]}}}`,
       rollback: async (_: unknown, to: number) => void rolledBack.push(to),
+      command: (_: unknown, args: readonly string[]) => ['helm', ...args],
     },
     release: { name: 'worker-1' },
   };
@@ -201,14 +202,14 @@ describe('a release that replaced one which had replaced another', () => {
       record: { replaces: 'b' },
       resumed: (id) => (id === 'a' ? 'lifted' : 'held'),
     });
-    await STEPS.resume(given.job);
+    await STEPS.resume.run(given.job);
     expect(given.calls.map(({ args }) => args[2])).toEqual([given.job.record.id, 'b', 'a']);
     expect(given.said).toEqual([]);
   });
 
   it('does not take a drain of somebody else for lifted', async () => {
     const { job, said } = jobOf({ resumed: () => 'held' });
-    await STEPS.resume(job);
+    await STEPS.resume.run(job);
     expect(said).toEqual([
       'stays drained, as ann@laptop left it; take up work again: factory-worker resume worker-1',
     ]);
@@ -224,7 +225,7 @@ describe('a pod that is replaced', () => {
     const { job, entered } = jobOf({ drain, image: NEW });
     job.record = { ...job.record, previous: { ...job.record.previous, podUid } };
     // The table has one pod only: whether another one comes is not what is looked at here.
-    await STEPS.wait(job).catch((error: unknown) => expect(error).toBeInstanceOf(CliError));
+    await STEPS.wait.run(job).catch((error: unknown) => expect(error).toBeInstanceOf(CliError));
     expect(entered()).toHaveLength(times);
     expect(entered().every((line) => line.includes(WORKER.pod))).toBe(true);
   });

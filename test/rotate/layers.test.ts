@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import { judgeClaude, judgeGh, layersOf, parseCredentials } from '../../scripts/lib/rotate/layers.ts';
 import {
-  judgeClaude,
-  judgeGh,
-  layersOf,
-  parseCredentials,
+  hashesOf,
+  releaseOf,
+  type SecretObject,
   shortHash,
-} from '../../scripts/lib/rotate/layers.ts';
-import { hashesOf, releaseOf, type SecretObject, withTokens } from '../../scripts/lib/rotate/secret.ts';
+  withTokens,
+} from '../../scripts/lib/secret/secret.ts';
 import type { Frame } from '../../scripts/lib/transport/frame.ts';
 
 const [OLD, NEW] = [shortHash('old'), shortHash('new')];

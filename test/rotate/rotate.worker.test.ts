@@ -73,7 +73,9 @@ describe('rotate', () => {
   it('--dry-run shows hashes and changes nothing; no token is in any argv or answer', async () => {
     const { code, stdout, stderr } = await type([], '--gh-token-file', join(folder, 'new'), '--dry-run');
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^ {2}GH_TOKEN: [0-9a-f]{8} → [0-9a-f]{8} \(from .*\/new\)\n$/);
+    expect(stdout).toMatch(
+      /^ {2}GH_TOKEN: [0-9a-f]{8} → [0-9a-f]{8} \(from .*\/new\)\n {2}\$ .* replace --filename=- --output=name {3}# the Secret on stdin, not shown\n$/,
+    );
     expect(verbs()).toEqual([]);
     expect(`${stdout}${stderr}${JSON.stringify(kubectl.calls())}`).not.toMatch(/gho_/);
   });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RunResult } from '../../scripts/lib/exec.ts';
-import { helmError } from '../../scripts/lib/helm/errors.ts';
+import { helmError } from '../../scripts/lib/helm/helm.ts';
 import { helmCommand, setValueCommand } from '../../scripts/lib/helm/set-value.ts';
 import {
   kubectlCommand,

@@ -57,13 +57,11 @@ describe('an answer of kubectl or Helm', () => {
 
   it('is parsed at this one place', () => {
     const readers = [
-      'transport/kubectl',
+      'transport/find-pod',
       'transport/objects',
-      'rotate/secret',
       'doctor/namespace',
       'doctor/release',
       'helm/helm',
-      'helm/revisions',
     ];
     const parsing = readers.filter((file) =>
       readFileSync(new URL(`../../scripts/lib/${file}.ts`, import.meta.url), 'utf8').includes('JSON.parse('),

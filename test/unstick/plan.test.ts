@@ -1,11 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import {
-  describeStep,
-  isReached,
-  type Plan,
-  planUnstick,
-  stepArgument,
-} from '../../scripts/lib/unstick/plan.ts';
+import { describeStep, isReached, type Plan, planUnstick } from '../../scripts/lib/unstick/plan.ts';
 import { CLOCK, heldHeartbeat, type Parts, pipelinesJson, queueJson, snapshot } from '../worker/samples.ts';
 
 const help = (...flags: string[]) =>
@@ -22,7 +16,7 @@ const at = (status: 'blocked' | 'in_progress' | 'pending' | 'completed' | 'faile
   pipelines: pipelinesJson({ issue: 23, status }),
 });
 const steps = (found: ReturnType<typeof plan>) =>
-  found.kind === 'plan' ? found.steps.map(stepArgument) : found.because;
+  found.kind === 'go' ? found.steps.map(({ argument }) => argument) : found.because;
 
 describe('what is done about #23 when factory leaves it to a person', () => {
   it.each<[string, Parts, readonly string[]]>([
@@ -170,7 +164,7 @@ describe('what is done about #23', () => {
       { ...B, ...at('in_progress') },
     ]) {
       const found = plan(parts) as Plan;
-      for (const step of found.steps) expect(describeStep(step, 23)).toMatch(/^factory .*: \w/);
+      for (const step of found.steps) expect(describeStep(step)).toMatch(/^factory .*: \w/);
     }
   });
 });

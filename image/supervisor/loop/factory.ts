@@ -1,6 +1,7 @@
 /** Asks the worker's `factory`: how it wants to be spoken to, and what is in its store. */
 import {
   type Dialect,
+  dialectName,
   parseDialect,
   parseError,
   parsePipelines,
@@ -84,7 +85,7 @@ export function createFactory(
       const postgres = (await processes.run(driver, { timeoutMs: TIMEOUT_MS })).code === 0;
       const found = parseDialect(help.stdout, postgres);
       dialects.set(identity, found);
-      log.line(`factory speaks dialect ${found.name}${postgres ? ' with PostgreSQL' : ''}`);
+      log.line(`factory speaks dialect ${dialectName(found)}`);
       return found;
     },
 

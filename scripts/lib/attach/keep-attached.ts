@@ -1,10 +1,10 @@
 /** One attach from the first connection to its end: what ended each connection, and the way back. */
 
 import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../cli/command.ts';
 import { CliError, ExitCode, InterruptedError } from '../cli/errors.ts';
 import { onlyNews } from '../cli/news.ts';
+import { pause } from '../cli/pause.ts';
 import { userAtHost } from '../config/user.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
 import { plainScript } from '../transport/scripts.ts';
@@ -177,13 +177,8 @@ async function reenter(
 ): Promise<Entrance> {
   const tell = onlyNews((reason) => context.stderr.write(`  ${reason}\n`));
   for (let attempt = first; ; attempt++) {
-    const pause = RECONNECT_PAUSES_MS[Math.min(attempt, RECONNECT_PAUSES_MS.length - 1)];
-    await sleep(pause, undefined, { signal: context.signal }).catch(() => {
-      throw InterruptedError.by(
-        context.signal,
-        `not attached any more; the session goes on in ${worker.name}`,
-      );
-    });
+    const ms = RECONNECT_PAUSES_MS[Math.min(attempt, RECONNECT_PAUSES_MS.length - 1)];
+    await pause(ms ?? 0, context.signal, `not attached any more; the session goes on in ${worker.name}`);
     try {
       return await enter();
     } catch (error) {

@@ -10,6 +10,7 @@ import type { Context } from '../cli/command.ts';
 import { CliError, InterruptedError } from '../cli/errors.ts';
 import { bytes } from '../cli/text.ts';
 import { ArchiveError, type Member, readTar } from '../copy/tar.ts';
+import { parseDatabaseState } from '../worker/database-state.ts';
 
 /** What `backup` wrote down of the database it saved. */
 export interface SavedState {
@@ -43,24 +44,12 @@ const FILES =
   /^(?:factory\.db|state|clones\/(?:list|[^/]+\.bundle)|worker\/(?:dispatch\.jsonl|repairs\.jsonl|projects\.json|logs\/sessions\/.+)|pipelines\/.+)$/s;
 const FOLDERS = /^(?:clones|worker|worker\/logs|worker\/logs\/sessions(?:\/.+)?|pipelines(?:\/.+)?)$/s;
 
-/** @param text lines KEY=VALUE, as `state_of` in scripts/remote/database.sh prints them */
-export function parseState(text: string): SavedState | null {
-  const values = new Map(
-    text
-      .split('\n')
-      .map((line) => /^(\w+)=(.*)$/.exec(line))
-      .flatMap((match) => (match ? [[match[1] ?? '', match[2] ?? ''] as const] : [])),
-  );
-  const database = values.get('database');
+/** @returns null when it does not say all of it */
+export function savedState(text: string): SavedState | null {
+  const { database, schema, rows, newest, integrity } = parseDatabaseState(text);
   if (database === 'none') return { database, schema: null, rows: 0, newest: 0, integrity: 'ok' };
-  if (database !== 'sqlite') return null;
-  const number = (key: string) => {
-    const value = values.get(key) ?? '';
-    return /^\d{1,15}$/.test(value) ? Number(value) : null;
-  };
-  const [rows, newest] = [number('rows'), number('newest')];
-  if (rows === null || newest === null) return null;
-  return { database, schema: number('schema'), rows, newest, integrity: values.get('integrity') ?? '' };
+  if (database === null || rows === null || newest === null) return null;
+  return { database, schema, rows, newest, integrity: integrity ?? '' };
 }
 
 /**
@@ -135,7 +124,7 @@ async function readContents(file: string, source: Readable): Promise<Omit<Archiv
   } finally {
     source.destroy();
   }
-  const state = parseState(records.get('state') ?? '');
+  const state = savedState(records.get('state') ?? '');
   if (state === null || (state.database === 'sqlite') !== hasDatabase) {
     throw new CliError(`${file} is not a backup that this checkout knows: it does not say what is in it`, {
       hints: ['was it made by the backup command of another version? take that checkout'],

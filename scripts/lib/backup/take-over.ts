@@ -1,7 +1,8 @@
 /** A backup in the place of a worker's state: at rest first, saved first, and left as it was when anything fails. */
-import { setTimeout as sleep } from 'node:timers/promises';
+
 import type { Context } from '../cli/command.ts';
-import { CliError, InterruptedError } from '../cli/errors.ts';
+import { CliError } from '../cli/errors.ts';
+import { pause } from '../cli/pause.ts';
 import { bytes, printable } from '../cli/text.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
 import { DRAINED_BY } from '../contract.ts';
@@ -11,7 +12,7 @@ import { drainWorker, liftDrain } from '../drain/drain.ts';
 import { isAtRest, whatRuns } from '../drain/rest.ts';
 import type { Transport } from '../transport/transport.ts';
 import { parseSnapshot, type Snapshot } from '../worker/snapshot.ts';
-import { type Archive, parseState, type SavedState } from './archive.ts';
+import { type Archive, type SavedState, savedState } from './archive.ts';
 import { makeBackup } from './make.ts';
 
 /** In whose name the worker is drained meanwhile. */
@@ -90,9 +91,7 @@ async function untilAtRest(restoration: Restoration): Promise<void> {
     // Without a check-in none begins any more, whether the loop has said so or not.
     if (isAtRest(snapshot) || (!snapshot.locks.checkIn && performance.now() > end)) return;
     if (performance.now() > end) refuseAtWork(snapshot, restoration);
-    await sleep(POLL_MS, undefined, { signal }).catch(() => {
-      throw InterruptedError.by(signal);
-    });
+    await pause(POLL_MS, signal);
   }
 }
 
@@ -136,7 +135,7 @@ async function takeOver(before: Snapshot, restoration: Restoration): Promise<Res
   };
   const { text: folder } = await step('unpack-backup', 'unpacked', [name]);
   const { frame } = await step('take-over', 'restored', [folder, force ? 'yes' : 'no']);
-  const state = parseState(frame.parts.get('state')?.text ?? '');
+  const state = savedState(frame.parts.get('state')?.text ?? '');
   if (state === null || !sameRows(state, archive.state)) {
     throw new CliError(
       `${worker.name} has ${state?.rows} rows, the backup ${archive.state.rows}: it was changed meanwhile`,

@@ -127,13 +127,13 @@ export async function watch(
   intervalMs: number,
   render: () => Promise<string>,
 ): Promise<never> {
-  const { setTimeout: sleep } = await import('node:timers/promises');
+  const { pause } = await import('./pause.ts');
   for (;;) {
     const text = await render();
     signal.throwIfAborted();
     if (stdout.isTTY) stdout.redraw(fitScreen(text, stdout), 'top');
     else stdout.write(text);
-    await sleep(intervalMs, undefined, { signal }).catch(() => signal.throwIfAborted());
+    await pause(intervalMs, signal);
   }
 }
 

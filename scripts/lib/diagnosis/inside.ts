@@ -3,6 +3,7 @@
 import { maskTokens } from '../tokens.ts';
 import type { Frame } from '../transport/frame.ts';
 import { type Disk, parseDisks } from '../worker/disk.ts';
+import { type CgroupMemory, parseMemory } from '../worker/memory.ts';
 
 export interface PaneView {
   readonly session: string;
@@ -25,15 +26,6 @@ export interface Docker {
   /** Null when it could not be found out. */
   readonly podMtu: number | null;
   readonly networks: readonly Network[];
-}
-
-/** Memory of one cgroup, in bytes. */
-export interface CgroupMemory {
-  /** Processes of it that the kernel has killed for memory since it was made. */
-  readonly kills: number;
-  readonly usedBytes: number;
-  /** Null: none. */
-  readonly limitBytes: number | null;
 }
 
 /** A process that the kernel has killed for memory. */
@@ -67,7 +59,7 @@ export function parseInside(frame: Frame): Inside {
     text(part)
       .split('\n')
       .filter((line) => line !== '');
-  const memory = new Map(lines('memory').map((line) => parseMemory(line)));
+  const memory = parseMemory(text('memory'));
   return {
     panes: numbered(frame, 'pane').map(parsePane),
     human: new Set(
@@ -123,22 +115,6 @@ function parseDocker(frame: Frame, networks: readonly string[]): Docker {
     // Without the option Docker takes 1500.
     networks: rest.map(([name = '', mtu]) => ({ name, mtu: Number(mtu) || 1500 })),
   };
-}
-
-/** A limit of v1 that means none: the largest number of pages. */
-const NO_LIMIT = 2 ** 60;
-
-function parseMemory(line: string): [string, CgroupMemory] {
-  const [name = '', kills, used, limit] = line.split(' ');
-  const limitBytes = Number(limit);
-  return [
-    name,
-    {
-      kills: Number(kills) || 0,
-      usedBytes: Number(used) || 0,
-      limitBytes: limitBytes > 0 && limitBytes < NO_LIMIT ? limitBytes : null,
-    },
-  ];
 }
 
 /** @param line of the kernel: `oom-kill:constraint=…,oom_memcg=/…/docker,task_memcg=/…,task=node,pid=7,uid=0` */

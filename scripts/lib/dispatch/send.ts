@@ -1,7 +1,8 @@
 /** Sends a dispatch so that each issue is queued once or certainly not, whatever becomes of the connection. */
-import { setTimeout as sleep } from 'node:timers/promises';
+
 import type { Context } from '../cli/command.ts';
 import { CliError, InterruptedError } from '../cli/errors.ts';
+import { pause } from '../cli/pause.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
 import type { Frame } from '../transport/frame.ts';
 import { TransportError } from '../transport/transport.ts';
@@ -98,6 +99,6 @@ async function settle(
         },
       );
     }
-    await sleep(SETTLE_PAUSE_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+    await pause(SETTLE_PAUSE_MS, signal);
   }
 }

@@ -2,32 +2,16 @@
 
 import { CliError } from '../cli/errors.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
-import type { Helm } from '../helm/helm.ts';
-import { isPending } from '../helm/revisions.ts';
+import { type Helm, isPending } from '../helm/helm.ts';
 import { helmCommand } from '../helm/set-value.ts';
+import { KEYS_TEMPLATE, keysWithValues } from '../secret/secret.ts';
+import { NEEDED_KEYS } from '../secret/tokens.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { kubectlInNamespace, kubectlMessage } from '../transport/kubectl-errors.ts';
+import type { ClaimObject } from '../transport/objects.ts';
 import { readAnswer } from '../transport/read-answer.ts';
 import type { Workload } from '../worker/workload.ts';
 import { type Finding, found } from './finding.ts';
-
-/** Without these a worker cannot work; SSH_PRIVATE_KEY is needed only for clones over SSH. */
-const NEEDED_KEYS = ['CLAUDE_CODE_OAUTH_TOKEN', 'GH_TOKEN', 'GH_USER'] as const;
-
-/** Prints each key and how long its value is: values do not leave kubectl. */
-export const KEYS_TEMPLATE = '{{range $key, $value := .data}}{{$key}} {{len $value}}{{"\\n"}}{{end}}';
-
-/**
- * @param text what {@link KEYS_TEMPLATE} printed
- * @returns names of the keys that have a value
- */
-export function keysWithValues(text: string): string[] {
-  return text
-    .split('\n')
-    .map((line) => line.split(' '))
-    .filter(([key, length]) => key && Number(length) > 0)
-    .map(([key = '']) => key);
-}
 
 /** @param rotate how the operator types the command that brings tokens */
 export async function checkSecret(
@@ -95,11 +79,6 @@ export async function checkPullSecrets(
       `${kubectlInNamespace(worker, 'create', 'secret', 'generic', first, '--type=kubernetes.io/dockerconfigjson')} --from-file=.dockerconfigjson="$HOME/.docker/config.json"`,
     ],
   );
-}
-
-interface ClaimObject {
-  readonly spec?: { readonly storageClassName?: string; readonly accessModes?: readonly string[] };
-  readonly status?: { readonly phase?: string; readonly capacity?: { readonly storage?: string } };
 }
 
 export async function checkClaim(cluster: Cluster, worker: ClusterWorker, claim: string): Promise<Finding> {

@@ -1,8 +1,8 @@
 /** A drained worker at rest: nothing runs in it, and nothing begins. */
 
-import { setTimeout as sleep } from 'node:timers/promises';
 import { CliError } from '../cli/errors.ts';
 import { onlyNews } from '../cli/news.ts';
+import { pause as realPause } from '../cli/pause.ts';
 import { age } from '../cli/text.ts';
 import { type Transport, TransportError } from '../transport/transport.ts';
 import { isActive, workSessions } from '../worker/sessions.ts';
@@ -30,7 +30,6 @@ export type RestOutcome =
   | { readonly rests: false; readonly it: string };
 
 const LOOK_AGAIN_MS = 2_000;
-const realPause: NonNullable<RestWait['pause']> = (ms, signal) => sleep(ms, undefined, { signal });
 
 /**
  * Waits until a drained worker has come to rest.

@@ -1,8 +1,9 @@
 /** Keeps a port forwarded: kubectl port-forward, again and again, to whichever pod the worker has. */
-import { setTimeout as sleep } from 'node:timers/promises';
+
 import type { Context } from '../cli/command.ts';
 import { CliError, ExitCode, InterruptedError } from '../cli/errors.ts';
 import { onlyNews } from '../cli/news.ts';
+import { pause } from '../cli/pause.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import type { Argv, RunResult } from '../exec.ts';
 import { base } from '../transport/kubectl.ts';
@@ -98,7 +99,7 @@ async function whilePodIs(
   });
   const ended = running.finally(() => over.abort());
   while (!signal.aborted) {
-    await sleep(LOOK_MS, undefined, { signal }).catch(() => {});
+    await pause(LOOK_MS, signal).catch(() => {});
     if (signal.aborted) break;
     const now = await createReach(context, timeoutMs)
       .enter(worker)
@@ -148,9 +149,7 @@ async function reenter(
   say: (text: string) => void,
 ): Promise<PodFacts> {
   for (let attempt = first; ; attempt++) {
-    await sleep(PAUSES_MS[Math.min(attempt, PAUSES_MS.length - 1)], undefined, { signal }).catch(() => {
-      throw InterruptedError.by(signal);
-    });
+    await pause(PAUSES_MS[Math.min(attempt, PAUSES_MS.length - 1)] ?? 0, signal);
     try {
       return await enter();
     } catch (error) {

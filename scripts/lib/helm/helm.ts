@@ -16,9 +16,8 @@ import { CliError, ExitCode, InterruptedError } from '../cli/errors.ts';
 import { packageRoot } from '../cli/version.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import type { Argv, RunResult } from '../exec.ts';
+import { kubectlError, lastWords } from '../transport/kubectl-errors.ts';
 import { readAnswer } from '../transport/read-answer.ts';
-import { helmError } from './errors.ts';
-import { parseHistory, parseStatus, type Revision } from './revisions.ts';
 
 /** A release: its name, and the worker that tells where it is. */
 export interface Release {
@@ -90,6 +89,25 @@ export function upgradeArgs(
     ...(values === undefined ? [] : ['--values=-']),
     ...(description === undefined ? [] : [`--description=${description}`]),
   ];
+}
+
+/** The arguments of a rollback, after `helm`. */
+export function rollbackArgs({ name }: Pick<Release, 'name'>, revision: number): string[] {
+  return ['rollback', name, String(revision)];
+}
+
+/**
+ * What is said when an upgrade would change more than was asked, since the chart here is not the release's own.
+ *
+ * @param would what the worker would do, after its name: `would change in more than its replicas`
+ * @param lines of the manifest that differ besides
+ * @returns the sentence that follows the worker's name, and what to type
+ */
+export function chartDrift(would: string, lines: readonly string[]): { why: string; hints: string[] } {
+  return {
+    why: `${would}, since the chart of this checkout is another than the release's: ${lines.length} lines differ`,
+    hints: ['upgrade the chart as well: --chart-upgrade', ...lines.slice(0, 12)],
+  };
 }
 
 /** How long Helm may take to read, and to change, something. */
@@ -197,7 +215,166 @@ export async function findHelm({
       await call(release, upgradeArgs(release, change), CHANGE_MS, inputOf(change));
     },
     async rollback(release, revision) {
-      await call(release, ['rollback', release.name, String(revision)], CHANGE_MS);
+      await call(release, rollbackArgs(release, revision), CHANGE_MS);
     },
   };
+}
+
+/**
+ * - `pending` another Helm is at work on the release, or was killed
+ * - `values` the chart refuses the values
+ * - `chart` there is no chart, or it cannot be rendered
+ * - `missing` there is no such release or revision
+ * - `conflict` somebody else owns a field (server-side apply)
+ * - `cluster` the cluster refused
+ * - `unreachable` it did not answer: what was asked may or may not have happened
+ */
+export type HelmErrorKind =
+  | 'pending'
+  | 'values'
+  | 'chart'
+  | 'missing'
+  | 'conflict'
+  | 'cluster'
+  | 'unreachable';
+
+export class HelmError extends CliError {
+  override readonly name = 'HelmError';
+  readonly kind: HelmErrorKind;
+
+  constructor(
+    kind: HelmErrorKind,
+    message: string,
+    hints: readonly string[],
+    exitCode: number = ExitCode.failed,
+  ) {
+    super(message, { hints, exitCode });
+    this.kind = kind;
+  }
+}
+
+interface Rule {
+  readonly pattern: RegExp;
+  readonly kind: HelmErrorKind;
+  readonly hint: string;
+}
+
+const RULES: readonly Rule[] = [
+  {
+    pattern: /another operation \(install\/upgrade\/rollback\) is in progress/,
+    kind: 'pending',
+    hint: 'wait for it; if it was killed, a release mends that by itself, and so does: helm rollback RELEASE',
+  },
+  {
+    pattern:
+      /don't meet the specifications of the schema|execution error at \(factory-worker\/templates\/validate/,
+    kind: 'values',
+    hint: 'the values of the release no longer fit this chart: helm get values shows them; give the new ones with helm upgrade --values FILE',
+  },
+  {
+    pattern: /release: not found|has no deployed releases/,
+    kind: 'missing',
+    hint: 'what there is: helm list --all',
+  },
+  {
+    pattern: /path ".*" not found|Chart\.yaml file is missing|parse error at|failed to download|template: /,
+    kind: 'chart',
+    hint: 'the chart comes with this checkout, in charts/factory-worker; is the checkout whole? git status',
+  },
+  {
+    pattern: /[Cc]onflict(?:s)? with "/,
+    kind: 'conflict',
+    hint: 'somebody changed that field by hand (kubectl scale, kubectl edit): helm upgrade … --force-conflicts takes it back',
+  },
+];
+
+/** @param doing the verb of Helm that failed: `upgrade` */
+export function helmError(result: RunResult, worker: ClusterWorker, doing: string): CliError {
+  const said = result.stderr
+    .split('\n')
+    .filter((line) => line.trim() !== '' && !/^(?:WARNING|I\d{4}|W\d{4}|level=)/.test(line))
+    .join('\n')
+    .replace(/^Error: (?:UPGRADE FAILED: |INSTALLATION FAILED: )?/, '')
+    .trim();
+  const message = `helm ${doing} for ${worker.name} failed: ${said || `it ended with ${result.code} and said nothing`}`;
+  if (result.timedOut) {
+    return new HelmError(
+      'unreachable',
+      `helm ${doing} for ${worker.name}: no answer in time${lastWords(result.stderr)}`,
+      [],
+      ExitCode.timeout,
+    );
+  }
+  for (const { pattern, kind, hint } of RULES) {
+    if (pattern.test(said)) return new HelmError(kind, message, [hint]);
+  }
+  // The rest is the cluster's own doing, in the same words as kubectl's.
+  const { kind, hints } = kubectlError(result, worker, `${doing} the release of`);
+  return new HelmError(kind === 'unreachable' ? 'unreachable' : 'cluster', message, hints);
+}
+
+/** A revision of a release. */
+export interface Revision {
+  readonly revision: number;
+  /** Helm's word: `deployed`, `superseded`, `failed`, `pending-install`, `pending-upgrade`, `pending-rollback` … */
+  readonly status: string;
+  /** RFC 3339, by the clock of the machine that ran Helm. */
+  readonly updated: string;
+  /** `factory-worker-0.1.0`; empty in what {@link parseStatus} reads. */
+  readonly chart: string;
+  readonly description: string;
+}
+
+/** @param json what `helm status NAME --output=json` printed */
+export function parseStatus(json: string): Revision {
+  const { version, info } = readAnswer<{
+    readonly version: number;
+    readonly info: {
+      readonly status: string;
+      readonly last_deployed?: string;
+      readonly description?: string;
+    };
+  }>('helm-status', 'its release', json);
+  return {
+    revision: version,
+    status: info.status,
+    updated: info.last_deployed ?? '',
+    chart: '',
+    description: info.description ?? '',
+  };
+}
+
+/** @param json what `helm history NAME --output=json` printed */
+export function parseHistory(json: string): Revision[] {
+  const rows = readAnswer<readonly Partial<Revision>[]>('helm-history', 'its release', json);
+  return rows
+    .map(({ revision = 0, status = '', updated = '', chart = '', description = '' }) => ({
+      revision,
+      status,
+      updated,
+      chart,
+      description,
+    }))
+    .sort((a, b) => a.revision - b.revision);
+}
+
+/**
+ * Whether a Helm is at work on the release, or was killed in the middle: no upgrade is taken until it is settled by a
+ * rollback ("another operation is in progress").
+ */
+export function isPending({ status }: Revision): boolean {
+  return status.startsWith('pending-');
+}
+
+/**
+ * The newest revision that is, or was, in effect: where to go back to after one that was left half done.
+ *
+ * @returns null when there is none, as after a first installation that was killed
+ */
+export function lastDeployed(history: readonly Revision[]): Revision | null {
+  return (
+    history.findLast(({ status }) => status === 'deployed') ??
+    history.findLast(({ status }) => status === 'superseded') ??
+    null
+  );
 }

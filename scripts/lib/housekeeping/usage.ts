@@ -1,6 +1,7 @@
 /** What a worker takes: the answer of scripts/remote/usage.sh, parsed. Pure. */
 import type { Frame } from '../transport/frame.ts';
 import { type Disk, parseDisks } from '../worker/disk.ts';
+import { parseMemory } from '../worker/memory.ts';
 import { type DockerKind, parseDockerKinds } from './docker-sizes.ts';
 
 export interface Sized {
@@ -41,7 +42,7 @@ export function parseUsage({ parts }: Frame): Usage {
   return {
     disk: parseDisks(text('disk') ?? '')[0] ?? null,
     dockerDisk: parseDisks(text('docker-disk') ?? '')[0] ?? null,
-    memory: parseMemory(text('memory')),
+    memory: podMemory(text('memory') ?? ''),
     docker: docker === null ? null : parseDockerKinds(docker),
     worktrees: of('worktree'),
     clones: of('clone'),
@@ -52,19 +53,9 @@ export function parseUsage({ parts }: Frame): Usage {
   };
 }
 
-/** A limit of cgroup v1 that means none: the largest number of pages. */
-const NO_LIMIT = 2 ** 60;
-
-/** @param text lines `NAME oom_kills usage limit` (`memory` in scripts/remote/worker.sh) */
-function parseMemory(text: string | null): Usage['memory'] {
-  const [, , used, limit] =
-    (text ?? '')
-      .split('\n')
-      .map((line) => line.split(' '))
-      .find(([name]) => name === 'pod') ?? [];
-  if (!/^\d{1,18}$/.test(used ?? '')) return null;
-  const limitBytes = Number(limit);
-  return { usedBytes: Number(used), limitBytes: limitBytes > 0 && limitBytes < NO_LIMIT ? limitBytes : null };
+function podMemory(text: string): Usage['memory'] {
+  const pod = parseMemory(text).get('pod');
+  return pod && pod.usedBytes > 0 ? { usedBytes: pod.usedBytes, limitBytes: pod.limitBytes } : null;
 }
 
 export function sumBytes(things: readonly { readonly bytes: number }[]): number {

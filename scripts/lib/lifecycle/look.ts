@@ -1,20 +1,26 @@
-/** What there is of a worker in its cluster: workload, release, pods, and what it is at. */
+/** How a worker is before and after its plan: workload, release, pods, what it is at, what is wrong. */
 import type { Context } from '../cli/command.ts';
-import { shellLine } from '../cli/text.ts';
 import type { ClusterWorker, WorkerEntry } from '../config/worker-entry.ts';
 import type { Drain } from '../contract.ts';
 import { whatRuns } from '../drain/rest.ts';
-import type { Helm, Release } from '../helm/helm.ts';
-import { isPending, lastDeployed, type Revision } from '../helm/revisions.ts';
-import { type Cluster, clusterOf, podFinder } from '../transport/kubectl.ts';
-import { kubectlArgv } from '../transport/objects.ts';
+import {
+  type Change,
+  type Helm,
+  isPending,
+  lastDeployed,
+  type Release,
+  type Revision,
+} from '../helm/helm.ts';
+import { setValueCommand } from '../helm/set-value.ts';
+import { podFinder } from '../transport/find-pod.ts';
+import { type Cluster, clusterOf } from '../transport/kubectl.ts';
+import { expectSeen } from '../transport/objects.ts';
 import { TransportError } from '../transport/transport.ts';
-import { createReach } from '../worker/observe.ts';
+import { createReach, observe } from '../worker/observe.ts';
 import { itemName, openItems } from '../worker/queue.ts';
 import { parseSnapshot } from '../worker/snapshot.ts';
 import { findWorkload, type Workload } from '../worker/workload.ts';
 import { livePods } from './pod-wait.ts';
-import type { CommandLines } from './steps.ts';
 
 /** The name by which the chart begins in Helm's history: `factory-worker-0.1.0`. */
 const CHART = /^factory-worker-\d/;
@@ -51,19 +57,6 @@ export type Inside =
       readonly open: readonly string[];
     }
   | { readonly entered: false; readonly why: string };
-
-/** How the plan writes command lines for a worker's cluster. */
-export function commandLines(
-  helm: Helm,
-  worker: ClusterWorker,
-  { env, commandLine }: Pick<Context, 'env' | 'commandLine'>,
-): CommandLines {
-  return {
-    kubectl: (...args) => shellLine(kubectlArgv({ env }, worker, args)),
-    helm: (...args) => shellLine(helm.command({ name: worker.name, worker }, args)),
-    ours: commandLine,
-  };
-}
 
 export async function lookAtWorker(
   helm: Helm,
@@ -137,4 +130,66 @@ export async function lookInside(worker: WorkerEntry, context: Context, timeoutM
     if (!(error instanceof TransportError)) throw error;
     return { entered: false, why: error.message };
   }
+}
+
+/**
+ * The lines of the manifest that setting the replicas would change besides them, when the chart here is not the release's.
+ * Nothing is asked where there is nothing to set.
+ */
+export async function driftOf(
+  helm: Helm,
+  { worker, workload, release }: WorkerState,
+  change: Change,
+): Promise<string[]> {
+  if (!release?.ours || release.pending || workload?.replicas === change.set?.['replicas']) return [];
+  // Loads yaml, for which --help need not wait.
+  const { manifestChanges } = await import('../helm/manifest-diff.ts');
+  const place = { name: release.name, worker };
+  const [now, then] = await Promise.all([helm.manifest(place), helm.render(place, change)]);
+  return manifestChanges(now, then, []).filter((line) => !/: [-+] replicas: \d+$/.test(line));
+}
+
+/** Sees that the Deployment has that number of replicas. @throws CliError when it has not */
+export async function expectReplicas(
+  cluster: Cluster,
+  worker: ClusterWorker,
+  replicas: 0 | 1,
+): Promise<void> {
+  await expectSeen(
+    {
+      failed: `${worker.name} was not scaled to ${replicas}`,
+      by: 'helm',
+      look: async () => {
+        const workload = await findWorkload(cluster, worker);
+        if (workload === null) return `there is no Deployment ${worker.pod}`;
+        return workload.replicas === replicas
+          ? null
+          : `its ${workload.kind} ${workload.name} has replicas: ${workload.replicas}`;
+      },
+      hints: [setValueCommand(worker, `replicas=${replicas}`)],
+    },
+    cluster,
+  );
+}
+
+/** How a worker is once it has been started, in lines for people. */
+export interface Health {
+  /** The word of the STATUS column. */
+  readonly status: string;
+  /** What is wrong, each with its next steps below it. */
+  readonly problems: readonly string[];
+}
+
+export async function healthOf(worker: WorkerEntry, context: Context, timeoutMs: number): Promise<Health> {
+  const { status, problems } = await observe(
+    createReach(context, timeoutMs),
+    worker,
+    'brief',
+    context,
+    timeoutMs,
+  );
+  return {
+    status,
+    problems: problems.flatMap(({ cause, next }) => [`! ${cause}`, ...next.map((line) => `    ${line}`)]),
+  };
 }

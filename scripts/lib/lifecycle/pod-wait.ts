@@ -1,10 +1,11 @@
 /** Waiting for a worker's pod: to be gone, or to be Ready. Says on the way what the cluster says. */
 
-import { setTimeout as sleep } from 'node:timers/promises';
 import { CliError, ExitCode } from '../cli/errors.ts';
 import { onlyNews } from '../cli/news.ts';
+import { pause } from '../cli/pause.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
-import { type Cluster, podFinder } from '../transport/kubectl.ts';
+import { podFinder } from '../transport/find-pod.ts';
+import type { Cluster } from '../transport/kubectl.ts';
 import { kubectlCommand, kubectlInNamespace } from '../transport/kubectl-errors.ts';
 import { finished, podFacts } from '../transport/pods.ts';
 import { TransportError } from '../transport/transport.ts';
@@ -55,7 +56,7 @@ export async function waitGone(
       });
     }
     if (stopping) tell(reason);
-    await sleep(POLL_MS, undefined, { signal: cluster.signal }).catch(() => cluster.signal.throwIfAborted());
+    await pause(POLL_MS, cluster.signal);
   }
 }
 
@@ -90,7 +91,7 @@ export async function waitReady(
       });
     }
     tell(now);
-    await sleep(POLL_MS, undefined, { signal: cluster.signal }).catch(() => cluster.signal.throwIfAborted());
+    await pause(POLL_MS, cluster.signal);
   }
 }
 
@@ -100,12 +101,9 @@ async function patiently<T>(ask: () => Promise<T>, cluster: Cluster, end: number
     try {
       return await ask();
     } catch (error) {
-      const passing =
-        error instanceof TransportError && ['unreachable', 'broken', 'timeout'].includes(error.kind);
+      const passing = error instanceof TransportError && error.unanswered;
       if (!passing || cluster.now().getTime() > end) throw error;
-      await sleep(POLL_MS, undefined, { signal: cluster.signal }).catch(() =>
-        cluster.signal.throwIfAborted(),
-      );
+      await pause(POLL_MS, cluster.signal);
     }
   }
 }

@@ -6,12 +6,26 @@
 import type { LocalWorker } from '../config/worker-entry.ts';
 import { DRAINED_BY } from '../contract.ts';
 import { wayOutOf } from '../drain/way-out.ts';
-import { upgradeArgs } from '../helm/helm.ts';
+import { type Change, chartDrift, chartPath, upgradeArgs } from '../helm/helm.ts';
+import {
+  action,
+  type CommandLines,
+  type Plan,
+  type Refusal,
+  type Run,
+  refuse,
+  type Step,
+  step,
+} from '../plan.ts';
 import type { ReleaseState, WorkerState } from './look.ts';
-import type { CommandLines, Plan, Step } from './steps.ts';
+import type { Tools } from './tools.ts';
 
 export type StopStep = 'drain' | 'release' | 'hurry' | 'wait';
 export type StartStep = 'release' | 'wait' | 'resume' | 'health';
+
+/** What `stop` does itself; `scaled` sees that the release has the new number. */
+export type StopActions = Readonly<Record<'drain' | 'scaled' | 'hurry' | 'wait', Run>>;
+export type StartActions = Readonly<Record<'scaled' | 'wait' | 'resume' | 'health', Run>>;
 
 export interface Wish {
   /** Path of the chart. */
@@ -25,53 +39,62 @@ export interface Wish {
 /** Lines that the upgrade would change besides `replicas`. */
 export type Drift = readonly string[];
 
-export function planStop(state: WorkerState, drift: Drift, wish: Wish, lines: CommandLines): Plan<StopStep> {
+export function planStop(
+  state: WorkerState,
+  drift: Drift,
+  wish: Wish,
+  tools: Tools,
+  act: StopActions,
+): Plan<Step<StopStep>> {
   const { worker, workload, pods, inside } = state;
-  const release = usableRelease(state, drift, wish, lines);
+  const release = usableRelease(state, drift, wish, tools);
   if ('kind' in release) return release;
   if (workload?.replicas === 0 && pods.length === 0) {
     return {
       kind: 'nothing',
       why: `${worker.name} is stopped already`,
-      hints: [`start it: ${lines.ours('start', worker.name)}`],
+      hints: [`start it: ${tools.ours('start', worker.name)}`],
     };
   }
   const steps: Step<StopStep>[] = [];
   const notes: string[] = [];
   if (workload?.replicas !== 0) {
     if (!wish.now && inside.entered) {
-      steps.push({
-        name: 'drain',
-        mark: '·',
-        what: `no further check-in${inside.runs === null ? '; nothing runs now' : `; waits for ${inside.runs}`}`,
-        commands: [lines.ours('drain', worker.name, '--wait')],
-      });
+      steps.push(drainStep(worker.name, inside.runs, tools, act.drain));
     }
-    steps.push(scale(release, 0, wish, lines));
+    steps.push(scaleStep(release, 0, wish, tools, act.scaled));
   }
   if (!inside.entered) notes.push(`it cannot be entered, so it is not drained first: ${inside.why}`);
   if (wish.now && inside.entered) {
     if (inside.runs !== null)
       notes.push(`${inside.runs} is interrupted; the next start takes it up where it was`);
-    steps.push(hurryStep(pods[0] ?? worker.pod, lines));
+    steps.push(hurryStep(pods[0] ?? worker.pod, tools, act.hurry));
   }
-  steps.push({
-    name: 'wait',
-    mark: '·',
-    what: `until ${pods.length === 0 ? 'its pod' : pods.join(', ')} is gone`,
-    commands: [lines.kubectl('wait', '--for=delete', '--timeout=30m', `pod/${pods[0] ?? worker.pod}`)],
-  });
+  const what = `until ${pods.length === 0 ? 'its pod' : pods.join(', ')} is gone`;
+  const wait = tools.kubectl('wait', '--for=delete', '--timeout=30m', `pod/${pods[0] ?? worker.pod}`);
+  steps.push(step('wait', '·', what, action(act.wait, wait)));
   return { kind: 'go', steps, notes };
 }
 
+/** @param runs what its check-in is at; null when nothing runs */
+export function drainStep(
+  worker: string,
+  runs: string | null,
+  { ours }: Pick<CommandLines, 'ours'>,
+  drain: Run,
+): Step<'drain'> {
+  const what = `no further check-in${runs === null ? '; nothing runs now' : `; waits for ${runs}`}`;
+  return step('drain', '·', what, action(drain, ours('drain', worker, '--wait')));
+}
+
 /** A second SIGTERM, without which a stopping worker waits for its running stage (`shutdown.waitForStage`). */
-export function hurryStep(pod: string, lines: Pick<CommandLines, 'kubectl'>): Step<'hurry'> {
-  return {
-    name: 'hurry',
-    mark: '·',
-    what: 'the stopping worker does not wait for its running stage',
-    commands: [lines.kubectl('exec', pod, '--', 'kill', '-TERM', '1')],
-  };
+export function hurryStep(
+  pod: string,
+  { kubectl }: Pick<CommandLines, 'kubectl'>,
+  hurry: Run,
+): Step<'hurry'> {
+  const what = 'the stopping worker does not wait for its running stage';
+  return step('hurry', '·', what, action(hurry, kubectl('exec', pod, '--', 'kill', '-TERM', '1')));
 }
 
 /** @param lives whether its supervisor or any of its processes do */
@@ -80,7 +103,8 @@ export function planStopLocal(
   lives: boolean,
   waitMs: number,
   ours: CommandLines['ours'],
-): Plan<'wait'> {
+  stop: Run,
+): Plan<Step<'wait'>> {
   if (!lives) {
     return {
       kind: 'nothing',
@@ -88,19 +112,15 @@ export function planStopLocal(
       hints: [`start it: ${ours('start', worker.name)}`],
     };
   }
+  const what = waitMs === 0 ? 'it ends at once' : 'its running stage ends first';
+  const down = action(stop, localDown(worker.name, waitMs, ours));
+  return { kind: 'go', steps: [step('wait', '~', what, down)], notes: [] };
+}
+
+/** @param waitMs how long the running stage may take */
+export function localDown(worker: string, waitMs: number, ours: CommandLines['ours']): string {
   const wait = waitMs === 0 ? [] : ['--wait', `${Math.round(waitMs / 1000)}s`];
-  return {
-    kind: 'go',
-    steps: [
-      {
-        name: 'wait',
-        mark: '~',
-        what: waitMs === 0 ? 'it ends at once' : 'its running stage ends first',
-        commands: [ours('local', 'down', worker.name, ...wait)],
-      },
-    ],
-    notes: [],
-  };
+  return ours('local', 'down', worker, ...wait);
 }
 
 /** @param ready whether its pod is Ready */
@@ -109,10 +129,11 @@ export function planStart(
   ready: boolean,
   drift: Drift,
   wish: Wish,
-  lines: CommandLines,
-): Plan<StartStep> {
+  tools: Tools,
+  act: StartActions,
+): Plan<Step<StartStep>> {
   const { worker, workload, inside } = state;
-  const release = usableRelease(state, drift, wish, lines);
+  const release = usableRelease(state, drift, wish, tools);
   if ('kind' in release) return release;
   const running = workload?.replicas !== 0;
   if (running && ready && inside.entered && inside.drain?.release !== DRAINED_BY.stop) {
@@ -120,69 +141,72 @@ export function planStart(
     const held =
       drain === null
         ? []
-        : [`it is drained by ${drain.by}@${drain.host}`, wayOutOf(drain, worker.name, lines.ours)];
+        : [`it is drained by ${drain.by}@${drain.host}`, wayOutOf(drain, worker.name, tools.ours)];
     return { kind: 'nothing', why: `${worker.name} runs already`, hints: held };
   }
   const steps: Step<StartStep>[] = [];
-  if (!running) steps.push(scale(release, 1, wish, lines));
-  if (!running || !ready) {
-    steps.push({
-      name: 'wait',
-      mark: '·',
-      what: 'until its pod is Ready',
-      commands: [lines.kubectl('rollout', 'status', `deployment/${worker.pod}`)],
-    });
-  }
+  if (!running) steps.push(scaleStep(release, 1, wish, tools, act.scaled));
+  if (!running || !ready) steps.push(readyStep(worker.pod, tools, act.wait));
   steps.push(
-    {
-      name: 'resume',
-      mark: '·',
-      what: 'lifts the drain of the stop; one by a person stays',
-      commands: [lines.ours('resume', worker.name)],
-    },
-    { name: 'health', mark: '·', what: 'looks how it is', commands: [lines.ours('status', worker.name)] },
+    step(
+      'resume',
+      '·',
+      'lifts the drain of the stop; one by a person stays',
+      action(act.resume, tools.ours('resume', worker.name)),
+    ),
+    healthStep(worker.name, tools, act.health),
   );
   return { kind: 'go', steps, notes: [] };
+}
+
+export function readyStep(
+  deployment: string,
+  { kubectl }: Pick<CommandLines, 'kubectl'>,
+  wait: Run,
+): Step<'wait'> {
+  const status = kubectl('rollout', 'status', `deployment/${deployment}`);
+  return step('wait', '·', 'until its pod is Ready', action(wait, status));
+}
+
+export function healthStep(
+  worker: string,
+  { ours }: Pick<CommandLines, 'ours'>,
+  health: Run,
+): Step<'health'> {
+  return step('health', '·', 'looks how it is', action(health, ours('status', worker)));
 }
 
 export function planStartLocal(
   worker: LocalWorker,
   running: boolean,
   ours: CommandLines['ours'],
-): Plan<'wait'> {
+  start: Run,
+): Plan<Step<'wait'>> {
   if (running) return { kind: 'nothing', why: `${worker.name} runs already` };
-  return {
-    kind: 'go',
-    steps: [
-      {
-        name: 'wait',
-        mark: '~',
-        what: 'its supervisor starts',
-        commands: [ours('local', 'up', worker.name)],
-      },
-    ],
-    notes: [],
-  };
+  const up = action(start, ours('local', 'up', worker.name));
+  return { kind: 'go', steps: [step('wait', '~', 'its supervisor starts', up)], notes: [] };
 }
 
-function scale(release: ReleaseState, replicas: 0 | 1, wish: Wish, lines: CommandLines) {
-  const change = { chart: wish.chart, set: { replicas } };
-  return {
-    name: 'release' as const,
-    mark: '~' as const,
-    what: `${release.name}: replicas ${1 - replicas} → ${replicas}; everything else stays`,
-    commands: [
-      lines.helm(...upgradeArgs({ name: release.name }, { ...change, description: described(replicas) })),
-    ],
-  };
+/** The upgrade that scales a release; `helm history` shows its description. */
+export function scaling(replicas: 0 | 1, chart = chartPath()): Change {
+  return { chart, set: { replicas }, description: replicas === 0 ? 'stop' : 'start' };
 }
 
-/** What `helm history` shows. */
-export function described(replicas: 0 | 1): string {
-  return replicas === 0 ? 'stop' : 'start';
+function scaleStep(
+  release: ReleaseState,
+  replicas: 0 | 1,
+  { chart }: Wish,
+  tools: Tools,
+  scaled: Run,
+): Step<'release'> {
+  return step(
+    'release',
+    '~',
+    `${release.name}: replicas ${1 - replicas} → ${replicas}; everything else stays`,
+    tools.runHelm(upgradeArgs(release, scaling(replicas, chart))),
+    action(scaled),
+  );
 }
-
-type Refusal = Extract<Plan<never>, { kind: 'refuse' }>;
 
 /** The release, or why it takes no upgrade. */
 function usableRelease(
@@ -192,34 +216,24 @@ function usableRelease(
   lines: CommandLines,
 ): ReleaseState | Refusal {
   if (workload === null) {
-    return {
-      kind: 'refuse',
-      why: `${worker.name} has no Deployment ${worker.pod} in namespace ${worker.namespace} of context ${worker.context}`,
-      hints: [
-        `what there is: ${lines.kubectl('get', 'deployments,pods')}`,
-        `install it: ${lines.ours('provision', worker.name)}`,
-      ],
-    };
+    return refuse(
+      `${worker.name} has no Deployment ${worker.pod} in namespace ${worker.namespace} of context ${worker.context}`,
+      `what there is: ${lines.kubectl('get', 'deployments,pods')}`,
+      `install it: ${lines.ours('provision', worker.name)}`,
+    );
   }
   if (release === null || !release.ours) {
-    return {
-      kind: 'refuse',
-      why:
-        release === null
-          ? `${workload.kind} ${workload.name} is not of a Helm release, and only those are stopped and started here`
-          : `release ${release.name} is of the chart ${release.revision.chart}, not of factory-worker`,
-      hints: [
-        `without a release: ${lines.kubectl('scale', `${workload.kind.toLowerCase()}/${workload.name}`, '--replicas=0')} (or 1)`,
-      ],
-    };
+    return refuse(
+      release === null
+        ? `${workload.kind} ${workload.name} is not of a Helm release, and only those are stopped and started here`
+        : `release ${release.name} is of the chart ${release.revision.chart}, not of factory-worker`,
+      `without a release: ${lines.kubectl('scale', `${workload.kind.toLowerCase()}/${workload.name}`, '--replicas=0')} (or 1)`,
+    );
   }
   if (release.pending) return pendingRefusal(release, lines);
   if (drift.length > 0 && !wish.chartUpgrade) {
-    return {
-      kind: 'refuse',
-      why: `${worker.name} would change in more than its replicas, since the chart of this checkout is another than the release's: ${drift.length} lines differ`,
-      hints: ['upgrade the chart as well: --chart-upgrade', ...drift.slice(0, 12)],
-    };
+    const { why, hints } = chartDrift('would change in more than its replicas', drift);
+    return refuse(`${worker.name} ${why}`, ...hints);
   }
   return release;
 }
@@ -249,14 +263,11 @@ export function pendingRefusal(
   { name, revision, lastDeployed }: ReleaseState,
   lines: Pick<CommandLines, 'helm'>,
 ): Refusal {
-  return {
-    kind: 'refuse',
-    why: `release ${name} is ${revision.status} since ${revision.updated}: another Helm is at work on it, or was killed`,
-    hints: [
-      'if it is at work, wait for it',
-      lastDeployed === null
-        ? `if it was killed: ${lines.helm('uninstall', name)} (its volume stays)`
-        : `if it was killed: ${lines.helm('rollback', name, String(lastDeployed))}`,
-    ],
-  };
+  return refuse(
+    `release ${name} is ${revision.status} since ${revision.updated}: another Helm is at work on it, or was killed`,
+    'if it is at work, wait for it',
+    lastDeployed === null
+      ? `if it was killed: ${lines.helm('uninstall', name)} (its volume stays)`
+      : `if it was killed: ${lines.helm('rollback', name, String(lastDeployed))}`,
+  );
 }

@@ -1,8 +1,8 @@
 /** Follows a log over lost connections and new pods. */
 
-import { setTimeout as sleep } from 'node:timers/promises';
 import { ExitCode } from '../cli/errors.ts';
 import { onlyNews } from '../cli/news.ts';
+import { pause } from '../cli/pause.ts';
 import { type Transport, TransportError } from '../transport/transport.ts';
 import { createReach } from '../worker/observe.ts';
 import type { LogText } from './log-text.ts';
@@ -29,7 +29,6 @@ export async function follow(source: LogSource, text: LogText): Promise<number> 
   const { context, worker } = source;
   const { stdout, stderr, signal } = context;
   const say = onlyNews((line) => stderr.write(`${line}\n`));
-  const pause = (ms: number) => sleep(ms, undefined, { signal }).catch(() => signal.throwIfAborted());
   let transport: Transport | null = null;
   let log: Log | null = null;
   let position: Position | null = null;
@@ -58,12 +57,12 @@ export async function follow(source: LogSource, text: LogText): Promise<number> 
         stderr.write(`${log.kind === 'session' ? log.name : source.wanted} has ended\n`);
         return ExitCode.ok;
       }
-      if (!answer.piece?.more) await pause(FOLLOW_MS);
+      if (!answer.piece?.more) await pause(FOLLOW_MS, signal);
     } catch (error) {
       if (!(error instanceof TransportError) || !error.mayPass) throw error;
       say(`${error.message}; waiting to go on (Ctrl-C ends)`);
       transport = null;
-      await pause(RECONNECT_MS);
+      await pause(RECONNECT_MS, signal);
     }
   }
 }

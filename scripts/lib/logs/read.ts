@@ -2,7 +2,7 @@
 import { CliError } from '../cli/errors.ts';
 import { bytes } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
-import { kubectl } from '../transport/kubectl.ts';
+import { clusterOf, kubectl } from '../transport/kubectl.ts';
 import { kubectlError } from '../transport/kubectl-errors.ts';
 import type { PodFacts } from '../transport/pods.ts';
 import { createReach, NoEntranceError } from '../worker/observe.ts';
@@ -59,8 +59,8 @@ async function kubectlLogs(
   pod: PodFacts | null,
   text: LogText,
 ): Promise<string> {
-  const { exec, env, signal, now, commandLine } = context;
-  const result = await kubectl({ exec, env, signal, now, timeoutMs }, worker, [
+  const { commandLine } = context;
+  const result = await kubectl(clusterOf(context, timeoutMs), worker, [
     'logs',
     pod?.name ?? worker.pod,
     `--container=${pod?.container ?? 'worker'}`,

@@ -1,6 +1,6 @@
 /** What a rendered chart brings into the cluster, as far as `provision` has to prepare for it. Pure. */
 import { CliError } from '../cli/errors.ts';
-import { objectsIn } from '../release/manifest-diff.ts';
+import { objectsIn } from '../helm/manifest-diff.ts';
 import { parseWorkload, type WorkloadObject } from '../worker/workload.ts';
 
 export interface Brought {

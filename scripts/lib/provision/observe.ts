@@ -1,33 +1,15 @@
 /** What there is already of a worker that is to be installed. Reads only; of Secrets only the names of their keys. */
 
 import type { ClusterWorker } from '../config/worker-entry.ts';
-import { KEYS_TEMPLATE, keysWithValues } from '../doctor/release.ts';
 import type { Helm } from '../helm/helm.ts';
-import { isHelms } from '../helm/ownership.ts';
 import { isReady, releaseState } from '../lifecycle/look.ts';
+import { KEYS_TEMPLATE, keysWithValues } from '../secret/secret.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { kubectlError, kubectlMessage } from '../transport/kubectl-errors.ts';
-import { getOrNull } from '../transport/objects.ts';
+import { type ClaimObject, getOrNull, isHelms, type KubernetesObject } from '../transport/objects.ts';
 import { readAnswer } from '../transport/read-answer.ts';
 import type { Brought } from './manifest.ts';
 import type { SeenClaim, SeenCluster, SeenNamespace, SeenOwner } from './plan.ts';
-
-interface KubernetesObject {
-  readonly metadata: {
-    readonly creationTimestamp?: string;
-    readonly deletionTimestamp?: string;
-    readonly labels?: Readonly<Record<string, string>>;
-    readonly annotations?: Readonly<Record<string, string>>;
-  };
-}
-
-interface ClaimObject extends KubernetesObject {
-  readonly spec?: {
-    readonly volumeName?: string;
-    readonly resources?: { readonly requests?: { readonly storage?: string } };
-  };
-  readonly status?: { readonly phase?: string };
-}
 
 /** @param place the worker as it is to be */
 export async function observeCluster(
@@ -100,8 +82,9 @@ async function seeSecret(cluster: Cluster, place: ClusterWorker, name: string): 
 }
 
 /** What Helm goes by when it is to take up an object that is there: the three marks of its own. */
-function ownerOf({ metadata: { labels, annotations } }: KubernetesObject): SeenOwner {
-  const ours = isHelms({ labels });
+function ownerOf({ metadata }: KubernetesObject): SeenOwner {
+  const { annotations } = metadata;
+  const ours = isHelms(metadata);
   return {
     release: (ours && annotations?.['meta.helm.sh/release-name']) || null,
     namespace: (ours && annotations?.['meta.helm.sh/release-namespace']) || null,

@@ -1,6 +1,7 @@
 /** Where a worker is that no workers.yaml names (yet, or any more). */
 import type { Context } from '../cli/command.ts';
 import { CliError, ExitCode } from '../cli/errors.ts';
+import { currentContext } from '../transport/kubectl.ts';
 
 /** What the chart calls everything of a release: `factory-worker-1` for `worker-1` and for `factory-worker-1`. */
 export function fullName(release: string): string {
@@ -8,16 +9,13 @@ export function fullName(release: string): string {
 }
 
 /** @throws CliError when kubectl has none, or is missing */
-export async function currentContext(
+export async function contextToUse(
   kubeconfig: string | undefined,
   timeoutMs: number,
-  { exec, env, signal }: Context,
+  context: Context,
 ): Promise<string> {
-  const file = kubeconfig === undefined ? [] : [`--kubeconfig=${kubeconfig}`];
-  const argv = [env['KUBECTL'] || 'kubectl', ...file, 'config', 'current-context'] as const;
-  const result = await exec.run(argv, { env, signal, timeoutMs });
-  const current = result.stdout.toString('utf8').trim();
-  if (result.code === 0 && current !== '') return current;
+  const { name, result } = await currentContext(context, kubeconfig, timeoutMs);
+  if (name !== '') return name;
   throw new CliError('it is not known which cluster the worker is for: kubectl has no current context', {
     exitCode: result.code === 127 ? ExitCode.missingProgram : ExitCode.failed,
     hints: ['give --context NAME; this lists them: kubectl config get-contexts'],

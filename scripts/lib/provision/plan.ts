@@ -5,10 +5,23 @@
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { admits, type Level, labelArgs, securityLabels } from '../doctor/namespace.ts';
 import type { ReleaseState } from '../lifecycle/look.ts';
-import { isAtWork, isHalfInstalled, pendingRefusal } from '../lifecycle/replicas.ts';
-import type { CommandLines, Plan, Step } from '../lifecycle/steps.ts';
+import { healthStep, isAtWork, isHalfInstalled, pendingRefusal, readyStep } from '../lifecycle/replicas.ts';
+import type { Tools } from '../lifecycle/tools.ts';
+import {
+  type Action,
+  action,
+  type CommandLines,
+  type Plan,
+  type Refusal,
+  type Run,
+  refuse,
+  type Step,
+  step,
+} from '../plan.ts';
+import { UNSHOWN, writeArgs } from '../secret/secret.ts';
+import { FLAG_OF, type Key, NEEDED_KEYS, type Token } from '../secret/tokens.ts';
+import { CREATE_ARGS } from '../transport/objects.ts';
 import type { Brought } from './manifest.ts';
-import { FLAG_OF, type Key, NEEDED_KEYS, type Token } from './tokens.ts';
 
 /**
  * - `namespace` made, or given the Pod Security labels the worker's pod needs
@@ -33,6 +46,14 @@ export type ProvisionStep =
   | 'wait'
   | 'resume'
   | 'health';
+
+/** What `provision` does itself, or after a call of kubectl to see its effect. */
+export type ProvisionActions = Readonly<
+  Record<'labelled' | 'secret' | 'entry' | 'wait' | 'resume' | 'health', Run>
+> & {
+  /** Makes the Secret of that name with the registry's login. */
+  readonly pullSecret: (name: string) => Promise<string | undefined>;
+};
 
 export type SeenNamespace =
   | { readonly state: 'missing' }
@@ -97,6 +118,8 @@ export interface Wish {
   readonly loginFile: string | null;
   /** The arguments of `helm install` after the chart: `--values` and `--set`. */
   readonly valueArgs: readonly string[];
+  /** The file `-` among them. */
+  readonly valuesInput?: string | undefined;
   readonly chart: string;
 }
 
@@ -107,55 +130,42 @@ export function missingKeys(seen: Pick<Seen, 'secretKeys'>, { brought, tokens, n
   return NEEDED_KEYS.filter((key) => !known.has(key));
 }
 
-export function planProvision(seen: Seen, wish: Wish, lines: CommandLines): Plan<ProvisionStep> {
-  const refusal = refuse(seen, wish, lines);
+export function planProvision(
+  seen: Seen,
+  wish: Wish,
+  tools: Tools,
+  act: ProvisionActions,
+): Plan<Step<ProvisionStep>> {
+  const refusal = refusalOf(seen, wish, tools);
   if (refusal !== null) return refusal;
+  const { name, pod } = wish.worker;
   const steps: Step<ProvisionStep>[] = [
-    namespaceStep(seen, wish, lines),
-    ...secretStep(seen, wish, lines),
-    ...pullSecretSteps(seen, wish, lines),
-    ...releaseSteps(seen, wish, lines),
-    entryStep(seen, wish, lines),
-  ].filter((step) => step !== null);
-  if (!seen.ready) {
-    steps.push({
-      name: 'wait',
-      mark: '·',
-      what: 'until its pod is Ready',
-      commands: [lines.kubectl('rollout', 'status', `deployment/${wish.worker.pod}`)],
-    });
-  }
+    namespaceStep(seen, wish, tools, act.labelled),
+    ...secretStep(seen, wish, tools, act.secret),
+    ...pullSecretSteps(seen, wish, tools, act.pullSecret),
+    ...releaseSteps(seen, wish, tools),
+    entryStep(seen, wish, tools, act.entry),
+  ];
+  if (!seen.ready) steps.push(readyStep(pod, tools, act.wait));
   if (!seen.ready && seen.claim !== null) {
-    steps.push({
-      name: 'resume',
-      mark: '·',
-      what: 'lifts the drain of a stop or retire, should the volume have one',
-      commands: [lines.ours('resume', wish.worker.name)],
-    });
+    const what = 'lifts the drain of a stop or retire, should the volume have one';
+    steps.push(step('resume', '·', what, action(act.resume, tools.ours('resume', name))));
   }
-  steps.push({
-    name: 'health',
-    mark: '·',
-    what: 'looks how it is',
-    commands: [lines.ours('status', wish.worker.name)],
-  });
-  return { kind: 'go', steps, notes: notesOn(seen, wish, lines) };
+  steps.push(healthStep(name, tools, act.health));
+  return { kind: 'go', steps, notes: notesOn(seen, wish, tools) };
 }
 
-type Refusal = Extract<Plan<never>, { kind: 'refuse' }>;
-
-function refuse(seen: Seen, wish: Wish, lines: CommandLines): Refusal | null {
+function refusalOf(seen: Seen, wish: Wish, lines: CommandLines): Refusal | null {
   const { worker, brought } = wish;
   const { namespace, release, deployment, claim } = seen;
-  const no = (why: string, ...hints: string[]): Refusal => ({ kind: 'refuse', why, hints });
   if (namespace.state === 'deleting') {
-    return no(
+    return refuse(
       `namespace ${worker.namespace} is being deleted since ${namespace.since}`,
       `what holds it: ${lines.kubectl('get', 'namespace', worker.namespace, '--output=yaml')}`,
     );
   }
   if (release !== null && !release.ours) {
-    return no(
+    return refuse(
       `the name ${worker.name} is taken: a release of the chart ${release.revision.chart} has it in namespace ${worker.namespace}`,
       'take another name, or another namespace: --namespace NAME',
     );
@@ -163,33 +173,33 @@ function refuse(seen: Seen, wish: Wish, lines: CommandLines): Refusal | null {
   if (release !== null && isAtWork(release, seen.now)) return pendingRefusal(release, lines);
   if (release === null && deployment !== null) {
     const owner = deployment.release === null ? 'no release' : `the release ${deployment.release}`;
-    return no(
+    return refuse(
       `the name ${worker.name} is taken: there is a Deployment ${worker.pod} in namespace ${worker.namespace}, of ${owner}`,
       `if it is the worker you mean: ${lines.ours('workers', 'add', worker.name, '--pod', worker.pod, '--namespace', worker.namespace, '--context', worker.context)}`,
       'else take another name, or another namespace: --namespace NAME',
     );
   }
   if (claim?.deleting) {
-    return no(
+    return refuse(
       `the volume ${brought.claim} is being deleted`,
       `what holds it: ${lines.kubectl('describe', 'persistentvolumeclaim', brought.claim ?? '')}`,
     );
   }
   if (claim?.phase === 'Lost') {
-    return no(
+    return refuse(
       `the claim ${brought.claim} has lost its volume`,
       `to begin with a new one: ${lines.kubectl('delete', 'persistentvolumeclaim', brought.claim ?? '')}`,
     );
   }
   if (claim === null && brought.claim !== null && !brought.makesClaim && release === null) {
-    return no(
+    return refuse(
       `the values name the volume ${brought.claim}, and namespace ${worker.namespace} has no such claim`,
       `what there is: ${lines.kubectl('get', 'persistentvolumeclaims')}`,
     );
   }
   if (claim !== null && brought.makesClaim && release === null && !isAdoptable(claim, worker)) {
     const owner = claim.owner.release === null ? 'not made by Helm' : `of the release ${claim.owner.release}`;
-    return no(
+    return refuse(
       `a volume ${brought.claim} is there already (${claim.size}, of ${claim.since}), ${owner}: Helm does not take it up by itself`,
       `use it: --set persistence.existingClaim=${brought.claim}`,
       'or take another name for the worker',
@@ -197,7 +207,7 @@ function refuse(seen: Seen, wish: Wish, lines: CommandLines): Refusal | null {
   }
   const absent = [...seen.pullSecrets].filter(([, there]) => !there).map(([name]) => name);
   if (absent.length > 0 && wish.loginFile === null) {
-    return no(
+    return refuse(
       `the values name the registry's login ${absent.join(', ')}, and namespace ${worker.namespace} has no such Secret: the image could not be pulled`,
       'give the login: --pull-secret-file ~/.docker/config.json',
     );
@@ -213,44 +223,43 @@ function isAdoptable({ owner }: SeenClaim, worker: ClusterWorker): boolean {
 function namespaceStep(
   { namespace }: Seen,
   { worker, brought }: Wish,
-  lines: CommandLines,
-): Step<ProvisionStep> {
-  const level: Level = brought.privileged ? 'privileged' : 'baseline';
+  tools: Tools,
+  labelled: Run,
+): Step<'namespace'> {
+  const level = levelOf(brought);
   const labels = `pod-security.kubernetes.io/{enforce,audit,warn}=${level}`;
-  const step = (mark: Step['mark'], what: string, ...commands: string[]) => ({
-    name: 'namespace' as const,
-    mark,
-    what: `${worker.namespace}${what}`,
-    commands,
-  });
+  const namespaceIs = (mark: Step['mark'], what: string, ...actions: Action[]) =>
+    step('namespace', mark, `${worker.namespace}${what}`, ...actions);
   switch (namespace.state) {
     case 'missing':
-      return step(
-        '+',
-        ` with ${labels}`,
-        `${lines.kubectl('create', '--filename=-')} <<<${quoted(namespaceObject(worker.namespace, level))}`,
-      );
+      return namespaceIs('+', ` with ${labels}`, tools.create(namespaceObject(worker.namespace, level)));
     case 'there': {
       const admitted = admits(namespace.labels, level);
       // Without a label the cluster's default decides; it admits baseline pods unless somebody tightened it.
-      if (admitted === true || (admitted === null && level === 'baseline')) return step('=', '');
+      if (admitted === true || (admitted === null && level === 'baseline')) return namespaceIs('=', '');
       const now = namespace.labels['pod-security.kubernetes.io/enforce'] ?? 'not set';
-      return step(
+      return namespaceIs(
         '~',
         ` gets ${labels} (now: ${now}); that admits such pods of everybody there`,
-        lines.kubectl(...labelArgs(worker.namespace, level)),
+        tools.runKubectl(...labelArgs(worker.namespace, level)),
+        action(labelled),
       );
     }
     default:
-      return step('=', ', as far as is known');
+      return namespaceIs('=', ', as far as is known');
   }
 }
 
-export function namespaceObject(name: string, level: Level) {
+/** The Pod Security level that the worker's pod needs. */
+export function levelOf({ privileged }: Brought): Level {
+  return privileged ? 'privileged' : 'baseline';
+}
+
+function namespaceObject(name: string, level: Level) {
   return { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels: securityLabels(level) } };
 }
 
-function secretStep(seen: Seen, wish: Wish, lines: CommandLines): Step<ProvisionStep>[] {
+function secretStep(seen: Seen, wish: Wish, lines: CommandLines, write: Run): Step<'secret'>[] {
   const { brought, tokens } = wish;
   if (brought.secret === null || brought.inlineSecret) return [];
   const missing = missingKeys(seen, wish);
@@ -264,65 +273,54 @@ function secretStep(seen: Seen, wish: Wish, lines: CommandLines): Step<Provision
       there === null
         ? `${brought.secret} is not made (--no-secret): the worker says "credentials: missing" until it is there`
         : `${brought.secret}: ${there.join(', ') || 'no keys'}`;
-    return [{ name: 'secret', mark: there === null ? '·' : '=', what, commands: [] }];
+    return [step('secret', there === null ? '·' : '=', what)];
   }
-  const verb = [there === null ? 'create' : 'replace', '--filename=-'];
-  return [
-    {
-      name: 'secret',
-      mark: there === null ? '+' : '~',
-      what: `${brought.secret}: ${from.join(', ')}`,
-      commands: [`${lines.kubectl(...verb)}   # the Secret on stdin, not shown`],
-    },
-  ];
+  const typed = `${lines.kubectl(...writeArgs(there === null ? 'create' : 'replace'))}${UNSHOWN}`;
+  const what = `${brought.secret}: ${from.join(', ')}`;
+  return [step('secret', there === null ? '+' : '~', what, action(write, typed))];
 }
 
-function pullSecretSteps(seen: Seen, { loginFile }: Wish, lines: CommandLines): Step<ProvisionStep>[] {
+function pullSecretSteps(
+  seen: Seen,
+  { loginFile }: Wish,
+  lines: CommandLines,
+  make: ProvisionActions['pullSecret'],
+): Step<'pull-secret'>[] {
+  const typed = `${lines.kubectl(...CREATE_ARGS)}${UNSHOWN}`;
   return [...seen.pullSecrets].map(([name, there]) =>
     there
-      ? { name: 'pull-secret', mark: '=', what: name, commands: [] }
-      : {
-          name: 'pull-secret',
-          mark: '+',
-          what: `${name}: the registry's login from ${loginFile}`,
-          commands: [`${lines.kubectl('create', '--filename=-')}   # the Secret on stdin, not shown`],
-        },
+      ? step('pull-secret', '=', name)
+      : step(
+          'pull-secret',
+          '+',
+          `${name}: the registry's login from ${loginFile}`,
+          action(() => make(name), typed),
+        ),
   );
 }
 
-function releaseSteps(seen: Seen, wish: Wish, lines: CommandLines): Step<ProvisionStep>[] {
-  const { worker, brought, chart, valueArgs } = wish;
+function releaseSteps(seen: Seen, wish: Wish, tools: Tools): Step<ProvisionStep>[] {
+  const { worker, brought, chart, valueArgs, valuesInput } = wish;
   const { release, claim } = seen;
   const steps: Step<ProvisionStep>[] = [];
-  if (isInstalled(release)) return [installedStep(seen, release, wish, lines)];
+  if (isInstalled(release)) return [installedStep(seen, release, wish, tools)];
   if (release !== null) {
-    steps.push({
-      name: 'clear',
-      mark: '-',
-      what: `what an installation of ${release.revision.updated} left when it was cut short (${release.revision.status}); its volume stays`,
-      commands: [lines.helm('uninstall', release.name)],
-    });
+    const what = `what an installation of ${release.revision.updated} left when it was cut short (${release.revision.status}); its volume stays`;
+    steps.push(step('clear', '-', what, tools.runHelm(['uninstall', release.name])));
   }
   if (brought.claim !== null && claim !== null) {
     const whose = brought.makesClaim ? 'is there from before' : 'is yours';
-    steps.push({
-      name: 'volume',
-      mark: '=',
-      what: `${brought.claim} ${whose} (${claim.size}, of ${claim.since}) and is taken up again, queue and clones included`,
-      commands: [],
-    });
+    const what = `${brought.claim} ${whose} (${claim.size}, of ${claim.since}) and is taken up again, queue and clones included`;
+    steps.push(step('volume', '=', what));
   }
-  steps.push({
-    name: 'release',
-    mark: '+',
-    what: [
-      `${worker.name}, image ${brought.image}${brought.privileged ? ', privileged' : ''}`,
-      ...brought.objects.map(
-        (object) => `${claim !== null && object.endsWith(`/${brought.claim}`) ? '=' : '+'} ${object}`,
-      ),
-    ].join('\n'),
-    commands: [lines.helm('install', worker.name, chart, ...valueArgs)],
-  });
+  const what = [
+    `${worker.name}, image ${brought.image}${brought.privileged ? ', privileged' : ''}`,
+    ...brought.objects.map(
+      (object) => `${claim !== null && object.endsWith(`/${brought.claim}`) ? '=' : '+'} ${object}`,
+    ),
+  ].join('\n');
+  const install = ['install', worker.name, chart, ...valueArgs];
+  steps.push(step('release', '+', what, tools.runHelm(install, valuesInput)));
   return steps;
 }
 
@@ -331,41 +329,25 @@ function installedStep(
   { claim }: Seen,
   { name, revision, lastDeployed }: InstalledRelease,
   { brought }: Wish,
-  lines: CommandLines,
-): Step<ProvisionStep> {
+  tools: Tools,
+): Step<'release'> {
   const what = `${name} (${revision.chart}, revision ${revision.revision}, ${revision.status})`;
-  if (!brought.makesClaim || claim !== null) return { name: 'release', mark: '=', what, commands: [] };
-  return {
-    name: 'release',
-    mark: '~',
-    what: `${what} is applied once more: its claim ${brought.claim} is gone, and is made anew, empty`,
-    commands: [lines.helm('rollback', name, String(lastDeployed))],
-  };
+  if (!brought.makesClaim || claim !== null) return step('release', '=', what);
+  return step(
+    'release',
+    '~',
+    `${what} is applied once more: its claim ${brought.claim} is gone, and is made anew, empty`,
+    tools.runHelm(['rollback', name, String(lastDeployed)]),
+  );
 }
 
-function entryStep({ entry }: Seen, { worker }: Wish, lines: CommandLines): Step<ProvisionStep> {
-  if (entry.there) return { name: 'entry', mark: '=', what: `${worker.name} in ${entry.path}`, commands: [] };
+function entryStep({ entry }: Seen, { worker }: Wish, { ours }: CommandLines, add: Run): Step<'entry'> {
+  if (entry.there) return step('entry', '=', `${worker.name} in ${entry.path}`);
   const { name, pod, namespace, context, kubeconfig } = worker;
   const file = kubeconfig === undefined ? [] : ['--kubeconfig', kubeconfig];
-  return {
-    name: 'entry',
-    mark: '+',
-    what: `${entry.path}\n${entry.diff.trimEnd()}`,
-    commands: [
-      lines.ours(
-        'workers',
-        'add',
-        name,
-        '--pod',
-        pod,
-        '--namespace',
-        namespace,
-        '--context',
-        context,
-        ...file,
-      ),
-    ],
-  };
+  const place = ['--pod', pod, '--namespace', namespace, '--context', context, ...file];
+  const typed = ours('workers', 'add', name, ...place);
+  return step('entry', '+', `${entry.path}\n${entry.diff.trimEnd()}`, action(add, typed));
 }
 
 function notesOn(seen: Seen, wish: Wish, lines: CommandLines): string[] {
@@ -390,11 +372,6 @@ function notesOn(seen: Seen, wish: Wish, lines: CommandLines): string[] {
     notes.push(`the image ${brought.image} names no registry: only nodes that have it already can run it`);
   }
   return notes;
-}
-
-/** A word of JSON for a shell. */
-function quoted(object: object): string {
-  return `'${JSON.stringify(object)}'`;
 }
 
 /** For the message when a key is missing and nobody can be asked. */

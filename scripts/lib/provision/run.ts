@@ -10,14 +10,14 @@ import type { ClusterWorker } from '../config/worker-entry.ts';
 import { admits, type Level, labelArgs } from '../doctor/namespace.ts';
 import { lift } from '../drain/resting.ts';
 import { chartPath, findHelm, type Helm } from '../helm/helm.ts';
+import { manifestChanges } from '../helm/manifest-diff.ts';
 import { helmCommand } from '../helm/set-value.ts';
-import { agree, answer } from '../lifecycle/agree.ts';
-import { healthOf } from '../lifecycle/health.ts';
-import { commandLines } from '../lifecycle/look.ts';
+import { healthOf } from '../lifecycle/look.ts';
 import { waitReady } from '../lifecycle/pod-wait.ts';
-import { changes, runSteps } from '../lifecycle/steps.ts';
-import { manifestChanges } from '../release/manifest-diff.ts';
-import { readSecret, withTokens, writeSecret } from '../rotate/secret.ts';
+import { createTools } from '../lifecycle/tools.ts';
+import { agree, answer, changes, runSteps, silently } from '../plan.ts';
+import { readSecret, withTokens, writeSecret } from '../secret/secret.ts';
+import { askTokens, givenTokens, hideTokens, type Token, type TokenFlagValues } from '../secret/tokens.ts';
 import { type Cluster, clusterOf, kubectl } from '../transport/kubectl.ts';
 import { kubectlCommand, kubectlError } from '../transport/kubectl-errors.ts';
 import {
@@ -25,26 +25,15 @@ import {
   type Effect,
   expectSeen,
   getOrNull,
-  change as kubectlChange,
   presenceOf,
   unlessForbidden,
 } from '../transport/objects.ts';
 import { readAnswer } from '../transport/read-answer.ts';
 import { readManifest } from './manifest.ts';
 import { observeCluster } from './observe.ts';
-import { currentContext, fullName } from './place.ts';
-import {
-  howToGive,
-  isInstalled,
-  missingKeys,
-  namespaceObject,
-  type ProvisionStep,
-  planProvision,
-  type Seen,
-  type Wish,
-} from './plan.ts';
+import { contextToUse, fullName } from './place.ts';
+import { howToGive, isInstalled, levelOf, missingKeys, planProvision, type Seen, type Wish } from './plan.ts';
 import { readLogin } from './registry-login.ts';
-import { askTokens, givenTokens, hideTokens, type Token, type TokenFlagValues } from './tokens.ts';
 
 /** What was typed. */
 export interface Typed {
@@ -117,6 +106,7 @@ export async function provisionWorker(given: Typed, context: Context): Promise<n
     noSecret: given.noSecret,
     loginFile: given.pullSecretFile ?? null,
     valueArgs,
+    valuesInput: stdin,
     chart: chartPath(),
   };
   const missing = missingKeys(seen, wish);
@@ -126,62 +116,25 @@ export async function provisionWorker(given: Typed, context: Context): Promise<n
       ...howToGive(missing),
     );
   }
-  const planned = planProvision(seen, wish, commandLines(helm, worker, context));
-  const asked = {
-    worker,
-    dryRun: given.dryRun,
-    json: given.json,
-    show: true,
-    ask:
-      planned.kind === 'go' && changes(planned.steps)
-        ? () => confirm(context, `Do this in ${worker.context}?`, given.yes)
-        : null,
-    status: 'running',
-  };
-  const plan = await agree(planned, asked, context);
-  if (typeof plan === 'number') return plan;
-  const all = [...wish.tokens, ...(await askTokens(missing, context))];
-  hideTokens(all, context);
-  const login =
-    given.pullSecretFile !== undefined && [...seen.pullSecrets.values()].includes(false)
-      ? await readLogin(expandHome(given.pullSecretFile, homeOf(env)), brought.image)
-      : null;
 
   const say = (what: string) => stderr.write(`${name}: ${what}\n`);
-  const level: Level = brought.privileged ? 'privileged' : 'baseline';
   let health = { status: 'running', problems: [] as readonly string[] };
-  const actions: Record<ProvisionStep, () => Promise<string | undefined>> = {
-    namespace: async () => {
-      await (seen.namespace.state === 'missing'
-        ? create(cluster, worker, namespaceObject(worker.namespace, level))
-        : labelNamespace(cluster, worker, level));
+  // What goes into Secrets is asked for and read once the plan is agreed to.
+  let tokensToWrite: readonly Token[] = [];
+  let login = '';
+  const tools = createTools(helm, cluster, worker, context);
+  const planned = planProvision(seen, wish, tools, {
+    labelled: silently(() => expectLabels(cluster, worker, levelOf(brought))),
+    secret: silently(async () => {
+      if (tokensToWrite.length > 0) await putSecret(cluster, worker, brought.secret ?? '', tokensToWrite);
+    }),
+    pullSecret: async (secret) => {
+      await create(cluster, worker, loginObject(secret, login));
       return undefined;
     },
-    secret: async () => {
-      if (all.length > 0) await putSecret(cluster, worker, brought.secret ?? '', all);
-      return undefined;
-    },
-    'pull-secret': async () => {
-      const absent = [...seen.pullSecrets].filter(([, there]) => !there).map(([secret]) => secret);
-      for (const secret of absent) await create(cluster, worker, loginObject(secret, login ?? ''));
-      return undefined;
-    },
-    clear: async () => {
-      await helm.call({ name, worker }, ['uninstall', name]);
-      return undefined;
-    },
-    volume: async () => undefined,
-    release: async () => {
-      const { release } = seen;
-      await (isInstalled(release)
-        ? helm.rollback({ name, worker }, release.lastDeployed)
-        : helm.call({ name, worker }, ['install', name, chartPath(), ...valueArgs], stdin));
-      return undefined;
-    },
-    entry: async () => {
+    entry: silently(async () => {
       if (entry !== null) await writeChange(entry);
-      return undefined;
-    },
+    }),
     wait: async () => {
       if (brought.replicas === 0) {
         await expectSeen(installed(cluster, worker), cluster);
@@ -197,13 +150,30 @@ export async function provisionWorker(given: Typed, context: Context): Promise<n
       return 'Ready';
     },
     resume: () => (brought.replicas === 0 ? Promise.resolve(undefined) : lift(worker, context, timeoutMs)),
-    health: async () => {
+    health: silently(async () => {
       health = await healthOf(worker, context, timeoutMs);
-      return undefined;
-    },
+    }),
+  });
+  const asked = {
+    worker,
+    dryRun: given.dryRun,
+    json: given.json,
+    show: true,
+    ask:
+      planned.kind === 'go' && changes(planned.steps)
+        ? () => confirm(context, `Do this in ${worker.context}?`, given.yes)
+        : null,
+    status: 'running',
   };
+  const plan = await agree(planned, asked, context);
+  if (typeof plan === 'number') return plan;
+  tokensToWrite = [...wish.tokens, ...(await askTokens(missing, context))];
+  hideTokens(tokensToWrite, context);
+  if (given.pullSecretFile !== undefined && [...seen.pullSecrets.values()].includes(false)) {
+    login = await readLogin(expandHome(given.pullSecretFile, homeOf(env)), brought.image);
+  }
   const again = () => commandLine('provision', name, ...againArgs(given));
-  await runSteps(plan.steps, actions, again, context);
+  await runSteps(plan.steps, again, context);
   const sentence = changes(plan.steps)
     ? `${name} is there, and ${health.status}`
     : `${name} was there already; nothing was changed. It is ${health.status}`;
@@ -237,7 +207,7 @@ async function placeOf(
     name,
     pod,
     namespace: given.namespace ?? known?.namespace ?? 'factory',
-    context: given.context ?? known?.context ?? (await currentContext(kubeconfig, given.timeoutMs, context)),
+    context: given.context ?? known?.context ?? (await contextToUse(kubeconfig, given.timeoutMs, context)),
     ...(known?.container === undefined ? {} : { container: known.container }),
     ...(kubeconfig === undefined ? {} : { kubeconfig }),
   };
@@ -319,10 +289,8 @@ function withoutHooks(manifest: string): string {
     .join('---');
 }
 
-async function labelNamespace(cluster: Cluster, worker: ClusterWorker, level: Level): Promise<void> {
+async function expectLabels(cluster: Cluster, worker: ClusterWorker, level: Level): Promise<void> {
   const { namespace } = worker;
-  const args = labelArgs(namespace, level);
-  await kubectlChange(cluster, worker, args);
   const look = async () => {
     const found = await getOrNull<{ metadata: { labels?: Record<string, string> } }>(
       cluster,
@@ -337,7 +305,7 @@ async function labelNamespace(cluster: Cluster, worker: ClusterWorker, level: Le
       failed: `the namespace ${namespace} was not labelled`,
       by: 'kubectl',
       look: () => unlessForbidden(look),
-      hints: [kubectlCommand(worker, ...args)],
+      hints: [kubectlCommand(worker, ...labelArgs(namespace, level))],
     },
     cluster,
   );

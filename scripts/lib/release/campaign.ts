@@ -1,19 +1,18 @@
 /** A release of one worker or several: look at all, ask once, one worker first, then the others. */
 import { type Context, jsonError } from '../cli/command.ts';
 import { CliError, ExitCode, InterruptedError, UsageError } from '../cli/errors.ts';
+import type { Flags } from '../cli/flags.ts';
 import { renderJson } from '../cli/output.ts';
 import { confirm } from '../cli/prompt.ts';
-import { enumerate, shellLine } from '../cli/text.ts';
+import { enumerate } from '../cli/text.ts';
+import { parseDuration } from '../config/duration.ts';
 import type { ClusterWorker, WorkerEntry } from '../config/worker-entry.ts';
+import type { Plan } from '../plan.ts';
 import { shortReference } from '../registry/reference.ts';
-import { kubectlArgv } from '../transport/objects.ts';
-import { partsOfScript } from '../transport/scripts.ts';
 import { fanOut } from '../worker/fan-out.ts';
-import { changeArgv, changeFor } from './change.ts';
 import type { Limits, Outcome } from './job.ts';
-import { continues, type Plan, planRelease, type Wish } from './plan.ts';
+import { continues, planRelease, type Wish } from './plan.ts';
 import { describeTarget, lookAt, type Surroundings, see, type Target } from './preflight.ts';
-import { CREATION, prepullPod, removal } from './prepull.ts';
 import {
   isUnderWay,
   newRecord,
@@ -25,6 +24,7 @@ import {
   unfinished,
 } from './record.ts';
 import { finishUndo, runRelease } from './run.ts';
+import { STEPS } from './steps.ts';
 
 export interface CampaignOptions extends Limits {
   readonly allowMigration: boolean;
@@ -40,7 +40,7 @@ export type WishOf = (target: Target, records: readonly ReleaseRecord[]) => Prom
 interface Prepared {
   readonly target: Target;
   readonly wish: Wish;
-  readonly plan: Plan;
+  readonly plan: Plan<StepName>;
   readonly earlier: ReleaseRecord | null;
 }
 
@@ -130,7 +130,7 @@ async function prepare(worker: ClusterWorker, wishOf: WishOf, around: Surroundin
   const target = await lookAt(worker, around);
   const wish = await wishOf(target, records);
   const seen = await see(target, wish.kind === 'rollout' ? wish.image : null);
-  const plan: Plan =
+  const plan: Plan<StepName> =
     earlier?.state === 'rolling-back'
       ? { kind: 'go', steps: [], notes: ['is still being rolled back'] }
       : planRelease(seen, wish, earlier, around.context.commandLine, records);
@@ -259,61 +259,17 @@ function untouched({ target, wish, plan }: Prepared): Result {
 }
 
 function planned(item: Prepared, around: Surroundings): Result {
-  const { target, wish, plan } = item;
+  const { target, wish, plan, earlier } = item;
   if (plan.kind !== 'go') return untouched(item);
+  const planned = { target, wish, around, id: earlier?.id ?? 'ID' };
   return {
     worker: target.worker.name,
     result: 'planned',
     image: wish.image,
-    commands: plan.steps.flatMap((step) => commandsOf(step, item, around)),
+    commands: plan.steps.flatMap((name) => STEPS[name].commands(planned)),
     why: plan.notes.join('; ') || null,
     record: null,
   };
-}
-
-/** The command lines of a step, as a person could type them. */
-function commandsOf(step: StepName, { target, wish, earlier }: Prepared, around: Surroundings): string[] {
-  const { worker, workload, pod, helmed } = target;
-  const id = earlier?.id ?? 'ID';
-  const kubectl = (...args: string[]) => shellLine(kubectlArgv(around.cluster, worker, args));
-  const remote = (script: string, ...args: string[]) => {
-    const files = partsOfScript(script)
-      .map((name) => `scripts/remote/${name}.sh`)
-      .join(' ');
-    return `${kubectl('exec', pod?.metadata.name ?? workload.name, '--', 'bash', '-c')} "$(cat ${files})" ${script}  # ${args.join(' ')}`;
-  };
-  switch (step) {
-    case 'mend':
-      return helmed === null
-        ? []
-        : [shellLine(helmed.helm.command(helmed.release, ['rollback', helmed.release.name]))];
-    case 'prepull': {
-      const object = prepullPod(worker, workload, pod?.spec?.nodeName ?? null, wish.image, 900);
-      return [
-        `${kubectl(...CREATION)}  # a pod with ${wish.image} on ${object.spec.nodeName ?? 'any node'}, scripts/remote/prepull.sh`,
-        kubectl(...removal(object)),
-      ];
-    }
-    case 'drain':
-      return [remote('drain', `release ${id}`), remote('probe', 'until nothing runs')];
-    case 'backup':
-      return [remote('backup', id), remote('backup-chunk', 'until it is here')];
-    case 'roll':
-      return [shellLine(changeArgv(target, changeFor(wish, id), around))];
-    case 'wait':
-      return [
-        ...(wish.drain || pod === null ? [] : [remote('hurry', 'its stage is interrupted')]),
-        `${kubectl('get', 'pods')}  # until another pod with ${wish.image} is Ready`,
-      ];
-    case 'verify':
-      return [remote('facts', 'the pod names the digest, its build.json is the one of the pre-pull')];
-    case 'restore':
-      return [remote('restore', wish.undo?.backup?.file ?? '')];
-    case 'health':
-      return [remote('facts', 'boot, Docker, heartbeat, queue')];
-    case 'resume':
-      return [remote('resume', `release ${id}`)];
-  }
 }
 
 function report({ stdout }: Context, results: readonly Result[], { json }: CampaignOptions): number {
@@ -353,4 +309,71 @@ function took(record: ReleaseRecord | null): string {
   const seconds = (Date.parse(record.finishedAt) - Date.parse(record.startedAt)) / 1000;
   const { roll = 0, wait = 0 } = record.seconds;
   return ` (${seconds.toFixed(0)}s, of which ${(roll + wait).toFixed(1)}s from the roll to Ready)`;
+}
+
+export const CAMPAIGN_FLAGS = {
+  'no-prepull': {
+    type: 'boolean',
+    description: 'do not try the image in a pod of its own first; a migration then shows after the roll only',
+  },
+  'prepull-timeout': {
+    type: 'string',
+    value: 'DURATION',
+    default: '15m',
+    description: 'how long pulling may take',
+  },
+  'drain-timeout': {
+    type: 'string',
+    value: 'DURATION',
+    default: '1h',
+    description: 'how long the running stage may take; then nothing is rolled (124)',
+  },
+  now: {
+    type: 'boolean',
+    description: 'do not wait for the running stage; the next start takes it up again',
+  },
+  'ready-timeout': {
+    type: 'string',
+    value: 'DURATION',
+    default: '15m',
+    description: 'how long the new pod may take',
+  },
+  'allow-state-migration': {
+    type: 'boolean',
+    description: 'take an image whose factory has another dialect or database schema',
+  },
+  'max-parallel': {
+    type: 'string',
+    value: 'N',
+    default: '2',
+    description: 'after the first: so many at a time',
+  },
+  'dry-run': { type: 'boolean', description: 'print every command; change nothing' },
+  yes: { type: 'boolean', short: 'y', description: 'do not ask' },
+} as const satisfies Flags;
+
+interface CampaignFlagValues {
+  readonly 'prepull-timeout': string;
+  readonly 'drain-timeout': string;
+  readonly 'ready-timeout': string;
+  readonly 'allow-state-migration': boolean;
+  readonly 'max-parallel': string;
+  readonly 'dry-run': boolean;
+  readonly yes: boolean;
+}
+
+export function campaignOptions(flags: CampaignFlagValues, json: boolean): CampaignOptions {
+  const maxParallel = Number(flags['max-parallel']);
+  if (!Number.isInteger(maxParallel) || maxParallel < 1)
+    throw new UsageError('--max-parallel takes a number from 1 on');
+  return {
+    prepullMs: parseDuration(flags['prepull-timeout'], '--prepull-timeout'),
+    drainMs: parseDuration(flags['drain-timeout'], '--drain-timeout'),
+    readyMs: parseDuration(flags['ready-timeout'], '--ready-timeout'),
+    allowMigration: flags['allow-state-migration'],
+    maxParallel,
+    yes: flags.yes,
+    dryRun: flags['dry-run'],
+    json,
+  };
 }

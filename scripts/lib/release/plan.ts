@@ -1,13 +1,21 @@
 /**
  * The steps of a release of one worker, as a pure function of what was asked, what was seen and how far an earlier run came.
- * Nothing here has effects; run.ts does what is planned.
+ * Beside it the facts that a release compares before and after. Only `readFacts` has an effect: it asks the worker.
  */
+
 import type { Backup } from '../backup/make.ts';
 import type { Context } from '../cli/command.ts';
-import type { Drain } from '../contract.ts';
+import type { Build, Drain } from '../contract.ts';
 import { isLeftBehind, wayOutOf } from '../drain/way-out.ts';
+import { dialectName } from '../factory.ts';
+import { chartDrift } from '../helm/helm.ts';
+import { type Plan, type Refusal, refuse } from '../plan.ts';
+import { readJson } from '../read-contract.ts';
 import { shortReference } from '../registry/reference.ts';
-import type { Store } from './facts.ts';
+import type { Frame } from '../transport/frame.ts';
+import type { Transport } from '../transport/transport.ts';
+import { type DatabaseState, parseDatabaseState } from '../worker/database-state.ts';
+import { parseSnapshot, type Snapshot } from '../worker/snapshot.ts';
 import { lineOf, type ReleaseRecord, type StepName } from './record.ts';
 
 /** What was asked for one worker. */
@@ -40,11 +48,6 @@ export interface Seen {
   readonly rows: { readonly count: number | null; readonly newest: number | null };
 }
 
-export type Plan =
-  | { readonly kind: 'nothing'; readonly why: string }
-  | { readonly kind: 'refuse'; readonly why: string; readonly hints: readonly string[] }
-  | { readonly kind: 'go'; readonly steps: readonly StepName[]; readonly notes: readonly string[] };
-
 /**
  * @param earlier the release of this worker that has no end yet
  * @param commandLine how a command is typed, for what is to be done about a refusal
@@ -56,9 +59,9 @@ export function planRelease(
   earlier: ReleaseRecord | null,
   commandLine: Context['commandLine'],
   records: readonly ReleaseRecord[] = [],
-): Plan {
+): Plan<StepName> {
   const continued = continues(earlier, wish) ? earlier : null;
-  const refusal = refuse(seen, wish, earlier === null ? [] : lineOf(earlier, records), commandLine);
+  const refusal = refusalOf(seen, wish, earlier === null ? [] : lineOf(earlier, records), commandLine);
   if (refusal !== null) return refusal;
   if (earlier === null && isThere(seen, wish)) {
     return { kind: 'nothing', why: `runs ${shortReference(wish.image)} already` };
@@ -112,9 +115,7 @@ function isThere({ helm, specImage, pod, replicas }: Seen, { kind, image }: Wish
   return replicas === 0 || (pod?.ready === true && pod.image === image);
 }
 
-type Refusal = Plan & { readonly kind: 'refuse' };
-
-function refuse(
+function refusalOf(
   seen: Seen,
   wish: Wish,
   ours: readonly string[],
@@ -125,8 +126,8 @@ function refuse(
     return refuseDrained(drain, seen.name, commandLine);
   }
   if (manifestChanges.length > 0 && !wish.chartUpgrade && wish.kind === 'rollout') {
-    const [why, { hints }] = moreThanTheImage('', manifestChanges);
-    return { kind: 'refuse', why: why.trimStart(), hints };
+    const { why, hints } = moreThanTheImage(manifestChanges);
+    return refuse(why, ...hints);
   }
   if (helm?.pending && helm.lastDeployed === null) {
     return {
@@ -227,16 +228,104 @@ export function unreadableState(
   ];
 }
 
-/** The message and the hints for a roll that would bring more than a new image. */
-export function moreThanTheImage(name: string, changes: readonly string[]): [string, { hints: string[] }] {
-  return [
-    `${name} would get more than a new image, since the chart of this checkout is another than the release's: ${changes.length} lines differ`,
-    { hints: ['upgrade the chart as well: --chart-upgrade', ...changes.slice(0, 12)] },
-  ];
+/** What is said of a roll that would bring more than a new image, after the worker's name. */
+export function moreThanTheImage(changes: readonly string[]): { why: string; hints: string[] } {
+  return chartDrift('would get more than a new image', changes);
 }
 
 /** What a failure before, during or after the roll asks for. */
 export function afterFailure(step: StepName, changed: boolean): 'lift' | 'roll-back' {
   const before: readonly StepName[] = ['mend', 'prepull', 'drain', 'backup'];
   return before.includes(step) || (step === 'roll' && !changed) ? 'lift' : 'roll-back';
+}
+
+export interface Facts {
+  /** build.json of the image; null where it has none. */
+  readonly build: Build | null;
+  readonly state: DatabaseState;
+  readonly snapshot: Snapshot;
+}
+
+export async function readFacts(
+  transport: Transport,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<Facts> {
+  return parseFacts(await transport.run({ script: 'facts', args: [], timeoutMs, signal }));
+}
+
+/** @param frame the answer of scripts/remote/facts.sh */
+export function parseFacts(frame: Frame): Facts {
+  return {
+    build: parseBuild(frame.parts.get('build')?.text ?? ''),
+    state: parseDatabaseState(frame.parts.get('state')?.text ?? ''),
+    snapshot: parseSnapshot(frame),
+  };
+}
+
+function parseBuild(text: string): Build | null {
+  try {
+    return readJson('build', 'build.json', text);
+  } catch {
+    return null;
+  }
+}
+
+/** How the factory of a worker keeps its state. */
+export interface Store {
+  /** Null while it is not known, as of a factory that does not start. */
+  readonly dialect: string | null;
+  readonly schema: number | null;
+}
+
+/** @param facts null when the worker could not be asked */
+export function storeOf(facts: Facts | null): Store {
+  const dialect = facts?.snapshot.dialect ?? null;
+  return {
+    dialect: dialect === null ? null : dialectName(dialect),
+    schema: facts?.state.schema ?? null,
+  };
+}
+
+/**
+ * What is worse in a worker than it was before the release. Work that came meanwhile is not; nor is what was broken before.
+ *
+ * @param before null when the worker could not be asked then
+ * @returns sentences; empty when nothing is
+ */
+export function worseThan(before: Facts | null, after: Facts): string[] {
+  const { snapshot, state } = after;
+  const failedBefore = new Set(
+    before?.snapshot.boot?.phases.filter(({ status }) => status === 'failed').map(({ name }) => name),
+  );
+  const phases = (snapshot.boot?.phases ?? [])
+    .filter(({ status, name }) => status === 'failed' && !failedBefore.has(name))
+    .map(({ name, message }) => `its boot phase ${name} failed: ${message}`);
+  const faultsBefore = new Set(before?.snapshot.faults.map(({ part }) => part));
+  const faults = snapshot.faults
+    .filter(({ part }) => (part === 'queue' || part === 'sessions') && !faultsBefore.has(part))
+    .map(({ part, message }) =>
+      part === 'queue' ? `factory cannot read its queue: ${message}` : `tmux does not answer: ${message}`,
+    );
+  const left = new Set(snapshot.queue.map(({ issue }) => issue));
+  const lost =
+    faults.length > 0
+      ? []
+      : (before?.snapshot.queue ?? []).map(({ issue }) => issue).filter((issue) => !left.has(issue));
+  return [
+    ...phases,
+    ...faults,
+    ...(lost.length > 0
+      ? [`rows of its queue are gone: ${lost.map((issue) => `#${issue}`).join(', ')}`]
+      : []),
+    ...(before?.state.integrity === 'ok' && state.integrity !== 'ok'
+      ? [`its database is not whole: ${state.integrity ?? 'it is gone'}`]
+      : []),
+  ];
+}
+
+/** Whether the worker has come up as far as it will: boot over, supervisor there, a first heartbeat. */
+export function isUp({ snapshot: { boot, locks, heartbeat } }: Facts): boolean {
+  const docker = boot?.phases.find(({ name }) => name === 'docker')?.status;
+  return boot?.finishedAt != null && locks.boot && heartbeat !== null && docker !== 'running';
 }

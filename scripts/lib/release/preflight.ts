@@ -1,20 +1,28 @@
 /** Looks at a worker before a release: workload, Helm release, pod, what is inside. Changes nothing. */
+
 import type { Context } from '../cli/command.ts';
 import { CliError } from '../cli/errors.ts';
+import { pause } from '../cli/pause.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
-import { type Change, chartPath, findHelm, type Helm, type Release } from '../helm/helm.ts';
-import { isPending, lastDeployed, type Revision } from '../helm/revisions.ts';
+import {
+  type Change,
+  chartPath,
+  findHelm,
+  type Helm,
+  isPending,
+  lastDeployed,
+  type Release,
+  type Revision,
+} from '../helm/helm.ts';
+import { imageIn, manifestChanges } from '../helm/manifest-diff.ts';
 import { parseReference } from '../registry/reference.ts';
-import type { Cluster } from '../transport/kubectl.ts';
+import { type Cluster, clusterOf } from '../transport/kubectl.ts';
 import { podFacts } from '../transport/pods.ts';
 import { type Transport, TransportError } from '../transport/transport.ts';
 import { createReach } from '../worker/observe.ts';
 import { workSessions } from '../worker/sessions.ts';
 import { currentPod, type ReleasePod, readPods, readWorkload, type Workload } from '../worker/workload.ts';
-import { type Facts, readFacts } from './facts.ts';
-import { pause } from './job.ts';
-import { imageIn, manifestChanges } from './manifest-diff.ts';
-import type { Seen } from './plan.ts';
+import { type Facts, readFacts, type Seen } from './plan.ts';
 
 /** Helm and the release of one worker. */
 export interface Helmed {
@@ -45,10 +53,9 @@ export interface Surroundings {
 }
 
 export function surroundings(context: Context, timeoutMs: number): Surroundings {
-  const { exec, env, signal, now } = context;
   return {
     context,
-    cluster: { exec, env, timeoutMs, signal, now },
+    cluster: clusterOf(context, timeoutMs),
     timeoutMs,
     enter: async (worker) => (await createReach(context, timeoutMs).enter(worker)).transport,
   };
@@ -70,7 +77,7 @@ export async function lookAt(worker: ClusterWorker, around: Surroundings): Promi
     } catch (error) {
       const gone = error instanceof TransportError && error.kind === 'not-running';
       if (!gone || looks === LOOKS) throw error;
-      await pause(around, LOOK_MS);
+      await pause(LOOK_MS, around.context.signal);
     }
   }
 }

@@ -1,12 +1,12 @@
 /** The pre-pull: the new image runs its self-check in a pod of its own on the worker's node, before the worker is touched. */
 
-import { setTimeout as sleep } from 'node:timers/promises';
 import { CliError } from '../cli/errors.ts';
 import { onlyNews } from '../cli/news.ts';
+import { pause } from '../cli/pause.ts';
 import { shellLine } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import type { Build } from '../contract.ts';
-import { parseDialect } from '../factory.ts';
+import { dialectName, parseDialect } from '../factory.ts';
 import { readJson } from '../read-contract.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { kubectlInNamespace } from '../transport/kubectl-errors.ts';
@@ -103,11 +103,7 @@ export async function prepull(
     const until = Date.now() + limitMs;
     const tell = onlyNews((reason) => say(`pre-pull: ${reason}`));
     let pullFailing: number | null = null;
-    for (
-      ;
-      ;
-      await sleep(POLL_MS, undefined, { signal: cluster.signal }).catch(() => cluster.signal.throwIfAborted())
-    ) {
+    for (; ; await pause(POLL_MS, cluster.signal)) {
       const object = await getJson<ReleasePod>(cluster, worker, ['pod', name], 'object');
       const phase = object.status?.phase;
       const { state, reason } = podFacts(object, 'check', cluster.now());
@@ -178,12 +174,7 @@ export function parseResult(text: string, worker: Pick<ClusterWorker, 'name'>): 
   if (line === undefined) throw new CliError(`the self-check for ${worker.name} ended well but said nothing`);
   const said = `the self-check for ${worker.name}`;
   const { build, schema, postgres, help } = readJson('selfCheck', said, line.slice('RESULT '.length));
-  return { build, schema, dialect: help === '' ? null : dialectName(help, postgres) };
-}
-
-/** `A`, `B`, `design`; a PostgreSQL build is another dialect than the same build with SQLite. */
-export function dialectName(help: string, postgres: boolean): string {
-  return `${parseDialect(help, postgres).name}${postgres ? ' with PostgreSQL' : ''}`;
+  return { build, schema, dialect: help === '' ? null : dialectName(parseDialect(help, postgres)) };
 }
 
 function describeFailure({ status }: ReleasePod, said: string): string {

@@ -14,18 +14,7 @@ import type { ClusterWorker } from '../config/worker-entry.ts';
 import { SCHEMA } from '../contract.ts';
 import { readVersioned } from '../read-contract.ts';
 
-/**
- * - `mend` a Helm was killed in the middle: back to the last deployed revision, so that the release takes upgrades again
- * - `prepull` the new image runs its self-check on the worker's node; nothing has been touched before it ends well
- * - `drain` no further check-in; the running stage ends
- * - `backup` database and pipelines, on the volume and here
- * - `roll` the workload names the new image (`helm upgrade`, `helm rollback`, `kubectl set image`, `kubectl rollout restart`)
- * - `wait` the new pod is Ready
- * - `verify` it is the image that was pushed, and was started after the roll
- * - `restore` the database of before a migration is put back
- * - `health` boot, Docker, heartbeat, queue
- * - `resume` the release's own drain is lifted
- */
+/** The steps of a release; `STEPS` (steps.ts) says what each does. */
 export type StepName =
   | 'mend'
   | 'prepull'

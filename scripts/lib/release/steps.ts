@@ -1,41 +1,161 @@
 /** The steps of a release. Each can be done twice: a run that was interrupted in one begins with it again. */
+
 import { copyBackup, makeBackup } from '../backup/make.ts';
 import { CliError, ExitCode } from '../cli/errors.ts';
 import { onlyNews } from '../cli/news.ts';
-import { bytes } from '../cli/text.ts';
+import { pause } from '../cli/pause.ts';
+import { bytes, shellLine } from '../cli/text.ts';
 import type { Drain } from '../contract.ts';
 import { drainWorker } from '../drain/drain.ts';
 import { waitForRest } from '../drain/rest.ts';
 import { wayOutOf } from '../drain/way-out.ts';
-import { isPending, lastDeployed } from '../helm/revisions.ts';
-import { hurry } from '../lifecycle/hurry.ts';
+import { isPending, lastDeployed, rollbackArgs } from '../helm/helm.ts';
+import { hurry } from '../lifecycle/tools.ts';
+import { type Action, type Step, silently } from '../plan.ts';
 import { shortReference } from '../registry/reference.ts';
+import { kubectlArgv } from '../transport/objects.ts';
+import { partsOfScript } from '../transport/scripts.ts';
 import { type Transport, TransportError } from '../transport/transport.ts';
 import { parseSnapshot } from '../worker/snapshot.ts';
 import { currentPod, readPods, readWorkload } from '../worker/workload.ts';
-import { changeFor, expectImage, makeChange } from './change.ts';
-import { isUp, readFacts, storeOf, worseThan } from './facts.ts';
-import { type Job, nameOf, note, pause } from './job.ts';
-import { migrationOf, moreThanTheImage, unreadableState } from './plan.ts';
-import { waitForPod } from './pod-ready.ts';
+import { changeAction, changeFor, expectImage, type Job, nameOf, note, waitForPod } from './job.ts';
+import {
+  isUp,
+  migrationOf,
+  moreThanTheImage,
+  readFacts,
+  storeOf,
+  unreadableState,
+  worseThan,
+} from './plan.ts';
 import { changesOf, lookAt } from './preflight.ts';
-import { prepull, prepullPod } from './prepull.ts';
+import { CREATION, prepull, prepullPod, removal } from './prepull.ts';
 import { backupCopyPath, lineOf, type ReleaseRecord, readRecords, type StepName } from './record.ts';
 
-type Step = (job: Job) => Promise<void>;
+/** What the command lines of a step are made from. */
+export type Planned = Pick<Job, 'target' | 'wish' | 'around'> & { readonly id: string };
 
-export const STEPS: Readonly<Record<StepName, Step>> = {
-  mend,
-  prepull: check,
-  drain,
-  backup,
-  roll,
-  wait,
-  verify,
-  restore,
-  health,
-  resume,
+interface ReleaseStep extends Pick<Step, 'mark' | 'what'> {
+  /** As a person could type them; `#` begins what a script is for, or given. */
+  readonly commands: (planned: Planned) => string[];
+  readonly run: (job: Job) => Promise<void>;
+}
+
+export const STEPS: Readonly<Record<StepName, ReleaseStep>> = {
+  mend: {
+    mark: '~',
+    what: 'a Helm was killed in the middle: back to the last deployed revision, so that the release takes upgrades again',
+    commands: ({ target: { helmed } }) => {
+      const last = helmed === null ? null : lastDeployed(helmed.history);
+      if (helmed === null || last === null) return [];
+      const { helm, release } = helmed;
+      return [shellLine(helm.command(release, rollbackArgs(release, last.revision)))];
+    },
+    run: mend,
+  },
+  prepull: {
+    mark: '·',
+    what: "the new image runs its self-check on the worker's node; nothing has been touched before it ends well",
+    commands: ({ target, wish, around }) => {
+      const { worker, workload, pod } = target;
+      const object = prepullPod(worker, workload, pod?.spec?.nodeName ?? null, wish.image, 900);
+      const kubectl = (args: readonly string[]) => shellLine(kubectlArgv(around.cluster, worker, args));
+      return [
+        `${kubectl(CREATION)}  # a pod with ${wish.image} on ${object.spec.nodeName ?? 'any node'}, scripts/remote/prepull.sh`,
+        kubectl(removal(object)),
+      ];
+    },
+    run: check,
+  },
+  drain: {
+    mark: '·',
+    what: 'no further check-in; the running stage ends',
+    commands: (planned) => [
+      remote(planned, 'drain', `release ${planned.id}`),
+      remote(planned, 'probe', 'until nothing runs'),
+    ],
+    run: drain,
+  },
+  backup: {
+    mark: '+',
+    what: 'database and pipelines, on the volume and here',
+    commands: (planned) => [
+      remote(planned, 'backup', planned.id),
+      remote(planned, 'backup-chunk', 'until it is here'),
+    ],
+    run: backup,
+  },
+  roll: {
+    mark: '~',
+    what: 'the workload names the new image (helm upgrade or rollback, kubectl set image or rollout restart)',
+    commands: (planned) => [...rolling(planned).commands],
+    run: roll,
+  },
+  wait: {
+    mark: '·',
+    what: 'until the new pod is Ready',
+    commands: (planned) => {
+      const { target, wish, around } = planned;
+      return [
+        ...(wish.drain || target.pod === null ? [] : [remote(planned, 'hurry', 'its stage is interrupted')]),
+        `${shellLine(kubectlArgv(around.cluster, target.worker, ['get', 'pods']))}  # until another pod with ${wish.image} is Ready`,
+      ];
+    },
+    run: wait,
+  },
+  verify: {
+    mark: '·',
+    what: 'it is the image that was pushed, and was started after the roll',
+    commands: (planned) => [
+      remote(planned, 'facts', 'the pod names the digest, its build.json is the one of the pre-pull'),
+    ],
+    run: verify,
+  },
+  restore: {
+    mark: '~',
+    what: 'the database of before a migration is put back',
+    commands: (planned) => [remote(planned, 'restore', planned.wish.undo?.backup?.file ?? '')],
+    run: restore,
+  },
+  health: {
+    mark: '·',
+    what: 'boot, Docker, heartbeat, queue',
+    commands: (planned) => [remote(planned, 'facts', 'boot, Docker, heartbeat, queue')],
+    run: health,
+  },
+  resume: {
+    mark: '·',
+    what: "the release's own drain is lifted",
+    commands: (planned) => [remote(planned, 'resume', `release ${planned.id}`)],
+    run: resume,
+  },
 };
+
+/** The steps of a release under way. */
+export function stepsOf(names: readonly StepName[], job: Job): Step<StepName>[] {
+  return names.map((name) => {
+    const { mark, what, commands, run } = STEPS[name];
+    return {
+      name,
+      mark,
+      what,
+      get commands() {
+        return commands({ ...job, id: job.record.id });
+      },
+      run: silently(() => run(job)),
+    };
+  });
+}
+
+/** The call of a remote script. @param note what it is given, or what for */
+function remote({ target, around }: Planned, script: string, note: string): string {
+  const { worker, workload, pod } = target;
+  const exec = ['exec', pod?.metadata.name ?? workload.name, '--', 'bash', '-c'];
+  const files = partsOfScript(script)
+    .map((name) => `scripts/remote/${name}.sh`)
+    .join(' ');
+  return `${shellLine(kubectlArgv(around.cluster, worker, exec))} "$(cat ${files})" ${script}  # ${note}`;
+}
 
 /** A Helm that has just begun may still be alive, on another laptop. */
 const PENDING_PATIENCE_MS = 30_000;
@@ -52,7 +172,7 @@ async function mend(job: Job): Promise<void> {
     if (!(left > 0)) break;
     if (!said)
       options.say(`Helm is at ${status.status} since ${status.updated}; waiting whether it comes to an end`);
-    await pause(around, Math.min(left, 5_000));
+    await pause(Math.min(left, 5_000), around.context.signal);
   }
   const last = lastDeployed(await helm.history(release));
   if (last === null) throw new CliError(`release ${release.name} has no revision to go back to`);
@@ -68,7 +188,9 @@ async function mend(job: Job): Promise<void> {
   const { wish } = job;
   if (job.target.helmed === null || wish.kind !== 'rollout' || wish.chartUpgrade) return;
   const changes = await changesOf(job.target, job.target.helmed, wish.image);
-  if (changes.length > 0) throw new CliError(...moreThanTheImage(worker.name, changes));
+  if (changes.length === 0) return;
+  const { why, hints } = moreThanTheImage(changes);
+  throw new CliError(`${worker.name} ${why}`, { hints });
 }
 
 async function check(job: Job): Promise<void> {
@@ -156,9 +278,15 @@ async function backup(job: Job): Promise<void> {
   options.say(`backup: ${bytes(made.bytes)}, ${made.rows ?? 0} rows; here: ${file}`);
 }
 
-async function roll({ target, wish, options, around, record }: Job): Promise<void> {
+/** The change to the worker's workload. */
+function rolling({ target, wish, around, id }: Planned): Action {
+  return changeAction(target, changeFor(wish, id), around);
+}
+
+async function roll(job: Job): Promise<void> {
+  const { target, wish, options, around, record } = job;
   options.say(wish.kind === 'restart' ? 'restarting' : `rolling to ${shortReference(wish.image)}`);
-  await makeChange(target, changeFor(wish, record.id), around);
+  await rolling({ target, wish, around, id: record.id }).run();
   // No pod of it will be waited for.
   if (target.workload.replicas === 0 && wish.kind !== 'restart')
     await expectImage(target, wish.image, around);
@@ -256,7 +384,7 @@ async function health(job: Job): Promise<void> {
     }
     say(`Ready, not well yet: ${trouble}`);
     if (Date.now() > until) throw new CliError(`${worker.name} is Ready but not well: ${trouble}`);
-    await pause(around, HEALTH_POLL_MS);
+    await pause(HEALTH_POLL_MS, around.context.signal);
   }
 }
 

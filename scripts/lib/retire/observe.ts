@@ -1,26 +1,11 @@
 /** The volume and the Secret of a worker that is to be retired: whose they are, and what becomes of them. */
 
 import type { ClusterWorker } from '../config/worker-entry.ts';
-import { isHelms } from '../helm/ownership.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { kubectlError } from '../transport/kubectl-errors.ts';
-import { getOrNull } from '../transport/objects.ts';
+import { type ClaimObject, getOrNull, isHelms, type Metadata } from '../transport/objects.ts';
 import type { Workload } from '../worker/workload.ts';
 import type { Belonging, SeenVolume } from './plan.ts';
-
-interface Metadata {
-  readonly deletionTimestamp?: string;
-  readonly labels?: Readonly<Record<string, string>>;
-  readonly annotations?: Readonly<Record<string, string>>;
-}
-
-interface ClaimObject {
-  readonly metadata: Metadata;
-  readonly spec?: {
-    readonly volumeName?: string;
-    readonly resources?: { readonly requests?: { readonly storage?: string } };
-  };
-}
 
 interface VolumeObject {
   readonly spec?: { readonly persistentVolumeReclaimPolicy?: string };
@@ -81,10 +66,11 @@ async function seeSecret(
   return belonging(name, `${worker.pod}-secrets`, { labels });
 }
 
-function belonging(name: string, ownName: string, { labels, annotations }: Metadata): Belonging {
+function belonging(name: string, ownName: string, metadata: Metadata): Belonging {
   return {
     name,
     own: name === ownName,
-    goes: name === ownName && isHelms({ labels }) && annotations?.['helm.sh/resource-policy'] !== 'keep',
+    goes:
+      name === ownName && isHelms(metadata) && metadata.annotations?.['helm.sh/resource-policy'] !== 'keep',
   };
 }

@@ -2,8 +2,26 @@
 import { shellLine } from '../cli/text.ts';
 import type { ClusterWorker, LocalWorker } from '../config/worker-entry.ts';
 import type { Inside, WorkerState } from '../lifecycle/look.ts';
-import { hurryStep, isAtWork, isRecent, pendingRefusal } from '../lifecycle/replicas.ts';
-import type { CommandLines, Plan, Step } from '../lifecycle/steps.ts';
+import {
+  drainStep,
+  hurryStep,
+  isAtWork,
+  isRecent,
+  localDown,
+  pendingRefusal,
+} from '../lifecycle/replicas.ts';
+import type { Tools } from '../lifecycle/tools.ts';
+import {
+  type Action,
+  action,
+  type CommandLines,
+  type Plan,
+  type Refusal,
+  type Run,
+  refuse,
+  type Step,
+  step,
+} from '../plan.ts';
 
 /**
  * - `drain` no further check-in; the running stage ends
@@ -16,6 +34,14 @@ import type { CommandLines, Plan, Step } from '../lifecycle/steps.ts';
  * - `entry` out of workers.yaml
  */
 export type RetireStep = 'drain' | 'backup' | 'release' | 'hurry' | 'wait' | 'volume' | 'secret' | 'entry';
+
+/** What `retire` does itself; `uninstalled` sees that the release is gone. */
+export type RetireActions = Readonly<
+  Record<'drain' | 'backup' | 'uninstalled' | 'hurry' | 'wait' | 'entry', Run>
+>;
+
+/** The same for a local worker, which is stopped, and whose volume is a folder. */
+export type RetireLocalActions = Readonly<Record<'backup' | 'stop' | 'folder' | 'entry', Run>>;
 
 /** A claim or a Secret of the worker. */
 export interface Belonging {
@@ -49,44 +75,43 @@ export interface Wish {
   readonly now: boolean;
 }
 
-export function planRetire(seen: Seen, wish: Wish, lines: CommandLines): Plan<RetireStep> {
+export function planRetire(seen: Seen, wish: Wish, tools: Tools, act: RetireActions): Plan<Step<RetireStep>> {
   const { state, volume, secret, entry } = seen;
   const { worker, workload, release, pods, inside } = state;
-  const refusal = refuse(seen, wish, lines);
+  const refusal = refusalOf(seen, wish, tools);
   if (refusal !== null) return refusal;
   const steps: Step<RetireStep>[] = [];
   const notes: string[] = [];
-  if (inside.entered && !wish.now) steps.push(drainStep(worker.name, inside.runs, lines));
-  if (wish.backup !== null) steps.push(backupStep(worker.name, wish.backup, lines));
+  if (inside.entered && !wish.now) steps.push(drainStep(worker.name, inside.runs, tools, act.drain));
+  if (wish.backup !== null) steps.push(backupStep(worker.name, wish.backup, tools, act.backup));
   if (release !== null) {
-    steps.push({
-      name: 'release',
-      mark: '-',
-      what: `${release.name} (${release.revision.chart})`,
-      commands: [
-        lines.helm('uninstall', release.name),
+    steps.push(
+      step(
+        'release',
+        '-',
+        `${release.name} (${release.revision.chart})`,
+        tools.runHelm(['uninstall', release.name]),
+        action(act.uninstalled),
         // The pod of the last `helm test` is of no release.
-        lines.kubectl('delete', 'pod', `${worker.pod}-test`, '--ignore-not-found'),
-      ],
-    });
+        tools.remove('pod', `${worker.pod}-test`),
+      ),
+    );
   }
-  if (release !== null && wish.now && inside.entered) steps.push(hurryStep(pods[0] ?? worker.pod, lines));
+  if (release !== null && wish.now && inside.entered) {
+    steps.push(hurryStep(pods[0] ?? worker.pod, tools, act.hurry));
+  }
   if (pods.length > 0) {
-    steps.push({
-      name: 'wait',
-      mark: '·',
-      what: `until ${pods.join(', ')} is gone`,
-      commands: pods.map((pod) => lines.kubectl('wait', '--for=delete', '--timeout=30m', `pod/${pod}`)),
-    });
+    const waits = pods.map((pod) => tools.kubectl('wait', '--for=delete', '--timeout=30m', `pod/${pod}`));
+    steps.push(step('wait', '·', `until ${pods.join(', ')} is gone`, action(act.wait, ...waits)));
   }
-  if (volume !== null) steps.push(volumeStep(volume, worker, wish.purge, lines));
-  if (secret !== null) steps.push(secretStep(secret, wish.purge, lines));
-  if (entry !== null) steps.push(entryStep(worker.name, entry, lines));
+  if (volume !== null) steps.push(volumeStep(volume, worker, wish.purge, tools));
+  if (secret !== null) steps.push(secretStep(secret, wish.purge, tools));
+  if (entry !== null) steps.push(entryStep(worker.name, entry, tools, act.entry));
   if (!steps.some(({ mark }) => mark === '-')) {
     return {
       kind: 'nothing',
       why: `${worker.name} is retired already: no release, no pod${entry === null ? ', no entry in workers.yaml' : ''}`,
-      hints: volume === null ? [] : leftovers(volume, worker, lines),
+      hints: volume === null ? [] : leftovers(volume, worker, tools),
     };
   }
   if (workload !== null && !inside.entered && workload.replicas !== 0) {
@@ -102,21 +127,18 @@ export function destroys(steps: readonly Step<RetireStep>[]): boolean {
   return steps.some(({ name, mark }) => name === 'volume' && mark === '-');
 }
 
-type Refusal = Extract<Plan<never>, { kind: 'refuse' }>;
-
-function refuse({ now, state }: Seen, wish: Wish, lines: CommandLines): Refusal | null {
+function refusalOf({ now, state }: Seen, wish: Wish, lines: CommandLines): Refusal | null {
   const { worker, workload, release, inside } = state;
-  const no = (why: string, ...hints: string[]): Refusal => ({ kind: 'refuse', why, hints });
   if (workload !== null && release === null) {
     const object = `${workload.kind.toLowerCase()}/${workload.name}`;
-    return no(
+    return refuse(
       `${object} is not of a Helm release, and only those are taken away here`,
       `without a release: ${lines.kubectl('delete', object)}`,
       `the entry alone: ${lines.ours('workers', 'remove', worker.name)}`,
     );
   }
   if (release !== null && !release.ours) {
-    return no(
+    return refuse(
       `release ${release.name} is of the chart ${release.revision.chart}, not of factory-worker`,
       `the entry alone: ${lines.ours('workers', 'remove', worker.name)}`,
     );
@@ -129,73 +151,50 @@ function refuse({ now, state }: Seen, wish: Wish, lines: CommandLines): Refusal 
 
 function refuseBackup(name: string, inside: Inside, { backup }: Wish, lines: CommandLines): Refusal | null {
   if (backup === null || inside.entered) return null;
-  return {
-    kind: 'refuse',
-    why: `${name} cannot be backed up: ${inside.why}`,
-    hints: [
-      `start it first: ${lines.ours('start', name)}`,
-      'or leave out --backup: its volume stays, unless --purge is given',
-    ],
-  };
+  return refuse(
+    `${name} cannot be backed up: ${inside.why}`,
+    `start it first: ${lines.ours('start', name)}`,
+    'or leave out --backup: its volume stays, unless --purge is given',
+  );
 }
 
-function drainStep(name: string, runs: string | null, lines: CommandLines): Step<RetireStep> {
-  return {
-    name: 'drain',
-    mark: '·',
-    what: `no further check-in${runs === null ? '; nothing runs now' : `; waits for ${runs}`}`,
-    commands: [lines.ours('drain', name, '--wait')],
-  };
-}
-
-function backupStep(name: string, file: string, lines: Pick<CommandLines, 'ours'>): Step<RetireStep> {
-  return {
-    name: 'backup',
-    mark: '·',
-    what: `queue, pipelines and records into ${file}`,
-    commands: [lines.ours('backup', name, file)],
-  };
+function backupStep(
+  name: string,
+  file: string,
+  { ours }: Pick<CommandLines, 'ours'>,
+  backup: Run,
+): Step<'backup'> {
+  const what = `queue, pipelines and records into ${file}`;
+  return step('backup', '·', what, action(backup, ours('backup', name, file)));
 }
 
 function entryStep(
   name: string,
   { path, diff }: NonNullable<Seen['entry']>,
-  lines: Pick<CommandLines, 'ours'>,
-): Step<RetireStep> {
-  return {
-    name: 'entry',
-    mark: '-',
-    what: `${path}\n${diff.trimEnd()}`,
-    commands: [lines.ours('workers', 'remove', name, '--yes')],
-  };
+  { ours }: Pick<CommandLines, 'ours'>,
+  remove: Run,
+): Step<'entry'> {
+  const typed = ours('workers', 'remove', name, '--yes');
+  return step('entry', '-', `${path}\n${diff.trimEnd()}`, action(remove, typed));
 }
 
-function volumeStep(
-  volume: SeenVolume,
-  worker: ClusterWorker,
-  purge: boolean,
-  lines: CommandLines,
-): Step<RetireStep> {
+function volumeStep(volume: SeenVolume, worker: ClusterWorker, purge: boolean, tools: Tools): Step<'volume'> {
   const { name, size, own, goes, retained } = volume;
   const stays = retained === null ? '' : `; its PersistentVolume ${retained} stays (reclaim policy Retain)`;
-  const step = (mark: Step['mark'], what: string, ...commands: string[]) => ({
-    name: 'volume' as const,
-    mark,
-    what: `${name} (${size}) ${what}`,
-    commands,
-  });
+  const volumeIs = (mark: Step['mark'], what: string, ...actions: Action[]) =>
+    step('volume', mark, `${name} (${size}) ${what}`, ...actions);
   if (goes) {
-    return step(
+    return volumeIs(
       '-',
       `goes with the release, since persistence.keep is false: queue, clones and logs are lost${stays}`,
     );
   }
-  if (!own) return step('=', 'is yours (persistence.existingClaim) and stays');
-  if (!purge) return step('=', ['stays', ...leftovers(volume, worker, lines)].join('\n'));
-  return step(
+  if (!own) return volumeIs('=', 'is yours (persistence.existingClaim) and stays');
+  if (!purge) return volumeIs('=', ['stays', ...leftovers(volume, worker, tools)].join('\n'));
+  return volumeIs(
     '-',
     `is deleted: queue, clones and logs are lost${stays}`,
-    lines.kubectl('delete', 'persistentvolumeclaim', name),
+    tools.remove('persistentvolumeclaim', name),
   );
 }
 
@@ -215,17 +214,12 @@ export function leftovers({ name }: SeenVolume, worker: ClusterWorker, lines: Co
   ];
 }
 
-function secretStep({ name, own, goes }: Belonging, purge: boolean, lines: CommandLines): Step<RetireStep> {
-  const remove = lines.kubectl('delete', 'secret', name);
-  const step = (mark: Step['mark'], what: string, ...commands: string[]) => ({
-    name: 'secret' as const,
-    mark,
-    what: `${name} ${what}`,
-    commands,
-  });
-  if (goes) return step('·', 'goes with the release');
-  if (!own) return step('=', 'is yours (secrets.existingSecret) and stays');
-  return purge ? step('-', 'with its tokens', remove) : step('=', `stays; to delete it: ${remove}`);
+function secretStep({ name, own, goes }: Belonging, purge: boolean, tools: Tools): Step<'secret'> {
+  if (goes) return step('secret', '·', `${name} goes with the release`);
+  if (!own) return step('secret', '=', `${name} is yours (secrets.existingSecret) and stays`);
+  return purge
+    ? step('secret', '-', `${name} with its tokens`, tools.remove('secret', name))
+    : step('secret', '=', `${name} stays; to delete it: ${tools.kubectl('delete', 'secret', name)}`);
 }
 
 function unfinished(inside: Inside): string[] {
@@ -248,26 +242,21 @@ export function planRetireLocal(
   entry: NonNullable<Seen['entry']>,
   { purge, backup }: Pick<Wish, 'purge' | 'backup'>,
   lines: Pick<CommandLines, 'ours'>,
-): Plan<RetireStep> {
+  act: RetireLocalActions,
+): Plan<Step<RetireStep>> {
   const { name, home } = worker;
-  const wait = waitMs === 0 ? [] : ['--wait', `${Math.round(waitMs / 1000)}s`];
   const remove = shellLine(['rm', '-r', home]);
-  const steps: Step<RetireStep>[] = [
-    ...(lives ? [stopStep(lines.ours('local', 'down', name, ...wait))] : []),
-    ...(backup === null ? [] : [backupStep(name, backup, lines)]),
-    {
-      name: 'volume',
-      mark: purge ? '-' : '=',
-      what: purge
-        ? `its folder ${home}: queue, clones and logs are lost`
-        : `its folder ${home} stays; to delete it: ${remove}`,
-      commands: purge ? [remove] : [],
-    },
-    entryStep(name, entry, lines),
-  ];
+  const steps: Step<RetireStep>[] = [];
+  if (lives) {
+    const down = action(act.stop, localDown(name, waitMs, lines.ours));
+    steps.push(step('release', '-', 'its supervisor and all its processes', down));
+  }
+  if (backup !== null) steps.push(backupStep(name, backup, lines, act.backup));
+  steps.push(
+    purge
+      ? step('volume', '-', `its folder ${home}: queue, clones and logs are lost`, action(act.folder, remove))
+      : step('volume', '=', `its folder ${home} stays; to delete it: ${remove}`),
+    entryStep(name, entry, lines, act.entry),
+  );
   return { kind: 'go', steps, notes: unfinished(inside) };
-}
-
-function stopStep(command: string): Step<RetireStep> {
-  return { name: 'release', mark: '-', what: 'its supervisor and all its processes', commands: [command] };
 }

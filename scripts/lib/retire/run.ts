@@ -14,20 +14,26 @@ import type { ClusterWorker, LocalWorker, WorkerEntry } from '../config/worker-e
 import { chooseWorker } from '../config/workers-file.ts';
 import { type Resting, resting } from '../drain/resting.ts';
 import { findHelm, type Helm } from '../helm/helm.ts';
-import { agree, answer } from '../lifecycle/agree.ts';
-import { hurry } from '../lifecycle/hurry.ts';
-import { commandLines, lookAtWorker, lookInside, type WorkerState } from '../lifecycle/look.ts';
+import { lookAtWorker, lookInside, type WorkerState } from '../lifecycle/look.ts';
 import { waitGone } from '../lifecycle/pod-wait.ts';
-import { type Plan, runSteps } from '../lifecycle/steps.ts';
+import { createTools, hurry } from '../lifecycle/tools.ts';
 import { localWorkerState } from '../local/state.ts';
 import { stopLocalWorker } from '../local/stop.ts';
-import { currentContext, fullName } from '../provision/place.ts';
+import { agree, answer, type Plan, runSteps, type Step, silently } from '../plan.ts';
+import { contextToUse, fullName } from '../provision/place.ts';
 import { type Cluster, clusterOf } from '../transport/kubectl.ts';
-import { type Effect, expectSeen, presenceOf, remove } from '../transport/objects.ts';
+import { type Effect, expectSeen, presenceOf } from '../transport/objects.ts';
 import { createReach } from '../worker/observe.ts';
 import { findDeployment } from '../worker/workload.ts';
 import { seeBelongings } from './observe.ts';
-import { destroys, planRetire, planRetireLocal, type RetireStep, type Wish } from './plan.ts';
+import {
+  destroys,
+  planRetire,
+  planRetireLocal,
+  type RetireActions,
+  type RetireStep,
+  type Wish,
+} from './plan.ts';
 
 /** What was typed. */
 export interface Typed {
@@ -49,8 +55,6 @@ export interface Typed {
 }
 
 const BACKUP_MS = 600_000;
-
-type Actions = Record<RetireStep, () => Promise<string | undefined>>;
 
 export async function retireWorker(given: Typed, context: Context): Promise<number> {
   const { name } = given;
@@ -82,43 +86,27 @@ async function retireFromCluster(
   ]);
   const belongings = await seeBelongings(cluster, worker, install);
   const removal = removalOf(file, worker.name, context);
-  const lines = commandLines(helm, worker, context);
+  const tools = createTools(helm, cluster, worker, context);
+  const say = (what: string) => stderr.write(`${worker.name}: ${what}\n`);
+  const rest = restOf(worker, given, context);
+  const again = tools.helm('uninstall', state.release?.name ?? '');
   const planned = planRetire(
     { now: now(), state, ...belongings, entry: removal?.shown ?? null },
     wish,
-    lines,
+    tools,
+    {
+      ...commonActions(worker, wish, given, removal, context),
+      drain: rest.begin,
+      uninstalled: async () => {
+        await expectSeen(uninstalled(helm, cluster, state, again), cluster);
+        rest.done();
+        return undefined;
+      },
+      hurry: () => hurry(worker, context, timeoutMs),
+      wait: silently(() => waitGone(cluster, worker, say)),
+    },
   );
-  const say = (what: string) => stderr.write(`${worker.name}: ${what}\n`);
-  const kubectlDelete = async (kind: string, name: string) => {
-    await remove(cluster, worker, kind, name);
-    return undefined;
-  };
-  const rest = restOf(worker, given, context);
-  const actions: Actions = {
-    ...commonActions(worker, wish, given, removal, context),
-    drain: rest.begin,
-    release: async () => {
-      const release = state.release?.name ?? '';
-      await helm.call({ name: release, worker }, ['uninstall', release]);
-      await expectSeen(uninstalled(helm, cluster, state, lines.helm('uninstall', release)), cluster);
-      rest.done();
-      return kubectlDelete('pod', `${worker.pod}-test`);
-    },
-    hurry: () => hurry(worker, context, timeoutMs),
-    wait: async () => {
-      await waitGone(cluster, worker, say);
-      return undefined;
-    },
-    volume: () =>
-      belongings.volume?.goes
-        ? Promise.resolve(undefined)
-        : kubectlDelete('persistentvolumeclaim', belongings.volume?.name ?? ''),
-    secret: () =>
-      belongings.secret?.goes
-        ? Promise.resolve(undefined)
-        : kubectlDelete('secret', belongings.secret?.name ?? ''),
-  };
-  return carryOut(planned, worker, actions, rest.giveUp, given, context);
+  return runPlan(planned, worker, rest.giveUp, given, context);
 }
 
 /** @param again what was run, to type it again */
@@ -167,27 +155,17 @@ async function retireLocal(
   const waitMs = wish.now ? 0 : given.drainMs;
   const lives = running || processes > 0;
   const lines = { ours: context.commandLine };
-  const planned = planRetireLocal(worker, lives, waitMs, inside, removal.shown, wish, lines);
-  const nothing = async (): Promise<undefined> => undefined;
-  const actions: Actions = {
+  const planned = planRetireLocal(worker, lives, waitMs, inside, removal.shown, wish, lines, {
     ...commonActions(worker, wish, given, removal, context),
-    drain: nothing,
-    release: async () => {
-      await stopLocalWorker(worker.home, {
+    stop: silently(() =>
+      stopLocalWorker(worker.home, {
         waitForStageSeconds: Math.round(waitMs / 1000),
         onProgress: (message) => stderr.write(`${worker.name}: ${message}\n`),
-      });
-      return undefined;
-    },
-    hurry: nothing,
-    wait: nothing,
-    volume: async () => {
-      rmSync(worker.home, { recursive: true, force: true });
-      return undefined;
-    },
-    secret: nothing,
-  };
-  return carryOut(planned, worker, actions, nothing, given, context);
+      }),
+    ),
+    folder: silently(async () => rmSync(worker.home, { recursive: true, force: true })),
+  });
+  return runPlan(planned, worker, async () => {}, given, context);
 }
 
 function restOf(worker: WorkerEntry, { drainMs, timeoutMs }: Typed, context: Context): Resting {
@@ -208,7 +186,7 @@ function commonActions(
   { timeoutMs }: Typed,
   removal: Removal | null,
   context: Context,
-): Pick<Actions, 'backup' | 'entry'> {
+): Pick<RetireActions, 'backup' | 'entry'> {
   const { signal, now } = context;
   return {
     backup: async () => {
@@ -225,17 +203,15 @@ function commonActions(
       }
       return `${bytes(copy.bytes)}, ${copy.database === 'none' ? 'no SQLite database' : `${copy.rows} rows, integrity ${copy.integrity}`}`;
     },
-    entry: async () => {
+    entry: silently(async () => {
       if (removal !== null) await writeChange(removal.change);
-      return undefined;
-    },
+    }),
   };
 }
 
-async function carryOut(
-  planned: Plan<RetireStep>,
+async function runPlan(
+  planned: Plan<Step<RetireStep>>,
   worker: WorkerEntry,
-  actions: Actions,
   giveUp: () => Promise<void>,
   given: Typed,
   context: Context,
@@ -262,7 +238,7 @@ async function carryOut(
         ? []
         : ['--backup', given.backup]),
     );
-  await runSteps(plan.steps, actions, again, context, giveUp);
+  await runSteps(plan.steps, again, context, giveUp);
   const left = plan.steps
     .filter(({ mark, name: step }) => mark === '=' && (step === 'volume' || step === 'secret'))
     .flatMap(({ name: step, what }) => `${step}: ${what}`.split('\n'));
@@ -272,7 +248,7 @@ async function carryOut(
 
 /** A yes; where something is lost for good, the worker's name. */
 async function leave(
-  plan: Plan<RetireStep>,
+  plan: Plan<Step<RetireStep>>,
   worker: WorkerEntry,
   given: Typed,
   context: Context,
@@ -327,7 +303,7 @@ async function findEntry(given: Typed, file: WorkersText, context: Context): Pro
     name,
     pod: entry?.pod ?? fullName(name),
     namespace: namespace ?? entry?.namespace ?? '',
-    context: given.context ?? entry?.context ?? (await currentContext(kubeconfig, timeoutMs, context)),
+    context: given.context ?? entry?.context ?? (await contextToUse(kubeconfig, timeoutMs, context)),
     ...(entry?.container === undefined ? {} : { container: entry.container }),
     ...(kubeconfig === undefined ? {} : { kubeconfig }),
   };

@@ -1,14 +1,14 @@
 /** Asks a worker by which tokens it goes, and waits until they are the wanted ones. */
 
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../cli/command.ts';
-import { InterruptedError } from '../cli/errors.ts';
 import { onlyNews } from '../cli/news.ts';
+import { pause } from '../cli/pause.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
+import type { Hashes } from '../secret/secret.ts';
 import { TransportError } from '../transport/transport.ts';
 import { createReach, NoEntranceError } from '../worker/observe.ts';
 import type { Status } from '../worker/status.ts';
-import { type Credentials, type Hashes, parseCredentials } from './layers.ts';
+import { type Credentials, parseCredentials } from './layers.ts';
 
 const POLL_MS = 2_000;
 /** gh and claude have their own time limits in the worker (scripts/remote/credentials.sh). */
@@ -73,9 +73,7 @@ export function createInquiry(context: Context, worker: ClusterWorker, timeoutMs
         if (arrival === 'there' || performance.now() > end) return arrival;
         if (arrival !== 'late' && !PASSING.has(arrival.status)) return arrival;
         tell(`waiting${arrival === 'late' ? ' for the Secret to reach the worker' : `: ${arrival.message}`}`);
-        await sleep(POLL_MS, undefined, { signal }).catch(() => {
-          throw InterruptedError.by(signal);
-        });
+        await pause(POLL_MS, signal);
       }
     },
   };

@@ -1,17 +1,8 @@
 /** Where a worker's tokens are, layer by layer, by short hashes: the proof that an old one is gone. Pure. */
-import { createHash } from 'node:crypto';
 import { accountCause } from '../account.ts';
-import type { Key } from '../provision/tokens.ts';
+import type { Hashes } from '../secret/secret.ts';
+import type { Key } from '../secret/tokens.ts';
 import type { Frame } from '../transport/frame.ts';
-
-/** The first digits of a token's SHA-256: enough to tell two apart, of no use to anybody else. */
-export function shortHash(value: string): string {
-  // As the wrappers read it: without the newline that editors leave.
-  const token = value.replaceAll(/[\r\n]/g, '');
-  return token === '' ? '-' : createHash('sha256').update(token).digest('hex').slice(0, 8);
-}
-
-export type Hashes = ReadonlyMap<string, string>;
 
 export interface TokenProcess {
   readonly pid: number;

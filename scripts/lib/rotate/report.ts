@@ -1,9 +1,10 @@
 /** What a rotation, or a look at the layers, comes to. Pure. */
 import { count } from '../cli/text.ts';
-import type { Key } from '../provision/tokens.ts';
+import type { Hashes } from '../secret/secret.ts';
+import type { Key } from '../secret/tokens.ts';
 import { NoEntranceError } from '../worker/observe.ts';
 import type { Proof } from './inquiry.ts';
-import { type Hashes, type Layer, layersOf } from './layers.ts';
+import { type Layer, layersOf } from './layers.ts';
 
 export interface Report {
   readonly layers: readonly Layer[];

@@ -2,13 +2,14 @@
 import type { Context } from '../cli/command.ts';
 import { CliError, ExitCode, InterruptedError } from '../cli/errors.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
-import type { Key, Token } from '../provision/tokens.ts';
-import type { Cluster } from '../transport/kubectl.ts';
+import { type Hashes, shortHash } from '../secret/secret.ts';
+import type { Key, Token } from '../secret/tokens.ts';
+import { podFinder } from '../transport/find-pod.ts';
+import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { TransportError } from '../transport/transport.ts';
 import { NoEntranceError } from '../worker/observe.ts';
 import { createInquiry, type Proof } from './inquiry.ts';
-import { type CallVerdict, type Credentials, type Hashes, shortHash } from './layers.ts';
-import { nudge } from './nudge.ts';
+import type { CallVerdict, Credentials } from './layers.ts';
 import type { Writer } from './writers.ts';
 
 export interface Rotation {
@@ -32,9 +33,9 @@ export interface Rotation {
  */
 export async function rotateTokens(rotation: Rotation, context: Context): Promise<Proof> {
   const { worker, cluster, tokens, writer, waitMs, timeoutMs } = rotation;
-  await writer.write(tokens);
+  await writer.step.run();
   try {
-    await nudge(cluster, worker, context);
+    await syncSecret(cluster, worker, context);
     const inquiry = createInquiry(context, worker, timeoutMs);
     const wanted = new Map(tokens.map(({ key, value }) => [key, shortHash(value)]));
     const arrival = await inquiry.untilMounted(wanted, waitMs);
@@ -86,7 +87,7 @@ async function putBack(rotation: Rotation, reason: string, context: Context): Pr
   }
   let seen = false;
   try {
-    await nudge(cluster, worker, context);
+    await syncSecret(cluster, worker, context);
     seen = (await createInquiry(context, worker, timeoutMs).untilMounted(was, waitMs)) === 'there';
   } catch (error) {
     // What matters has been done; that it was not seen is said below.
@@ -95,4 +96,19 @@ async function putBack(rotation: Rotation, reason: string, context: Context): Pr
   throw seen
     ? outcome(`: ${worker.name} has its old ${named} again`, 'get a token that works, and type it again')
     : outcome(`: the Secret has its old ${named} again; it was not seen to reach ${worker.name}`, check);
+}
+
+/**
+ * Makes the kubelet look at a pod's Secrets at once, which it does whenever the pod itself changes. Where that is not allowed,
+ * or there is no pod, the kubelet's own minute goes by.
+ */
+async function syncSecret(
+  cluster: Cluster,
+  worker: ClusterWorker,
+  { now }: Pick<Context, 'now'>,
+): Promise<void> {
+  const search = await podFinder(cluster)(worker);
+  if (search.kind === 'none') return;
+  const annotation = `factory-worker/secret-rotated-at=${now().toISOString()}`;
+  await kubectl(cluster, worker, ['annotate', 'pod', search.pod.name, '--overwrite', annotation]);
 }

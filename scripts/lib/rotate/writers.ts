@@ -1,19 +1,30 @@
 /** Two ways to give a worker tokens: into a Secret of the operator's own, or through the release whose Secret it is. */
 import type { Context } from '../cli/command.ts';
 import { CliError } from '../cli/errors.ts';
+import { shellLine } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
-import { type Change, chartPath, findHelm } from '../helm/helm.ts';
-import type { Token } from '../provision/tokens.ts';
-import { manifestChanges } from '../release/manifest-diff.ts';
+import { type Change, chartDrift, chartPath, findHelm, upgradeArgs } from '../helm/helm.ts';
+import { manifestChanges } from '../helm/manifest-diff.ts';
+import { action, type Step, silently, step } from '../plan.ts';
+import {
+  encoded,
+  expectWritten,
+  releaseOf,
+  type SecretObject,
+  UNSHOWN,
+  verbFor,
+  withTokens,
+  writeArgs,
+  writeSecret,
+} from '../secret/secret.ts';
+import type { Token } from '../secret/tokens.ts';
 import type { Cluster } from '../transport/kubectl.ts';
-import { remove } from '../transport/objects.ts';
-import { encoded, expectWritten, releaseOf, type SecretObject, withTokens, writeSecret } from './secret.ts';
+import { kubectlArgv, remove } from '../transport/objects.ts';
 
 export interface Writer {
-  /** For people, before it is done. */
-  readonly how: string;
-  write(tokens: readonly Token[]): Promise<void>;
-  /** Undoes the write. */
+  /** Writes the tokens. */
+  readonly step: Step<'secret'>;
+  /** Undoes that. */
   putBack(): Promise<void>;
 }
 
@@ -34,16 +45,23 @@ export interface Place {
  */
 export async function chooseWriter(place: Place, tokens: readonly Token[]): Promise<Writer> {
   const release = releaseOf(place.secret);
-  return release === null ? ownWriter(place) : inlineWriter(place, release, tokens);
+  return release === null ? ownWriter(place, tokens) : inlineWriter(place, release, tokens);
 }
 
-function ownWriter({ cluster, worker, secret: before, name }: Place): Writer {
+function ownWriter({ cluster, worker, secret: before, name }: Place, tokens: readonly Token[]): Writer {
   let written: SecretObject | null = null;
+  const secret = withTokens(before, name, tokens);
+  const typed = shellLine(kubectlArgv(cluster, worker, writeArgs(verbFor(secret))));
+  const write = silently(async () => {
+    written = await writeSecret(cluster, worker, secret);
+  });
   return {
-    how: before === null ? `makes the Secret ${name}` : `into the Secret ${name}`,
-    async write(tokens) {
-      written = await writeSecret(cluster, worker, withTokens(before, name, tokens));
-    },
+    step: step(
+      'secret',
+      before === null ? '+' : '~',
+      before === null ? `makes the Secret ${name}` : `into the Secret ${name}`,
+      action(write, `${typed}${UNSHOWN}`),
+    ),
     async putBack() {
       if (written === null) return;
       if (before === null) {
@@ -76,22 +94,15 @@ async function inlineWriter(
     values: { secrets: { inline: values } },
     description: 'rotate: new tokens',
   });
-  const inline = (given: readonly Token[]) => Object.fromEntries(given.map(({ key, value }) => [key, value]));
-  const [now, then] = await Promise.all([
-    helm.manifest(release),
-    helm.render(release, change(inline(tokens))),
-  ]);
+  const fresh = Object.fromEntries(tokens.map(({ key, value }) => [key, value]));
+  const [now, then] = await Promise.all([helm.manifest(release), helm.render(release, change(fresh))]);
   // With `secrets.asEnv` the pod carries a sum of them, so that it restarts.
   const others = manifestChanges(now, then, []).filter(
     (line) => !line.startsWith('~ Secret/') && !line.includes('checksum/secrets:'),
   );
   if (others.length > 0 && !chartUpgrade) {
-    throw new CliError(`the chart of this checkout would change more of ${worker.name} than its tokens`, {
-      hints: [
-        ...others.slice(0, 10),
-        `take it all the same: ${context.commandLine('rotate', worker.name, '--chart-upgrade')}`,
-      ],
-    });
+    const { why, hints } = chartDrift('would change in more than its tokens', others);
+    throw new CliError(`${worker.name} ${why}`, { hints });
   }
   const old = Object.fromEntries(
     tokens.map(({ key }) => [key, Buffer.from(before?.data?.[key] ?? '', 'base64').toString('utf8')]),
@@ -100,9 +111,17 @@ async function inlineWriter(
     await helm.upgrade(release, change(values));
     await expectWritten(cluster, worker, name, encoded(values), 'helm');
   };
+  const typed = shellLine(helm.command(release, upgradeArgs(release, change(fresh))));
   return {
-    how: `into the release ${releaseName}, whose chart made the Secret. Helm's record of its earlier revisions keeps the old ones: revoke them afterwards`,
-    write: (given) => bring(inline(given)),
+    step: step(
+      'secret',
+      '~',
+      `into the release ${releaseName}, whose chart made the Secret. Helm's record of its earlier revisions keeps the old ones: revoke them afterwards`,
+      action(
+        silently(() => bring(fresh)),
+        `${typed}${UNSHOWN}`,
+      ),
+    ),
     putBack: () => bring(old),
   };
 }

@@ -1,12 +1,11 @@
-/** Reaches a worker in a cluster, over `kubectl get` and `kubectl exec` alone. */
+/** Runs kubectl, and reaches a worker through its pod with `kubectl exec`. */
 import type { Context } from '../cli/command.ts';
 import { InterruptedError } from '../cli/errors.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
-import { type Argv, type Exec, LIMITS } from '../exec.ts';
+import { type Argv, type Exec, LIMITS, type RunResult } from '../exec.ts';
 import { newNonce, parseFrame } from './frame.ts';
 import { kubectlError, kubectlMessage, lastWords } from './kubectl-errors.ts';
-import { choosePod, type PodFacts, type PodObject, podFacts } from './pods.ts';
-import { readAnswer } from './read-answer.ts';
+import type { PodFacts } from './pods.ts';
 import { GRACE_MS, scriptArgv } from './scripts.ts';
 import { floodError, type Transport, TransportError } from './transport.ts';
 
@@ -26,111 +25,8 @@ export function clusterOf(
   return { exec, env, timeoutMs, signal, now };
 }
 
-/** What became of the search for a worker's pod. `missing` and `stopped` say that there is none, and why. */
-export type PodSearch =
-  | { readonly kind: 'pod'; readonly pod: PodFacts }
-  | { readonly kind: 'none'; readonly status: 'missing' | 'stopped' | 'pending'; readonly reason: string };
-
-/**
- * Resolves workers to pods for the time of one command.
- *
- * @returns a function that finds the pod of a worker; workers of one context and namespace share a single `get pods`. It
- *   throws TransportError when the cluster cannot be asked.
- */
-export function podFinder(cluster: Cluster): (worker: ClusterWorker) => Promise<PodSearch> {
-  const lists = new Map<string, Promise<readonly PodObject[] | TransportError>>();
-  return async (worker) => {
-    const key = JSON.stringify([worker.kubeconfig, worker.context, worker.namespace]);
-    const listing = lists.get(key) ?? listPods(cluster, worker);
-    lists.set(key, listing);
-    const pods = await listing;
-    // A list that is forbidden still leaves `get pod P`, which is enough where `pod:` names a pod.
-    const pod =
-      pods instanceof TransportError ? await podItself(cluster, worker, pods) : choosePod(pods, worker.pod);
-    if (pod !== null) return { kind: 'pod', pod: podFacts(pod, worker.container, cluster.now()) };
-    return explainAbsence(cluster, worker);
-  };
-}
-
-/** The pods of a namespace; or, when listing them is forbidden, the error that says so, since something else may not be. */
-async function listPods(
-  cluster: Cluster,
-  worker: ClusterWorker,
-): Promise<readonly PodObject[] | TransportError> {
-  const result = await kubectl(cluster, worker, ['get', 'pods', '--output=json']);
-  if (result.code === 0)
-    return readAnswer<{ items: PodObject[] }>('list', worker.name, result.stdout.toString('utf8')).items;
-  const error = kubectlError(result, worker, 'list the pods of');
-  if (error.kind === 'forbidden') return error;
-  throw error;
-}
-
-/**
- * The pod called as `pod:` says.
- *
- * @throws the given error when there is none: a Deployment's pod can only be found in a list
- */
-async function podItself(
-  cluster: Cluster,
-  worker: ClusterWorker,
-  refused: TransportError,
-): Promise<PodObject> {
-  const pod = await getObject<PodObject>(cluster, worker, 'pod').catch((error: unknown) => {
-    if (error instanceof TransportError && error.kind === 'forbidden') return null;
-    throw error;
-  });
-  if (pod === null) throw refused;
-  return pod;
-}
-
-/** One object called like the worker's `pod:`, or null when there is none. */
-async function getObject<T>(cluster: Cluster, worker: ClusterWorker, kind: string): Promise<T | null> {
-  const result = await kubectl(cluster, worker, [
-    'get',
-    kind,
-    worker.pod,
-    '--output=json',
-    '--ignore-not-found',
-  ]);
-  if (result.code !== 0) throw kubectlError(result, worker, `look up the ${kind} of`);
-  return result.stdout.length === 0
-    ? null
-    : readAnswer<T>('object', worker.name, result.stdout.toString('utf8'));
-}
-
 function brokenConnection({ name }: ClusterWorker): TransportError {
   return new TransportError('broken', `the connection to ${name} broke before its answer was whole`);
-}
-
-interface DeploymentObject {
-  readonly spec?: { readonly replicas?: number };
-  readonly status?: {
-    readonly conditions?: readonly {
-      readonly type: string;
-      readonly status: string;
-      readonly message?: string;
-    }[];
-  };
-}
-
-/** No pod: scaled to none, not created yet (and why), or nothing of that name at all. */
-async function explainAbsence(cluster: Cluster, worker: ClusterWorker): Promise<PodSearch> {
-  const missing = { kind: 'none', status: 'missing', reason: `no pod or Deployment ${worker.pod}` } as const;
-  let deployment: DeploymentObject | null;
-  try {
-    deployment = await getObject<DeploymentObject>(cluster, worker, 'deployment');
-  } catch (error) {
-    if (error instanceof TransportError && error.kind === 'forbidden') return missing;
-    throw error;
-  }
-  if (deployment === null) return missing;
-  if (deployment.spec?.replicas === 0) {
-    return { kind: 'none', status: 'stopped', reason: `Deployment ${worker.pod} is scaled to 0` };
-  }
-  const failure = deployment.status?.conditions?.find(
-    ({ type, status }) => type === 'ReplicaFailure' && status === 'True',
-  );
-  return { kind: 'none', status: 'pending', reason: failure?.message ?? 'its pod has not been created yet' };
 }
 
 /** Reaches a worker through its pod, pinned for the time of one command. */
@@ -218,4 +114,21 @@ export async function kubectl(
   if (result.aborted) throw InterruptedError.by(cluster.signal);
   if (result.overflowedAt !== undefined) throw floodError(worker.name, result.overflowedAt, asked);
   return result;
+}
+
+/**
+ * Asks kubectl for its current context.
+ *
+ * @returns the name, or an empty text where there is none; and the result of the call, which says why
+ */
+export async function currentContext(
+  { exec, env, signal }: Pick<Cluster, 'exec' | 'env' | 'signal'>,
+  kubeconfig: string | undefined,
+  timeoutMs: number,
+): Promise<{ readonly name: string; readonly result: RunResult }> {
+  const file = kubeconfig === undefined ? [] : [`--kubeconfig=${kubeconfig}`];
+  const argv: Argv = [env['KUBECTL'] || 'kubectl', ...file, 'config', 'current-context'];
+  const result = await exec.run(argv, { env, signal, timeoutMs });
+  if (result.aborted) throw InterruptedError.by(signal);
+  return { name: result.code === 0 ? result.stdout.toString('utf8').trim() : '', result };
 }

@@ -5,13 +5,43 @@
  * and got none, or where a wrapper in its place has only shown what it would do. Each change that no later step of its command
  * looks at is followed by {@link expectSeen}.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
+
 import { CliError } from '../cli/errors.ts';
+import { pause } from '../cli/pause.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { base, type Cluster, kubectl } from './kubectl.ts';
 import { kubectlError, kubectlInNamespace } from './kubectl-errors.ts';
 import { readAnswer } from './read-answer.ts';
 import { TransportError } from './transport.ts';
+
+export interface Metadata {
+  readonly name?: string;
+  readonly creationTimestamp?: string;
+  readonly deletionTimestamp?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+/** An object as far as commands read it. */
+export interface KubernetesObject {
+  readonly kind?: string;
+  readonly metadata: Metadata;
+}
+
+export interface ClaimObject extends KubernetesObject {
+  readonly spec?: {
+    readonly volumeName?: string;
+    readonly storageClassName?: string;
+    readonly accessModes?: readonly string[];
+    readonly resources?: { readonly requests?: { readonly storage?: string } };
+  };
+  readonly status?: { readonly phase?: string; readonly capacity?: { readonly storage?: string } };
+}
+
+/** Whether an object bears the label that Helm gives to all it makes, and asks for before it takes one over. */
+export function isHelms({ labels }: Pick<Metadata, 'labels'>): boolean {
+  return labels?.['app.kubernetes.io/managed-by'] === 'Helm';
+}
 
 /**
  * @param args what follows `kubectl get`
@@ -30,6 +60,7 @@ export async function getJson<T>(
 }
 
 /**
+ * @param doing what it is for, for the error: `look up the pod of`
  * @returns null when there is none of that name
  * @throws TransportError when the cluster does not tell
  */
@@ -38,9 +69,10 @@ export async function getOrNull<T>(
   worker: ClusterWorker,
   kind: string,
   name: string,
+  doing = `look up the ${kind} ${name} of`,
 ): Promise<T | null> {
-  const result = await kubectl(cluster, worker, ['get', kind, name, '--ignore-not-found', '--output=json']);
-  if (result.code !== 0) throw kubectlError(result, worker, `look up the ${kind} ${name} of`);
+  const result = await kubectl(cluster, worker, ['get', kind, name, '--output=json', '--ignore-not-found']);
+  if (result.code !== 0) throw kubectlError(result, worker, doing);
   return result.stdout.length === 0
     ? null
     : readAnswer<T>('object', worker.name, result.stdout.toString('utf8'));
@@ -103,10 +135,23 @@ export async function expectSeen(
   { signal }: Pick<Cluster, 'signal'>,
 ): Promise<void> {
   if ((await look()) === null) return;
-  await sleep(SECOND_LOOK_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+  await pause(SECOND_LOOK_MS, signal);
   const instead = await look();
   if (instead !== null)
     throw new CliError(`${failed}, although ${by} reported no error: ${instead}`, { hints });
+}
+
+/** What follows `kubectl` to delete an object. */
+export function removeArgs(kind: string, name: string): string[] {
+  return ['delete', kind, name, '--ignore-not-found', '--wait=false'];
+}
+
+/** What follows `kubectl` to create the object on its stdin. */
+export const CREATE_ARGS = ['create', '--filename=-'] as const;
+
+export interface NewObject {
+  readonly kind: string;
+  readonly metadata: { readonly name: string };
 }
 
 /**
@@ -121,7 +166,7 @@ export async function remove(
   kind: string,
   name: string,
 ): Promise<void> {
-  await change(cluster, worker, ['delete', kind, name, '--ignore-not-found', '--wait=false']);
+  await change(cluster, worker, removeArgs(kind, name));
   await expectSeen(
     {
       failed: `the ${kind} ${name} of ${worker.name} was not deleted`,
@@ -139,13 +184,9 @@ export async function remove(
  *
  * @throws TransportError when the cluster refuses, also when somebody else made it meanwhile; CliError when it is not there
  */
-export async function create(
-  cluster: Cluster,
-  worker: ClusterWorker,
-  object: { readonly kind: string; readonly metadata: { readonly name: string } },
-): Promise<void> {
+export async function create(cluster: Cluster, worker: ClusterWorker, object: NewObject): Promise<void> {
   const { kind, metadata } = object;
-  await change(cluster, worker, ['create', '--filename=-'], JSON.stringify(object));
+  await change(cluster, worker, CREATE_ARGS, JSON.stringify(object));
   const look = async () =>
     (await presenceOf(cluster, worker, kind, metadata.name)) === 'there'
       ? null

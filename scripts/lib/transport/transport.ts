@@ -35,11 +35,16 @@ export interface TransportErrorDetails extends ErrorDetails {
   readonly neverBegan?: boolean;
 }
 
-/** After these what was asked may or may not have happened. */
-const UNCERTAIN: ReadonlySet<TransportErrorKind> = new Set<TransportErrorKind>([
+/** The cluster gave no whole answer. */
+const UNANSWERED: ReadonlySet<TransportErrorKind> = new Set<TransportErrorKind>([
   'broken',
   'timeout',
   'unreachable',
+]);
+
+/** After these what was asked may or may not have happened. */
+const UNCERTAIN: ReadonlySet<TransportErrorKind> = new Set<TransportErrorKind>([
+  ...UNANSWERED,
   'node-unreachable',
 ]);
 
@@ -55,6 +60,11 @@ export class TransportError extends CliError {
     super(message, details);
     this.kind = kind;
     this.neverBegan = details.neverBegan ?? false;
+  }
+
+  /** Whether the cluster gave no whole answer, which says nothing of the worker. */
+  get unanswered(): boolean {
+    return UNANSWERED.has(this.kind);
   }
 
   /** Whether a worker that is asked again may answer. */

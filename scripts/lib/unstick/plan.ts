@@ -4,21 +4,20 @@
  */
 import { describeHold } from '../account.ts';
 import { isBehind, type Pipeline } from '../factory.ts';
+import type { Go, Mark, StepText } from '../plan.ts';
 import { accountHold, waitsForAccount } from '../worker/account.ts';
 import type { QueueItem, Snapshot } from '../worker/snapshot.ts';
 
-export type Step =
-  | { readonly kind: 'kill-session'; readonly session: string }
-  | { readonly kind: 'exited'; readonly session: string; readonly stage: string }
-  /** Wait until the check-in that is under way has ended. */
-  | { readonly kind: 'await' }
-  | { readonly kind: 'retry' | 'advance' | 'fail' | 'cleanup' };
+export type StepName = 'kill-session' | 'exited' | 'await' | 'retry' | 'advance' | 'fail' | 'cleanup';
 
-export interface Plan {
-  readonly kind: 'plan';
+/** The worker runs the steps of a plan together, under its lock: a step has what scripts/remote/unstick.sh takes for it. */
+export interface Step extends StepText<StepName> {
+  readonly argument: string;
+}
+
+export interface Plan extends Go<Step> {
   /** What is wrong, in one sentence. */
   readonly because: string;
-  readonly steps: readonly Step[];
   /** `status stage attempt`, which must still hold when the steps are done; null when there is no pipeline. */
   readonly standing: string;
   /** What has to be true afterwards. */
@@ -138,11 +137,12 @@ function planRetry(snapshot: Snapshot, pipeline: Pipeline, { worker }: Wish, hum
   if (snapshot.dialect === null)
     return nothing('factory did not say how it wants to be spoken to', false, [look]);
   const alive = snapshot.sessions.find(({ name }) => name === session && name !== '');
-  const kill: Step[] = alive === undefined ? [] : [{ kind: 'kill-session', session }];
+  const kill = alive === undefined ? [] : [killSession(session)];
   const plan = (because: string, ...steps: Step[]): Plan => ({
-    kind: 'plan',
+    kind: 'go',
     because,
     steps: [...kill, ...steps],
+    notes: [],
     standing: standingOf(pipeline),
     goal: 'working',
     attached: alive !== undefined && alive.attached > 0 ? session : null,
@@ -152,27 +152,25 @@ function planRetry(snapshot: Snapshot, pipeline: Pipeline, { worker }: Wish, hum
   const handBack = () =>
     plan(
       `factory takes ${session} for driven by a person and leaves #${issue} alone`,
-      configured ? { kind: 'retry' } : { kind: 'advance' },
+      configured ? retry(issue) : advance(issue),
     );
   switch (status) {
     case 'blocked':
       // `retry` counts an attempt and unblocks. A skips what is in progress for ever, so its stage has to be run as well.
       return configured
-        ? plan(`#${issue} is blocked at stage ${stage}`, { kind: 'retry' })
-        : plan(`#${issue} is blocked at stage ${stage}`, { kind: 'retry' }, { kind: 'advance' });
+        ? plan(`#${issue} is blocked at stage ${stage}`, retry(issue))
+        : plan(`#${issue} is blocked at stage ${stage}`, retry(issue), advance(issue));
     case 'in_progress': {
       if (snapshot.locks.checkIn) {
         const why = `a check-in waits for ${session} of #${issue}, which is gone`;
-        const rest: Step[] = configured ? [{ kind: 'retry' }] : [{ kind: 'retry' }, { kind: 'advance' }];
+        const rest = configured ? [retry(issue)] : [retry(issue), advance(issue)];
         return plan(why, ...endCheckIn(pipeline), ...rest);
       }
       if (human) return handBack();
       const because = `#${issue} was interrupted at stage ${stage}`;
-      if (!configured) return plan(because, { kind: 'advance' });
+      if (!configured) return plan(because, advance(issue));
       // B runs it again at its next check-in, once it knows that the session is gone.
-      return session === ''
-        ? plan(because, { kind: 'retry' })
-        : plan(because, { kind: 'exited', session, stage });
+      return session === '' ? plan(because, retry(issue)) : plan(because, exited(session, stage));
     }
     case 'rate_limited':
       return nothing(`#${issue} has hit a limit; each check-in tries again by itself`, true, [
@@ -189,20 +187,21 @@ function planRetry(snapshot: Snapshot, pipeline: Pipeline, { worker }: Wish, hum
 
 /** Of a session that is only gone a check-in may not hear until the stage's time-out: it has to be told. */
 function endCheckIn({ session, stage }: Pipeline): Step[] {
-  return [...(session === '' ? [] : [{ kind: 'exited', session, stage } as const]), { kind: 'await' }];
+  return [...(session === '' ? [] : [exited(session, stage)]), awaitCheckIn()];
 }
 
 function planGiveUp({ sessions, locks }: Snapshot, pipeline: Pipeline): Plan {
   const { issue, status, stage, session } = pipeline;
   const alive = sessions.find(({ name }) => name === session && name !== '');
   return {
-    kind: 'plan',
+    kind: 'go',
     because: `#${issue} is ${status.replace('_', ' ')} at stage ${stage}`,
     steps: [
-      ...(alive === undefined ? [] : [{ kind: 'kill-session', session } as const]),
+      ...(alive === undefined ? [] : [killSession(session)]),
       ...(locks.checkIn ? endCheckIn(pipeline) : []),
-      { kind: 'fail' },
+      fail(issue),
     ],
+    notes: [],
     standing: standingOf(pipeline),
     goal: 'given-up',
     attached: alive !== undefined && alive.attached > 0 ? session : null,
@@ -212,9 +211,10 @@ function planGiveUp({ sessions, locks }: Snapshot, pipeline: Pipeline): Plan {
 /** B looks pipelines up by their number alone: with a completed one of another project the row never moves. */
 function planForget(pipeline: Pipeline, row: QueueItem): Plan {
   return {
-    kind: 'plan',
+    kind: 'go',
     because: `#${row.issue} is ${row.status} in the queue, and the store has a completed pipeline of the same number`,
-    steps: [{ kind: 'cleanup' }],
+    steps: [cleanup(row.issue)],
+    notes: [],
     standing: standingOf(pipeline),
     goal: 'forgotten',
     attached: null,
@@ -229,36 +229,55 @@ function nothing(because: string, fine: boolean, next: readonly Advice[]): NoPla
   return { kind: 'nothing', because, fine, next };
 }
 
-/** A step as scripts/remote/unstick.sh takes it. */
-export function stepArgument(step: Step): string {
-  switch (step.kind) {
-    case 'kill-session':
-      return `kill-session ${step.session}`;
-    case 'exited':
-      return `exited ${step.session} ${step.stage}`;
-    default:
-      return step.kind;
-  }
+function stepOf(
+  name: StepName,
+  mark: Mark,
+  what: string,
+  command: string | null,
+  ...words: readonly string[]
+): Step {
+  const commands = command === null ? [] : [command];
+  return { name, mark, what, commands, argument: [name, ...words].join(' ') };
 }
 
+const killSession = (session: string) =>
+  stepOf('kill-session', '-', 'ends what is left in it', `tmux kill-session ${session}`, session);
+
+const exited = (session: string, stage: string) =>
+  stepOf(
+    'exited',
+    '~',
+    'tells factory that it is gone',
+    `factory event log --session ${session} --event exited`,
+    session,
+    stage,
+  );
+
+const awaitCheckIn = () => stepOf('await', '·', 'waits until the check-in has ended, 75s at most', null);
+
+const ofPipeline = (
+  name: 'retry' | 'advance' | 'fail' | 'cleanup',
+  mark: Mark,
+  issue: number,
+  what: string,
+) => stepOf(name, mark, what, `factory pipeline ${name} ${issue}`);
+
+const retry = (issue: number) => ofPipeline('retry', '~', issue, 'counts one more attempt and unblocks it');
+const advance = (issue: number) =>
+  ofPipeline('advance', '~', issue, 'runs the stage again, in the background');
+const fail = (issue: number) =>
+  ofPipeline('fail', '~', issue, 'the queue goes on without it; branch and worktree stay');
+const cleanup = (issue: number) =>
+  ofPipeline(
+    'cleanup',
+    '-',
+    issue,
+    'removes the old pipeline and its worktree; its branch stays unless merged',
+  );
+
 /** A step for people: what is typed in the worker, and what that does. */
-export function describeStep(step: Step, issue: number): string {
-  switch (step.kind) {
-    case 'kill-session':
-      return `tmux kill-session ${step.session}: ends what is left in it`;
-    case 'await':
-      return 'waits until the check-in has ended, 75s at most';
-    case 'exited':
-      return `factory event log --session ${step.session} --event exited: tells factory that it is gone`;
-    case 'retry':
-      return `factory pipeline retry ${issue}: counts one more attempt and unblocks it`;
-    case 'advance':
-      return `factory pipeline advance ${issue}: runs the stage again, in the background`;
-    case 'fail':
-      return `factory pipeline fail ${issue}: the queue goes on without it; branch and worktree stay`;
-    case 'cleanup':
-      return `factory pipeline cleanup ${issue}: removes the old pipeline and its worktree; its branch stays unless merged`;
-  }
+export function describeStep({ commands, what }: Step): string {
+  return [...commands, what].join(': ');
 }
 
 /** Whether the goal of a plan is reached, by a look after its steps. */

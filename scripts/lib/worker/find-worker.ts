@@ -3,6 +3,7 @@ import type { Context } from '../cli/command.ts';
 import { CliError, ExitCode, InterruptedError } from '../cli/errors.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import type { Argv, RunResult } from '../exec.ts';
+import { currentContext } from '../transport/kubectl.ts';
 import { kubectlError } from '../transport/kubectl-errors.ts';
 import { chooseRelease, releaseQuery } from './live-release.ts';
 
@@ -52,7 +53,7 @@ export async function findWorker(
     ...(container === undefined ? {} : { container }),
     ...(kubeconfig === undefined ? {} : { kubeconfig }),
   });
-  const context = given.context ?? (await currentContext(kubectl, name));
+  const context = given.context ?? (await contextToUse({ env, exec, signal }, given, timeoutMs));
   if (pod !== undefined && namespace !== undefined) {
     const worker = entry({ pod, namespace, context });
     return { worker, doubt: await doubtOf(worker, kubectl) };
@@ -70,10 +71,13 @@ export async function findWorker(
   return { worker: entry({ ...release, context }), doubt: null };
 }
 
-async function currentContext(kubectl: Kubectl, name: string): Promise<string> {
-  const result = await kubectl('config', 'current-context');
-  const current = result.stdout.toString('utf8').trim();
-  if (result.code === 0 && current !== '') return current;
+async function contextToUse(
+  cluster: Pick<Context, 'env' | 'exec' | 'signal'>,
+  { name, kubeconfig }: Given,
+  timeoutMs: number,
+): Promise<string> {
+  const { name: current, result } = await currentContext(cluster, kubeconfig, timeoutMs);
+  if (current !== '') return current;
   if (result.code === ExitCode.missingProgram || result.timedOut) {
     const about = { runtime: 'kubernetes', name, pod: name, namespace: 'any', context: 'current' } as const;
     throw kubectlError(result, about, 'find the context of');

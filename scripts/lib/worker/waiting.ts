@@ -1,7 +1,8 @@
 /** Waiting for something to come about in a worker: what is waited for, and the looks until it has. */
-import { setTimeout as sleep } from 'node:timers/promises';
+
 import type { Context } from '../cli/command.ts';
-import { CliError, ExitCode, InterruptedError, UsageError } from '../cli/errors.ts';
+import { CliError, ExitCode, UsageError } from '../cli/errors.ts';
+import { pause } from '../cli/pause.ts';
 import { didYouMean } from '../cli/text.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
 import { isLive } from '../factory.ts';
@@ -158,8 +159,6 @@ export async function waitUntil(
       );
     }
     const rest = Math.max(1, until - now().getTime());
-    await sleep(Math.min(PAUSE_MS, rest), undefined, { signal }).catch(() => {
-      throw InterruptedError.by(signal, `not waiting any more; the work goes on in ${worker.name}`);
-    });
+    await pause(Math.min(PAUSE_MS, rest), signal, `not waiting any more; the work goes on in ${worker.name}`);
   }
 }

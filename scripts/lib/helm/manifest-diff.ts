@@ -1,22 +1,18 @@
 /** What an upgrade would change in a release's manifest, besides the image. Pure. */
 import { parseAllDocuments, stringify } from 'yaml';
+import type { KubernetesObject } from '../transport/objects.ts';
 import { checkAnswer } from '../transport/read-answer.ts';
-
-export interface KubernetesObject {
-  readonly kind?: string;
-  readonly metadata?: { readonly name?: string; readonly annotations?: Readonly<Record<string, string>> };
-}
 
 /**
  * The objects of a manifest.
  *
  * @throws TransportError when it is not one
  */
-export function objectsIn(manifest: string): KubernetesObject[] {
+export function objectsIn(manifest: string): Partial<KubernetesObject>[] {
   return parseAllDocuments(manifest)
     .map((document): unknown => (document.errors.length > 0 ? undefined : document.toJS()))
     .filter((object) => object !== null)
-    .map((object) => checkAnswer<KubernetesObject>('object', 'its manifest', object));
+    .map((object) => checkAnswer<Partial<KubernetesObject>>('object', 'its manifest', object));
 }
 
 /**

@@ -12,7 +12,7 @@ import {
   NEEDED_KEYS,
   parseSecretsFile,
   type TokenFlagValues,
-} from '../../scripts/lib/provision/tokens.ts';
+} from '../../scripts/lib/secret/tokens.ts';
 import { run } from '../support/run-command.ts';
 
 const NONE: TokenFlagValues = {

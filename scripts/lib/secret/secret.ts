@@ -1,14 +1,13 @@
-/** The Secret of a worker, whole: read, and replaced only when nobody else has changed it meanwhile. */
+/** The Secret of a worker: its keys, short hashes of its values, and the whole, replaced only when nobody else has changed it. */
 
+import { createHash } from 'node:crypto';
 import { CliError } from '../cli/errors.ts';
 import { enumerate } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
-import type { Token } from '../provision/tokens.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { kubectlError, kubectlInNamespace } from '../transport/kubectl-errors.ts';
-import { expectSeen } from '../transport/objects.ts';
-import { readAnswer } from '../transport/read-answer.ts';
-import { type Hashes, shortHash } from './layers.ts';
+import { expectSeen, getOrNull, isHelms } from '../transport/objects.ts';
+import type { Token } from './tokens.ts';
 
 export interface SecretObject {
   readonly apiVersion: 'v1';
@@ -26,23 +25,37 @@ export interface SecretObject {
   readonly data?: Readonly<Record<string, string>>;
 }
 
+/** The first digits of a token's SHA-256: enough to tell two apart, of no use to anybody else. */
+export function shortHash(value: string): string {
+  // As the wrappers read it: without the newline that editors leave.
+  const token = value.replaceAll(/[\r\n]/g, '');
+  return token === '' ? '-' : createHash('sha256').update(token).digest('hex').slice(0, 8);
+}
+
+export type Hashes = ReadonlyMap<string, string>;
+
+/** Prints each key and how long its value is: values do not leave kubectl. */
+export const KEYS_TEMPLATE = '{{range $key, $value := .data}}{{$key}} {{len $value}}{{"\\n"}}{{end}}';
+
+/**
+ * @param text what {@link KEYS_TEMPLATE} printed
+ * @returns names of the keys that have a value
+ */
+export function keysWithValues(text: string): string[] {
+  return text
+    .split('\n')
+    .map((line) => line.split(' '))
+    .filter(([key, length]) => key && Number(length) > 0)
+    .map(([key = '']) => key);
+}
+
 /** @returns null when there is none of that name */
 export async function readSecret(
   cluster: Cluster,
   worker: ClusterWorker,
   name: string,
 ): Promise<SecretObject | null> {
-  const result = await kubectl(cluster, worker, [
-    'get',
-    'secret',
-    name,
-    '--output=json',
-    '--ignore-not-found',
-  ]);
-  if (result.code !== 0) throw kubectlError(result, worker, 'read the Secret of');
-  return result.stdout.length === 0
-    ? null
-    : readAnswer<SecretObject>('object', worker.name, result.stdout.toString());
+  return getOrNull<SecretObject>(cluster, worker, 'secret', name, 'read the Secret of');
 }
 
 /** What the Secret has, decoded. */
@@ -59,7 +72,7 @@ export function hashesOf(secret: SecretObject | null): Hashes {
 
 /** The release that made the Secret from `secrets.inline`; null when it is the operator's own. */
 export function releaseOf(secret: SecretObject | null): string | null {
-  if (secret?.metadata.labels?.['app.kubernetes.io/managed-by'] !== 'Helm') return null;
+  if (secret === null || !isHelms(secret.metadata)) return null;
   return secret.metadata.annotations?.['meta.helm.sh/release-name'] ?? null;
 }
 
@@ -96,6 +109,19 @@ export function withTokens(
   };
 }
 
+/** Follows a command line that reads a Secret from its standard input. */
+export const UNSHOWN = '   # the Secret on stdin, not shown';
+
+/** How a Secret is written: one that was read is replaced, as long as nobody else has changed it. */
+export function verbFor({ metadata }: SecretObject): 'create' | 'replace' {
+  return metadata.resourceVersion === undefined ? 'create' : 'replace';
+}
+
+/** What follows `kubectl` to write the Secret on its stdin. */
+export function writeArgs(verb: 'create' | 'replace'): string[] {
+  return [verb, '--filename=-', '--output=name'];
+}
+
 /**
  * Writes the Secret over stdin, and reads it again.
  *
@@ -108,9 +134,8 @@ export async function writeSecret(
   worker: ClusterWorker,
   secret: SecretObject,
 ): Promise<SecretObject> {
-  const verb = secret.metadata.resourceVersion === undefined ? 'create' : 'replace';
   const { name } = secret.metadata;
-  const result = await kubectl(cluster, worker, [verb, '--filename=-', '--output=name'], {
+  const result = await kubectl(cluster, worker, writeArgs(verbFor(secret)), {
     input: JSON.stringify(secret),
   });
   if (result.code === 0) return expectWritten(cluster, worker, name, secret.data ?? {}, 'kubectl');

@@ -1,0 +1,37 @@
+/** Memory of a worker's control groups, as `memory` in scripts/remote/worker.sh prints it. Pure. */
+
+export interface CgroupMemory {
+  /** How often the kernel killed a process at this limit. */
+  readonly kills: number;
+  /** 0 where it is not known. */
+  readonly usedBytes: number;
+  /** Null: there is none. */
+  readonly limitBytes: number | null;
+}
+
+/** A limit of cgroup v1 that means none: the largest number of pages. */
+const NO_LIMIT = 2 ** 60;
+
+/**
+ * @param text lines `NAME oom_kills usage limit`
+ * @returns by name: `pod`, `docker`
+ */
+export function parseMemory(text: string): Map<string, CgroupMemory> {
+  return new Map(
+    text
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => {
+        const [name = '', kills, used, limit] = line.split(' ');
+        const limitBytes = Number(limit);
+        return [
+          name,
+          {
+            kills: Number(kills) || 0,
+            usedBytes: Number(used) || 0,
+            limitBytes: limitBytes > 0 && limitBytes < NO_LIMIT ? limitBytes : null,
+          },
+        ];
+      }),
+  );
+}
