@@ -5,8 +5,12 @@ weigh_worktrees() {
   local project issue path changed unpushed
   while IFS=$'\t' read -r project issue path; do
     # What cannot be told counts as work that would be lost.
-    changed=$(git -C "$path" status --porcelain 2>/dev/null | wc --lines) || changed=1
-    unpushed=$(git -C "$path" rev-list --count HEAD --not --remotes 2>/dev/null) || unpushed=1
+    if is_worktree "$path"; then
+      changed=$(git -C "$path" status --porcelain 2>/dev/null | wc --lines) || changed=1
+      unpushed=$(git -C "$path" rev-list --count HEAD --not --remotes 2>/dev/null) || unpushed=1
+    else
+      changed=$(find "$path" -type f | wc --lines) unpushed=0
+    fi
     printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$project" "$issue" "$(bytes_of "$path")" "$changed" "$unpushed" "$path"
   done < <(worktrees)
 }

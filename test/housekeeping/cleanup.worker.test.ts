@@ -108,6 +108,24 @@ describe('cleanup', () => {
     expect([23, 24].map((issue) => existsSync(worktree(issue)))).toEqual([false, true]);
   });
 
+  it('keeps what was taken and not begun, and folders that git does not know, unless their issue is named', async () => {
+    await worker.bash('factory queue add 23 --intent x');
+    await worker.sql("UPDATE issue_queue SET status = 'active'");
+    await worker.bash(`cd "$WORKER_REPOS_DIR/demo" && git worktree add --quiet ${worktree(23)}`);
+    await mkdir(worktree(24), { recursive: true });
+    await writeFile(join(worktree(24), 'new.txt'), 'mine');
+    const release = await worker.holdLock('locks/check-in');
+    expect(await plan('--issue', '23')).toMatchObject({ 'worktree demo#23': '#23 is being worked on' });
+    await release();
+    expect(await plan()).toEqual({
+      'worktree demo#23': '#23 was taken from the queue and not begun; --issue 23 removes it all the same',
+      'worktree demo#24': 'nothing says that #24 is finished; --issue 24 removes it all the same',
+    });
+    expect((await clean(['--yes', '--issue', '23,24'])).code).toBe(0);
+    expect([23, 24].map((issue) => existsSync(worktree(issue)))).toEqual([false, false]);
+    await worker.bash('git -C "$WORKER_REPOS_DIR/demo" branch -D issue-23');
+  });
+
   it('looks once more when it removes: what was taken up or written in the meantime stays', async () => {
     await finished(23);
     await finished(24);

@@ -8,6 +8,7 @@ import type { ClaudeFailure, Repair, TakenRow } from '../../../scripts/lib/contr
 import type { Dialect, Pipeline, QueueRow } from '../../../scripts/lib/factory.ts';
 import type { TmuxSession } from '../effects/effects.ts';
 import { tmuxName } from '../effects/tmux.ts';
+import type { InTheWay } from './leftovers.ts';
 import { addition, fateOfRow } from './taken.ts';
 import type { Place } from './tick.ts';
 
@@ -29,6 +30,8 @@ export interface RecoveryInput {
   readonly failures: readonly ClaudeFailure[];
   /** The row that was taken from the queue last; null when its issue has come to an end. */
   readonly taken: TakenRow | null;
+  /** What keeps that row's issue from beginning and is not ours to remove; null when nothing does. */
+  readonly inTheWay: InTheWay | null;
   /** Milliseconds since the epoch. */
   readonly now: number;
   /** Where the issue's project has its pipeline.yaml; null when that is not known. */
@@ -70,17 +73,28 @@ export function planRecovery(input: RecoveryInput): Recovery {
       actions.push({ issue, stage, attempt, session, action: 'give-up', cure });
     }
   }
-  if (input.taken !== null) planRow(input.taken, input, actions, givenUp);
+  if (input.taken !== null) planRow(input.taken, input, { actions, waiting, givenUp });
   return { actions, waiting, givenUp };
 }
 
 const ROW_REPAIRS = { 'not-begun': 'requeue', behind: 'remove-row' } as const;
 
-function planRow(taken: TakenRow, input: RecoveryInput, actions: RepairAction[], givenUp: string[]): void {
+function planRow(
+  taken: TakenRow,
+  input: RecoveryInput,
+  { actions, waiting, givenUp }: { [Kind in keyof Recovery]: Recovery[Kind][number][] },
+): void {
   const { issue } = taken;
   const { dialect, repairs, dispatchedAt, placeOf } = input;
   const fate = fateOfRow(taken, input);
   if (fate === 'at-work' || fate === 'settled') return;
+  if (fate === 'not-begun' && input.inTheWay !== null) {
+    const { says, cure, passes } = input.inTheWay;
+    const type = cure || `cleanup --issue ${issue} (on the laptop)`;
+    // What passes is worth holding up the queue: the next row that is taken would make us forget this one.
+    (passes ? waiting : givenUp).push(`#${issue} cannot begin: ${says}; type: ${type}`);
+    return;
+  }
   const action = ROW_REPAIRS[fate];
   const nothing = { issue, stage: '', attempt: 0, session: '', cure: '' };
   // Not since the row was added, as for a stage: each of these repairs adds it again.

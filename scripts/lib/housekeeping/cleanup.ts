@@ -97,7 +97,7 @@ function dockerItems({ parts }: Frame): Item[] {
 /** Why nothing of an issue may go; null when it is finished. */
 function reasonToKeep(
   issue: number,
-  { queue, pipelines, sessions, faults }: Snapshot,
+  { queue, pipelines, sessions, locks, faults }: Snapshot,
   named: readonly number[],
 ): string | null {
   const blind = faults.find(({ part }) => part === 'queue' || part === 'pipelines');
@@ -106,9 +106,14 @@ function reasonToKeep(
   const pipeline = pipelines.find((candidate) => candidate.issue === issue);
   if (pipeline !== undefined && isLive(pipeline)) return `#${issue} is ${pipeline.status}`;
   if (row?.status === 'pending') return `#${issue} waits in the queue`;
-  if (row?.status === 'active' && pipeline === undefined) return `#${issue} is being worked on`;
+  // A check-in may be about to begin it; without one nobody is.
+  const notBegun = row?.status === 'active' && pipeline === undefined;
+  if (notBegun && locks.checkIn) return `#${issue} is being worked on`;
   const session = sessions.find(({ stage }) => stage?.issue === issue);
   if (session !== undefined) return `session ${session.name} runs`;
+  if (notBegun && !named.includes(issue)) {
+    return `#${issue} was taken from the queue and not begun; --issue ${issue} removes it all the same`;
+  }
   if (row === undefined && pipeline === undefined && !named.includes(issue)) {
     return `nothing says that #${issue} is finished; --issue ${issue} removes it all the same`;
   }

@@ -17,6 +17,7 @@ function plan(dialect: Dialect, overrides: Partial<RecoveryInput> = {}) {
     failures: [],
     now: NOW,
     taken: null,
+    inTheWay: null,
     placeOf: () => ({ project: 'demo', directory: '/w/repos/demo' }),
     dispatchedAt: () => '2026-11-22T11:00:00Z',
     ...overrides,
@@ -146,6 +147,25 @@ describe('a row that was taken from the queue and not begun', () => {
     ['its number is there twice, for two projects', { rows: [active, row(42)] }],
   ])('but not when %s', (_case, overrides) => {
     expect(plan(A, { ...lost, ...overrides })).toEqual(NOTHING);
+  });
+
+  it.each([
+    ['cleanup --issue 42 (on the laptop)', ''],
+    ['kill 7', 'kill 7'],
+  ])('is left alone while something is in its way, and the cure is said: %s', (said, cure) => {
+    const says = 'the worktree /w/repos/demo/worktrees/issue-42 is locked';
+    expect(plan(A, { ...lost, inTheWay: { says, cure }, repairs: [past(), past()] })).toEqual({
+      ...NOTHING,
+      givenUp: [`#42 cannot begin: ${says}; type: ${said}`],
+    });
+  });
+
+  it('is waited for while a program still works on it', () => {
+    const inTheWay = { says: 'a program still works in /w', cure: 'kill 7', passes: true };
+    expect(plan(A, { ...lost, inTheWay })).toEqual({
+      ...NOTHING,
+      waiting: ['#42 cannot begin: a program still works in /w; type: kill 7'],
+    });
   });
 
   it('is added by the next supervisor when the one before ended between removing and adding', () => {

@@ -33,6 +33,7 @@ function view(overrides: Partial<View> & { rows?: QueueRow[]; pipelines?: Pipeli
     repairs: [],
     failures: [],
     taken: null,
+    inTheWay: null,
     reposDir: '/w/repos',
     now: NOW,
     ...rest,
