@@ -1,5 +1,5 @@
 /** An issue whose begin was cut short finishes by itself: for real, at each place between the program's writes. */
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { processesOf, signalProcess } from '../../scripts/lib/local/processes.ts';
@@ -20,6 +20,14 @@ function dieAt(worker: TestWorker, place: 'folder' | 'issue' | 'session'): void 
   const file = join(worker.layout.home, 'dies-at');
   writeFileSync(file, place);
   setStandin(worker, `STANDIN_FACTORY_DIES_AT=${file}`);
+}
+
+/** What the agents of all attempts were told. */
+function prompts({ layout }: TestWorker): string[] {
+  const store = join(layout.home, '.factory', 'pipelines');
+  return readdirSync(store, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('/prompt.md'))
+    .map((file) => readFileSync(join(store, file), 'utf8'));
 }
 
 /** @returns the intents of the rows of #23: one, as it was given */
@@ -76,6 +84,61 @@ describe.concurrent.each(DIALECTS)(
       await until('the issue completed', completed(worker, 23));
       expect(await intents(worker)).toEqual([[23, 'a test']]);
       expect(actions(worker)).toEqual([[23, '', 'requeue']]);
+    });
+  },
+);
+
+describe.concurrent.each(DIALECTS)('a check-in that dies before issue.json, dialect %s', (dialect) => {
+  it('leaves an issue whose text is fetched before its agent begins', async (test) => {
+    const worker = makeOwnWorker(test, { dialect });
+    dieAt(worker, 'issue');
+    await worker.start();
+    await worker.add(23);
+    await until('the issue completed', completed(worker, 23));
+    expect(prompts(worker)).toEqual([
+      expect.stringMatching(/^## Issue #23:\n.+\nThis issue was made up by the gh stand-in\.$/m),
+    ]);
+    expect(worker.log()).toContain('#23: fetched its text, which an interrupted check-in had not stored');
+  });
+});
+
+describe.concurrent('an issue whose text GitHub does not give', () => {
+  it('is not worked on, and that is said, until it does', async (test) => {
+    const worker = makeOwnWorker(test);
+    dieAt(worker, 'issue');
+    await worker.start();
+    await worker.add(23);
+    await until(
+      'the death',
+      async () => (await worker.pipelines()).length === 1 && !existsSync(join(worker.layout.home, 'dies-at')),
+    );
+    setStandin(worker, 'STANDIN_GH_MODE=down');
+    const file = join(worker.layout.home, '.factory', 'pipelines', '23', 'issue.json');
+    await worker.run(['rm', '-f', file]);
+    const says =
+      /^#23 would be worked on without its text, and GitHub does not give it: error connecting to api.github.com;/;
+    await until('the cause', () => says.test(worker.heartbeat()?.reason ?? ''));
+    expect(prompts(worker)).toEqual([]);
+    setStandin(worker, 'STANDIN_GH_MODE=ok');
+    await until('the issue completed', completed(worker, 23));
+    expect(prompts(worker)).toEqual([expect.stringContaining('made up by the gh stand-in.')]);
+  });
+});
+
+describe.concurrent.each(['a', 'b'] as const)(
+  'a check-in that dies behind the creation of a session, dialect %s',
+  (dialect) => {
+    it('leaves a session that is ended after a quiet minute, and the stage runs', async (test) => {
+      const worker = makeOwnWorker(test, { dialect });
+      dieAt(worker, 'session');
+      await worker.start();
+      await worker.add(23);
+      await until('the wait', () => /ended after 60 quiet seconds/.test(worker.heartbeat()?.reason ?? ''));
+      await until('the issue completed', completed(worker, 23), Boolean, 150_000);
+      expect(actions(worker)).toEqual([
+        [23, 'implement', 'end-session'],
+        ...(dialect === 'b' ? [] : [[23, 'implement', 'advance']]),
+      ]);
     });
   },
 );

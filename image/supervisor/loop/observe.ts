@@ -8,6 +8,7 @@ import { isHeld } from '../effects/locks.ts';
 import type { Environment } from '../environment.ts';
 import { drainReason } from './drain.ts';
 import type { Factory } from './factory.ts';
+import { withoutText } from './issue-text.ts';
 import { findLeftovers, type InTheWay } from './leftovers.ts';
 import { fateOfRow, readTaken } from './taken.ts';
 import { placeOf, planWithoutStore, type Standing, type View } from './tick.ts';
@@ -31,7 +32,7 @@ export function createObserver(
   { settings, clones, factory, toolsMissing, obstacle, account }: Sources,
 ): () => Promise<View> {
   /** Only asked of a row that was taken and not begun. */
-  const lookInTheWay = async (view: Omit<View, 'inTheWay'>): Promise<InTheWay | null> => {
+  const lookInTheWay = async (view: Omit<View, 'inTheWay' | 'withoutText'>): Promise<InTheWay | null> => {
     const { store, taken } = view;
     if (taken === null || typeof store === 'string' || fateOfRow(taken, store) !== 'not-begun') return null;
     const { issue } = taken;
@@ -66,6 +67,10 @@ export function createObserver(
       reposDir: dirs.WORKER_REPOS_DIR,
       now: clock.now(),
     };
-    return { ...view, inTheWay: await lookInTheWay(view) };
+    return {
+      ...view,
+      inTheWay: await lookInTheWay(view),
+      withoutText: typeof view.store === 'string' ? [] : withoutText({ files }, home, view.store.pipelines),
+    };
   };
 }

@@ -9,6 +9,7 @@ import type { Dialect, Pipeline, QueueRow } from '../../../scripts/lib/factory.t
 import type { TmuxSession } from '../effects/effects.ts';
 import { tmuxName } from '../effects/tmux.ts';
 import type { InTheWay } from './leftovers.ts';
+import { type StrayWish, wishOfStray } from './stray-session.ts';
 import { addition, fateOfRow } from './taken.ts';
 import type { Place } from './tick.ts';
 
@@ -60,14 +61,15 @@ export function planRecovery(input: RecoveryInput): Recovery {
       waiting.push(wish.reason);
       continue;
     }
-    const { issue, stage, attempt, session } = pipeline;
+    const { issue, stage, attempt } = pipeline;
+    const session = wish.kind === 'end-session' ? wish.session : pipeline.session;
     const past = repairsOf(pipeline, input);
     const tries = past.filter(({ action }) => action !== 'give-up' && !isForAccount(action)).length;
     if (isForAccount(wish.kind) || tries < MOST_TRIES) {
       actions.push({ issue, stage, attempt, session, action: wish.kind, cure: '' });
       continue;
     }
-    const cure = cureOf(wish.kind, pipeline, input.placeOf(issue)?.directory ?? null);
+    const cure = cureOf(wish.kind, { ...pipeline, session }, input.placeOf(issue)?.directory ?? null);
     givenUp.push(`${describeOrphan(pipeline)} again after ${MOST_TRIES} repairs; type: ${cure}`);
     if (!past.some(({ action }) => action === 'give-up')) {
       actions.push({ issue, stage, attempt, session, action: 'give-up', cure });
@@ -134,7 +136,7 @@ export function describeOrphan({
 
 type Wish =
   | { readonly kind: 'advance' | 'kill-and-advance' | 'mark-exited' | 'retry' | 'run-again' }
-  | { readonly kind: 'wait'; readonly reason: string }
+  | StrayWish
   | null;
 
 /** Repairs of a stage for which claude's account is to blame, however often. */
@@ -148,6 +150,8 @@ function wishOf(pipeline: Pipeline, input: RecoveryInput): Wish {
     const wish = wishAfterFailure(pipeline, input);
     if (wish !== null) return wish;
   }
+  const stray = wishOfStray(pipeline, input, QUIET_SECONDS);
+  if (stray !== null) return stray;
   return input.dialect.name === 'B' ? wishOfB(pipeline, input) : wishOfA(pipeline, input);
 }
 
@@ -230,8 +234,9 @@ function cureOf(kind: RepairAction['action'], pipeline: Pipeline, directory: str
   if (kind === 'mark-exited') {
     return `${there}${markExited(pipeline).map(shellQuote).join(' ')}   (or, to let the queue go on without it: ${giveUp})`;
   }
-  const kill =
-    kind === 'kill-and-advance' ? `tmux kill-session -t ${shellQuote(`=${tmuxName(session)}`)}; ` : '';
+  const killing = `tmux kill-session -t ${shellQuote(`=${tmuxName(session)}`)}`;
+  if (kind === 'end-session') return `${killing}   (or, to let the queue go on without it: ${giveUp})`;
+  const kill = kind === 'kill-and-advance' ? `${killing}; ` : '';
   return `${kill}${there}factory pipeline advance ${issue}   (or, to let the queue go on without it: ${giveUp})`;
 }
 

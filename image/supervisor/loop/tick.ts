@@ -58,6 +58,8 @@ export interface View extends Standing {
   readonly taken: TakenRow | null;
   /** What keeps that row's issue from beginning and is not ours to remove; null when nothing does. */
   readonly inTheWay: InTheWay | null;
+  /** Issues that would be worked on without their text. */
+  readonly withoutText: readonly number[];
   readonly reposDir: string;
   /** Milliseconds since the epoch. */
   readonly now: number;
@@ -77,6 +79,7 @@ export type Tick =
     }
   /** Wait for the check-in that is under way. */
   | { readonly kind: 'adopt' }
+  | { readonly kind: 'fetch-text'; readonly issue: number; readonly place: Place }
   | { readonly kind: 'repair'; readonly repair: RepairAction; readonly place: Place }
   | {
       readonly kind: 'check-in';
@@ -134,6 +137,10 @@ export function planTick(view: View): Tick {
       'factory does not start, so it cannot be asked for work; to see why: factory queue add --help',
     );
 
+  // Before every repair: that may run a stage as well.
+  const [textless] = view.withoutText;
+  if (textless !== undefined)
+    return inPlaceOf(textless, view, store, (place) => ({ kind: 'fetch-text', issue: textless, place }));
   const recovery = planRecovery({
     ...store,
     dialect,

@@ -157,15 +157,17 @@ function planRetry(snapshot: Snapshot, pipeline: Pipeline, { worker }: Wish, hum
   }
   if (snapshot.dialect === null)
     return nothing('factory did not say how it wants to be spoken to', false, [look]);
-  const alive = snapshot.sessions.find(({ name }) => name === session && name !== '');
-  const kill: Step[] = alive === undefined ? [] : [{ kind: 'kill-session', session }];
+  // Also a session that the pipeline does not know of: of that name no other can be made.
+  const own = session || `${issue}-${stage}-${pipeline.attempt}`;
+  const alive = snapshot.sessions.find(({ name }) => name === own);
+  const kill: Step[] = alive === undefined ? [] : [{ kind: 'kill-session', session: own }];
   const plan = (because: string, ...steps: Step[]): Plan => ({
     kind: 'plan',
     because,
     steps: [...kill, ...steps],
     standing: standingOf(pipeline),
     goal: 'working',
-    attached: alive !== undefined && alive.attached > 0 ? session : null,
+    attached: alive !== undefined && alive.attached > 0 ? own : null,
   });
   const configured = snapshot.dialect.name === 'B';
   // Who typed last is asked before how the session is, so that B goes on skipping one that has exited; `retry` forgets it.

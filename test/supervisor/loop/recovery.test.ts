@@ -200,6 +200,46 @@ describe('a row that was taken from the queue and not begun', () => {
   });
 });
 
+describe.each([A, B, DESIGN])('a session that the pipeline does not know of, dialect $name', (dialect) => {
+  const unknown = (status: 'in_progress' | 'pending' | 'blocked') => [pipeline(42, { status, session: '' })];
+
+  it.each(['in_progress', 'pending'] as const)('is ended when it is quiet, %s', (status) => {
+    const seen = { pipelines: unknown(status), sessions: [session('42-build-1', 60)] };
+    const end = {
+      issue: 42,
+      stage: 'build',
+      attempt: 1,
+      session: '42-build-1',
+      action: 'end-session',
+      cure: '',
+    };
+    expect(plan(dialect, seen)).toEqual({ ...NOTHING, actions: [end] });
+    const twice = [repair({ action: 'end-session' }), repair({ action: 'end-session' })];
+    expect(plan(dialect, { ...seen, repairs: twice }).actions[0]?.cure).toMatch(
+      /^tmux kill-session -t '=42-build-1' {3}\(or, /,
+    );
+  });
+
+  it('is left alone while it prints, and while somebody is attached', () => {
+    const pipelines = unknown('pending');
+    expect(plan(dialect, { pipelines, sessions: [session('42-build-1', 59)] })).toEqual({
+      ...NOTHING,
+      waiting: [
+        '#42 cannot start stage build: the session 42-build-1 is there already; it is ended after 60 quiet seconds',
+      ],
+    });
+    expect(plan(dialect, { pipelines, sessions: [session('42-build-1', 99, 1)] }).waiting).toHaveLength(1);
+  });
+
+  it('is nobody’s business when the pipeline waits for a person, or the attempt is another one', () => {
+    const other = { pipelines: unknown('pending'), sessions: [session('42-build-2', 99)] };
+    expect(plan(dialect, other)).toEqual(NOTHING);
+    expect(plan(dialect, { pipelines: unknown('blocked'), sessions: [session('42-build-1', 99)] })).toEqual(
+      NOTHING,
+    );
+  });
+});
+
 describe('recovery in dialect B', () => {
   it.each(['started', 'active', 'factory_send', 'steer', 'human_input'])(
     'a dead session believed to be %s is marked as exited',
