@@ -9,6 +9,9 @@
 import { join } from 'node:path';
 import type { Effects } from '../effects/effects.ts';
 
+/** What setup commands have installed may take minutes to remove. */
+const TIMEOUT_MS = 5 * 60_000;
+
 /** Why an issue cannot begin. */
 export interface InTheWay {
   readonly says: string;
@@ -36,7 +39,8 @@ export async function findLeftovers(
   { home, directory, issue }: { home: string; directory: string; issue: number },
 ): Promise<Leftovers> {
   const { files, processes } = effects;
-  const git = (...args: string[]) => processes.run(['git', ...args], { cwd: directory, timeoutMs: 60_000 });
+  const git = (...args: string[]) =>
+    processes.run(['git', ...args], { cwd: directory, timeoutMs: TIMEOUT_MS });
   const must = async (...args: string[]) => {
     const { code, stderr } = await git(...args);
     if (code !== 0) throw new Error(`git ${args[0]} ${args[1]}: ${stderr.trim()}`);
@@ -74,7 +78,7 @@ export async function findLeftovers(
 
   const judgePipeline = async (path: string): Promise<Find> => {
     const content = ['-type', 'f', '-size', '+0', '!', '-name', 'issue.json', '-print', '-quit'];
-    const { code, stdout } = await processes.run(['find', path, ...content], { timeoutMs: 60_000 });
+    const { code, stdout } = await processes.run(['find', path, ...content], { timeoutMs: TIMEOUT_MS });
     if (code === 0 && stdout === '') return { remove: () => files.remove(path) };
     return {
       says: `the folder ${path} has files of an earlier run and no pipeline that can be read`,
