@@ -12,7 +12,12 @@ import { unstick } from '../../scripts/unstick.ts';
 import { why } from '../../scripts/why.ts';
 import { capturedPath } from '../diagnosis/captured.ts';
 import { fakeKubectl, type Rule } from '../support/fake-kubectl.ts';
-import { type HandWorker, type HandWorkerOptions, handWorker } from '../support/hand-worker.ts';
+import {
+  FAST_PIPELINE,
+  type HandWorker,
+  type HandWorkerOptions,
+  handWorker,
+} from '../support/hand-worker.ts';
 import { type Outcome, run } from '../support/run-command.ts';
 import { until } from '../support/until.ts';
 import { isThere, LEFTOVERS } from '../support/worktrees.ts';
@@ -373,6 +378,20 @@ describe.concurrent('queue', () => {
       await desk.checkIn();
       expect((await desk.queue('requeue', '23', '--yes')).stdout).not.toContain('refs/');
       expect(await inClone('git show-ref | grep -o "refs/factory-worker.*"')).toBe(`${kept}\n`);
+    },
+  );
+
+  it.each(['a', 'b'] as const)(
+    'an issue whose setup failed begins once the setup works, dialect %s',
+    async (dialect) => {
+      const setup = `  setup: ['touch installed', 'test -e "$HOME/tools"']\n`;
+      const desk = await Desk.open({ dialect, pipeline: FAST_PIPELINE + setup });
+      await desk.add(23, ...(dialect === 'b' ? ['--config', 'pipeline.yaml'] : []));
+      expect(await desk.checkIn()).toContain('worktree setup');
+      expect((await desk.why()).stdout).toContain('demo#23 failed before its work began');
+      await desk.worker.bash('touch "$HOME/tools"');
+      expect(await desk.queue('requeue', '23', '--yes')).toMatchObject({ code: 0 });
+      expect(await desk.checkIn()).toContain('queue_started');
     },
   );
 
