@@ -17,6 +17,7 @@ import { type DispatchAnswer, describeOutcome, succeeded } from './lib/dispatch/
 import type { DispatchRequest } from './lib/dispatch/request.ts';
 import { send } from './lib/dispatch/send.ts';
 import { parseIssues, parseProject } from './lib/worker/arguments.ts';
+import { describeClearing } from './lib/worker/in-the-way.ts';
 import { createReach, observe, type Reach } from './lib/worker/observe.ts';
 import { assess } from './lib/worker/status.ts';
 import { issueGoal, waitUntil } from './lib/worker/waiting.ts';
@@ -45,7 +46,8 @@ const FLAGS = {
   },
   requeue: {
     type: 'boolean',
-    description: 'run a completed or failed issue again; its worktree and branch are dropped',
+    description:
+      'run a completed or failed issue again; its worktree and branch are dropped (unmerged commits stay under refs/factory-worker)',
   },
   'dry-run': { type: 'boolean', description: 'say what would be queued, change nothing' },
   wait: {
@@ -143,6 +145,7 @@ function report(
     const wayOn = {
       requeue: commandLine('dispatch', worker.name, '-p', request.project, '-i', issue, '--requeue'),
       giveUp: commandLine('unstick', worker.name, issue, '--give-up'),
+      clear: (cure: string) => describeClearing(commandLine, worker.name, outcome.issue, cure),
     };
     const stream = succeeded(outcome) ? stdout : stderr;
     stream.write(`${describeOutcome(outcome, request, snapshot, wayOn)}\n`);

@@ -22,6 +22,7 @@ import {
   requeueRequest,
 } from './lib/unstick/queue-change.ts';
 import { parseIssues } from './lib/worker/arguments.ts';
+import { describeClearing } from './lib/worker/in-the-way.ts';
 import { findWorker } from './lib/worker/observe.ts';
 import { isQueueUnknown, itemName } from './lib/worker/queue.ts';
 import { parseSnapshot, type QueueItem, type Snapshot } from './lib/worker/snapshot.ts';
@@ -35,7 +36,8 @@ export const queue = defineCommand({
   summary: SUMMARIES.queue,
   description: `list shows every row, finished ones too. remove takes a row out; what is being worked on has to be given up first
 (unstick --give-up). requeue runs a completed or failed issue again, with the project, intent and dependencies it had, or one
-that was taken and not begun; its worktree and branch are dropped. set-intent says what the work is meant to achieve.`,
+that was taken and not begun; its worktree and branch are dropped, commits that are merged nowhere kept under
+refs/factory-worker in the clone. set-intent says what the work is meant to achieve.`,
   positionals: [
     { name: 'WORKER', required: true },
     { name: ACTIONS.join('|'), required: false },
@@ -163,6 +165,7 @@ async function requeue(
     const wayOn = {
       requeue: commandLine('why', worker),
       giveUp: commandLine('unstick', worker, String(issue), '--give-up'),
+      clear: (cure: string) => describeClearing(commandLine, worker, issue, cure),
     };
     done.push(
       ...outcomes.map((outcome) => ({

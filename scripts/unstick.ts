@@ -11,6 +11,7 @@ import { parseError } from './lib/factory.ts';
 import { runChange } from './lib/unstick/change.ts';
 import { describeStep, isReached, type NoPlan, type Plan, planUnstick } from './lib/unstick/plan.ts';
 import { parseIssues } from './lib/worker/arguments.ts';
+import { parseInTheWay } from './lib/worker/in-the-way.ts';
 import { findWorker } from './lib/worker/observe.ts';
 import { itemName, openItems } from './lib/worker/queue.ts';
 import { parseSnapshot, type Snapshot } from './lib/worker/snapshot.ts';
@@ -51,7 +52,8 @@ the look and the steps (another operator, the supervisor), nothing is done eithe
     const before = parseSnapshot(seen);
     refuseBlind(before, name, context);
     const human = isHuman(seen.parts.get('human')?.text ?? '');
-    const plan = planUnstick(before, { issue, worker: name, giveUp: flags['give-up'] }, human);
+    const way = parseInTheWay(seen).get(issue) ?? null;
+    const plan = planUnstick(before, { issue, worker: name, giveUp: flags['give-up'] }, human, way);
     const answer = (fields: object) =>
       renderJson({ worker: name, issue, ...planJson(plan, context), ...fields });
     if (plan.kind === 'nothing') {

@@ -353,6 +353,7 @@ export interface Repair {
     | 'advance'
     | 'mark-exited'
     | 'kill-and-advance'
+    | 'end-session'
     | 'retry'
     | 'run-again'
     | 'requeue'

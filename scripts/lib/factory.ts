@@ -128,7 +128,17 @@ export function parsePipelines(text: string, note?: Note): Pipeline[] {
  * @throws ContractError when it is not JSON or does not fit
  */
 export function parseActions(text: string): readonly CheckInAction[] {
-  return readJson('checkIn', 'the answer of factory', text).actions ?? [];
+  return (readJson('checkIn', 'the answer of factory', text).actions ?? []).map((action) =>
+    action.message === undefined ? action : { ...action, message: oneSentence(action.message) },
+  );
+}
+
+/** A message that holds what a program printed, without its line breaks and without what git says before the error. */
+function oneSentence(message: string): string {
+  return message
+    .replaceAll(/Preparing worktree \([^)\n]*\)/g, '')
+    .replaceAll(/\s+/g, ' ')
+    .trim();
 }
 
 /** Whether a pipeline still has work to do. `blocked` counts: it holds the queue. */

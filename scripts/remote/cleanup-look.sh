@@ -1,11 +1,17 @@
 # shellcheck shell=bash
 # What could be cleaned up. Parts: those of a brief probe; worktrees (PROJECT, ISSUE, bytes, files that are changed, commits
-# that no remote has, whether git has it locked, path); recordings (NAME and bytes); and in a pod docker and docker-images (a JSON object in each line).
+# that no remote has, whether git has it locked, path); recordings (NAME and bytes); and in a pod docker and docker-images (a
+# JSON object in each line).
 weigh_worktrees() {
   local project issue path changed unpushed locked
   while IFS=$'\t' read -r project issue path; do
-    look_for_work "$path"
-    if [ -e "$(git -C "$path" rev-parse --absolute-git-dir 2>/dev/null)/locked" ]; then locked=1; else locked=0; fi
+    locked=0
+    if is_worktree "$path"; then
+      look_for_work "$path"
+      if [ -e "$(git -C "$path" rev-parse --absolute-git-dir)/locked" ]; then locked=1; fi
+    else
+      changed=$(find "$path" -type f | wc --lines) unpushed=0
+    fi
     printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\n' \
       "$project" "$issue" "$(bytes_of "$path")" "$changed" "$unpushed" "$locked" "$path"
   done < <(worktrees)

@@ -7,14 +7,20 @@
 by=$1 named=$2
 shift 2
 
-# Issues that are worked on or still to be: their pipeline is live, they wait in the queue, or a session of theirs runs.
+# Issues that are worked on or still to be: their pipeline is live, they wait in the queue, or a session of theirs runs. One
+# that was taken and not begun, and that no check-in can be beginning now, is not when it was named.
 live_issues() {
   local queue pipelines
   queue=$(queue 2>/dev/null) && pipelines=$(pipelines 2>/dev/null) || return 1
-  jq --null-input --raw-output --argjson queue "${queue:-null}" --argjson pipelines "${pipelines:-null}" '
+  jq --null-input --raw-output --argjson queue "${queue:-null}" --argjson pipelines "${pipelines:-null}" \
+    --arg named "$named" --arg lock "$(lock_state "$WORKER_STATE_DIR/locks/check-in")" '
+    [$pipelines[]? | .issue] as $begun
+    | def abandoned: $lock == "free" and .Status == "active" and (.Issue | IN($begun[]) | not)
+        and (.Issue as $issue | $named | contains(",\($issue),"));
     [$pipelines[]? | select(.status == "completed" or .status == "failed") | .issue] as $ended
     | ($pipelines[]? | select(.status != "completed" and .status != "failed") | .issue),
-      ($queue[]? | select(.Status == "pending" or (.Status == "active" and (.Issue | IN($ended[]) | not))) | .Issue)' &&
+      ($queue[]? | select(abandoned | not)
+        | select(.Status == "pending" or (.Status == "active" and (.Issue | IN($ended[]) | not))) | .Issue)' &&
     # Without a server there are none.
     { sessions 2>/dev/null || true; } | sed -nE 's/^([0-9]+)-.*/\1/p'
 }
@@ -32,9 +38,14 @@ remove_worktree() {
   done < <(worktrees)
   if [ -z "$found" ]; then fate='done' why='it is gone already' && return; fi
   if is_live "$issue"; then fate='kept' why="#$issue is being worked on, or waits in the queue" && return; fi
+  if ! is_worktree "$path"; then
+    remove_folder "$path"
+    return
+  fi
   look_for_work "$path"
   if [[ $named == *",$issue,"* ]]; then
-    force=(--force)
+    # Twice: also when somebody has locked it.
+    force=(--force --force)
   elif [ "$unpushed" != 0 ]; then
     fate='kept' why='it has commits that no remote has' && return
   elif [ "$changed" = 0 ] && [ -n "$(git -C "$path" submodule --quiet foreach 'echo one' 2>/dev/null)" ]; then
@@ -47,6 +58,14 @@ remove_worktree() {
   else
     fate='failed' why=$said
   fi
+}
+
+# In the place of a worktree, and none.
+remove_folder() {
+  if [[ $named != *",$issue,"* && -n $(find "$1" -type f -print -quit) ]]; then
+    fate='kept' why='it has files that git does not know' && return
+  fi
+  if quietly rm --recursive --force "$1"; then fate='done' why=''; else fate='failed' why=$said; fi
 }
 
 remove_log() {

@@ -32,43 +32,6 @@ if [ -n "$intent" ] && ! has_flag "$dialect" intent; then exit 0; fi
 # Where the program wants to be called: A takes the repository and the configuration from the current directory.
 cd "${config%/*}" || exit 1
 
-# How each issue stands: number, word, project, its pipeline's status. The project is the program's own column, what dispatches
-# recorded, the path of the row's configuration, or the only clone: the rule of projectOf in scripts/lib/factory.ts. A row
-# stays active when its pipeline was failed by hand; the pipeline's word counts then (openItems in scripts/lib/worker/queue.ts).
-# shellcheck disable=SC2016  # $n and the like are jq's
-standings='
-  def row($n): first($queue[0][]? | select(.Issue == $n)) // {};
-  def pipeline($n): first($pipelines[0][]? | select(.issue == $n)) // {};
-  def recorded($n): [$dispatches | split("\n")[] | fromjson? | objects | select(.issue == $n)] | last | .project;
-  def folder: select(. != null and startswith($repos + "/")) | ltrimstr($repos + "/") | split("/")[0];
-  [$clones | split("\n")[] | select(. != "") | split("\t")[0]] as $names
-  | $ARGS.positional[] | tonumber as $n | row($n) as $row | pipeline($n).status as $pipeline
-  | (if $row.Status == null then (if $pipeline then "pipeline" else "none" end)
-     elif $row.Status == "active" and ($pipeline == "completed" or $pipeline == "failed") then $pipeline
-     else $row.Status end) as $word
-  | (($row.Project | select(. != null and . != "")) // recorded($n) // ($row.ConfigPath | folder)
-     // ($names | select(length == 1) | .[0]) // "?") as $owner
-  | [$n, $word, $owner, $pipeline // if $pipelines[0] == "unknown" then "unknown" else "" end] | @tsv'
-
-# look ISSUE…: a line for each. What can be long goes through files: one argument of a program has at most 128 KiB.
-look() {
-  local queue pipelines issue known=no
-  queue=$(queue 2>/dev/null) || return 1
-  pipelines=$(timeout 20 factory status --format json 2>/dev/null) || pipelines='"unknown"'
-  # Mostly the issues are new to this worker, and jq is not asked: starting it takes longer than a call of factory.
-  for issue in "$@"; do
-    if [[ $queue$pipelines =~ \"[Ii]ssue\":\ *${issue}[^0-9] ]]; then known=yes; fi
-  done
-  if [ "$known" = no ]; then
-    printf '%s\tnone\t?\t\n' "$@"
-    return
-  fi
-  jq --null-input --raw-output --arg repos "$WORKER_REPOS_DIR" \
-    --slurpfile queue <(printf '%s\n' "$queue") --slurpfile pipelines <(printf '%s\n' "$pipelines") \
-    --rawfile clones <(clones) --rawfile dispatches <(cat "$WORKER_STATE_DIR/dispatch.jsonl" 2>/dev/null) \
-    "$standings" --args "$@"
-}
-
 # Not by jq, which takes longer to start than factory takes to add. Of what a name may hold only these two need an escape.
 record() {
   local at who=${by//\\/\\\\}
@@ -103,27 +66,27 @@ is_abandoned() {
     [[ $(look "$1" </dev/null 9>&-) == "$1"$'\tactive\t'*$'\t' ]]
 }
 
-# The finished work must go as well: the program cannot begin again over an existing worktree. `pipeline cleanup` stops
-# half-way the first time when the branch is not merged, and finishes the second time.
-forget() {
-  if [ "$2" != pipeline ]; then with_retries factory queue remove "$1" || return 1; fi
-  quietly factory pipeline cleanup "$1" || quietly factory pipeline cleanup "$1"
-  remove_worktree "$1"
-  return 0
+# way_is_clear ISSUE: whether what is left of an earlier begin may all go. Otherwise it tells what stays.
+way_is_clear() {
+  local ours=no
+  if is_ours "$1" "$project"; then ours=yes; fi
+  find_leftovers "$1" "$ours"
+  tell_what_stays "$1"
 }
 
-# remove_worktree ISSUE: of an issue without a pipeline: one that git was still making when it was killed, or in which
-# nobody has worked. Any other stays, as with removeWorktree in image/supervisor/loop/taken.ts.
-remove_worktree() {
-  local name=worktrees/issue-$1 known force=()
-  known=$(git worktree list --porcelain 2>/dev/null </dev/null 9>&- | sed --quiet "\\|^worktree .*/$name\$|,/^\$/p")
-  if [ -z "$known" ]; then
-    # Before git has written down that it makes one, there is nothing but the link to it.
-    if [ "$(ls --almost-all "$name" 2>/dev/null)" = .git ]; then rm --recursive "$name"; fi
-    return
-  fi
-  if grep --quiet --line-regexp 'locked initializing' <<<"$known"; then force=(--force --force); fi
-  quietly git worktree remove "${force[@]}" "$name"
+tell_what_stays() {
+  if [ -z "$stays" ]; then return 0; fi
+  outcome "$1" in-the-way "$stays"$'\n'"$cure"
+  return 1
+}
+
+# Forgets the earlier run: pipeline, worktree, branch and row. `pipeline cleanup` stops half-way the first time when the
+# branch is not merged, and finishes the second time.
+forget() {
+  quietly factory pipeline cleanup "$1" || quietly factory pipeline cleanup "$1"
+  way_is_clear "$1" || return 2
+  clear_leftovers "$1" && drop_branch "$1" || return 1
+  if [ "$2" != pipeline ]; then with_retries factory queue remove "$1" || return 1; fi
 }
 
 # outcome ISSUE WORD MESSAGE: for the answer, and for the journal, in which withdraw.sh finds it when the answer is lost.
@@ -135,47 +98,68 @@ outcome() {
   if [ "$dry_run" = no ]; then printf '%s\n' "$line" >>"$journal"; fi
 }
 
+# try_add ISSUE: its outcome tells where the commits of an earlier run are kept.
 try_add() {
   if [ "$dry_run" = yes ]; then
     outcome "$1" would-queue ""
   elif add "$1"; then
-    outcome "$1" queued ""
+    outcome "$1" queued "$kept"
   else
     outcome "$1" failed "$said"
   fi
 }
 
-add_again() {
-  if [ "$dry_run" = yes ]; then
-    outcome "$1" would-requeue "$2"
-  elif forget "$1" "$2"; then
-    try_add "$1"
-  else
-    outcome "$1" failed "$said"
+# Of most issues nothing is left, and then nothing is asked.
+add_new() {
+  if in_sight "$1"; then
+    way_is_clear "$1" || return 0
+    if [ "$dry_run" = no ] && ! clear_leftovers "$1"; then
+      outcome "$1" failed "$said"
+      return
+    fi
   fi
+  try_add "$1"
+}
+
+# add_again ISSUE WORD PIPELINE
+add_again() {
+  # Before anything is dropped: the pipeline's own worktree goes with it, and no other.
+  find_branch_holder "$1"
+  tell_what_stays "$1" || return 0
+  if [ "$dry_run" = yes ]; then
+    [ -n "$3" ] || way_is_clear "$1" || return 0
+    outcome "$1" would-requeue "$2"
+    return
+  fi
+  forget "$1" "$2"
+  case $? in
+    0) try_add "$1" ;;
+    1) outcome "$1" failed "$said" ;;
+  esac
 }
 
 # dispatch ISSUE WORD OWNER PIPELINE, as the look found them.
 dispatch() {
   local issue=$1 word=$2 owner=$3 pipeline=$4
+  kept=''
   if [ "$word" != none ] && [ "$owner" != "$project" ] && [ "$owner" != '?' ]; then
     outcome "$issue" other-project "$owner"
     return
   fi
   if [ "$word,$requeue" = active,yes ] && is_abandoned "$issue"; then word=abandoned; fi
   case $word,$requeue,$pipeline in
-    none,*) try_add "$issue" ;;
+    none,*) add_new "$issue" ;;
     pending,* | active,no,*) outcome "$issue" already "$word" ;;
     *,no,*) outcome "$issue" finished "$word" ;;
     *,unknown) outcome "$issue" failed 'status fails, so a stage may be running' ;;
     active,*) outcome "$issue" already "$word" ;;
     # What the row says is wrong (an overlapping check-in may mark it failed): a stage may be running in the worktree.
     *,in_progress) outcome "$issue" working "$word" ;;
-    *) add_again "$issue" "$word" ;;
+    *) add_again "$issue" "$word" "$pipeline" ;;
   esac
 }
 
-outcomes='' said='' journal=$WORKER_STATE_DIR/locks/dispatches/$id
+outcomes='' said='' kept='' stays='' cure='' journal=$WORKER_STATE_DIR/locks/dispatches/$id
 [ -d "${journal%/*}" ] || mkdir -p "${journal%/*}"
 exec 9>>"$WORKER_STATE_DIR/locks/queue"
 if ! flock --wait 60 9; then

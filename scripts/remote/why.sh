@@ -2,7 +2,7 @@
 # What `why` looks at: a full probe, and besides it what the panes show, who typed into them, Docker, memory and disks.
 #
 # Parts: those of a full probe; pane.N (session, program in it, `1` when it has ended; then its last lines); human.N
-# (session; then what factory says of it); lone-shells (sessions), failures (lines of the loop's log); docker, docker-networks, memory, disks, oom: in a pod only.
+# (session; then what factory says of it); lone-shells (sessions), failures (lines of the loop's log), in-the-way (leftovers.sh); docker, docker-networks, memory, disks, oom: in a pod only.
 probe full
 
 docker_info() {
@@ -51,10 +51,18 @@ lone_shells() {
   return 0
 }
 
+in_the_way_of_rows() {
+  local issues
+  mapfile -t issues < <(queue 2>/dev/null | jq --raw-output '.[]? | select(.Status == "failed" or .Status == "active") | .Issue')
+  if [ "${#issues[@]}" -gt 0 ]; then in_the_way "${issues[@]}"; fi
+  return 0
+}
+
 show_panes
 show_humans
 part lone-shells lone_shells
 part failures failures
+part in-the-way in_the_way_of_rows
 # A worker on somebody's machine has neither a Docker nor a cgroup of its own.
 if [ "${WORKER_RUNTIME-}" = pod ]; then
   # A daemon that hangs would take the time that the rest needs.

@@ -261,7 +261,8 @@ memory() {
   cgroup_memory docker docker
 }
 
-# worktrees: PROJECT, ISSUE and path, parted by tabs, of each that factory has made for an issue.
+# worktrees: PROJECT, ISSUE and path, parted by tabs, of each that factory has made for an issue; also of a folder in such a
+# place that git does not know, since no other can be made there.
 worktrees() {
   local clone path
   for clone in "$WORKER_REPOS_DIR"/*/; do
@@ -270,7 +271,11 @@ worktrees() {
       if [[ $path =~ /worktrees/issue-([0-9]+)$ ]] && [ -d "$path" ]; then
         printf '%s\t%s\t%s\n' "$(basename "$clone")" "${BASH_REMATCH[1]}" "$path"
       fi
-    done < <(git -C "$clone" worktree list --porcelain 2>/dev/null | sed -n 's/^worktree //p')
+    done < <({
+      git -C "$clone" worktree list --porcelain 2>/dev/null | sed -n 's/^worktree //p'
+      realpath --quiet "$clone"worktrees/issue-* \
+        "$clone$(dirname "$(config_of "$(basename "$clone")")")"/worktrees/issue-*
+    } | sort --unique)
   done
 }
 
@@ -285,6 +290,11 @@ look_for_work() {
     git -C "$1" submodule --quiet foreach --recursive 'git rev-list --count HEAD --not --remotes' 2>/dev/null) || counts=1
   unpushed=0
   for one in $counts; do unpushed=$((unpushed + one)); done
+}
+
+# is_worktree PATH: whether git knows it; of another folder it would answer for the repository around it.
+is_worktree() {
+  [ "$(git -C "$1" rev-parse --show-toplevel 2>/dev/null 9>&-)" = "$1" ]
 }
 
 # bytes_of PATH…: what they take on the disk together; 0 when there are none.

@@ -280,7 +280,11 @@ describe('after a lost connection', () => {
   });
 });
 
-const WAY_ON = { requeue: 'dispatch … --requeue', giveUp: 'unstick … --give-up' };
+const WAY_ON = {
+  requeue: 'dispatch … --requeue',
+  giveUp: 'unstick … --give-up',
+  clear: (cure: string) => cure || 'cleanup … --issue',
+};
 
 describe('the sentence for an issue', () => {
   const queue = queueJson([22, 'active'], [23, 'pending'], [24, 'pending']);
@@ -290,6 +294,27 @@ describe('the sentence for an issue', () => {
 
   it.each<[IssueOutcome['outcome'], string, number, string, boolean]>([
     ['queued', '', 23, 'demo#23 queued: place 2 of 3, behind demo#22', true],
+    [
+      'queued',
+      'refs/factory-worker/issue-23/0123456789ab',
+      23,
+      'demo#23 queued: place 2 of 3, behind demo#22; the commits of the run before stay in refs/factory-worker/issue-23/0123456789ab',
+      true,
+    ],
+    [
+      'in-the-way',
+      'the worktree /w/issue-23 is locked\n',
+      23,
+      'demo#23 was not queued: the worktree /w/issue-23 is locked, and factory would not begin over that; to clear it: cleanup … --issue',
+      false,
+    ],
+    [
+      'in-the-way',
+      'a program still works in /w/issue-23 (process 7)\nkill 7',
+      23,
+      'demo#23 was not queued: a program still works in /w/issue-23 (process 7), and factory would not begin over that; to clear it: kill 7',
+      false,
+    ],
     ['queued', '', 22, 'demo#22 queued: working on it now, stage qa', true],
     ['queued', '', 99, 'demo#99 queued: it has left the queue already', true],
     ['already', 'pending', 24, 'demo#24 is already queued: place 3 of 3, behind demo#23', true],

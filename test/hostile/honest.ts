@@ -394,6 +394,7 @@ const SCRIPTS: Readonly<Record<string, Script>> = {
       ...panes(state),
       ...human(state),
       'lone-shells': '23-qa-1',
+      'in-the-way': '24\tthe worktree /w/issue-24 is locked\t',
       failures: lines('12:00:01 #23 fail: the tests do not pass', '12:00:02 #24 escalate: no agent'),
       ...(state.scene === 'stuck'
         ? {

@@ -9,6 +9,8 @@ const NOT_ASKED = new Set([
   'worker',
   'database',
   'backup-archive',
+  'standings',
+  'leftovers',
   'attach',
   'exec',
   'shell',

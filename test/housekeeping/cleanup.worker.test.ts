@@ -141,14 +141,32 @@ describe('cleanup', () => {
     expect([changed, committed].map((issue) => existsSync(worktree(issue)))).toEqual([false, false]);
   });
 
-  it('keeps a worktree that is locked, named or not: git would not remove it', async () => {
+  it('keeps a worktree that is locked unless its issue is named', async () => {
     await finished(23);
     await worker.bash(`git -C ${worktree(23)} worktree lock --reason 'on a disk of mine' ${worktree(23)}`);
-    const why = `git has it locked; to unlock it: git worktree unlock ${worktree(23)}`;
-    expect(await plan()).toMatchObject({ 'worktree demo#23': why });
-    expect(await plan('--issue', '23')).toMatchObject({ 'worktree demo#23': why });
-    await worker.bash(`git -C ${worktree(23)} worktree unlock ${worktree(23)}`);
-    expect(await plan()).toMatchObject({ 'worktree demo#23': 'go' });
+    expect(await plan()).toMatchObject({
+      'worktree demo#23': 'locked in git; --issue 23 removes it all the same',
+    });
+    expect(await clean(['--yes', '--issue', '23'])).toMatchObject({ code: 0 });
+    expect(existsSync(worktree(23))).toBe(false);
+  });
+
+  it('keeps what was taken and not begun, and folders that git does not know, unless their issue is named', async () => {
+    await worker.bash('factory queue add 23 --intent x');
+    await worker.sql("UPDATE issue_queue SET status = 'active'");
+    await worker.bash(`cd "$WORKER_REPOS_DIR/demo" && git worktree add --quiet ${worktree(23)}`);
+    await mkdir(worktree(24), { recursive: true });
+    await writeFile(join(worktree(24), 'new.txt'), 'mine');
+    const release = await worker.holdLock('locks/check-in');
+    expect(await plan('--issue', '23')).toMatchObject({ 'worktree demo#23': '#23 is being worked on' });
+    await release();
+    expect(await plan()).toEqual({
+      'worktree demo#23': '#23 was taken from the queue and not begun; --issue 23 removes it all the same',
+      'worktree demo#24': 'nothing says that #24 is finished; --issue 24 removes it all the same',
+    });
+    expect((await clean(['--yes', '--issue', '23,24'])).code).toBe(0);
+    expect([23, 24].map((issue) => existsSync(worktree(issue)))).toEqual([false, false]);
+    await worker.bash('git -C "$WORKER_REPOS_DIR/demo" branch -D issue-23');
   });
 
   it('looks once more when it removes: what was taken up or written in the meantime stays', async () => {

@@ -98,14 +98,23 @@ export interface TestWorkerOptions {
   readonly intervalSeconds?: number;
   /** No agent ends its work before it is let go on. */
   readonly agentWaits?: boolean;
+  /** The project's `setup:` commands. */
+  readonly setup?: readonly string[];
 }
 
 /** Prepares a worker with one project, `demo`, whose pipeline has one stage. */
 export function makeWorker(options: TestWorkerOptions = {}): TestWorker {
-  const { dialect = 'a', standin = {}, spec = {}, intervalSeconds = 1, agentWaits = false } = options;
+  const {
+    dialect = 'a',
+    standin = {},
+    spec = {},
+    intervalSeconds = 1,
+    agentWaits = false,
+    setup = [],
+  } = options;
   const dir = options.dir ?? makeRoot();
   const origin = join(dir, '..', 'origin.git');
-  makeOrigin(origin);
+  makeOrigin(origin, setup);
   const layout = prepareLocalWorker({
     dir,
     name: 'w1',
@@ -201,10 +210,11 @@ export function setStandin({ layout }: TestWorker, line: string): void {
   writeFileSync(file, `${line}\n${readText(file)}`);
 }
 
-function makeOrigin(origin: string): void {
+function makeOrigin(origin: string, setup: readonly string[]): void {
   const work = `${origin}.work`;
   mkdirSync(work, { recursive: true });
-  writeFileSync(join(work, 'pipeline.yaml'), PIPELINE);
+  const commands = setup.length === 0 ? '' : `  setup: ${JSON.stringify(setup)}\n`;
+  writeFileSync(join(work, 'pipeline.yaml'), PIPELINE + commands);
   writeFileSync(join(work, '.gitignore'), '.claude/\nworktrees/\n');
   const git = (...args: string[]) =>
     execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@t', ...args], { cwd: work, stdio: 'pipe' });

@@ -132,6 +132,7 @@ const LOOK: Answer = {
   'pane.1': '24-build-2\tbash\t1\n$ exit',
   'human.0': '23-qa-1\nSession: 23-qa-1\nHuman: true',
   'lone-shells': '24-build-2',
+  'in-the-way': '24\tthe branch feature/issue-24 is checked out in /w/x\tgit -C /w/x switch --detach',
   failures: '2026/03/02 11:00:00 #23 fail qa',
 };
 

@@ -39,6 +39,9 @@ function world(options: Options = {}) {
     ...Object.fromEntries(TOOLS.map((tool) => [`/bin/${tool}`, '#!'])),
     [`${DIRS.WORKER_REPOS_DIR}/demo/.git/HEAD`]: 'x',
     [`${DIRS.WORKER_REPOS_DIR}/demo/pipeline.yaml`]: 'x',
+    ...Object.fromEntries(
+      [23, 24].map((issue) => [`/w/home/.factory/pipelines/${issue}/issue.json`, `{"number":${issue}}`]),
+    ),
     ...options.files,
   });
   const { lines, log } = fakeLog();

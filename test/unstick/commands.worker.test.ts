@@ -3,17 +3,24 @@ import { execFileSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, vi } from 'vitest';
+import { cleanup } from '../../scripts/cleanup.ts';
 import { dispatch } from '../../scripts/dispatch.ts';
+import { exec } from '../../scripts/exec.ts';
 import { queue } from '../../scripts/queue.ts';
 import { send } from '../../scripts/send.ts';
 import { unstick } from '../../scripts/unstick.ts';
 import { why } from '../../scripts/why.ts';
 import { capturedPath } from '../diagnosis/captured.ts';
 import { fakeKubectl, type Rule } from '../support/fake-kubectl.ts';
-import { type HandWorker, type HandWorkerOptions, handWorker } from '../support/hand-worker.ts';
+import {
+  FAST_PIPELINE,
+  type HandWorker,
+  type HandWorkerOptions,
+  handWorker,
+} from '../support/hand-worker.ts';
 import { type Outcome, run } from '../support/run-command.ts';
 import { until } from '../support/until.ts';
-import { LEFT_WORKTREES } from '../support/worktrees.ts';
+import { isThere, LEFTOVERS } from '../support/worktrees.ts';
 
 /** One stage with an agent: for what only a session can come to. */
 const AGENT = 'pipeline:\n  stages:\n    - id: implement\n      type: agent\n';
@@ -270,11 +277,17 @@ describe.concurrent('queue', () => {
       return desk;
     };
 
-    it.each(LEFT_WORKTREES.filter(({ stays }) => !stays))(
-      'is queued again as it was and can begin, over a worktree $is',
+    const inClone = (desk: Desk, script: string) =>
+      desk.worker.bash(`cd "$WORKER_REPOS_DIR/demo" && ${script}`);
+
+    it.each(LEFTOVERS.filter(({ stays }) => stays === null))(
+      'is queued again as it was and can begin, over $is',
       async ({ make }) => {
         const desk = await taken(make);
         expect((await desk.unstick('23', '--yes')).stdout).toContain('factory-worker queue w requeue 23\n');
+        expect((await desk.why()).stdout).toMatch(
+          /demo#23 was taken from the queue and not begun[\s\S]*queue w requeue 23\n/,
+        );
         const again = await desk.queue('requeue', '23', '--yes');
         expect([again.code, again.stdout]).toEqual([0, expect.stringContaining('demo#23 queued')]);
         expect((await desk.worker.queue()).map(({ status, intent }) => [status, intent])).toEqual([
@@ -286,11 +299,40 @@ describe.concurrent('queue', () => {
       },
     );
 
-    it.each(LEFT_WORKTREES.filter(({ stays }) => stays))('keeps the worktree $is', async ({ make }) => {
-      const desk = await taken(make);
-      expect((await desk.queue('requeue', '23', '--yes')).stdout).toContain('demo#23 queued');
-      await desk.worker.bash('test -d "$WORKER_REPOS_DIR/demo/worktrees/issue-23"');
-    });
+    it.each(LEFTOVERS.filter(({ stays }) => stays !== null))(
+      'stays as it is with $is; why, unstick and requeue say so, and what they say to type cures it',
+      async (leftover) => {
+        const desk = await taken(leftover.make);
+        const [seen, stuck, refused] = [
+          await desk.why(),
+          await desk.unstick('23'),
+          await desk.queue('requeue', '23', '--yes'),
+        ];
+        const says = /in its way: (.*)\n/.exec(seen.stdout)?.[1] ?? '';
+        expect(says).toMatch(leftover.stays as RegExp);
+        expect(refused).toMatchObject({ code: 1, stdout: '' });
+        await inClone(desk, isThere(leftover));
+        expect(await desk.worker.rows()).toEqual(['23 active']);
+
+        const typed = /clear the way first: factory-worker (.*)\n/.exec(seen.stdout)?.[1] ?? '';
+        expect(stuck.stdout).toBe(
+          `#23 is active and has no pipeline; in its way: ${says}\n  clear the way first: factory-worker ${typed}\n  run it again: factory-worker queue w requeue 23\n`,
+        );
+        expect(refused.stderr).toContain(
+          `demo#23 was not queued: ${says}, and factory would not begin over that; to clear it: factory-worker ${typed}\n`,
+        );
+        const [name = '', ...args] = typed.split(' ');
+        const command = { cleanup, exec }[name];
+        const yes = name === 'cleanup' ? ['--yes'] : [];
+        expect(
+          await run(command as typeof exec, [...args, ...yes], { env: desk.worker.laptop }),
+        ).toMatchObject({
+          code: 0,
+        });
+        expect(await desk.queue('requeue', '23', '--yes')).toMatchObject({ code: 0 });
+        expect(await desk.checkIn()).toContain('queue_started');
+      },
+    );
 
     it('is not touched by a dry run, nor while a check-in may be about to begin it', async () => {
       const desk = await taken('true');
@@ -305,6 +347,72 @@ describe.concurrent('queue', () => {
       await release();
       expect(await desk.worker.rows()).toEqual(['23 active']);
     });
+  });
+
+  it.each(['a', 'b'] as const)(
+    'a requeue begins where the project is now, dialect %s; the commits of the run before are kept',
+    async (dialect) => {
+      const desk = await Desk.open({ dialect });
+      await desk.add(23, ...(dialect === 'b' ? ['--config', 'pipeline.yaml'] : []));
+      await desk.checkIn();
+      await desk.checkIn();
+      const inClone = (script: string) =>
+        desk.worker.bash(
+          `cd "$WORKER_REPOS_DIR/demo" && git() { command git -c user.name=t -c user.email=t@t "$@"; } && ${script}`,
+        );
+      await inClone('git -C worktrees/issue-23 commit --quiet --allow-empty -m "of the run before"');
+      await inClone(
+        'git commit --quiet --allow-empty -m later && git update-ref refs/remotes/origin/main HEAD',
+      );
+      const again = await desk.queue('requeue', '23', '--yes');
+      expect(again.stderr).toBe(
+        'demo#23 (completed) is to be queued again; its pipeline, worktree and branch go, commits that are merged nowhere are kept\n',
+      );
+      const kept = /the commits of the run before stay in (refs\/\S+)\n$/.exec(again.stdout)?.[1] ?? '';
+      expect(kept).toMatch(/^refs\/factory-worker\/issue-23\/[0-9a-f]{12}$/);
+      expect(await inClone(`git log -1 --format=%s ${kept}`)).toBe('of the run before\n');
+      expect(await desk.checkIn()).toContain('queue_started');
+      expect(await inClone('git -C worktrees/issue-23 log --format=%s')).toBe('later\nstart\n');
+
+      // What is merged needs no copy.
+      await desk.checkIn();
+      expect((await desk.queue('requeue', '23', '--yes')).stdout).not.toContain('refs/');
+      expect(await inClone('git show-ref | grep -o "refs/factory-worker.*"')).toBe(`${kept}\n`);
+    },
+  );
+
+  it.each(['a', 'b'] as const)(
+    'an issue whose setup failed begins once the setup works, dialect %s',
+    async (dialect) => {
+      const setup = `  setup: ['touch installed', 'test -e "$HOME/tools"']\n`;
+      const desk = await Desk.open({ dialect, pipeline: FAST_PIPELINE + setup });
+      await desk.add(23, ...(dialect === 'b' ? ['--config', 'pipeline.yaml'] : []));
+      expect(await desk.checkIn()).toContain('worktree setup');
+      expect((await desk.why()).stdout).toContain('demo#23 failed before its work began');
+      await desk.worker.bash('touch "$HOME/tools"');
+      expect(await desk.queue('requeue', '23', '--yes')).toMatchObject({ code: 0 });
+      expect(await desk.checkIn()).toContain('queue_started');
+    },
+  );
+
+  it('a dispatch of an issue whose row somebody has removed clears what is left, or says what stays', async () => {
+    const desk = await Desk.open();
+    const inClone = (script: string) => desk.worker.bash(`cd "$WORKER_REPOS_DIR/demo" && ${script}`);
+    const again = ['w', '-p', 'demo', '-i', '23', '--intent', 'x'];
+    await inClone(
+      'git worktree add --quiet -b feature/issue-23 worktrees/issue-23 && touch worktrees/issue-23/x',
+    );
+    // Not dispatched before: nobody knows whose file that is.
+    expect(await run(dispatch, again, { env: desk.worker.laptop })).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(
+        /demo#23 was not queued: the worktree \S+ has files that are not committed, .*: factory-worker cleanup w --issue 23\n/,
+      ),
+    });
+    await desk.add(23);
+    await desk.worker.bash('factory queue remove 23');
+    expect(await run(dispatch, again, { env: desk.worker.laptop })).toMatchObject({ code: 0 });
+    expect(await desk.checkIn()).toContain('queue_started');
   });
 
   it('does not remove what is being worked on, and says what comes first', async () => {

@@ -63,6 +63,24 @@ describe('what is done about #23', () => {
       { ...A, ...at('in_progress'), ...session('23-build-1') },
       ['kill-session 23-build-1', 'advance'],
     ],
+    [
+      'A, its session not in the pipeline',
+      {
+        ...A,
+        pipelines: pipelinesJson({ issue: 23, status: 'in_progress', session: '' }),
+        ...session('23-build-1'),
+      },
+      ['kill-session 23-build-1', 'advance'],
+    ],
+    [
+      'B, its session not in the pipeline',
+      {
+        ...B,
+        pipelines: pipelinesJson({ issue: 23, status: 'pending', session: '' }),
+        ...session('23-build-1'),
+      },
+      ['kill-session 23-build-1'],
+    ],
     ['B, blocked', { ...B, ...at('blocked') }, ['retry']],
     ['B, interrupted', { ...B, ...at('in_progress') }, ['exited 23-build-1 build']],
     [

@@ -181,6 +181,15 @@ describe('the pipelines and the actions', () => {
       { issue: 1, action: 'advanced' },
     ]);
     expect(parseActions('{"actions": []}')).toEqual([]);
+    const message =
+      "queue: failed to create pipeline: create worktree: Preparing worktree (checking out 'feature/issue-1')\nfatal: '/w/issue-1' already exists\n";
+    expect(parseActions(JSON.stringify({ actions: [{ issue: 1, action: 'fail', message }] }))).toEqual([
+      {
+        issue: 1,
+        action: 'fail',
+        message: "queue: failed to create pipeline: create worktree: fatal: '/w/issue-1' already exists",
+      },
+    ]);
     expect(parseActions('{"actions": null}')).toEqual([]);
     for (const text of ['No active pipelines.', 'null', '{"actions":[3]}']) {
       expect(() => parseActions(text)).toThrow(ContractError);

@@ -164,7 +164,8 @@ queue_intent() {
   db "UPDATE issue_queue SET feature_intent = $QUOTED WHERE id = $1;" || true
 }
 
-# start_pipeline N: issue, worktree, pipeline.json. On failure ERROR, returns 1.
+# start_pipeline N: issue, worktree, setup, pipeline.json, and the issue once more for issue.json: in the order in which the
+# program was traced. On failure ERROR, returns 1.
 start_pipeline() {
   local repo='' worktree branch=feature/issue-$1
   if [[ -n $CONFIG_PATH ]]; then
@@ -183,9 +184,35 @@ start_pipeline() {
   fi
   worktree=$REPO_DIR/worktrees/issue-$1
   make_worktree "$worktree" "$branch" || return 1
-  pipeline_create "$1" "$ISSUE_TITLE" "$branch" "$worktree" "${CONFIG[pipeline.stages.0.id]:-}" "$INTENT" "$CONFIG_PATH" || return 1
-  write_file "$DATA_DIR/pipelines/$1/issue.json" "$ISSUE_JSON"
-  pipeline_load "$PIPELINE_FILE" && pipeline_event created ''
+  run_setup "$worktree" || return 1
+  die_if_told setup
+  pipeline_create "$1" "$ISSUE_TITLE" "$branch" "$worktree" "${CONFIG[pipeline.stages.0.id]:-}" "$CONFIG_PATH" ||
+    {
+      git -C "$REPO_DIR" worktree remove --force "$worktree" >/dev/null 2>&1 || true
+      return 1
+    }
+  pipeline_load "$PIPELINE_FILE" && pipeline_set feature_intent "$INTENT"
+  die_if_told issue
+  # In the directory of the check-in, without --repo; that it fails is nobody's concern.
+  if fetch_issue "$1" "$PWD" ''; then
+    mkdir -p -- "$DATA_DIR/pipelines/$1"
+    write_file "$DATA_DIR/pipelines/$1/issue.json" "$ISSUE_JSON"
+  fi
+  pipeline_event created ''
+}
+
+# run_setup WORKTREE: the commands of `setup:`. On failure ERROR, returns 1; the worktree stays as it is then.
+run_setup() {
+  local i command
+  for ((i = 0; ; i++)); do
+    [[ -v CONFIG[pipeline.setup.$i] ]] || return 0
+    command=${CONFIG[pipeline.setup.$i]}
+    progress "setup: $command"
+    if ! ERROR=$(cd -- "$1" && sh -c "$command" 2>&1); then
+      ERROR="worktree setup: $command: $ERROR"
+      return 1
+    fi
+  done
 }
 
 # make_worktree PATH BRANCH: from the HEAD of the main checkout, in dialect b

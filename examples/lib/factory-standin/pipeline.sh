@@ -88,24 +88,23 @@ pipeline_write() {
   write_file "$PIPELINE_FILE" "$DB_OUT"
 }
 
-# pipeline_create N TITLE BRANCH WORKTREE STAGE INTENT CONFIG_PATH: makes the
-# folder and the file. On failure ERROR, returns 1.
+# pipeline_create N TITLE BRANCH WORKTREE STAGE CONFIG_PATH: makes the folder
+# and the file. A folder without the file is in the way too. On failure ERROR, returns 1.
 pipeline_create() {
   local dir=$DATA_DIR/pipelines/$1 name sql
-  local names=(title branch worktree current_stage feature_intent)
-  mkdir -p -- "$dir" # in dialect b issue.json stays here, whatever the namespace
+  local names=(title branch worktree current_stage)
   if [[ $DIALECT == b ]]; then
     dir=$DATA_DIR/pipelines/${NAMESPACE:+$NAMESPACE/}$1
     names+=(config_path repo_dir namespace)
-    set -- "$@" "${7%/*}" "$NAMESPACE"
+    set -- "$@" "${6%/*}" "$NAMESPACE"
   fi
   PIPELINE_FILE=$dir/pipeline.json
-  if [[ -f $PIPELINE_FILE ]]; then
+  if [[ -e $dir ]]; then
     ERROR="pipeline $1 already exists"
     return 1
   fi
   sql="'issue', $1, 'current_attempt', 1, 'current_fix_round', 0, 'current_session', '', 'status', 'pending',
-    'stage_history', json('[]'), 'goal_gates', json('{}'), 'created_at', strftime('%Y-%m-%dT%H:%M:%SZ')"
+    'stage_history', json('[]'), 'feature_intent', '', 'goal_gates', json('{}'), 'created_at', strftime('%Y-%m-%dT%H:%M:%SZ')"
   shift
   for name in "${names[@]}"; do
     quote "$1"
@@ -113,8 +112,17 @@ pipeline_create() {
     shift
   done
   mkdir -p -- "$dir/stages"
+  die_if_told folder
   json_tool "SELECT json_object($sql, 'updated_at', strftime('%Y-%m-%dT%H:%M:%SZ'));" || fail "write $PIPELINE_FILE: $DB_ERR"
   write_file "$PIPELINE_FILE" "$DB_OUT"
+}
+
+# die_if_told PLACE: ends this process as SIGKILL would, once, where STANDIN_FACTORY_DIES_AT says so.
+die_if_told() {
+  local file=${STANDIN_FACTORY_DIES_AT:-}
+  [[ -n $file && -r $file && $(<"$file") == "$1" ]] || return 0
+  rm -f -- "$file"
+  kill -KILL $$
 }
 
 # write_file FILE TEXT: in one step, so that no reader sees half of it.

@@ -80,6 +80,7 @@ session_start() {
   progress "session $1: starting"
   ERROR='run session: create session: tmux new-session failed'
   tmux new-session -d -s "$1" || return 1
+  die_if_told session
   write_hooks "$1"
   [[ $DIALECT != b ]] || command+=" --model ${STAGE[model]}"
   if [[ -z $token && -r $DATA_DIR/.env ]]; then
@@ -129,7 +130,9 @@ send_prompt() {
   local prompt template=${P[worktree]}/${STAGE[prompt_template]} buffer=factory-$1
   prompt="Issue #${P[issue]}: ${P[title]}
 Intent: ${P[feature_intent]}
-Stage: ${P[current_stage]} (attempt ${P[current_attempt]})"
+Stage: ${P[current_stage]} (attempt ${P[current_attempt]})
+## Issue #${P[issue]}:
+$(issue_text)"
   [[ -z ${STAGE[prompt_template]} || ! -r $template ]] || prompt+=$'\n'$(<"$template")
   printf '%s\n' "$prompt" >"$ATTEMPT_DIR/prompt.md"
   ERROR="run session: send prompt: session \"$1\" does not exist"
@@ -139,6 +142,14 @@ Stage: ${P[current_stage]} (attempt ${P[current_attempt]})"
   tmux paste-buffer -d -b "$buffer" -t "$1" || return 1
   sleep 0.3
   tmux send-keys -t "$1" Enter
+}
+
+# issue_text: title and body as issue.json has them; nothing when there is no such file, and nobody is told.
+issue_text() {
+  quote "$DATA_DIR/pipelines/${P[issue]}/issue.json"
+  json_tool "SELECT json_extract(j, '\$.title') || char(10) || json_extract(j, '\$.body')
+    FROM (SELECT CAST(readfile($QUOTED) AS TEXT) AS j) WHERE json_valid(j);" || return 0
+  echo "$DB_OUT"
 }
 
 # wait_idle NAME: until the latest event is idle. An `exited` event and the

@@ -23,6 +23,7 @@ import { duration, timestamp } from '../util/time.ts';
 import { advance, checkIn, lastActions, type Outcome } from './check-in.ts';
 import { drainReason } from './drain.ts';
 import type { Factory } from './factory.ts';
+import { fetchText } from './issue-text.ts';
 import { describeOrphan, markExited, type RepairAction } from './recovery.ts';
 import { fateOfRow, noteTaken, putBack, removeRow } from './taken.ts';
 import { hasMoved, type Place, planTick, type Tick, type View } from './tick.ts';
@@ -190,6 +191,11 @@ export function startLoop(
       log.orchestrator(`${what}: ${await mend(environment, effects, factory, place)}`);
       return true;
     }
+    if (action.action === 'end-session') {
+      await tmux.killSession(tmuxName(session));
+      log.orchestrator(`${what}: ended the session ${session}, which was in its way`);
+      return true;
+    }
     if (action.action === 'mark-exited') {
       const result = await processes.run(markExited(action), { cwd: place.directory, timeoutMs: 30_000 });
       const said = result.code === 0 ? `marked ${session} as exited` : parseError(result.stderr);
@@ -228,6 +234,20 @@ export function startLoop(
   };
 
   /** @returns whether to look again at once */
+  const giveText = async ({ issue, place }: Tick & { kind: 'fetch-text' }): Promise<boolean> => {
+    const { directory } = place;
+    const complaint = await fetchText(effects, { home: environment.home, directory, issue });
+    if (complaint === null) {
+      log.orchestrator(`#${issue}: fetched its text, which an interrupted check-in had not stored`);
+      return true;
+    }
+    const reason = `#${issue} would be worked on without its text, and GitHub does not give it: ${complaint}; it is asked again; to go on without the issue: unstick ${issue} --give-up (on the laptop)`;
+    beat({ state: 'waiting', reason });
+    sayRest(`waiting: ${reason}`);
+    return false;
+  };
+
+  /** @returns whether to look again at once */
   const perform = async (tick: Tick, view: View): Promise<boolean> => {
     switch (tick.kind) {
       case 'rest':
@@ -240,6 +260,8 @@ export function startLoop(
       case 'adopt':
         await adopt();
         return true;
+      case 'fetch-text':
+        return giveText(tick);
       case 'repair':
         return repair(tick.repair, tick.place);
       case 'check-in':

@@ -8,8 +8,10 @@ import { isHeld } from '../effects/locks.ts';
 import type { Environment } from '../environment.ts';
 import { drainReason } from './drain.ts';
 import type { Factory } from './factory.ts';
-import { readTaken } from './taken.ts';
-import { planWithoutStore, type Standing, type View } from './tick.ts';
+import { withoutText } from './issue-text.ts';
+import { findLeftovers, type InTheWay } from './leftovers.ts';
+import { fateOfRow, readTaken } from './taken.ts';
+import { placeOf, planWithoutStore, type Standing, type View } from './tick.ts';
 
 /** Where what is seen comes from, beyond files and locks. */
 export interface Sources {
@@ -25,10 +27,21 @@ export interface Sources {
 
 /** @returns looks at everything; the store only when something depends on it */
 export function createObserver(
-  { databaseUrl, dirs, paths }: Environment,
+  { databaseUrl, dirs, home, paths }: Environment,
   { clock, files, processes }: Effects,
   { settings, clones, factory, toolsMissing, obstacle, account }: Sources,
 ): () => Promise<View> {
+  /** Only asked of a row that was taken and not begun. */
+  const lookInTheWay = async (view: Omit<View, 'inTheWay' | 'withoutText'>): Promise<InTheWay | null> => {
+    const { store, taken } = view;
+    if (taken === null || typeof store === 'string' || fateOfRow(taken, store) !== 'not-begun') return null;
+    const { issue } = taken;
+    const place = placeOf(issue, view, store);
+    if (typeof place === 'string') return null;
+    const { directory } = place;
+    return (await findLeftovers({ files, processes }, { home, directory, issue })).stays;
+  };
+
   return async () => {
     const missing = await toolsMissing();
     const standing: Standing = {
@@ -44,7 +57,7 @@ export function createObserver(
     };
     const ready = standing.clones.find(({ state }) => state === 'ready');
     const decided = planWithoutStore(standing) !== null || ready === undefined;
-    return {
+    const view = {
       ...standing,
       store: decided ? 'not asked' : await factory.store(ready.directory),
       dispatches: readJsonLines('dispatch', FILES.dispatches, files.read(paths.dispatches) ?? ''),
@@ -53,6 +66,11 @@ export function createObserver(
       taken: readTaken(files.read(paths.taken)),
       reposDir: dirs.WORKER_REPOS_DIR,
       now: clock.now(),
+    };
+    return {
+      ...view,
+      inTheWay: await lookInTheWay(view),
+      withoutText: typeof view.store === 'string' ? [] : withoutText({ files }, home, view.store.pipelines),
     };
   };
 }

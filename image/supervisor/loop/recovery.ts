@@ -8,6 +8,8 @@ import type { ClaudeFailure, Repair, TakenRow } from '../../../scripts/lib/contr
 import type { Dialect, Pipeline, QueueRow } from '../../../scripts/lib/factory.ts';
 import type { TmuxSession } from '../effects/effects.ts';
 import { tmuxName } from '../effects/tmux.ts';
+import type { InTheWay } from './leftovers.ts';
+import { type StrayWish, wishOfStray } from './stray-session.ts';
 import { addition, fateOfRow } from './taken.ts';
 import type { Place } from './tick.ts';
 
@@ -29,6 +31,8 @@ export interface RecoveryInput {
   readonly failures: readonly ClaudeFailure[];
   /** The row that was taken from the queue last; null when its issue has come to an end. */
   readonly taken: TakenRow | null;
+  /** What keeps that row's issue from beginning and is not ours to remove; null when nothing does. */
+  readonly inTheWay: InTheWay | null;
   /** Milliseconds since the epoch. */
   readonly now: number;
   /** Where the issue's project has its pipeline.yaml; null when that is not known. */
@@ -57,30 +61,42 @@ export function planRecovery(input: RecoveryInput): Recovery {
       waiting.push(wish.reason);
       continue;
     }
-    const { issue, stage, attempt, session } = pipeline;
+    const { issue, stage, attempt } = pipeline;
+    const session = wish.kind === 'end-session' ? wish.session : pipeline.session;
     const past = repairsOf(pipeline, input);
     const tries = past.filter(({ action }) => action !== 'give-up' && !isForAccount(action)).length;
     if (isForAccount(wish.kind) || tries < MOST_TRIES) {
       actions.push({ issue, stage, attempt, session, action: wish.kind, cure: '' });
       continue;
     }
-    const cure = cureOf(wish.kind, pipeline, input.placeOf(issue)?.directory ?? null);
+    const cure = cureOf(wish.kind, { ...pipeline, session }, input.placeOf(issue)?.directory ?? null);
     givenUp.push(`${describeOrphan(pipeline)} again after ${MOST_TRIES} repairs; type: ${cure}`);
     if (!past.some(({ action }) => action === 'give-up')) {
       actions.push({ issue, stage, attempt, session, action: 'give-up', cure });
     }
   }
-  if (input.taken !== null) planRow(input.taken, input, actions, givenUp);
+  if (input.taken !== null) planRow(input.taken, input, { actions, waiting, givenUp });
   return { actions, waiting, givenUp };
 }
 
 const ROW_REPAIRS = { 'not-begun': 'requeue', behind: 'remove-row' } as const;
 
-function planRow(taken: TakenRow, input: RecoveryInput, actions: RepairAction[], givenUp: string[]): void {
+function planRow(
+  taken: TakenRow,
+  input: RecoveryInput,
+  { actions, waiting, givenUp }: { [Kind in keyof Recovery]: Recovery[Kind][number][] },
+): void {
   const { issue } = taken;
   const { dialect, repairs, dispatchedAt, placeOf } = input;
   const fate = fateOfRow(taken, input);
   if (fate === 'at-work' || fate === 'settled') return;
+  if (fate === 'not-begun' && input.inTheWay !== null) {
+    const { says, cure, passes } = input.inTheWay;
+    const type = cure || `cleanup --issue ${issue} (on the laptop)`;
+    // What passes is worth holding up the queue: the next row that is taken would make us forget this one.
+    (passes ? waiting : givenUp).push(`#${issue} cannot begin: ${says}; type: ${type}`);
+    return;
+  }
   const action = ROW_REPAIRS[fate];
   const nothing = { issue, stage: '', attempt: 0, session: '', cure: '' };
   // Not since the row was added, as for a stage: each of these repairs adds it again.
@@ -120,7 +136,7 @@ export function describeOrphan({
 
 type Wish =
   | { readonly kind: 'advance' | 'kill-and-advance' | 'mark-exited' | 'retry' | 'run-again' }
-  | { readonly kind: 'wait'; readonly reason: string }
+  | StrayWish
   | null;
 
 /** Repairs of a stage for which claude's account is to blame, however often. */
@@ -134,6 +150,8 @@ function wishOf(pipeline: Pipeline, input: RecoveryInput): Wish {
     const wish = wishAfterFailure(pipeline, input);
     if (wish !== null) return wish;
   }
+  const stray = wishOfStray(pipeline, input, QUIET_SECONDS);
+  if (stray !== null) return stray;
   return input.dialect.name === 'B' ? wishOfB(pipeline, input) : wishOfA(pipeline, input);
 }
 
@@ -216,8 +234,9 @@ function cureOf(kind: RepairAction['action'], pipeline: Pipeline, directory: str
   if (kind === 'mark-exited') {
     return `${there}${markExited(pipeline).map(shellQuote).join(' ')}   (or, to let the queue go on without it: ${giveUp})`;
   }
-  const kill =
-    kind === 'kill-and-advance' ? `tmux kill-session -t ${shellQuote(`=${tmuxName(session)}`)}; ` : '';
+  const killing = `tmux kill-session -t ${shellQuote(`=${tmuxName(session)}`)}`;
+  if (kind === 'end-session') return `${killing}   (or, to let the queue go on without it: ${giveUp})`;
+  const kill = kind === 'kill-and-advance' ? `${killing}; ` : '';
   return `${kill}${there}factory pipeline advance ${issue}   (or, to let the queue go on without it: ${giveUp})`;
 }
 

@@ -3,20 +3,21 @@
  * again at what a check-in left behind that died in between; both were seen when a container was killed at that moment
  * (test/e2e/work.test.ts):
  *
- * - the row is active, and there is no pipeline: the issue is never begun. The row is removed and added.
+ * - the row is active, and there is no pipeline: the issue is never begun. What is left of the begin (leftovers.ts) and the
+ *   row are removed, and the row is added.
  * - the pipeline is completed, and the row is active: who depends on the issue waits for ever. The row is removed, since a
  *   dependency that is not in the queue counts as done.
  *
  * It has no verb for a row's status. Which row a check-in takes is noted before, since rows of both kinds can also be what
  * somebody has left by hand.
  */
-import { join } from 'node:path';
 import { FILES, type TakenRow } from '../../../scripts/lib/contract.ts';
 import { type Dialect, isBehind, isLive } from '../../../scripts/lib/factory.ts';
 import { readJson } from '../../../scripts/lib/read-contract.ts';
 import type { Argv, Effects } from '../effects/effects.ts';
 import type { Environment } from '../environment.ts';
 import type { Factory } from './factory.ts';
+import { findLeftovers } from './leftovers.ts';
 import type { Place, Store } from './tick.ts';
 
 const IN_ORDER = 'it is in order again';
@@ -99,9 +100,9 @@ export async function putBack(
     const store = await queue.look();
     if (taken === null || fateOfRow(taken, store) !== 'not-begun') return IN_ORDER;
     const { issue } = taken;
+    await (await findLeftovers(effects, { home: environment.home, directory, issue })).clear();
     noteTaken(environment, effects, taken, true);
     if (store.rows.some((row) => row.issue === issue)) await queue.call(removal(issue));
-    await removeWorktree(effects, directory, issue);
     await queue.call(addition(taken, dialect, project));
     return 'put back into the queue';
   });
@@ -127,27 +128,3 @@ export function removeRow(
 }
 
 const removal = (issue: number): Argv => ['factory', 'queue', 'remove', `${issue}`];
-
-/**
- * Removes the worktree of an issue, over which the program could not begin: one as it was checked out, or one that git was
- * still making when it was killed (worktree.c locks it for so long; before that there is nothing but its `.git`). Any other
- * one stays: somebody may have worked in it. A dispatch by hand does the same (remove_worktree in scripts/remote/dispatch.sh).
- */
-export async function removeWorktree(
-  { files, processes }: Pick<Effects, 'files' | 'processes'>,
-  directory: string,
-  issue: number,
-): Promise<void> {
-  const name = `worktrees/issue-${issue}`;
-  const git = (...args: string[]) =>
-    processes.run(['git', 'worktree', ...args], { cwd: directory, timeoutMs: 60_000 });
-  const known = (await git('list', '--porcelain')).stdout
-    .split('\n\n')
-    .find((worktree) => worktree.split('\n')[0]?.endsWith(`/${name}`));
-  if (known !== undefined) {
-    const unfinished = /^locked initializing$/m.test(known);
-    await git('remove', ...(unfinished ? ['--force', '--force'] : []), name);
-  } else if (files.list(join(directory, name)).every((file) => file === '.git')) {
-    await files.remove(join(directory, name));
-  }
-}

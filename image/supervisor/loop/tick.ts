@@ -18,6 +18,7 @@ import {
 } from '../../../scripts/lib/factory.ts';
 import type { Clone } from '../clones/clones.ts';
 import type { TmuxSession } from '../effects/effects.ts';
+import type { InTheWay } from './leftovers.ts';
 import { planRecovery, type RepairAction } from './recovery.ts';
 
 /** What can be seen without calling `factory`. */
@@ -55,6 +56,10 @@ export interface View extends Standing {
   readonly failures: readonly ClaudeFailure[];
   /** The row that was taken from the queue last; null when its issue has come to an end. */
   readonly taken: TakenRow | null;
+  /** What keeps that row's issue from beginning and is not ours to remove; null when nothing does. */
+  readonly inTheWay: InTheWay | null;
+  /** Issues that would be worked on without their text. */
+  readonly withoutText: readonly number[];
   readonly reposDir: string;
   /** Milliseconds since the epoch. */
   readonly now: number;
@@ -74,6 +79,7 @@ export type Tick =
     }
   /** Wait for the check-in that is under way. */
   | { readonly kind: 'adopt' }
+  | { readonly kind: 'fetch-text'; readonly issue: number; readonly place: Place }
   | { readonly kind: 'repair'; readonly repair: RepairAction; readonly place: Place }
   | {
       readonly kind: 'check-in';
@@ -131,12 +137,17 @@ export function planTick(view: View): Tick {
       'factory does not start, so it cannot be asked for work; to see why: factory queue add --help',
     );
 
+  // Before every repair: that may run a stage as well.
+  const [textless] = view.withoutText;
+  if (textless !== undefined)
+    return inPlaceOf(textless, view, store, (place) => ({ kind: 'fetch-text', issue: textless, place }));
   const recovery = planRecovery({
     ...store,
     dialect,
     repairs: view.repairs,
     failures: view.failures,
     taken: view.taken,
+    inTheWay: view.inTheWay,
     now: view.now,
     placeOf: (issue) => {
       const place = placeOf(issue, view, store);
@@ -165,7 +176,7 @@ export function planTick(view: View): Tick {
     }));
   }
   const pending = store.rows.filter(({ status }) => status === 'pending');
-  if (pending.length === 0) return wait(null);
+  if (pending.length === 0) return wait(warning);
   const next = nextRow(pending, store.rows);
   if (next === undefined) {
     return wait(
@@ -216,7 +227,12 @@ function inPlaceOf(issue: number, view: View, store: Store, then: (place: Place)
   return typeof place === 'string' ? wait(place) : then(place);
 }
 
-function placeOf(issue: number, { dispatches, clones, reposDir }: View, { rows }: Store): Place | string {
+/** @returns a string: why its project is not to be had */
+export function placeOf(
+  issue: number,
+  { dispatches, clones, reposDir }: Pick<View, 'dispatches' | 'clones' | 'reposDir'>,
+  { rows }: Pick<Store, 'rows'>,
+): Place | string {
   const row = rows.find((candidate) => candidate.issue === issue);
   const projects = clones.map(({ name }) => name);
   const project = projectOf(issue, row, { dispatches, projects, reposDir });

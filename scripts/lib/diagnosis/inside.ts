@@ -3,6 +3,7 @@
 import { maskTokens } from '../tokens.ts';
 import type { Frame } from '../transport/frame.ts';
 import { type Disk, parseDisks } from '../worker/disk.ts';
+import { type InTheWay, parseInTheWay } from '../worker/in-the-way.ts';
 import { type CgroupMemory, parseMemory } from '../worker/memory.ts';
 
 export interface PaneView {
@@ -44,6 +45,8 @@ export interface Inside {
   readonly loneShells: ReadonlySet<string>;
   /** Lines of the loop's log: what last went wrong with issues, oldest first. */
   readonly failures: readonly string[];
+  /** Of issues that have not begun: what keeps them from it and is not ours to remove. */
+  readonly inTheWay: ReadonlyMap<number, InTheWay>;
   /** Null for a worker on this machine, which has none of its own. */
   readonly docker: Docker | null;
   readonly memory: { readonly pod: CgroupMemory | null; readonly docker: CgroupMemory | null };
@@ -69,6 +72,7 @@ export function parseInside(frame: Frame): Inside {
     ),
     loneShells: new Set(lines('lone-shells')),
     failures: lines('failures'),
+    inTheWay: parseInTheWay(frame),
     docker: frame.parts.has('docker') ? parseDocker(frame, lines('docker-networks')) : null,
     memory: { pod: memory.get('pod') ?? null, docker: memory.get('docker') ?? null },
     disks: parseDisks(text('disks')),

@@ -40,6 +40,7 @@ export const RULES: readonly Rule[] = [
   work.dependencyFailed,
   work.rowSkipped,
   work.rowFailed,
+  work.rowNotBegun,
   work.loopWaits,
   // What has passed, and may have caused the rest.
   pod.killedInside,

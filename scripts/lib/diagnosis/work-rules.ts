@@ -3,6 +3,7 @@ import { age } from '../cli/text.ts';
 import { isBehind, type Pipeline } from '../factory.ts';
 import { ACCOUNT_HELD, accountHold, waitsForAccount } from '../worker/account.ts';
 import { cloneFaults, describeClone } from '../worker/clones.ts';
+import { describeClearing } from '../worker/in-the-way.ts';
 import { itemName, openItems } from '../worker/queue.ts';
 import type { Snapshot } from '../worker/snapshot.ts';
 import { type EnteredFacts, whenEntered } from './diagnosis.ts';
@@ -293,14 +294,50 @@ export const rowFailed = whenEntered(({ snapshot, inside, worker, command }) =>
       cause: `${itemName(row)} failed before its work began`,
       evidence: [
         'factory queue: failed; there is no pipeline',
+        ...evidenceOfWay(inside, row.issue),
         ...lastWords({ snapshot, inside }, row.issue),
       ],
       next: [
         `what was said: ${command('logs', worker.name, 'orchestrator')}`,
-        `again: ${command('queue', worker.name, 'requeue', String(row.issue))}`,
+        ...beginAgain({ inside, worker, command }, row.issue),
       ],
     })),
 );
+
+/** A row that was taken and not begun, and that the supervisor does not put back: it was not there, or something is in the way. */
+export const rowNotBegun = whenEntered(({ snapshot, inside, worker, command }) =>
+  snapshot.queue
+    .filter(({ status, pipeline }) => status === 'active' && pipeline === null && !snapshot.locks.checkIn)
+    .map((row) => ({
+      id: 'row-not-begun',
+      cause: `${itemName(row)} was taken from the queue and not begun: its check-in was killed`,
+      evidence: [
+        `factory queue: #${row.issue} active; there is no pipeline`,
+        'the check-in lock is free',
+        ...evidenceOfWay(inside, row.issue),
+      ],
+      next: beginAgain({ inside, worker, command }, row.issue),
+    })),
+);
+
+function evidenceOfWay({ inTheWay }: Inside, issue: number): string[] {
+  const way = inTheWay.get(issue);
+  return way === undefined ? [] : [`in its way: ${way.says}`];
+}
+
+/** What is in the way first: until it is gone, a requeue is refused. */
+function beginAgain(
+  { inside, worker, command }: Pick<EnteredFacts, 'inside' | 'worker' | 'command'>,
+  issue: number,
+): string[] {
+  const way = inside.inTheWay.get(issue);
+  return [
+    ...(way === undefined
+      ? []
+      : [`clear the way first: ${describeClearing(command, worker.name, issue, way.cure)}`]),
+    `again: ${command('queue', worker.name, 'requeue', String(issue))}`,
+  ];
+}
 
 /** A row that does not say that its issue is completed. The supervisor removes it, unless it is drained or was not there. */
 export const rowBehind = whenEntered(({ snapshot, inside, worker, command }) =>

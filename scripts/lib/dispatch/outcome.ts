@@ -14,7 +14,10 @@ import type { DispatchRequest } from './request.ts';
 export interface IssueOutcome {
   readonly issue: number;
   readonly outcome: (typeof OUTCOMES)[number];
-  /** For people: the row's state, the other project or the program's own message. */
+  /**
+   * For people: the row's state, the other project or the program's own message. Of `queued` the ref that keeps the commits of
+   * an earlier run, if any; of `in-the-way` what stays, and on a second line what clears it in the worker.
+   */
   readonly detail: string;
 }
 
@@ -24,6 +27,7 @@ export interface IssueOutcome {
  * - `finished` it was completed or failed before, and `--requeue` was not given
  * - `working` it is to be queued again, but its pipeline is in progress, whatever its row says
  * - `other-project` its number belongs to another project of this worker
+ * - `in-the-way` something of an earlier begin is there that factory cannot begin over, and that is not ours to remove
  * - `failed` the program refused it
  * - `lost` the connection broke before its turn came; it is not in the queue and will not be
  */
@@ -35,6 +39,7 @@ const OUTCOMES = [
   'finished',
   'working',
   'other-project',
+  'in-the-way',
   'failed',
   'lost',
 ] as const;
@@ -176,6 +181,8 @@ export interface WayOn {
   readonly requeue: string;
   /** What gives up the pipeline that is there. */
   readonly giveUp: string;
+  /** What clears what is in the way: words to run in the worker, or empty for what `cleanup` removes. */
+  readonly clear: (cure: string) => string;
 }
 
 /** The sentence for one issue. */
@@ -183,12 +190,12 @@ export function describeOutcome(
   { issue, outcome, detail }: IssueOutcome,
   { project }: Pick<DispatchRequest, 'project'>,
   snapshot: Snapshot,
-  { requeue, giveUp }: WayOn,
+  { requeue, giveUp, clear }: WayOn,
 ): string {
   const name = `${project}#${issue}`;
   switch (outcome) {
     case 'queued':
-      return `${name} queued: ${place(issue, snapshot)}`;
+      return `${name} queued: ${place(issue, snapshot)}${detail && `; the commits of the run before stay in ${detail}`}`;
     case 'already':
       return `${name} is already queued: ${place(issue, snapshot)}`;
     case 'would-queue':
@@ -203,6 +210,10 @@ export function describeOutcome(
       return `${name} is not queued, and will not be: the connection broke first; type the same dispatch again`;
     case 'other-project':
       return `${name} was not queued: this worker has ${detail}#${issue}, and one worker counts issues of all projects together; use another worker, or remove ${detail}#${issue} there first`;
+    case 'in-the-way': {
+      const [stays, cure = ''] = detail.split('\n');
+      return `${name} was not queued: ${stays}, and factory would not begin over that; to clear it: ${clear(cure)}`;
+    }
     case 'failed':
       return `${name} was not queued: factory says: ${parseError(detail)}`;
   }

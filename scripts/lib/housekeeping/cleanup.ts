@@ -47,8 +47,7 @@ export function planCleanup(frame: Frame, named: readonly number[]): Item[] {
         bytes: read(size),
         keep:
           reasonToKeep(issue, snapshot, named) ??
-          (read(locked) === 0 ? null : `git has it locked; to unlock it: git worktree unlock ${path}`) ??
-          reasonOfWork(unsaved, issue, named),
+          reasonOfWork({ ...unsaved, locked: read(locked) !== 0 }, issue, named),
       };
     },
   );
@@ -100,7 +99,7 @@ function dockerItems({ parts }: Frame): Item[] {
 /** Why nothing of an issue may go; null when it is finished. */
 function reasonToKeep(
   issue: number,
-  { queue, pipelines, sessions, faults }: Snapshot,
+  { queue, pipelines, sessions, locks, faults }: Snapshot,
   named: readonly number[],
 ): string | null {
   const blind = faults.find(({ part }) => part === 'queue' || part === 'pipelines');
@@ -109,9 +108,14 @@ function reasonToKeep(
   const pipeline = pipelines.find((candidate) => candidate.issue === issue);
   if (pipeline !== undefined && isLive(pipeline)) return `#${issue} is ${pipeline.status}`;
   if (row?.status === 'pending') return `#${issue} waits in the queue`;
-  if (row?.status === 'active' && pipeline === undefined) return `#${issue} is being worked on`;
+  // A check-in may be about to begin it; without one nobody is.
+  const notBegun = row?.status === 'active' && pipeline === undefined;
+  if (notBegun && locks.checkIn) return `#${issue} is being worked on`;
   const session = sessions.find(({ stage }) => stage?.issue === issue);
   if (session !== undefined) return `session ${session.name} runs`;
+  if (notBegun && !named.includes(issue)) {
+    return `#${issue} was taken from the queue and not begun; --issue ${issue} removes it all the same`;
+  }
   if (row === undefined && pipeline === undefined && !named.includes(issue)) {
     return `nothing says that #${issue} is finished; --issue ${issue} removes it all the same`;
   }
@@ -119,12 +123,13 @@ function reasonToKeep(
 }
 
 function reasonOfWork(
-  { changed, unpushed }: { changed: number; unpushed: number },
+  { changed, unpushed, locked }: { changed: number; unpushed: number; locked: boolean },
   issue: number,
   named: readonly number[],
 ): string | null {
-  if (named.includes(issue) || (changed === 0 && unpushed === 0)) return null;
+  if (named.includes(issue) || (changed === 0 && unpushed === 0 && !locked)) return null;
   const unsaved = [
+    ...(locked ? ['locked in git'] : []),
     ...(changed > 0 ? [`${count(changed, 'file')} not committed`] : []),
     ...(unpushed > 0 ? [`${count(unpushed, 'commit')} not pushed`] : []),
   ];

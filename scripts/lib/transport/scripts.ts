@@ -20,9 +20,12 @@ export const GRACE_MS = 3_000;
 /** Functions that a few scripts share, besides those of worker.sh. */
 const SHARED: Readonly<Record<string, readonly string[]>> = {
   backup: ['database'],
+  dispatch: ['standings', 'leftovers'],
   facts: ['database'],
   restore: ['database', 'backup-archive'],
   'take-over': ['database'],
+  'unstick-look': ['standings', 'leftovers'],
+  why: ['standings', 'leftovers'],
   'unpack-backup': ['database', 'backup-archive'],
 };
 

@@ -6,6 +6,7 @@ import { describeHold } from '../account.ts';
 import { isBehind, type Pipeline } from '../factory.ts';
 import type { Go, Mark, StepText } from '../plan.ts';
 import { accountHold, waitsForAccount } from '../worker/account.ts';
+import { clearing, type InTheWay } from '../worker/in-the-way.ts';
 import type { QueueItem, Snapshot } from '../worker/snapshot.ts';
 
 export type StepName = 'kill-session' | 'exited' | 'await' | 'retry' | 'advance' | 'fail' | 'cleanup';
@@ -47,12 +48,20 @@ export interface Wish {
   readonly giveUp: boolean;
 }
 
-/** @param human whether factory takes the issue's session for driven by a person, and so leaves the issue alone */
-export function planUnstick(snapshot: Snapshot, wish: Wish, human = false): Plan | NoPlan {
+/**
+ * @param human whether factory takes the issue's session for driven by a person, and so leaves the issue alone
+ * @param way what keeps an issue without a pipeline from beginning; null when nothing does
+ */
+export function planUnstick(
+  snapshot: Snapshot,
+  wish: Wish,
+  human = false,
+  way: InTheWay | null = null,
+): Plan | NoPlan {
   const { issue, worker } = wish;
   const pipeline = snapshot.pipelines.find((candidate) => candidate.issue === issue);
   const row = snapshot.queue.find((candidate) => candidate.issue === issue);
-  if (pipeline === undefined) return planRow(snapshot, row, wish);
+  if (pipeline === undefined) return planRow(snapshot, row, wish, way);
   switch (pipeline.status) {
     case 'completed':
       if (row !== undefined && isBehind(row, snapshot.pipelines)) {
@@ -74,16 +83,27 @@ export function planUnstick(snapshot: Snapshot, wish: Wish, human = false): Plan
   }
 }
 
-function planRow(snapshot: Snapshot, row: QueueItem | undefined, { issue, worker }: Wish): NoPlan {
+function planRow(
+  snapshot: Snapshot,
+  row: QueueItem | undefined,
+  { issue, worker }: Wish,
+  way: InTheWay | null,
+): NoPlan {
   if (row === undefined) {
     return nothing(`there is no #${issue} on ${worker}, neither in its queue nor begun`, false, [
       { why: 'what there is', command: ['queue', worker, 'list'] },
     ]);
   }
   const requeue: Advice = { why: 'run it again', command: ['queue', worker, 'requeue', `${issue}`] };
-  if (row.status === 'failed') return nothing(`#${issue} failed before its work began`, false, [requeue]);
-  if (row.status !== 'pending')
-    return nothing(`#${issue} is ${row.status} and has no pipeline`, false, [requeue]);
+  if (row.status !== 'pending') {
+    const because =
+      row.status === 'failed'
+        ? `#${issue} failed before its work began`
+        : `#${issue} is ${row.status} and has no pipeline`;
+    if (way === null) return nothing(because, false, [requeue]);
+    const clear: Advice = { why: 'clear the way first', command: clearing(worker, issue, way.cure) };
+    return nothing(`${because}; in its way: ${way.says}`, false, [clear, requeue]);
+  }
   const failed = row.dependsOn.find((other) =>
     snapshot.queue.some(
       (item) => item.issue === other && item.namespace === row.namespace && item.status === 'failed',
@@ -136,8 +156,10 @@ function planRetry(snapshot: Snapshot, pipeline: Pipeline, { worker }: Wish, hum
   }
   if (snapshot.dialect === null)
     return nothing('factory did not say how it wants to be spoken to', false, [look]);
-  const alive = snapshot.sessions.find(({ name }) => name === session && name !== '');
-  const kill = alive === undefined ? [] : [killSession(session)];
+  // Also a session that the pipeline does not know of: of that name no other can be made.
+  const own = session || `${issue}-${stage}-${pipeline.attempt}`;
+  const alive = snapshot.sessions.find(({ name }) => name === own);
+  const kill = alive === undefined ? [] : [killSession(own)];
   const plan = (because: string, ...steps: Step[]): Plan => ({
     kind: 'go',
     because,
@@ -145,7 +167,7 @@ function planRetry(snapshot: Snapshot, pipeline: Pipeline, { worker }: Wish, hum
     notes: [],
     standing: standingOf(pipeline),
     goal: 'working',
-    attached: alive !== undefined && alive.attached > 0 ? session : null,
+    attached: alive !== undefined && alive.attached > 0 ? own : null,
   });
   const configured = snapshot.dialect.name === 'B';
   // Who typed last is asked before how the session is, so that B goes on skipping one that has exited; `retry` forgets it.

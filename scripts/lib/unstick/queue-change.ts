@@ -100,7 +100,7 @@ export function describeChange(
     const begun = pipelines.some((pipeline) => pipeline.issue === issue);
     const sentences: Readonly<Record<Action, string>> = {
       remove: `${name} (${row?.status}) is taken out of the queue${begun ? '; its pipeline and worktree stay' : ''}`,
-      requeue: `${name} (${row?.status}) is queued again; its pipeline, worktree and merged branch are dropped`,
+      requeue: `${name} (${row?.status}) is to be queued again; its pipeline, worktree and branch go, commits that are merged nowhere are kept`,
       'set-intent': `${name}: the intent "${row?.intent}" becomes "${text}"`,
     };
     return `${sentences[action]}\n`;

@@ -111,7 +111,94 @@ function restarted(state: 'started' | 'active'): Case {
   );
 }
 
+/** Where the pipeline of an issue lies. */
+const FOLDER = (issue: number) =>
+  `"$HOME/.factory/pipelines/$([ "$DIALECT" = b ] && echo acme/demo/)${issue}"`;
+const AT = { STANDIN_FACTORY_DIES_AT: '/nowhere' };
+
+/** What a check-in leaves behind that is killed while it begins an issue, in the order of its writes. */
+const BEGINNINGS: readonly Case[] = [
+  {
+    name: 'killed during the setup commands: the row is active without a pipeline; added again it fails over the worktree',
+    section: '4',
+    project: {
+      stages: STAGES.ok.replace('\n', "\n  setup: ['touch installed', 'test -e ../../go-on || sleep 20']\n"),
+    },
+    steps: [
+      added(50),
+      start('pop', CHECK_IN),
+      bash('until [ -e "$REPO/worktrees/issue-50/installed" ]; do sleep 0.05; done'),
+      kill('pop', 'SIGKILL'),
+      ended('pop', { rc: 137 }),
+      queueIs([50, 'active']),
+      factory(STATUS, { stdout: 'null\n' }),
+      checkIn(),
+      factory(['queue', 'remove', '50']),
+      added(50),
+      factory(CHECK_IN, { json: { actions: [{ issue: 50, action: 'fail' }] }, stdout: /already exists/ }),
+      queueIs([50, 'failed']),
+    ],
+  },
+  {
+    name: 'a setup command that fails burns the row',
+    section: '4',
+    project: { stages: STAGES.ok.replace('\n', "\n  setup: ['touch installed', 'false']\n") },
+    steps: [
+      added(50),
+      factory(CHECK_IN, { json: { actions: [{ issue: 50, action: 'fail' }] }, stdout: /setup/ }),
+      queueIs([50, 'failed']),
+      factory(STATUS, { stdout: 'null\n' }),
+    ],
+  },
+  {
+    name: 'a pipeline folder without pipeline.json is no pipeline, and in the way of one',
+    section: '4',
+    steps: [
+      added(50),
+      bash(`mkdir -p ${FOLDER(50)}/stages`),
+      factory(CHECK_IN, {
+        json: { actions: [{ issue: 50, action: 'fail' }] },
+        stdout: /pipeline 50 already exists/,
+      }),
+      queueIs([50, 'failed']),
+      factory(STATUS, { stdout: 'null\n' }),
+    ],
+  },
+  {
+    name: 'killed before the second look at the issue: its text is missing from the prompt, and nobody is told',
+    section: '4',
+    project: AGENT,
+    settings: AT,
+    slow: true,
+    standinOnly: 'the second call of gh has to be hit',
+    steps: [
+      added(50),
+      bash('echo issue >"$BOX/dies"; sed -i "s,/nowhere,$BOX/dies," "$HOME/.factory-standin"'),
+      factory(CHECK_IN, { rc: 137 }),
+      factory(STATUS, { json: [{ issue: 50, status: 'pending' }] }),
+      bash('test ! -e "$HOME/.factory/pipelines/50/issue.json"'),
+      checkIn({ issue: 50, action: 'completed' }),
+      bash('cat $(find "$HOME/.factory/pipelines" -name prompt.md)', { stdout: /^## Issue #50:\n\n?$/m }),
+    ],
+  },
+  {
+    name: 'a session of the stage that is there already blocks the pipeline',
+    section: '4',
+    project: AGENT,
+    steps: [
+      ...begun(50),
+      bash('tmux new-session -d -s 50-implement-1'),
+      factory(CHECK_IN, {
+        json: { actions: [{ issue: 50, action: 'escalate' }] },
+        stdout: /50-implement-1\\" already exists/,
+      }),
+      factory(STATUS, { json: [{ issue: 50, status: 'blocked' }] }),
+    ],
+  },
+];
+
 export const RECOVER_CASES: readonly Case[] = [
+  ...BEGINNINGS,
   signalled('SIGKILL', 137),
   signalled('SIGTERM', 143),
   signalled('SIGHUP', 129),

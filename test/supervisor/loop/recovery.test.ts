@@ -17,6 +17,7 @@ function plan(dialect: Dialect, overrides: Partial<RecoveryInput> = {}) {
     failures: [],
     now: NOW,
     taken: null,
+    inTheWay: null,
     placeOf: () => ({ project: 'demo', directory: '/w/repos/demo' }),
     dispatchedAt: () => '2026-11-22T11:00:00Z',
     ...overrides,
@@ -148,6 +149,25 @@ describe('a row that was taken from the queue and not begun', () => {
     expect(plan(A, { ...lost, ...overrides })).toEqual(NOTHING);
   });
 
+  it.each([
+    ['cleanup --issue 42 (on the laptop)', ''],
+    ['kill 7', 'kill 7'],
+  ])('is left alone while something is in its way, and the cure is said: %s', (said, cure) => {
+    const says = 'the worktree /w/repos/demo/worktrees/issue-42 is locked';
+    expect(plan(A, { ...lost, inTheWay: { says, cure }, repairs: [past(), past()] })).toEqual({
+      ...NOTHING,
+      givenUp: [`#42 cannot begin: ${says}; type: ${said}`],
+    });
+  });
+
+  it('is waited for while a program still works on it', () => {
+    const inTheWay = { says: 'a program still works in /w', cure: 'kill 7', passes: true };
+    expect(plan(A, { ...lost, inTheWay })).toEqual({
+      ...NOTHING,
+      waiting: ['#42 cannot begin: a program still works in /w; type: kill 7'],
+    });
+  });
+
   it('is added by the next supervisor when the one before ended between removing and adding', () => {
     const removed = { ...taken, removed: true };
     expect(plan(A, { ...lost, rows: [], taken: removed }).actions).toEqual([back]);
@@ -177,6 +197,46 @@ describe('a row that was taken from the queue and not begun', () => {
     ['before it was dispatched again', past({ at: '2026-11-22T10:00:00Z' })],
   ])('repairs %s do not count', (_case, other) => {
     expect(plan(A, { ...lost, repairs: [other, other] }).actions).toEqual([back]);
+  });
+});
+
+describe.each([A, B, DESIGN])('a session that the pipeline does not know of, dialect $name', (dialect) => {
+  const unknown = (status: 'in_progress' | 'pending' | 'blocked') => [pipeline(42, { status, session: '' })];
+
+  it.each(['in_progress', 'pending'] as const)('is ended when it is quiet, %s', (status) => {
+    const seen = { pipelines: unknown(status), sessions: [session('42-build-1', 60)] };
+    const end = {
+      issue: 42,
+      stage: 'build',
+      attempt: 1,
+      session: '42-build-1',
+      action: 'end-session',
+      cure: '',
+    };
+    expect(plan(dialect, seen)).toEqual({ ...NOTHING, actions: [end] });
+    const twice = [repair({ action: 'end-session' }), repair({ action: 'end-session' })];
+    expect(plan(dialect, { ...seen, repairs: twice }).actions[0]?.cure).toMatch(
+      /^tmux kill-session -t '=42-build-1' {3}\(or, /,
+    );
+  });
+
+  it('is left alone while it prints, and while somebody is attached', () => {
+    const pipelines = unknown('pending');
+    expect(plan(dialect, { pipelines, sessions: [session('42-build-1', 59)] })).toEqual({
+      ...NOTHING,
+      waiting: [
+        '#42 cannot start stage build: the session 42-build-1 is there already; it is ended after 60 quiet seconds',
+      ],
+    });
+    expect(plan(dialect, { pipelines, sessions: [session('42-build-1', 99, 1)] }).waiting).toHaveLength(1);
+  });
+
+  it('is nobody’s business when the pipeline waits for a person, or the attempt is another one', () => {
+    const other = { pipelines: unknown('pending'), sessions: [session('42-build-2', 99)] };
+    expect(plan(dialect, other)).toEqual(NOTHING);
+    expect(plan(dialect, { pipelines: unknown('blocked'), sessions: [session('42-build-1', 99)] })).toEqual(
+      NOTHING,
+    );
   });
 });
 

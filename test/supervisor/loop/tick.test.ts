@@ -33,6 +33,8 @@ function view(overrides: Partial<View> & { rows?: QueueRow[]; pipelines?: Pipeli
     repairs: [],
     failures: [],
     taken: null,
+    inTheWay: null,
+    withoutText: [],
     reposDir: '/w/repos',
     now: NOW,
     ...rest,
@@ -273,6 +275,16 @@ describe('interrupted stages', () => {
     const tick = planTick(view({ pipelines: [pipeline(23)], repairs }));
     expect(tick).toMatchObject({ kind: 'check-in', warning: expect.stringContaining('#23 was interrupted') });
   });
+});
+
+it('fetches the text of an issue before anything that may run a stage of it', () => {
+  const pipelines = [pipeline(23)];
+  expect(planTick(view({ rows: [row(23, { status: 'active' })], pipelines }))).toMatchObject({
+    kind: 'repair',
+  });
+  const without = view({ rows: [row(23, { status: 'active' })], pipelines, withoutText: [23] });
+  const place = { project: 'demo', directory: '/w/repos/demo' };
+  expect(planTick(without)).toEqual({ kind: 'fetch-text', issue: 23, place });
 });
 
 describe('whether to look again at once', () => {

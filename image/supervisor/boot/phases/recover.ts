@@ -26,6 +26,8 @@ export function recoverPhase(settings: () => Settings, observe: () => Promise<Vi
           const { repair } = tick;
           return { status: 'ok', message: `${describeOrphan(repair)}: ${repair.action} follows` };
         }
+        case 'fetch-text':
+          return { status: 'ok', message: `#${tick.issue} has no text yet: it is fetched` };
         case 'rest':
           // The heartbeat says why, and for how long: this record stays as it is.
           if (tick.state === 'refused') return { status: 'ok', message: `not looked yet: ${tick.reason}` };
