@@ -123,17 +123,23 @@ describe.concurrent('kill -9 of the supervisor alone', () => {
     expect(stdout.toString().trim().split('\n')).toHaveLength(1);
   });
 
-  it('a check-in killed together with it is taken up again when its agent has been quiet for a minute', async (test) => {
-    const worker = makeOwnWorker(test, { standin: { STANDIN_CLAUDE_MODE: 'hang' } });
-    await worker.start();
-    await worker.add(23);
-    await until('an agent at work', atWork(worker));
-    for (const { pid, argv } of processesOf(worker.layout.dirs.WORKER_STATE_DIR)) {
-      if (/supervisor|check-in/.test(argv.join(' '))) process.kill(pid, 'SIGKILL');
-    }
-    await worker.start();
-    await until('the wait', () => /still at work/.test(worker.heartbeat()?.reason ?? ''));
-    expect(await worker.sessions()).toContain('23-implement-1');
-    expect(worker.repairs()).toEqual([]);
-  });
+  it.for([
+    ['a', 'active', { STANDIN_CLAUDE_MODE: 'hang' }],
+    ['b', 'started', { STANDIN_FACTORY_BOOT_SECONDS: '30' }],
+  ] as const)(
+    'a check-in killed together with it is taken up again when its agent has been quiet for a minute, dialect %s: %s',
+    async ([dialect, state, standin], test) => {
+      const worker = makeOwnWorker(test, { dialect, standin });
+      await worker.start();
+      await worker.add(23);
+      await until('an agent', async () => (await worker.pipelines())[0]?.sessionState === state);
+      for (const { pid, argv } of processesOf(worker.layout.dirs.WORKER_STATE_DIR)) {
+        if (/supervisor|check-in/.test(argv.join(' '))) process.kill(pid, 'SIGKILL');
+      }
+      await worker.start();
+      await until('the wait', () => /still at work/.test(worker.heartbeat()?.reason ?? ''));
+      expect(await worker.sessions()).toContain('23-implement-1');
+      expect(worker.repairs()).toEqual([]);
+    },
+  );
 });

@@ -167,16 +167,27 @@ function wishAfterFailure(pipeline: Pipeline, input: RecoveryInput): Wish {
 }
 
 /** A, and `design` after it: `in_progress` without a check-in is skipped for ever; `pipeline advance` runs the stage. */
-function wishOfA({ issue, status, session }: Pipeline, { sessions, now }: RecoveryInput): Wish {
-  if (status !== 'in_progress') return null;
-  const alive = findSession(sessions, session);
-  if (alive === undefined) return { kind: 'advance' };
+function wishOfA(pipeline: Pipeline, input: RecoveryInput): Wish {
+  if (pipeline.status !== 'in_progress') return null;
+  const alive = findSession(input.sessions, pipeline.session);
   // `advance` alone fails with "session already exists" and blocks the pipeline.
+  return alive === undefined
+    ? { kind: 'advance' }
+    : wishWhenQuiet(pipeline, alive, input.now, 'kill-and-advance');
+}
+
+/** Of a session that is alive without its check-in: an agent that is still at work is not interrupted. */
+function wishWhenQuiet(
+  { issue, session }: Pipeline,
+  alive: TmuxSession,
+  now: number,
+  kind: 'kill-and-advance' | 'mark-exited',
+): Wish {
   if (alive.attached > 0) {
     return { kind: 'wait', reason: `#${issue} waits until nobody is attached to ${session} any more` };
   }
   const quiet = Math.max(0, Math.floor(now / 1000) - alive.windowActivity);
-  if (quiet >= QUIET_SECONDS) return { kind: 'kill-and-advance' };
+  if (quiet >= QUIET_SECONDS) return { kind };
   return {
     kind: 'wait',
     reason: `#${issue} was interrupted, but ${session} is still at work: it is taken over after ${QUIET_SECONDS} quiet seconds`,
@@ -186,10 +197,16 @@ function wishOfA({ issue, status, session }: Pipeline, { sessions, now }: Recove
 /** States in which B believes that its session is at work; with the tmux session gone it waits for it in vain. */
 const BELIEVED_AT_WORK = new Set(['started', 'active', 'factory_send', 'steer', 'human_input']);
 
-/** B runs an interrupted stage again by itself, unless it believes in a session that is dead. */
-function wishOfB({ status, session, sessionState }: Pipeline, { sessions }: RecoveryInput): Wish {
+/** States of a session whose agent has no prompt yet, or has not heard it; when the check-in died then, it never will. */
+const BEFORE_PROMPT = new Set(['started', 'factory_send']);
+
+/** B runs an interrupted stage again by itself, unless it believes in a session that is dead, or that nobody talks to. */
+function wishOfB(pipeline: Pipeline, { sessions, now }: RecoveryInput): Wish {
+  const { status, session, sessionState } = pipeline;
   if (status !== 'in_progress' || session === '' || !BELIEVED_AT_WORK.has(sessionState)) return null;
-  return findSession(sessions, session) === undefined ? { kind: 'mark-exited' } : null;
+  const alive = findSession(sessions, session);
+  if (alive === undefined) return { kind: 'mark-exited' };
+  return BEFORE_PROMPT.has(sessionState) ? wishWhenQuiet(pipeline, alive, now, 'mark-exited') : null;
 }
 
 function findSession(sessions: readonly TmuxSession[], session: string): TmuxSession | undefined {

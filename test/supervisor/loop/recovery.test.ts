@@ -196,9 +196,44 @@ describe('recovery in dialect B', () => {
     },
   );
 
-  it('a living session is left to the program, quiet or not', () => {
-    expect(plan(B, { sessions: [session('42-build-1', 5_000)] })).toEqual(NOTHING);
-  });
+  it.each(['active', 'steer', 'human_input', 'idle'])(
+    'a living session in state "%s" is left to the program, quiet or not',
+    (sessionState) => {
+      const living = {
+        pipelines: [pipeline(42, { sessionState })],
+        sessions: [session('42-build-1', 5_000)],
+      };
+      expect(plan(B, living)).toEqual(NOTHING);
+    },
+  );
+
+  describe.each(['started', 'factory_send'])(
+    'a living session whose agent heard nothing (%s)',
+    (sessionState) => {
+      const at = (quietSeconds: number, attached = 0) =>
+        plan(B, {
+          pipelines: [pipeline(42, { sessionState })],
+          sessions: [session('42-build-1', quietSeconds, attached)],
+        });
+
+      it('is marked as exited after 60 quiet seconds: nobody will send its prompt', () => {
+        expect(at(60).actions).toMatchObject([{ issue: 42, action: 'mark-exited', session: '42-build-1' }]);
+      });
+
+      it('is waited for until then, and while somebody is attached', () => {
+        expect(at(59)).toEqual({
+          ...NOTHING,
+          waiting: [
+            '#42 was interrupted, but 42-build-1 is still at work: it is taken over after 60 quiet seconds',
+          ],
+        });
+        expect(at(500, 1)).toEqual({
+          ...NOTHING,
+          waiting: ['#42 waits until nobody is attached to 42-build-1 any more'],
+        });
+      });
+    },
+  );
 
   it('a stage without a session is run again by the program', () => {
     expect(plan(B, { pipelines: [pipeline(42, { session: '' })] })).toEqual(NOTHING);
