@@ -84,6 +84,39 @@ describe.concurrent.each(['a', 'b', 'design'] as const)(
   },
 );
 
+describe.concurrent.each(['a', 'b', 'design'] as const)(
+  'kill -9 of the tmux server while the check-in lives, dialect %s',
+  (dialect) => {
+    it('ends the check-in, which would wait until the time-out, and runs the stage again', async (test) => {
+      const worker = makeOwnWorker(test, { dialect, agentWaits: true });
+      await worker.start();
+      await worker.add(23);
+      await until('an agent at work', atWork(worker));
+      await worker.killTmux();
+      worker.letAgentGoOn();
+      await until('the issue completed', completed(worker, 23));
+      expect(worker.log()).toContain('ended: its session 23-implement-1 is gone');
+      expect((await worker.pipelines()).map(({ attempt }) => attempt)).toEqual([1]);
+      expect(worker.repairs().map(({ issue, action }) => [issue, action])).toEqual([
+        [23, dialect === 'b' ? 'mark-exited' : 'advance'],
+      ]);
+    });
+
+    it('unblocks the stage that had no prompt yet', async (test) => {
+      const worker = makeOwnWorker(test, { dialect, standin: { STANDIN_FACTORY_BOOT_SECONDS: '1' } });
+      await worker.start();
+      await worker.add(23);
+      await until('a session', async () => (await worker.pipelines())[0]?.sessionState === 'started');
+      await worker.killTmux();
+      await until('the issue completed', completed(worker, 23));
+      expect(worker.log()).toMatch(
+        /#23 escalate implement .*send prompt: session "23-implement-1" does not exist/,
+      );
+      expect(worker.repairs().map(({ issue, action }) => [issue, action])).toEqual([[23, 'unblock']]);
+    });
+  },
+);
+
 describe.concurrent('kill -9 of everything while an issue is put back', () => {
   it('the next start adds it, with what it had', async (test) => {
     const worker = makeOwnWorker(test);

@@ -63,6 +63,8 @@ export interface TestWorker {
   letAgentGoOn(): void;
   /** SIGKILL to every process of the worker, as a lost node would. */
   killEverything(): Promise<void>;
+  /** SIGKILL to its tmux server. */
+  killTmux(): Promise<void>;
 }
 
 /** What tests have made and `removeWorkers` removes. */
@@ -191,6 +193,10 @@ export function makeWorker(options: TestWorkerOptions = {}): TestWorker {
         return left;
       };
       await until('the end of every process', endThem, (left) => left.length === 0);
+    },
+    async killTmux() {
+      const pid = Number(await must(['tmux', 'display-message', '-p', '#{pid}']));
+      signalProcess(pid, WORKER_STATE_DIR, 'SIGKILL');
     },
   };
 }

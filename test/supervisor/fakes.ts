@@ -224,6 +224,7 @@ export function fakeTmux(clock: Clock, typed: (text: string) => void = () => {})
         fake.sessions.set(name, {
           name,
           command,
+          createdAt: Math.floor(clock.now() / 1000),
           windowActivity: Math.floor(clock.now() / 1000),
           attached: 0,
         });

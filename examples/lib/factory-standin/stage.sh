@@ -119,6 +119,7 @@ write_hooks() {
 await_claude() {
   local i
   for ((i = 0; i < 15; i++)); do
+    tmux_has "$1" || return 0
     ! tmux capture-pane -p -t "$1" 2>/dev/null | grep -q 'Welcome back' || return 0
     sleep 0.2
   done

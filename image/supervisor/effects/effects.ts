@@ -62,6 +62,8 @@ export interface Processes {
 
 export interface TmuxSession {
   readonly name: string;
+  /** Seconds since the epoch. */
+  readonly createdAt: number;
   /** Time of the last output, seconds since the epoch. */
   readonly windowActivity: number;
   /** Attached clients. */

@@ -42,13 +42,18 @@ export function createTmux(
 
   return {
     async sessions() {
-      const format = '#{window_activity} #{session_attached} #{session_name}';
+      const format = '#{session_created} #{window_activity} #{session_attached} #{session_name}';
       const windows = await ask('list-windows', '-a', '-F', format);
       if (windows === null) return null;
       const sessions = new Map<string, TmuxSession>();
-      for (const [activity, attached, name = ''] of windows.map((line) => split(line, 3))) {
+      for (const [created, activity, attached, name = ''] of windows.map((line) => split(line, 4))) {
         const windowActivity = Math.max(Number(activity), sessions.get(name)?.windowActivity ?? 0);
-        sessions.set(name, { name, windowActivity, attached: Number(attached) });
+        sessions.set(name, {
+          name,
+          createdAt: Number(created),
+          windowActivity,
+          attached: Number(attached),
+        });
       }
       return [...sessions.values()];
     },

@@ -1,6 +1,6 @@
 /** Everything the loop decides by, as it is now. */
-import { FILES, type Settings } from '../../../scripts/lib/contract.ts';
-import { readJsonLines } from '../../../scripts/lib/read-contract.ts';
+import { FILES, type Heartbeat, type Settings } from '../../../scripts/lib/contract.ts';
+import { readContract, readJsonLines } from '../../../scripts/lib/read-contract.ts';
 import type { Account } from '../account/account.ts';
 import type { Clones } from '../clones/clones.ts';
 import type { Effects } from '../effects/effects.ts';
@@ -51,8 +51,18 @@ export function createObserver(
       repairs: readJsonLines('repair', FILES.repairs, files.read(paths.repairs) ?? ''),
       failures: account.failures(),
       taken: readTaken(files.read(paths.taken)),
+      lastCheckIn: readHeartbeat(files.read(paths.heartbeat)),
       reposDir: dirs.WORKER_REPOS_DIR,
       now: clock.now(),
     };
   };
+}
+
+/** @returns null where there is none that can be used */
+export function readHeartbeat(text: string | null): Heartbeat | null {
+  try {
+    return text === null ? null : readContract('heartbeat', FILES.heartbeat, text);
+  } catch {
+    return null;
+  }
 }

@@ -18,7 +18,7 @@ import {
 } from '../../../scripts/lib/factory.ts';
 import type { Clone } from '../clones/clones.ts';
 import type { TmuxSession } from '../effects/effects.ts';
-import { planRecovery, type RepairAction } from './recovery.ts';
+import { type LastCheckIn, planRecovery, type RepairAction } from './recovery.ts';
 
 /** What can be seen without calling `factory`. */
 export interface Standing {
@@ -55,6 +55,8 @@ export interface View extends Standing {
   readonly failures: readonly ClaudeFailure[];
   /** The row that was taken from the queue last; null when its issue has come to an end. */
   readonly taken: TakenRow | null;
+  /** Null before the first one. */
+  readonly lastCheckIn: LastCheckIn | null;
   readonly reposDir: string;
   /** Milliseconds since the epoch. */
   readonly now: number;
@@ -137,6 +139,7 @@ export function planTick(view: View): Tick {
     repairs: view.repairs,
     failures: view.failures,
     taken: view.taken,
+    lastCheckIn: view.lastCheckIn,
     now: view.now,
     placeOf: (issue) => {
       const place = placeOf(issue, view, store);

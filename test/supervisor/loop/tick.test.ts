@@ -33,6 +33,7 @@ function view(overrides: Partial<View> & { rows?: QueueRow[]; pipelines?: Pipeli
     repairs: [],
     failures: [],
     taken: null,
+    lastCheckIn: null,
     reposDir: '/w/repos',
     now: NOW,
     ...rest,
@@ -255,7 +256,7 @@ describe('interrupted stages', () => {
     const store: Store = {
       rows: [],
       pipelines: [pipeline(23)],
-      sessions: [{ name: '23-build-1', windowActivity: NOW / 1000, attached: 0 }],
+      sessions: [{ name: '23-build-1', createdAt: 0, windowActivity: NOW / 1000, attached: 0 }],
     };
     expect(planTick(view({ store }))).toMatchObject({ kind: 'rest', state: 'waiting' });
   });
