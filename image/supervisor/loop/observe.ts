@@ -1,4 +1,5 @@
 /** Everything the loop decides by, as it is now. */
+import { join } from 'node:path';
 import { FILES, type Heartbeat, type Settings } from '../../../scripts/lib/contract.ts';
 import { readContract, readJsonLines } from '../../../scripts/lib/read-contract.ts';
 import type { Account } from '../account/account.ts';
@@ -8,6 +9,7 @@ import { isHeld } from '../effects/locks.ts';
 import type { Environment } from '../environment.ts';
 import { drainReason } from './drain.ts';
 import type { Factory } from './factory.ts';
+import { openWork } from './open-work.ts';
 import { readTaken } from './taken.ts';
 import { planWithoutStore, type Standing, type View } from './tick.ts';
 
@@ -25,7 +27,7 @@ export interface Sources {
 
 /** @returns looks at everything; the store only when something depends on it */
 export function createObserver(
-  { databaseUrl, dirs, paths }: Environment,
+  { databaseUrl, dirs, home, paths }: Environment,
   { clock, files, processes }: Effects,
   { settings, clones, factory, toolsMissing, obstacle, account }: Sources,
 ): () => Promise<View> {
@@ -52,6 +54,7 @@ export function createObserver(
       failures: account.failures(),
       taken: readTaken(files.read(paths.taken)),
       lastCheckIn: readHeartbeat(files.read(paths.heartbeat)),
+      openWork: standing.dialect?.name === 'B' ? openWork(join(home, '.factory'), files) : [],
       reposDir: dirs.WORKER_REPOS_DIR,
       now: clock.now(),
     };

@@ -18,6 +18,7 @@ import {
 } from '../../../scripts/lib/factory.ts';
 import type { Clone } from '../clones/clones.ts';
 import type { TmuxSession } from '../effects/effects.ts';
+import { type OpenWork, placeOfWork } from './open-work.ts';
 import { type LastCheckIn, planRecovery, type RepairAction } from './recovery.ts';
 
 /** What can be seen without calling `factory`. */
@@ -57,6 +58,8 @@ export interface View extends Standing {
   readonly taken: TakenRow | null;
   /** Null before the first one. */
   readonly lastCheckIn: LastCheckIn | null;
+  /** What the program has to do beside its queue. */
+  readonly openWork: readonly OpenWork[];
   readonly reposDir: string;
   /** Milliseconds since the epoch. */
   readonly now: number;
@@ -168,12 +171,16 @@ export function planTick(view: View): Tick {
     }));
   }
   const pending = store.rows.filter(({ status }) => status === 'pending');
-  if (pending.length === 0) return wait(null);
   const next = nextRow(pending, store.rows);
   if (next === undefined) {
-    return wait(
-      `every issue in the queue waits for another one: ${pending.map(describeDependency).join(', ')}`,
-    );
+    const reason =
+      pending.length === 0
+        ? null
+        : `every issue in the queue waits for another one: ${pending.map(describeDependency).join(', ')}`;
+    const place = inTurn(view);
+    return place === null
+      ? wait(reason)
+      : { kind: 'check-in', place, issue: null, takes: null, warning: warning ?? reason };
   }
   return inPlaceOf(next.issue, view, store, (place) => ({
     kind: 'check-in',
@@ -204,6 +211,13 @@ function nextRow(pending: readonly QueueRow[], rows: readonly QueueRow[]): Queue
   return pending
     .toSorted((a, b) => a.position - b.position)
     .find((row) => !row.dependsOn.some((issue) => unfinished(issue, row.namespace)));
+}
+
+/** Where there is work beside the queue: one place after the other, since what is stuck in one stays open for ever. */
+function inTurn({ openWork, clones, now, settings }: View): Place | null {
+  const places = openWork.map((work) => placeOfWork(work, clones)).filter((place) => place !== null);
+  const turn = Math.floor(now / 1000 / settings.orchestrator.intervalSeconds);
+  return places[turn % places.length] ?? null;
 }
 
 function describeDependency({ issue, dependsOn }: QueueRow): string {

@@ -34,6 +34,7 @@ function view(overrides: Partial<View> & { rows?: QueueRow[]; pipelines?: Pipeli
     failures: [],
     taken: null,
     lastCheckIn: null,
+    openWork: [],
     reposDir: '/w/repos',
     now: NOW,
     ...rest,
@@ -139,6 +140,47 @@ describe('what keeps the loop from a check-in', () => {
   ] as const)('%s', (_case, overrides, expected) => {
     const tick = planTick(view({ ...pending23, ...(overrides as Partial<View>) }));
     expect(tick).toMatchObject(expected);
+  });
+
+  describe('work beside the queue', () => {
+    const triage = (repo: string) => ({ name: 'triage of #5', repo, directory: '' });
+    const beside = { dialect: B, openWork: [triage('acme/demo')] };
+    const check = (project: string, warning: string | null = null) => ({
+      ...checkIn(project, true),
+      takes: null,
+      warning,
+    });
+
+    it('is given check-ins when nothing else is to be done', () => {
+      expect(planTick(view(beside))).toEqual(check('demo'));
+      const stuck = { rows: [row(22, { status: 'failed' }), row(23, { dependsOn: [22] })] };
+      expect(planTick(view({ ...beside, ...stuck }))).toEqual(
+        check('demo', 'every issue in the queue waits for another one: #23 for #22'),
+      );
+    });
+
+    it('comes after a row and a pipeline, whose check-ins serve it as well', () => {
+      expect(planTick(view({ ...beside, rows: [row(22)] }))).toEqual(checkIn('other', true));
+      expect(planTick(view({ ...beside, pipelines: [pipeline(22, { status: 'blocked' })] }))).toEqual(
+        checkIn('other', false),
+      );
+    });
+
+    it('is served in turn', () => {
+      const openWork = [
+        triage('acme/demo'),
+        { name: 'deploy of 1', repo: '', directory: '/w/repos/other/x' },
+      ];
+      const at = (seconds: number) => planTick(view({ ...beside, openWork, now: NOW + seconds * 1000 }));
+      expect([at(0), at(30), at(60)]).toEqual([check('demo'), check('other'), check('demo')]);
+    });
+
+    it.each([
+      ['of an unknown project', [clone('other')]],
+      ['of a clone that is not ready', [clone('demo', { state: 'failed' }), clone('other')]],
+    ])('%s waits', (_case, clones) => {
+      expect(planTick(view({ ...beside, clones }))).toMatchObject({ kind: 'rest', reason: null });
+    });
   });
 
   it('a PostgreSQL build with a database is no obstacle', () => {
