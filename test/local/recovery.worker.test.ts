@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { TakenRow } from '../../scripts/lib/contract.ts';
 import { processesOf } from '../../scripts/lib/local/processes.ts';
-import { atWork, completed, makeOwnWorker, setStandin, until } from './worker.ts';
+import { atWork, completed, makeOwnWorker, setStandin, supervisorsOf, until } from './worker.ts';
 
 describe.concurrent.each(['a', 'b', 'design'] as const)(
   'kill -9 of everything in the middle of a stage, dialect %s',
@@ -103,11 +103,17 @@ describe.concurrent.each(['a', 'b', 'design'] as const)(
     });
 
     it('unblocks the stage that had no prompt yet', async (test) => {
-      const worker = makeOwnWorker(test, { dialect, standin: { STANDIN_FACTORY_BOOT_SECONDS: '1' } });
+      const worker = makeOwnWorker(test, { dialect, standin: { STANDIN_FACTORY_BOOT_SECONDS: '8' } });
       await worker.start();
       await worker.add(23);
       await until('a session', async () => (await worker.pipelines())[0]?.sessionState === 'started');
+      // So that factory is the first to notice.
+      const [supervisor = 0] = supervisorsOf(worker);
+      process.kill(supervisor, 'SIGSTOP');
       await worker.killTmux();
+      await until('blocked', async () => (await worker.pipelines())[0]?.status === 'blocked');
+      setStandin(worker, 'STANDIN_FACTORY_BOOT_SECONDS=0');
+      process.kill(supervisor, 'SIGCONT');
       await until('the issue completed', completed(worker, 23));
       expect(worker.log()).toMatch(
         /#23 escalate implement .*send prompt: session "23-implement-1" does not exist/,
@@ -116,6 +122,26 @@ describe.concurrent.each(['a', 'b', 'design'] as const)(
     });
   },
 );
+
+describe.concurrent.each(['a', 'b', 'design'] as const)('kill -9 of the agent, dialect %s', (dialect) => {
+  it('runs the stage again, which the program would take for done', async (test) => {
+    const worker = makeOwnWorker(test, { dialect, agentWaits: true });
+    await worker.start();
+    await worker.add(23);
+    await until('an agent at work', atWork(worker));
+    for (const { pid, argv } of processesOf(worker.layout.dirs.WORKER_STATE_DIR)) {
+      if (/bin\/claude$/.test(argv[1] ?? '')) process.kill(pid, 'SIGKILL');
+    }
+    worker.letAgentGoOn();
+    await until('the issue completed', completed(worker, 23));
+    expect(worker.log()).toContain('ended: the agent in its session 23-implement-1 is gone');
+    const { stdout } = await worker.run(['git', 'log', '--format=%s', 'main..feature/issue-23']);
+    expect(stdout.toString().trim()).toBe('issue #23: implement (stand-in)');
+    expect(worker.repairs().map(({ issue, action }) => [issue, action])).toEqual([
+      [23, dialect === 'b' ? 'mark-exited' : 'advance'],
+    ]);
+  });
+});
 
 describe.concurrent('kill -9 of everything while an issue is put back', () => {
   it('the next start adds it, with what it had', async (test) => {

@@ -227,6 +227,7 @@ export function fakeTmux(clock: Clock, typed: (text: string) => void = () => {})
           createdAt: Math.floor(clock.now() / 1000),
           windowActivity: Math.floor(clock.now() / 1000),
           attached: 0,
+          bareShell: false,
         });
       },
       remainOnExit: async (name) => void calls.push(`remain-on-exit ${name}`),

@@ -68,6 +68,8 @@ export interface TmuxSession {
   readonly windowActivity: number;
   /** Attached clients. */
   readonly attached: number;
+  /** In all its panes nothing is left but a shell that waits for a command. */
+  readonly bareShell: boolean;
 }
 
 export interface TmuxPane {

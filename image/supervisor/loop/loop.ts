@@ -8,7 +8,7 @@ import {
   type Repair,
   SCHEMA,
 } from '../../../scripts/lib/contract.ts';
-import { parseError, parseStageName } from '../../../scripts/lib/factory.ts';
+import { type Pipeline, parseError, parseStageName } from '../../../scripts/lib/factory.ts';
 import { fastForward } from '../clones/clones.ts';
 import type { Argv, Effects } from '../effects/effects.ts';
 import { holdersOf, untilFree } from '../effects/locks.ts';
@@ -36,7 +36,7 @@ export interface Loop {
   readonly ended: Promise<void>;
   /** Ends the check-in under way, if it is this issue's stage that it runs: the stage cannot work. */
   endStage(issue: number): void;
-  /** Ends the check-in under way when the session is gone that it waits for. To be called every few seconds. */
+  /** Ends the check-in under way when the session, or the agent, is gone that it waits for. To be called every few seconds. */
   tend(): Promise<void>;
   /** What is under way, for people; null when nothing is. */
   working(): string | null;
@@ -285,14 +285,16 @@ export function startLoop(
     for (const group of holdersOf(processes, paths.checkInLock)) processes.signalGroup(group, 'SIGTERM');
   };
 
-  /** @returns the session of the check-in under way, when it is gone */
-  const findLost = async (): Promise<string | null> => {
+  /** @returns the session of the check-in under way, when it or its agent is gone */
+  const findLost = async (): Promise<Pipeline | null> => {
     if (work === null || anyClone === null) return null;
     const sessions = (await tmux.sessions()) ?? [];
-    const itsOwn = sessions.some(({ name }) => parseStageName(name)?.issue === issueAtWork);
-    if (itsOwn) return null;
+    const healthy = sessions.some(
+      ({ name, bareShell }) => parseStageName(name)?.issue === issueAtWork && !bareShell,
+    );
+    if (healthy) return null;
     const store = await factory.store(anyClone);
-    return typeof store === 'string' ? null : (lostSession(store.pipelines, sessions)?.session ?? null);
+    return typeof store === 'string' ? null : lostSession(store.pipelines, sessions);
   };
 
   return {
@@ -303,14 +305,20 @@ export function startLoop(
       endCheckIn('its stage cannot work');
     },
     async tend() {
-      const session = await findLost();
-      if (session === null || work === null) {
+      const lost = await findLost();
+      if (lost === null || work === null) {
         missed = null;
-      } else if (missed?.session !== session) {
+        return;
+      }
+      const { session } = lost;
+      if (missed?.session !== session) {
         missed = { session, since: clock.now() };
       } else if (cut === null && clock.now() - missed.since >= LOST_MS) {
-        log.orchestrator(`the session ${session} is gone: ending the check-in, which would wait for it`);
-        endCheckIn(`its session ${session} is gone`);
+        const inSession = (await tmux.hasSession(tmuxName(session))) ? 'the agent in its' : 'its';
+        log.orchestrator(`#${lost.issue}: ${inSession} session ${session} is gone: ending its check-in`);
+        // With the shell that the agent left: it would be taken for an agent at work.
+        await tmux.killSession(tmuxName(session));
+        endCheckIn(`${inSession} session ${session} is gone`);
       }
     },
     working: () => work,

@@ -242,7 +242,11 @@ function wishOfB(pipeline: Pipeline, { sessions, now }: RecoveryInput): Wish {
   if (session === '' || !BELIEVED_AT_WORK.has(sessionState)) return null;
   const alive = findSession(sessions, session);
   if (alive === undefined) return { kind: 'mark-exited' };
-  return BEFORE_PROMPT.has(sessionState) ? wishWhenQuiet(pipeline, alive, now, 'mark-exited') : null;
+  // Typed at by a person, it is theirs.
+  const agentGone = alive.bareShell && sessionState !== 'human_input';
+  return BEFORE_PROMPT.has(sessionState) || agentGone
+    ? wishWhenQuiet(pipeline, alive, now, 'mark-exited')
+    : null;
 }
 
 export function findSession(sessions: readonly TmuxSession[], session: string): TmuxSession | undefined {

@@ -25,7 +25,7 @@ function plan(dialect: Dialect, overrides: Partial<RecoveryInput> = {}) {
 }
 
 function session(name: string, quietSeconds: number, attached = 0) {
-  return { name, createdAt: 0, windowActivity: NOW / 1000 - quietSeconds, attached };
+  return { name, createdAt: 0, windowActivity: NOW / 1000 - quietSeconds, attached, bareShell: false };
 }
 
 function repair(overrides: Partial<Repair> = {}): Repair {
@@ -204,6 +204,19 @@ describe('recovery in dialect B', () => {
     'a dead session in state "%s" is the next check-in’s business',
     (sessionState) => {
       expect(plan(B, { pipelines: [pipeline(42, { sessionState })] })).toEqual(NOTHING);
+    },
+  );
+
+  it.each(['active', 'steer'])(
+    'a session whose agent has ended (%s) is taken up when it is quiet',
+    (sessionState) => {
+      const at = (quietSeconds: number) =>
+        plan(B, {
+          pipelines: [pipeline(42, { sessionState })],
+          sessions: [{ ...session('42-build-1', quietSeconds), bareShell: true }],
+        });
+      expect(at(59).waiting).toHaveLength(1);
+      expect(at(60).actions).toMatchObject([{ action: 'mark-exited' }]);
     },
   );
 

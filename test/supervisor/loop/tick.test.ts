@@ -298,7 +298,9 @@ describe('interrupted stages', () => {
     const store: Store = {
       rows: [],
       pipelines: [pipeline(23)],
-      sessions: [{ name: '23-build-1', createdAt: 0, windowActivity: NOW / 1000, attached: 0 }],
+      sessions: [
+        { name: '23-build-1', createdAt: 0, windowActivity: NOW / 1000, attached: 0, bareShell: false },
+      ],
     };
     expect(planTick(view({ store }))).toMatchObject({ kind: 'rest', state: 'waiting' });
   });
