@@ -63,7 +63,7 @@ export interface TestWorker {
   letAgentGoOn(): void;
   /** SIGKILL to every process of the worker, as a lost node would. */
   killEverything(): Promise<void>;
-  /** SIGKILL to its tmux server. */
+  /** SIGKILL to its tmux server, where there is one. */
   killTmux(): Promise<void>;
 }
 
@@ -100,14 +100,23 @@ export interface TestWorkerOptions {
   readonly intervalSeconds?: number;
   /** No agent ends its work before it is let go on. */
   readonly agentWaits?: boolean;
+  /** The project's pipeline.yaml; one stage, `implement`, when left out. */
+  readonly pipeline?: string;
 }
 
 /** Prepares a worker with one project, `demo`, whose pipeline has one stage. */
 export function makeWorker(options: TestWorkerOptions = {}): TestWorker {
-  const { dialect = 'a', standin = {}, spec = {}, intervalSeconds = 1, agentWaits = false } = options;
+  const {
+    dialect = 'a',
+    standin = {},
+    spec = {},
+    intervalSeconds = 1,
+    agentWaits = false,
+    pipeline = PIPELINE,
+  } = options;
   const dir = options.dir ?? makeRoot();
   const origin = join(dir, '..', 'origin.git');
-  makeOrigin(origin);
+  makeOrigin(origin, pipeline);
   const layout = prepareLocalWorker({
     dir,
     name: 'w1',
@@ -195,8 +204,8 @@ export function makeWorker(options: TestWorkerOptions = {}): TestWorker {
       await until('the end of every process', endThem, (left) => left.length === 0);
     },
     async killTmux() {
-      const pid = Number(await must(['tmux', 'display-message', '-p', '#{pid}']));
-      signalProcess(pid, WORKER_STATE_DIR, 'SIGKILL');
+      const { code, stdout } = await run(['tmux', 'display-message', '-p', '#{pid}'], layout.home);
+      if (code === 0) signalProcess(Number(stdout), WORKER_STATE_DIR, 'SIGKILL');
     },
   };
 }
@@ -207,10 +216,10 @@ export function setStandin({ layout }: TestWorker, line: string): void {
   writeFileSync(file, `${line}\n${readText(file)}`);
 }
 
-function makeOrigin(origin: string): void {
+function makeOrigin(origin: string, pipeline: string): void {
   const work = `${origin}.work`;
   mkdirSync(work, { recursive: true });
-  writeFileSync(join(work, 'pipeline.yaml'), PIPELINE);
+  writeFileSync(join(work, 'pipeline.yaml'), pipeline);
   writeFileSync(join(work, '.gitignore'), '.claude/\nworktrees/\n');
   const git = (...args: string[]) =>
     execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@t', ...args], { cwd: work, stdio: 'pipe' });

@@ -1,13 +1,16 @@
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { isBareShell } from '../../../image/supervisor/effects/bare-shell.ts';
 import { fakeFiles } from '../fakes.ts';
+
+const PROCESS = '/proc/7';
 
 const pane = (words: string[], foreground: number) =>
   isBareShell(
     7,
     fakeFiles({
-      '/proc/7/cmdline': words.map((word) => `${word}\0`).join(''),
-      '/proc/7/stat': `7 (b) (sh) S 1 7 7 34816 ${foreground} 4194304`,
+      [join(PROCESS, 'cmdline')]: words.map((word) => `${word}\0`).join(''),
+      [join(PROCESS, 'stat')]: `7 (b) (sh) S 1 7 7 34816 ${foreground} 4194304`,
     }),
   );
 
