@@ -54,6 +54,10 @@ test-worker: node_modules/.installed programs ## the commands against real local
 test-contract: node_modules/.installed programs ## the contract of `factory` in every dialect, against the stand-in or FACTORY_BIN=…
 	npx vitest run --project=contract $(VITEST_FLAGS) $(TESTS)
 
+.PHONY: test-recovery
+test-recovery: node_modules/.installed programs ## kill -9 at random moments, ROUNDS=200 of each dialect, with SEED=… the same again
+	VERBOSE=1 ROUNDS=$(or $(ROUNDS),200) SEED=$(SEED) npx vitest run --project=recovery $(VITEST_FLAGS)
+
 .PHONY: test-hostile
 test-hostile: node_modules/.installed ## every command against every lie of a worker; `make test` tries a part of them
 	HOSTILE=all npx vitest run test/hostile

@@ -20,6 +20,8 @@ export default defineConfig({
       project('hostile'),
       // Its files wait more than they compute: more of them than there are processors, after the others.
       project('worker', { maxWorkers: 6, sequence: { groupOrder: 1 } }),
+      // As many workers as it wants in one file: alone.
+      project('recovery', { sequence: { groupOrder: 2 } }),
     ],
     reporters: ['default', './test/support/skips.ts'],
     globalSetup: ['test/support/fresh-bundle.ts'],

@@ -13,6 +13,8 @@ export const PROJECTS = {
   contract: ['test/contract/**/*.test.ts'],
   /** Every command against a worker that lies, on a clock of its own: in processes that nothing else has used. */
   hostile: ['test/hostile/**/*.test.ts'],
+  /** Kills at random moments, on ten real workers at once. */
+  recovery: ['test/recovery/**/*.test.ts'],
   /** Real workers, tmux and real time. */
   worker: ['test/**/*.worker.test.ts'],
 } as const;

@@ -150,6 +150,7 @@ export function createSupervisor(
   );
   const tendAccount = createChore("claude's account", account.tend, log.orchestrator);
   const keepSessions = createChore('tmux', sessions.keep, log.line);
+  const tendCheckIn = createChore('check-in', async () => loop?.tend(), log.line);
   const phaseIsOk = (phase: string): boolean =>
     record.boot().phases.some(({ name, status }) => name === phase && status === 'ok');
 
@@ -163,6 +164,7 @@ export function createSupervisor(
       if (!signal.aborted && record.boot().finishedAt !== null) {
         refresh();
         tendAccount();
+        tendCheckIn();
       }
       await clock.sleep(BEAT_MS, ended);
     }

@@ -347,7 +347,8 @@ export interface Repair {
   readonly session: string;
   /**
    * `advance`, `mark-exited` and `retry` are factory's own verbs; `give-up` is the line after the last allowed try. `retry` and
-   * `run-again` follow whenever claude's account works again, and count as no try.
+   * `run-again` follow whenever claude's account works again, and count as no try. `unblock` is a `retry` after tmux died
+   * under a check-in.
    */
   readonly action: Word<
     | 'advance'
@@ -356,6 +357,7 @@ export interface Repair {
     | 'end-session'
     | 'retry'
     | 'run-again'
+    | 'unblock'
     | 'requeue'
     | 'remove-row'
     | 'give-up'

@@ -37,7 +37,7 @@ oom_lines() {
 # The last thing that went wrong with each issue, in the loop's own words; the heartbeat has only the last check-in's.
 failures() {
   tail -n 2000 "$WORKER_STATE_DIR/logs/orchestrator.log" 2>/dev/null |
-    grep --extended-regexp '#[0-9]+ (escalate|fail|failed|skip)\>' |
+    grep --extended-regexp '#[0-9]+ (escalate|fail|failed|rate_limited|skip)\>' |
     grep --invert-match --extended-regexp 'skip [^ ]* \((blocked, waiting|in_progress, another|session active)' | tail -n 20
   return 0
 }

@@ -142,6 +142,17 @@ describe('inside a worker', () => {
       /wait w issue:23=completed/,
     ],
     [
+      'a limit of the last try, while the next one runs',
+      {
+        ...busy,
+        pipelines: pipelinesJson({ issue: 23 }),
+        sessions: stage('23-build-1'),
+        failures: `${new Date((CLOCK - 60) * 1000).toISOString()} check-in in demo: #23 rate_limited build (46s)`,
+      },
+      'rate-limited',
+      /#23 has hit the limit.*each check-in tries again.*rate_limited build/,
+    ],
+    [
       'a dependency that has failed',
       {
         queue: JSON.stringify([
@@ -280,6 +291,15 @@ describe('inside a worker', () => {
       },
     ],
     [
+      'a limit of a while ago',
+      {
+        ...busy,
+        pipelines: pipelinesJson({ issue: 23 }),
+        sessions: stage('23-build-1'),
+        failures: `${new Date((CLOCK - 600) * 1000).toISOString()} check-in in demo: #23 rate_limited build (46s)`,
+      },
+    ],
+    [
       'a finished row whose check-in is writing',
       {
         ...busy,
@@ -289,6 +309,17 @@ describe('inside a worker', () => {
     ],
   ])('nothing of %s', (_, parts) => {
     expect(look(parts)).toEqual([]);
+  });
+
+  it('a worker that is stopped is told as that alone: nobody starts its tmux, and its heartbeat is an old one', () => {
+    const found = look({
+      locks: 'boot=free\ncheck-in=free',
+      sessions: { rc: 1, text: '' },
+      'sessions.error': 'no server running',
+      queue: row({ Issue: 23 }),
+      heartbeat: beat({ reason: '#23 waits for the clone' }),
+    });
+    expect(found.map(({ id }) => id)).toEqual(['stopped']);
   });
 
   it.each(['  ⎿  Invalid API key · Please run /login', captured('credit-balance').join('\n')])(

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { TakenRow } from '../../scripts/lib/contract.ts';
 import { processesOf } from '../../scripts/lib/local/processes.ts';
-import { atWork, completed, makeOwnWorker, setStandin, until } from './worker.ts';
+import { atWork, completed, makeOwnWorker, setStandin, supervisorsOf, until } from './worker.ts';
 
 describe.concurrent.each(['a', 'b', 'design'] as const)(
   'kill -9 of everything in the middle of a stage, dialect %s',
@@ -84,6 +84,65 @@ describe.concurrent.each(['a', 'b', 'design'] as const)(
   },
 );
 
+describe.concurrent.each(['a', 'b', 'design'] as const)(
+  'kill -9 of the tmux server while the check-in lives, dialect %s',
+  (dialect) => {
+    it('ends the check-in, which would wait until the time-out, and runs the stage again', async (test) => {
+      const worker = makeOwnWorker(test, { dialect, agentWaits: true });
+      await worker.start();
+      await worker.add(23);
+      await until('an agent at work', atWork(worker));
+      await worker.killTmux();
+      worker.letAgentGoOn();
+      await until('the issue completed', completed(worker, 23));
+      expect(worker.log()).toContain('ended: its session 23-implement-1 is gone');
+      expect((await worker.pipelines()).map(({ attempt }) => attempt)).toEqual([1]);
+      expect(worker.repairs().map(({ issue, action }) => [issue, action])).toEqual([
+        [23, dialect === 'b' ? 'mark-exited' : 'advance'],
+      ]);
+    });
+
+    it('unblocks the stage that had no prompt yet', async (test) => {
+      const worker = makeOwnWorker(test, { dialect, standin: { STANDIN_FACTORY_BOOT_SECONDS: '8' } });
+      await worker.start();
+      await worker.add(23);
+      await until('a session', async () => (await worker.pipelines())[0]?.sessionState === 'started');
+      // So that factory is the first to notice.
+      const [supervisor = 0] = supervisorsOf(worker);
+      process.kill(supervisor, 'SIGSTOP');
+      await worker.killTmux();
+      await until('blocked', async () => (await worker.pipelines())[0]?.status === 'blocked');
+      setStandin(worker, 'STANDIN_FACTORY_BOOT_SECONDS=0');
+      process.kill(supervisor, 'SIGCONT');
+      await until('the issue completed', completed(worker, 23));
+      expect(worker.log()).toMatch(
+        /#23 escalate implement .*send prompt: session "23-implement-1" does not exist/,
+      );
+      expect(worker.repairs().map(({ issue, action }) => [issue, action])).toEqual([[23, 'unblock']]);
+    });
+  },
+);
+
+describe.concurrent.each(['a', 'b', 'design'] as const)('kill -9 of the agent, dialect %s', (dialect) => {
+  it('runs the stage again, which the program would take for done', async (test) => {
+    const worker = makeOwnWorker(test, { dialect, agentWaits: true });
+    await worker.start();
+    await worker.add(23);
+    await until('an agent at work', atWork(worker));
+    for (const { pid, argv } of processesOf(worker.layout.dirs.WORKER_STATE_DIR)) {
+      if (/bin\/claude$/.test(argv[1] ?? '')) process.kill(pid, 'SIGKILL');
+    }
+    worker.letAgentGoOn();
+    await until('the issue completed', completed(worker, 23));
+    expect(worker.log()).toContain('ended: the agent in its session 23-implement-1 is gone');
+    const { stdout } = await worker.run(['git', 'log', '--format=%s', 'main..feature/issue-23']);
+    expect(stdout.toString().trim()).toBe('issue #23: implement (stand-in)');
+    expect(worker.repairs().map(({ issue, action }) => [issue, action])).toEqual([
+      [23, dialect === 'b' ? 'mark-exited' : 'advance'],
+    ]);
+  });
+});
+
 describe.concurrent('kill -9 of everything while an issue is put back', () => {
   it('the next start adds it, with what it had', async (test) => {
     const worker = makeOwnWorker(test);
@@ -123,17 +182,23 @@ describe.concurrent('kill -9 of the supervisor alone', () => {
     expect(stdout.toString().trim().split('\n')).toHaveLength(1);
   });
 
-  it('a check-in killed together with it is taken up again when its agent has been quiet for a minute', async (test) => {
-    const worker = makeOwnWorker(test, { standin: { STANDIN_CLAUDE_MODE: 'hang' } });
-    await worker.start();
-    await worker.add(23);
-    await until('an agent at work', atWork(worker));
-    for (const { pid, argv } of processesOf(worker.layout.dirs.WORKER_STATE_DIR)) {
-      if (/supervisor|check-in/.test(argv.join(' '))) process.kill(pid, 'SIGKILL');
-    }
-    await worker.start();
-    await until('the wait', () => /still at work/.test(worker.heartbeat()?.reason ?? ''));
-    expect(await worker.sessions()).toContain('23-implement-1');
-    expect(worker.repairs()).toEqual([]);
-  });
+  it.for([
+    ['a', 'active', { STANDIN_CLAUDE_MODE: 'hang' }],
+    ['b', 'started', { STANDIN_FACTORY_BOOT_SECONDS: '30' }],
+  ] as const)(
+    'a check-in killed together with it is taken up again when its agent has been quiet for a minute, dialect %s: %s',
+    async ([dialect, state, standin], test) => {
+      const worker = makeOwnWorker(test, { dialect, standin });
+      await worker.start();
+      await worker.add(23);
+      await until('an agent', async () => (await worker.pipelines())[0]?.sessionState === state);
+      for (const { pid, argv } of processesOf(worker.layout.dirs.WORKER_STATE_DIR)) {
+        if (/supervisor|check-in/.test(argv.join(' '))) process.kill(pid, 'SIGKILL');
+      }
+      await worker.start();
+      await until('the wait', () => /still at work/.test(worker.heartbeat()?.reason ?? ''));
+      expect(await worker.sessions()).toContain('23-implement-1');
+      expect(worker.repairs()).toEqual([]);
+    },
+  );
 });

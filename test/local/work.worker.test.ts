@@ -162,3 +162,25 @@ describe.concurrent('what an operator may do to it', () => {
     await until('the clone', there);
   });
 });
+
+describe.concurrent('a triage beside the queue', () => {
+  it('is taken to its end although the queue is empty', async (test) => {
+    const worker = makeOwnWorker(test, { dialect: 'b' });
+    await worker.start();
+    await until('the clone', async () => (await worker.run(['test', '-e', '.git'])).code === 0);
+    const stages =
+      'stages:\n  - {id: stale, outcomes: {current: again}}\n  - {id: again, outcomes: {current: done}}\n';
+    writeFileSync(
+      join(worker.layout.dirs.WORKER_REPOS_DIR, 'demo', 'triage.yaml'),
+      `triage: {repo: example/demo}\n${stages}`,
+    );
+    expect((await worker.run(['factory', 'triage', 'run', '5'])).stdout.toString()).toContain(
+      'starting "stale"',
+    );
+    const state = join(worker.layout.home, '.factory', 'triage', 'example-demo', '5.json');
+    await until('its end', () => JSON.parse(readFileSync(state, 'utf8')).status === 'completed');
+    expect(worker.log()).toContain('#5 triage:advance stale (→ again (outcome=current))');
+    expect(worker.log()).toContain('#5 triage:completed again (outcome=current)');
+    await until('rest', () => worker.heartbeat()?.reason === null && worker.heartbeat()?.state === 'waiting');
+  });
+});

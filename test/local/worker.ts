@@ -63,6 +63,8 @@ export interface TestWorker {
   letAgentGoOn(): void;
   /** SIGKILL to every process of the worker, as a lost node would. */
   killEverything(): Promise<void>;
+  /** SIGKILL to its tmux server, where there is one. */
+  killTmux(): Promise<void>;
 }
 
 /** What tests have made and `removeWorkers` removes. */
@@ -100,6 +102,8 @@ export interface TestWorkerOptions {
   readonly agentWaits?: boolean;
   /** The project's `setup:` commands. */
   readonly setup?: readonly string[];
+  /** The project's pipeline.yaml; one stage, `implement`, when left out. */
+  readonly pipeline?: string;
 }
 
 /** Prepares a worker with one project, `demo`, whose pipeline has one stage. */
@@ -111,10 +115,12 @@ export function makeWorker(options: TestWorkerOptions = {}): TestWorker {
     intervalSeconds = 1,
     agentWaits = false,
     setup = [],
+    pipeline = PIPELINE,
   } = options;
   const dir = options.dir ?? makeRoot();
   const origin = join(dir, '..', 'origin.git');
-  makeOrigin(origin, setup);
+  const commands = setup.length === 0 ? '' : `  setup: ${JSON.stringify(setup)}\n`;
+  makeOrigin(origin, pipeline + commands);
   const layout = prepareLocalWorker({
     dir,
     name: 'w1',
@@ -201,6 +207,10 @@ export function makeWorker(options: TestWorkerOptions = {}): TestWorker {
       };
       await until('the end of every process', endThem, (left) => left.length === 0);
     },
+    async killTmux() {
+      const { code, stdout } = await run(['tmux', 'display-message', '-p', '#{pid}'], layout.home);
+      if (code === 0) signalProcess(Number(stdout), WORKER_STATE_DIR, 'SIGKILL');
+    },
   };
 }
 
@@ -210,11 +220,10 @@ export function setStandin({ layout }: TestWorker, line: string): void {
   writeFileSync(file, `${line}\n${readText(file)}`);
 }
 
-function makeOrigin(origin: string, setup: readonly string[]): void {
+function makeOrigin(origin: string, pipeline: string): void {
   const work = `${origin}.work`;
   mkdirSync(work, { recursive: true });
-  const commands = setup.length === 0 ? '' : `  setup: ${JSON.stringify(setup)}\n`;
-  writeFileSync(join(work, 'pipeline.yaml'), PIPELINE + commands);
+  writeFileSync(join(work, 'pipeline.yaml'), pipeline);
   writeFileSync(join(work, '.gitignore'), '.claude/\nworktrees/\n');
   const git = (...args: string[]) =>
     execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@t', ...args], { cwd: work, stdio: 'pipe' });

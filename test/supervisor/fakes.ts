@@ -224,8 +224,10 @@ export function fakeTmux(clock: Clock, typed: (text: string) => void = () => {})
         fake.sessions.set(name, {
           name,
           command,
+          createdAt: Math.floor(clock.now() / 1000),
           windowActivity: Math.floor(clock.now() / 1000),
           attached: 0,
+          bareShell: false,
         });
       },
       remainOnExit: async (name) => void calls.push(`remain-on-exit ${name}`),

@@ -45,7 +45,7 @@ function world(
 }
 
 function session(name: string) {
-  return { name, windowActivity: 0, attached: 0 };
+  return { name, createdAt: 0, windowActivity: 0, attached: 0, bareShell: false };
 }
 
 describe('the shutdown', () => {

@@ -369,6 +369,21 @@ describe('the loop', () => {
       state: 'waiting',
       reason: 'load config: no pipeline config found',
     });
+    const killed = world({
+      run: oneIssue,
+      detached: () => ({
+        code: 137,
+        stderr: '  → queue: processing issue #23\n  → session 23-qa-1: starting\n',
+      }),
+    });
+    await killed.clock.advance(100);
+    expect(killed.heartbeat()?.reason).toBe('factory was ended by SIGKILL before it had finished');
+    const wordless = world({
+      run: oneIssue,
+      detached: () => ({ code: 1, stderr: '  → queue: processing issue #23\n' }),
+    });
+    await wordless.clock.advance(100);
+    expect(wordless.heartbeat()?.reason).toBe('factory ended with exit code 1');
     const odd = world({ run: oneIssue, detached: () => ({ stdout: 'hello' }) });
     await odd.clock.advance(100);
     expect(odd.heartbeat()).toMatchObject({

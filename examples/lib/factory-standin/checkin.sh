@@ -23,6 +23,7 @@ check_in() {
     [[ $DIALECT != b ]] || break
   done
   [[ $live == yes ]] || check_in_queue
+  [[ $DIALECT != b ]] || check_in_triages
   print_actions
 }
 

@@ -79,6 +79,15 @@ command_spec() {
     "session send") SPEC_HELP='Send a prompt to a session' SPEC_USE='[session-name] [prompt]' SPEC_ARGS='min 2' ;;
     "session steer") SPEC_HELP='Steer a session' SPEC_USE='[session-name] [message]' SPEC_ARGS='min 2' ;;
     "session create" | "session wait-idle") SPEC_HELP='Not reproduced by the stand-in' ;;
+    triage)
+      other_spec triage || return 1
+      SPEC_HELP='Triage issues with agents'
+      SPEC_COMMANDS=('run|Start the triage of an issue')
+      ;;
+    "triage run")
+      other_spec triage || return 1
+      SPEC_HELP='Start the triage of an issue' SPEC_USE='<issue>' SPEC_ARGS='exact 1'
+      ;;
     event) SPEC_HELP='Log events of sessions' SPEC_COMMANDS=('log|Log an event (called by the hooks)') ;;
     "event log")
       SPEC_HELP='Log an event of a session'
@@ -147,6 +156,7 @@ root_spec() {
       queue) spec='Manage the queue of issues' ;;
       session) spec='Manage the tmux sessions of the stages' ;;
       status) spec='Show the pipelines of this store' ;;
+      triage) spec='Triage issues with agents' ;;
       version) spec='Print the version' ;;
       *) spec='(not in the stand-in)' ;;
     esac

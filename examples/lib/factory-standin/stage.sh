@@ -68,9 +68,15 @@ run_agent() {
   fi
 }
 
-# session_start NAME: the tmux session, the hooks, and the lines typed into it.
-# On failure ERROR, returns 1.
+# session_start NAME: the session of the loaded pipeline's stage. On failure ERROR, returns 1.
 session_start() {
+  session_open "$1" || return 1
+  pipeline_set current_session "$1"
+}
+
+# session_open NAME: the tmux session, the hooks, and the lines typed into it.
+# On failure ERROR, returns 1.
+session_open() {
   local token=${CLAUDE_CODE_OAUTH_TOKEN:-} flags=${STAGE[flags]:---dangerously-skip-permissions} command=claude
   # shellcheck disable=SC2016  # Go's literal words
   ERROR='run session: create session: tmux not available: exec: "tmux": executable file not found in $PATH'
@@ -93,7 +99,6 @@ session_start() {
   [[ -z $token ]] || type_line "$1" "export CLAUDE_CODE_OAUTH_TOKEN='$token'" || return 1
   type_line "$1" "$command $flags" || return 1
   session_event "$1" "${P[issue]}" "${P[current_stage]}" started || fail "log started event: $DB_ERR"
-  pipeline_set current_session "$1"
 }
 
 # write_hooks NAME: claude's hooks in WORKTREE/.claude/settings.local.json, merged into what is there.
@@ -120,6 +125,7 @@ write_hooks() {
 await_claude() {
   local i
   for ((i = 0; i < 15; i++)); do
+    tmux_has "$1" || return 0
     ! tmux capture-pane -p -t "$1" 2>/dev/null | grep -q 'Welcome back' || return 0
     sleep 0.2
   done
@@ -127,7 +133,7 @@ await_claude() {
 
 # send_prompt NAME: pastes the prompt; Enter follows after a moment.
 send_prompt() {
-  local prompt template=${P[worktree]}/${STAGE[prompt_template]} buffer=factory-$1
+  local prompt template=${P[worktree]}/${STAGE[prompt_template]}
   prompt="Issue #${P[issue]}: ${P[title]}
 Intent: ${P[feature_intent]}
 Stage: ${P[current_stage]} (attempt ${P[current_attempt]})
@@ -135,10 +141,16 @@ Stage: ${P[current_stage]} (attempt ${P[current_attempt]})
 $(issue_text)"
   [[ -z ${STAGE[prompt_template]} || ! -r $template ]] || prompt+=$'\n'$(<"$template")
   printf '%s\n' "$prompt" >"$ATTEMPT_DIR/prompt.md"
+  paste_prompt "$1" "$prompt"
+}
+
+# paste_prompt NAME TEXT. On failure ERROR, returns 1.
+paste_prompt() {
+  local buffer=factory-$1
   ERROR="run session: send prompt: session \"$1\" does not exist"
   tmux_has "$1" || return 1
   session_event "$1" "${P[issue]}" "${P[current_stage]}" factory_send || true
-  tmux load-buffer -b "$buffer" - <<<"$prompt" || return 1
+  tmux load-buffer -b "$buffer" - <<<"$2" || return 1
   tmux paste-buffer -d -b "$buffer" -t "$1" || return 1
   sleep 0.3
   tmux send-keys -t "$1" Enter

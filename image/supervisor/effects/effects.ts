@@ -62,10 +62,14 @@ export interface Processes {
 
 export interface TmuxSession {
   readonly name: string;
+  /** Seconds since the epoch. */
+  readonly createdAt: number;
   /** Time of the last output, seconds since the epoch. */
   readonly windowActivity: number;
   /** Attached clients. */
   readonly attached: number;
+  /** In all its panes nothing is left but a shell that waits for a command. */
+  readonly bareShell: boolean;
 }
 
 export interface TmuxPane {

@@ -1,4 +1,5 @@
 /** The worker's tmux server: the default socket under TMUX_TMPDIR, since `factory` knows no other. */
+import { isBareShell } from './bare-shell.ts';
 import type { Argv, Files, Processes, RunResult, Tmux, TmuxSession } from './effects.ts';
 
 /**
@@ -42,13 +43,19 @@ export function createTmux(
 
   return {
     async sessions() {
-      const format = '#{window_activity} #{session_attached} #{session_name}';
-      const windows = await ask('list-windows', '-a', '-F', format);
-      if (windows === null) return null;
+      const format = '#{session_created} #{window_activity} #{session_attached} #{pane_pid} #{session_name}';
+      const panes = await ask('list-panes', '-a', '-F', format);
+      if (panes === null) return null;
       const sessions = new Map<string, TmuxSession>();
-      for (const [activity, attached, name = ''] of windows.map((line) => split(line, 3))) {
-        const windowActivity = Math.max(Number(activity), sessions.get(name)?.windowActivity ?? 0);
-        sessions.set(name, { name, windowActivity, attached: Number(attached) });
+      for (const [created, activity, attached, pid, name = ''] of panes.map((line) => split(line, 5))) {
+        const others = sessions.get(name);
+        sessions.set(name, {
+          name,
+          createdAt: Number(created),
+          windowActivity: Math.max(Number(activity), others?.windowActivity ?? 0),
+          attached: Number(attached),
+          bareShell: (others?.bareShell ?? true) && isBareShell(Number(pid), files),
+        });
       }
       return [...sessions.values()];
     },

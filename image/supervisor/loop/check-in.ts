@@ -1,4 +1,5 @@
 /** One run of `factory` that may take half an hour: under the check-in lock, detached, into files. */
+import { constants } from 'node:os';
 import type { CheckInAction } from '../../../scripts/lib/contract.ts';
 import { parseActions, parseError } from '../../../scripts/lib/factory.ts';
 import type { Argv, Effects, Files } from '../effects/effects.ts';
@@ -11,6 +12,9 @@ const LOG_LIMIT_BYTES = 5 * 1024 * 1024;
 const COMPLAINT_BYTES = 16 * 1024;
 /** Only a short test by somebody else is waited out; a check-in that runs is adopted. */
 const LOCK_SECONDS = 5;
+
+/** Lines in which the program tells what it is doing. */
+const PROGRESS = /^ {2}→ .*\n?/gm;
 
 export interface Outcome {
   /** Somebody else took the lock first: nothing was run. */
@@ -63,8 +67,12 @@ async function runUnderLock(
   });
   const code = await exited;
   if (code === LOCK_BUSY) return { busy: true, actions: [], error: null };
+  const signal = signalName(code);
+  if (signal !== null)
+    return { busy: false, actions: [], error: `factory was ended by ${signal} before it had finished` };
   if (code !== 0) {
-    const complaint = parseError(files.readEnd(paths.orchestratorLog, COMPLAINT_BYTES, logged));
+    const said = files.readEnd(paths.orchestratorLog, COMPLAINT_BYTES, logged);
+    const complaint = parseError(said.replaceAll(PROGRESS, ''));
     return { busy: false, actions: [], error: complaint || `factory ended with exit code ${code}` };
   }
   const said = files.read(paths.checkInOutput) ?? '';
@@ -82,6 +90,11 @@ export function lastActions({ paths }: Environment, files: Files): readonly Chec
   } catch {
     return [];
   }
+}
+
+/** The signal that an exit code stands for; null when the program has ended by itself. */
+function signalName(code: number): string | null {
+  return Object.entries(constants.signals).find(([, number]) => number === code - 128)?.[0] ?? null;
 }
 
 function rotate(files: Files, path: string): void {

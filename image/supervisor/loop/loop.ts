@@ -9,7 +9,7 @@ import {
   type Repair,
   SCHEMA,
 } from '../../../scripts/lib/contract.ts';
-import { parseError } from '../../../scripts/lib/factory.ts';
+import { type Pipeline, parseError, parseStageName } from '../../../scripts/lib/factory.ts';
 import type { Clones } from '../clones/clones.ts';
 import type { Base } from '../clones/follow.ts';
 import type { Argv, Effects } from '../effects/effects.ts';
@@ -24,6 +24,8 @@ import { advance, checkIn, lastActions, type Outcome } from './check-in.ts';
 import { drainReason } from './drain.ts';
 import type { Factory } from './factory.ts';
 import { fetchText } from './issue-text.ts';
+import { LOST_MS, lostSession } from './lost-session.ts';
+import { readHeartbeat } from './observe.ts';
 import { describeOrphan, markExited, type RepairAction } from './recovery.ts';
 import { fateOfRow, noteTaken, putBack, removeRow } from './taken.ts';
 import { hasMoved, type Place, planTick, type Tick, type View } from './tick.ts';
@@ -37,6 +39,8 @@ export interface Loop {
   readonly ended: Promise<void>;
   /** Ends the check-in under way, if it is this issue's stage that it runs: the stage cannot work. */
   endStage(issue: number): void;
+  /** Ends the check-in under way when the session, or the agent, is gone that it waits for. To be called every few seconds. */
+  tend(): Promise<void>;
   /** What is under way, for people; null when nothing is. */
   working(): string | null;
   /** The process groups of what is under way, also of a check-in that an earlier supervisor started. */
@@ -66,17 +70,24 @@ export function startLoop(
   const { paths } = environment;
   let work: string | null = null;
   let issueAtWork: number | null = null;
-  let stageEnded = false;
+  /** Why the check-in under way has been ended; null when it has not. */
+  let cut: string | null = null;
+  /** The session that is missed, and since when. */
+  let missed: { readonly session: string; readonly since: number } | null = null;
+  /** A clone in which the program can be asked. */
+  let anyClone: string | null = null;
+  // What a supervisor before this one has written goes on: the check-in under way may be its.
   let heartbeat: Heartbeat = {
     schema: SCHEMA,
-    state: 'waiting',
-    reason: null,
-    pid: process.pid,
     project: null,
     startedAt: timestamp(clock.now()),
     finishedAt: null,
     intervalSeconds: DEFAULT_SETTINGS.orchestrator.intervalSeconds,
     actions: [],
+    ...readHeartbeat(files.read(paths.heartbeat)),
+    state: 'waiting',
+    reason: null,
+    pid: process.pid,
     account: null,
   };
   let written = '';
@@ -106,17 +117,19 @@ export function startLoop(
     project: string | null,
     issue: number | null,
     run: () => Promise<Outcome>,
+    startedAt = timestamp(clock.now()),
   ): Promise<Outcome> => {
     const started = clock.now();
     work = what;
     issueAtWork = issue;
-    stageEnded = false;
+    cut = null;
+    missed = null;
     sayRest('');
     beat({
       state: 'checking-in',
       reason: null,
       project,
-      startedAt: timestamp(started),
+      startedAt,
       finishedAt: null,
       actions: [],
       account: null,
@@ -124,7 +137,7 @@ export function startLoop(
     log.orchestrator(what);
     try {
       const ran = await run();
-      const outcome = stageEnded ? { ...ran, error: 'ended: its stage cannot work' } : ran;
+      const outcome = cut === null ? ran : { ...ran, error: `ended: ${cut}` };
       const took = duration(clock.now() - started);
       log.orchestrator(
         `${what}: ${outcome.busy ? 'another check-in was faster' : describe(outcome)} (${took})`,
@@ -162,16 +175,20 @@ export function startLoop(
       checkIn(environment, effects, directory),
     );
     finish('waiting', outcome, tick.warning);
-    return outcome.busy || hasMoved(outcome.actions, view.store, await factory.store(directory));
+    if (outcome.busy || cut !== null) return true;
+    return hasMoved(outcome.actions, view.store, await factory.store(directory));
   };
 
   const adopt = async (): Promise<void> => {
     const ours = holdersOf(processes, paths.checkInLock).length > 0;
     const what = ours ? 'check-in of an earlier supervisor' : 'another program has the check-in lock';
-    const outcome = await during(what, heartbeat.project, null, async () => {
+    const wait = async (): Promise<Outcome> => {
       await untilFree(processes, paths.checkInLock);
       return { busy: false, actions: lastActions(environment, files), error: null };
-    });
+    };
+    const { project, startedAt, finishedAt } = heartbeat;
+    const since = ours && finishedAt === null ? startedAt : undefined;
+    const outcome = await during(what, project, null, wait, since);
     finish('waiting', outcome, null);
   };
 
@@ -202,13 +219,13 @@ export function startLoop(
       log.orchestrator(`${what}: ${said}`);
       return true;
     }
-    if (action.action === 'retry' || action.action === 'run-again') {
+    if (action.action === 'retry' || action.action === 'run-again' || action.action === 'unblock') {
       // The session waits at its prompt, and nothing else ends it.
       if (session !== '') await tmux.killSession(tmuxName(session));
       const configured = (await factory.dialect())?.name === 'B';
       const retry: Argv = ['factory', 'pipeline', 'retry', `${issue}`];
       const argv =
-        action.action === 'retry' ? retry : configured && session !== '' ? markExited(action) : null;
+        action.action !== 'run-again' ? retry : configured && session !== '' ? markExited(action) : null;
       if (argv !== null) {
         const result = await processes.run(argv, { cwd: place.directory, timeoutMs: 30_000 });
         log.orchestrator(`${what}: ${result.code === 0 ? 'set going again' : parseError(result.stderr)}`);
@@ -221,6 +238,8 @@ export function startLoop(
       await tmux.killSession(tmuxName(session));
       log.orchestrator(`${what}: ended the quiet session ${session}`);
     }
+    // It would look as if a session were missed while the commands before the stage's own run.
+    if (session !== '') await processes.run(markExited(action), { cwd: place.directory, timeoutMs: 30_000 });
     const outcome = await during(`${what}: running the stage again`, place.project, issue, () =>
       advance(environment, effects, issue, place.directory),
     );
@@ -277,6 +296,7 @@ export function startLoop(
         if (stop.aborted) return;
         const { intervalSeconds } = view.settings.orchestrator;
         heartbeat = { ...heartbeat, intervalSeconds };
+        anyClone = view.clones.find(({ state }) => state === 'ready')?.directory ?? null;
         const { store, taken } = view;
         if (taken !== null && typeof store !== 'string' && fateOfRow(taken, store) === 'settled')
           await files.remove(paths.taken);
@@ -296,13 +316,46 @@ export function startLoop(
     if (work !== null) beat({ reason: 'the worker is stopping: this is its last check-in' });
   });
 
+  const endCheckIn = (why: string): void => {
+    cut = why;
+    for (const group of holdersOf(processes, paths.checkInLock)) processes.signalGroup(group, 'SIGTERM');
+  };
+
+  /** @returns the session of the check-in under way, when it or its agent is gone */
+  const findLost = async (): Promise<Pipeline | null> => {
+    if (work === null || anyClone === null) return null;
+    const sessions = (await tmux.sessions()) ?? [];
+    const healthy = sessions.some(
+      ({ name, bareShell }) => parseStageName(name)?.issue === issueAtWork && !bareShell,
+    );
+    if (healthy) return null;
+    const store = await factory.store(anyClone);
+    return typeof store === 'string' ? null : lostSession(store.pipelines, sessions);
+  };
+
   return {
     ended: run(),
     endStage(issue) {
       if (issue !== issueAtWork) return;
       log.orchestrator(`#${issue} cannot work: ending its check-in, which would take it for done or blocked`);
-      stageEnded = true;
-      for (const group of holdersOf(processes, paths.checkInLock)) processes.signalGroup(group, 'SIGTERM');
+      endCheckIn('its stage cannot work');
+    },
+    async tend() {
+      const lost = await findLost();
+      if (lost === null || work === null) {
+        missed = null;
+        return;
+      }
+      const { session } = lost;
+      if (missed?.session !== session) {
+        missed = { session, since: clock.now() };
+      } else if (cut === null && clock.now() - missed.since >= LOST_MS) {
+        const inSession = (await tmux.hasSession(tmuxName(session))) ? 'the agent in its' : 'its';
+        log.orchestrator(`#${lost.issue}: ${inSession} session ${session} is gone: ending its check-in`);
+        // With the shell that the agent left: it would be taken for an agent at work.
+        await tmux.killSession(tmuxName(session));
+        endCheckIn(`${inSession} session ${session} is gone`);
+      }
     },
     working: () => work,
     groups: () => holdersOf(processes, paths.checkInLock),

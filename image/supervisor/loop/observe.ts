@@ -1,6 +1,7 @@
 /** Everything the loop decides by, as it is now. */
-import { FILES, type Settings } from '../../../scripts/lib/contract.ts';
-import { readJsonLines } from '../../../scripts/lib/read-contract.ts';
+import { join } from 'node:path';
+import { FILES, type Heartbeat, type Settings } from '../../../scripts/lib/contract.ts';
+import { readContract, readJsonLines } from '../../../scripts/lib/read-contract.ts';
 import type { Account } from '../account/account.ts';
 import type { Clones } from '../clones/clones.ts';
 import type { Effects } from '../effects/effects.ts';
@@ -10,6 +11,7 @@ import { drainReason } from './drain.ts';
 import type { Factory } from './factory.ts';
 import { withoutText } from './issue-text.ts';
 import { findLeftovers, type InTheWay } from './leftovers.ts';
+import { openWork } from './open-work.ts';
 import { fateOfRow, readTaken } from './taken.ts';
 import { placeOf, planWithoutStore, type Standing, type View } from './tick.ts';
 
@@ -64,6 +66,8 @@ export function createObserver(
       repairs: readJsonLines('repair', FILES.repairs, files.read(paths.repairs) ?? ''),
       failures: account.failures(),
       taken: readTaken(files.read(paths.taken)),
+      lastCheckIn: readHeartbeat(files.read(paths.heartbeat)),
+      openWork: standing.dialect?.name === 'B' ? openWork(join(home, '.factory'), files) : [],
       reposDir: dirs.WORKER_REPOS_DIR,
       now: clock.now(),
     };
@@ -73,4 +77,13 @@ export function createObserver(
       withoutText: typeof view.store === 'string' ? [] : withoutText({ files }, home, view.store.pipelines),
     };
   };
+}
+
+/** @returns null where there is none that can be used */
+export function readHeartbeat(text: string | null): Heartbeat | null {
+  try {
+    return text === null ? null : readContract('heartbeat', FILES.heartbeat, text);
+  } catch {
+    return null;
+  }
 }

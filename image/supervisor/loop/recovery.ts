@@ -4,7 +4,7 @@
  * program showed them to work; at most twice per attempt of a stage, then the operator gets the cure.
  */
 import { accountCause } from '../../../scripts/lib/account.ts';
-import type { ClaudeFailure, Repair, TakenRow } from '../../../scripts/lib/contract.ts';
+import type { CheckInAction, ClaudeFailure, Repair, TakenRow } from '../../../scripts/lib/contract.ts';
 import type { Dialect, Pipeline, QueueRow } from '../../../scripts/lib/factory.ts';
 import type { TmuxSession } from '../effects/effects.ts';
 import { tmuxName } from '../effects/tmux.ts';
@@ -18,8 +18,17 @@ const QUIET_SECONDS = 60;
 /** What claude still prints after an error. */
 const SETTLED_SECONDS = 10;
 const MOST_TRIES = 2;
+/** How long after its death the tmux server is there again: the supervisor looks every five seconds. */
+const TMUX_BACK_SECONDS = 20;
 
 export type RepairAction = Omit<Repair, 'at'>;
+
+export interface LastCheckIn {
+  /** RFC 3339; null while it runs. */
+  readonly startedAt: string;
+  readonly finishedAt: string | null;
+  readonly actions: readonly CheckInAction[];
+}
 
 export interface RecoveryInput {
   readonly dialect: Dialect;
@@ -33,6 +42,7 @@ export interface RecoveryInput {
   readonly taken: TakenRow | null;
   /** What keeps that row's issue from beginning and is not ours to remove; null when nothing does. */
   readonly inTheWay: InTheWay | null;
+  readonly lastCheckIn: LastCheckIn | null;
   /** Milliseconds since the epoch. */
   readonly now: number;
   /** Where the issue's project has its pipeline.yaml; null when that is not known. */
@@ -65,7 +75,7 @@ export function planRecovery(input: RecoveryInput): Recovery {
     const session = wish.kind === 'end-session' ? wish.session : pipeline.session;
     const past = repairsOf(pipeline, input);
     const tries = past.filter(({ action }) => action !== 'give-up' && !isForAccount(action)).length;
-    if (isForAccount(wish.kind) || tries < MOST_TRIES) {
+    if (isForAccount(wish.kind) || wish.kind === 'unblock' || tries < MOST_TRIES) {
       actions.push({ issue, stage, attempt, session, action: wish.kind, cure: '' });
       continue;
     }
@@ -135,7 +145,7 @@ export function describeOrphan({
 }
 
 type Wish =
-  | { readonly kind: 'advance' | 'kill-and-advance' | 'mark-exited' | 'retry' | 'run-again' }
+  | { readonly kind: 'advance' | 'kill-and-advance' | 'mark-exited' | 'retry' | 'run-again' | 'unblock' }
   | StrayWish
   | null;
 
@@ -152,6 +162,7 @@ function wishOf(pipeline: Pipeline, input: RecoveryInput): Wish {
   }
   const stray = wishOfStray(pipeline, input, QUIET_SECONDS);
   if (stray !== null) return stray;
+  if (status === 'blocked') return wishAfterTmux(pipeline, input);
   return input.dialect.name === 'B' ? wishOfB(pipeline, input) : wishOfA(pipeline, input);
 }
 
@@ -184,45 +195,93 @@ function wishAfterFailure(pipeline: Pipeline, input: RecoveryInput): Wish {
   return { kind: status === 'blocked' ? 'retry' : 'run-again' };
 }
 
+/**
+ * Of a stage that a check-in gave up in the middle of which the tmux server had to be started again: its session was taken
+ * away, whatever it says. `pipeline retry` counts an attempt, so that these are counted over all of a stage's attempts.
+ */
+function wishAfterTmux(pipeline: Pipeline, input: RecoveryInput): Wish {
+  const { issue } = pipeline;
+  const { lastCheckIn, sessions } = input;
+  const gaveUp = lastCheckIn?.actions.some((it) => it.issue === issue && it.action === 'escalate') ?? false;
+  if (lastCheckIn === null || !gaveUp) return null;
+  // Another check-in would have nothing to say of it.
+  if (sessions.length === 0) return { kind: 'wait', reason: `#${issue} waits until tmux is there again` };
+  const tmuxSince = Math.min(...sessions.map(({ createdAt }) => createdAt));
+  const from = Date.parse(lastCheckIn.startedAt) / 1000;
+  const to = Date.parse(lastCheckIn.finishedAt ?? '') / 1000 + TMUX_BACK_SECONDS;
+  if (!(from < tmuxSince && tmuxSince <= to)) return null;
+  const past = repairsOfStage(pipeline, input).filter(({ action }) => action === 'unblock');
+  return past.length < MOST_TRIES ? { kind: 'unblock' } : null;
+}
+
 /** A, and `design` after it: `in_progress` without a check-in is skipped for ever; `pipeline advance` runs the stage. */
-function wishOfA({ issue, status, session }: Pipeline, { sessions, now }: RecoveryInput): Wish {
+function wishOfA(pipeline: Pipeline, input: RecoveryInput): Wish {
+  const { status, session, sessionState } = pipeline;
+  const alive = findSession(input.sessions, session);
+  // An `advance` that fails leaves it pending, and a check-in waits for the session that it believes in.
+  if (status === 'pending' && alive === undefined && session !== '' && BELIEVED_AT_WORK.has(sessionState)) {
+    return { kind: 'mark-exited' };
+  }
   if (status !== 'in_progress') return null;
-  const alive = findSession(sessions, session);
-  if (alive === undefined) return { kind: 'advance' };
   // `advance` alone fails with "session already exists" and blocks the pipeline.
+  return alive === undefined
+    ? { kind: 'advance' }
+    : wishWhenQuiet(pipeline, alive, input.now, 'kill-and-advance');
+}
+
+/** Of a session that is alive without its check-in: an agent that is still at work is not interrupted. */
+function wishWhenQuiet(
+  { issue, session }: Pipeline,
+  alive: TmuxSession,
+  now: number,
+  kind: 'kill-and-advance' | 'mark-exited',
+): Wish {
   if (alive.attached > 0) {
     return { kind: 'wait', reason: `#${issue} waits until nobody is attached to ${session} any more` };
   }
   const quiet = Math.max(0, Math.floor(now / 1000) - alive.windowActivity);
-  if (quiet >= QUIET_SECONDS) return { kind: 'kill-and-advance' };
+  if (quiet >= QUIET_SECONDS) return { kind };
   return {
     kind: 'wait',
     reason: `#${issue} was interrupted, but ${session} is still at work: it is taken over after ${QUIET_SECONDS} quiet seconds`,
   };
 }
 
-/** States in which B believes that its session is at work; with the tmux session gone it waits for it in vain. */
-const BELIEVED_AT_WORK = new Set(['started', 'active', 'factory_send', 'steer', 'human_input']);
+/** States in which the program believes that a session is at work; with the tmux session gone it waits for it in vain. */
+export const BELIEVED_AT_WORK = new Set(['started', 'active', 'factory_send', 'steer', 'human_input']);
 
-/** B runs an interrupted stage again by itself, unless it believes in a session that is dead. */
-function wishOfB({ status, session, sessionState }: Pipeline, { sessions }: RecoveryInput): Wish {
-  if (status !== 'in_progress' || session === '' || !BELIEVED_AT_WORK.has(sessionState)) return null;
-  return findSession(sessions, session) === undefined ? { kind: 'mark-exited' } : null;
+/** States of a session whose agent has no prompt yet, or has not heard it; when the check-in died then, it never will. */
+const BEFORE_PROMPT = new Set(['started', 'factory_send']);
+
+/** B runs an interrupted stage again by itself, unless it believes in a session that is dead, or that nobody talks to. */
+function wishOfB(pipeline: Pipeline, { sessions, now }: RecoveryInput): Wish {
+  const { status, session, sessionState } = pipeline;
+  if (status !== 'in_progress' && status !== 'pending') return null;
+  if (session === '' || !BELIEVED_AT_WORK.has(sessionState)) return null;
+  const alive = findSession(sessions, session);
+  if (alive === undefined) return { kind: 'mark-exited' };
+  // Typed at by a person, it is theirs.
+  const agentGone = alive.bareShell && sessionState !== 'human_input';
+  return BEFORE_PROMPT.has(sessionState) || agentGone
+    ? wishWhenQuiet(pipeline, alive, now, 'mark-exited')
+    : null;
 }
 
-function findSession(sessions: readonly TmuxSession[], session: string): TmuxSession | undefined {
+export function findSession(sessions: readonly TmuxSession[], session: string): TmuxSession | undefined {
   return session === '' ? undefined : sessions.find(({ name }) => name === tmuxName(session));
 }
 
-/** Repairs of this attempt of this stage; older ones belong to an earlier life of the same issue number. */
-function repairsOf({ issue, stage, attempt }: Pipeline, { repairs, rows }: RecoveryInput): Repair[] {
+/** Repairs of this attempt of this stage. */
+function repairsOf(pipeline: Pipeline, input: RecoveryInput): Repair[] {
+  return repairsOfStage(pipeline, input).filter(({ attempt }) => attempt === pipeline.attempt);
+}
+
+/** Older ones belong to an earlier life of the same issue number. */
+function repairsOfStage({ issue, stage }: Pipeline, { repairs, rows }: RecoveryInput): Repair[] {
   const addedAt = rows.find((row) => row.issue === issue)?.addedAt ?? '';
   return repairs.filter(
     (repair) =>
-      repair.issue === issue &&
-      repair.stage === stage &&
-      repair.attempt === attempt &&
-      !(Date.parse(repair.at) < Date.parse(addedAt)),
+      repair.issue === issue && repair.stage === stage && !(Date.parse(repair.at) < Date.parse(addedAt)),
   );
 }
 

@@ -19,7 +19,8 @@ import {
 import type { Clone } from '../clones/clones.ts';
 import type { TmuxSession } from '../effects/effects.ts';
 import type { InTheWay } from './leftovers.ts';
-import { planRecovery, type RepairAction } from './recovery.ts';
+import { type OpenWork, placeOfWork } from './open-work.ts';
+import { type LastCheckIn, planRecovery, type RepairAction } from './recovery.ts';
 
 /** What can be seen without calling `factory`. */
 export interface Standing {
@@ -60,6 +61,10 @@ export interface View extends Standing {
   readonly inTheWay: InTheWay | null;
   /** Issues that would be worked on without their text. */
   readonly withoutText: readonly number[];
+  /** Null before the first one. */
+  readonly lastCheckIn: LastCheckIn | null;
+  /** What the program has to do beside its queue. */
+  readonly openWork: readonly OpenWork[];
   readonly reposDir: string;
   /** Milliseconds since the epoch. */
   readonly now: number;
@@ -148,6 +153,7 @@ export function planTick(view: View): Tick {
     failures: view.failures,
     taken: view.taken,
     inTheWay: view.inTheWay,
+    lastCheckIn: view.lastCheckIn,
     now: view.now,
     placeOf: (issue) => {
       const place = placeOf(issue, view, store);
@@ -176,12 +182,16 @@ export function planTick(view: View): Tick {
     }));
   }
   const pending = store.rows.filter(({ status }) => status === 'pending');
-  if (pending.length === 0) return wait(warning);
   const next = nextRow(pending, store.rows);
   if (next === undefined) {
-    return wait(
-      `every issue in the queue waits for another one: ${pending.map(describeDependency).join(', ')}`,
-    );
+    const reason =
+      pending.length === 0
+        ? warning
+        : `every issue in the queue waits for another one: ${pending.map(describeDependency).join(', ')}`;
+    const place = inTurn(view);
+    return place === null
+      ? wait(reason)
+      : { kind: 'check-in', place, issue: null, takes: null, warning: warning ?? reason };
   }
   return inPlaceOf(next.issue, view, store, (place) => ({
     kind: 'check-in',
@@ -212,6 +222,13 @@ function nextRow(pending: readonly QueueRow[], rows: readonly QueueRow[]): Queue
   return pending
     .toSorted((a, b) => a.position - b.position)
     .find((row) => !row.dependsOn.some((issue) => unfinished(issue, row.namespace)));
+}
+
+/** Where there is work beside the queue: one place after the other, since what is stuck in one stays open for ever. */
+function inTurn({ openWork, clones, now, settings }: View): Place | null {
+  const places = openWork.map((work) => placeOfWork(work, clones)).filter((place) => place !== null);
+  const turn = Math.floor(now / 1000 / settings.orchestrator.intervalSeconds);
+  return places[turn % places.length] ?? null;
 }
 
 function describeDependency({ issue, dependsOn }: QueueRow): string {

@@ -86,10 +86,10 @@ export const sessionGone = whenEntered(({ snapshot, worker, command }) => {
     }));
 });
 
-/** tmux itself does not answer: with its server every session is gone. */
-export const tmuxGone = whenEntered(({ snapshot: { faults }, worker, command }) =>
+/** tmux itself does not answer: with its server every session is gone. Of a worker that is stopped that is as it should be. */
+export const tmuxGone = whenEntered(({ snapshot: { faults, locks }, worker, command }) =>
   faults
-    .filter(({ part }) => part === 'sessions')
+    .filter(({ part }) => part === 'sessions' && locks.boot)
     .map(({ message }) => ({
       id: 'tmux-gone',
       cause: 'the tmux server is gone, and with it every session',
@@ -214,10 +214,22 @@ export const silent = whenEntered(({ snapshot, worker, command }) => {
   });
 });
 
+/** How long a try takes at most that ends at the limit: the program looks at the pane every half minute. */
+const LIMITED_TRY_SECONDS = 3 * 60;
+
+/** Whether a pipeline in progress is trying again what has just ended at the limit: between its tries it says so itself. */
+function triesAfterLimit({ snapshot, inside }: EnteredFacts, { issue, stage, status }: Pipeline): boolean {
+  const last = inside.failures.findLast((line) => line.includes(`#${issue} `));
+  if (status !== 'in_progress' || !last?.includes(`#${issue} rate_limited ${stage} `)) return false;
+  return snapshot.now - Date.parse(last.split(' ')[0] ?? '') / 1000 < LIMITED_TRY_SECONDS;
+}
+
 /** Limits that the program itself has seen. */
-export const rateLimited = whenEntered(({ snapshot, inside, worker, command }) =>
-  snapshot.pipelines
-    .filter(({ status }) => status === 'rate_limited' && accountHold(snapshot)?.cause !== 'limit')
+export const rateLimited = whenEntered((facts) => {
+  const { snapshot, inside, worker, command } = facts;
+  if (accountHold(snapshot)?.cause === 'limit') return [];
+  return snapshot.pipelines
+    .filter((pipeline) => pipeline.status === 'rate_limited' || triesAfterLimit(facts, pipeline))
     .map((pipeline) => ({
       id: 'rate-limited',
       cause: `#${pipeline.issue} has hit the limit of its account; each check-in tries again`,
@@ -226,8 +238,8 @@ export const rateLimited = whenEntered(({ snapshot, inside, worker, command }) =
         `wait for it: ${command('wait', worker.name, `issue:${pipeline.issue}=completed`)}`,
         `let others go first: ${command('unstick', worker.name, String(pipeline.issue), '--give-up')}, and later: ${command('queue', worker.name, 'requeue', String(pipeline.issue))}`,
       ],
-    })),
-);
+    }));
+});
 
 /** `status` names an account that does not work too; this adds what claude said. */
 export const accountHeld = whenEntered(({ snapshot, problems }) => {
@@ -375,7 +387,9 @@ export const numberUsedTwice = whenEntered(({ snapshot, inside, worker, command 
 
 /** The loop says itself why it takes nothing up. */
 export const loopWaits = whenEntered(({ snapshot, worker, command }) => {
-  const { heartbeat } = snapshot;
+  const { heartbeat, locks } = snapshot;
+  // Without a supervisor it is an old one.
+  if (!locks.boot) return [];
   if (heartbeat?.state !== 'waiting' || !heartbeat.reason || openItems(snapshot).length === 0) return [];
   return [
     {

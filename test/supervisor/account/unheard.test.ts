@@ -14,7 +14,13 @@ const RECORD: AgentRecord = {
   // A moment before: it is written while claude starts.
   statusUpdatedAt: NOW - 46_972,
 };
-const session = (name: string, attached = 0) => ({ name, windowActivity: 0, attached });
+const session = (name: string, attached = 0) => ({
+  name,
+  createdAt: 0,
+  windowActivity: 0,
+  attached,
+  bareShell: false,
+});
 const look = (record: Partial<AgentRecord>, sessions = [session('1-build-1')]) =>
   unheard([{ ...RECORD, ...record }], sessions, NOW);
 

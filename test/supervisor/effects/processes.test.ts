@@ -236,7 +236,7 @@ describe('tmux', () => {
     const { stdout } = await processes.run(['tmux', 'display-message', '-p', '#{pid}']);
     process.kill(Number(stdout), 'SIGSTOP');
     try {
-      await expect(impatient.sessions()).rejects.toThrow('tmux list-windows: the server does not answer');
+      await expect(impatient.sessions()).rejects.toThrow('tmux list-panes: the server does not answer');
       await expect(impatient.server()).rejects.toThrow('the server does not answer');
     } finally {
       process.kill(Number(stdout), 'SIGCONT');

@@ -15,14 +15,16 @@ export const B: Dialect = { ...A, name: 'B', config: 'required', dependsOn: true
 export const DESIGN: Dialect = { ...A, name: 'design', addByProject: true };
 
 export function pipeline(issue: number, overrides: Partial<Pipeline> = {}): Pipeline {
+  // Between two stages there is none.
+  const inStage = overrides.status !== 'pending';
   return {
     issue,
     title: '',
     status: 'in_progress',
     stage: 'build',
     attempt: 1,
-    session: `${issue}-build-1`,
-    sessionState: 'started',
+    session: inStage ? `${issue}-build-1` : '',
+    sessionState: inStage ? 'started' : '',
     branch: '',
     ...overrides,
   };

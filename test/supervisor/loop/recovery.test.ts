@@ -18,6 +18,7 @@ function plan(dialect: Dialect, overrides: Partial<RecoveryInput> = {}) {
     now: NOW,
     taken: null,
     inTheWay: null,
+    lastCheckIn: null,
     placeOf: () => ({ project: 'demo', directory: '/w/repos/demo' }),
     dispatchedAt: () => '2026-11-22T11:00:00Z',
     ...overrides,
@@ -25,7 +26,7 @@ function plan(dialect: Dialect, overrides: Partial<RecoveryInput> = {}) {
 }
 
 function session(name: string, quietSeconds: number, attached = 0) {
-  return { name, windowActivity: NOW / 1000 - quietSeconds, attached };
+  return { name, createdAt: 0, windowActivity: NOW / 1000 - quietSeconds, attached, bareShell: false };
 }
 
 function repair(overrides: Partial<Repair> = {}): Repair {
@@ -78,12 +79,22 @@ describe.each([A, DESIGN])('recovery in dialect $name', (dialect) => {
     expect(waiting).toEqual(['#42 waits until nobody is attached to 42-build-1 any more']);
   });
 
-  it.each(['pending', 'completed', 'failed', 'blocked'] as const)(
-    'a pipeline that is %s needs nothing',
-    (status) => {
-      expect(plan(dialect, { pipelines: [pipeline(42, { status })] })).toEqual(NOTHING);
-    },
-  );
+  it.each(['completed', 'failed', 'blocked'] as const)('a pipeline that is %s needs nothing', (status) => {
+    expect(plan(dialect, { pipelines: [pipeline(42, { status })] })).toEqual(NOTHING);
+  });
+
+  it.each(['', 'idle', 'exited'])('a pending one whose session is "%s" needs nothing', (sessionState) => {
+    const session = sessionState === '' ? '' : '42-build-1';
+    expect(
+      plan(dialect, { pipelines: [pipeline(42, { status: 'pending', session, sessionState })] }),
+    ).toEqual(NOTHING);
+  });
+
+  it('a stage that could not be run again, and whose session is gone, is marked as exited', () => {
+    const failed = pipeline(42, { status: 'pending', session: '42-build-1', sessionState: 'started' });
+    const { actions } = plan(dialect, { pipelines: [failed] });
+    expect(actions.map(({ action }) => action)).toEqual(['mark-exited']);
+  });
 
   it('gives up after two repairs, once, with the cure', () => {
     const cure =
@@ -256,9 +267,57 @@ describe('recovery in dialect B', () => {
     },
   );
 
-  it('a living session is left to the program, quiet or not', () => {
-    expect(plan(B, { sessions: [session('42-build-1', 5_000)] })).toEqual(NOTHING);
-  });
+  it.each(['active', 'steer'])(
+    'a session whose agent has ended (%s) is taken up when it is quiet',
+    (sessionState) => {
+      const at = (quietSeconds: number) =>
+        plan(B, {
+          pipelines: [pipeline(42, { sessionState })],
+          sessions: [{ ...session('42-build-1', quietSeconds), bareShell: true }],
+        });
+      expect(at(59).waiting).toHaveLength(1);
+      expect(at(60).actions).toMatchObject([{ action: 'mark-exited' }]);
+    },
+  );
+
+  it.each(['active', 'steer', 'human_input', 'idle'])(
+    'a living session in state "%s" is left to the program, quiet or not',
+    (sessionState) => {
+      const living = {
+        pipelines: [pipeline(42, { sessionState })],
+        sessions: [session('42-build-1', 5_000)],
+      };
+      expect(plan(B, living)).toEqual(NOTHING);
+    },
+  );
+
+  describe.each(['started', 'factory_send'])(
+    'a living session whose agent heard nothing (%s)',
+    (sessionState) => {
+      const at = (quietSeconds: number, attached = 0) =>
+        plan(B, {
+          pipelines: [pipeline(42, { sessionState })],
+          sessions: [session('42-build-1', quietSeconds, attached)],
+        });
+
+      it('is marked as exited after 60 quiet seconds: nobody will send its prompt', () => {
+        expect(at(60).actions).toMatchObject([{ issue: 42, action: 'mark-exited', session: '42-build-1' }]);
+      });
+
+      it('is waited for until then, and while somebody is attached', () => {
+        expect(at(59)).toEqual({
+          ...NOTHING,
+          waiting: [
+            '#42 was interrupted, but 42-build-1 is still at work: it is taken over after 60 quiet seconds',
+          ],
+        });
+        expect(at(500, 1)).toEqual({
+          ...NOTHING,
+          waiting: ['#42 waits until nobody is attached to 42-build-1 any more'],
+        });
+      });
+    },
+  );
 
   it('a stage without a session is run again by the program', () => {
     expect(plan(B, { pipelines: [pipeline(42, { session: '' })] })).toEqual(NOTHING);
@@ -424,6 +483,60 @@ describe.each([A, B, DESIGN])(
       ['claude did not fail', { failures: [] }],
     ] as const)('is left to a person when %s', (_case, overrides) => {
       expect(blocked(overrides)).toEqual(NOTHING);
+    });
+  },
+);
+
+describe.each([A, B, DESIGN])(
+  'a check-in that gave up after tmux had died under it, dialect $name',
+  (dialect) => {
+    const lastCheckIn = {
+      startedAt: '2026-11-22T14:58:00Z',
+      finishedAt: '2026-11-22T14:59:00Z',
+      actions: [{ issue: 42, action: 'escalate', message: 'session "42-build-1" does not exist' }],
+    };
+    const since = (at: string) => [{ ...session('boot', 0), createdAt: Date.parse(at) / 1000 }];
+    const gaveUp = {
+      pipelines: [pipeline(42, { status: 'blocked' })],
+      sessions: since('2026-11-22T14:59:05Z'),
+      lastCheckIn,
+    };
+    const past = (attempt: number) => repair({ action: 'unblock', attempt });
+
+    it('is set going again', () => {
+      const unblock = {
+        issue: 42,
+        stage: 'build',
+        attempt: 1,
+        session: '42-build-1',
+        action: 'unblock',
+        cure: '',
+      };
+      expect(plan(dialect, gaveUp)).toEqual({ ...NOTHING, actions: [unblock] });
+      // `pipeline retry` has counted an attempt.
+      expect(plan(dialect, { ...gaveUp, repairs: [past(1), repair(), repair()] }).actions).toEqual([unblock]);
+    });
+
+    it('waits for tmux first', () => {
+      const waiting = ['#42 waits until tmux is there again'];
+      expect(plan(dialect, { ...gaveUp, sessions: [] })).toEqual({ ...NOTHING, waiting });
+    });
+
+    it.each<[string, Partial<RecoveryInput>]>([
+      ['it was not tmux', { sessions: since('2026-11-22T14:00:00Z') }],
+      ['tmux was started anew later, as with the whole worker', { sessions: since('2026-11-22T14:59:30Z') }],
+      [
+        'the check-in gave up another one',
+        { lastCheckIn: { ...lastCheckIn, actions: [{ issue: 43, action: 'escalate' }] } },
+      ],
+      [
+        'the stage itself says that it needs a person',
+        { lastCheckIn: { ...lastCheckIn, actions: [{ issue: 42, action: 'escalated' }] } },
+      ],
+      ['there was no check-in', { lastCheckIn: null }],
+      ['that was done twice', { repairs: [past(1), past(2)] }],
+    ])('but is left to a person when %s', (_case, overrides) => {
+      expect(plan(dialect, { ...gaveUp, ...overrides })).toEqual(NOTHING);
     });
   },
 );

@@ -35,6 +35,8 @@ function view(overrides: Partial<View> & { rows?: QueueRow[]; pipelines?: Pipeli
     taken: null,
     inTheWay: null,
     withoutText: [],
+    lastCheckIn: null,
+    openWork: [],
     reposDir: '/w/repos',
     now: NOW,
     ...rest,
@@ -140,6 +142,47 @@ describe('what keeps the loop from a check-in', () => {
   ] as const)('%s', (_case, overrides, expected) => {
     const tick = planTick(view({ ...pending23, ...(overrides as Partial<View>) }));
     expect(tick).toMatchObject(expected);
+  });
+
+  describe('work beside the queue', () => {
+    const triage = (repo: string) => ({ name: 'triage of #5', repo, directory: '' });
+    const beside = { dialect: B, openWork: [triage('acme/demo')] };
+    const check = (project: string, warning: string | null = null) => ({
+      ...checkIn(project, true),
+      takes: null,
+      warning,
+    });
+
+    it('is given check-ins when nothing else is to be done', () => {
+      expect(planTick(view(beside))).toEqual(check('demo'));
+      const stuck = { rows: [row(22, { status: 'failed' }), row(23, { dependsOn: [22] })] };
+      expect(planTick(view({ ...beside, ...stuck }))).toEqual(
+        check('demo', 'every issue in the queue waits for another one: #23 for #22'),
+      );
+    });
+
+    it('comes after a row and a pipeline, whose check-ins serve it as well', () => {
+      expect(planTick(view({ ...beside, rows: [row(22)] }))).toEqual(checkIn('other', true));
+      expect(planTick(view({ ...beside, pipelines: [pipeline(22, { status: 'blocked' })] }))).toEqual(
+        checkIn('other', false),
+      );
+    });
+
+    it('is served in turn', () => {
+      const openWork = [
+        triage('acme/demo'),
+        { name: 'deploy of 1', repo: '', directory: '/w/repos/other/x' },
+      ];
+      const at = (seconds: number) => planTick(view({ ...beside, openWork, now: NOW + seconds * 1000 }));
+      expect([at(0), at(30), at(60)]).toEqual([check('demo'), check('other'), check('demo')]);
+    });
+
+    it.each([
+      ['of an unknown project', [clone('other')]],
+      ['of a clone that is not ready', [clone('demo', { state: 'failed' }), clone('other')]],
+    ])('%s waits', (_case, clones) => {
+      expect(planTick(view({ ...beside, clones }))).toMatchObject({ kind: 'rest', reason: null });
+    });
   });
 
   it('a PostgreSQL build with a database is no obstacle', () => {
@@ -257,7 +300,9 @@ describe('interrupted stages', () => {
     const store: Store = {
       rows: [],
       pipelines: [pipeline(23)],
-      sessions: [{ name: '23-build-1', windowActivity: NOW / 1000, attached: 0 }],
+      sessions: [
+        { name: '23-build-1', createdAt: 0, windowActivity: NOW / 1000, attached: 0, bareShell: false },
+      ],
     };
     expect(planTick(view({ store }))).toMatchObject({ kind: 'rest', state: 'waiting' });
   });

@@ -1,0 +1,60 @@
+/**
+ * Work that the program does beside its queue: triages (B, `factory triage run N`) and deploys (C). They have neither row nor
+ * pipeline, and each check-in in their repository takes them one step further, whatever the queue has. Only read.
+ */
+import { join } from 'node:path';
+import { isRecord } from '../../../scripts/lib/contract.ts';
+import { projectName } from '../../../scripts/lib/factory.ts';
+import type { Clone } from '../clones/clones.ts';
+import type { Files } from '../effects/effects.ts';
+import type { Place } from './tick.ts';
+
+export interface OpenWork {
+  /** `triage of #5`, `deploy of 1a2b3c4`. */
+  readonly name: string;
+  /** The repository of a triage, `owner/name`; empty for a deploy. */
+  readonly repo: string;
+  /** Where a deploy has its repository; empty for a triage. */
+  readonly directory: string;
+}
+
+/** @param dataDir where the program has its files: `~/.factory` */
+export function openWork(dataDir: string, files: Pick<Files, 'list' | 'read'>): OpenWork[] {
+  const triages = join(dataDir, 'triage');
+  const deploys = join(dataDir, 'deploys');
+  return [
+    ...files.list(triages).flatMap((slug) =>
+      files.list(join(triages, slug)).flatMap((name) => {
+        if (!/^\d+\.json$/.test(name)) return [];
+        const { issue, repo, status } = parse(files.read(join(triages, slug, name)));
+        const open = status === 'in_progress' && typeof repo === 'string';
+        return open ? [{ name: `triage of #${issue}`, repo, directory: '' }] : [];
+      }),
+    ),
+    ...files.list(deploys).flatMap((commit) => {
+      const { status, repo_dir: directory } = parse(files.read(join(deploys, commit, 'deploy.json')));
+      const open = (status === 'pending' || status === 'in_progress') && typeof directory === 'string';
+      return open ? [{ name: `deploy of ${commit.slice(0, 7)}`, repo: '', directory }] : [];
+    }),
+  ];
+}
+
+/** @returns the clone that it belongs to; null when there is none that is ready */
+export function placeOfWork({ repo, directory }: OpenWork, clones: readonly Clone[]): Place | null {
+  const clone = clones.find((candidate) =>
+    repo === ''
+      ? `${directory}/`.startsWith(`${candidate.directory}/`)
+      : candidate.name === projectName(repo),
+  );
+  return clone?.state === 'ready' ? { project: clone.name, directory: clone.directory } : null;
+}
+
+/** Nothing of what the program is just writing. */
+function parse(text: string | null): Record<string, unknown> {
+  try {
+    const found: unknown = JSON.parse(text ?? '');
+    return isRecord(found) ? found : {};
+  } catch {
+    return {};
+  }
+}

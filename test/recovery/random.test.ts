@@ -1,0 +1,241 @@
+/**
+ * What dies, and when, is drawn by lot; every issue is completed all the same, once, with its text, and nobody has to type
+ * anything. A round is one issue on a real local worker, during which one or two of its processes are killed with SIGKILL.
+ * A supervisor that was killed is started again, as the kubelet does.
+ *
+ *     make test-recovery ROUNDS=200              # of each dialect
+ *     make test-recovery SEED=7 ROUNDS=10        # the same moments again, as far as the machine is as fast
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it, vi } from 'vitest';
+import { processesOf } from '../../scripts/lib/local/processes.ts';
+import { makeOwnWorker, supervisorsOf, type TestWorker, until } from '../local/worker.ts';
+
+/** Of each dialect. */
+const ROUNDS = Number(process.env['ROUNDS'] || 10);
+const SEED = Number(process.env['SEED'] || Math.floor(Math.random() * 1e6));
+/** Workers of each dialect that play at the same time: most of a round is waiting. */
+const LANES = 5;
+/** Two kills, each followed by the minute after which a quiet agent is taken over, on a busy machine. */
+const PATIENCE_MS = 300_000;
+
+/**
+ * Whether a kill may also hit a check-in while it takes an issue up: in the commands of `setup:`, between the files of the new
+ * pipeline, and while it makes a session. TO BE SWITCHED ON as soon as these moments are recovered from.
+ */
+const WHILE_TAKEN_UP = false;
+
+const STAGES = ['implement', 'review'];
+const PIPELINE = `pipeline:
+  name: demo
+  repo: github.com/example/demo
+${WHILE_TAKEN_UP ? '  setup:\n    - mkdir -p build && touch build/begun && sleep 2 && touch build/done\n' : ''}  stages:
+${STAGES.map((id) => `    - {id: ${id}, type: agent}\n`).join('')}`;
+
+const VICTIMS = [
+  'check-in',
+  'agent',
+  'tmux',
+  'supervisor',
+  'everything',
+  'check-in and tmux',
+  'check-in and supervisor',
+] as const;
+type Victim = (typeof VICTIMS)[number];
+
+interface Kill {
+  readonly victim: Victim;
+  /** Since the issue was dispatched, or since the kill before. */
+  readonly afterMs: number;
+  /** Until the supervisor is started again, where it was killed. */
+  readonly downMs: number;
+}
+
+/** Numbers from 0 to 1, the same ones for the same seed (mulberry32). */
+function lots(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** Every victim has its turn; the moments, and a second kill, are drawn. */
+function killsOf(dialect: string, round: number): Kill[] {
+  const draw = lots(SEED * 1000 + round * 2 + (dialect === 'a' ? 0 : 1));
+  const offset = Math.floor(lots(SEED)() * VICTIMS.length);
+  const kill = (victim: Victim): Kill => ({
+    victim,
+    afterMs: Math.round(draw() * 8_000),
+    downMs: Math.round(draw() * 2_000),
+  });
+  const first = kill(VICTIMS[(round + offset) % VICTIMS.length] ?? 'everything');
+  const second = kill(VICTIMS[Math.floor(draw() * VICTIMS.length)] ?? 'everything');
+  return draw() < 0.4 ? [first, second] : [first];
+}
+
+/** Process groups of check-ins, or of what runs in the place of one. */
+function checkIns({ layout }: TestWorker): number[] {
+  return processesOf(layout.dirs.WORKER_STATE_DIR)
+    .filter(
+      ({ argv }) =>
+        argv[0] === 'flock' && argv.includes('--close') && argv.some((it) => /locks\/check-in$/.test(it)),
+    )
+    .map(({ pid }) => pid);
+}
+
+function signal(pids: readonly number[], name: NodeJS.Signals): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, name);
+    } catch {
+      // It has ended by itself.
+    }
+  }
+}
+
+const groups = (leaders: readonly number[]) => leaders.map((pid) => -pid);
+
+/** Where the program has the files of an issue. */
+function folderOf({ layout }: TestWorker, dialect: string, issue: number): string {
+  return join(layout.home, '.factory', 'pipelines', dialect === 'b' ? 'example/demo' : '', `${issue}`);
+}
+
+/** In both dialects beside the pipelines without a namespace. */
+const issueFile = ({ layout }: TestWorker, issue: number) =>
+  join(layout.home, '.factory', 'pipelines', `${issue}`, 'issue.json');
+
+function json(file: string): Record<string, unknown> {
+  return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {};
+}
+
+/** Whether the check-in is just taking the issue up, or making a session. */
+function takesUp(worker: TestWorker, dialect: string, issue: number): boolean {
+  if (!existsSync(issueFile(worker, issue))) return true;
+  const { status, current_session } = json(join(folderOf(worker, dialect, issue), 'pipeline.json'));
+  return status === undefined || (status === 'in_progress' && current_session === '');
+}
+
+/** Stops the check-in for a look: a kill follows only when it is no moment that is left out. */
+async function stopCheckIn(worker: TestWorker, dialect: string, issue: number): Promise<number[]> {
+  // Not `until`: that there is no check-in for so long is no failure.
+  for (const end = Date.now() + 20_000; Date.now() < end; await sleep(100)) {
+    const found = checkIns(worker);
+    signal(groups(found), 'SIGSTOP');
+    if (found.length > 0 && (WHILE_TAKEN_UP || !takesUp(worker, dialect, issue))) return found;
+    signal(groups(found), 'SIGCONT');
+  }
+  return [];
+}
+
+/** Waits until there is an agent to be killed; none is no failure. */
+async function agents(worker: TestWorker): Promise<number[]> {
+  // Not `until`, as above.
+  for (const end = Date.now() + 10_000; Date.now() < end; await sleep(100)) {
+    const found = processesOf(worker.layout.dirs.WORKER_STATE_DIR).filter(({ argv }) =>
+      /bin\/claude$/.test(argv[1] ?? ''),
+    );
+    if (found.length > 0) return found.map(({ pid }) => pid);
+  }
+  return [];
+}
+
+async function deal(
+  worker: TestWorker,
+  dialect: string,
+  issue: number,
+  { victim, downMs }: Kill,
+): Promise<void> {
+  const stopped = /check-in|everything/.test(victim) ? await stopCheckIn(worker, dialect, issue) : [];
+  if (/supervisor/.test(victim)) signal(supervisorsOf(worker), 'SIGKILL');
+  if (/tmux/.test(victim)) await worker.killTmux();
+  if (victim === 'everything') await worker.killEverything();
+  signal(groups(stopped), 'SIGKILL');
+  if (victim === 'agent') signal(await agents(worker), 'SIGKILL');
+  if (!/supervisor|everything/.test(victim)) return;
+  // The time that a kubelet takes.
+  await sleep(downMs);
+  await until('a supervisor', async () =>
+    ['started', 'already-running'].includes((await worker.start()).outcome),
+  );
+}
+
+async function isOver(worker: TestWorker, issue: number): Promise<unknown> {
+  const row = (await worker.rows()).find((candidate) => candidate.issue === issue);
+  const pipeline = (await worker.pipelines()).find((candidate) => candidate.issue === issue);
+  const over = pipeline?.status === 'completed' && (row === undefined || row.status === 'completed');
+  return over || { row: row?.status, pipeline, loop: worker.heartbeat()?.reason };
+}
+
+async function playRound(
+  worker: TestWorker,
+  dialect: string,
+  issue: number,
+  kills: readonly Kill[],
+): Promise<void> {
+  await worker.add(issue);
+  for (const kill of kills) {
+    // The moment is drawn.
+    await sleep(kill.afterMs);
+    await deal(worker, dialect, issue, kill);
+  }
+  await until(
+    `#${issue} completed`,
+    () => isOver(worker, issue),
+    (seen) => seen === true,
+    PATIENCE_MS,
+  );
+  const folder = folderOf(worker, dialect, issue);
+  const { stage_history } = json(join(folder, 'pipeline.json'));
+  expect(stage_history).toMatchObject(STAGES.map((stage) => ({ stage, outcome: 'success' })));
+  const { stdout } = await worker.run(['git', 'log', '--format=%s', `main..feature/issue-${issue}`]);
+  const commits = new Set(stdout.toString().trim().split('\n'));
+  expect([...commits].sort()).toEqual(STAGES.map((stage) => `issue #${issue}: ${stage} (stand-in)`));
+  const { title } = json(issueFile(worker, issue));
+  for (const stage of STAGES) {
+    const attempt =
+      readdirSync(join(folder, 'stages', stage))
+        .sort()
+        .at(-1) ?? '';
+    const prompt = readFileSync(join(folder, 'stages', stage, attempt, 'prompt.md'), 'utf8');
+    expect(prompt).toContain(`Issue #${issue}: ${title}\nIntent: a test\n`);
+  }
+  expect(worker.repairs().filter(({ action }) => action === 'give-up')).toEqual([]);
+}
+
+// All of them at once: most of their time is waiting.
+vi.setConfig({ maxConcurrency: 2 * LANES });
+
+describe.concurrent.each(['a', 'b'] as const)(`${ROUNDS} rounds with SEED=${SEED}, dialect %s`, (dialect) => {
+  it.for(Array.from({ length: Math.min(LANES, ROUNDS) }, (_, lane) => lane))(
+    'every issue is completed, whatever is killed when: lane %s',
+    { timeout: (Math.ceil(ROUNDS / LANES) + 1) * PATIENCE_MS },
+    async (lane, test) => {
+      // Really it takes a minute and more before a pane that stands still is taken for a stage that is done.
+      const standin = { STANDIN_GH_DELAY_SECONDS: '1', STANDIN_FACTORY_STABLE_SECONDS: '60' };
+      const worker = makeOwnWorker(test, { dialect, standin, intervalSeconds: 3, pipeline: PIPELINE });
+      await worker.start();
+      for (let round = lane; round < ROUNDS; round += LANES) {
+        const kills = killsOf(dialect, round);
+        const what = kills.map(({ victim, afterMs }) => `${victim} after ${afterMs} ms`).join(', ');
+        const started = Date.now();
+        try {
+          await playRound(worker, dialect, round + 1, kills);
+        } catch (error) {
+          const log = worker.log().split('\n').slice(-60).join('\n');
+          throw new Error(`SEED=${SEED}, dialect ${dialect}, round ${round}: ${what}\n${log}`, {
+            cause: error,
+          });
+        }
+        if (process.env['VERBOSE'])
+          process.stdout.write(
+            `${dialect} ${round}: ${what}: ${Math.round((Date.now() - started) / 1000)} s\n`,
+          );
+      }
+    },
+  );
+});
