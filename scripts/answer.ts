@@ -8,6 +8,7 @@ import {
   stepsFor,
   wantsText,
 } from './lib/answer/dialog.ts';
+import { type Dialog, readScreen } from './lib/claude/screen.ts';
 import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
 import { CliError, UsageError } from './lib/cli/errors.ts';
 import { renderJson } from './lib/cli/output.ts';
@@ -17,8 +18,7 @@ import { enumerate } from './lib/cli/text.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
-import { paneLines, parseInside } from './lib/diagnosis/inside.ts';
-import { type Dialog, readScreen } from './lib/diagnosis/screen.ts';
+import { paneLines, parseInside } from './lib/health/inside.ts';
 import type { Frame } from './lib/transport/frame.ts';
 import { type Transport, TransportError } from './lib/transport/transport.ts';
 import { createReach } from './lib/worker/observe.ts';

@@ -16,10 +16,11 @@ import { clone } from './lib/dispatch/clone.ts';
 import { type DispatchAnswer, describeOutcome, succeeded } from './lib/dispatch/outcome.ts';
 import type { DispatchRequest } from './lib/dispatch/request.ts';
 import { send } from './lib/dispatch/send.ts';
+import { observe } from './lib/health/observe.ts';
+import { issueGoal, waitUntil } from './lib/waiting/waiting.ts';
 import { parseIssues, parseProject } from './lib/worker/arguments.ts';
-import { createReach, observe, type Reach } from './lib/worker/observe.ts';
+import { createReach, type Reach } from './lib/worker/observe.ts';
 import { assess } from './lib/worker/status.ts';
-import { issueGoal, waitUntil } from './lib/worker/waiting.ts';
 
 const FORMATS = ['text', 'json'] as const;
 

@@ -6,8 +6,8 @@ import { age } from './lib/cli/text.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
+import { parseSessionRows, type SessionRow } from './lib/sessions/session-rows.ts';
 import { createReach } from './lib/worker/observe.ts';
-import { parseSessionRows, type SessionRow } from './lib/worker/session-rows.ts';
 
 const FORMATS = ['table', 'json', 'name'] as const;
 

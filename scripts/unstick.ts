@@ -8,8 +8,8 @@ import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { userAtHost } from './lib/config/user.ts';
 import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
-import { isHuman } from './lib/diagnosis/inside.ts';
 import { parseError } from './lib/factory.ts';
+import { isHuman } from './lib/health/inside.ts';
 import { runChange } from './lib/unstick/change.ts';
 import {
   describeStep,

@@ -6,7 +6,7 @@ import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
-import { parseGoal, waitUntil } from './lib/worker/waiting.ts';
+import { parseGoal, waitUntil } from './lib/waiting/waiting.ts';
 
 const FORMATS = ['text', 'json'] as const;
 

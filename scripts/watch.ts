@@ -10,7 +10,8 @@ import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { expandHome, homeOf } from './lib/config/paths.ts';
 import type { WorkerEntry } from './lib/config/worker-entry.ts';
 import { chooseWorkers, loadWorkers } from './lib/config/workers-file.ts';
-import { type PaneView, parseInside } from './lib/diagnosis/inside.ts';
+import { type PaneView, parseInside } from './lib/health/inside.ts';
+import { type Observation, observeWith, unexpected } from './lib/health/observe.ts';
 import { eventsOf, type Known, type WatchEvent } from './lib/watching/events.ts';
 import {
   desktopNotify,
@@ -20,7 +21,7 @@ import {
   webhookNotify,
 } from './lib/watching/notify.ts';
 import { fanOut, guarded } from './lib/worker/fan-out.ts';
-import { createReach, type Observation, observeWith, unexpected } from './lib/worker/observe.ts';
+import { createReach } from './lib/worker/observe.ts';
 
 const FORMATS = ['text', 'json'] as const;
 

@@ -8,12 +8,13 @@ import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import type { WorkerEntry } from './lib/config/worker-entry.ts';
 import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
-import { type ClusterFacts, lookAtCluster } from './lib/diagnosis/cluster.ts';
-import { diagnose, type Finding } from './lib/diagnosis/diagnosis.ts';
-import { parseInside } from './lib/diagnosis/inside.ts';
-import { RULES } from './lib/diagnosis/rules.ts';
+import { type ClusterFacts, lookAtCluster } from './lib/health/cluster.ts';
+import { diagnose, type Finding } from './lib/health/facts.ts';
+import { parseInside } from './lib/health/inside.ts';
+import { isKnown, type Observation, observeWith } from './lib/health/observe.ts';
+import { RULES } from './lib/health/report.ts';
 import { describeLastSeen } from './lib/worker/last-seen.ts';
-import { createReach, isKnown, type Observation, observeWith } from './lib/worker/observe.ts';
+import { createReach } from './lib/worker/observe.ts';
 import { itemName, openItems } from './lib/worker/queue.ts';
 
 const FORMATS = ['text', 'json'] as const;

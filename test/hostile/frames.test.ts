@@ -1,10 +1,10 @@
 /** Frames and parts as nobody who means well would write them: whatever comes, it is an answer or it is none. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseInside } from '../../scripts/lib/diagnosis/inside.ts';
 import { parseWithdrawal } from '../../scripts/lib/dispatch/outcome.ts';
 import { judge } from '../../scripts/lib/doctor/inside.ts';
 import { parseListeners } from '../../scripts/lib/forward/ports.ts';
+import { parseInside } from '../../scripts/lib/health/inside.ts';
 import { parseOutcomes as cleanedUp, planCleanup } from '../../scripts/lib/housekeeping/cleanup.ts';
 import { parseUsage } from '../../scripts/lib/housekeeping/usage.ts';
 import { parsePiece } from '../../scripts/lib/logs/piece.ts';

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { parseGoal } from '../../scripts/lib/worker/waiting.ts';
+import { parseGoal } from '../../scripts/lib/waiting/waiting.ts';
 import { wait } from '../../scripts/wait.ts';
 import { fakeKubectl } from '../support/fake-kubectl.ts';
 import { type HandWorker, handWorker } from '../support/hand-worker.ts';

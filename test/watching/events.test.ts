@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import type { PaneView } from '../../scripts/lib/diagnosis/inside.ts';
+import type { PaneView } from '../../scripts/lib/health/inside.ts';
+import type { Observation } from '../../scripts/lib/health/observe.ts';
 import { podFacts } from '../../scripts/lib/transport/pods.ts';
 import { eventsOf, type Known } from '../../scripts/lib/watching/events.ts';
-import type { Observation } from '../../scripts/lib/worker/observe.ts';
 import type { Status } from '../../scripts/lib/worker/status.ts';
-import { captured } from '../diagnosis/captured.ts';
+import { captured } from '../claude/captured.ts';
 import { NOW, pod } from '../transport/cluster.ts';
 import { heldHeartbeat, type Parts, pipelinesJson, queueJson, snapshot } from '../worker/samples.ts';
 

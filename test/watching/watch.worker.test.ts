@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { desktopArgv, desktopNotify, webhookNotify } from '../../scripts/lib/watching/notify.ts';
 import { watchWorkers } from '../../scripts/watch.ts';
-import { capturedPath } from '../diagnosis/captured.ts';
+import { capturedPath } from '../claude/captured.ts';
 import { fakeExec } from '../support/fake-exec.ts';
 import { type HandWorker, handWorker } from '../support/hand-worker.ts';
 import { type RunOptions, run } from '../support/run-command.ts';

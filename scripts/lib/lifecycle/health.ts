@@ -1,7 +1,8 @@
 /** How a worker is once it has been started, in lines for people. */
 import type { Context } from '../cli/command.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
-import { createReach, observe } from '../worker/observe.ts';
+import { observe } from '../health/observe.ts';
+import { createReach } from '../worker/observe.ts';
 
 export interface Health {
   /** The word of the STATUS column. */

@@ -1,7 +1,7 @@
 /** Why a pod did not come up, in its own last words: for the paragraph a failed release ends with. */
 import { oneLine } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
-import { type EventObject, timeOf } from '../diagnosis/cluster.ts';
+import { type EventObject, timeOf } from '../health/cluster.ts';
 import { maskTokens } from '../tokens.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { getJson } from '../transport/objects.ts';

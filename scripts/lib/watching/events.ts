@@ -1,9 +1,10 @@
 /** What has happened in a worker between two looks. Pure. */
-import type { PaneView } from '../diagnosis/inside.ts';
-import { findPrompt, OF_THE_ACCOUNT } from '../diagnosis/prompts.ts';
+
+import { findPrompt, OF_THE_ACCOUNT } from '../claude/prompts.ts';
 import { isBehind, type Pipeline } from '../factory.ts';
+import type { PaneView } from '../health/inside.ts';
+import type { Observation } from '../health/observe.ts';
 import { accountHold, waitsForAccount } from '../worker/account.ts';
-import type { Observation } from '../worker/observe.ts';
 import { isQueueUnknown, itemName } from '../worker/queue.ts';
 import { parseStageName } from '../worker/sessions.ts';
 import type { Snapshot } from '../worker/snapshot.ts';

@@ -1,5 +1,5 @@
 /** All rules of `why`, in the order in which their findings are read: from the ground up. */
-import type { Rule } from './diagnosis.ts';
+import type { Rule } from './facts.ts';
 import * as pod from './pod-rules.ts';
 import * as work from './work-rules.ts';
 

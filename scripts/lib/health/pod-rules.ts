@@ -3,7 +3,7 @@ import { bytes, count, shellLine } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { DISK_WARN, describeFull, shareUsed } from '../worker/disk.ts';
 import { type ClusterFacts, type EventObject, type NodeObject, unscheduledBecause } from './cluster.ts';
-import { type Finding, whenEntered, whenInCluster, withValue } from './diagnosis.ts';
+import { type Finding, whenEntered, whenInCluster, withValue } from './facts.ts';
 import type { CgroupMemory } from './inside.ts';
 
 const MORE_MEMORY = 'resources.limits.memory=SIZE';

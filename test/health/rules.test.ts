@@ -4,17 +4,13 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { packageRoot } from '../../scripts/lib/cli/version.ts';
 import type { LocalWorker } from '../../scripts/lib/config/worker-entry.ts';
-import type {
-  ClusterFacts,
-  EventObject,
-  NodeObject,
-  WorkerPod,
-} from '../../scripts/lib/diagnosis/cluster.ts';
-import { diagnose, type Finding } from '../../scripts/lib/diagnosis/diagnosis.ts';
-import { parseInside } from '../../scripts/lib/diagnosis/inside.ts';
-import { RULES } from '../../scripts/lib/diagnosis/rules.ts';
+import type { ClusterFacts, EventObject, NodeObject, WorkerPod } from '../../scripts/lib/health/cluster.ts';
+import { diagnose, type Finding } from '../../scripts/lib/health/facts.ts';
+import { parseInside } from '../../scripts/lib/health/inside.ts';
+import { RULES } from '../../scripts/lib/health/report.ts';
 import { podFacts } from '../../scripts/lib/transport/pods.ts';
 import { assess } from '../../scripts/lib/worker/status.ts';
+import { captured, capturedText } from '../claude/captured.ts';
 import { commandLine, WORKER } from '../support/samples.ts';
 import { NOW, pod as podObject, running, waiting } from '../transport/cluster.ts';
 import {
@@ -28,7 +24,6 @@ import {
   RUNNING,
   snapshot,
 } from '../worker/samples.ts';
-import { captured, capturedText } from './captured.ts';
 
 const worker: LocalWorker = { runtime: 'local', name: 'w', home: '/w' };
 const stage = (name: string, quiet = 5) => `${name}\t${CLOCK - quiet}\t${CLOCK - 3600}\t0\t0\t`;
@@ -603,7 +598,7 @@ describe('in Kubernetes', () => {
 it('every cause was made for real once: test/e2e/README.md says where', () => {
   const read = (path: string) => readFileSync(join(packageRoot(), path), 'utf8');
   const rules = ['pod-rules.ts', 'work-rules.ts']
-    .map((file) => read(`scripts/lib/diagnosis/${file}`))
+    .map((file) => read(`scripts/lib/health/${file}`))
     .join('\n');
   const ids = [...rules.matchAll(/ id: (?:.* \? )?['`]([a-z-]+)(?:\$\{.*)?['`](?: : '([a-z-]+)')?,\n/g)]
     .flatMap(([, id, other]) => [id, other])

@@ -5,10 +5,11 @@ import { CliError, ExitCode, InterruptedError, UsageError } from '../cli/errors.
 import { didYouMean } from '../cli/text.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
 import { isLive } from '../factory.ts';
-import { type Fate, fateOf } from './fate.ts';
-import { createReach, observe } from './observe.ts';
-import { isQueueUnknown, itemName, openItems } from './queue.ts';
-import type { Snapshot } from './snapshot.ts';
+import { observe } from '../health/observe.ts';
+import { type Fate, fateOf } from '../worker/fate.ts';
+import { createReach } from '../worker/observe.ts';
+import { isQueueUnknown, itemName, openItems } from '../worker/queue.ts';
+import type { Snapshot } from '../worker/snapshot.ts';
 
 /** How a look found what is waited for. */
 export interface Verdict {

@@ -1,12 +1,13 @@
 /** Rules about issues: pipelines, their sessions, and the rows of the queue. Pure. */
+
+import { findPrompt, OF_THE_ACCOUNT } from '../claude/prompts.ts';
 import { age } from '../cli/text.ts';
 import { isBehind, type Pipeline } from '../factory.ts';
 import { ACCOUNT_HELD, accountHold, waitsForAccount } from '../worker/account.ts';
 import { itemName, openItems } from '../worker/queue.ts';
 import type { Snapshot } from '../worker/snapshot.ts';
-import { type EnteredFacts, whenEntered } from './diagnosis.ts';
+import { type EnteredFacts, whenEntered } from './facts.ts';
 import type { Inside } from './inside.ts';
-import { findPrompt, OF_THE_ACCOUNT } from './prompts.ts';
 
 /** An agent that thinks prints something every few seconds; factory itself looks every half minute. */
 const SILENT_SECONDS = 10 * 60;
