@@ -18,7 +18,7 @@ import { enumerate } from './lib/cli/text.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
-import { paneLines, parseInside } from './lib/health/inside.ts';
+import { paneLines, parsePanes } from './lib/health/inside.ts';
 import type { Frame } from './lib/transport/frame.ts';
 import { type Transport, TransportError } from './lib/transport/transport.ts';
 import { createReach } from './lib/worker/observe.ts';
@@ -97,7 +97,7 @@ function findAsking(
   { commandLine }: Context,
 ): Asking {
   const sessions = parseSessions(frame.parts.get('sessions')?.text ?? '');
-  const asking = parseInside(frame).panes.flatMap(({ session, lines }): Asking[] => {
+  const asking = parsePanes(frame).flatMap(({ session, lines }): Asking[] => {
     const screen = readScreen(lines);
     return screen.kind === 'dialog' ? [{ session, dialog: screen }] : [];
   });

@@ -17,10 +17,10 @@ import { type DispatchAnswer, describeOutcome, succeeded } from './lib/dispatch/
 import type { DispatchRequest } from './lib/dispatch/request.ts';
 import { send } from './lib/dispatch/send.ts';
 import { observe } from './lib/health/observe.ts';
+import { assess, problemJson } from './lib/health/report.ts';
 import { issueGoal, waitUntil } from './lib/waiting/waiting.ts';
 import { parseIssues, parseProject } from './lib/worker/arguments.ts';
 import { createReach, type Reach } from './lib/worker/observe.ts';
-import { assess } from './lib/worker/status.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
@@ -135,7 +135,14 @@ function report(
   const { stdout, stderr, commandLine } = context;
   const { problems } = assess(worker, null, snapshot, commandLine);
   if (format === 'json') {
-    stdout.write(renderJson({ worker: worker.name, project: request.project, outcomes, problems }));
+    stdout.write(
+      renderJson({
+        worker: worker.name,
+        project: request.project,
+        outcomes,
+        problems: problems.map(problemJson),
+      }),
+    );
     return;
   }
   for (const outcome of outcomes) {

@@ -18,6 +18,7 @@ import { WORKER_FLAGS } from './lib/config/flags.ts';
 import type { WorkerEntry } from './lib/config/worker-entry.ts';
 import { chooseWorkers, loadWorkers } from './lib/config/workers-file.ts';
 import { isKnown, type Observation, observe, unexpected } from './lib/health/observe.ts';
+import { problemJson } from './lib/health/report.ts';
 import { fanOut, guarded } from './lib/worker/fan-out.ts';
 import { describeLastSeen } from './lib/worker/last-seen.ts';
 import { createReach } from './lib/worker/observe.ts';
@@ -218,7 +219,7 @@ function toJson({ worker, status, problems, pod, snapshot, lastSeen }: Observati
   return {
     ...worker,
     status,
-    problems,
+    problems: problems.map(problemJson),
     node: pod?.node ?? null,
     image: pod?.image ?? null,
     sessions: snapshot ? workSessions(snapshot.sessions).map(({ name }) => name) : null,

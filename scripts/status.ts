@@ -18,6 +18,7 @@ import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import { type BootPhase, type Heartbeat, ORCHESTRATOR_SESSION } from './lib/contract.ts';
 import { isLive } from './lib/factory.ts';
 import { isKnown, type Observation, observe } from './lib/health/observe.ts';
+import { problemJson } from './lib/health/report.ts';
 import { describeLastSeen } from './lib/worker/last-seen.ts';
 import { createReach } from './lib/worker/observe.ts';
 import { isQueueUnknown, itemName, openItems } from './lib/worker/queue.ts';
@@ -211,7 +212,14 @@ function footer({ clones, disk, dialect, repairs }: Snapshot): string {
 
 /** The stable form for programs. */
 function toJson({ worker, status: word, problems, pod, snapshot, lastSeen }: Observation) {
-  return { ...worker, status: word, problems, kubernetes: pod, snapshot, lastSeen };
+  return {
+    ...worker,
+    status: word,
+    problems: problems.map(problemJson),
+    kubernetes: pod,
+    snapshot,
+    lastSeen,
+  };
 }
 
 await runIfMain(import.meta.url, status);

@@ -10,7 +10,7 @@ import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { expandHome, homeOf } from './lib/config/paths.ts';
 import type { WorkerEntry } from './lib/config/worker-entry.ts';
 import { chooseWorkers, loadWorkers } from './lib/config/workers-file.ts';
-import { type PaneView, parseInside } from './lib/health/inside.ts';
+import { type PaneView, parsePanes } from './lib/health/inside.ts';
 import { type Observation, observeWith, unexpected } from './lib/health/observe.ts';
 import { eventsOf, type Known, type WatchEvent } from './lib/watching/events.ts';
 import {
@@ -104,7 +104,7 @@ async function round(
   };
   const look = async (worker: WorkerEntry) => {
     const { seen, frame } = await observeWith(reach, worker, call, context, timeoutMs);
-    return newsOf(seen, frame === null ? [] : parseInside(frame).panes);
+    return newsOf(seen, frame === null ? [] : parsePanes(frame));
   };
   const found = await fanOut(
     workers,

@@ -9,10 +9,10 @@ import { WORKER_FLAGS } from './lib/config/flags.ts';
 import type { WorkerEntry } from './lib/config/worker-entry.ts';
 import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import { type ClusterFacts, lookAtCluster } from './lib/health/cluster.ts';
-import { diagnose, type Finding } from './lib/health/facts.ts';
-import { parseInside } from './lib/health/inside.ts';
-import { isKnown, type Observation, observeWith } from './lib/health/observe.ts';
-import { RULES } from './lib/health/report.ts';
+import type { Finding } from './lib/health/facts.ts';
+import { parseInside, parsePanes } from './lib/health/inside.ts';
+import { factsOf, isKnown, type Observation, observeWith } from './lib/health/observe.ts';
+import { judge } from './lib/health/report.ts';
 import { describeLastSeen } from './lib/worker/last-seen.ts';
 import { createReach } from './lib/worker/observe.ts';
 import { itemName, openItems } from './lib/worker/queue.ts';
@@ -38,21 +38,20 @@ what Kubernetes says of pod, node and volume. The first cause is the one to begi
       observeWith(createReach(context, timeoutMs), worker, { script: 'why', args: [] }, context, timeoutMs),
       askCluster(context, worker, timeoutMs),
     ]);
-    const findings = diagnose(
-      {
-        worker,
-        status: seen.status,
-        problems: seen.problems,
-        snapshot: seen.snapshot,
-        inside: frame === null ? null : parseInside(frame),
-        cluster,
-        command: context.commandLine,
-      },
-      RULES,
-    );
+    const { problems: findings } = judge({
+      ...factsOf(seen, context.commandLine),
+      panes: frame === null ? null : parsePanes(frame),
+      inside: frame === null ? null : parseInside(frame),
+      cluster,
+    });
     context.stdout.write(
       format === 'json'
-        ? renderJson({ name: worker.name, status: seen.status, lastSeen: seen.lastSeen, findings })
+        ? renderJson({
+            name: worker.name,
+            status: seen.status,
+            lastSeen: seen.lastSeen,
+            findings: findings.map(({ status: _, ...finding }) => finding),
+          })
         : renderFindings(seen, findings, context),
     );
     return isKnown(seen) ? ExitCode.ok : ExitCode.failed;

@@ -13,7 +13,14 @@ function worker(
   return {
     worker: { runtime: 'local', name, home: `/${name}` },
     status,
-    problems: Array.from({ length: problems }, () => ({ id: 'x', cause: 'something', next: [] })),
+    problems: Array.from({ length: problems }, () => ({
+      id: 'x',
+      severity: 'warning',
+      status: null,
+      cause: 'something',
+      evidence: [],
+      next: [],
+    })),
     pod: null,
     snapshot: parts === null ? null : snapshot(parts),
     lastSeen: null,

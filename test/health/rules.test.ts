@@ -5,11 +5,10 @@ import { describe, expect, it } from 'vitest';
 import { packageRoot } from '../../scripts/lib/cli/version.ts';
 import type { LocalWorker } from '../../scripts/lib/config/worker-entry.ts';
 import type { ClusterFacts, EventObject, NodeObject, WorkerPod } from '../../scripts/lib/health/cluster.ts';
-import { diagnose, type Finding } from '../../scripts/lib/health/facts.ts';
-import { parseInside } from '../../scripts/lib/health/inside.ts';
-import { RULES } from '../../scripts/lib/health/report.ts';
+import type { Finding } from '../../scripts/lib/health/facts.ts';
+import { parseInside, parsePanes } from '../../scripts/lib/health/inside.ts';
+import { judge, severityOf } from '../../scripts/lib/health/report.ts';
 import { podFacts } from '../../scripts/lib/transport/pods.ts';
-import { assess } from '../../scripts/lib/worker/status.ts';
 import { captured, capturedText } from '../claude/captured.ts';
 import { commandLine, WORKER } from '../support/samples.ts';
 import { NOW, pod as podObject, running, waiting } from '../transport/cluster.ts';
@@ -43,12 +42,11 @@ const dockerOn = JSON.stringify({
 /** Findings about a worker on this machine. */
 function look(parts: Parts): Finding[] {
   const seen = snapshot(parts);
-  const { status, problems } = assess(worker, null, seen, commandLine);
-  const inside = parseInside(frame({ ...RUNNING, ...parts }));
-  return diagnose(
-    { worker, status, problems, snapshot: seen, inside, cluster: null, command: commandLine },
-    RULES,
-  );
+  const answer = frame({ ...RUNNING, ...parts });
+  const inside = parseInside(answer);
+  const panes = parsePanes(answer);
+  const facts = { worker, pod: null, refusal: null, snapshot: seen, panes, inside, cluster: null };
+  return [...judge({ ...facts, command: commandLine }).problems];
 }
 
 describe('inside a worker', () => {
@@ -299,6 +297,8 @@ describe('inside a worker', () => {
       expect(others).toEqual([]);
       expect(finding).toEqual({
         id: 'account-held',
+        severity: 'error',
+        status: 'degraded',
         cause:
           'token refused: claude does not accept its token, so no work is taken; claude is asked again at 12:05 UTC',
         evidence: [
@@ -349,12 +349,18 @@ const facts = (fields: Partial<ClusterFacts>): ClusterFacts => ({
 function lookAt(pod: WorkerPod, fields: Partial<ClusterFacts> = {}, refused?: string): Finding[] {
   const { state, reason } = podFacts(pod, undefined, NOW);
   const status = refused === undefined ? state : 'forbidden';
-  const problems = [{ id: status, cause: refused ?? `worker-1 is ${status}: ${reason}`, next: [] }];
+  const cause = refused ?? `worker-1 is ${status}: ${reason}`;
+  const refusal: Finding = {
+    id: status,
+    severity: severityOf(status),
+    status,
+    cause,
+    evidence: [],
+    next: [],
+  };
   const cluster = facts({ pod, pods: [pod], ...fields });
-  return diagnose(
-    { worker: WORKER, status, problems, snapshot: null, inside: null, cluster, command: commandLine },
-    RULES,
-  );
+  const rest = { pod: null, snapshot: null, panes: null, inside: null, command: commandLine };
+  return [...judge({ worker: WORKER, refusal, cluster, ...rest }).problems];
 }
 
 const pendingPod = (message: string) =>
@@ -597,7 +603,7 @@ describe('in Kubernetes', () => {
 
 it('every cause was made for real once: test/e2e/README.md says where', () => {
   const read = (path: string) => readFileSync(join(packageRoot(), path), 'utf8');
-  const rules = ['pod-rules.ts', 'work-rules.ts']
+  const rules = ['pod-rules.ts', 'work-rules.ts', 'worker-rules.ts']
     .map((file) => read(`scripts/lib/health/${file}`))
     .join('\n');
   const ids = [...rules.matchAll(/ id: (?:.* \? )?['`]([a-z-]+)(?:\$\{.*)?['`](?: : '([a-z-]+)')?,\n/g)]

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { PaneView } from '../../scripts/lib/health/inside.ts';
 import type { Observation } from '../../scripts/lib/health/observe.ts';
+import { severityOf } from '../../scripts/lib/health/report.ts';
 import { podFacts } from '../../scripts/lib/transport/pods.ts';
 import { eventsOf, type Known } from '../../scripts/lib/watching/events.ts';
 import type { Status } from '../../scripts/lib/worker/status.ts';
@@ -19,7 +20,15 @@ interface Look {
 }
 
 function observation({ status = 'running', cause = 'why', parts = {} }: Look): Observation {
-  const problems = status === 'running' ? [] : [{ id: status, cause, next: ['type this'] }];
+  const finding = {
+    id: status,
+    severity: severityOf(status),
+    status,
+    cause,
+    evidence: [],
+    next: ['type this'],
+  };
+  const problems = status === 'running' ? [] : [finding];
   return {
     worker,
     status,
@@ -88,7 +97,16 @@ describe('an issue', () => {
     const seen: Observation = {
       ...observation({ parts: blocked }),
       status: 'stuck',
-      problems: [{ id: 'pipeline-blocked', cause: '#23 is blocked at stage qa', next: ['unstick w 23'] }],
+      problems: [
+        {
+          id: 'pipeline-blocked',
+          severity: 'error',
+          status: 'stuck',
+          cause: '#23 is blocked at stage qa',
+          evidence: [],
+          next: ['unstick w 23'],
+        },
+      ],
     };
     const { known } = eventsOf(null, observation(row('active')), [], String);
     const { news, known: after } = eventsOf(known, seen, [], String);

@@ -1,46 +1,73 @@
-/** What a diagnosis is made of, and the making: every rule is asked, in the order in which causes are worth reading. */
+/** What the rules go by: facts, as they were observed, and the form of what a rule finds in them. */
 import type { ClusterWorker, WorkerEntry } from '../config/worker-entry.ts';
 import { setValueCommand } from '../helm/set-value.ts';
 import { kubectlInNamespace } from '../transport/kubectl-errors.ts';
+import type { PodFacts } from '../transport/pods.ts';
 import type { Snapshot } from '../worker/snapshot.ts';
 import type { CommandLine, Problem, Status } from '../worker/status.ts';
 import type { ClusterFacts } from './cluster.ts';
-import type { Inside } from './inside.ts';
+import type { Inside, PaneView } from './inside.ts';
 
-/** Everything a rule may look at. */
+/** Everything a rule may look at. What a command has not asked for is null, and then the rules about it say nothing. */
 export interface Facts {
   readonly worker: WorkerEntry;
-  readonly status: Status;
-  /** What `status` says as well. */
-  readonly problems: readonly Problem[];
-  /** Null, with `inside`, when the worker could not be entered. */
+  /** Null for a worker on this machine, and where there is none. */
+  readonly pod: PodFacts | null;
+  /** Why the worker could not be entered; null when it was. */
+  readonly refusal: Finding | null;
+  /** What a probe found; null when the worker could not be entered. */
   readonly snapshot: Snapshot | null;
+  readonly panes: readonly PaneView[] | null;
+  /** What `why` looks at besides. */
   readonly inside: Inside | null;
   /** Null for a worker on this machine. */
   readonly cluster: ClusterFacts | null;
   readonly command: CommandLine;
 }
 
+/**
+ * - `error` something does not work, or work stands still
+ * - `warning` works, but something will be missed or go wrong later
+ * - `info` wanted, or passes by itself, or has passed
+ */
+export type Severity = 'error' | 'warning' | 'info';
+
 /** A cause, what it was seen by, and what to type. */
 export interface Finding extends Problem {
+  readonly severity: Severity;
   /** Lines as programs said them. */
   readonly evidence: readonly string[];
+  /** The word of the STATUS column for it; null when it changes none. */
+  readonly status: Status | null;
 }
 
-export type Rule = (facts: Facts) => readonly Finding[];
+/** What a rule finds; the book says how severe that is, unless the rule knows better. */
+export interface Found extends Problem {
+  readonly severity?: Severity;
+  readonly evidence?: readonly string[];
+  readonly status?: Status | null;
+}
 
-/** Facts of a worker that was entered. */
-export interface EnteredFacts extends Facts {
+export type Rule = (facts: Facts) => readonly Found[];
+
+/** Facts of a worker that was probed. */
+export interface ProbedFacts extends Facts {
   readonly snapshot: Snapshot;
-  readonly inside: Inside;
 }
 
 /** A rule that has nothing to say about a worker that could not be entered. */
-export function whenEntered(rule: (facts: EnteredFacts) => readonly Finding[]): Rule {
-  return (facts) =>
-    facts.snapshot === null || facts.inside === null
-      ? []
-      : rule({ ...facts, snapshot: facts.snapshot, inside: facts.inside });
+export function whenProbed(rule: (facts: ProbedFacts) => readonly Found[]): Rule {
+  return (facts) => (facts.snapshot === null ? [] : rule({ ...facts, snapshot: facts.snapshot }));
+}
+
+/** Facts of a worker into which somebody has looked longer than a probe does. */
+export interface EnteredFacts extends ProbedFacts {
+  readonly inside: Inside;
+}
+
+/** A rule that needs more than a probe. */
+export function whenEntered(rule: (facts: EnteredFacts) => readonly Found[]): Rule {
+  return whenProbed((facts) => (facts.inside === null ? [] : rule({ ...facts, inside: facts.inside })));
 }
 
 /** Completes words that name a value of the chart with the command that sets it; a worker on this machine has no chart. */
@@ -57,27 +84,11 @@ export interface InClusterFacts extends Facts {
 }
 
 /** A rule that has nothing to say about a worker on this machine. */
-export function whenInCluster(rule: (facts: InClusterFacts) => readonly Finding[]): Rule {
+export function whenInCluster(rule: (facts: InClusterFacts) => readonly Found[]): Rule {
   return (facts) => {
     const { worker, cluster } = facts;
     if (worker.runtime === 'local' || cluster === null) return [];
     const kubectl = (...words: string[]) => kubectlInNamespace(worker, ...words);
     return rule({ ...facts, worker, cluster, kubectl });
   };
-}
-
-/**
- * @param rules the first that names an id and cause is heard; the same from a later one adds nothing
- * @returns all findings, in the order of the rules
- */
-export function diagnose(facts: Facts, rules: readonly Rule[]): Finding[] {
-  const found = new Map<string, Finding>();
-  for (const finding of rules.flatMap((rule) => rule(facts))) {
-    const key = `${finding.id} ${finding.cause}`;
-    if (!found.has(key)) found.set(key, finding);
-  }
-  const findings = [...found.values()];
-  // What kept us out (`pending`, `forbidden`) is only the sign of what the rules before it have explained.
-  const sign = findings.findIndex(({ id }) => facts.snapshot === null && id === facts.status);
-  return sign > 0 ? findings.filter((_, index) => index !== sign) : findings;
 }

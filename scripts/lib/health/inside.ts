@@ -45,7 +45,6 @@ export interface Kill {
 }
 
 export interface Inside {
-  readonly panes: readonly PaneView[];
   /** Sessions that the program takes for driven by a person. */
   readonly human: ReadonlySet<string>;
   /** Sessions of stages in which no agent runs, but only the shell it was started from. */
@@ -69,7 +68,6 @@ export function parseInside(frame: Frame): Inside {
       .filter((line) => line !== '');
   const memory = new Map(lines('memory').map((line) => parseMemory(line)));
   return {
-    panes: numbered(frame, 'pane').map(parsePane),
     human: new Set(
       numbered(frame, 'human')
         .filter(isHuman)
@@ -82,6 +80,11 @@ export function parseInside(frame: Frame): Inside {
     disks: parseDisks(text('disks')),
     kills: lines('oom').map(parseKill),
   };
+}
+
+/** What the panes of a worker show. @param frame the answer of a script that ends with the function `show_panes` */
+export function parsePanes(frame: Frame): PaneView[] {
+  return numbered(frame, 'pane').map(parsePane);
 }
 
 /** @param text what `factory session status NAME --detect-human` printed */

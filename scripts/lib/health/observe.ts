@@ -8,13 +8,16 @@ import { type RemoteCall, TransportError, type TransportErrorKind } from '../tra
 import { type LastSeen, recallSeen, rememberSeen } from '../worker/last-seen.ts';
 import { createReach, NoEntranceError, type Reach } from '../worker/observe.ts';
 import { parseSnapshot, type Snapshot } from '../worker/snapshot.ts';
-import { assess, type Problem, type Status } from '../worker/status.ts';
+import type { CommandLine, Status } from '../worker/status.ts';
+import type { Facts, Finding } from './facts.ts';
+import { assess, severityOf } from './report.ts';
 
 /** A worker at one moment. */
 export interface Observation {
   readonly worker: WorkerEntry;
   readonly status: Status;
-  readonly problems: readonly Problem[];
+  /** What is wrong, or explains why nothing happens; in the order of the STATUS column. */
+  readonly problems: readonly Finding[];
   /** Null for a local worker, and where there is no pod. */
   readonly pod: PodFacts | null;
   /** Null when the worker could not be entered. */
@@ -71,17 +74,30 @@ export async function observeWith(
     // Without kubectl no worker can be asked: that is the command's failure, not the worker's.
     if (error.exitCode === ExitCode.missingProgram) throw error;
     const status = statusOf(error, pod);
-    const problem = { id: status, cause: error.message, next: error.hints };
+    const there = error instanceof NoEntranceError ? error.pod : pod;
     const seen = {
       worker,
-      pod: error instanceof NoEntranceError ? error.pod : pod,
+      pod: there,
       snapshot: null,
       lastSeen: recallSeen(env, worker),
       status,
-      problems: [problem],
+      problems: [refusal(status, there, error)],
     };
     return { seen, frame: null };
   }
+}
+
+/** What the rules of the book can go by; who has looked for more adds it. */
+export function factsOf({ worker, pod, snapshot, problems }: Observation, command: CommandLine): Facts {
+  const refusal = snapshot === null ? (problems[0] ?? null) : null;
+  return { worker, pod, refusal, snapshot, panes: null, inside: null, cluster: null, command };
+}
+
+/** Why a worker was not entered. @param pod the one that is there all the same */
+function refusal(status: Status, pod: PodFacts | null, { message, hints }: TransportError): Finding {
+  // A pod that ended by itself (evicted, say) is there still; one that was scaled away is not.
+  const severity = status === 'stopped' && pod !== null ? 'error' : severityOf(status);
+  return { id: status, severity, status, cause: message, evidence: [], next: hints };
 }
 
 /** A worker whose answer we could not deal with, through a mistake of ours. @param sentence says so */
@@ -89,7 +105,16 @@ export function unexpected(worker: WorkerEntry, sentence: string): Observation {
   return {
     worker,
     status: 'degraded',
-    problems: [{ id: UNEXPECTED, cause: `${worker.name}: ${sentence}`, next: [] }],
+    problems: [
+      {
+        id: UNEXPECTED,
+        severity: 'error',
+        status: 'degraded',
+        cause: `${worker.name}: ${sentence}`,
+        evidence: [],
+        next: [],
+      },
+    ],
     pod: null,
     snapshot: null,
     lastSeen: null,

@@ -3,7 +3,7 @@ import { bytes, count, shellLine } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { DISK_WARN, describeFull, shareUsed } from '../worker/disk.ts';
 import { type ClusterFacts, type EventObject, type NodeObject, unscheduledBecause } from './cluster.ts';
-import { type Finding, whenEntered, whenInCluster, withValue } from './facts.ts';
+import { type Found, whenEntered, whenInCluster, withValue } from './facts.ts';
 import type { CgroupMemory } from './inside.ts';
 
 const MORE_MEMORY = 'resources.limits.memory=SIZE';
@@ -101,7 +101,7 @@ export const killedInside = whenEntered(({ inside, worker, command }) => {
   };
   const containers = look('Docker', inside.memory.docker, true);
   const processes = look('the pod', inside.memory.pod, false);
-  const found: Finding[] = [];
+  const found: Found[] = [];
   if (containers.any) {
     found.push({
       id: 'oom-container',
@@ -434,7 +434,7 @@ export const unscheduled = whenInCluster(({ cluster: { pod, nodes, claims }, kub
   ];
 });
 
-export const node = whenInCluster(({ cluster: { node: found, pod }, kubectl, status }) => {
+export const node = whenInCluster(({ cluster: { node: found, pod }, kubectl, snapshot, pod: seen }) => {
   const name = pod?.spec?.nodeName ?? '';
   const force = `when the machine is gone for good: ${kubectl('delete', 'pod', pod?.metadata.name ?? '', '--force', '--grace-period=0')}`;
   if (found === 'gone') {
@@ -453,7 +453,7 @@ export const node = whenInCluster(({ cluster: { node: found, pod }, kubectl, sta
   const pressures = conditions.filter(
     ({ type, status: value }) => type.endsWith('Pressure') && value === 'True',
   );
-  const findings: Finding[] = [];
+  const findings: Found[] = [];
   if (ready !== undefined && ready.status !== 'True') {
     findings.push({
       id: 'node-not-ready',
@@ -472,7 +472,7 @@ export const node = whenInCluster(({ cluster: { node: found, pod }, kubectl, sta
       ],
     });
   }
-  if (found.spec?.unschedulable === true && status !== 'running') {
+  if (found.spec?.unschedulable === true && (snapshot === null || seen?.ready === false)) {
     findings.push({
       id: 'node-cordoned',
       cause: `the node ${name} takes no new pods (cordoned)`,
@@ -484,15 +484,13 @@ export const node = whenInCluster(({ cluster: { node: found, pod }, kubectl, sta
 });
 
 /** The pod was found and cannot be entered for want of a permission. */
-export const execForbidden = whenInCluster(({ status, problems, cluster: { pod }, kubectl }) => {
-  const refused = problems.find(({ id }) => id === 'forbidden');
-  if (status !== 'forbidden' || pod === null || refused === undefined || !/pods\/exec/.test(refused.cause))
-    return [];
+export const execForbidden = whenInCluster(({ refusal, cluster: { pod }, kubectl }) => {
+  if (refusal?.status !== 'forbidden' || pod === null || !/pods\/exec/.test(refusal.cause)) return [];
   return [
     {
       id: 'exec-forbidden',
       cause: 'the pod is there, but nobody lets you in: the verb create on pods/exec is missing',
-      evidence: [refused.cause, `pod ${pod.metadata.name} is ${pod.status?.phase}`],
+      evidence: [refusal.cause, `pod ${pod.metadata.name} is ${pod.status?.phase}`],
       next: [
         `check: ${kubectl('auth', 'can-i', 'create', 'pods/exec')}`,
         `somebody who may grants it: ${kubectl('create', 'role', 'worker-operator', '--verb=get,list,create', '--resource=pods,pods/exec')}`,
@@ -505,9 +503,9 @@ export const execForbidden = whenInCluster(({ status, problems, cluster: { pod }
 const EXPLAINED =
   /^(?:Failed|BackOff|Evicted|FailedScheduling|ErrImagePull|InspectFailed|NodeNotReady|MissingClusterDNS)$/;
 
-/** What else Kubernetes warns of, while the worker is not well. */
-export const warned = whenInCluster(({ cluster: { warnings, pod }, problems, kubectl }) => {
-  if (problems.length === 0 || pod === null) return [];
+/** What else Kubernetes warns of. */
+export const warned = whenInCluster(({ cluster: { warnings, pod }, kubectl }) => {
+  if (pod === null) return [];
   const current = warnings.filter(
     ({ involvedObject, reason }) =>
       involvedObject?.name === pod.metadata.name && !EXPLAINED.test(reason ?? ''),

@@ -3,10 +3,10 @@
 import { findPrompt, OF_THE_ACCOUNT } from '../claude/prompts.ts';
 import { age } from '../cli/text.ts';
 import { isBehind, type Pipeline } from '../factory.ts';
-import { ACCOUNT_HELD, accountHold, waitsForAccount } from '../worker/account.ts';
+import { accountHold, isBlocked, waitsForAccount } from '../worker/account.ts';
 import { itemName, openItems } from '../worker/queue.ts';
 import type { Snapshot } from '../worker/snapshot.ts';
-import { type EnteredFacts, whenEntered } from './facts.ts';
+import { type ProbedFacts, whenEntered, whenProbed } from './facts.ts';
 import type { Inside } from './inside.ts';
 
 /** An agent that thinks prints something every few seconds; factory itself looks every half minute. */
@@ -18,9 +18,9 @@ const says = ({ issue, status, stage, attempt }: Pipeline) =>
   `factory status: #${issue} ${status}, stage ${stage}, attempt ${attempt}`;
 
 /** What was said of an issue: by the last check-in, and when something last went wrong with it. */
-function lastWords({ snapshot, inside }: Pick<EnteredFacts, 'snapshot' | 'inside'>, issue: number): string[] {
+function lastWords({ snapshot, inside }: Pick<ProbedFacts, 'snapshot' | 'inside'>, issue: number): string[] {
   const action = snapshot.heartbeat?.actions.find((candidate) => candidate.issue === issue);
-  const own = inside.failures.filter((line) => new RegExp(`#${issue} `).test(line));
+  const own = (inside?.failures ?? []).filter((line) => new RegExp(`#${issue} `).test(line));
   // What claude said may stand before what factory made of it, or after.
   const failures = new Set([own.findLast((line) => line.includes(': claude said: ')), own.at(-1)]);
   return [
@@ -30,6 +30,60 @@ function lastWords({ snapshot, inside }: Pick<EnteredFacts, 'snapshot' | 'inside
     ...[...failures].flatMap((line) => (line === undefined ? [] : [`the loop's log: ${line}`])),
   ];
 }
+
+export const repairsGivenUp = whenProbed(({ worker, snapshot: { repairs, pipelines }, command }) => {
+  return pipelines.flatMap((pipeline) => {
+    if (pipeline.status !== 'in_progress') return [];
+    const last = repairs.findLast(
+      ({ issue, stage, attempt }) =>
+        issue === pipeline.issue && stage === pipeline.stage && attempt === pipeline.attempt,
+    );
+    if (last?.action !== 'give-up') return [];
+    return [
+      {
+        status: 'stuck' as const,
+        id: 'repairs-given-up',
+        cause: `#${pipeline.issue} was interrupted in stage ${pipeline.stage} more often than it is set going by itself`,
+        next: [
+          `set it going again: ${command('unstick', worker.name, String(pipeline.issue))}`,
+          `what that types in the worker: ${last.cure.trim().replaceAll('\n', '; ')}`,
+        ],
+      },
+    ];
+  });
+});
+
+/** Active without a pipeline: seen for a moment whenever an issue is taken, and for ever when that was cut off. */
+export const requeuesGivenUp = whenProbed(({ worker, snapshot: { queue, repairs, pipelines }, command }) => {
+  return queue.flatMap(({ issue, status }) => {
+    if (status !== 'active' || pipelines.some((pipeline) => pipeline.issue === issue)) return [];
+    const last = repairs.findLast((repair) => repair.issue === issue && repair.stage === '');
+    if (last?.action !== 'give-up') return [];
+    return [
+      {
+        status: 'stuck' as const,
+        id: 'requeues-given-up',
+        cause: `#${issue} was taken from the queue and not begun, more often than it is put back by itself`,
+        next: [`put it back: ${command('queue', worker.name, 'requeue', String(issue))}`],
+      },
+    ];
+  });
+});
+
+export const blocked = whenProbed(({ worker, snapshot, inside, command }) =>
+  snapshot.pipelines
+    .filter((pipeline) => isBlocked(snapshot, pipeline))
+    .map((pipeline) => ({
+      status: 'stuck' as const,
+      id: 'pipeline-blocked',
+      cause: `#${pipeline.issue} is blocked at stage ${pipeline.stage}, and the queue waits behind it`,
+      evidence: [says(pipeline), ...lastWords({ snapshot, inside }, pipeline.issue)],
+      next: [
+        `try the stage again: ${command('unstick', worker.name, String(pipeline.issue))}`,
+        `give it up, so that the queue goes on: ${command('unstick', worker.name, String(pipeline.issue), '--give-up')}`,
+      ],
+    })),
+);
 
 /** The issue is in progress and nothing is at it: its check-in was killed. */
 export const interrupted = whenEntered(({ snapshot, inside, worker, command }) => {
@@ -85,21 +139,6 @@ export const sessionGone = whenEntered(({ snapshot, worker, command }) => {
     }));
 });
 
-/** tmux itself does not answer: with its server every session is gone. */
-export const tmuxGone = whenEntered(({ snapshot: { faults }, worker, command }) =>
-  faults
-    .filter(({ part }) => part === 'sessions')
-    .map(({ message }) => ({
-      id: 'tmux-gone',
-      cause: 'the tmux server is gone, and with it every session',
-      evidence: [`tmux: ${message}`],
-      next: [
-        `the supervisor starts it again; see: ${command('logs', worker.name, 'boot')}`,
-        `what the sessions said: ${command('sessions', worker.name)}`,
-      ],
-    })),
-);
-
 const isHumanDriven = ({ human }: Inside, { session, sessionState }: Pipeline) =>
   human.has(session) || (session !== '' && sessionState === 'human_input');
 
@@ -127,8 +166,8 @@ export const humanDriven = whenEntered(({ snapshot, inside, worker, command }) =
 });
 
 /** A pane shows a question that only a person can answer. */
-export const paneWaits = whenEntered(({ inside, snapshot, worker, command }) =>
-  inside.panes.flatMap(({ session, lines }) => {
+export const paneWaits = whenProbed(({ panes, snapshot, worker, command }) =>
+  (panes ?? []).flatMap(({ session, lines }) => {
     const prompt = findPrompt(lines);
     if (prompt === null || snapshot.sessions.find(({ name }) => name === session)?.stage == null) return [];
     if (OF_THE_ACCOUNT.has(prompt.id) && accountHold(snapshot)?.sessions.includes(session)) return [];
@@ -166,9 +205,9 @@ export const paneWaits = whenEntered(({ inside, snapshot, worker, command }) =>
 );
 
 /** The agent has ended and left its shell; whatever factory pastes there is executed. */
-export const agentEnded = whenEntered(({ inside, snapshot, worker, command }) =>
+export const agentEnded = whenEntered(({ inside, panes, snapshot, worker, command }) =>
   inProgress(snapshot).flatMap((pipeline) => {
-    const pane = inside.panes.find(({ session }) => session === pipeline.session);
+    const pane = panes?.find(({ session }) => session === pipeline.session);
     const started = snapshot.sessions.find(({ name }) => name === pipeline.session);
     // At the beginning of a stage the shell is there before the agent.
     if (pane === undefined || started === undefined || snapshot.now - started.createdAt < 30) return [];
@@ -191,13 +230,15 @@ export const agentEnded = whenEntered(({ inside, snapshot, worker, command }) =>
 );
 
 /** A stage that has said nothing for long: hanging, or thinking. */
-export const silent = whenEntered(({ snapshot, worker, command }) => {
+export const silent = whenProbed(({ snapshot, worker, command }) => {
   if (!snapshot.locks.checkIn) return [];
   return inProgress(snapshot).flatMap((pipeline) => {
+    if (waitsForAccount(snapshot, pipeline)) return [];
     const session = snapshot.sessions.find(({ name }) => name === pipeline.session);
     if (session === undefined || snapshot.now - session.activityAt < SILENT_SECONDS) return [];
     return [
       {
+        status: 'degraded' as const,
         id: 'silent',
         cause: `the session ${session.name} of #${pipeline.issue} has been silent for ${age(snapshot.now - session.activityAt)}`,
         evidence: [
@@ -228,24 +269,8 @@ export const rateLimited = whenEntered(({ snapshot, inside, worker, command }) =
     })),
 );
 
-/** `status` names an account that does not work too; this adds what claude said. */
-export const accountHeld = whenEntered(({ snapshot, problems }) => {
-  const hold = accountHold(snapshot);
-  if (hold === null) return [];
-  return problems
-    .filter(({ id }) => id === ACCOUNT_HELD)
-    .map((problem) => ({
-      ...problem,
-      evidence: [
-        ...(hold.text === '' ? [] : [`${hold.cause === 'unheard' ? 'claude' : 'claude said'}: ${hold.text}`]),
-        `no work is taken since ${hold.since}`,
-        ...hold.sessions.map((session) => `${session} could not work; it is run again by itself`),
-      ],
-    }));
-});
-
 /** A row whose dependency has failed waits without a word. */
-export const dependencyFailed = whenEntered(({ snapshot: { queue }, worker, command }) =>
+export const dependencyFailed = whenProbed(({ snapshot: { queue }, worker, command }) =>
   queue
     .filter(({ status }) => status === 'pending')
     .flatMap((row) => {
@@ -270,7 +295,7 @@ export const dependencyFailed = whenEntered(({ snapshot: { queue }, worker, comm
 );
 
 /** The first row cannot be begun, and the others wait behind it: what the last check-in said of it. */
-export const rowSkipped = whenEntered(({ snapshot, worker, command }) =>
+export const rowSkipped = whenProbed(({ snapshot, worker, command }) =>
   (snapshot.heartbeat?.actions ?? [])
     .filter(({ action, message }) => action === 'skip' && /intent|failed to fetch issue/.test(message ?? ''))
     .map(({ issue, message }) => ({
@@ -349,15 +374,3 @@ export const loopWaits = whenEntered(({ snapshot, worker, command }) => {
     },
   ];
 });
-
-/** `status` names a blocked pipeline too; this adds what was said of it. */
-export const blocked = whenEntered((facts) =>
-  facts.problems
-    .filter(({ id }) => id === 'pipeline-blocked')
-    .map((problem) => {
-      const pipeline = facts.snapshot.pipelines.find(
-        ({ status, issue }) => status === 'blocked' && problem.cause.startsWith(`#${issue} `),
-      );
-      return { ...problem, evidence: pipeline ? [says(pipeline), ...lastWords(facts, pipeline.issue)] : [] };
-    }),
-);
