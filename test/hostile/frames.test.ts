@@ -2,9 +2,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseWithdrawal } from '../../scripts/lib/dispatch/outcome.ts';
-import { judge } from '../../scripts/lib/doctor/inside.ts';
 import { parseListeners } from '../../scripts/lib/forward/ports.ts';
 import { parseInside, parsePanes } from '../../scripts/lib/health/inside.ts';
+import { judge } from '../../scripts/lib/health/preflight.ts';
 import { assess } from '../../scripts/lib/health/report.ts';
 import { parseOutcomes as cleanedUp, planCleanup } from '../../scripts/lib/housekeeping/cleanup.ts';
 import { parseUsage } from '../../scripts/lib/housekeeping/usage.ts';

@@ -60,8 +60,8 @@ describe('an answer of kubectl or Helm', () => {
       'transport/kubectl',
       'transport/objects',
       'rotate/secret',
-      'doctor/namespace',
-      'doctor/release',
+      'health/namespace',
+      'health/release',
       'helm/helm',
       'helm/revisions',
     ];

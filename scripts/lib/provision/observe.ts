@@ -1,7 +1,7 @@
 /** What there is already of a worker that is to be installed. Reads only; of Secrets only the names of their keys. */
 
 import type { ClusterWorker } from '../config/worker-entry.ts';
-import { KEYS_TEMPLATE, keysWithValues } from '../doctor/release.ts';
+import { KEYS_TEMPLATE, keysWithValues } from '../health/release.ts';
 import type { Helm } from '../helm/helm.ts';
 import { isHelms } from '../helm/ownership.ts';
 import { isReady, releaseState } from '../lifecycle/look.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Facts, judge, parseFacts, type Where } from '../../scripts/lib/doctor/inside.ts';
+import { type Facts, judge, parseFacts, type Where } from '../../scripts/lib/health/preflight.ts';
 import type { Frame } from '../../scripts/lib/transport/frame.ts';
 import { commandLine } from '../support/samples.ts';
 import { boot as BOOT } from '../worker/samples.ts';

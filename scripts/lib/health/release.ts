@@ -9,7 +9,7 @@ import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { kubectlInNamespace, kubectlMessage } from '../transport/kubectl-errors.ts';
 import { readAnswer } from '../transport/read-answer.ts';
 import type { Workload } from '../worker/workload.ts';
-import { type Finding, found } from './finding.ts';
+import { type Check, found } from './check.ts';
 
 /** Without these a worker cannot work; SSH_PRIVATE_KEY is needed only for clones over SSH. */
 const NEEDED_KEYS = ['CLAUDE_CODE_OAUTH_TOKEN', 'GH_TOKEN', 'GH_USER'] as const;
@@ -35,7 +35,7 @@ export async function checkSecret(
   worker: ClusterWorker,
   secret: string,
   rotate: string,
-): Promise<Finding> {
+): Promise<Check> {
   const result = await kubectl(cluster, worker, [
     'get',
     'secret',
@@ -63,7 +63,7 @@ export async function checkPullSecrets(
   cluster: Cluster,
   worker: ClusterWorker,
   { pod, image }: Workload,
-): Promise<Finding> {
+): Promise<Check> {
   const pullSecrets = pod.imagePullSecrets.map(({ name }) => name);
   if (pullSecrets.length === 0) {
     return found('pull-secret', 'ok', `none named; ${image} has to be readable for the nodes`);
@@ -102,7 +102,7 @@ interface ClaimObject {
   readonly status?: { readonly phase?: string; readonly capacity?: { readonly storage?: string } };
 }
 
-export async function checkClaim(cluster: Cluster, worker: ClusterWorker, claim: string): Promise<Finding> {
+export async function checkClaim(cluster: Cluster, worker: ClusterWorker, claim: string): Promise<Check> {
   const result = await kubectl(cluster, worker, ['get', 'persistentvolumeclaim', claim, '--output=json']);
   const describe = kubectlInNamespace(worker, 'describe', 'persistentvolumeclaim', claim);
   if (result.code !== 0) {
@@ -123,7 +123,7 @@ export async function checkRelease(
   worker: ClusterWorker,
   deployment: Workload | null,
   command: (name: string, ...args: string[]) => string,
-): Promise<Finding> {
+): Promise<Check> {
   if (deployment === null) {
     return found('release', 'fail', `there is no Deployment ${worker.pod} in namespace ${worker.namespace}`, [
       `install it: ${command('provision', worker.name)}`,

@@ -9,10 +9,10 @@ import { type Cluster, clusterOf } from '../transport/kubectl.ts';
 import { TransportError } from '../transport/transport.ts';
 import { createReach } from '../worker/observe.ts';
 import { findDeployment, type Workload } from '../worker/workload.ts';
-import { type Finding, found, isSick, type Section } from './finding.ts';
-import { INOTIFY_RAISED, judge, type Where } from './inside.ts';
+import { type Check, found, isSick, type Section } from './check.ts';
 import { checkContext, checkHelm, checkKubectl, checkKuberc, checkServer } from './laptop.ts';
 import { checkNamespace, checkStorage, neededLevel } from './namespace.ts';
+import { INOTIFY_RAISED, judge, type Where } from './preflight.ts';
 import { checkClaim, checkPullSecrets, checkRelease, checkSecret } from './release.ts';
 import { checkRights } from './rights.ts';
 
@@ -26,7 +26,7 @@ export interface Examination {
   readonly run: boolean;
 }
 
-export async function examineLaptop({ context }: Examination, workersFile: Finding): Promise<Section> {
+export async function examineLaptop({ context }: Examination, workersFile: Check): Promise<Section> {
   return {
     where: 'laptop',
     findings: [await checkKubectl(context), ...checkKuberc(context), await checkHelm(context), workersFile],
@@ -64,7 +64,7 @@ export async function examineNamespace(
 }
 
 /** What the cluster does not tell, or not as expected, is a finding; the others are made all the same. */
-async function orUnknown(id: string, check: Promise<Finding | Finding[]>): Promise<Finding[]> {
+async function orUnknown(id: string, check: Promise<Check | Check[]>): Promise<Check[]> {
   try {
     return [await check].flat();
   } catch (error) {
@@ -78,10 +78,7 @@ export async function examineWorker(examination: Examination, worker: WorkerEntr
   return { where: worker.name, findings: [...inCluster, ...(await examineInside(examination, worker))] };
 }
 
-async function examineRelease(
-  { context, timeoutMs }: Examination,
-  worker: ClusterWorker,
-): Promise<Finding[]> {
+async function examineRelease({ context, timeoutMs }: Examination, worker: ClusterWorker): Promise<Check[]> {
   const cluster = clusterOf(context, timeoutMs);
   let install: Workload | null;
   try {
@@ -101,7 +98,7 @@ async function examineInstall(
   worker: ClusterWorker,
   install: Workload,
   { commandLine }: Context,
-): Promise<Finding[]> {
+): Promise<Check[]> {
   const { secret, claim } = install;
   const checks = await Promise.all([
     ...(secret === null
@@ -116,7 +113,7 @@ async function examineInstall(
 async function examineInside(
   { context, timeoutMs, run }: Examination,
   worker: WorkerEntry,
-): Promise<Finding[]> {
+): Promise<Check[]> {
   const { signal, now, commandLine } = context;
   try {
     const { transport } = await createReach(context, timeoutMs).enter(worker);

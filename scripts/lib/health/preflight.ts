@@ -4,7 +4,7 @@ import { ContractError, FILES } from '../contract.ts';
 import { readContract } from '../read-contract.ts';
 import type { Frame } from '../transport/frame.ts';
 import { DISK_FULL, DISK_WARN, describeFull, shareUsed } from '../worker/disk.ts';
-import { type Finding, found } from './finding.ts';
+import { type Check, found } from './check.ts';
 
 /** inotify limits count for root on the whole node: agents' watchers, dev servers and nested containers share them. */
 export const INOTIFY = { instances: 512, watches: 65_536 } as const;
@@ -48,9 +48,9 @@ function numberOf(facts: Facts, key: string): number {
   return /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
 }
 
-type Rule = (facts: Facts, where: Where) => Finding | Finding[];
+type Rule = (facts: Facts, where: Where) => Check | Check[];
 
-export function judge(frame: Frame, where: Where): Finding[] {
+export function judge(frame: Frame, where: Where): Check[] {
   const facts = parseFacts(frame.parts.get('facts')?.text ?? '');
   const docker = facts.get('docker.wanted') === 'yes' ? DOCKER_RULES : [dockerOff];
   return [
@@ -60,7 +60,7 @@ export function judge(frame: Frame, where: Where): Finding[] {
   ];
 }
 
-function clock(workerNow: number, { now, worker }: Where): Finding {
+function clock(workerNow: number, { now, worker }: Where): Check {
   const off = Math.round(Math.abs(workerNow - now));
   if (!Number.isFinite(off)) return found('clock', 'unknown', `${worker} does not tell its time`);
   return off > CLOCK_SECONDS
@@ -71,7 +71,7 @@ function clock(workerNow: number, { now, worker }: Where): Finding {
 }
 
 /** What the supervisor found at its start, the credentials' worth among it. */
-function bootPhases(text: string | undefined, { worker, command }: Where): Finding[] {
+function bootPhases(text: string | undefined, { worker, command }: Where): Check[] {
   if (text === undefined)
     return [found('boot', 'unknown', 'the worker has not begun to start', [command('status', worker)])];
   try {
@@ -159,7 +159,7 @@ const RULES: readonly Rule[] = [
   },
 ];
 
-function dockerOff(): Finding {
+function dockerOff(): Check {
   return found('docker', 'off', 'this worker has no Docker');
 }
 
