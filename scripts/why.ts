@@ -10,7 +10,7 @@ import type { WorkerEntry } from './lib/config/worker-entry.ts';
 import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
 import { type ClusterFacts, lookAtCluster } from './lib/health/cluster.ts';
 import type { Finding } from './lib/health/facts.ts';
-import { parseInside, parsePanes } from './lib/health/inside.ts';
+import { disksOf, parseDocker, parseInside, parsePanes } from './lib/health/inside.ts';
 import { factsOf, isKnown, type Observation, observeWith } from './lib/health/observe.ts';
 import { judge } from './lib/health/report.ts';
 import { describeLastSeen } from './lib/worker/last-seen.ts';
@@ -40,8 +40,14 @@ what Kubernetes says of pod, node and volume. The first cause is the one to begi
     ]);
     const { problems: findings } = judge({
       ...factsOf(seen, context.commandLine),
-      panes: frame === null ? null : parsePanes(frame),
-      inside: frame === null ? null : parseInside(frame),
+      ...(frame === null
+        ? {}
+        : {
+            panes: parsePanes(frame),
+            docker: parseDocker(frame),
+            disks: disksOf(frame),
+            inside: parseInside(frame),
+          }),
       cluster,
     });
     context.stdout.write(

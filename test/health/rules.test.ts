@@ -5,8 +5,8 @@ import { describe, expect, it } from 'vitest';
 import { packageRoot } from '../../scripts/lib/cli/version.ts';
 import type { LocalWorker } from '../../scripts/lib/config/worker-entry.ts';
 import type { ClusterFacts, EventObject, NodeObject, WorkerPod } from '../../scripts/lib/health/cluster.ts';
-import type { Finding } from '../../scripts/lib/health/facts.ts';
-import { parseInside, parsePanes } from '../../scripts/lib/health/inside.ts';
+import { type Finding, NOT_ASKED } from '../../scripts/lib/health/facts.ts';
+import { disksOf, parseDocker, parseInside, parsePanes } from '../../scripts/lib/health/inside.ts';
 import { judge, severityOf } from '../../scripts/lib/health/report.ts';
 import { podFacts } from '../../scripts/lib/transport/pods.ts';
 import { captured, capturedText } from '../claude/captured.ts';
@@ -45,7 +45,18 @@ function look(parts: Parts): Finding[] {
   const answer = frame({ ...RUNNING, ...parts });
   const inside = parseInside(answer);
   const panes = parsePanes(answer);
-  const facts = { worker, pod: null, refusal: null, snapshot: seen, panes, inside, cluster: null };
+  const [docker, disks] = [parseDocker(answer), disksOf(answer)];
+  const facts = {
+    worker,
+    pod: null,
+    refusal: null,
+    snapshot: seen,
+    panes,
+    docker,
+    disks,
+    inside,
+    cluster: null,
+  };
   return [...judge({ ...facts, command: commandLine }).problems];
 }
 
@@ -195,6 +206,12 @@ describe('inside a worker', () => {
     ],
     ['vfs', { boot: dockerOn, docker: 'driver=vfs\nversion=26' }, 'docker-driver', /vfs/],
     [
+      'Docker on an overlay',
+      { boot: dockerOn, docker: 'driver=overlay2\nversion=26\nbelow=overlayfs' },
+      'docker-driver',
+      /lies on an overlay.*\/var\/lib\/docker: overlayfs/,
+    ],
+    [
       'the MTU',
       { boot: dockerOn, docker: 'driver=overlay2', 'docker-networks': 'pod 1450\nbridge 1450\nold_default ' },
       'mtu',
@@ -258,6 +275,10 @@ describe('inside a worker', () => {
         memory: 'pod 0 1 100\ndocker 0 1 50',
         disks: '/dev/x 100 20 80 20% /',
       },
+    ],
+    [
+      'layers on btrfs, which shares them',
+      { boot: dockerOn, docker: 'driver=btrfs\nversion=26\nbelow=btrfs' },
     ],
     [
       'a question in a session of no stage',
@@ -359,8 +380,8 @@ function lookAt(pod: WorkerPod, fields: Partial<ClusterFacts> = {}, refused?: st
     next: [],
   };
   const cluster = facts({ pod, pods: [pod], ...fields });
-  const rest = { pod: null, snapshot: null, panes: null, inside: null, command: commandLine };
-  return [...judge({ worker: WORKER, refusal, cluster, ...rest }).problems];
+  const given = { worker: WORKER, pod: null, refusal, snapshot: null, cluster };
+  return [...judge({ ...NOT_ASKED, ...given, command: commandLine }).problems];
 }
 
 const pendingPod = (message: string) =>

@@ -250,7 +250,7 @@ const READERS: readonly (readonly [string, string, (frame: Frame) => unknown])[]
   [
     'a preflight',
     'preflight',
-    (read) => judge(read, { worker: 'worker-1', now: 0, command: commandLine, setValue: null }),
+    (read) => judge(read, { worker: WORKER, pod: null, now: 0, command: commandLine }),
   ],
 ];
 

@@ -4,7 +4,6 @@ import type { Context } from '../cli/command.ts';
 import { CliError } from '../cli/errors.ts';
 import type { ClusterWorker, WorkerEntry } from '../config/worker-entry.ts';
 import { findHelm, type Helm } from '../helm/helm.ts';
-import { setValueCommand } from '../helm/set-value.ts';
 import { type Cluster, clusterOf } from '../transport/kubectl.ts';
 import { TransportError } from '../transport/transport.ts';
 import { createReach } from '../worker/observe.ts';
@@ -12,7 +11,7 @@ import { findDeployment, type Workload } from '../worker/workload.ts';
 import { type Check, found, isSick, type Section } from './check.ts';
 import { checkContext, checkHelm, checkKubectl, checkKuberc, checkServer } from './laptop.ts';
 import { checkNamespace, checkStorage, neededLevel } from './namespace.ts';
-import { INOTIFY_RAISED, judge, type Where } from './preflight.ts';
+import { INOTIFY_RAISED, judge } from './preflight.ts';
 import { checkClaim, checkPullSecrets, checkRelease, checkSecret } from './release.ts';
 import { checkRights } from './rights.ts';
 
@@ -116,7 +115,7 @@ async function examineInside(
 ): Promise<Check[]> {
   const { signal, now, commandLine } = context;
   try {
-    const { transport } = await createReach(context, timeoutMs).enter(worker);
+    const { transport, pod } = await createReach(context, timeoutMs).enter(worker);
     const frame = await transport.run({
       script: 'preflight',
       args: [run ? 'run' : 'look'],
@@ -130,22 +129,13 @@ async function examineInside(
         throw new CliError(answer.parts.get('raised.error')?.text ?? 'they could not be written');
       }
     };
-    return judge(frame, whereOf(worker, now(), commandLine)).map((finding) =>
+    return judge(frame, { worker, pod, now: now().getTime() / 1000, command: commandLine }).map((finding) =>
       finding.id === 'inotify' && finding.fix[0]?.includes('--fix') ? { ...finding, repair: raise } : finding,
     );
   } catch (error) {
     if (!(error instanceof TransportError)) throw error;
     return [found('enter', 'fail', error.message, error.hints)];
   }
-}
-
-function whereOf(worker: WorkerEntry, now: Date, command: Where['command']): Where {
-  return {
-    worker: worker.name,
-    now: now.getTime() / 1000,
-    command,
-    setValue: worker.runtime === 'local' ? null : (assignment) => setValueCommand(worker, assignment),
-  };
 }
 
 async function helmOrNull(context: Context): Promise<Helm | null> {

@@ -3,10 +3,11 @@ import type { ClusterWorker, WorkerEntry } from '../config/worker-entry.ts';
 import { setValueCommand } from '../helm/set-value.ts';
 import { kubectlInNamespace } from '../transport/kubectl-errors.ts';
 import type { PodFacts } from '../transport/pods.ts';
+import type { Disk } from '../worker/disk.ts';
 import type { Snapshot } from '../worker/snapshot.ts';
 import type { CommandLine, Problem, Status } from '../worker/status.ts';
 import type { ClusterFacts } from './cluster.ts';
-import type { Inside, PaneView } from './inside.ts';
+import type { Docker, Inside, PaneView } from './inside.ts';
 
 /** Everything a rule may look at. What a command has not asked for is null, and then the rules about it say nothing. */
 export interface Facts {
@@ -18,6 +19,10 @@ export interface Facts {
   /** What a probe found; null when the worker could not be entered. */
   readonly snapshot: Snapshot | null;
   readonly panes: readonly PaneView[] | null;
+  /** Null also for a worker that wants none, or has none of its own. */
+  readonly docker: Docker | null;
+  /** Disks other than that of the state, which is in the snapshot. */
+  readonly disks: readonly Disk[] | null;
   /** What `why` looks at besides. */
   readonly inside: Inside | null;
   /** Null for a worker on this machine. */
@@ -92,3 +97,6 @@ export function whenInCluster(rule: (facts: InClusterFacts) => readonly Found[])
     return rule({ ...facts, worker, cluster, kubectl });
   };
 }
+
+/** What a probe alone does not tell. */
+export const NOT_ASKED = { panes: null, docker: null, disks: null, inside: null, cluster: null } as const;

@@ -9,7 +9,7 @@ import { type LastSeen, recallSeen, rememberSeen } from '../worker/last-seen.ts'
 import { createReach, NoEntranceError, type Reach } from '../worker/observe.ts';
 import { parseSnapshot, type Snapshot } from '../worker/snapshot.ts';
 import type { CommandLine, Status } from '../worker/status.ts';
-import type { Facts, Finding } from './facts.ts';
+import { type Facts, type Finding, NOT_ASKED } from './facts.ts';
 import { assess, severityOf } from './report.ts';
 
 /** A worker at one moment. */
@@ -90,7 +90,7 @@ export async function observeWith(
 /** What the rules of the book can go by; who has looked for more adds it. */
 export function factsOf({ worker, pod, snapshot, problems }: Observation, command: CommandLine): Facts {
   const refusal = snapshot === null ? (problems[0] ?? null) : null;
-  return { worker, pod, refusal, snapshot, panes: null, inside: null, cluster: null, command };
+  return { ...NOT_ASKED, worker, pod, refusal, snapshot, command };
 }
 
 /** Why a worker was not entered. @param pod the one that is there all the same */

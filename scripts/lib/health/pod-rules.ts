@@ -1,35 +1,51 @@
 /** Rules about the machine under the work: Docker, memory, disks of a pod, and what Kubernetes says of it. Pure. */
-import { bytes, count, shellLine } from '../cli/text.ts';
+import { bytes, count, enumerate, shellLine } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
-import { DISK_WARN, describeFull, shareUsed } from '../worker/disk.ts';
+import { DISK_FULL, DISK_WARN, type Disk, describeFull, shareUsed } from '../worker/disk.ts';
 import { type ClusterFacts, type EventObject, type NodeObject, unscheduledBecause } from './cluster.ts';
-import { type Found, whenEntered, whenInCluster, withValue } from './facts.ts';
+import {
+  type Finding,
+  type Found,
+  type Rule,
+  whenEntered,
+  whenInCluster,
+  whenProbed,
+  withValue,
+} from './facts.ts';
 import type { CgroupMemory } from './inside.ts';
 
 const MORE_MEMORY = 'resources.limits.memory=SIZE';
 
-/** Docker is down, or on a driver that copies every layer. */
-export const docker = whenEntered(({ inside, snapshot: { boot }, worker, command }) => {
+/** Docker is down, or keeps its layers where every one of them is copied. */
+export const docker = whenProbed(({ docker: found, snapshot: { boot }, worker, command }) => {
   const phase = boot?.phases.find(({ name }) => name === 'docker');
-  if (inside.docker === null || phase === undefined || phase.status === 'off') return [];
-  const { driver, error } = inside.docker;
+  // A start that has not got to it.
+  if (found === null || (phase === undefined && boot?.finishedAt === null)) return [];
+  const { driver, below, error } = found;
   const logs = `its log: ${command('logs', worker.name, 'docker')}`;
   if (driver === null) {
     return [
       {
         id: 'docker-down',
         cause: 'Docker does not answer: compose stacks and builds fail; the supervisor keeps starting it',
-        evidence: [`docker info: ${error}`, `boot: docker ${phase.status}: ${phase.message}`],
+        evidence: [
+          `docker info: ${error}`,
+          ...(phase === undefined ? [] : [`boot: docker ${phase.status}: ${phase.message}`]),
+        ],
         next: [logs],
       },
     ];
   }
-  if (driver === 'overlay2' || driver === 'overlayfs') return [];
+  // btrfs, zfs and the others share what layers have in common, each in its way.
+  if (driver !== 'vfs' && below !== 'overlayfs') return [];
   return [
     {
       id: 'docker-driver',
-      cause: `Docker uses the storage driver ${driver}, which copies whole layers: it is slow and fills the disk`,
-      evidence: [`docker info: Driver ${driver}`],
+      cause:
+        driver === 'vfs'
+          ? `Docker uses the storage driver ${driver}, which copies whole layers: it is slow and fills the disk`
+          : `Docker's storage driver ${driver} lies on an overlay: every layer is copied whole, or not made at all`,
+      evidence: [`docker info: Driver ${driver}`, ...(below === null ? [] : [`/var/lib/docker: ${below}`])],
       next: [
         withValue(
           '/var/lib/docker has to be a volume (docker.storage of the chart), not a part of the container',
@@ -43,16 +59,15 @@ export const docker = whenEntered(({ inside, snapshot: { boot }, worker, command
 });
 
 /** Packets that are larger than the pod's network takes are lost: pulls and TLS handshakes hang. */
-export const mtu = whenEntered(({ inside, worker }) => {
-  const { podMtu = null, networks = [] } = inside.docker ?? {};
+export const mtu: Rule = ({ docker: found, worker }) => {
+  const { podMtu = null, networks = [] } = found ?? {};
   if (podMtu === null) return [];
   const larger = networks.filter((network) => network.mtu > podMtu);
   if (larger.length === 0) return [];
   return [
     {
       id: 'mtu',
-      cause:
-        'networks of Docker let packets through that the network of the pod does not take: downloads in containers hang',
+      cause: `packets of ${enumerate(larger.map(({ name }) => name))} are larger than the network of the pod takes: downloads and TLS in containers hang`,
       evidence: [`pod: ${podMtu}`, ...larger.map(({ name, mtu: size }) => `docker network ${name}: ${size}`)],
       next: [
         'networks that are older than the setting keep theirs: bring their stack down and up again',
@@ -60,22 +75,39 @@ export const mtu = whenEntered(({ inside, worker }) => {
       ],
     },
   ];
-});
+};
 
-/** Disks other than the state volume, of which `status` speaks. */
-export const disks = whenEntered(({ inside, worker, command }) =>
-  inside.disks
-    .filter((disk) => shareUsed(disk) >= DISK_WARN)
-    .map((disk) => ({
-      id: 'disk',
-      cause: describeFull(disk),
-      evidence: [`df: ${bytes(disk.freeBytes)} free of ${bytes(disk.sizeBytes)}`],
-      next: [
-        `by what: ${command('usage', worker.name)}`,
-        `what could go: ${command('cleanup', worker.name, '--dry-run')}`,
-      ],
-    })),
-);
+/** Below this a disk with room takes no more files. */
+const INODES_LOW_PERCENT = 5;
+
+/** Whether a disk has room; null when it has. */
+export function judgeDisk(disk: Disk): Pick<Finding, 'severity' | 'cause'> | null {
+  const used = shareUsed(disk);
+  if (used >= DISK_WARN)
+    return { severity: used < DISK_FULL ? 'warning' : 'error', cause: describeFull(disk) };
+  const { freeInodesPercent: inodes = null } = disk;
+  return inodes !== null && inodes < INODES_LOW_PERCENT
+    ? { severity: 'warning', cause: `${describeFull(disk)}, but only ${inodes}% of its inodes are free` }
+    : null;
+}
+
+/** Disks other than the state volume, about which another rule is. */
+export const disks: Rule = ({ disks: found, worker, command }) =>
+  (found ?? []).flatMap((disk) => {
+    const verdict = judgeDisk(disk);
+    if (verdict === null) return [];
+    return [
+      {
+        id: 'disk',
+        ...verdict,
+        evidence: [`df: ${bytes(disk.freeBytes)} free of ${bytes(disk.sizeBytes)}`],
+        next: [
+          `by what: ${command('usage', worker.name)}`,
+          `what could go: ${command('cleanup', worker.name, '--dry-run')}`,
+        ],
+      },
+    ];
+  });
 
 /** The kernel has killed something inside the living pod; counts and the kernel's log say at whose limit, the log says whom. */
 export const killedInside = whenEntered(({ inside, worker, command }) => {

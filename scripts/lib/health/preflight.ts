@@ -1,25 +1,29 @@
 /** The measured preflight inside a worker: the answer of scripts/remote/preflight.sh, judged. Pure. */
 import { age, bytes } from '../cli/text.ts';
-import { ContractError, FILES } from '../contract.ts';
-import { readContract } from '../read-contract.ts';
+import type { WorkerEntry } from '../config/worker-entry.ts';
 import type { Frame } from '../transport/frame.ts';
-import { DISK_FULL, DISK_WARN, describeFull, shareUsed } from '../worker/disk.ts';
-import { type Check, found } from './check.ts';
+import type { PodFacts } from '../transport/pods.ts';
+import { describeFull } from '../worker/disk.ts';
+import { parseSnapshot, type Snapshot } from '../worker/snapshot.ts';
+import type { CommandLine } from '../worker/status.ts';
+import { type Check, found, type State } from './check.ts';
+import { type Finding, NOT_ASKED, type Severity } from './facts.ts';
+import { type Docker, parseNetworks } from './inside.ts';
+import { judgeDisk } from './pod-rules.ts';
+import { judge as judgeFacts } from './report.ts';
 
 /** inotify limits count for root on the whole node: agents' watchers, dev servers and nested containers share them. */
 export const INOTIFY = { instances: 512, watches: 65_536 } as const;
 /** What `--fix` raises them to. */
 export const INOTIFY_RAISED = { instances: 8_192, watches: 524_288 } as const;
 
-/** Below this a disk with room takes no more files. */
-const INODES_LOW_PERCENT = 5;
-
 /** TLS, tokens and git all go by the clock. */
 const CLOCK_SECONDS = 30;
 
-export type Facts = ReadonlyMap<string, string>;
+/** What was measured: KEY and value. */
+export type Measured = ReadonlyMap<string, string>;
 
-export function parseFacts(text: string): Facts {
+export function parseMeasured(text: string): Measured {
   return new Map(
     text
       .split('\n')
@@ -31,36 +35,66 @@ export function parseFacts(text: string): Facts {
   );
 }
 
-/** What the rules need besides the facts. */
+/** What the checks need besides the facts. */
 export interface Where {
-  readonly worker: string;
+  readonly worker: WorkerEntry;
+  readonly pod: PodFacts | null;
   /** Seconds since 1970 on the laptop, when the answer came. */
   readonly now: number;
-  /** How the operator types a command. */
-  readonly command: (name: string, ...args: string[]) => string;
-  /** How the operator changes a value of the release; null for a local worker. */
-  readonly setValue: ((assignment: string) => string) | null;
+  readonly command: CommandLine;
 }
 
 /** A fact that is a number; NaN where the worker does not tell it, or tells something else. */
-function numberOf(facts: Facts, key: string): number {
+function numberOf(facts: Measured, key: string): number {
   const text = facts.get(key) ?? '';
   return /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
 }
 
-type Rule = (facts: Facts, where: Where) => Check | Check[];
+type Measure = (facts: Measured, where: Where) => Check | Check[];
+
+const STATES: Readonly<Record<Severity, State>> = { error: 'fail', warning: 'warn', info: 'ok' };
+
+/** What the rules of the book have found, for the checks that are about the same; the others are told as they are. */
+interface Findings {
+  /** A check of something that was measured: as it should be, unless one of the rules of these names has found something. */
+  about(id: string, measured: string, ...rules: readonly string[]): Check[];
+}
 
 export function judge(frame: Frame, where: Where): Check[] {
-  const facts = parseFacts(frame.parts.get('facts')?.text ?? '');
-  const docker = facts.get('docker.wanted') === 'yes' ? DOCKER_RULES : [dockerOff];
-  return [
+  const facts = parseMeasured(frame.parts.get('facts')?.text ?? '');
+  const { worker, pod, command } = where;
+  const snapshot = parseSnapshot(frame);
+  const docker = dockerOf(facts, frame);
+  const { problems } = judgeFacts({ ...NOT_ASKED, worker, pod, refusal: null, snapshot, docker, command });
+  const told = new Set<Finding>();
+  const findings: Findings = {
+    about(id, measured, ...rules) {
+      const own = problems.filter((finding) => rules.includes(finding.id));
+      for (const finding of own) told.add(finding);
+      return own.length === 0
+        ? [found(id, 'ok', measured)]
+        : own.map(({ severity, cause, next }) => found(id, STATES[severity], `${measured}: ${cause}`, next));
+    },
+  };
+  const checks = [
     clock(Number(frame.parts.get('clock')?.text), where),
-    ...bootPhases(frame.parts.get('boot')?.text, where),
-    ...[...RULES, ...docker].flatMap((rule) => rule(facts, where)),
+    ...bootPhases(snapshot, problems, where),
+    ...[...MEASURES, diskRoom].flatMap((measure) => measure(facts, where)),
+    ...(docker === null ? [dockerOff()] : dockerChecks(facts, docker, findings, where)),
+  ];
+  const others = problems.filter(
+    (finding) => finding.severity !== 'info' && !told.has(finding) && !OF_OTHER_CHECKS.test(finding.id),
+  );
+  return [
+    ...checks,
+    ...others.map(({ id, severity, cause, next }) => found(id, STATES[severity], cause, next)),
   ];
 }
 
-function clock(workerNow: number, { now, worker }: Where): Check {
+/** What the checks of boot and disks say, which have ids of their own. */
+const OF_OTHER_CHECKS = /^(?:phase-.*|probe-boot|disk-full)$/;
+
+function clock(workerNow: number, { now, worker: { name: worker } }: Where): Check {
   const off = Math.round(Math.abs(workerNow - now));
   if (!Number.isFinite(off)) return found('clock', 'unknown', `${worker} does not tell its time`);
   return off > CLOCK_SECONDS
@@ -71,37 +105,28 @@ function clock(workerNow: number, { now, worker }: Where): Check {
 }
 
 /** What the supervisor found at its start, the credentials' worth among it. */
-function bootPhases(text: string | undefined, { worker, command }: Where): Check[] {
-  if (text === undefined)
-    return [found('boot', 'unknown', 'the worker has not begun to start', [command('status', worker)])];
-  try {
-    const { phases } = readContract('boot', FILES.boot, text);
-    const wrong = phases.filter(({ status }) => status === 'failed' || status === 'missing');
-    if (wrong.length === 0) {
-      const running = phases.filter(({ status }) => status === 'running').map(({ name }) => name);
-      return [
-        found(
-          'boot',
-          'ok',
-          running.length === 0 ? 'every phase ended well' : `still at ${running.join(', ')}`,
-        ),
-      ];
-    }
-    return wrong.map(({ name, status, message }) =>
-      found(
-        `boot-${name}`,
-        'fail',
-        `${status}: ${message}`,
-        name === 'credentials' ? [command('rotate', worker)] : [],
-      ),
+function bootPhases(
+  { boot, faults }: Snapshot,
+  problems: readonly Finding[],
+  { worker, command }: Where,
+): Check[] {
+  const fault = faults.find(({ part }) => part === 'boot');
+  if (fault !== undefined) return [found('boot', 'unknown', fault.message)];
+  if (boot === null)
+    return [found('boot', 'unknown', 'the worker has not begun to start', [command('status', worker.name)])];
+  const wrong = problems.filter(({ id }) => id.startsWith('phase-'));
+  if (wrong.length > 0) {
+    return wrong.map(({ id, severity, cause, next }) =>
+      found(id.replace('phase', 'boot'), STATES[severity], cause, next),
     );
-  } catch (error) {
-    if (!(error instanceof ContractError)) throw error;
-    return [found('boot', 'unknown', error.message)];
   }
+  const running = boot.phases.filter(({ status }) => status === 'running').map(({ name }) => name);
+  return [
+    found('boot', 'ok', running.length === 0 ? 'every phase ended well' : `still at ${running.join(', ')}`),
+  ];
 }
 
-const RULES: readonly Rule[] = [
+const MEASURES: readonly Measure[] = [
   function programs(facts, { command }) {
     const missing = facts.get('programs.missing') ?? '';
     return missing === ''
@@ -110,7 +135,7 @@ const RULES: readonly Rule[] = [
           `build and release an image that has them: ${command('build-push-rollout')}`,
         ]);
   },
-  function noexec(facts, { worker, command }) {
+  function noexec(facts, { worker: { name: worker }, command }) {
     const folders = facts.get('programs.noexec') ?? '';
     return folders === ''
       ? found('noexec', 'ok', 'programs run on its volumes')
@@ -124,7 +149,7 @@ const RULES: readonly Rule[] = [
           ],
         );
   },
-  function inotify(facts, { worker, command }) {
+  function inotify(facts, { worker: { name: worker }, command }) {
     const instances = numberOf(facts, 'inotify.max_user_instances');
     const watches = numberOf(facts, 'inotify.max_user_watches');
     if (Number.isNaN(instances + watches))
@@ -140,120 +165,123 @@ const RULES: readonly Rule[] = [
           `on the node, as root: sysctl -w fs.inotify.max_user_instances=${INOTIFY_RAISED.instances} fs.inotify.max_user_watches=${INOTIFY_RAISED.watches}`,
         ]);
   },
-  function disks(facts, { worker, command }) {
-    return ['state', 'temporary', 'docker'].flatMap((name) => {
-      const [folder = '', used, free, inodes] = (facts.get(`disk.${name}`) ?? '').split(' ');
-      const disk = { mount: folder, sizeBytes: Number(used) + Number(free), freeBytes: Number(free) };
-      if (folder === '' || !disk.sizeBytes || !Number.isFinite(disk.sizeBytes)) return [];
-      const reason = `${describeFull(disk)}, ${bytes(disk.freeBytes)} free`;
-      const id = `disk-${name}`;
-      const look = command('exec', worker, '--', 'du', '--max-depth=2', '--human-readable', folder);
-      if (shareUsed(disk) >= DISK_FULL)
-        return [found(id, 'fail', `${reason}: no more work is taken`, [look])];
-      if (shareUsed(disk) >= DISK_WARN) return [found(id, 'warn', reason, [look])];
-      if (inodes !== '-' && Number(inodes) < INODES_LOW_PERCENT) {
-        return [found(id, 'warn', `${reason}, but only ${inodes}% of its inodes are`, [look])];
-      }
-      return [found(id, 'ok', reason)];
-    });
-  },
 ];
+
+function diskRoom(facts: Measured, { worker, command }: Where): Check[] {
+  return ['state', 'temporary', 'docker'].flatMap((name) => {
+    const [folder = '', used, free, inodes] = (facts.get(`disk.${name}`) ?? '').split(' ');
+    const disk = {
+      mount: folder,
+      sizeBytes: Number(used) + Number(free),
+      freeBytes: Number(free),
+      freeInodesPercent: inodes === undefined || inodes === '-' ? null : Number(inodes),
+    };
+    if (folder === '' || !disk.sizeBytes || !Number.isFinite(disk.sizeBytes)) return [];
+    const verdict = judgeDisk(disk);
+    const room = `${bytes(disk.freeBytes)} free`;
+    if (verdict === null) return [found(`disk-${name}`, 'ok', `${describeFull(disk)}, ${room}`)];
+    const { severity, cause } = verdict;
+    // Work does not wait for room in the folder of temporary files.
+    const then = severity === 'error' && name !== 'temporary' ? ': no more work is taken' : '';
+    return [
+      found(`disk-${name}`, STATES[severity], `${cause}, ${room}${then}`, [
+        command('exec', worker.name, '--', 'du', '--max-depth=2', '--human-readable', folder),
+      ]),
+    ];
+  });
+}
 
 function dockerOff(): Check {
   return found('docker', 'off', 'this worker has no Docker');
 }
 
-const DOCKER_RULES: readonly Rule[] = [
-  function daemon(facts, { worker, command }) {
-    const error = facts.get('docker.error');
-    if (error !== undefined) {
-      return found('docker', 'fail', `the daemon does not answer: ${error}`, [
-        `what it said: ${command('logs', worker, 'docker')}`,
-      ]);
-    }
-    return found('docker', 'ok', `version ${facts.get('docker.info')?.split(' ')[0] || 'unknown'}`);
-  },
-  whenUp(function storageDriver(facts, { setValue }) {
-    const driver = facts.get('docker.info')?.split(' ')[1] ?? '';
-    const below = facts.get('docker.on') ?? '';
-    const reason = `${driver} on ${below}`;
-    if (driver === 'vfs' || below === 'overlayfs') {
-      return found('storage-driver', 'fail', `${reason}: every layer is copied whole, or not made at all`, [
-        `give Docker a volume of its own: ${setValue?.('docker.storage.kind=ephemeral') ?? ''}`,
-      ]);
-    }
-    return found('storage-driver', 'ok', reason);
-  }),
-  whenUp(function cgroups(facts) {
-    const version = facts.get('cgroup.version') ?? '?';
-    const handed = (facts.get('cgroup.handed-down') ?? '').split(' ');
-    const lacking = ['cpu', 'memory', 'pids'].filter((name) => !handed.includes(name));
-    if (version === '2' && lacking.length > 0) {
-      return found(
+/** Docker as the rules of the book know it; null where the worker wants none. */
+function dockerOf(facts: Measured, frame: Frame): Docker | null {
+  if (facts.get('docker.wanted') !== 'yes') return null;
+  const [, driver] = (facts.get('docker.info') ?? '').split(' ');
+  const measured = MEASURED_NETWORKS.map(([key, name]) => ({ name, mtu: numberOf(facts, key) }));
+  return {
+    driver: facts.has('docker.info') ? (driver ?? '') : null,
+    below: facts.get('docker.on') || null,
+    error: facts.get('docker.error') ?? '',
+    podMtu: numberOf(facts, 'mtu.pod') || null,
+    networks: [...measured.filter(({ mtu }) => !Number.isNaN(mtu)), ...parseNetworks(frame).networks],
+  };
+}
+
+const MEASURED_NETWORKS = [
+  ['mtu.docker0', 'docker0'],
+  ['mtu.compose', 'a compose network'],
+] as const;
+
+function dockerChecks(facts: Measured, docker: Docker, findings: Findings, where: Where): Check[] {
+  const { driver, below, error, podMtu, networks } = docker;
+  if (driver === null) {
+    const down = findings.about('docker', error, 'docker-down');
+    // A start that has not got to it.
+    return down.map((check) => (check.state === 'ok' ? { ...check, state: 'unknown' } : check));
+  }
+  const measured = networks.map(({ name, mtu }) => `${name} ${mtu}`);
+  return [
+    found('docker', 'ok', `version ${facts.get('docker.info')?.split(' ')[0] || 'unknown'}`),
+    ...findings.about('storage-driver', `${driver} on ${below ?? 'an unknown file system'}`, 'docker-driver'),
+    cgroups(facts),
+    ...(podMtu === null
+      ? [found('mtu', 'unknown', `${where.worker.name} does not tell the MTU of its pod`)]
+      : findings.about('mtu', [`pod ${podMtu}`, ...measured].join(', '), 'mtu')),
+    iptables(facts),
+    container(facts, where),
+  ];
+}
+
+function cgroups(facts: Measured): Check {
+  const version = facts.get('cgroup.version') ?? '?';
+  const handed = (facts.get('cgroup.handed-down') ?? '').split(' ');
+  const lacking = ['cpu', 'memory', 'pids'].filter((name) => !handed.includes(name));
+  if (version === '2' && lacking.length > 0) {
+    return found(
+      'cgroup',
+      'fail',
+      `v2, but ${lacking.join(', ')} not handed down: containers have no such limits`,
+      ['what the start said: see the pod log, "entrypoint:"'],
+    );
+  }
+  const container = facts.get('run.cgroup');
+  if (container === undefined) return found('cgroup', 'ok', `v${version}; not measured with a container`);
+  const own = (facts.get('cgroup.own') ?? '').replace(/\/init$/, '').replace(/^\/$/, '');
+  return container.startsWith(`${own}/docker/`)
+    ? found('cgroup', 'ok', `v${version}; a container runs below the pod's own cgroup`)
+    : found(
         'cgroup',
         'fail',
-        `v2, but ${lacking.join(', ')} not handed down: containers have no such limits`,
-        ['what the start said: see the pod log, "entrypoint:"'],
+        `v${version}; a container runs in ${container}, outside the pod's cgroup ${own || '/'} and its limits`,
       );
-    }
-    const container = facts.get('run.cgroup');
-    if (container === undefined) return found('cgroup', 'ok', `v${version}; not measured with a container`);
-    const own = (facts.get('cgroup.own') ?? '').replace(/\/init$/, '').replace(/^\/$/, '');
-    return container.startsWith(`${own}/docker/`)
-      ? found('cgroup', 'ok', `v${version}; a container runs below the pod's own cgroup`)
-      : found(
-          'cgroup',
-          'fail',
-          `v${version}; a container runs in ${container}, outside the pod's cgroup ${own || '/'} and its limits`,
-        );
-  }),
-  whenUp(function mtu(facts, { worker, setValue }) {
-    const pod = numberOf(facts, 'mtu.pod');
-    if (Number.isNaN(pod)) return found('mtu', 'unknown', `${worker} does not tell the MTU of its pod`);
-    const measured = [
-      ['docker0', facts.get('mtu.docker0')],
-      ['a compose network', facts.get('mtu.compose')],
-    ].filter((pair): pair is [string, string] => pair[1] !== undefined && pair[1] !== '');
-    const reason = [`pod ${pod}`, ...measured.map(([name, value]) => `${name} ${value}`)].join(', ');
-    const large = measured.filter(([, value]) => Number(value) > pod);
-    return large.length === 0
-      ? found('mtu', 'ok', reason)
-      : found(
-          'mtu',
-          'fail',
-          `${reason}: packets of ${large.map(([name]) => name).join(' and ')} are too large for the pod's network, so that TLS hangs`,
-          [`restarts the worker: ${setValue?.(`docker.mtu=${pod}`) ?? ''}`],
-        );
-  }),
-  whenUp(function iptables(facts) {
-    const [, backend = 'unknown'] = /\((\w+)\)/.exec(facts.get('iptables.version') ?? '') ?? [];
-    return facts.get('iptables.docker-rules') === 'yes'
-      ? found('iptables', 'ok', `${backend}; Docker's rules are in its nat table`)
-      : found(
-          'iptables',
-          'fail',
-          `${backend}; Docker's rules are not in its nat table: published ports are not reached`,
-        );
-  }),
-  whenUp(function container(facts, { worker, command }) {
-    const error = facts.get('run.error');
-    if (error !== undefined) {
-      return found('docker-run', 'fail', `a container did not run: ${error}`, [
-        command('logs', worker, 'docker'),
-      ]);
-    }
-    const ms = numberOf(facts, 'run.milliseconds');
-    return Number.isNaN(ms)
-      ? found('docker-run', 'off', 'not tried')
-      : found(
-          'docker-run',
-          'ok',
-          `a container ran in a network of its own, ${(ms / 1000).toFixed(1)}s with making both`,
-        );
-  }),
-];
+}
 
-/** A rule that says nothing while the daemon is down. */
-function whenUp(rule: Rule): Rule {
-  return (facts, where) => (facts.has('docker.info') ? rule(facts, where) : []);
+function iptables(facts: Measured): Check {
+  const [, backend = 'unknown'] = /\((\w+)\)/.exec(facts.get('iptables.version') ?? '') ?? [];
+  return facts.get('iptables.docker-rules') === 'yes'
+    ? found('iptables', 'ok', `${backend}; Docker's rules are in its nat table`)
+    : found(
+        'iptables',
+        'fail',
+        `${backend}; Docker's rules are not in its nat table: published ports are not reached`,
+      );
+}
+
+function container(facts: Measured, { worker: { name: worker }, command }: Where): Check {
+  const error = facts.get('run.error');
+  if (error !== undefined) {
+    return found('docker-run', 'fail', `a container did not run: ${error}`, [
+      command('logs', worker, 'docker'),
+    ]);
+  }
+  const ms = numberOf(facts, 'run.milliseconds');
+  return Number.isNaN(ms)
+    ? found('docker-run', 'off', 'not tried')
+    : found(
+        'docker-run',
+        'ok',
+        `a container ran in a network of its own, ${(ms / 1000).toFixed(1)}s with making both`,
+      );
 }

@@ -3,7 +3,7 @@ import type { WorkerEntry } from '../config/worker-entry.ts';
 import type { PodFacts } from '../transport/pods.ts';
 import type { Snapshot } from '../worker/snapshot.ts';
 import type { CommandLine, Problem, Status } from '../worker/status.ts';
-import type { Facts, Finding, Rule, Severity } from './facts.ts';
+import { type Facts, type Finding, NOT_ASKED, type Rule, type Severity } from './facts.ts';
 import * as pod from './pod-rules.ts';
 import * as work from './work-rules.ts';
 import * as self from './worker-rules.ts';
@@ -93,16 +93,7 @@ export function assess(
   snapshot: Snapshot,
   command: CommandLine,
 ): Assessment {
-  return judge({
-    worker,
-    pod,
-    refusal: null,
-    snapshot,
-    panes: null,
-    inside: null,
-    cluster: null,
-    command,
-  });
+  return judge({ ...NOT_ASKED, worker, pod, refusal: null, snapshot, command });
 }
 
 /** How severe it is that a worker is so: with `info` it is wanted, or passes. */

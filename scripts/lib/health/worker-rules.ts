@@ -5,9 +5,9 @@ import { FILES } from '../contract.ts';
 import { wayOutOf } from '../drain/way-out.ts';
 import { setValueCommand } from '../helm/set-value.ts';
 import { accountHold, describeAccount } from '../worker/account.ts';
-import { DISK_FULL, shareUsed } from '../worker/disk.ts';
-import { describeFilling, isSwitchedOff, makeRoom } from '../worker/status.ts';
+import { isSwitchedOff, makeRoom } from '../worker/status.ts';
 import { type Rule, whenEntered, whenProbed } from './facts.ts';
+import { judgeDisk } from './pod-rules.ts';
 
 /** There was no way in. */
 export const refused: Rule = ({ refusal }) => (refusal === null ? [] : [refusal]);
@@ -143,7 +143,7 @@ export const partsFailed = whenProbed(({ snapshot: { faults }, inside }) => {
   }));
 });
 
-export const phasesFailed = whenProbed(({ worker, snapshot: { boot, heartbeat }, inside, command }) => {
+export const phasesFailed = whenProbed(({ worker, snapshot: { boot, heartbeat }, docker, command }) => {
   // What the loop refuses for has been said; the phase that looked ahead for it says the same.
   const said = heartbeat?.state === 'refused' ? heartbeat.reason : null;
   const wrong = (boot?.phases ?? []).filter(
@@ -151,7 +151,7 @@ export const phasesFailed = whenProbed(({ worker, snapshot: { boot, heartbeat },
       (status === 'failed' || status === 'missing') &&
       message !== said &&
       // Of a daemon that is down when it is asked, another rule says more.
-      !(name === 'docker' && inside?.docker?.driver === null),
+      !(name === 'docker' && docker?.driver === null),
   );
   const cures: Readonly<Record<string, string>> = {
     docker: `its log: ${command('logs', worker.name, 'docker')}`,
@@ -169,13 +169,13 @@ export const phasesFailed = whenProbed(({ worker, snapshot: { boot, heartbeat },
 });
 
 export const diskFull = whenProbed(({ worker, snapshot: { disk }, command }) => {
-  const cause = describeFilling(disk);
-  if (disk === null || cause === null) return [];
+  const verdict = disk === null ? null : judgeDisk(disk);
+  if (verdict === null) return [];
   return [
     {
-      ...(shareUsed(disk) < DISK_FULL ? {} : DEGRADED),
       id: 'disk-full',
-      cause,
+      cause: verdict.cause,
+      ...(verdict.severity === 'error' ? DEGRADED : {}),
       next: [makeRoom(worker.name, command)],
     },
   ];

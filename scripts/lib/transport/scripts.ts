@@ -21,9 +21,11 @@ export const GRACE_MS = 3_000;
 const SHARED: Readonly<Record<string, readonly string[]>> = {
   backup: ['database'],
   facts: ['database'],
+  preflight: ['docker'],
   restore: ['database', 'backup-archive'],
   'take-over': ['database'],
   'unpack-backup': ['database', 'backup-archive'],
+  why: ['docker'],
 };
 
 /** The names of what a captured script consists of, in their order. */
