@@ -19,7 +19,11 @@ beforeAll(async () => {
   await worker.bash('printf "set -s exit-empty off\\n" >"$HOME/.tmux.conf" && tmux start-server');
   await worker.before(`[ "$1 $2" != 'queue list' ] || echo . >>'${join(worker.dir, 'looks')}'`);
 });
-beforeEach(() => writeFile(join(worker.dir, 'looks'), ''));
+beforeEach(async () => {
+  await writeFile(join(worker.dir, 'looks'), '');
+  // As every worker has one; a tmux without sessions would be worth a warning.
+  await worker.bash('tmux new-session -d -s orchestrator cat');
+});
 afterEach(async () => {
   await worker.bash(`tmux list-sessions -F '#{session_id}' | xargs -r -n 1 tmux kill-session -t`);
   await worker.reset();

@@ -95,9 +95,7 @@ export function factsOf({ worker, pod, snapshot, problems }: Observation, comman
 
 /** Why a worker was not entered. @param pod the one that is there all the same */
 function refusal(status: Status, pod: PodFacts | null, { message, hints }: TransportError): Finding {
-  // A pod that ended by itself (evicted, say) is there still; one that was scaled away is not.
-  const severity = status === 'stopped' && pod !== null ? 'error' : severityOf(status);
-  return { id: status, severity, status, cause: message, evidence: [], next: hints };
+  return { id: status, severity: severityOf(status, pod), status, cause: message, evidence: [], next: hints };
 }
 
 /** A worker whose answer we could not deal with, through a mistake of ours. @param sentence says so */

@@ -96,9 +96,13 @@ export function assess(
   return judge({ ...NOT_ASKED, worker, pod, refusal: null, snapshot, command });
 }
 
-/** How severe it is that a worker is so: with `info` it is wanted, or passes. */
-export function severityOf(status: Status): Severity {
-  return PASSING.includes(status) ? 'info' : 'error';
+/**
+ * How severe it is that a worker is so: with `info` it is wanted, or passes.
+ *
+ * @param pod one that ended by itself (evicted, say) is there still; one that was scaled away is not
+ */
+export function severityOf(status: Status, pod: PodFacts | null = null): Severity {
+  return PASSING.includes(status) && !(status === 'stopped' && pod !== null) ? 'info' : 'error';
 }
 
 const PASSING: readonly Status[] = ['running', 'starting', 'draining', 'drained', 'stopped', 'pending'];

@@ -2,12 +2,12 @@
 
 import { findPrompt, OF_THE_ACCOUNT } from '../claude/prompts.ts';
 import { age } from '../cli/text.ts';
-import { isBehind, type Pipeline } from '../factory.ts';
+import { isBehind, type Pipeline, parseStageName } from '../factory.ts';
 import { accountHold, isBlocked, waitsForAccount } from '../worker/account.ts';
 import { itemName, openItems } from '../worker/queue.ts';
 import type { Snapshot } from '../worker/snapshot.ts';
 import { type ProbedFacts, whenEntered, whenProbed } from './facts.ts';
-import type { Inside } from './inside.ts';
+import type { Inside, PaneView } from './inside.ts';
 
 /** An agent that thinks prints something every few seconds; factory itself looks every half minute. */
 const SILENT_SECONDS = 10 * 60;
@@ -165,12 +165,18 @@ export const humanDriven = whenEntered(({ snapshot, inside, worker, command }) =
     }));
 });
 
+/** Panes of stages that show a question, or an error that only a person cures; not those of an account that is known not to work. */
+export function waitingPanes(snapshot: Snapshot, panes: readonly PaneView[]) {
+  const held = accountHold(snapshot) !== null;
+  return panes.flatMap(({ session, lines }) => {
+    const prompt = parseStageName(session) === null ? null : findPrompt(lines);
+    return prompt === null || (held && OF_THE_ACCOUNT.has(prompt.id)) ? [] : [{ session, prompt }];
+  });
+}
+
 /** A pane shows a question that only a person can answer. */
 export const paneWaits = whenProbed(({ panes, snapshot, worker, command }) =>
-  (panes ?? []).flatMap(({ session, lines }) => {
-    const prompt = findPrompt(lines);
-    if (prompt === null || snapshot.sessions.find(({ name }) => name === session)?.stage == null) return [];
-    if (OF_THE_ACCOUNT.has(prompt.id) && accountHold(snapshot)?.sessions.includes(session)) return [];
+  waitingPanes(snapshot, panes ?? []).map(({ session, prompt }) => {
     const untilThen = `take up no more work until then: ${command('drain', worker.name)}`;
     const cures: Readonly<Partial<Record<typeof prompt.id, readonly string[]>>> = {
       'rate-limit': [
@@ -193,14 +199,12 @@ export const paneWaits = whenProbed(({ panes, snapshot, worker, command }) =>
       typing: `answer it: ${attach}`,
       error: `look: ${attach}`,
     };
-    return [
-      {
-        id: `pane-${prompt.id}`,
-        cause: `the session ${session} ${prompt.says}`,
-        evidence: [`its pane: ${prompt.line}`],
-        next: [...(cures[prompt.id] ?? []), then[prompt.takes ?? 'error']],
-      },
-    ];
+    return {
+      id: `pane-${prompt.id}`,
+      cause: `the session ${session} ${prompt.says}`,
+      evidence: [`its pane: ${prompt.line}`],
+      next: [...(cures[prompt.id] ?? []), then[prompt.takes ?? 'error']],
+    };
   }),
 );
 
@@ -254,19 +258,24 @@ export const silent = whenProbed(({ snapshot, worker, command }) => {
   });
 });
 
+/** Those that factory has seen hit a limit, where that is not known of the account itself. */
+export function limitedPipelines(snapshot: Snapshot): Pipeline[] {
+  return accountHold(snapshot) === null
+    ? snapshot.pipelines.filter(({ status }) => status === 'rate_limited')
+    : [];
+}
+
 /** Limits that the program itself has seen. */
 export const rateLimited = whenEntered(({ snapshot, inside, worker, command }) =>
-  snapshot.pipelines
-    .filter(({ status }) => status === 'rate_limited' && accountHold(snapshot)?.cause !== 'limit')
-    .map((pipeline) => ({
-      id: 'rate-limited',
-      cause: `#${pipeline.issue} has hit the limit of its account; each check-in tries again`,
-      evidence: [says(pipeline), ...lastWords({ snapshot, inside }, pipeline.issue)],
-      next: [
-        `wait for it: ${command('wait', worker.name, `issue:${pipeline.issue}=completed`)}`,
-        `let others go first: ${command('unstick', worker.name, String(pipeline.issue), '--give-up')}, and later: ${command('queue', worker.name, 'requeue', String(pipeline.issue))}`,
-      ],
-    })),
+  limitedPipelines(snapshot).map((pipeline) => ({
+    id: 'rate-limited',
+    cause: `#${pipeline.issue} has hit the limit of its account; each check-in tries again`,
+    evidence: [says(pipeline), ...lastWords({ snapshot, inside }, pipeline.issue)],
+    next: [
+      `wait for it: ${command('wait', worker.name, `issue:${pipeline.issue}=completed`)}`,
+      `let others go first: ${command('unstick', worker.name, String(pipeline.issue), '--give-up')}, and later: ${command('queue', worker.name, 'requeue', String(pipeline.issue))}`,
+    ],
+  })),
 );
 
 /** A row whose dependency has failed waits without a word. */
