@@ -8,6 +8,7 @@ import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import type { WorkerEntry } from './lib/config/worker-entry.ts';
 import { chooseWorker, loadWorkers } from './lib/config/workers-file.ts';
+import { BOOK } from './lib/health/book.ts';
 import { type ClusterFacts, lookAtCluster } from './lib/health/cluster.ts';
 import type { Finding } from './lib/health/facts.ts';
 import { disksOf, parseDocker, parseInside, parsePanes } from './lib/health/inside.ts';
@@ -38,18 +39,21 @@ what Kubernetes says of pod, node and volume. The first cause is the one to begi
       observeWith(createReach(context, timeoutMs), worker, { script: 'why', args: [] }, context, timeoutMs),
       askCluster(context, worker, timeoutMs),
     ]);
-    const { problems: findings } = judge({
-      ...factsOf(seen, context.commandLine),
-      ...(frame === null
-        ? {}
-        : {
-            panes: parsePanes(frame),
-            docker: parseDocker(frame),
-            disks: disksOf(frame),
-            inside: parseInside(frame),
-          }),
-      cluster,
-    });
+    const { problems: findings } = judge(
+      {
+        ...factsOf(seen, context.commandLine),
+        ...(frame === null
+          ? {}
+          : {
+              panes: parsePanes(frame),
+              docker: parseDocker(frame),
+              disks: disksOf(frame),
+              inside: parseInside(frame),
+            }),
+        cluster,
+      },
+      BOOK,
+    );
     context.stdout.write(
       format === 'json'
         ? renderJson({

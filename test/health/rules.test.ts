@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { packageRoot } from '../../scripts/lib/cli/version.ts';
 import type { LocalWorker } from '../../scripts/lib/config/worker-entry.ts';
+import { BOOK } from '../../scripts/lib/health/book.ts';
 import type { ClusterFacts, EventObject, NodeObject, WorkerPod } from '../../scripts/lib/health/cluster.ts';
 import { type Finding, NOT_ASKED } from '../../scripts/lib/health/facts.ts';
 import { disksOf, parseDocker, parseInside, parsePanes } from '../../scripts/lib/health/inside.ts';
@@ -57,7 +58,7 @@ function look(parts: Parts): Finding[] {
     inside,
     cluster: null,
   };
-  return [...judge({ ...facts, command: commandLine }).problems];
+  return [...judge({ ...facts, command: commandLine }, BOOK).problems];
 }
 
 describe('inside a worker', () => {
@@ -381,7 +382,7 @@ function lookAt(pod: WorkerPod, fields: Partial<ClusterFacts> = {}, refused?: st
   };
   const cluster = facts({ pod, pods: [pod], ...fields });
   const given = { worker: WORKER, pod: null, refusal, snapshot: null, cluster };
-  return [...judge({ ...NOT_ASKED, ...given, command: commandLine }).problems];
+  return [...judge({ ...NOT_ASKED, ...given, command: commandLine }, BOOK).problems];
 }
 
 const pendingPod = (message: string) =>
@@ -624,7 +625,7 @@ describe('in Kubernetes', () => {
 
 it('every cause was made for real once: test/e2e/README.md says where', () => {
   const read = (path: string) => readFileSync(join(packageRoot(), path), 'utf8');
-  const rules = ['pod-rules.ts', 'work-rules.ts', 'worker-rules.ts']
+  const rules = ['pod-rules.ts', 'work-rules.ts', 'probe-rules.ts']
     .map((file) => read(`scripts/lib/health/${file}`))
     .join('\n');
   const ids = [...rules.matchAll(/ id: (?:.* \? )?['`]([a-z-]+)(?:\$\{.*)?['`](?: : '([a-z-]+)')?,\n/g)]

@@ -1,18 +1,10 @@
 /** Rules about the machine under the work: Docker, memory, disks of a pod, and what Kubernetes says of it. Pure. */
 import { bytes, count, enumerate, shellLine } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
-import { DISK_FULL, DISK_WARN, type Disk, describeFull, shareUsed } from '../worker/disk.ts';
 import { type ClusterFacts, type EventObject, type NodeObject, unscheduledBecause } from './cluster.ts';
-import {
-  type Finding,
-  type Found,
-  type Rule,
-  whenEntered,
-  whenInCluster,
-  whenProbed,
-  withValue,
-} from './facts.ts';
+import { type Found, type Rule, whenEntered, whenInCluster, whenProbed, withValue } from './facts.ts';
 import type { CgroupMemory } from './inside.ts';
+import { judgeDisk } from './probe-rules.ts';
 
 const MORE_MEMORY = 'resources.limits.memory=SIZE';
 
@@ -76,20 +68,6 @@ export const mtu: Rule = ({ docker: found, worker }) => {
     },
   ];
 };
-
-/** Below this a disk with room takes no more files. */
-const INODES_LOW_PERCENT = 5;
-
-/** Whether a disk has room; null when it has. */
-export function judgeDisk(disk: Disk): Pick<Finding, 'severity' | 'cause'> | null {
-  const used = shareUsed(disk);
-  if (used >= DISK_WARN)
-    return { severity: used < DISK_FULL ? 'warning' : 'error', cause: describeFull(disk) };
-  const { freeInodesPercent: inodes = null } = disk;
-  return inodes !== null && inodes < INODES_LOW_PERCENT
-    ? { severity: 'warning', cause: `${describeFull(disk)}, but only ${inodes}% of its inodes are free` }
-    : null;
-}
 
 /** Disks other than the state volume, about which another rule is. */
 export const disks: Rule = ({ disks: found, worker, command }) =>

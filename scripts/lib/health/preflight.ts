@@ -6,10 +6,11 @@ import type { PodFacts } from '../transport/pods.ts';
 import { describeFull } from '../worker/disk.ts';
 import { parseSnapshot, type Snapshot } from '../worker/snapshot.ts';
 import type { CommandLine } from '../worker/status.ts';
+import { BOOK } from './book.ts';
 import { type Check, found, type State } from './check.ts';
 import { type Finding, NOT_ASKED, type Severity } from './facts.ts';
 import { type Docker, parseNetworks } from './inside.ts';
-import { judgeDisk } from './pod-rules.ts';
+import { judgeDisk } from './probe-rules.ts';
 import { judge as judgeFacts } from './report.ts';
 
 /** inotify limits count for root on the whole node: agents' watchers, dev servers and nested containers share them. */
@@ -65,7 +66,10 @@ export function judge(frame: Frame, where: Where): Check[] {
   const { worker, pod, command } = where;
   const snapshot = parseSnapshot(frame);
   const docker = dockerOf(facts, frame);
-  const { problems } = judgeFacts({ ...NOT_ASKED, worker, pod, refusal: null, snapshot, docker, command });
+  const { problems } = judgeFacts(
+    { ...NOT_ASKED, worker, pod, refusal: null, snapshot, docker, command },
+    BOOK,
+  );
   const told = new Set<Finding>();
   const findings: Findings = {
     about(id, measured, ...rules) {

@@ -1,58 +1,38 @@
-/** The one book of rules, and the report that is made by it. `status`, `list`, `why`, `watch` and `doctor` select from it. Pure. */
+/**
+ * The report that is made by the rules: findings, and the word of the STATUS column. `list`, `status` and `watch` ask those that need
+ * no more than a probe; `why` and `doctor` ask the whole book (book.ts), so that a list does not load it. Pure.
+ */
 import type { WorkerEntry } from '../config/worker-entry.ts';
 import type { PodFacts } from '../transport/pods.ts';
 import type { Snapshot } from '../worker/snapshot.ts';
 import type { CommandLine, Problem, Status } from '../worker/status.ts';
 import { type Facts, type Finding, NOT_ASKED, type Rule, type Severity } from './facts.ts';
-import * as pod from './pod-rules.ts';
-import * as work from './work-rules.ts';
-import * as self from './worker-rules.ts';
+import * as probe from './probe-rules.ts';
 
-/** What a rule is about: the pod with its node, volume and Docker; the worker's own programs; the issues. */
-export type Scope = 'pod' | 'worker' | 'work';
-
-interface Entry {
-  readonly scope: Scope;
+/** A rule of the book. */
+export interface Entry {
   /** Of what the rule finds, unless it says otherwise. */
   readonly severity: Severity;
   readonly rule: Rule;
+  /** Whether it says something only besides other findings. */
+  readonly besides?: boolean;
 }
 
-const entries = (scope: Scope, severity: Severity, ...rules: readonly Rule[]): Entry[] =>
-  rules.map((rule) => ({ scope, severity, rule }));
+export const entries = (severity: Severity, ...rules: readonly Rule[]): Entry[] =>
+  rules.map((rule) => ({ severity, rule }));
 
-/**
- * In the order in which findings are worth reading: from the ground up. It is that of the STATUS column too: the first finding
- * with a status decides.
- */
-const BOOK: readonly Entry[] = [
-  ...entries('pod', 'error', pod.execForbidden, pod.node, pod.volumePending, pod.imagePull, pod.unscheduled),
-  ...entries('pod', 'error', pod.evicted, pod.killed),
-  ...entries('pod', 'error', self.refused),
-  ...entries('worker', 'info', self.supervisorGone, self.podStops, self.booting),
-  ...entries('worker', 'info', self.drained, self.switchedOff),
-  ...entries('worker', 'error', self.loopDead, self.loopRefuses),
-  ...entries('work', 'error', work.repairsGivenUp, work.requeuesGivenUp, work.blocked),
-  ...entries('worker', 'error', self.accountHeld),
-  ...entries('worker', 'warning', self.partsFailed, self.phasesFailed, self.diskFull, self.podNotReady),
-  ...entries('pod', 'error', pod.docker, pod.mtu),
-  ...entries('pod', 'warning', pod.disks),
-  ...entries('worker', 'error', self.tmuxGone),
-  ...entries('work', 'error', work.interrupted, work.sessionGone),
-  ...entries('work', 'warning', work.paneWaits, work.humanDriven),
-  ...entries('work', 'error', work.agentEnded, work.silent),
-  ...entries('work', 'warning', work.rateLimited, work.rowBehind, work.numberUsedTwice),
-  ...entries('work', 'warning', work.dependencyFailed, work.rowSkipped),
-  ...entries('work', 'info', work.rowFailed),
-  ...entries('work', 'warning', work.loopWaits),
-  // What has passed, and may have caused the rest.
-  ...entries('pod', 'warning', pod.killedInside),
-  ...entries('pod', 'info', pod.killedBefore, pod.evictedBefore),
+/** What needs no more than a probe; its order is that of the STATUS column, where the first finding with a status decides. */
+export const PROBE_BOOK: readonly Entry[] = [
+  ...entries('error', probe.refused),
+  ...entries('info', probe.supervisorGone, probe.podStops, probe.booting),
+  ...entries('info', probe.drained, probe.switchedOff),
+  ...entries('error', probe.loopDead, probe.loopRefuses),
+  ...entries('error', probe.repairsGivenUp, probe.requeuesGivenUp, probe.blocked),
+  ...entries('error', probe.accountHeld),
+  ...entries('warning', probe.partsFailed, probe.phasesFailed, probe.diskFull, probe.podNotReady),
+  ...entries('error', probe.silent),
+  ...entries('warning', probe.dependencyFailed, probe.rowSkipped),
 ];
-
-/** What Kubernetes warns of besides says something only beside findings. */
-const BESIDE: readonly Entry[] = entries('pod', 'info', pod.warned);
-const LAST: readonly Entry[] = entries('pod', 'info', pod.unreadable);
 
 /** Findings, and the word for a worker that has them. */
 export interface Assessment {
@@ -63,17 +43,14 @@ export interface Assessment {
 /**
  * Asks every rule for which there are facts.
  *
- * @param scopes of the rules to ask
+ * @param book the rules, in the order in which their findings are read
  */
-export function judge(facts: Facts, scopes: readonly Scope[] = ['pod', 'worker', 'work']): Assessment {
-  const ask = (book: readonly Entry[]) =>
-    book
-      .filter(({ scope }) => scopes.includes(scope))
-      .flatMap(({ severity, rule }) =>
-        rule(facts).map((found): Finding => ({ severity, evidence: [], status: null, ...found })),
-      );
-  const found = ask(BOOK);
-  const all = [...found, ...(found.length > 0 ? ask(BESIDE) : []), ...ask(LAST)];
+export function judge(facts: Facts, book: readonly Entry[]): Assessment {
+  const all: Finding[] = [];
+  for (const { severity, rule, besides = false } of book) {
+    if (besides && all.length === 0) continue;
+    for (const found of rule(facts)) all.push({ severity, evidence: [], status: null, ...found });
+  }
   // What kept us out (`pending`, `forbidden`) is only the sign of what the rules before it have explained.
   const sign = facts.refusal === null ? -1 : all.findIndex(({ id }) => id === facts.refusal?.id);
   return {
@@ -93,7 +70,7 @@ export function assess(
   snapshot: Snapshot,
   command: CommandLine,
 ): Assessment {
-  return judge({ ...NOT_ASKED, worker, pod, refusal: null, snapshot, command });
+  return judge({ ...NOT_ASKED, worker, pod, refusal: null, snapshot, command }, PROBE_BOOK);
 }
 
 /**

@@ -1,89 +1,13 @@
-/** Rules about issues: pipelines, their sessions, and the rows of the queue. Pure. */
+/** Rules about issues that need more than a probe: what panes show, who typed into them, what was said. Pure. */
 
 import { findPrompt, OF_THE_ACCOUNT } from '../claude/prompts.ts';
-import { age } from '../cli/text.ts';
 import { isBehind, type Pipeline, parseStageName } from '../factory.ts';
-import { accountHold, isBlocked, waitsForAccount } from '../worker/account.ts';
+import { accountHold, waitsForAccount } from '../worker/account.ts';
 import { itemName, openItems } from '../worker/queue.ts';
 import type { Snapshot } from '../worker/snapshot.ts';
-import { type ProbedFacts, whenEntered, whenProbed } from './facts.ts';
+import { whenEntered, whenProbed } from './facts.ts';
 import type { Inside, PaneView } from './inside.ts';
-
-/** An agent that thinks prints something every few seconds; factory itself looks every half minute. */
-const SILENT_SECONDS = 10 * 60;
-
-const inProgress = ({ pipelines }: Snapshot) => pipelines.filter(({ status }) => status === 'in_progress');
-
-const says = ({ issue, status, stage, attempt }: Pipeline) =>
-  `factory status: #${issue} ${status}, stage ${stage}, attempt ${attempt}`;
-
-/** What was said of an issue: by the last check-in, and when something last went wrong with it. */
-function lastWords({ snapshot, inside }: Pick<ProbedFacts, 'snapshot' | 'inside'>, issue: number): string[] {
-  const action = snapshot.heartbeat?.actions.find((candidate) => candidate.issue === issue);
-  const own = (inside?.failures ?? []).filter((line) => new RegExp(`#${issue} `).test(line));
-  // What claude said may stand before what factory made of it, or after.
-  const failures = new Set([own.findLast((line) => line.includes(': claude said: ')), own.at(-1)]);
-  return [
-    ...(action
-      ? [`last check-in: #${issue} ${action.action}${action.message ? `: ${action.message}` : ''}`]
-      : []),
-    ...[...failures].flatMap((line) => (line === undefined ? [] : [`the loop's log: ${line}`])),
-  ];
-}
-
-export const repairsGivenUp = whenProbed(({ worker, snapshot: { repairs, pipelines }, command }) => {
-  return pipelines.flatMap((pipeline) => {
-    if (pipeline.status !== 'in_progress') return [];
-    const last = repairs.findLast(
-      ({ issue, stage, attempt }) =>
-        issue === pipeline.issue && stage === pipeline.stage && attempt === pipeline.attempt,
-    );
-    if (last?.action !== 'give-up') return [];
-    return [
-      {
-        status: 'stuck' as const,
-        id: 'repairs-given-up',
-        cause: `#${pipeline.issue} was interrupted in stage ${pipeline.stage} more often than it is set going by itself`,
-        next: [
-          `set it going again: ${command('unstick', worker.name, String(pipeline.issue))}`,
-          `what that types in the worker: ${last.cure.trim().replaceAll('\n', '; ')}`,
-        ],
-      },
-    ];
-  });
-});
-
-/** Active without a pipeline: seen for a moment whenever an issue is taken, and for ever when that was cut off. */
-export const requeuesGivenUp = whenProbed(({ worker, snapshot: { queue, repairs, pipelines }, command }) => {
-  return queue.flatMap(({ issue, status }) => {
-    if (status !== 'active' || pipelines.some((pipeline) => pipeline.issue === issue)) return [];
-    const last = repairs.findLast((repair) => repair.issue === issue && repair.stage === '');
-    if (last?.action !== 'give-up') return [];
-    return [
-      {
-        status: 'stuck' as const,
-        id: 'requeues-given-up',
-        cause: `#${issue} was taken from the queue and not begun, more often than it is put back by itself`,
-        next: [`put it back: ${command('queue', worker.name, 'requeue', String(issue))}`],
-      },
-    ];
-  });
-});
-
-export const blocked = whenProbed(({ worker, snapshot, inside, command }) =>
-  snapshot.pipelines
-    .filter((pipeline) => isBlocked(snapshot, pipeline))
-    .map((pipeline) => ({
-      status: 'stuck' as const,
-      id: 'pipeline-blocked',
-      cause: `#${pipeline.issue} is blocked at stage ${pipeline.stage}, and the queue waits behind it`,
-      evidence: [says(pipeline), ...lastWords({ snapshot, inside }, pipeline.issue)],
-      next: [
-        `try the stage again: ${command('unstick', worker.name, String(pipeline.issue))}`,
-        `give it up, so that the queue goes on: ${command('unstick', worker.name, String(pipeline.issue), '--give-up')}`,
-      ],
-    })),
-);
+import { inProgress, lastWords, says } from './probe-rules.ts';
 
 /** The issue is in progress and nothing is at it: its check-in was killed. */
 export const interrupted = whenEntered(({ snapshot, inside, worker, command }) => {
@@ -138,6 +62,21 @@ export const sessionGone = whenEntered(({ snapshot, worker, command }) => {
       ],
     }));
 });
+
+/** tmux itself does not answer: with its server every session is gone. */
+export const tmuxGone = whenEntered(({ snapshot: { faults }, worker, command }) =>
+  faults
+    .filter(({ part }) => part === 'sessions')
+    .map(({ message }) => ({
+      id: 'tmux-gone',
+      cause: 'the tmux server is gone, and with it every session',
+      evidence: [`tmux: ${message}`],
+      next: [
+        `the supervisor starts it again; see: ${command('logs', worker.name, 'boot')}`,
+        `what the sessions said: ${command('sessions', worker.name)}`,
+      ],
+    })),
+);
 
 const isHumanDriven = ({ human }: Inside, { session, sessionState }: Pipeline) =>
   human.has(session) || (session !== '' && sessionState === 'human_input');
@@ -233,31 +172,6 @@ export const agentEnded = whenEntered(({ inside, panes, snapshot, worker, comman
   }),
 );
 
-/** A stage that has said nothing for long: hanging, or thinking. */
-export const silent = whenProbed(({ snapshot, worker, command }) => {
-  if (!snapshot.locks.checkIn) return [];
-  return inProgress(snapshot).flatMap((pipeline) => {
-    if (waitsForAccount(snapshot, pipeline)) return [];
-    const session = snapshot.sessions.find(({ name }) => name === pipeline.session);
-    if (session === undefined || snapshot.now - session.activityAt < SILENT_SECONDS) return [];
-    return [
-      {
-        status: 'degraded' as const,
-        id: 'silent',
-        cause: `the session ${session.name} of #${pipeline.issue} has been silent for ${age(snapshot.now - session.activityAt)}`,
-        evidence: [
-          says(pipeline),
-          `a check-in has waited for it since ${snapshot.heartbeat?.startedAt ?? 'a while'}`,
-        ],
-        next: [
-          `look: ${command('peek', worker.name, '--session', session.name)}`,
-          `give the issue up, so that the queue goes on: ${command('unstick', worker.name, String(pipeline.issue), '--give-up')}`,
-        ],
-      },
-    ];
-  });
-});
-
 /** Those that factory has seen hit a limit, where that is not known of the account itself. */
 export function limitedPipelines(snapshot: Snapshot): Pipeline[] {
   return accountHold(snapshot) === null
@@ -276,46 +190,6 @@ export const rateLimited = whenEntered(({ snapshot, inside, worker, command }) =
       `let others go first: ${command('unstick', worker.name, String(pipeline.issue), '--give-up')}, and later: ${command('queue', worker.name, 'requeue', String(pipeline.issue))}`,
     ],
   })),
-);
-
-/** A row whose dependency has failed waits without a word. */
-export const dependencyFailed = whenProbed(({ snapshot: { queue }, worker, command }) =>
-  queue
-    .filter(({ status }) => status === 'pending')
-    .flatMap((row) => {
-      const failed = row.dependsOn
-        .map((issue) => queue.find((other) => other.issue === issue && other.namespace === row.namespace))
-        .find((other) => other?.status === 'failed' || other?.pipeline?.status === 'failed');
-      if (failed === undefined) return [];
-      return [
-        {
-          id: 'dependency-failed',
-          cause: `${itemName(row)} waits for #${failed.issue}, which has failed: it will never start by itself`,
-          evidence: [
-            `factory queue: #${row.issue} pending, depends on ${row.dependsOn.map((n) => `#${n}`).join(', ')}; #${failed.issue} ${failed.status}`,
-          ],
-          next: [
-            `run #${failed.issue} again: ${command('queue', worker.name, 'requeue', String(failed.issue))}`,
-            `do without it: ${command('queue', worker.name, 'remove', String(failed.issue))}`,
-          ],
-        },
-      ];
-    }),
-);
-
-/** The first row cannot be begun, and the others wait behind it: what the last check-in said of it. */
-export const rowSkipped = whenProbed(({ snapshot, worker, command }) =>
-  (snapshot.heartbeat?.actions ?? [])
-    .filter(({ action, message }) => action === 'skip' && /intent|failed to fetch issue/.test(message ?? ''))
-    .map(({ issue, message }) => ({
-      id: 'row-without-intent',
-      cause: `#${issue} is skipped at every check-in, and the queue stands behind it: it has no intent`,
-      evidence: [`last check-in: ${message}`],
-      next: [
-        `say what it is for: ${command('queue', worker.name, 'set-intent', String(issue), 'Users can …')}`,
-        `or take it out: ${command('queue', worker.name, 'remove', String(issue))}`,
-      ],
-    })),
 );
 
 /** A row that failed before any work was done: `gh` or `git` said no. */
