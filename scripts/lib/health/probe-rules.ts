@@ -7,7 +7,7 @@ import type { Pipeline } from '../factory.ts';
 import { setValueCommand } from '../helm/set-value.ts';
 import { accountHold, describeAccount, isBlocked, waitsForAccount } from '../worker/account.ts';
 import { DISK_FULL, DISK_WARN, type Disk, describeFull, shareUsed } from '../worker/disk.ts';
-import { itemName } from '../worker/queue.ts';
+import { failedDependency, itemName } from '../worker/queue.ts';
 import type { Snapshot } from '../worker/snapshot.ts';
 import { isSwitchedOff, makeRoom } from '../worker/status.ts';
 import { type Finding, type ProbedFacts, type Rule, whenProbed } from './facts.ts';
@@ -319,9 +319,7 @@ export const dependencyFailed = whenProbed(({ snapshot: { queue }, worker, comma
   queue
     .filter(({ status }) => status === 'pending')
     .flatMap((row) => {
-      const failed = row.dependsOn
-        .map((issue) => queue.find((other) => other.issue === issue && other.namespace === row.namespace))
-        .find((other) => other?.status === 'failed' || other?.pipeline?.status === 'failed');
+      const failed = failedDependency(row, queue);
       if (failed === undefined) return [];
       return [
         {
