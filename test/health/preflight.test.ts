@@ -178,6 +178,13 @@ describe('the preflight of a worker', () => {
     ]);
   });
 
+  it('fails for each phase of the start that failed, also where status leaves the worker running', () => {
+    const phases = [{ ...BOOT.phases[0], name: 'clones', status: 'failed', message: 'no network' }];
+    expect(wrong(HEALTHY, NOW, { ...BOOT, phases })).toMatchObject([
+      { id: 'boot-clones', state: 'fail', reason: 'clones failed: no network' },
+    ]);
+  });
+
   it('takes btrfs for what it is: layers that share what they have in common', () => {
     const btrfs = { 'docker.info': '26.1 btrfs cgroupfs 2', 'docker.on': 'btrfs' };
     expect(wrong({ ...HEALTHY, ...btrfs })).toEqual([]);
@@ -205,7 +212,7 @@ describe('the preflight of a worker', () => {
     expect(look(hung)).toEqual([
       {
         id: 'silent',
-        state: 'fail',
+        state: 'warn',
         reason: 'the session 23-build-1 of #23 has been silent for 20m',
         fix: [
           expect.stringContaining('peek worker-1 --session 23-build-1'),

@@ -163,7 +163,9 @@ export const phasesFailed = whenProbed(({ worker, snapshot: { boot, heartbeat },
   return wrong.map(({ name, status, message }) => {
     const cure = cures[name];
     return {
-      ...(cure === undefined ? {} : DEGRADED),
+      severity: 'error' as const,
+      // The others leave a worker at work, only not at everything.
+      status: cure === undefined ? null : DEGRADED.status,
       id: `phase-${name}`,
       cause: `${name} ${status}: ${message}`,
       next: cure === undefined ? [] : [cure],
