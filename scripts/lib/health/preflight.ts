@@ -226,7 +226,9 @@ function dockerChecks(facts: Measured, docker: Docker, findings: Findings, where
     // A start that has not got to it.
     return down.map((check) => (check.state === 'ok' ? { ...check, state: 'unknown' } : check));
   }
-  const measured = networks.map(({ name, mtu }) => `${name} ${mtu}`);
+  // The others are in what is found, where they are too large.
+  const own = networks.filter(({ name }) => MEASURED_NETWORKS.some(([, known]) => known === name));
+  const measured = own.map(({ name, mtu }) => `${name} ${mtu}`);
   return [
     found('docker', 'ok', `version ${facts.get('docker.info')?.split(' ')[0] || 'unknown'}`),
     ...findings.about('storage-driver', `${driver} on ${below ?? 'an unknown file system'}`, 'docker-driver'),
