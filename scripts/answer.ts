@@ -8,6 +8,7 @@ import {
   stepsFor,
   wantsText,
 } from './lib/answer/dialog.ts';
+import { type Dialog, readScreen } from './lib/claude/screen.ts';
 import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
 import { CliError, UsageError } from './lib/cli/errors.ts';
 import { renderJson } from './lib/cli/output.ts';
@@ -15,8 +16,7 @@ import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import * as prompt from './lib/cli/prompt.ts';
 import { enumerate } from './lib/cli/text.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
-import { paneLines, parseInside } from './lib/diagnosis/inside.ts';
-import { type Dialog, readScreen } from './lib/diagnosis/screen.ts';
+import { paneLines, parsePanes } from './lib/health/inside.ts';
 import type { Frame } from './lib/transport/frame.ts';
 import { type Transport, TransportError } from './lib/transport/transport.ts';
 import { findWorker } from './lib/worker/observe.ts';
@@ -95,7 +95,7 @@ function findAsking(
   { commandLine }: Context,
 ): Asking {
   const sessions = parseSessions(frame.parts.get('sessions')?.text ?? '');
-  const asking = parseInside(frame).panes.flatMap(({ session, lines }): Asking[] => {
+  const asking = parsePanes(frame).flatMap(({ session, lines }): Asking[] => {
     const screen = readScreen(lines);
     return screen.kind === 'dialog' ? [{ session, dialog: screen }] : [];
   });

@@ -16,11 +16,12 @@ import { clone } from './lib/dispatch/clone.ts';
 import { type DispatchAnswer, describeOutcome, succeeded } from './lib/dispatch/outcome.ts';
 import type { DispatchRequest } from './lib/dispatch/request.ts';
 import { send } from './lib/dispatch/send.ts';
+import { observe } from './lib/health/observe.ts';
+import { assess, problemJson } from './lib/health/report.ts';
+import { issueGoal, waitUntil } from './lib/waiting/waiting.ts';
 import { parseIssues, parseProject } from './lib/worker/arguments.ts';
 import { describeClearing } from './lib/worker/in-the-way.ts';
-import { createReach, observe, type Reach } from './lib/worker/observe.ts';
-import { assess } from './lib/worker/status.ts';
-import { issueGoal, waitUntil } from './lib/worker/waiting.ts';
+import { createReach, type Reach } from './lib/worker/observe.ts';
 import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
@@ -137,7 +138,14 @@ function report(
   const { stdout, stderr, commandLine } = context;
   const { problems } = assess(worker, null, snapshot, commandLine);
   if (format === 'json') {
-    stdout.write(renderJson({ worker: worker.name, project: request.project, outcomes, problems }));
+    stdout.write(
+      renderJson({
+        worker: worker.name,
+        project: request.project,
+        outcomes,
+        problems: problems.map(problemJson),
+      }),
+    );
     return;
   }
   for (const outcome of outcomes) {

@@ -10,8 +10,8 @@ import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { homeOf, shortPath } from './lib/config/paths.ts';
 import type { ClusterWorker, WorkerEntry } from './lib/config/worker-entry.ts';
 import { chooseWorkers, loadWorkers, workersPath } from './lib/config/workers-file.ts';
-import { type Examination, examineLaptop, examineNamespace, examineWorker } from './lib/doctor/examine.ts';
-import { type Finding, found, isSick, type Section, type State } from './lib/doctor/finding.ts';
+import { type Check, found, isSick, type Section, type State } from './lib/health/check.ts';
+import { type Examination, examineLaptop, examineNamespace, examineWorker } from './lib/health/examine.ts';
 import { currentContext } from './lib/transport/kubectl.ts';
 import { fanOut, guarded } from './lib/worker/fan-out.ts';
 import { SUMMARIES } from './summaries.ts';
@@ -98,7 +98,7 @@ async function readWorkers(flags: FlagInput, names: readonly string[], context: 
 async function examineAll(
   examination: Examination,
   workers: readonly WorkerEntry[],
-  workersFile: Finding,
+  workersFile: Check,
   flags: FlagInput,
 ): Promise<Section[]> {
   const laptop = await examineLaptop(examination, workersFile);

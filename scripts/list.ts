@@ -17,9 +17,11 @@ import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import type { WorkerEntry } from './lib/config/worker-entry.ts';
 import { chooseWorkers, loadWorkers } from './lib/config/workers-file.ts';
+import { isKnown, type Observation, observe, unexpected } from './lib/health/observe.ts';
+import { problemJson, severityOf } from './lib/health/report.ts';
 import { fanOut, guarded } from './lib/worker/fan-out.ts';
 import { describeLastSeen } from './lib/worker/last-seen.ts';
-import { createReach, isKnown, type Observation, observe, unexpected } from './lib/worker/observe.ts';
+import { createReach } from './lib/worker/observe.ts';
 import { isQueueUnknown, itemName, openItems } from './lib/worker/queue.ts';
 import { shortNames, workSessions } from './lib/worker/sessions.ts';
 import type { Status } from './lib/worker/status.ts';
@@ -69,7 +71,7 @@ A worker that cannot be asked costs its own time-out, becomes a row, and makes t
       return ExitCode.ok;
     }
     let unknown: readonly Observation[] = [];
-    let stuck: readonly Observation[] = [];
+    let ill: readonly Observation[] = [];
     const round = async () => {
       const reach = createReach(context, timeoutMs);
       const known: (Observation | null)[] = workers.map(() => null);
@@ -88,7 +90,9 @@ A worker that cannot be asked costs its own time-out, becomes a row, and makes t
       );
       live.clear();
       unknown = observations.filter((observation) => !isKnown(observation));
-      stuck = observations.filter(({ status }) => status === 'stuck');
+      ill = observations.filter(
+        ({ snapshot, status }) => snapshot !== null && severityOf(status) === 'error',
+      );
       switch (format) {
         case 'json':
           return flags.watch
@@ -100,7 +104,7 @@ A worker that cannot be asked costs its own time-out, becomes a row, and makes t
     };
     if (flags.watch) return watch(context, parseDuration(flags.interval, '--interval'), round);
     context.stdout.write(await round());
-    if (isTable(format)) noteStuck(stuck, context);
+    if (isTable(format)) noteErrors(ill, context);
     if (unknown.length === 0) return ExitCode.ok;
     if (isTable(format)) explain(unknown, context);
     return workers.length > 1 ? ExitCode.partial : ExitCode.failed;
@@ -204,11 +208,12 @@ function explain(unknown: readonly Observation[], { stderr }: Context): void {
   }
 }
 
-/** Where no work is done although the worker runs: in a line each, and where to read on. */
-function noteStuck(stuck: readonly Observation[], { stderr, commandLine }: Context): void {
-  for (const { worker, problems } of stuck) {
+/** What is wrong where the worker runs and can be asked: in a line each, and where to read on. */
+function noteErrors(ill: readonly Observation[], { stderr, commandLine }: Context): void {
+  for (const { worker, status, problems } of ill) {
+    const deciding = problems.find((finding) => finding.status === status);
     stderr.write(
-      `${worker.name} is stuck: ${oneLine(problems[0]?.cause ?? '')}\n  more: ${commandLine('status', worker.name)}\n`,
+      `${worker.name} is ${status}: ${oneLine(deciding?.cause ?? '')}\n  more: ${commandLine('status', worker.name)}\n`,
     );
   }
 }
@@ -218,7 +223,7 @@ function toJson({ worker, status, problems, pod, snapshot, lastSeen }: Observati
   return {
     ...worker,
     status,
-    problems,
+    problems: problems.map(problemJson),
     node: pod?.node ?? null,
     image: pod?.image ?? null,
     sessions: snapshot ? workSessions(snapshot.sessions).map(({ name }) => name) : null,

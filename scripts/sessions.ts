@@ -4,8 +4,8 @@ import { type Column, painter, renderJson, renderTable } from './lib/cli/output.
 import { OUTPUT_FLAGS, outputFormat, TABLE_FLAGS } from './lib/cli/output-flags.ts';
 import { age } from './lib/cli/text.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
+import { parseSessionRows, type SessionRow } from './lib/sessions/session-rows.ts';
 import { findWorker } from './lib/worker/observe.ts';
-import { parseSessionRows, type SessionRow } from './lib/worker/session-rows.ts';
 import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['table', 'json', 'name'] as const;

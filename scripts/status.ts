@@ -16,8 +16,10 @@ import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { type BootPhase, type Heartbeat, ORCHESTRATOR_SESSION } from './lib/contract.ts';
 import { isLive } from './lib/factory.ts';
+import { isKnown, type Observation, observe } from './lib/health/observe.ts';
+import { problemJson } from './lib/health/report.ts';
 import { describeLastSeen } from './lib/worker/last-seen.ts';
-import { createReach, findWorker, isKnown, type Observation, observe } from './lib/worker/observe.ts';
+import { createReach, findWorker } from './lib/worker/observe.ts';
 import { isQueueUnknown, itemName, openItems } from './lib/worker/queue.ts';
 import { describeSession, isActive, type Session, workSessions } from './lib/worker/sessions.ts';
 import type { QueueItem, Snapshot } from './lib/worker/snapshot.ts';
@@ -209,7 +211,14 @@ function footer({ clones, disk, dialect, repairs }: Snapshot): string {
 
 /** The stable form for programs. */
 function toJson({ worker, status: word, problems, pod, snapshot, lastSeen }: Observation) {
-  return { ...worker, status: word, problems, kubernetes: pod, snapshot, lastSeen };
+  return {
+    ...worker,
+    status: word,
+    problems: problems.map(problemJson),
+    kubernetes: pod,
+    snapshot,
+    lastSeen,
+  };
 }
 
 await runIfMain(import.meta.url, status);

@@ -4,8 +4,8 @@ import { ExitCode } from './lib/cli/errors.ts';
 import { renderJson } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
+import { parseGoal, waitUntil } from './lib/waiting/waiting.ts';
 import { findWorker } from './lib/worker/observe.ts';
-import { parseGoal, waitUntil } from './lib/worker/waiting.ts';
 import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;

@@ -11,7 +11,9 @@ import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { expandHome, homeOf } from './lib/config/paths.ts';
 import type { WorkerEntry } from './lib/config/worker-entry.ts';
 import { chooseWorkers, loadWorkers } from './lib/config/workers-file.ts';
-import { type PaneView, parseInside } from './lib/diagnosis/inside.ts';
+import type { Severity } from './lib/health/facts.ts';
+import { type PaneView, parsePanes } from './lib/health/inside.ts';
+import { type Observation, observeWith, unexpected } from './lib/health/observe.ts';
 import { eventsOf, type Known, type WatchEvent } from './lib/watching/events.ts';
 import {
   desktopNotify,
@@ -21,10 +23,13 @@ import {
   webhookNotify,
 } from './lib/watching/notify.ts';
 import { fanOut, guarded } from './lib/worker/fan-out.ts';
-import { createReach, type Observation, observeWith, unexpected } from './lib/worker/observe.ts';
+import { createReach } from './lib/worker/observe.ts';
 import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
+
+/** Of worker-trouble, worker-warning and worker-note. */
+const SEVERITIES = ['error', 'warning', 'info'] as const satisfies readonly Severity[];
 
 /** How many workers are asked at the same time. */
 const CONCURRENCY = 8;
@@ -33,8 +38,8 @@ export const watchWorkers = defineCommand({
   name: 'watch',
   summary: SUMMARIES.watch,
   description: `Prints a line for each event until Ctrl-C: issue-completed, issue-failed, issue-blocked, session-waits, limit-hit,
-worker-trouble, worker-recovered. What is wrong at the start is told at the start. A worker counts as unreachable after the second
-look in vain. A webhook's URL is a secret: it is read from a file or from $${WEBHOOK_VARIABLE}, and posted to as JSON.`,
+worker-trouble, worker-warning, worker-note, worker-recovered. What is wrong at the start is told at the start; a warning when the
+second look sees it too. A worker counts as unreachable after the second look in vain. A webhook's URL is a secret: it is read from a file or from $${WEBHOOK_VARIABLE}, and posted to as JSON.`,
   positionals: [{ name: 'WORKER', required: false, repeat: true }],
   flags: {
     notify: { type: 'boolean', description: 'show each event on the desktop too (notify-send, osascript)' },
@@ -42,6 +47,13 @@ look in vain. A webhook's URL is a secret: it is read from a file or from $${WEB
       type: 'string',
       value: 'FILE',
       description: `post each event to the URL in the first line of this file; else $${WEBHOOK_VARIABLE}`,
+    },
+    severity: {
+      type: 'string',
+      value: 'LEVEL',
+      choices: SEVERITIES,
+      default: 'warning',
+      description: 'of a worker itself, tell what is at least so severe',
     },
     interval: { type: 'string', value: 'DURATION', default: '10s', description: 'time between two looks' },
     ...OUTPUT_FLAGS(FORMATS),
@@ -56,6 +68,7 @@ look in vain. A webhook's URL is a secret: it is read from a file or from $${WEB
     const format = outputFormat(flags, FORMATS);
     const timeoutMs = parseDuration(flags.timeout, '--timeout');
     const intervalMs = parseDuration(flags.interval, '--interval');
+    const least = SEVERITIES.find((severity) => severity === flags.severity) ?? 'warning';
     const { env, signal, stdout, stderr } = context;
     const file = flags.webhook === undefined ? undefined : expandHome(flags.webhook, homeOf(env));
     const webhook = readWebhook(file, env);
@@ -76,7 +89,7 @@ look in vain. A webhook's URL is a secret: it is read from a file or from $${WEB
     );
     const known = new Map<string, Known>();
     for (;;) {
-      const events = await round(context, workers, known, timeoutMs);
+      const events = await round(context, workers, known, timeoutMs, least);
       for (const event of events) {
         stdout.write(format === 'json' ? renderJsonLine(event) : line(event));
         await tell(event, notifiers, context);
@@ -92,6 +105,7 @@ async function round(
   workers: readonly WorkerEntry[],
   known: Map<string, Known>,
   timeoutMs: number,
+  least: Severity,
 ): Promise<WatchEvent[]> {
   const reach = createReach(context, timeoutMs);
   const call = { script: 'watch-look', args: [] };
@@ -99,13 +113,13 @@ async function round(
     const { worker } = seen;
     const typed = (command: 'peek' | 'answer', session: string) =>
       context.commandLine(command, worker.name, ...(command === 'peek' ? ['--session'] : []), session);
-    const { known: now, news } = eventsOf(known.get(worker.name) ?? null, seen, panes, typed);
+    const { known: now, news } = eventsOf(known.get(worker.name) ?? null, seen, panes, typed, least);
     known.set(worker.name, now);
     return news.map((item) => ({ at: context.now().toISOString(), worker: worker.name, ...item }));
   };
   const look = async (worker: WorkerEntry) => {
     const { seen, frame } = await observeWith(reach, worker, call, context, timeoutMs);
-    return newsOf(seen, frame === null ? [] : parseInside(frame).panes);
+    return newsOf(seen, frame === null ? [] : parsePanes(frame));
   };
   const found = await fanOut(
     workers,

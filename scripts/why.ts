@@ -6,12 +6,14 @@ import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import { age, oneLine } from './lib/cli/text.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import type { WorkerEntry } from './lib/config/worker-entry.ts';
-import { type ClusterFacts, lookAtCluster } from './lib/diagnosis/cluster.ts';
-import { diagnose, type Finding } from './lib/diagnosis/diagnosis.ts';
-import { parseInside } from './lib/diagnosis/inside.ts';
-import { RULES } from './lib/diagnosis/rules.ts';
+import { BOOK } from './lib/health/book.ts';
+import { type ClusterFacts, lookAtCluster } from './lib/health/cluster.ts';
+import type { Finding } from './lib/health/facts.ts';
+import { disksOf, parseDocker, parseInside, parsePanes } from './lib/health/inside.ts';
+import { factsOf, isKnown, type Observation, observeWith } from './lib/health/observe.ts';
+import { judge } from './lib/health/report.ts';
 import { describeLastSeen } from './lib/worker/last-seen.ts';
-import { createReach, findWorker, isKnown, type Observation, observeWith } from './lib/worker/observe.ts';
+import { createReach, findWorker } from './lib/worker/observe.ts';
 import { itemName, openItems } from './lib/worker/queue.ts';
 import { SUMMARIES } from './summaries.ts';
 
@@ -35,21 +37,29 @@ what Kubernetes says of pod, node and volume. The first cause is the one to begi
       observeWith(createReach(context, timeoutMs), worker, { script: 'why', args: [] }, context, timeoutMs),
       askCluster(context, worker, timeoutMs),
     ]);
-    const findings = diagnose(
+    const { problems: findings } = judge(
       {
-        worker,
-        status: seen.status,
-        problems: seen.problems,
-        snapshot: seen.snapshot,
-        inside: frame === null ? null : parseInside(frame),
+        ...factsOf(seen, context.commandLine),
+        ...(frame === null
+          ? {}
+          : {
+              panes: parsePanes(frame),
+              docker: parseDocker(frame),
+              disks: disksOf(frame),
+              inside: parseInside(frame),
+            }),
         cluster,
-        command: context.commandLine,
       },
-      RULES,
+      BOOK,
     );
     context.stdout.write(
       format === 'json'
-        ? renderJson({ name: worker.name, status: seen.status, lastSeen: seen.lastSeen, findings })
+        ? renderJson({
+            name: worker.name,
+            status: seen.status,
+            lastSeen: seen.lastSeen,
+            findings: findings.map(({ status: _, ...finding }) => finding),
+          })
         : renderFindings(seen, findings, context),
     );
     return isKnown(seen) ? ExitCode.ok : ExitCode.failed;

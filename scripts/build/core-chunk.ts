@@ -16,6 +16,7 @@ const CORE = [
   'lib/config/duration.ts',
   'lib/config/flags.ts',
   'lib/config/workers-file.ts',
+  'lib/health/observe.ts',
   'lib/worker/fan-out.ts',
   'lib/worker/observe.ts',
   'summaries.ts',

@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 # Measures what Docker and agents need in the worker. Argument: `run` also starts one container in a network of its own, from
 # an image made here (no registry is asked), and takes both away again.
-# Parts: facts (KEY and value, a tab between), clock, boot, heartbeat.
+# Parts: those of a full probe; docker-networks; facts (KEY and value, a tab between); clock, once more.
 run=$1
+probe full
 
 fact() {
   facts+=$1$'\t'${2//[$'\n\t']/ }$'\n'
@@ -32,8 +33,8 @@ look_at_cgroups() {
   fact cgroup.own "$(cgroup_path </proc/self/cgroup)"
 }
 
-# disk NAME FOLDER: used and free bytes, free inodes in percent.
-disk() {
+# measure_disk NAME FOLDER: used and free bytes, free inodes in percent.
+measure_disk() {
   local sizes inodes
   [ -d "$2" ] || return 0
   sizes=$(df --portability --block-size=1 "$2" 2>/dev/null | awk 'NR == 2 { print $3, $4 }')
@@ -74,10 +75,6 @@ look_at_folders() {
   fact programs.noexec "${without# }"
 }
 
-docker_wanted() {
-  [ "$(jq --raw-output '.docker.enabled // false' "$WORKER_CONFIG_DIR/settings.json" 2>/dev/null)" = true ]
-}
-
 look_at_docker() {
   local info
   fact docker.wanted yes
@@ -88,9 +85,10 @@ look_at_docker() {
   fi
   info+=" $(timeout 15 docker info --format '{{.Driver}} {{.CgroupDriver}} {{.CgroupVersion}}' 2>/dev/null)"
   fact docker.info "$info"
-  fact docker.on "$(stat --file-system --format %T /var/lib/docker 2>/dev/null)"
+  fact docker.on "$(docker_below)"
   fact iptables.version "$(iptables --version 2>/dev/null)"
   if timeout 10 iptables --table nat --list-rules DOCKER >/dev/null 2>&1; then fact iptables.docker-rules yes; else fact iptables.docker-rules no; fi
+  part docker-networks docker_networks
   fact mtu.pod "$(mtu_of "$(default_interface)")"
   fact mtu.docker0 "$(mtu_of docker0)"
   if [ "$run" = run ]; then run_container; fi
@@ -123,14 +121,12 @@ look_at_cgroups
 look_at_limits
 look_at_programs
 look_at_folders
-disk state "$WORKER_STATE_DIR"
-disk temporary "${TMPDIR:-/tmp}"
+measure_disk state "$WORKER_STATE_DIR"
+measure_disk temporary "${TMPDIR:-/tmp}"
 if docker_wanted; then
-  disk docker /var/lib/docker
+  measure_disk docker /var/lib/docker
   look_at_docker
 fi
 emit_part facts 0 "$facts"
 # Last, since the laptop compares it with the moment at which the answer comes.
 emit_part clock 0 "${EPOCHREALTIME/,/.}"
-part_file boot "$WORKER_RUN_DIR/boot.json"
-part_file heartbeat "$WORKER_RUN_DIR/heartbeat.json"

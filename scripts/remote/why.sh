@@ -8,17 +8,8 @@ probe full
 docker_info() {
   timeout 4 docker info --format 'driver={{.Driver}}
 version={{.ServerVersion}}
-root={{.DockerRootDir}}'
-}
-
-# The pod's own MTU and those of Docker's networks: what is larger outside than inside loses packets without a word.
-docker_networks() {
-  local device
-  device=$(awk '$2 == "00000000" && $8 == "00000000" { print $1; exit }' /proc/net/route)
-  printf 'pod %s\n' "$(cat "/sys/class/net/$device/mtu")"
-  timeout 4 docker network ls --quiet --filter driver=bridge |
-    xargs --no-run-if-empty timeout 4 docker network inspect \
-      --format '{{.Name}} {{index .Options "com.docker.network.driver.mtu"}}'
+root={{.DockerRootDir}}' || return
+  printf 'below=%s\n' "$(docker_below)"
 }
 
 disks() {
@@ -66,7 +57,9 @@ part in-the-way in_the_way_of_rows
 # A worker on somebody's machine has neither a Docker nor a cgroup of its own.
 if [ "${WORKER_RUNTIME-}" = pod ]; then
   # A daemon that hangs would take the time that the rest needs.
-  if timeout 4 docker version >/dev/null 2>&1; then
+  if ! docker_wanted; then
+    :
+  elif timeout 4 docker version >/dev/null 2>&1; then
     part docker docker_info
     part docker-networks docker_networks
   else

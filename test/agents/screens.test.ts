@@ -5,11 +5,11 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { findPrompt } from '../../scripts/lib/diagnosis/prompts.ts';
+import { findPrompt } from '../../scripts/lib/claude/prompts.ts';
 import { type Agent, startAgent } from './agent.ts';
 import { linesOf, SCREENS } from './screens.ts';
 
-const FIXTURES = new URL('../diagnosis/screens', import.meta.url).pathname;
+const FIXTURES = new URL('../claude/screens', import.meta.url).pathname;
 
 let agent: Agent;
 beforeAll(async () => {

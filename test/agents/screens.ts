@@ -1,9 +1,9 @@
 /**
  * The screens of the real claude, and how each is brought about. The tests of this folder bring them about and hold the
- * diagnosis to them; what they have captured lies in test/diagnosis/screens, for the tests that do without the program.
+ * diagnosis to them; what they have captured lies in test/claude/screens, for the tests that do without the program.
  */
 import { join } from 'node:path';
-import type { PanePrompt } from '../../scripts/lib/diagnosis/prompts.ts';
+import type { PanePrompt } from '../../scripts/lib/claude/prompts.ts';
 import type { Agent } from './agent.ts';
 import type { Answer } from './server.ts';
 

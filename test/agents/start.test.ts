@@ -1,7 +1,7 @@
 /** The real claude on what volumes and projects bring along: with the seeds of the supervisor it asks nothing, and works. */
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { findPrompt } from '../../scripts/lib/diagnosis/prompts.ts';
+import { findPrompt } from '../../scripts/lib/claude/prompts.ts';
 import { type Agent, startAgent } from './agent.ts';
 import { linesOf } from './screens.ts';
 

@@ -1,8 +1,8 @@
 /** Dialogs of the real claude: what is read of them, and the keys that answer them. */
 import { describe, expect, it } from 'vitest';
 import { isSame, parseChoice, renderDialog, stepsFor, wantsText } from '../../scripts/lib/answer/dialog.ts';
-import { type Dialog, readScreen } from '../../scripts/lib/diagnosis/screen.ts';
-import { captured } from '../diagnosis/captured.ts';
+import { type Dialog, readScreen } from '../../scripts/lib/claude/screen.ts';
+import { captured } from '../claude/captured.ts';
 
 function dialog(name: string): Dialog {
   const screen = readScreen(captured(name));

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { chooseLeastLoaded } from '../../scripts/lib/dispatch/least-loaded.ts';
-import type { Observation } from '../../scripts/lib/worker/observe.ts';
+import type { Observation } from '../../scripts/lib/health/observe.ts';
 import type { Status } from '../../scripts/lib/worker/status.ts';
 import { type Parts, pipelinesJson, queueJson, snapshot } from '../worker/samples.ts';
 
@@ -13,7 +13,14 @@ function worker(
   return {
     worker: { runtime: 'local', name, home: `/${name}` },
     status,
-    problems: Array.from({ length: problems }, () => ({ id: 'x', cause: 'something', next: [] })),
+    problems: Array.from({ length: problems }, () => ({
+      id: 'x',
+      severity: 'warning',
+      status: null,
+      cause: 'something',
+      evidence: [],
+      next: [],
+    })),
     pod: null,
     snapshot: parts === null ? null : snapshot(parts),
     lastSeen: null,

@@ -1,10 +1,11 @@
 /** Frames and parts as nobody who means well would write them: whatever comes, it is an answer or it is none. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseInside } from '../../scripts/lib/diagnosis/inside.ts';
 import { parseWithdrawal } from '../../scripts/lib/dispatch/outcome.ts';
-import { judge } from '../../scripts/lib/doctor/inside.ts';
 import { parseListeners } from '../../scripts/lib/forward/ports.ts';
+import { parseInside, parsePanes } from '../../scripts/lib/health/inside.ts';
+import { judge } from '../../scripts/lib/health/preflight.ts';
+import { assess } from '../../scripts/lib/health/report.ts';
 import { parseOutcomes as cleanedUp, planCleanup } from '../../scripts/lib/housekeeping/cleanup.ts';
 import { parseUsage } from '../../scripts/lib/housekeeping/usage.ts';
 import { parsePiece } from '../../scripts/lib/logs/piece.ts';
@@ -13,7 +14,6 @@ import { parseCredentials } from '../../scripts/lib/rotate/layers.ts';
 import { type Frame, newNonce, parseFrame } from '../../scripts/lib/transport/frame.ts';
 import { openItems } from '../../scripts/lib/worker/queue.ts';
 import { parseSnapshot } from '../../scripts/lib/worker/snapshot.ts';
-import { assess } from '../../scripts/lib/worker/status.ts';
 import { runs } from '../support/properties.ts';
 import { commandLine, WORKER } from '../support/samples.ts';
 import { inside, stateOf } from './honest.ts';
@@ -224,7 +224,7 @@ const READERS: readonly (readonly [string, string, (frame: Frame) => unknown])[]
       return [assess(WORKER, null, snapshot, commandLine), openItems(snapshot)];
     },
   ],
-  ['a look for why', 'why', parseInside],
+  ['a look for why', 'why', (read) => [parseInside(read), parsePanes(read)]],
   ['sizes', 'usage', (read) => parseUsage(read)],
   ['what could be cleaned up', 'cleanup-look', (read) => planCleanup(read, [23])],
   ['what was cleaned up', 'cleanup', cleanedUp],
@@ -250,7 +250,7 @@ const READERS: readonly (readonly [string, string, (frame: Frame) => unknown])[]
   [
     'a preflight',
     'preflight',
-    (read) => judge(read, { worker: 'worker-1', now: 0, command: commandLine, setValue: null }),
+    (read) => judge(read, { worker: WORKER, pod: null, now: 0, command: commandLine }),
   ],
 ];
 

@@ -518,7 +518,7 @@ const SCRIPTS: Readonly<Record<string, Script>> = {
       ...(call === 'call' ? { gh: 'HTTP/2.0 200 OK\n\n{"login": "bot"}', claude: 'ok' } : {}),
     }),
   preflight: (state) =>
-    frame({ facts: facts(state), clock: `${SECONDS}`, boot: boot(state), heartbeat: heartbeat(state) }),
+    frame({ ...probe(state, 'full'), facts: facts(state), clock: `${SECONDS}`, boot: boot(state) }),
   'raise-inotify': () => frame({ raised: '' }),
   facts: (state) => frame({ build: JSON.stringify(BUILD), state: DATABASE, ...probe(state, 'full') }),
   backup: (_, [id = '']) => frame({ backup: backedUp(id) }),

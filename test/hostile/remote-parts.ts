@@ -8,6 +8,7 @@ const NOT_ASKED = new Set([
   'frame',
   'worker',
   'database',
+  'docker',
   'backup-archive',
   'standings',
   'leftovers',

@@ -195,9 +195,8 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
     outcomes: table([23, 'queued', ''], [99, 'would-queue', '']),
   },
   preflight: {
-    clock: PROBE['clock'] ?? '',
-    boot: PROBE['boot'] ?? '',
-    heartbeat: PROBE['heartbeat'] ?? '',
+    ...PROBE,
+    'docker-networks': 'pod 1450\nbridge 1450\n',
     facts: table(
       ['cgroup.version', 2],
       ['cgroup.handed-down', 'cpuset cpu io memory pids'],

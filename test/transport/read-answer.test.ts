@@ -59,8 +59,8 @@ describe('an answer of kubectl or Helm', () => {
     const readers = [
       'transport/find-pod',
       'transport/objects',
-      'doctor/namespace',
-      'doctor/release',
+      'health/namespace',
+      'health/release',
       'helm/helm',
     ];
     const parsing = readers.filter((file) =>

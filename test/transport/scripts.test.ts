@@ -14,7 +14,7 @@ const source = (name: string) => readFileSync(join(FOLDER, `${name}.sh`), 'utf8'
 /** Sent as they are. */
 const PLAIN = ['attach', 'detach', 'exec'];
 /** Put before others. */
-const SHARED = ['frame', 'worker', 'database', 'backup-archive'];
+const SHARED = ['frame', 'worker', 'database', 'docker', 'backup-archive'];
 const CAPTURED = readdirSync(FOLDER)
   .map((file) => file.replace(/\.sh$/, ''))
   .filter((name) => ![...PLAIN, ...SHARED].includes(name));

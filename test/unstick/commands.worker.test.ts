@@ -10,7 +10,7 @@ import { queue } from '../../scripts/queue.ts';
 import { send } from '../../scripts/send.ts';
 import { unstick } from '../../scripts/unstick.ts';
 import { why } from '../../scripts/why.ts';
-import { capturedPath } from '../diagnosis/captured.ts';
+import { capturedPath } from '../claude/captured.ts';
 import { fakeKubectl, type Rule } from '../support/fake-kubectl.ts';
 import {
   FAST_PIPELINE,

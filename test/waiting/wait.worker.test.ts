@@ -1,10 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { parseGoal } from '../../scripts/lib/worker/waiting.ts';
+import { parseGoal } from '../../scripts/lib/waiting/waiting.ts';
 import { wait } from '../../scripts/wait.ts';
 import { fakeKubectl } from '../support/fake-kubectl.ts';
 import { type HandWorker, handWorker } from '../support/hand-worker.ts';
 import { type RunOptions, run } from '../support/run-command.ts';
-import { pipelinesJson, queueJson, snapshot } from '../worker/samples.ts';
+import { heldHeartbeat, pipelinesJson, queueJson, snapshot } from '../worker/samples.ts';
 
 let worker: HandWorker;
 beforeAll(async () => {
@@ -21,7 +21,8 @@ const waitFor = (args: readonly string[], options: RunOptions = {}) =>
 const checkIn = 'cd "$WORKER_REPOS_DIR/demo" && factory orchestrator check-in --format json';
 
 describe('what is waited for', () => {
-  const blocked = pipelinesJson({ issue: 23, status: 'blocked', stage: 'qa' });
+  const held = heldHeartbeat({ sessions: ['23-qa-1'] });
+  const blocked = pipelinesJson({ issue: 23, status: 'blocked', stage: 'qa', session: '23-qa-1' });
   it.each([
     ['idle', {}, 'reached', 'nothing is queued'],
     ['idle', { queue: queueJson([23, 'completed'], [24, 'failed']) }, 'reached', 'nothing is queued'],
@@ -34,6 +35,7 @@ describe('what is waited for', () => {
       'demo#23 is blocked at stage qa',
     ],
     ['idle', { pipelines: blocked }, 'never', '#23 is blocked at stage qa'],
+    ['idle', { pipelines: blocked, heartbeat: held }, 'open', 'still to do: #23'],
     ['issue:23=completed', { queue: queueJson([23, 'completed']) }, 'reached', 'demo#23 is completed'],
     ['issue:23', { queue: queueJson([23, 'completed']) }, 'reached', 'demo#23 is completed'],
     ['issue:23=completed', { queue: queueJson([23, 'pending']) }, 'open', 'demo#23 waits in the queue'],

@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import type { PaneView } from '../../scripts/lib/diagnosis/inside.ts';
+import type { Finding, Severity } from '../../scripts/lib/health/facts.ts';
+import type { PaneView } from '../../scripts/lib/health/inside.ts';
+import type { Observation } from '../../scripts/lib/health/observe.ts';
+import { severityOf } from '../../scripts/lib/health/report.ts';
 import { podFacts } from '../../scripts/lib/transport/pods.ts';
 import { eventsOf, type Known } from '../../scripts/lib/watching/events.ts';
-import type { Observation } from '../../scripts/lib/worker/observe.ts';
 import type { Status } from '../../scripts/lib/worker/status.ts';
-import { captured } from '../diagnosis/captured.ts';
+import { captured } from '../claude/captured.ts';
 import { NOW, pod } from '../transport/cluster.ts';
 import { heldHeartbeat, type Parts, pipelinesJson, queueJson, snapshot } from '../worker/samples.ts';
 
@@ -12,14 +14,24 @@ const worker = { runtime: 'local', name: 'w', home: '/w' } as const;
 
 /** A look that found the worker in a state; without parts it could not be asked. */
 interface Look {
+  /** Found besides what decides the status. */
+  readonly more?: readonly Finding[];
   readonly status?: Status;
   readonly cause?: string;
   readonly parts?: Parts | null;
   readonly panes?: readonly PaneView[];
 }
 
-function observation({ status = 'running', cause = 'why', parts = {} }: Look): Observation {
-  const problems = status === 'running' ? [] : [{ id: status, cause, next: ['type this'] }];
+function observation({ status = 'running', cause = 'why', parts = {}, more = [] }: Look): Observation {
+  const finding = {
+    id: status,
+    severity: severityOf(status),
+    status,
+    cause,
+    evidence: [],
+    next: ['type this'],
+  };
+  const problems = status === 'running' ? more : [finding, ...more];
   return {
     worker,
     status,
@@ -32,6 +44,10 @@ function observation({ status = 'running', cause = 'why', parts = {} }: Look): O
 
 /** The events of each look, as `kind: sentence`. */
 function watch(...looks: readonly Look[]): string[][] {
+  return watchFor('warning', ...looks);
+}
+
+function watchFor(least: Severity, ...looks: readonly Look[]): string[][] {
   let known: Known | null = null;
   return looks.map((look) => {
     const after = eventsOf(
@@ -39,6 +55,7 @@ function watch(...looks: readonly Look[]): string[][] {
       observation(look),
       look.panes ?? [],
       (command, session) => `${command} ${session}`,
+      least,
     );
     known = after.known;
     return after.news.map(({ event, text }) => `${event}: ${text}`);
@@ -88,13 +105,22 @@ describe('an issue', () => {
     const seen: Observation = {
       ...observation({ parts: blocked }),
       status: 'stuck',
-      problems: [{ id: 'pipeline-blocked', cause: '#23 is blocked at stage qa', next: ['unstick w 23'] }],
+      problems: [
+        {
+          id: 'pipeline-blocked',
+          severity: 'error',
+          status: 'stuck',
+          cause: '#23 is blocked at stage qa',
+          evidence: [],
+          next: ['unstick w 23'],
+        },
+      ],
     };
-    const { known } = eventsOf(null, observation(row('active')), [], String);
-    const { news, known: after } = eventsOf(known, seen, [], String);
+    const { known } = eventsOf(null, observation(row('active')), [], String, 'warning');
+    const { news, known: after } = eventsOf(known, seen, [], String, 'warning');
     expect(news).toMatchObject([{ event: 'issue-blocked', next: ['unstick w 23'] }]);
-    expect(eventsOf(after, seen, [], String).news).toEqual([]);
-    expect(eventsOf(null, seen, [], String).news).toMatchObject([{ event: 'worker-trouble' }]);
+    expect(eventsOf(after, seen, [], String, 'warning').news).toEqual([]);
+    expect(eventsOf(null, seen, [], String, 'warning').news).toMatchObject([{ event: 'worker-trouble' }]);
   });
 
   it('that ends while the worker cannot be asked is told afterwards', () => {
@@ -132,6 +158,7 @@ describe('a session', () => {
       observation({ panes }),
       panes,
       (command, session) => `${command} ${session}`,
+      'warning',
     );
     expect(news.map((item) => item.next)).toEqual([[next]]);
   });
@@ -146,6 +173,12 @@ describe('a session', () => {
     expect(watch(row('active'), { parts })[1]).toEqual([
       'limit-hit: demo#23 has hit the limit of its account at stage qa; it is tried again at each check-in',
     ]);
+  });
+});
+
+describe('a question', () => {
+  it('is told of the sessions of stages, as why tells it', () => {
+    expect(watch({ panes: [pane('mine', ...captured('trust'))] })).toEqual([[]]);
   });
 });
 
@@ -203,12 +236,64 @@ describe('a worker', () => {
     expect(watch({}, { status })).toEqual([[], []]);
   });
 
+  const note = (id: string, severity: Severity, cause: string, status: Status | null = null): Finding => ({
+    id,
+    severity,
+    status,
+    cause,
+    evidence: [],
+    next: [],
+  });
+  const silent = (issue: number, age: string) =>
+    note('silent', 'error', `the session of #${issue} has been silent for ${age}`, 'degraded');
+
+  it('in which an agent hangs is in trouble: once, whatever the time, and again for another issue', () => {
+    const hung = (...more: Finding[]): Look => ({ status: 'degraded', cause: 'no Docker', more });
+    expect(watch({}, hung(silent(23, '10m')), hung(silent(23, '11m')), hung(silent(24, '10m')))).toEqual([
+      [],
+      [
+        'worker-trouble: degraded: no Docker',
+        'worker-trouble: degraded: the session of #23 has been silent for 10m',
+      ],
+      [],
+      ['worker-trouble: degraded: the session of #24 has been silent for 10m'],
+    ]);
+  });
+
+  it('of which something is worth a warning is told at the second look that sees it, and not while it starts', () => {
+    const filling = note('disk-full', 'warning', '/root/.factory is 81% full');
+    const seen: Look = { more: [filling] };
+    const event = 'worker-warning: /root/.factory is 81% full';
+    expect(watch(seen, {}, seen, seen, seen, {}, seen, seen)).toEqual([
+      [],
+      [],
+      [],
+      [event],
+      [],
+      [],
+      [],
+      [event],
+    ]);
+    const starting: Look = { status: 'starting', more: [filling] };
+    expect(watch(starting, starting, seen)).toEqual([[], [], []]);
+    expect(watchFor('error', seen, seen)).toEqual([[], []]);
+  });
+
+  it('that is drained or starts is a note, for who asks for notes', () => {
+    expect(watchFor('info', {}, { status: 'drained', cause: 'drained by ann' }, {})).toEqual([
+      [],
+      ['worker-note: drained: drained by ann'],
+      [],
+    ]);
+  });
+
   it('that was evicted is in trouble, one that was scaled away is not', () => {
     const evicted = {
       ...observation({ status: 'stopped', parts: null }),
       pod: podFacts(pod(), undefined, NOW),
     };
-    const look = (seen: Observation) => eventsOf(null, seen, [], String).news.map(({ text }) => text);
+    const look = (seen: Observation) =>
+      eventsOf(null, seen, [], String, 'warning').news.map(({ text }) => text);
     expect(look(evicted)).toEqual(['stopped: why']);
     expect(look({ ...evicted, pod: null })).toEqual([]);
   });

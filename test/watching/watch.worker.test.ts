@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { desktopArgv, desktopNotify, webhookNotify } from '../../scripts/lib/watching/notify.ts';
 import { watchWorkers } from '../../scripts/watch.ts';
-import { capturedPath } from '../diagnosis/captured.ts';
+import { capturedPath } from '../claude/captured.ts';
 import { fakeExec } from '../support/fake-exec.ts';
 import { type HandWorker, handWorker } from '../support/hand-worker.ts';
 import { type RunOptions, run } from '../support/run-command.ts';
@@ -19,7 +19,11 @@ beforeAll(async () => {
   await worker.bash('printf "set -s exit-empty off\\n" >"$HOME/.tmux.conf" && tmux start-server');
   await worker.before(`[ "$1 $2" != 'queue list' ] || echo . >>'${join(worker.dir, 'looks')}'`);
 });
-beforeEach(() => writeFile(join(worker.dir, 'looks'), ''));
+beforeEach(async () => {
+  await writeFile(join(worker.dir, 'looks'), '');
+  // As every worker has one; a tmux without sessions would be worth a warning.
+  await worker.bash('tmux new-session -d -s orchestrator cat');
+});
 afterEach(async () => {
   await worker.bash(`tmux list-sessions -F '#{session_id}' | xargs -r -n 1 tmux kill-session -t`);
   await worker.reset();

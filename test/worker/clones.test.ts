@@ -2,12 +2,12 @@
 import { describe, expect, it } from 'vitest';
 import { describeCloneHold } from '../../scripts/lib/clones.ts';
 import type { CloneFault } from '../../scripts/lib/contract.ts';
-import { diagnose } from '../../scripts/lib/diagnosis/diagnosis.ts';
-import { parseInside } from '../../scripts/lib/diagnosis/inside.ts';
-import { RULES } from '../../scripts/lib/diagnosis/rules.ts';
-import { judge } from '../../scripts/lib/doctor/inside.ts';
+import { BOOK } from '../../scripts/lib/health/book.ts';
+import { NOT_ASKED } from '../../scripts/lib/health/facts.ts';
+import { parseInside } from '../../scripts/lib/health/inside.ts';
+import { judge as examine } from '../../scripts/lib/health/preflight.ts';
+import { assess, judge } from '../../scripts/lib/health/report.ts';
 import { describeClone } from '../../scripts/lib/worker/clones.ts';
-import { assess } from '../../scripts/lib/worker/status.ts';
 import { commandLine } from '../support/samples.ts';
 import { CLOCK, frame, heartbeat, RUNNING, snapshot } from './samples.ts';
 
@@ -41,10 +41,8 @@ function look(faults: readonly CloneFault[], state?: string) {
   const seen = snapshot(parts);
   const { status, problems } = assess(worker, null, seen, commandLine);
   const inside = parseInside(frame({ ...RUNNING, ...parts }));
-  const why = diagnose(
-    { worker, status, problems, snapshot: seen, inside, cluster: null, command: commandLine },
-    RULES,
-  );
+  const facts = { ...NOT_ASKED, worker, pod: null, refusal: null, snapshot: seen, inside };
+  const why = judge({ ...facts, command: commandLine }, BOOK).problems;
   return { status, problems, why };
 }
 
@@ -125,9 +123,9 @@ it.each([
   [[fault({})], 'fail', 'clone-changed', 'no issue of demo is begun: it is so: fatal: no'],
   [[fault({ cause: 'set-aside', holds: false, said: '' })], 'warn', 'clone-set-aside', 'demo: it is so'],
 ])('doctor: %j', (faults, state, id, reason) => {
-  const where = { worker: 'w', now: CLOCK, command: commandLine, setValue: null };
-  const parts = frame({ facts: '', clock: String(CLOCK), heartbeat: beat(faults) });
-  expect(judge(parts, where).filter((finding) => finding.id.startsWith('clone'))).toMatchObject([
+  const where = { worker, pod: null, now: CLOCK, command: commandLine };
+  const parts = frame({ ...RUNNING, facts: '', clock: String(CLOCK), heartbeat: beat(faults) });
+  expect(examine(parts, where).filter((finding) => finding.id.startsWith('clone'))).toMatchObject([
     { id, state, reason },
   ]);
 });

@@ -1,11 +1,20 @@
 import { describe, expect, it } from 'vitest';
 import type { LocalWorker } from '../../scripts/lib/config/worker-entry.ts';
 import { type BootPhase, ORCHESTRATOR_OFF, type Repair } from '../../scripts/lib/contract.ts';
+import { assess } from '../../scripts/lib/health/report.ts';
 import { podFacts } from '../../scripts/lib/transport/pods.ts';
-import { assess } from '../../scripts/lib/worker/status.ts';
 import { commandLine, WORKER } from '../support/samples.ts';
 import { deleted, NOW, pod, running } from '../transport/cluster.ts';
-import { boot, heartbeat, heldHeartbeat, type Parts, pipelinesJson, queueJson, snapshot } from './samples.ts';
+import {
+  boot,
+  CLOCK,
+  heartbeat,
+  heldHeartbeat,
+  type Parts,
+  pipelinesJson,
+  queueJson,
+  snapshot,
+} from './samples.ts';
 
 const local: LocalWorker = { runtime: 'local', name: 'w', home: '/w' };
 const facts = (options: Parameters<typeof pod>[0] = {}) => podFacts(pod(options), undefined, NOW);
@@ -29,6 +38,12 @@ const df = (free: number) =>
 const OFF: Parts = {
   boot: booted(phase('recover', 'missing', ORCHESTRATOR_OFF), phase('orchestrator', 'off')),
   heartbeat: beat({ state: 'refused', reason: ORCHESTRATOR_OFF }),
+};
+/** A check-in waits for the session of a stage. */
+const AT_WORK: Parts = {
+  pipelines: pipelinesJson({ issue: 23 }),
+  locks: 'boot=held\ncheck-in=held',
+  heartbeat: beat({ state: 'checking-in', finishedAt: null }),
 };
 const gaveUp: Repair = {
   at: '',
@@ -180,6 +195,13 @@ describe('a worker is', () => {
       /cannot read its queue/,
     ],
     ['degraded: a full disk', { disk: df(9) }, 'degraded', 'disk-full', /91% full/],
+    [
+      'degraded: the agent that a check-in waits for has said nothing for long',
+      { ...AT_WORK, sessions: `23-build-1\t${CLOCK - 600}\t${CLOCK - 3600}\t0\t0\t` },
+      'degraded',
+      'silent',
+      /^the session 23-build-1 of #23 has been silent for 10m$/,
+    ],
   ])('%s', (_, parts, status, id, cause) => {
     const { status: word, problems } = look(parts);
     expect(word).toBe(status);
@@ -196,6 +218,15 @@ describe('a worker is', () => {
   ])('running, with a word about %s', (_, parts, id) => {
     const { status, problems } = look(parts);
     expect([status, problems.map((problem) => problem.id)]).toEqual(['running', [id]]);
+  });
+
+  it('running while the agent says something, or waits for its account', () => {
+    const quiet = (seconds: number) => ({
+      sessions: `23-build-1\t${CLOCK - seconds}\t${CLOCK - 3600}\t0\t0\t`,
+    });
+    expect(look({ ...AT_WORK, ...quiet(599) }).problems).toEqual([]);
+    const held = look({ ...AT_WORK, ...quiet(3600), heartbeat: heldHeartbeat() });
+    expect(held.problems.map(({ id }) => id)).toEqual(['account-held']);
   });
 
   it('running, with no word about a disk that is well, or of no size', () => {
@@ -215,6 +246,9 @@ describe('a worker is', () => {
     expect(look(OFF).problems).toEqual([
       {
         id: 'switched-off',
+        severity: 'info',
+        status: 'drained',
+        evidence: [],
         cause: expect.any(String),
         next: [
           'switch it on: helm upgrade worker-1 charts/factory-worker --kube-context do-nyc1-factory -n factory --reset-then-reuse-values --set orchestrator.enabled=true',
@@ -249,6 +283,9 @@ describe('a worker is', () => {
     expect(status).toBe('stopped');
     expect(problems[0]).toEqual({
       id: 'stopped',
+      severity: 'info',
+      status: 'stopped',
+      evidence: [],
       cause: 'the worker is not running; its queue waits',
       next: ['factory-worker local up w'],
     });

@@ -1,7 +1,8 @@
 /** How a dialog on a pane is shown to a person, and which keys answer it. Pure. */
+
+import type { Choice, Dialog } from '../claude/screen.ts';
 import { UsageError } from '../cli/errors.ts';
 import { count } from '../cli/text.ts';
-import type { Choice, Dialog } from '../diagnosis/screen.ts';
 
 /** What a person has decided: which choices, counted from 1, and what is typed at the last of them. */
 export interface Decision {

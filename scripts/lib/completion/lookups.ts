@@ -2,7 +2,8 @@
 import type { Context } from '../cli/command.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
 import { loadWorkers } from '../config/workers-file.ts';
-import { createReach, observe } from '../worker/observe.ts';
+import { observe } from '../health/observe.ts';
+import { createReach } from '../worker/observe.ts';
 import type { Snapshot } from '../worker/snapshot.ts';
 import { type ProgramAnswer, parseProgramAnswer } from './candidates.ts';
 import type { Given } from './plan.ts';

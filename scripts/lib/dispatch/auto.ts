@@ -2,8 +2,9 @@
 import type { Context } from '../cli/command.ts';
 import { UsageError } from '../cli/errors.ts';
 import type { WorkerEntry, WorkersFile } from '../config/worker-entry.ts';
+import { observe, unexpected } from '../health/observe.ts';
 import { fanOut, guarded } from '../worker/fan-out.ts';
-import { observe, type Reach, unexpected } from '../worker/observe.ts';
+import type { Reach } from '../worker/observe.ts';
 import { chooseLeastLoaded } from './least-loaded.ts';
 
 /** The word in the place of a worker's name. */

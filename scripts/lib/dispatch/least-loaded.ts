@@ -3,7 +3,7 @@ import { CliError } from '../cli/errors.ts';
 import { count } from '../cli/text.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
 import { isLive } from '../factory.ts';
-import type { Observation } from '../worker/observe.ts';
+import type { Observation } from '../health/observe.ts';
 import { isQueueUnknown, openItems } from '../worker/queue.ts';
 import type { Snapshot } from '../worker/snapshot.ts';
 

@@ -3,6 +3,7 @@ import type { Context } from '../cli/command.ts';
 import type { ClusterWorker, WorkerEntry } from '../config/worker-entry.ts';
 import type { Drain } from '../contract.ts';
 import { whatRuns } from '../drain/rest.ts';
+import { observe } from '../health/observe.ts';
 import {
   type Change,
   type Helm,
@@ -16,7 +17,7 @@ import { podFinder } from '../transport/find-pod.ts';
 import { type Cluster, clusterOf } from '../transport/kubectl.ts';
 import { expectSeen } from '../transport/objects.ts';
 import { TransportError } from '../transport/transport.ts';
-import { createReach, observe } from '../worker/observe.ts';
+import { createReach } from '../worker/observe.ts';
 import { itemName, openItems } from '../worker/queue.ts';
 import { parseSnapshot } from '../worker/snapshot.ts';
 import { findWorkload, type Workload } from '../worker/workload.ts';

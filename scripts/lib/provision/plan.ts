@@ -3,7 +3,7 @@
  * was cut short is simply run again: what is there already is told and passed over. Pure.
  */
 import type { ClusterWorker } from '../config/worker-entry.ts';
-import { admits, type Level, labelArgs, securityLabels } from '../doctor/namespace.ts';
+import { admits, type Level, labelArgs, securityLabels } from '../health/namespace.ts';
 import type { ReleaseState } from '../lifecycle/look.ts';
 import { healthStep, isAtWork, isHalfInstalled, pendingRefusal, readyStep } from '../lifecycle/replicas.ts';
 import type { Tools } from '../lifecycle/tools.ts';

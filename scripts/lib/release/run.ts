@@ -6,7 +6,7 @@
 import { CliError } from '../cli/errors.ts';
 import { oneLine } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
-import { type EventObject, timeOf } from '../diagnosis/cluster.ts';
+import { type EventObject, timeOf } from '../health/cluster.ts';
 import { imageIn } from '../helm/manifest-diff.ts';
 import { carryOut } from '../plan.ts';
 import { shortReference } from '../registry/reference.ts';

@@ -22,11 +22,12 @@ const SHARED: Readonly<Record<string, readonly string[]>> = {
   backup: ['database'],
   dispatch: ['standings', 'leftovers'],
   facts: ['database'],
+  preflight: ['docker'],
   restore: ['database', 'backup-archive'],
   'take-over': ['database'],
   'unstick-look': ['standings', 'leftovers'],
-  why: ['standings', 'leftovers'],
   'unpack-backup': ['database', 'backup-archive'],
+  why: ['standings', 'leftovers', 'docker'],
 };
 
 /** The names of what a captured script consists of, in their order. */

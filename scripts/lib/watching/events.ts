@@ -1,9 +1,11 @@
 /** What has happened in a worker between two looks. Pure. */
-import type { PaneView } from '../diagnosis/inside.ts';
-import { findPrompt, OF_THE_ACCOUNT } from '../diagnosis/prompts.ts';
 import { isBehind, type Pipeline } from '../factory.ts';
-import { accountHold, waitsForAccount } from '../worker/account.ts';
-import type { Observation } from '../worker/observe.ts';
+import type { Finding, Severity } from '../health/facts.ts';
+import type { PaneView } from '../health/inside.ts';
+import type { Observation } from '../health/observe.ts';
+import { severityOf } from '../health/report.ts';
+import { limitedPipelines, waitingPanes } from '../health/work-rules.ts';
+import { isBlocked } from '../worker/account.ts';
 import { isQueueUnknown, itemName } from '../worker/queue.ts';
 import { parseStageName } from '../worker/sessions.ts';
 import type { Snapshot } from '../worker/snapshot.ts';
@@ -16,6 +18,8 @@ export type EventKind =
   | 'session-waits'
   | 'limit-hit'
   | 'worker-trouble'
+  | 'worker-warning'
+  | 'worker-note'
   | 'worker-recovered';
 
 export interface WatchEvent {
@@ -49,41 +53,50 @@ export interface Known {
   readonly issues: ReadonlyMap<number, IssueState> | null;
   /** What goes on now and was told, by its key; told again only after it was over. */
   readonly standing: ReadonlySet<string>;
+  /** Warnings that the last look saw first, by their keys: they are told if the next one sees them too. */
+  readonly fresh: ReadonlySet<string>;
 }
+
+type Typed = (command: 'peek' | 'answer', session: string) => string;
 
 /** One look that fails is a lost packet, or a laptop that was asleep. */
 const MISSES = 2;
 
-/** Nobody has to be called for these: they pass, or somebody wanted them. */
-const QUIET: readonly Status[] = ['running', 'starting', 'draining', 'drained', 'stopped', 'pending'];
-
-/** A pod that ended by itself (evicted, say) is there still; one that was scaled away is not. */
+/** Whether nobody has to be called: it is wanted, or passes. */
 function isQuiet({ status, pod }: Observation): boolean {
-  return QUIET.includes(status) && !(status === 'stopped' && pod !== null);
+  return severityOf(status, pod) === 'info';
 }
 
 /**
  * @param known null before the first look, which tells what is wrong now but not what has ended before
  * @param panes what the worker's panes show; empty when it could not be asked
  * @param typed how to type a look into a session, and an answer to it
+ * @param least what is said of the worker itself is at least so severe
  */
 export function eventsOf(
   known: Known | null,
   seen: Observation,
   panes: readonly PaneView[],
-  typed: (command: 'peek' | 'answer', session: string) => string,
+  typed: Typed,
+  least: Severity,
 ): { readonly known: Known; readonly news: readonly News[] } {
   const misses = seen.status === 'unreachable' ? (known?.misses ?? 0) + 1 : 0;
   if (misses > 0 && misses < MISSES) {
     return {
-      known: { issues: null, standing: new Set(), trouble: null, ...known, misses },
+      known: { issues: null, standing: new Set(), fresh: new Set(), trouble: null, ...known, misses },
       news: [],
     };
   }
   const { snapshot } = seen;
   const readable = snapshot !== null && !isQueueUnknown(snapshot);
   const issues = readable ? issueStates(snapshot) : (known?.issues ?? null);
-  const found = [...troubles(seen), ...(snapshot === null ? [] : attention(snapshot, panes, typed))];
+  const states = ofWorker(seen).filter(({ severity }) => RANK[severity] <= RANK[least]);
+  const isFresh = ({ severity, key }: State) =>
+    severity === 'warning' && !known?.fresh.has(key) && !known?.standing.has(key);
+  const found = [
+    ...states.filter((state) => !isFresh(state)),
+    ...(snapshot === null ? [] : attention(snapshot, panes, typed)),
+  ];
   const keys = new Set(found.map(({ key }) => key));
   // Of a worker that cannot be asked nobody knows whether its sessions still wait.
   const standing = snapshot === null ? new Set([...(known?.standing ?? []), ...keys]) : keys;
@@ -92,37 +105,70 @@ export function eventsOf(
   const news = found
     .filter(({ key }) => !known?.standing.has(key))
     // That the worker is stuck behind it is the same piece of news.
-    .filter(({ key }) => !(blocked && key === BEHIND_BLOCKED))
+    .filter(({ key }) => !(blocked && key.includes(` ${PIPELINE_BLOCKED} `)))
     .map(({ news: item }) => item);
   return {
-    known: { trouble: isQuiet(seen) ? null : seen.status, misses, issues, standing },
+    known: {
+      trouble: isQuiet(seen) ? null : seen.status,
+      misses,
+      issues,
+      standing,
+      fresh: new Set(states.filter(isFresh).map(({ key }) => key)),
+    },
     news: [...ended, ...recovery(known, seen), ...news],
   };
 }
 
-interface Finding {
+/** Something that goes on now. */
+interface Standing {
   readonly key: string;
   readonly news: News;
 }
 
+/** The same of the worker itself. */
+interface State extends Standing {
+  readonly severity: Severity;
+}
+
+const RANK: Readonly<Record<Severity, number>> = { error: 0, warning: 1, info: 2 };
+
+const EVENT_OF: Readonly<Record<Severity, EventKind>> = {
+  error: 'worker-trouble',
+  warning: 'worker-warning',
+  info: 'worker-note',
+};
+
 const PIPELINE_BLOCKED = 'pipeline-blocked';
-/** The key of a worker whose trouble is, first of all, a blocked issue. */
-const BEHIND_BLOCKED = `worker stuck ${PIPELINE_BLOCKED}`;
+
+/** An issue's number in a cause tells two findings of a rule apart; ages and sizes do not. */
+const keyOf = ({ id, cause }: Finding) => `${id} ${/#\d+/.exec(cause)?.[0] ?? ''}`;
 
 /** The worker itself; who it is stands beside it wherever it is shown. */
-function troubles(seen: Observation): Finding[] {
-  if (isQuiet(seen)) return [];
+function ofWorker(seen: Observation): State[] {
   const { worker, status, problems } = seen;
-  const [first] = problems;
-  // Of a worker that cannot be entered the cause begins with that.
-  const cause = first?.cause.replace(`${worker.name} is ${status}: `, '');
-  const text = cause === undefined ? status : `${status}: ${cause}`;
-  return [
-    {
-      key: `worker ${status} ${first?.id ?? ''}`,
-      news: { event: 'worker-trouble', subject: status, text, next: first?.next ?? [] },
-    },
-  ];
+  const deciding = problems.find((finding) => finding.status === status) ?? problems[0];
+  const stateOf = (finding: Finding, severity: Severity, word: Status | null): State => {
+    // Of a worker that cannot be entered the cause begins with that.
+    const cause = finding.cause.replace(`${worker.name} is ${status}: `, '');
+    return {
+      key: `worker ${word ?? ''} ${keyOf(finding)}`,
+      severity,
+      news: {
+        event: EVENT_OF[severity],
+        subject: word ?? finding.id,
+        text: word === null ? cause : `${word}: ${cause}`,
+        next: finding.next,
+      },
+    };
+  };
+  // While it starts, or is on its way out, more may be amiss that passes.
+  if (isQuiet(seen) && status !== 'running')
+    return deciding === undefined ? [] : [stateOf(deciding, 'info', status)];
+  return problems.flatMap((finding) => {
+    const severity = finding === deciding && !isQuiet(seen) ? 'error' : finding.severity;
+    if (severity === 'error') return [stateOf(finding, severity, finding.status ?? status)];
+    return severity === 'warning' ? [stateOf(finding, severity, null)] : [];
+  });
 }
 
 function recovery(known: Known | null, seen: Observation): News[] {
@@ -133,54 +179,42 @@ function recovery(known: Known | null, seen: Observation): News[] {
 }
 
 /** Sessions that wait for a person, and limits. */
-function attention(
-  snapshot: Snapshot,
-  panes: readonly PaneView[],
-  typed: (command: 'peek' | 'answer', session: string) => string,
-): Finding[] {
-  const { queue, pipelines } = snapshot;
-  // The worker's own trouble then, told once and not for each session.
-  const held = accountHold(snapshot) !== null;
+function attention(snapshot: Snapshot, panes: readonly PaneView[], typed: Typed): Standing[] {
+  const { queue } = snapshot;
   const named = (issue: number) => {
     const row = queue.find((item) => item.issue === issue);
     return row === undefined ? `#${issue}` : itemName(row);
   };
-  const found = panes.flatMap(({ session, lines }): Finding[] => {
-    const prompt = findPrompt(lines);
-    if (prompt === null || (held && OF_THE_ACCOUNT.has(prompt.id))) return [];
+  const found = waitingPanes(snapshot, panes).map(({ session, prompt }): Standing => {
     const issue = parseStageName(session)?.issue;
     const limit = prompt.id === 'rate-limit';
-    return [
-      {
-        key: limit && issue !== undefined ? `limit ${issue}` : `${prompt.id} ${session}`,
-        news: {
-          event: limit ? 'limit-hit' : 'session-waits',
-          subject: session,
-          text: `${session} ${prompt.says}`,
-          next: [
-            prompt.takes === 'choice'
-              ? `answer it: ${typed('answer', session)}`
-              : `look: ${typed('peek', session)}`,
-          ],
-        },
+    return {
+      key: limit && issue !== undefined ? `limit ${issue}` : `${prompt.id} ${session}`,
+      news: {
+        event: limit ? 'limit-hit' : 'session-waits',
+        subject: session,
+        text: `${session} ${prompt.says}`,
+        next: [
+          prompt.takes === 'choice'
+            ? `answer it: ${typed('answer', session)}`
+            : `look: ${typed('peek', session)}`,
+        ],
       },
-    ];
+    };
   });
-  const limited = pipelines
-    .filter(({ status }) => status === 'rate_limited' && !held)
-    .map(
-      ({ issue, stage }): Finding => ({
-        key: `limit ${issue}`,
-        news: {
-          event: 'limit-hit',
-          subject: named(issue),
-          text: `${named(issue)} has hit the limit of its account at stage ${stage}; it is tried again at each check-in`,
-          next: [],
-        },
-      }),
-    );
+  const limited = limitedPipelines(snapshot).map(
+    ({ issue, stage }): Standing => ({
+      key: `limit ${issue}`,
+      news: {
+        event: 'limit-hit',
+        subject: named(issue),
+        text: `${named(issue)} has hit the limit of its account at stage ${stage}; it is tried again at each check-in`,
+        next: [],
+      },
+    }),
+  );
   // What a pane says and what the pipeline says is one event.
-  return [...new Map([...limited, ...found].map((finding) => [finding.key, finding])).values()];
+  return [...new Map([...limited, ...found].map((standing) => [standing.key, standing])).values()];
 }
 
 const ENDED: Readonly<Record<string, EventKind>> = {
@@ -195,7 +229,7 @@ function issueStates(snapshot: Snapshot): Map<number, IssueState> {
   const states = new Map<number, IssueState>();
   // A stage that is run again by itself does not need a person.
   const stateOf = (pipeline: Pipeline) =>
-    pipeline.status === 'blocked' && waitsForAccount(snapshot, pipeline) ? 'in_progress' : pipeline.status;
+    pipeline.status === 'blocked' && !isBlocked(snapshot, pipeline) ? 'in_progress' : pipeline.status;
   for (const pipeline of pipelines) {
     states.set(pipeline.issue, { name: `#${pipeline.issue}`, state: stateOf(pipeline) });
   }

@@ -6,8 +6,6 @@ import type { Pipeline } from '../factory.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { CommandLine, Problem } from './status.ts';
 
-export const ACCOUNT_HELD = 'account-held';
-
 /** Null while nothing is known to be wrong with it. */
 export function accountHold({ heartbeat }: Pick<Snapshot, 'heartbeat'>): AccountHold | null {
   return heartbeat?.account ?? null;
@@ -21,6 +19,11 @@ export function waitsForAccount(
   const own = session || `${issue}-${stage}-${attempt}`;
   // tmux has no dots and colons in its names.
   return accountHold(snapshot)?.sessions.includes(own.replaceAll(/[.:]/g, '_')) ?? false;
+}
+
+/** Whether a stage needs a person: one that waits for the account does not. */
+export function isBlocked(snapshot: Pick<Snapshot, 'heartbeat'>, pipeline: Pipeline): boolean {
+  return pipeline.status === 'blocked' && !waitsForAccount(snapshot, pipeline);
 }
 
 export function describeAccount(hold: AccountHold, worker: WorkerEntry, command: CommandLine): Problem {
@@ -42,7 +45,7 @@ export function describeAccount(hold: AccountHold, worker: WorkerEntry, command:
     unreachable: [`what claude said: ${command('logs', worker.name, 'orchestrator')}`],
   };
   return {
-    id: ACCOUNT_HELD,
+    id: 'account-held',
     cause: describeHold(hold),
     next: Object.hasOwn(cures, hold.cause) ? cures[hold.cause as AccountCause] : [],
   };

@@ -9,6 +9,8 @@ export interface Disk {
    */
   readonly sizeBytes: number;
   readonly freeBytes: number;
+  /** Left out when they were not counted; null where the file system has no fixed number. */
+  readonly freeInodesPercent?: number | null;
 }
 
 export const DISK_WARN = DISK_WARN_PERCENT / 100;

@@ -1,6 +1,7 @@
 /** How the work on a dispatched issue stands, for those who wait for it. Pure. */
 import { isBehind } from '../factory.ts';
-import { waitsForAccount } from './account.ts';
+import { isBlocked } from './account.ts';
+import { failedDependency } from './queue.ts';
 import type { Snapshot } from './snapshot.ts';
 
 export type Fate =
@@ -21,13 +22,11 @@ export function fateOf(issue: number, snapshot: Snapshot): Fate {
   if (completed) return { kind: 'completed' };
   if (row?.status === 'failed') return { kind: 'lost', reason: 'has failed' };
   if (row === undefined) return { kind: 'lost', reason: 'was taken out of the queue' };
-  if (pipeline?.status === 'blocked' && !waitsForAccount(snapshot, pipeline))
+  if (pipeline !== undefined && isBlocked(snapshot, pipeline))
     return { kind: 'lost', reason: `is blocked at stage ${pipeline.stage}` };
   // Failing or aborting a pipeline by hand leaves its row active.
   if (pipeline?.status === 'failed') return { kind: 'lost', reason: `has failed at stage ${pipeline.stage}` };
-  const failed = row.dependsOn.find((other) =>
-    queue.some((item) => item.issue === other && item.status === 'failed'),
-  );
-  if (failed !== undefined) return { kind: 'lost', reason: `waits for #${failed}, which has failed` };
+  const failed = failedDependency(row, queue);
+  if (failed !== undefined) return { kind: 'lost', reason: `waits for #${failed.issue}, which has failed` };
   return { kind: 'open', stage: pipeline?.stage ?? null };
 }

@@ -24,3 +24,13 @@ export function openItems({ queue }: Pick<Snapshot, 'queue'>): QueueItem[] {
   const rank = ({ status }: QueueItem) => (status === 'active' ? 0 : 1);
   return open.sort((a, b) => rank(a) - rank(b) || a.position - b.position);
 }
+
+/** The first of the rows it waits for that has failed, of the same project; undefined when none has. */
+export function failedDependency(row: QueueItem, queue: readonly QueueItem[]): QueueItem | undefined {
+  return queue.find(
+    (other) =>
+      row.dependsOn.includes(other.issue) &&
+      other.namespace === row.namespace &&
+      (other.status === 'failed' || other.pipeline?.status === 'failed'),
+  );
+}

@@ -1,35 +1,43 @@
 /** Rules about the machine under the work: Docker, memory, disks of a pod, and what Kubernetes says of it. Pure. */
-import { bytes, count, shellLine } from '../cli/text.ts';
+import { bytes, count, enumerate, shellLine } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
-import { DISK_WARN, describeFull, shareUsed } from '../worker/disk.ts';
 import type { CgroupMemory } from '../worker/memory.ts';
 import { type ClusterFacts, type EventObject, type NodeObject, unscheduledBecause } from './cluster.ts';
-import { type Finding, whenEntered, whenInCluster, withValue } from './diagnosis.ts';
+import { type Found, type Rule, whenEntered, whenInCluster, whenProbed, withValue } from './facts.ts';
+import { judgeDisk } from './probe-rules.ts';
 
 const MORE_MEMORY = 'resources.limits.memory=SIZE';
 
-/** Docker is down, or on a driver that copies every layer. */
-export const docker = whenEntered(({ inside, snapshot: { boot }, worker, command }) => {
+/** Docker is down, or keeps its layers where every one of them is copied. */
+export const docker = whenProbed(({ docker: found, snapshot: { boot }, worker, command }) => {
   const phase = boot?.phases.find(({ name }) => name === 'docker');
-  if (inside.docker === null || phase === undefined || phase.status === 'off') return [];
-  const { driver, error } = inside.docker;
+  // A start that has not got to it.
+  if (found === null || (phase === undefined && boot?.finishedAt === null)) return [];
+  const { driver, below, error } = found;
   const logs = `its log: ${command('logs', worker.name, 'docker')}`;
   if (driver === null) {
     return [
       {
         id: 'docker-down',
         cause: 'Docker does not answer: compose stacks and builds fail; the supervisor keeps starting it',
-        evidence: [`docker info: ${error}`, `boot: docker ${phase.status}: ${phase.message}`],
+        evidence: [
+          `docker info: ${error}`,
+          ...(phase === undefined ? [] : [`boot: docker ${phase.status}: ${phase.message}`]),
+        ],
         next: [logs],
       },
     ];
   }
-  if (driver === 'overlay2' || driver === 'overlayfs') return [];
+  // btrfs, zfs and the others share what layers have in common, each in its way.
+  if (driver !== 'vfs' && below !== 'overlayfs') return [];
   return [
     {
       id: 'docker-driver',
-      cause: `Docker uses the storage driver ${driver}, which copies whole layers: it is slow and fills the disk`,
-      evidence: [`docker info: Driver ${driver}`],
+      cause:
+        driver === 'vfs'
+          ? `Docker uses the storage driver ${driver}, which copies whole layers: it is slow and fills the disk`
+          : `Docker's storage driver ${driver} lies on an overlay: every layer is copied whole, or not made at all`,
+      evidence: [`docker info: Driver ${driver}`, ...(below === null ? [] : [`/var/lib/docker: ${below}`])],
       next: [
         withValue(
           '/var/lib/docker has to be a volume (docker.storage of the chart), not a part of the container',
@@ -43,16 +51,15 @@ export const docker = whenEntered(({ inside, snapshot: { boot }, worker, command
 });
 
 /** Packets that are larger than the pod's network takes are lost: pulls and TLS handshakes hang. */
-export const mtu = whenEntered(({ inside, worker }) => {
-  const { podMtu = null, networks = [] } = inside.docker ?? {};
+export const mtu: Rule = ({ docker: found, worker }) => {
+  const { podMtu = null, networks = [] } = found ?? {};
   if (podMtu === null) return [];
   const larger = networks.filter((network) => network.mtu > podMtu);
   if (larger.length === 0) return [];
   return [
     {
       id: 'mtu',
-      cause:
-        'networks of Docker let packets through that the network of the pod does not take: downloads in containers hang',
+      cause: `packets of ${enumerate(larger.map(({ name }) => name))} are larger than the network of the pod takes: downloads and TLS in containers hang`,
       evidence: [`pod: ${podMtu}`, ...larger.map(({ name, mtu: size }) => `docker network ${name}: ${size}`)],
       next: [
         'networks that are older than the setting keep theirs: bring their stack down and up again',
@@ -60,22 +67,25 @@ export const mtu = whenEntered(({ inside, worker }) => {
       ],
     },
   ];
-});
+};
 
-/** Disks other than the state volume, of which `status` speaks. */
-export const disks = whenEntered(({ inside, worker, command }) =>
-  inside.disks
-    .filter((disk) => shareUsed(disk) >= DISK_WARN)
-    .map((disk) => ({
-      id: 'disk',
-      cause: describeFull(disk),
-      evidence: [`df: ${bytes(disk.freeBytes)} free of ${bytes(disk.sizeBytes)}`],
-      next: [
-        `by what: ${command('usage', worker.name)}`,
-        `what could go: ${command('cleanup', worker.name, '--dry-run')}`,
-      ],
-    })),
-);
+/** Disks other than the state volume, about which another rule is. */
+export const disks: Rule = ({ disks: found, worker, command }) =>
+  (found ?? []).flatMap((disk) => {
+    const verdict = judgeDisk(disk);
+    if (verdict === null) return [];
+    return [
+      {
+        id: 'disk',
+        ...verdict,
+        evidence: [`df: ${bytes(disk.freeBytes)} free of ${bytes(disk.sizeBytes)}`],
+        next: [
+          `by what: ${command('usage', worker.name)}`,
+          `what could go: ${command('cleanup', worker.name, '--dry-run')}`,
+        ],
+      },
+    ];
+  });
 
 /** The kernel has killed something inside the living pod; counts and the kernel's log say at whose limit, the log says whom. */
 export const killedInside = whenEntered(({ inside, worker, command }) => {
@@ -101,7 +111,7 @@ export const killedInside = whenEntered(({ inside, worker, command }) => {
   };
   const containers = look('Docker', inside.memory.docker, true);
   const processes = look('the pod', inside.memory.pod, false);
-  const found: Finding[] = [];
+  const found: Found[] = [];
   if (containers.any) {
     found.push({
       id: 'oom-container',
@@ -434,7 +444,7 @@ export const unscheduled = whenInCluster(({ cluster: { pod, nodes, claims }, kub
   ];
 });
 
-export const node = whenInCluster(({ cluster: { node: found, pod }, kubectl, status }) => {
+export const node = whenInCluster(({ cluster: { node: found, pod }, kubectl, snapshot, pod: seen }) => {
   const name = pod?.spec?.nodeName ?? '';
   const force = `when the machine is gone for good: ${kubectl('delete', 'pod', pod?.metadata.name ?? '', '--force', '--grace-period=0')}`;
   if (found === 'gone') {
@@ -453,7 +463,7 @@ export const node = whenInCluster(({ cluster: { node: found, pod }, kubectl, sta
   const pressures = conditions.filter(
     ({ type, status: value }) => type.endsWith('Pressure') && value === 'True',
   );
-  const findings: Finding[] = [];
+  const findings: Found[] = [];
   if (ready !== undefined && ready.status !== 'True') {
     findings.push({
       id: 'node-not-ready',
@@ -472,7 +482,7 @@ export const node = whenInCluster(({ cluster: { node: found, pod }, kubectl, sta
       ],
     });
   }
-  if (found.spec?.unschedulable === true && status !== 'running') {
+  if (found.spec?.unschedulable === true && (snapshot === null || seen?.ready === false)) {
     findings.push({
       id: 'node-cordoned',
       cause: `the node ${name} takes no new pods (cordoned)`,
@@ -484,15 +494,13 @@ export const node = whenInCluster(({ cluster: { node: found, pod }, kubectl, sta
 });
 
 /** The pod was found and cannot be entered for want of a permission. */
-export const execForbidden = whenInCluster(({ status, problems, cluster: { pod }, kubectl }) => {
-  const refused = problems.find(({ id }) => id === 'forbidden');
-  if (status !== 'forbidden' || pod === null || refused === undefined || !/pods\/exec/.test(refused.cause))
-    return [];
+export const execForbidden = whenInCluster(({ refusal, cluster: { pod }, kubectl }) => {
+  if (refusal?.status !== 'forbidden' || pod === null || !/pods\/exec/.test(refusal.cause)) return [];
   return [
     {
       id: 'exec-forbidden',
       cause: 'the pod is there, but nobody lets you in: the verb create on pods/exec is missing',
-      evidence: [refused.cause, `pod ${pod.metadata.name} is ${pod.status?.phase}`],
+      evidence: [refusal.cause, `pod ${pod.metadata.name} is ${pod.status?.phase}`],
       next: [
         `check: ${kubectl('auth', 'can-i', 'create', 'pods/exec')}`,
         `somebody who may grants it: ${kubectl('create', 'role', 'worker-operator', '--verb=get,list,create', '--resource=pods,pods/exec')}`,
@@ -505,9 +513,9 @@ export const execForbidden = whenInCluster(({ status, problems, cluster: { pod }
 const EXPLAINED =
   /^(?:Failed|BackOff|Evicted|FailedScheduling|ErrImagePull|InspectFailed|NodeNotReady|MissingClusterDNS)$/;
 
-/** What else Kubernetes warns of, while the worker is not well. */
-export const warned = whenInCluster(({ cluster: { warnings, pod }, problems, kubectl }) => {
-  if (problems.length === 0 || pod === null) return [];
+/** What else Kubernetes warns of. */
+export const warned = whenInCluster(({ cluster: { warnings, pod }, kubectl }) => {
+  if (pod === null) return [];
   const current = warnings.filter(
     ({ involvedObject, reason }) =>
       involvedObject?.name === pod.metadata.name && !EXPLAINED.test(reason ?? ''),

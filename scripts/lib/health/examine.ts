@@ -4,15 +4,14 @@ import type { Context } from '../cli/command.ts';
 import { CliError } from '../cli/errors.ts';
 import type { ClusterWorker, WorkerEntry } from '../config/worker-entry.ts';
 import { findHelm, type Helm } from '../helm/helm.ts';
-import { setValueCommand } from '../helm/set-value.ts';
 import { type Cluster, clusterOf } from '../transport/kubectl.ts';
 import { TransportError } from '../transport/transport.ts';
 import { createReach } from '../worker/observe.ts';
 import { findDeployment, type Workload } from '../worker/workload.ts';
-import { type Finding, found, isSick, type Section } from './finding.ts';
-import { INOTIFY_RAISED, judge, type Where } from './inside.ts';
+import { type Check, found, isSick, type Section } from './check.ts';
 import { checkContext, checkHelm, checkKubectl, checkKuberc, checkServer } from './laptop.ts';
 import { checkNamespace, checkStorage, neededLevel } from './namespace.ts';
+import { INOTIFY_RAISED, judge } from './preflight.ts';
 import { checkClaim, checkPullSecrets, checkRelease, checkSecret } from './release.ts';
 import { checkRights } from './rights.ts';
 
@@ -26,7 +25,7 @@ export interface Examination {
   readonly run: boolean;
 }
 
-export async function examineLaptop({ context }: Examination, workersFile: Finding): Promise<Section> {
+export async function examineLaptop({ context }: Examination, workersFile: Check): Promise<Section> {
   return {
     where: 'laptop',
     findings: [await checkKubectl(context), ...checkKuberc(context), await checkHelm(context), workersFile],
@@ -64,7 +63,7 @@ export async function examineNamespace(
 }
 
 /** What the cluster does not tell, or not as expected, is a finding; the others are made all the same. */
-async function orUnknown(id: string, check: Promise<Finding | Finding[]>): Promise<Finding[]> {
+async function orUnknown(id: string, check: Promise<Check | Check[]>): Promise<Check[]> {
   try {
     return [await check].flat();
   } catch (error) {
@@ -78,10 +77,7 @@ export async function examineWorker(examination: Examination, worker: WorkerEntr
   return { where: worker.name, findings: [...inCluster, ...(await examineInside(examination, worker))] };
 }
 
-async function examineRelease(
-  { context, timeoutMs }: Examination,
-  worker: ClusterWorker,
-): Promise<Finding[]> {
+async function examineRelease({ context, timeoutMs }: Examination, worker: ClusterWorker): Promise<Check[]> {
   const cluster = clusterOf(context, timeoutMs);
   let install: Workload | null;
   try {
@@ -101,7 +97,7 @@ async function examineInstall(
   worker: ClusterWorker,
   install: Workload,
   { commandLine }: Context,
-): Promise<Finding[]> {
+): Promise<Check[]> {
   const { secret, claim } = install;
   const checks = await Promise.all([
     ...(secret === null
@@ -116,10 +112,10 @@ async function examineInstall(
 async function examineInside(
   { context, timeoutMs, run }: Examination,
   worker: WorkerEntry,
-): Promise<Finding[]> {
+): Promise<Check[]> {
   const { signal, now, commandLine } = context;
   try {
-    const { transport } = await createReach(context, timeoutMs).enter(worker);
+    const { transport, pod } = await createReach(context, timeoutMs).enter(worker);
     const frame = await transport.run({
       script: 'preflight',
       args: [run ? 'run' : 'look'],
@@ -133,22 +129,13 @@ async function examineInside(
         throw new CliError(answer.parts.get('raised.error')?.text ?? 'they could not be written');
       }
     };
-    return judge(frame, whereOf(worker, now(), commandLine)).map((finding) =>
+    return judge(frame, { worker, pod, now: now().getTime() / 1000, command: commandLine }).map((finding) =>
       finding.id === 'inotify' && finding.fix[0]?.includes('--fix') ? { ...finding, repair: raise } : finding,
     );
   } catch (error) {
     if (!(error instanceof TransportError)) throw error;
     return [found('enter', 'fail', error.message, error.hints)];
   }
-}
-
-function whereOf(worker: WorkerEntry, now: Date, command: Where['command']): Where {
-  return {
-    worker: worker.name,
-    now: now.getTime() / 1000,
-    command,
-    setValue: worker.runtime === 'local' ? null : (assignment) => setValueCommand(worker, assignment),
-  };
 }
 
 async function helmOrNull(context: Context): Promise<Helm | null> {

@@ -10,7 +10,7 @@ import { findHelm } from '../helm/helm.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { kubectlMessage } from '../transport/kubectl-errors.ts';
 import { readAnswer } from '../transport/read-answer.ts';
-import { type Finding, found } from './finding.ts';
+import { type Check, found } from './check.ts';
 
 /** The chart needs it (charts/factory-worker/README.md). */
 const OLDEST_HELM = [3, 18] as const;
@@ -22,7 +22,7 @@ interface Versions {
 }
 
 /** @returns what kubectl is, and its version where there is one */
-export async function checkKubectl({ exec, env, signal }: Context): Promise<Finding> {
+export async function checkKubectl({ exec, env, signal }: Context): Promise<Check> {
   const program = env['KUBECTL'] || 'kubectl';
   const result = await exec.run([program, 'version', '--client', '--output=json'], {
     env,
@@ -45,7 +45,7 @@ export async function checkKubectl({ exec, env, signal }: Context): Promise<Find
  *
  * @returns nothing where it says nothing of the kind
  */
-export function checkKuberc({ env }: Pick<Context, 'env'>): Finding[] {
+export function checkKuberc({ env }: Pick<Context, 'env'>): Check[] {
   const home = homeOf(env);
   const file = env['KUBERC'] || join(home, '.kube', 'kuberc');
   let text: string;
@@ -63,7 +63,7 @@ export function checkKuberc({ env }: Pick<Context, 'env'>): Finding[] {
   ];
 }
 
-export async function checkHelm(context: Context): Promise<Finding> {
+export async function checkHelm(context: Context): Promise<Check> {
   try {
     const { version, major } = await findHelm(context);
     const minor = Number(version.split('.')[1]);
@@ -94,7 +94,7 @@ interface KubeConfig {
 }
 
 /** Whether the context of a place is there, and the program that logs in to it. */
-export async function checkContext(cluster: Cluster, place: ClusterWorker): Promise<Finding[]> {
+export async function checkContext(cluster: Cluster, place: ClusterWorker): Promise<Check[]> {
   const known = `which there are: ${shellLine(['kubectl', ...(place.kubeconfig ? ['--kubeconfig', place.kubeconfig] : []), 'config', 'get-contexts'])}`;
   if (place.context === '') {
     return [
@@ -114,7 +114,7 @@ export async function checkContext(cluster: Cluster, place: ClusterWorker): Prom
   return [found('context', 'ok', place.context), await checkCredentialPlugin(cluster, config)];
 }
 
-async function checkCredentialPlugin({ exec, env, signal }: Cluster, config: KubeConfig): Promise<Finding> {
+async function checkCredentialPlugin({ exec, env, signal }: Cluster, config: KubeConfig): Promise<Check> {
   const user = config.users?.[0]?.user;
   const old = user?.['auth-provider']?.name;
   if (old !== undefined) {
@@ -141,7 +141,7 @@ async function checkCredentialPlugin({ exec, env, signal }: Cluster, config: Kub
 }
 
 /** Whether the cluster answers and lets us in, and how far its version is from kubectl's. */
-export async function checkServer(cluster: Cluster, place: ClusterWorker): Promise<Finding> {
+export async function checkServer(cluster: Cluster, place: ClusterWorker): Promise<Check> {
   const begun = performance.now();
   const result = await kubectl(cluster, place, ['version', '--output=json']);
   const { clientVersion, serverVersion } = readAnswer<Versions>(

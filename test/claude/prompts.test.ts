@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { findPrompt } from '../../scripts/lib/diagnosis/prompts.ts';
-import { readScreen } from '../../scripts/lib/diagnosis/screen.ts';
+import { findPrompt } from '../../scripts/lib/claude/prompts.ts';
+import { readScreen } from '../../scripts/lib/claude/screen.ts';
 import { SCREENS } from '../agents/screens.ts';
 import { captured } from './captured.ts';
 import { ordinaryPanes } from './ordinary-panes.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { lookAtCluster } from '../../scripts/lib/diagnosis/cluster.ts';
+import { lookAtCluster } from '../../scripts/lib/health/cluster.ts';
 import { type Answer, fakeExec } from '../support/fake-exec.ts';
 import { WORKER as worker } from '../support/samples.ts';
 import { NOW, pod } from '../transport/cluster.ts';

@@ -4,17 +4,13 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { packageRoot } from '../../scripts/lib/cli/version.ts';
 import type { LocalWorker } from '../../scripts/lib/config/worker-entry.ts';
-import type {
-  ClusterFacts,
-  EventObject,
-  NodeObject,
-  WorkerPod,
-} from '../../scripts/lib/diagnosis/cluster.ts';
-import { diagnose, type Finding } from '../../scripts/lib/diagnosis/diagnosis.ts';
-import { parseInside } from '../../scripts/lib/diagnosis/inside.ts';
-import { RULES } from '../../scripts/lib/diagnosis/rules.ts';
+import { BOOK } from '../../scripts/lib/health/book.ts';
+import type { ClusterFacts, EventObject, NodeObject, WorkerPod } from '../../scripts/lib/health/cluster.ts';
+import { type Finding, NOT_ASKED } from '../../scripts/lib/health/facts.ts';
+import { disksOf, parseDocker, parseInside, parsePanes } from '../../scripts/lib/health/inside.ts';
+import { judge, severityOf } from '../../scripts/lib/health/report.ts';
 import { podFacts } from '../../scripts/lib/transport/pods.ts';
-import { assess } from '../../scripts/lib/worker/status.ts';
+import { captured, capturedText } from '../claude/captured.ts';
 import { commandLine, WORKER } from '../support/samples.ts';
 import { NOW, pod as podObject, running, waiting } from '../transport/cluster.ts';
 import {
@@ -28,7 +24,6 @@ import {
   RUNNING,
   snapshot,
 } from '../worker/samples.ts';
-import { captured, capturedText } from './captured.ts';
 
 const worker: LocalWorker = { runtime: 'local', name: 'w', home: '/w' };
 const stage = (name: string, quiet = 5) => `${name}\t${CLOCK - quiet}\t${CLOCK - 3600}\t0\t0\t`;
@@ -48,12 +43,22 @@ const dockerOn = JSON.stringify({
 /** Findings about a worker on this machine. */
 function look(parts: Parts): Finding[] {
   const seen = snapshot(parts);
-  const { status, problems } = assess(worker, null, seen, commandLine);
-  const inside = parseInside(frame({ ...RUNNING, ...parts }));
-  return diagnose(
-    { worker, status, problems, snapshot: seen, inside, cluster: null, command: commandLine },
-    RULES,
-  );
+  const answer = frame({ ...RUNNING, ...parts });
+  const inside = parseInside(answer);
+  const panes = parsePanes(answer);
+  const [docker, disks] = [parseDocker(answer), disksOf(answer)];
+  const facts = {
+    worker,
+    pod: null,
+    refusal: null,
+    snapshot: seen,
+    panes,
+    docker,
+    disks,
+    inside,
+    cluster: null,
+  };
+  return [...judge({ ...facts, command: commandLine }, BOOK).problems];
 }
 
 describe('inside a worker', () => {
@@ -213,6 +218,12 @@ describe('inside a worker', () => {
     ],
     ['vfs', { boot: dockerOn, docker: 'driver=vfs\nversion=26' }, 'docker-driver', /vfs/],
     [
+      'Docker on an overlay',
+      { boot: dockerOn, docker: 'driver=overlay2\nversion=26\nbelow=overlayfs' },
+      'docker-driver',
+      /lies on an overlay.*\/var\/lib\/docker: overlayfs/,
+    ],
+    [
       'the MTU',
       { boot: dockerOn, docker: 'driver=overlay2', 'docker-networks': 'pod 1450\nbridge 1450\nold_default ' },
       'mtu',
@@ -278,6 +289,10 @@ describe('inside a worker', () => {
       },
     ],
     [
+      'layers on btrfs, which shares them',
+      { boot: dockerOn, docker: 'driver=btrfs\nversion=26\nbelow=btrfs' },
+    ],
+    [
       'a question in a session of no stage',
       { sessions: stage('mine'), 'pane.0': 'mine\tbash\t0\nOverwrite? [y/N]' },
     ],
@@ -335,6 +350,8 @@ describe('inside a worker', () => {
       expect(others).toEqual([]);
       expect(finding).toEqual({
         id: 'account-held',
+        severity: 'error',
+        status: 'degraded',
         cause:
           'token refused: claude does not accept its token, so no work is taken; claude is asked again at 12:05 UTC',
         evidence: [
@@ -385,12 +402,18 @@ const facts = (fields: Partial<ClusterFacts>): ClusterFacts => ({
 function lookAt(pod: WorkerPod, fields: Partial<ClusterFacts> = {}, refused?: string): Finding[] {
   const { state, reason } = podFacts(pod, undefined, NOW);
   const status = refused === undefined ? state : 'forbidden';
-  const problems = [{ id: status, cause: refused ?? `worker-1 is ${status}: ${reason}`, next: [] }];
+  const cause = refused ?? `worker-1 is ${status}: ${reason}`;
+  const refusal: Finding = {
+    id: status,
+    severity: severityOf(status),
+    status,
+    cause,
+    evidence: [],
+    next: [],
+  };
   const cluster = facts({ pod, pods: [pod], ...fields });
-  return diagnose(
-    { worker: WORKER, status, problems, snapshot: null, inside: null, cluster, command: commandLine },
-    RULES,
-  );
+  const given = { worker: WORKER, pod: null, refusal, snapshot: null, cluster };
+  return [...judge({ ...NOT_ASKED, ...given, command: commandLine }, BOOK).problems];
 }
 
 const pendingPod = (message: string) =>
@@ -633,8 +656,8 @@ describe('in Kubernetes', () => {
 
 it('every cause was made for real once: test/e2e/README.md says where', () => {
   const read = (path: string) => readFileSync(join(packageRoot(), path), 'utf8');
-  const rules = ['pod-rules.ts', 'work-rules.ts']
-    .map((file) => read(`scripts/lib/diagnosis/${file}`))
+  const rules = ['pod-rules.ts', 'work-rules.ts', 'probe-rules.ts']
+    .map((file) => read(`scripts/lib/health/${file}`))
     .join('\n');
   const ids = [...rules.matchAll(/ id: (?:.* \? )?['`]([a-z-]+)(?:\$\{.*)?['`](?: : '([a-z-]+)')?,\n/g)]
     .flatMap(([, id, other]) => [id, other])

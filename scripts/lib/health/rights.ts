@@ -4,7 +4,7 @@ import type { ClusterWorker } from '../config/worker-entry.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { kubectlMessage } from '../transport/kubectl-errors.ts';
 import { readAnswer } from '../transport/read-answer.ts';
-import { type Finding, found } from './finding.ts';
+import { type Check, found } from './check.ts';
 
 interface Right {
   readonly verb: string;
@@ -114,7 +114,7 @@ export function reviewList(namespace: string): string {
  * @param text what `kubectl create --output=json` printed: one JSON document after the other
  * @returns a finding for each group of needs
  */
-export function judgeRights(text: string, namespace: string): Finding[] {
+export function judgeRights(text: string, namespace: string): Check[] {
   const reviews = text
     .split(/\n(?=\{)/)
     .filter((document) => document.trim() !== '')
@@ -135,7 +135,7 @@ export function judgeRights(text: string, namespace: string): Finding[] {
   });
 }
 
-export async function checkRights(cluster: Cluster, place: ClusterWorker): Promise<Finding[]> {
+export async function checkRights(cluster: Cluster, place: ClusterWorker): Promise<Check[]> {
   const result = await kubectl(cluster, place, ['create', '--filename=-', '--output=json'], {
     input: reviewList(place.namespace),
   });

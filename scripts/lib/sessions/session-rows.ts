@@ -1,8 +1,8 @@
 /** The sessions of a worker with what they work on: the answer of scripts/remote/session-table.sh, parsed. Pure. */
-import { parseInside } from '../diagnosis/inside.ts';
+import { parseInside } from '../health/inside.ts';
 import type { Frame } from '../transport/frame.ts';
-import { isActive, workSessions } from './sessions.ts';
-import { parseSnapshot } from './snapshot.ts';
+import { isActive, workSessions } from '../worker/sessions.ts';
+import { parseSnapshot } from '../worker/snapshot.ts';
 
 /** A session as a table and a program want it; times are RFC 3339 by the worker's clock. */
 export interface SessionRow {

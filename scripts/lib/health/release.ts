@@ -11,7 +11,7 @@ import { kubectlInNamespace, kubectlMessage } from '../transport/kubectl-errors.
 import type { ClaimObject } from '../transport/objects.ts';
 import { readAnswer } from '../transport/read-answer.ts';
 import type { Workload } from '../worker/workload.ts';
-import { type Finding, found } from './finding.ts';
+import { type Check, found } from './check.ts';
 
 /** @param rotate how the operator types the command that brings tokens */
 export async function checkSecret(
@@ -19,7 +19,7 @@ export async function checkSecret(
   worker: ClusterWorker,
   secret: string,
   rotate: string,
-): Promise<Finding> {
+): Promise<Check> {
   const result = await kubectl(cluster, worker, [
     'get',
     'secret',
@@ -47,7 +47,7 @@ export async function checkPullSecrets(
   cluster: Cluster,
   worker: ClusterWorker,
   { pod, image }: Workload,
-): Promise<Finding> {
+): Promise<Check> {
   const pullSecrets = pod.imagePullSecrets.map(({ name }) => name);
   if (pullSecrets.length === 0) {
     return found('pull-secret', 'ok', `none named; ${image} has to be readable for the nodes`);
@@ -81,7 +81,7 @@ export async function checkPullSecrets(
   );
 }
 
-export async function checkClaim(cluster: Cluster, worker: ClusterWorker, claim: string): Promise<Finding> {
+export async function checkClaim(cluster: Cluster, worker: ClusterWorker, claim: string): Promise<Check> {
   const result = await kubectl(cluster, worker, ['get', 'persistentvolumeclaim', claim, '--output=json']);
   const describe = kubectlInNamespace(worker, 'describe', 'persistentvolumeclaim', claim);
   if (result.code !== 0) {
@@ -102,7 +102,7 @@ export async function checkRelease(
   worker: ClusterWorker,
   deployment: Workload | null,
   command: (name: string, ...args: string[]) => string,
-): Promise<Finding> {
+): Promise<Check> {
   if (deployment === null) {
     return found('release', 'fail', `there is no Deployment ${worker.pod} in namespace ${worker.namespace}`, [
       `install it: ${command('provision', worker.name)}`,

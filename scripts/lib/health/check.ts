@@ -9,7 +9,7 @@
  */
 export type State = 'ok' | 'warn' | 'fail' | 'off' | 'unknown';
 
-export interface Finding {
+export interface Check {
   /** Stable, for programs: `kubectl`, `pod-security`. */
   readonly id: string;
   readonly state: State;
@@ -24,7 +24,7 @@ export interface Finding {
 /** The findings of one place: the laptop, a namespace of a cluster, a worker. */
 export interface Section {
   readonly where: string;
-  readonly findings: readonly Finding[];
+  readonly findings: readonly Check[];
 }
 
 export const found = (
@@ -33,7 +33,7 @@ export const found = (
   reason: string,
   fix: readonly string[] = [],
   repair?: () => Promise<void>,
-): Finding => ({ id, state, reason, fix, ...(repair ? { repair } : {}) });
+): Check => ({ id, state, reason, fix, ...(repair ? { repair } : {}) });
 
 /** Whether a section has something that does not work. */
 export function isSick({ findings }: Section): boolean {

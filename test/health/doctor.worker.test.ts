@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { doctor } from '../../scripts/doctor.ts';
-import { checkKuberc } from '../../scripts/lib/doctor/laptop.ts';
+import { checkKuberc } from '../../scripts/lib/health/laptop.ts';
 import { type HandWorker, handWorker } from '../support/hand-worker.ts';
 import { needs } from '../support/needs.ts';
 import { programLine } from '../support/program.ts';

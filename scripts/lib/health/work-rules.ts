@@ -1,36 +1,14 @@
-/** Rules about issues: pipelines, their sessions, and the rows of the queue. Pure. */
-import { age } from '../cli/text.ts';
-import { isBehind, type Pipeline } from '../factory.ts';
-import { ACCOUNT_HELD, accountHold, waitsForAccount } from '../worker/account.ts';
-import { cloneFaults, describeClone } from '../worker/clones.ts';
+/** Rules about issues that need more than a probe: what panes show, who typed into them, what was said. Pure. */
+
+import { findPrompt, OF_THE_ACCOUNT } from '../claude/prompts.ts';
+import { isBehind, type Pipeline, parseStageName } from '../factory.ts';
+import { accountHold, waitsForAccount } from '../worker/account.ts';
 import { describeClearing } from '../worker/in-the-way.ts';
 import { itemName, openItems } from '../worker/queue.ts';
 import type { Snapshot } from '../worker/snapshot.ts';
-import { type EnteredFacts, whenEntered } from './diagnosis.ts';
-import type { Inside } from './inside.ts';
-import { findPrompt, OF_THE_ACCOUNT } from './prompts.ts';
-
-/** An agent that thinks prints something every few seconds; factory itself looks every half minute. */
-const SILENT_SECONDS = 10 * 60;
-
-const inProgress = ({ pipelines }: Snapshot) => pipelines.filter(({ status }) => status === 'in_progress');
-
-const says = ({ issue, status, stage, attempt }: Pipeline) =>
-  `factory status: #${issue} ${status}, stage ${stage}, attempt ${attempt}`;
-
-/** What was said of an issue: by the last check-in, and when something last went wrong with it. */
-function lastWords({ snapshot, inside }: Pick<EnteredFacts, 'snapshot' | 'inside'>, issue: number): string[] {
-  const action = snapshot.heartbeat?.actions.find((candidate) => candidate.issue === issue);
-  const own = inside.failures.filter((line) => new RegExp(`#${issue} `).test(line));
-  // What claude said may stand before what factory made of it, or after.
-  const failures = new Set([own.findLast((line) => line.includes(': claude said: ')), own.at(-1)]);
-  return [
-    ...(action
-      ? [`last check-in: #${issue} ${action.action}${action.message ? `: ${action.message}` : ''}`]
-      : []),
-    ...[...failures].flatMap((line) => (line === undefined ? [] : [`the loop's log: ${line}`])),
-  ];
-}
+import { type EnteredFacts, whenEntered, whenProbed } from './facts.ts';
+import type { Inside, PaneView } from './inside.ts';
+import { inProgress, lastWords, says } from './probe-rules.ts';
 
 /** The issue is in progress and nothing is at it: its check-in was killed. */
 export const interrupted = whenEntered(({ snapshot, inside, worker, command }) => {
@@ -127,12 +105,18 @@ export const humanDriven = whenEntered(({ snapshot, inside, worker, command }) =
     }));
 });
 
+/** Panes of stages that show a question, or an error that only a person cures; not those of an account that is known not to work. */
+export function waitingPanes(snapshot: Snapshot, panes: readonly PaneView[]) {
+  const held = accountHold(snapshot) !== null;
+  return panes.flatMap(({ session, lines }) => {
+    const prompt = parseStageName(session) === null ? null : findPrompt(lines);
+    return prompt === null || (held && OF_THE_ACCOUNT.has(prompt.id)) ? [] : [{ session, prompt }];
+  });
+}
+
 /** A pane shows a question that only a person can answer. */
-export const paneWaits = whenEntered(({ inside, snapshot, worker, command }) =>
-  inside.panes.flatMap(({ session, lines }) => {
-    const prompt = findPrompt(lines);
-    if (prompt === null || snapshot.sessions.find(({ name }) => name === session)?.stage == null) return [];
-    if (OF_THE_ACCOUNT.has(prompt.id) && accountHold(snapshot)?.sessions.includes(session)) return [];
+export const paneWaits = whenProbed(({ panes, snapshot, worker, command }) =>
+  waitingPanes(snapshot, panes ?? []).map(({ session, prompt }) => {
     const untilThen = `take up no more work until then: ${command('drain', worker.name)}`;
     const cures: Readonly<Partial<Record<typeof prompt.id, readonly string[]>>> = {
       'rate-limit': [
@@ -155,21 +139,19 @@ export const paneWaits = whenEntered(({ inside, snapshot, worker, command }) =>
       typing: `answer it: ${attach}`,
       error: `look: ${attach}`,
     };
-    return [
-      {
-        id: `pane-${prompt.id}`,
-        cause: `the session ${session} ${prompt.says}`,
-        evidence: [`its pane: ${prompt.line}`],
-        next: [...(cures[prompt.id] ?? []), then[prompt.takes ?? 'error']],
-      },
-    ];
+    return {
+      id: `pane-${prompt.id}`,
+      cause: `the session ${session} ${prompt.says}`,
+      evidence: [`its pane: ${prompt.line}`],
+      next: [...(cures[prompt.id] ?? []), then[prompt.takes ?? 'error']],
+    };
   }),
 );
 
 /** The agent has ended and left its shell; whatever factory pastes there is executed. */
-export const agentEnded = whenEntered(({ inside, snapshot, worker, command }) =>
+export const agentEnded = whenEntered(({ inside, panes, snapshot, worker, command }) =>
   inProgress(snapshot).flatMap((pipeline) => {
-    const pane = inside.panes.find(({ session }) => session === pipeline.session);
+    const pane = panes?.find(({ session }) => session === pipeline.session);
     const started = snapshot.sessions.find(({ name }) => name === pipeline.session);
     // At the beginning of a stage the shell is there before the agent.
     if (pane === undefined || started === undefined || snapshot.now - started.createdAt < 30) return [];
@@ -191,28 +173,14 @@ export const agentEnded = whenEntered(({ inside, snapshot, worker, command }) =>
   }),
 );
 
-/** A stage that has said nothing for long: hanging, or thinking. */
-export const silent = whenEntered(({ snapshot, worker, command }) => {
-  if (!snapshot.locks.checkIn) return [];
-  return inProgress(snapshot).flatMap((pipeline) => {
-    const session = snapshot.sessions.find(({ name }) => name === pipeline.session);
-    if (session === undefined || snapshot.now - session.activityAt < SILENT_SECONDS) return [];
-    return [
-      {
-        id: 'silent',
-        cause: `the session ${session.name} of #${pipeline.issue} has been silent for ${age(snapshot.now - session.activityAt)}`,
-        evidence: [
-          says(pipeline),
-          `a check-in has waited for it since ${snapshot.heartbeat?.startedAt ?? 'a while'}`,
-        ],
-        next: [
-          `look: ${command('peek', worker.name, '--session', session.name)}`,
-          `give the issue up, so that the queue goes on: ${command('unstick', worker.name, String(pipeline.issue), '--give-up')}`,
-        ],
-      },
-    ];
-  });
-});
+/** Those that factory has seen hit a limit, where that is not known of the account itself. */
+export function limitedPipelines(snapshot: Snapshot): Pipeline[] {
+  return pipelinesAtLimit(snapshot, ({ status }) => status === 'rate_limited');
+}
+
+function pipelinesAtLimit(snapshot: Snapshot, isLimited: (pipeline: Pipeline) => boolean): Pipeline[] {
+  return accountHold(snapshot) === null ? snapshot.pipelines.filter(isLimited) : [];
+}
 
 /** How long a try takes at most that ends at the limit: the program looks at the pane every half minute. */
 const LIMITED_TRY_SECONDS = 3 * 60;
@@ -227,75 +195,19 @@ function triesAfterLimit({ snapshot, inside }: EnteredFacts, { issue, stage, sta
 /** Limits that the program itself has seen. */
 export const rateLimited = whenEntered((facts) => {
   const { snapshot, inside, worker, command } = facts;
-  if (accountHold(snapshot)?.cause === 'limit') return [];
-  return snapshot.pipelines
-    .filter((pipeline) => pipeline.status === 'rate_limited' || triesAfterLimit(facts, pipeline))
-    .map((pipeline) => ({
-      id: 'rate-limited',
-      cause: `#${pipeline.issue} has hit the limit of its account; each check-in tries again`,
-      evidence: [says(pipeline), ...lastWords({ snapshot, inside }, pipeline.issue)],
-      next: [
-        `wait for it: ${command('wait', worker.name, `issue:${pipeline.issue}=completed`)}`,
-        `let others go first: ${command('unstick', worker.name, String(pipeline.issue), '--give-up')}, and later: ${command('queue', worker.name, 'requeue', String(pipeline.issue))}`,
-      ],
-    }));
+  return pipelinesAtLimit(
+    snapshot,
+    (pipeline) => pipeline.status === 'rate_limited' || triesAfterLimit(facts, pipeline),
+  ).map((pipeline) => ({
+    id: 'rate-limited',
+    cause: `#${pipeline.issue} has hit the limit of its account; each check-in tries again`,
+    evidence: [says(pipeline), ...lastWords({ snapshot, inside }, pipeline.issue)],
+    next: [
+      `wait for it: ${command('wait', worker.name, `issue:${pipeline.issue}=completed`)}`,
+      `let others go first: ${command('unstick', worker.name, String(pipeline.issue), '--give-up')}, and later: ${command('queue', worker.name, 'requeue', String(pipeline.issue))}`,
+    ],
+  }));
 });
-
-/** `status` names an account that does not work too; this adds what claude said. */
-export const accountHeld = whenEntered(({ snapshot, problems }) => {
-  const hold = accountHold(snapshot);
-  if (hold === null) return [];
-  return problems
-    .filter(({ id }) => id === ACCOUNT_HELD)
-    .map((problem) => ({
-      ...problem,
-      evidence: [
-        ...(hold.text === '' ? [] : [`${hold.cause === 'unheard' ? 'claude' : 'claude said'}: ${hold.text}`]),
-        `no work is taken since ${hold.since}`,
-        ...hold.sessions.map((session) => `${session} could not work; it is run again by itself`),
-      ],
-    }));
-});
-
-/** A row whose dependency has failed waits without a word. */
-export const dependencyFailed = whenEntered(({ snapshot: { queue }, worker, command }) =>
-  queue
-    .filter(({ status }) => status === 'pending')
-    .flatMap((row) => {
-      const failed = row.dependsOn
-        .map((issue) => queue.find((other) => other.issue === issue && other.namespace === row.namespace))
-        .find((other) => other?.status === 'failed' || other?.pipeline?.status === 'failed');
-      if (failed === undefined) return [];
-      return [
-        {
-          id: 'dependency-failed',
-          cause: `${itemName(row)} waits for #${failed.issue}, which has failed: it will never start by itself`,
-          evidence: [
-            `factory queue: #${row.issue} pending, depends on ${row.dependsOn.map((n) => `#${n}`).join(', ')}; #${failed.issue} ${failed.status}`,
-          ],
-          next: [
-            `run #${failed.issue} again: ${command('queue', worker.name, 'requeue', String(failed.issue))}`,
-            `do without it: ${command('queue', worker.name, 'remove', String(failed.issue))}`,
-          ],
-        },
-      ];
-    }),
-);
-
-/** The first row cannot be begun, and the others wait behind it: what the last check-in said of it. */
-export const rowSkipped = whenEntered(({ snapshot, worker, command }) =>
-  (snapshot.heartbeat?.actions ?? [])
-    .filter(({ action, message }) => action === 'skip' && /intent|failed to fetch issue/.test(message ?? ''))
-    .map(({ issue, message }) => ({
-      id: 'row-without-intent',
-      cause: `#${issue} is skipped at every check-in, and the queue stands behind it: it has no intent`,
-      evidence: [`last check-in: ${message}`],
-      next: [
-        `say what it is for: ${command('queue', worker.name, 'set-intent', String(issue), 'Users can …')}`,
-        `or take it out: ${command('queue', worker.name, 'remove', String(issue))}`,
-      ],
-    })),
-);
 
 /** A row that failed before any work was done: `gh` or `git` said no. */
 export const rowFailed = whenEntered(({ snapshot, inside, worker, command }) =>
@@ -400,25 +312,3 @@ export const loopWaits = whenEntered(({ snapshot, worker, command }) => {
     },
   ];
 });
-
-/** `status` names a blocked pipeline too; this adds what was said of it. */
-export const blocked = whenEntered((facts) =>
-  facts.problems
-    .filter(({ id }) => id === 'pipeline-blocked')
-    .map((problem) => {
-      const pipeline = facts.snapshot.pipelines.find(
-        ({ status, issue }) => status === 'blocked' && problem.cause.startsWith(`#${issue} `),
-      );
-      return { ...problem, evidence: pipeline ? [says(pipeline), ...lastWords(facts, pipeline.issue)] : [] };
-    }),
-);
-
-/** `status` leaves out what may pass in a moment; this adds what git said, and since when. */
-export const mainCheckouts = whenEntered(({ snapshot, worker, command }) =>
-  snapshot.locks.boot
-    ? cloneFaults(snapshot).map((fault) => ({
-        ...describeClone(fault, worker.name, command),
-        evidence: [...(fault.said === '' ? [] : [`git: ${fault.said}`]), `heartbeat: since ${fault.since}`],
-      }))
-    : [],
-);

@@ -6,10 +6,12 @@ import { pause } from '../cli/pause.ts';
 import { didYouMean } from '../cli/text.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
 import { isLive } from '../factory.ts';
-import { type Fate, fateOf } from './fate.ts';
-import { createReach, observe } from './observe.ts';
-import { isQueueUnknown, itemName, openItems } from './queue.ts';
-import type { Snapshot } from './snapshot.ts';
+import { observe } from '../health/observe.ts';
+import { isBlocked } from '../worker/account.ts';
+import { type Fate, fateOf } from '../worker/fate.ts';
+import { createReach } from '../worker/observe.ts';
+import { isQueueUnknown, itemName, openItems } from '../worker/queue.ts';
+import type { Snapshot } from '../worker/snapshot.ts';
 
 /** How a look found what is waited for. */
 export interface Verdict {
@@ -95,7 +97,7 @@ const IDLE: Goal = {
       const fate = fateOf(item.issue, snapshot);
       if (fate.kind === 'lost') return { state: 'never', says: `${itemName(item)} ${fate.reason}` };
     }
-    const blocked = stray.find(({ status }) => status === 'blocked');
+    const blocked = stray.find((pipeline) => isBlocked(snapshot, pipeline));
     if (blocked !== undefined) {
       return { state: 'never', says: `#${blocked.issue} is blocked at stage ${blocked.stage}` };
     }

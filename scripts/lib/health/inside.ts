@@ -22,6 +22,8 @@ export interface Network {
 export interface Docker {
   /** Null while it does not answer. */
   readonly driver: string | null;
+  /** The file system under its folder; null when it was not found out. */
+  readonly below: string | null;
   /** What it said instead; empty when it answers. */
   readonly error: string;
   /** Null when it could not be found out. */
@@ -38,7 +40,6 @@ export interface Kill {
 }
 
 export interface Inside {
-  readonly panes: readonly PaneView[];
   /** Sessions that the program takes for driven by a person. */
   readonly human: ReadonlySet<string>;
   /** Sessions of stages in which no agent runs, but only the shell it was started from. */
@@ -47,10 +48,7 @@ export interface Inside {
   readonly failures: readonly string[];
   /** Of issues that have not begun: what keeps them from it and is not ours to remove. */
   readonly inTheWay: ReadonlyMap<number, InTheWay>;
-  /** Null for a worker on this machine, which has none of its own. */
-  readonly docker: Docker | null;
   readonly memory: { readonly pod: CgroupMemory | null; readonly docker: CgroupMemory | null };
-  readonly disks: readonly Disk[];
   /** What the kernel's log says it has killed in this pod, oldest first. */
   readonly kills: readonly Kill[];
 }
@@ -64,7 +62,6 @@ export function parseInside(frame: Frame): Inside {
       .filter((line) => line !== '');
   const memory = parseMemory(text('memory'));
   return {
-    panes: numbered(frame, 'pane').map(parsePane),
     human: new Set(
       numbered(frame, 'human')
         .filter(isHuman)
@@ -73,11 +70,14 @@ export function parseInside(frame: Frame): Inside {
     loneShells: new Set(lines('lone-shells')),
     failures: lines('failures'),
     inTheWay: parseInTheWay(frame),
-    docker: frame.parts.has('docker') ? parseDocker(frame, lines('docker-networks')) : null,
     memory: { pod: memory.get('pod') ?? null, docker: memory.get('docker') ?? null },
-    disks: parseDisks(text('disks')),
     kills: lines('oom').map(parseKill),
   };
+}
+
+/** What the panes of a worker show. @param frame the answer of a script that ends with the function `show_panes` */
+export function parsePanes(frame: Frame): PaneView[] {
+  return numbered(frame, 'pane').map(parsePane);
 }
 
 /** @param text what `factory session status NAME --detect-human` printed */
@@ -108,17 +108,37 @@ export function paneLines(text: string): string[] {
     .filter((line) => line !== '');
 }
 
-function parseDocker(frame: Frame, networks: readonly string[]): Docker {
+/** @returns null where nothing was asked of it: a worker on this machine has none of its own, another may want none */
+export function parseDocker(frame: Frame): Docker | null {
   const info = frame.parts.get('docker');
-  const failed = info?.rc !== 0;
-  const [pod, ...rest] = networks.map((line) => line.split(' '));
+  if (info === undefined) return null;
+  const networks = parseNetworks(frame);
+  const failed = info.rc !== 0;
   return {
-    driver: failed ? null : (/^driver=(.*)$/m.exec(info?.text ?? '')?.[1] ?? null),
-    error: failed ? frame.parts.get('docker.error')?.text.trim() || `docker info ended with ${info?.rc}` : '',
+    driver: failed ? null : (/^driver=(.*)$/m.exec(info.text)?.[1] ?? null),
+    below: /^below=(.+)$/m.exec(info.text)?.[1] ?? null,
+    error: failed ? frame.parts.get('docker.error')?.text.trim() || `docker info ended with ${info.rc}` : '',
+    ...networks,
+  };
+}
+
+/** What the function `docker_networks` in scripts/remote/docker.sh has printed. */
+export function parseNetworks(frame: Frame): Pick<Docker, 'podMtu' | 'networks'> {
+  const text = frame.parts.get('docker-networks')?.text ?? '';
+  const [pod, ...rest] = text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => line.split(' '));
+  return {
     podMtu: Number(pod?.[1]) || null,
     // Without the option Docker takes 1500.
     networks: rest.map(([name = '', mtu]) => ({ name, mtu: Number(mtu) || 1500 })),
   };
+}
+
+/** The disks in the part of that name. */
+export function disksOf(frame: Frame): Disk[] {
+  return parseDisks(frame.parts.get('disks')?.text ?? '');
 }
 
 /** @param line of the kernel: `oom-kill:constraint=…,oom_memcg=/…/docker,task_memcg=/…,task=node,pid=7,uid=0` */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { checkContext } from '../../scripts/lib/doctor/laptop.ts';
-import { admits, labelArgs, neededLevel } from '../../scripts/lib/doctor/namespace.ts';
-import { judgeRights, NEEDS, reviewList } from '../../scripts/lib/doctor/rights.ts';
+import { checkContext } from '../../scripts/lib/health/laptop.ts';
+import { admits, labelArgs, neededLevel } from '../../scripts/lib/health/namespace.ts';
+import { judgeRights, NEEDS, reviewList } from '../../scripts/lib/health/rights.ts';
 import { keysWithValues } from '../../scripts/lib/secret/secret.ts';
 import { clusterOf } from '../../scripts/lib/transport/kubectl.ts';
 import { fakeExec } from '../support/fake-exec.ts';

@@ -1,15 +1,23 @@
 import { describe, expect, it } from 'vitest';
-import { type Facts, judge, parseFacts, type Where } from '../../scripts/lib/doctor/inside.ts';
+import { judge, type Measured, parseMeasured, type Where } from '../../scripts/lib/health/preflight.ts';
 import type { Frame } from '../../scripts/lib/transport/frame.ts';
-import { commandLine } from '../support/samples.ts';
-import { boot as BOOT } from '../worker/samples.ts';
+import { commandLine, WORKER } from '../support/samples.ts';
+import {
+  boot as BOOT,
+  CLOCK,
+  heartbeat,
+  type Parts,
+  pipelinesJson,
+  frame as probed,
+  RUNNING,
+} from '../worker/samples.ts';
 
 const NOW = 1_800_000_000;
 const where: Where = {
-  worker: 'worker-1',
+  worker: WORKER,
+  pod: null,
   now: NOW,
   command: commandLine,
-  setValue: (assignment) => `helm upgrade --set ${assignment}`,
 };
 
 /** A worker with Docker in which nothing is wrong, as a real one answered. */
@@ -36,16 +44,17 @@ const HEALTHY = {
   'run.cgroup': '/docker/0123',
 };
 
-function frame(facts: Readonly<Record<string, string | undefined>>, clock = NOW, boot: object = BOOT): Frame {
+function frame(
+  facts: Readonly<Record<string, string | undefined>>,
+  clock = NOW,
+  boot: object = BOOT,
+  parts: Parts = {},
+): Frame {
   const text = Object.entries(facts)
     .filter(([, value]) => value !== undefined)
     .map(([key, value]) => `${key}\t${value}\n`)
     .join('');
-  const parts = { clock: String(clock), facts: text, boot: JSON.stringify(boot) };
-  return {
-    rc: 0,
-    parts: new Map(Object.entries(parts).map(([name, part]) => [name, { rc: 0, text: part }])),
-  };
+  return probed({ ...RUNNING, ...parts, clock: String(clock), facts: text, boot: JSON.stringify(boot) });
 }
 
 /** The findings that are not as they should be, as `id state reason`. */
@@ -161,12 +170,66 @@ describe('the preflight of a worker', () => {
       phases: [{ ...phase, name: 'credentials', status: 'missing', message: 'GH_TOKEN missing' }],
     };
     expect(wrong(HEALTHY, NOW, boot)).toMatchObject([
-      { id: 'boot-credentials', state: 'fail', fix: ['factory-worker rotate worker-1'] },
+      {
+        id: 'boot-credentials',
+        state: 'fail',
+        fix: ['give it tokens that work: factory-worker rotate worker-1'],
+      },
     ]);
   });
 
+  it('fails for each phase of the start that failed, also where status leaves the worker running', () => {
+    const phases = [{ ...BOOT.phases[0], name: 'clones', status: 'failed', message: 'no network' }];
+    expect(wrong(HEALTHY, NOW, { ...BOOT, phases })).toMatchObject([
+      { id: 'boot-clones', state: 'fail', reason: 'clones failed: no network' },
+    ]);
+  });
+
+  it('takes btrfs for what it is: layers that share what they have in common', () => {
+    const btrfs = { 'docker.info': '26.1 btrfs cgroupfs 2', 'docker.on': 'btrfs' };
+    expect(wrong({ ...HEALTHY, ...btrfs })).toEqual([]);
+  });
+
+  it('sees networks of Docker that are older than the setting, as why does', () => {
+    const parts = { 'docker-networks': 'pod 1450\nbridge 1450\noldstack 9000' };
+    expect(wrong(HEALTHY, NOW, BOOT, parts)).toMatchObject([
+      {
+        id: 'mtu',
+        state: 'fail',
+        reason: expect.stringMatching(/a compose network 1450: packets of oldstack are larger/),
+      },
+    ]);
+  });
+
+  it('tells what the rules of status find in the same answer, each once', () => {
+    const session = `23-build-1\t${CLOCK - 1200}\t${CLOCK - 3600}\t0\t0\t`;
+    const hung: Parts = {
+      sessions: session,
+      pipelines: pipelinesJson({ issue: 23 }),
+      locks: 'boot=held\ncheck-in=held',
+      heartbeat: JSON.stringify({ ...heartbeat, state: 'checking-in', finishedAt: null }),
+    };
+    const look = (parts: Parts) =>
+      judge(frame(HEALTHY, CLOCK, BOOT, parts), { ...where, now: CLOCK }).filter(
+        ({ state }) => state !== 'ok',
+      );
+    expect(look(hung)).toEqual([
+      {
+        id: 'silent',
+        state: 'warn',
+        reason: 'the session 23-build-1 of #23 has been silent for 20m',
+        fix: [
+          expect.stringContaining('peek worker-1 --session 23-build-1'),
+          expect.stringContaining('--give-up'),
+        ],
+      },
+    ]);
+    const full = { disk: 'Filesystem 1-blocks Used Available Capacity Mounted on\n/dev/x 100 95 5 95% /s' };
+    expect(look({ ...full, sessions: { rc: 1, text: '' } }).map(({ id }) => id)).toEqual(['probe-sessions']);
+  });
+
   it('reads facts whatever is in them', () => {
-    const facts: Facts = parseFacts('a\tb c\n\nnonsense\nd\t\n');
+    const facts: Measured = parseMeasured('a\tb c\n\nnonsense\nd\t\n');
     expect([...facts]).toEqual([
       ['a', 'b c'],
       ['d', ''],

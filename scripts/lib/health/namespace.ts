@@ -4,7 +4,7 @@ import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { kubectlCommand, kubectlMessage } from '../transport/kubectl-errors.ts';
 import { readAnswer } from '../transport/read-answer.ts';
 import type { Workload } from '../worker/workload.ts';
-import { type Finding, found } from './finding.ts';
+import { type Check, found } from './check.ts';
 
 /** Pod Security levels, by how much they admit. */
 const LEVELS = ['restricted', 'baseline', 'privileged'] as const;
@@ -67,7 +67,7 @@ export async function checkNamespace(
   place: ClusterWorker,
   level: Level,
   provision: string,
-): Promise<Finding[]> {
+): Promise<Check[]> {
   const { namespace } = place;
   const result = await kubectl(cluster, place, ['get', 'namespace', namespace, '--output=json']);
   if (result.code !== 0) {
@@ -116,12 +116,12 @@ export async function checkNamespace(
   return [there, refused(cluster, place, level, reason)];
 }
 
-async function triedPod(cluster: Cluster, place: ClusterWorker, level: Level): Promise<Finding> {
+async function triedPod(cluster: Cluster, place: ClusterWorker, level: Level): Promise<Check> {
   const tried = await tryPod(cluster, place, level);
   return tried.state === 'fail' ? refused(cluster, place, level, tried.reason) : tried;
 }
 
-function refused(cluster: Cluster, place: ClusterWorker, level: Level, reason: string): Finding {
+function refused(cluster: Cluster, place: ClusterWorker, level: Level, reason: string): Check {
   const args = labelArgs(place.namespace, level);
   return found('pod-security', 'fail', reason, [kubectlCommand(place, ...args)], async () => {
     const result = await kubectl(cluster, place, args);
@@ -130,7 +130,7 @@ function refused(cluster: Cluster, place: ClusterWorker, level: Level, reason: s
 }
 
 /** Asks the API server itself, without making anything: what the cluster's default admits stands nowhere. */
-async function tryPod(cluster: Cluster, place: ClusterWorker, level: Level): Promise<Finding> {
+async function tryPod(cluster: Cluster, place: ClusterWorker, level: Level): Promise<Check> {
   const result = await kubectl(
     cluster,
     place,
@@ -160,7 +160,7 @@ interface StorageClassList {
 }
 
 /** Whether a claim without a storage class, as the chart makes it by default, gets a volume. */
-export async function checkStorage(cluster: Cluster, place: ClusterWorker): Promise<Finding> {
+export async function checkStorage(cluster: Cluster, place: ClusterWorker): Promise<Check> {
   const result = await kubectl(cluster, place, ['get', 'storageclasses', '--output=json']);
   if (result.code !== 0) {
     return found('storage-class', 'unknown', kubectlMessage(result.stderr));

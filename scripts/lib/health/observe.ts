@@ -1,0 +1,150 @@
+/** Looking at workers: reach each, probe it, judge it. A worker that cannot be reached becomes an observation too. */
+import type { Context } from '../cli/command.ts';
+import { ExitCode } from '../cli/errors.ts';
+import type { WorkerEntry } from '../config/worker-entry.ts';
+import type { Frame } from '../transport/frame.ts';
+import type { PodFacts } from '../transport/pods.ts';
+import { type RemoteCall, TransportError, type TransportErrorKind } from '../transport/transport.ts';
+import { type LastSeen, recallSeen, rememberSeen } from '../worker/last-seen.ts';
+import { createReach, NoEntranceError, type Reach } from '../worker/observe.ts';
+import { parseSnapshot, type Snapshot } from '../worker/snapshot.ts';
+import type { CommandLine, Status } from '../worker/status.ts';
+import { type Facts, type Finding, NOT_ASKED } from './facts.ts';
+import { assess, severityOf } from './report.ts';
+
+/** A worker at one moment. */
+export interface Observation {
+  readonly worker: WorkerEntry;
+  readonly status: Status;
+  /** What is wrong, or explains why nothing happens; in the order of the STATUS column. */
+  readonly problems: readonly Finding[];
+  /** Null for a local worker, and where there is no pod. */
+  readonly pod: PodFacts | null;
+  /** Null when the worker could not be entered. */
+  readonly snapshot: Snapshot | null;
+  /** What it did when it could last be asked from here; null while it can be asked, or when it never was. */
+  readonly lastSeen: LastSeen | null;
+}
+
+/**
+ * Probes a worker.
+ *
+ * @param scope `brief` for what a list shows, `full` for what `status` shows
+ * @returns always an observation; thrown are only an interruption, and that kubectl is missing
+ */
+export async function observe(
+  reach: Reach,
+  worker: WorkerEntry,
+  scope: 'brief' | 'full',
+  context: Context,
+  timeoutMs: number,
+): Promise<Observation> {
+  return (await observeWith(reach, worker, { script: 'probe', args: [scope] }, context, timeoutMs)).seen;
+}
+
+/**
+ * The same with a script that probes and tells more; `frame` is its whole answer, null when the worker gave none.
+ */
+export async function observeWith(
+  reach: Reach,
+  worker: WorkerEntry,
+  call: Pick<RemoteCall, 'script' | 'args'>,
+  context: Context,
+  timeoutMs: number,
+): Promise<{ readonly seen: Observation; readonly frame: Frame | null }> {
+  const { env, signal, now, commandLine } = context;
+  let pod: PodFacts | null = null;
+  try {
+    let entrance = await reach.enter(worker);
+    pod = entrance.pod;
+    const ask = () => entrance.transport.run({ ...call, timeoutMs, signal });
+    const frame = await ask().catch(async (error: unknown) => {
+      if (!(error instanceof TransportError) || error.kind !== 'not-running') throw error;
+      // Its container has ended since the list of pods: another list says what became of it.
+      entrance = await createReach(context, timeoutMs).enter(worker);
+      ({ pod } = entrance);
+      return ask();
+    });
+    const snapshot = parseSnapshot(frame);
+    rememberSeen(env, worker, snapshot, now());
+    const seen = { worker, pod, snapshot, lastSeen: null, ...assess(worker, pod, snapshot, commandLine) };
+    return { seen, frame };
+  } catch (error) {
+    if (!(error instanceof TransportError)) throw error;
+    // Without kubectl no worker can be asked: that is the command's failure, not the worker's.
+    if (error.exitCode === ExitCode.missingProgram) throw error;
+    const status = statusOf(error, pod);
+    const there = error instanceof NoEntranceError ? error.pod : pod;
+    const seen = {
+      worker,
+      pod: there,
+      snapshot: null,
+      lastSeen: recallSeen(env, worker),
+      status,
+      problems: [refusal(status, there, error)],
+    };
+    return { seen, frame: null };
+  }
+}
+
+/** What the rules of the book can go by; who has looked for more adds it. */
+export function factsOf({ worker, pod, snapshot, problems }: Observation, command: CommandLine): Facts {
+  const refusal = snapshot === null ? (problems[0] ?? null) : null;
+  return { ...NOT_ASKED, worker, pod, refusal, snapshot, command };
+}
+
+/** Why a worker was not entered. @param pod the one that is there all the same */
+function refusal(status: Status, pod: PodFacts | null, { message, hints }: TransportError): Finding {
+  return { id: status, severity: severityOf(status, pod), status, cause: message, evidence: [], next: hints };
+}
+
+/** A worker whose answer we could not deal with, through a mistake of ours. @param sentence says so */
+export function unexpected(worker: WorkerEntry, sentence: string): Observation {
+  return {
+    worker,
+    status: 'degraded',
+    problems: [
+      {
+        id: UNEXPECTED,
+        severity: 'error',
+        status: 'degraded',
+        cause: `${worker.name}: ${sentence}`,
+        evidence: [],
+        next: [],
+      },
+    ],
+    pod: null,
+    snapshot: null,
+    lastSeen: null,
+  };
+}
+
+const UNEXPECTED = 'unexpected-error';
+
+/** @param pod the pod that was entered in vain, if there was one */
+function statusOf(error: TransportError, pod: PodFacts | null): Status {
+  if (error instanceof NoEntranceError) return error.status;
+  if (error.kind === 'not-running' && pod?.state === 'draining') return 'draining';
+  // A kubelet that restarts does not answer either, but its pods stay Ready.
+  if (error.kind === 'node-unreachable' && pod?.ready === false) return 'node-lost';
+  return STATUS_OF[error.kind];
+}
+
+const STATUS_OF: Readonly<Record<TransportErrorKind, Status>> = {
+  unreachable: 'unreachable',
+  'node-unreachable': 'unreachable',
+  timeout: 'unreachable',
+  broken: 'unreachable',
+  unauthorized: 'unauthorized',
+  forbidden: 'forbidden',
+  missing: 'missing',
+  'not-running': 'starting',
+  program: 'degraded',
+};
+
+/** Whether a worker could be asked at all; decides between exit 0 and 3 of a command on several. */
+export function isKnown({ snapshot, status, problems }: Observation): boolean {
+  if (snapshot !== null) return true;
+  const lost = ['unreachable', 'forbidden', 'unauthorized', 'missing', 'node-lost'].includes(status);
+  return !lost && problems.every(({ id }) => id !== UNEXPECTED);
+}

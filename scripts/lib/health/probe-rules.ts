@@ -1,0 +1,373 @@
+/** Rules that need no more than a probe: what `status` and `list` see of a worker's own programs and of its issues. Pure. */
+import { describeHold } from '../account.ts';
+import { age } from '../cli/text.ts';
+import { FILES } from '../contract.ts';
+import { wayOutOf } from '../drain/way-out.ts';
+import type { Pipeline } from '../factory.ts';
+import { setValueCommand } from '../helm/set-value.ts';
+import { accountHold, describeAccount, isBlocked, waitsForAccount } from '../worker/account.ts';
+import { cloneFaults, cloneHold, describeClone, isBrief } from '../worker/clones.ts';
+import { DISK_FULL, DISK_WARN, type Disk, describeFull, shareUsed } from '../worker/disk.ts';
+import { failedDependency, itemName } from '../worker/queue.ts';
+import type { Snapshot } from '../worker/snapshot.ts';
+import { isSwitchedOff, makeRoom } from '../worker/status.ts';
+import { type Finding, type ProbedFacts, type Rule, whenProbed } from './facts.ts';
+
+/** There was no way in. */
+export const refused: Rule = ({ refusal }) => (refusal === null ? [] : [refusal]);
+
+/** The worker works, and something of it does not. */
+const DEGRADED = { severity: 'error', status: 'degraded' } as const;
+
+export const supervisorGone = whenProbed(({ worker, snapshot, command }) => {
+  if (snapshot.locks.boot || worker.runtime !== 'local') return [];
+  return [
+    {
+      status: 'stopped',
+      id: 'stopped',
+      cause: 'the worker is not running; its queue waits',
+      next: [command('local', 'up', worker.name)],
+    },
+  ];
+});
+
+export const podStops = whenProbed(({ pod }) => {
+  if (pod?.state !== 'draining') return [];
+  return [{ status: 'draining', id: 'pod-stopping', cause: pod.reason, next: [] }];
+});
+
+export const booting = whenProbed(({ snapshot: { boot } }) => {
+  if (boot === null || boot.finishedAt !== null) return [];
+  const current = boot.phases.filter(({ status }) => status === 'running').map(({ name }) => name);
+  return [
+    {
+      status: 'starting',
+      id: 'booting',
+      cause: `the worker is starting: ${current.join(', ') || 'first steps'}`,
+      next: [],
+    },
+  ];
+});
+
+export const drained = whenProbed(({ worker, snapshot: { drain, locks, heartbeat, now }, command }) => {
+  if (drain === null) return [];
+  const since = drain.since === '' ? '' : ` for ${age(now - Date.parse(drain.since) / 1000)}`;
+  const busy = locks.checkIn && heartbeat?.state === 'checking-in';
+  return [
+    {
+      status: busy ? 'draining' : 'drained',
+      id: 'drained',
+      cause: `drained by ${drain.by}@${drain.host}${since}: ${drain.reason || 'no reason given'}${busy ? '; the running stage ends first' : ''}`,
+      next: [wayOutOf(drain, worker.name, command)],
+    },
+  ];
+});
+
+export const switchedOff = whenProbed(({ worker, snapshot: { heartbeat, locks } }) => {
+  if (heartbeat === null || !isSwitchedOff(heartbeat) || !locks.boot) return [];
+  const on =
+    worker.runtime === 'local'
+      ? [
+          `switch it on: set orchestrator.enabled to true in ${worker.home}/config/${FILES.settings}; it is read again at the next tick`,
+        ]
+      : [`switch it on: ${setValueCommand(worker, 'orchestrator.enabled=true')}`];
+  return [
+    {
+      status: 'drained',
+      id: 'switched-off',
+      cause:
+        'its orchestrator is switched off, as its settings say: it takes no work, and what is dispatched waits in the queue',
+      next: on,
+    },
+  ];
+});
+
+export const loopDead = whenProbed(({ worker, snapshot: { locks }, command }) => {
+  if (locks.boot || locks.checkIn || worker.runtime === 'local') return [];
+  return [
+    {
+      status: 'stuck',
+      id: 'loop-dead',
+      cause: 'no supervisor runs in the worker, so nothing checks in',
+      next: [`what its boot said: ${command('logs', worker.name, 'boot')}`],
+    },
+  ];
+});
+
+export const loopRefuses = whenProbed(({ worker, snapshot: { heartbeat }, command }) => {
+  if (heartbeat?.state !== 'refused' || isSwitchedOff(heartbeat)) return [];
+  // Another rule says more.
+  if (heartbeat.account && heartbeat.reason === describeHold(heartbeat.account)) return [];
+  if (cloneHold({ heartbeat }) !== undefined) return [];
+  const reason = heartbeat.reason ?? 'no reason given';
+  const volumeFull = /^the docker volume is \d+ % full/.exec(reason);
+  const docker = (...args: string[]) => command('exec', worker.name, '--', 'docker', ...args);
+  return [
+    volumeFull === null
+      ? { status: 'stuck', id: 'loop-refuses', cause: `no check-in: ${reason}`, next: [] }
+      : {
+          status: 'stuck',
+          id: 'docker-volume-full',
+          cause: `no work is taken: ${volumeFull[0]}`,
+          next: [
+            `what fills it: ${docker('system', 'df')}`,
+            `free what nothing uses: ${docker('system', 'prune')}`,
+            `volumes are never removed unasked: ${docker('volume', 'ls')}`,
+          ],
+        },
+  ];
+});
+
+/** Not stuck: it goes on by itself, and nothing of its queue is lost. */
+export const accountHeld = whenProbed(({ worker, snapshot, command }) => {
+  const hold = accountHold(snapshot);
+  if (hold === null || !snapshot.locks.boot) return [];
+  return [
+    {
+      status: 'degraded',
+      ...describeAccount(hold, worker, command),
+      evidence: [
+        ...(hold.text === '' ? [] : [`${hold.cause === 'unheard' ? 'claude' : 'claude said'}: ${hold.text}`]),
+        `no work is taken since ${hold.since}`,
+        ...hold.sessions.map((session) => `${session} could not work; it is run again by itself`),
+      ],
+    },
+  ];
+});
+
+export const mainCheckouts = whenProbed(({ worker, snapshot, inside, command }) => {
+  if (!snapshot.locks.boot) return [];
+  return (
+    cloneFaults(snapshot)
+      // What may pass in a moment is for who asks why.
+      .filter((fault) => inside !== null || !isBrief(fault, snapshot.now))
+      .map((fault) => ({
+        severity: fault.holds ? ('error' as const) : ('warning' as const),
+        // A remote comes back by itself.
+        status: !fault.holds ? null : fault.cause === 'fetch-failed' ? DEGRADED.status : ('stuck' as const),
+        ...describeClone(fault, worker.name, command),
+        evidence: [...(fault.said === '' ? [] : [`git: ${fault.said}`]), `heartbeat: since ${fault.since}`],
+      }))
+  );
+});
+
+export const partsFailed = whenProbed(({ snapshot: { faults }, inside }) => {
+  // Of tmux and its panes another rule says more, where somebody has looked at them.
+  const told = inside === null ? faults : faults.filter(({ part }) => part !== 'sessions');
+  // Without its queue the worker is stuck; the rest is a nuisance.
+  const worstFirst = told.toSorted((a, b) => Number(b.part === 'queue') - Number(a.part === 'queue'));
+  return worstFirst.map(({ part, message }) => ({
+    ...(part === 'queue' ? { severity: 'error' as const, status: 'stuck' as const } : {}),
+    id: `probe-${part}`,
+    cause: `${PART_FAILED[part] ?? part.replace(/-rest$/, '')}: ${message}`,
+    next: [],
+  }));
+});
+
+export const phasesFailed = whenProbed(({ worker, snapshot: { boot, heartbeat }, docker, command }) => {
+  // What the loop refuses for has been said; the phase that looked ahead for it says the same.
+  const said = heartbeat?.state === 'refused' ? heartbeat.reason : null;
+  const wrong = (boot?.phases ?? []).filter(
+    ({ name, status, message }) =>
+      (status === 'failed' || status === 'missing') &&
+      message !== said &&
+      // Of a daemon that is down when it is asked, another rule says more.
+      !(name === 'docker' && docker?.driver === null),
+  );
+  const cures: Readonly<Record<string, string>> = {
+    docker: `its log: ${command('logs', worker.name, 'docker')}`,
+    credentials: `give it tokens that work: ${command('rotate', worker.name)}`,
+  };
+  return wrong.map(({ name, status, message }) => {
+    const cure = cures[name];
+    return {
+      severity: 'error' as const,
+      // The others leave a worker at work, only not at everything.
+      status: cure === undefined ? null : DEGRADED.status,
+      id: `phase-${name}`,
+      cause: `${name} ${status}: ${message}`,
+      next: cure === undefined ? [] : [cure],
+    };
+  });
+});
+
+export const diskFull = whenProbed(({ worker, snapshot: { disk }, command }) => {
+  const verdict = disk === null ? null : judgeDisk(disk);
+  if (verdict === null) return [];
+  return [
+    {
+      id: 'disk-full',
+      cause: verdict.cause,
+      ...(verdict.severity === 'error' ? DEGRADED : {}),
+      next: [makeRoom(worker.name, command)],
+    },
+  ];
+});
+
+export const podNotReady = whenProbed(({ pod }) => {
+  if (pod === null || pod.ready || pod.state === 'draining') return [];
+  return [{ id: 'pod-not-ready', cause: `pod ${pod.name} is not Ready`, next: [] }];
+});
+
+const PART_FAILED: Readonly<Record<string, string>> = {
+  queue: 'factory cannot read its queue',
+  pipelines: 'factory cannot tell its status',
+  sessions: 'tmux does not answer',
+};
+
+/** Below this a disk with room takes no more files. */
+const INODES_LOW_PERCENT = 5;
+
+/** Whether a disk has room; null when it has. */
+export function judgeDisk(disk: Disk): Pick<Finding, 'severity' | 'cause'> | null {
+  const used = shareUsed(disk);
+  if (used >= DISK_WARN)
+    return { severity: used < DISK_FULL ? 'warning' : 'error', cause: describeFull(disk) };
+  const { freeInodesPercent: inodes = null } = disk;
+  return inodes !== null && inodes < INODES_LOW_PERCENT
+    ? { severity: 'warning', cause: `${describeFull(disk)}, but only ${inodes}% of its inodes are free` }
+    : null;
+}
+
+/** An agent that thinks prints something every few seconds; factory itself looks every half minute. */
+const SILENT_SECONDS = 10 * 60;
+
+export const inProgress = ({ pipelines }: Snapshot) =>
+  pipelines.filter(({ status }) => status === 'in_progress');
+
+export const says = ({ issue, status, stage, attempt }: Pipeline) =>
+  `factory status: #${issue} ${status}, stage ${stage}, attempt ${attempt}`;
+
+/** What was said of an issue: by the last check-in, and when something last went wrong with it. */
+export function lastWords(
+  { snapshot, inside }: Pick<ProbedFacts, 'snapshot' | 'inside'>,
+  issue: number,
+): string[] {
+  const action = snapshot.heartbeat?.actions.find((candidate) => candidate.issue === issue);
+  const own = (inside?.failures ?? []).filter((line) => new RegExp(`#${issue} `).test(line));
+  // What claude said may stand before what factory made of it, or after.
+  const failures = new Set([own.findLast((line) => line.includes(': claude said: ')), own.at(-1)]);
+  return [
+    ...(action
+      ? [`last check-in: #${issue} ${action.action}${action.message ? `: ${action.message}` : ''}`]
+      : []),
+    ...[...failures].flatMap((line) => (line === undefined ? [] : [`the loop's log: ${line}`])),
+  ];
+}
+
+export const repairsGivenUp = whenProbed(({ worker, snapshot: { repairs, pipelines }, command }) => {
+  return pipelines.flatMap((pipeline) => {
+    if (pipeline.status !== 'in_progress') return [];
+    const last = repairs.findLast(
+      ({ issue, stage, attempt }) =>
+        issue === pipeline.issue && stage === pipeline.stage && attempt === pipeline.attempt,
+    );
+    if (last?.action !== 'give-up') return [];
+    return [
+      {
+        status: 'stuck' as const,
+        id: 'repairs-given-up',
+        cause: `#${pipeline.issue} was interrupted in stage ${pipeline.stage} more often than it is set going by itself`,
+        next: [
+          `set it going again: ${command('unstick', worker.name, String(pipeline.issue))}`,
+          `what that types in the worker: ${last.cure.trim().replaceAll('\n', '; ')}`,
+        ],
+      },
+    ];
+  });
+});
+
+/** Active without a pipeline: seen for a moment whenever an issue is taken, and for ever when that was cut off. */
+export const requeuesGivenUp = whenProbed(({ worker, snapshot: { queue, repairs, pipelines }, command }) => {
+  return queue.flatMap(({ issue, status }) => {
+    if (status !== 'active' || pipelines.some((pipeline) => pipeline.issue === issue)) return [];
+    const last = repairs.findLast((repair) => repair.issue === issue && repair.stage === '');
+    if (last?.action !== 'give-up') return [];
+    return [
+      {
+        status: 'stuck' as const,
+        id: 'requeues-given-up',
+        cause: `#${issue} was taken from the queue and not begun, more often than it is put back by itself`,
+        next: [`put it back: ${command('queue', worker.name, 'requeue', String(issue))}`],
+      },
+    ];
+  });
+});
+
+export const blocked = whenProbed(({ worker, snapshot, inside, command }) =>
+  snapshot.pipelines
+    .filter((pipeline) => isBlocked(snapshot, pipeline))
+    .map((pipeline) => ({
+      status: 'stuck' as const,
+      id: 'pipeline-blocked',
+      cause: `#${pipeline.issue} is blocked at stage ${pipeline.stage}, and the queue waits behind it`,
+      evidence: [says(pipeline), ...lastWords({ snapshot, inside }, pipeline.issue)],
+      next: [
+        `try the stage again: ${command('unstick', worker.name, String(pipeline.issue))}`,
+        `give it up, so that the queue goes on: ${command('unstick', worker.name, String(pipeline.issue), '--give-up')}`,
+      ],
+    })),
+);
+
+/** A stage that has said nothing for long: hanging, or thinking. */
+export const silent = whenProbed(({ snapshot, worker, command }) => {
+  if (!snapshot.locks.checkIn) return [];
+  return inProgress(snapshot).flatMap((pipeline) => {
+    if (waitsForAccount(snapshot, pipeline)) return [];
+    const session = snapshot.sessions.find(({ name }) => name === pipeline.session);
+    if (session === undefined || snapshot.now - session.activityAt < SILENT_SECONDS) return [];
+    return [
+      {
+        status: 'degraded' as const,
+        id: 'silent',
+        cause: `the session ${session.name} of #${pipeline.issue} has been silent for ${age(snapshot.now - session.activityAt)}`,
+        evidence: [
+          says(pipeline),
+          `a check-in has waited for it since ${snapshot.heartbeat?.startedAt ?? 'a while'}`,
+        ],
+        next: [
+          `look: ${command('peek', worker.name, '--session', session.name)}`,
+          `give the issue up, so that the queue goes on: ${command('unstick', worker.name, String(pipeline.issue), '--give-up')}`,
+        ],
+      },
+    ];
+  });
+});
+
+/** A row whose dependency has failed waits without a word. */
+export const dependencyFailed = whenProbed(({ snapshot: { queue }, worker, command }) =>
+  queue
+    .filter(({ status }) => status === 'pending')
+    .flatMap((row) => {
+      const failed = failedDependency(row, queue);
+      if (failed === undefined) return [];
+      return [
+        {
+          id: 'dependency-failed',
+          cause: `${itemName(row)} waits for #${failed.issue}, which has failed: it will never start by itself`,
+          evidence: [
+            `factory queue: #${row.issue} pending, depends on ${row.dependsOn.map((n) => `#${n}`).join(', ')}; #${failed.issue} ${failed.status}`,
+          ],
+          next: [
+            `run #${failed.issue} again: ${command('queue', worker.name, 'requeue', String(failed.issue))}`,
+            `do without it: ${command('queue', worker.name, 'remove', String(failed.issue))}`,
+          ],
+        },
+      ];
+    }),
+);
+
+/** The first row cannot be begun, and the others wait behind it: what the last check-in said of it. */
+export const rowSkipped = whenProbed(({ snapshot, worker, command }) =>
+  (snapshot.heartbeat?.actions ?? [])
+    .filter(({ action, message }) => action === 'skip' && /intent|failed to fetch issue/.test(message ?? ''))
+    .map(({ issue, message }) => ({
+      id: 'row-without-intent',
+      cause: `#${issue} is skipped at every check-in, and the queue stands behind it: it has no intent`,
+      evidence: [`last check-in: ${message}`],
+      next: [
+        `say what it is for: ${command('queue', worker.name, 'set-intent', String(issue), 'Users can …')}`,
+        `or take it out: ${command('queue', worker.name, 'remove', String(issue))}`,
+      ],
+    })),
+);
