@@ -179,8 +179,11 @@ describe.concurrent('a triage beside the queue', () => {
     );
     const state = join(worker.layout.home, '.factory', 'triage', 'example-demo', '5.json');
     await until('its end', () => JSON.parse(readFileSync(state, 'utf8')).status === 'completed');
+    // The loop tells it when the check-in has ended.
+    await until('what the loop tells', () =>
+      worker.log().includes('#5 triage:completed again (outcome=current)'),
+    );
     expect(worker.log()).toContain('#5 triage:advance stale (→ again (outcome=current))');
-    expect(worker.log()).toContain('#5 triage:completed again (outcome=current)');
     await until('rest', () => worker.heartbeat()?.reason === null && worker.heartbeat()?.state === 'waiting');
   });
 });
