@@ -569,6 +569,43 @@ const BACKUP: JTDSchemaType<BackupRecord> = {
   },
 };
 
+/**
+ * - `queued` it was added; `would-queue` and `would-requeue` say so of a dry run
+ * - `already` it is pending or active: nothing to do
+ * - `finished` it was completed or failed before, and `--requeue` was not given
+ * - `working` it is to be queued again, but its pipeline is in progress, whatever its row says
+ * - `other-project` its number belongs to another project of this worker
+ * - `failed` the program refused it
+ * - `lost` the laptop's word: the connection broke before its turn came; it is not in the queue and will not be
+ */
+const ISSUE_OUTCOMES = [
+  'queued',
+  'would-queue',
+  'would-requeue',
+  'already',
+  'finished',
+  'working',
+  'other-project',
+  'failed',
+  'lost',
+] as const;
+
+/** What became of one issue of a dispatch: a line of the answers of scripts/remote/dispatch.sh and withdraw.sh. */
+export interface IssueOutcome {
+  readonly issue: number;
+  readonly outcome: (typeof ISSUE_OUTCOMES)[number];
+  /** For people: the row's state, the other project or the program's own message. */
+  readonly detail: string;
+}
+
+const ISSUE_OUTCOME: JTDSchemaType<IssueOutcome> = {
+  properties: {
+    issue: { type: 'uint32' },
+    outcome: { enum: [...ISSUE_OUTCOMES] },
+    detail: { type: 'string' },
+  },
+};
+
 /** A line of `docker system df` or `docker image ls` in the format `{{json .}}`: sizes as Docker writes them, `1.2GB`. */
 export interface DockerSizeJson {
   readonly Type?: string;
@@ -610,6 +647,7 @@ export interface Documents {
   readonly build: Build;
   readonly selfCheck: SelfCheck;
   readonly backup: BackupRecord;
+  readonly issueOutcome: IssueOutcome;
   readonly dockerSize: DockerSizeJson;
   readonly account: AccountRecord;
   readonly claudeFailure: ClaudeFailure;
@@ -630,6 +668,7 @@ export const SCHEMAS: { readonly [Name in keyof Documents]: JTDSchemaType<Docume
   build: BUILD,
   selfCheck: SELF_CHECK,
   backup: BACKUP,
+  issueOutcome: ISSUE_OUTCOME,
   dockerSize: DOCKER_SIZE,
   account: ACCOUNT,
   claudeFailure: CLAUDE_FAILURE,

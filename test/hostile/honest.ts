@@ -66,6 +66,7 @@ export function stateOf(name: string, scene: Scene): State {
 // --- inside ---------------------------------------------------------------------------------------------------------
 
 const lines = (...all: string[]) => all.join('\n');
+const objects = (...all: object[]) => lines(...all.map((value) => JSON.stringify(value)));
 const row = (...cells: (string | number)[]) => cells.join('\t');
 
 function sessions({ scene }: State): string {
@@ -418,14 +419,15 @@ const SCRIPTS: Readonly<Record<string, Script>> = {
     frame({
       project: '/root/.factory/repos/demo/pipeline.yaml',
       dialect: DIALECT,
-      outcomes: lines(
-        row(40, 'queued', ''),
-        row(41, 'other-project', 'other'),
-        row(42, 'failed', 'no such issue'),
+      outcomes: objects(
+        { issue: 40, outcome: 'queued', detail: '' },
+        { issue: 41, outcome: 'other-project', detail: 'other' },
+        { issue: 42, outcome: 'failed', detail: 'no such issue' },
       ),
       ...probe(state, 'brief'),
     }),
-  withdraw: (state) => frame({ outcomes: row(40, 'queued', ''), ...probe(state, 'brief') }),
+  withdraw: (state) =>
+    frame({ outcomes: objects({ issue: 40, outcome: 'queued', detail: '' }), ...probe(state, 'brief') }),
   clone: (state) =>
     frame({
       clone: 'ready',

@@ -180,7 +180,10 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
   dispatch: {
     ...PROBE,
     project: 'pipeline.yaml',
-    outcomes: table([23, 'queued', ''], [99, 'would-queue', '']),
+    outcomes: lines(
+      { issue: 23, outcome: 'queued', detail: '' },
+      { issue: 99, outcome: 'would-queue', detail: '' },
+    ),
   },
   preflight: {
     clock: PROBE['clock'] ?? '',
