@@ -21,6 +21,7 @@ import {
   parseChange,
   planChange,
   type QueueChange,
+  type RowRequest,
   requeueRequest,
 } from './lib/unstick/queue-change.ts';
 import { parseIssues } from './lib/worker/arguments.ts';
@@ -83,7 +84,7 @@ that was taken and not begun; its worktree and branch are dropped. set-intent sa
     const done =
       action === 'requeue'
         ? await requeue(change, before, name, transport, timeoutMs, context)
-        : await apply(change, transport, timeoutMs, context);
+        : await apply({ ...change, action }, transport, timeoutMs, context);
     return report([...change.outcomes, ...done], name, format, context);
   },
 });
@@ -137,13 +138,13 @@ function renderRows({ queue: rows }: Snapshot, headers: boolean): string {
 }
 
 async function apply(
-  { action, issues, text, worker }: QueueChange,
+  { action, issues, text, worker }: QueueChange & Pick<RowRequest, 'action'>,
   transport: Transport,
   timeoutMs: number,
   { signal, commandLine }: Context,
 ): Promise<readonly Outcome[]> {
-  const args = [userAtHost(), action, ...issues.map(String), ...(action === 'set-intent' ? [text] : [])];
-  const call = { script: 'queue', args, timeoutMs, signal };
+  const request: RowRequest = { by: userAtHost(), action, issues, text };
+  const call = { script: 'queue', args: [JSON.stringify(request)], timeoutMs, signal };
   return parseChange(await runChange(transport, call, commandLine('queue', worker)), action);
 }
 

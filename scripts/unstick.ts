@@ -18,6 +18,7 @@ import {
   type Plan,
   planUnstick,
   stepArgument,
+  type UnstickRequest,
 } from './lib/unstick/plan.ts';
 import { parseIssues } from './lib/worker/arguments.ts';
 import { createReach } from './lib/worker/observe.ts';
@@ -76,8 +77,14 @@ the look and the steps (another operator, the supervisor), nothing is done eithe
     if (!(await confirm(context, `Do that on ${name}?`, flags.yes))) throw new CliError('nothing was done');
 
     const project = before.queue.find((row) => row.issue === issue)?.owner ?? onlyProject(before);
-    const args = [userAtHost(), `${issue}`, project, plan.standing, ...plan.steps.map(stepArgument)];
-    const call = { script: 'unstick', args, timeoutMs, signal };
+    const request: UnstickRequest = {
+      by: userAtHost(),
+      issue,
+      project,
+      standing: plan.standing,
+      steps: plan.steps.map(stepArgument),
+    };
+    const call = { script: 'unstick', args: [JSON.stringify(request)], timeoutMs, signal };
     const frame = await runChange(transport, call, context.commandLine('why', name));
     const after = parseSnapshot(frame);
     const stopped = frame.parts.get('stopped')?.text;

@@ -606,6 +606,18 @@ const ISSUE_OUTCOME: JTDSchemaType<IssueOutcome> = {
   },
 };
 
+/** What became of one row of the queue: a line of the answer of scripts/remote/queue.sh. */
+export interface RowOutcome {
+  readonly issue: number;
+  readonly ok: boolean;
+  /** The program's own. */
+  readonly message: string;
+}
+
+const ROW_OUTCOME: JTDSchemaType<RowOutcome> = {
+  properties: { issue: { type: 'uint32' }, ok: { type: 'boolean' }, message: { type: 'string' } },
+};
+
 /** A line of `docker system df` or `docker image ls` in the format `{{json .}}`: sizes as Docker writes them, `1.2GB`. */
 export interface DockerSizeJson {
   readonly Type?: string;
@@ -648,6 +660,7 @@ export interface Documents {
   readonly selfCheck: SelfCheck;
   readonly backup: BackupRecord;
   readonly issueOutcome: IssueOutcome;
+  readonly rowOutcome: RowOutcome;
   readonly dockerSize: DockerSizeJson;
   readonly account: AccountRecord;
   readonly claudeFailure: ClaudeFailure;
@@ -669,6 +682,7 @@ export const SCHEMAS: { readonly [Name in keyof Documents]: JTDSchemaType<Docume
   selfCheck: SELF_CHECK,
   backup: BACKUP,
   issueOutcome: ISSUE_OUTCOME,
+  rowOutcome: ROW_OUTCOME,
   dockerSize: DOCKER_SIZE,
   account: ACCOUNT,
   claudeFailure: CLAUDE_FAILURE,

@@ -7,6 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { PodObject } from '../../scripts/lib/transport/pods.ts';
+import type { RowRequest } from '../../scripts/lib/unstick/queue-change.ts';
 import { IMAGE, pod, running, waiting } from '../transport/cluster.ts';
 import { archive, frame, json, type PartOf, type Reply, text } from './reply.ts';
 import { tarOf } from './tar.ts';
@@ -434,7 +435,11 @@ const SCRIPTS: Readonly<Record<string, Script>> = {
       clones: lines(row('demo', 'u'), row('fresh', 'https://github.com/acme/fresh.git')),
       boot: boot(state),
     }),
-  queue: (state, [, , issue = '21']) => frame({ outcomes: row(issue, 'done', ''), ...probe(state, 'brief') }),
+  queue: (state, [request = '{"issues":[]}']) => {
+    const { issues } = JSON.parse(request) as RowRequest;
+    const outcomes = objects(...issues.map((issue) => ({ issue, ok: true, message: '' })));
+    return frame({ outcomes, ...probe(state, 'brief') });
+  },
   'unstick-look': (state) =>
     frame({ ...probe(state, 'full'), human: lines('State: exited', 'Human: false') }),
   unstick: (state) => frame({ steps: lines('retry', 'advance'), ...probe(state, 'full') }),

@@ -229,6 +229,19 @@ function nothing(because: string, fine: boolean, next: readonly Advice[]): NoPla
   return { kind: 'nothing', because, fine, next };
 }
 
+/** What scripts/remote/unstick.sh is asked for. */
+export interface UnstickRequest {
+  /** Who asks, for the record on the worker: `user@host`. */
+  readonly by: string;
+  readonly issue: number;
+  /** Name of the clone that the steps are done in; empty when the worker has none. */
+  readonly project: string;
+  /** When the issue stands otherwise by now, nothing is done. */
+  readonly standing: string;
+  /** `kill-session NAME`, `exited SESSION STAGE`, `await`, `retry`, `advance`, `fail` or `cleanup`. */
+  readonly steps: readonly string[];
+}
+
 /** A step as scripts/remote/unstick.sh takes it. */
 export function stepArgument(step: Step): string {
   switch (step.kind) {
