@@ -194,14 +194,19 @@ async function give(
   throw new CliError(`${to.session} still asks the same`, { hints: [lookHint(context, to)] });
 }
 
+/** What scripts/remote/press.sh is asked for. */
+interface PressRequest extends Step {
+  readonly session: string;
+}
+
 /** @returns the lines of the pane afterwards */
 async function press(context: Context, to: Pressed, step: Step): Promise<readonly string[]> {
-  const args = [to.session, step.line, step.text, ...step.keys];
+  const request: PressRequest = { session: to.session, ...step };
   let frame: Frame;
   try {
     frame = await to.transport.run({
       script: 'press',
-      args,
+      args: [JSON.stringify(request)],
       timeoutMs: to.timeoutMs,
       signal: context.signal,
     });

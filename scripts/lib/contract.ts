@@ -618,6 +618,18 @@ const ROW_OUTCOME: JTDSchemaType<RowOutcome> = {
   properties: { issue: { type: 'uint32' }, ok: { type: 'boolean' }, message: { type: 'string' } },
 };
 
+/** What became of one thing that was to be cleaned up: a line of the answer of scripts/remote/cleanup.sh. */
+export interface CleanupOutcome {
+  readonly id: string;
+  readonly fate: 'done' | 'kept' | 'failed';
+  /** Why it was kept or failed; of Docker what it says of its success. */
+  readonly why: string;
+}
+
+const CLEANUP_OUTCOME: JTDSchemaType<CleanupOutcome> = {
+  properties: { id: { type: 'string' }, fate: { enum: ['done', 'kept', 'failed'] }, why: { type: 'string' } },
+};
+
 /** A line of `docker system df` or `docker image ls` in the format `{{json .}}`: sizes as Docker writes them, `1.2GB`. */
 export interface DockerSizeJson {
   readonly Type?: string;
@@ -661,6 +673,7 @@ export interface Documents {
   readonly backup: BackupRecord;
   readonly issueOutcome: IssueOutcome;
   readonly rowOutcome: RowOutcome;
+  readonly cleanupOutcome: CleanupOutcome;
   readonly dockerSize: DockerSizeJson;
   readonly account: AccountRecord;
   readonly claudeFailure: ClaudeFailure;
@@ -683,6 +696,7 @@ export const SCHEMAS: { readonly [Name in keyof Documents]: JTDSchemaType<Docume
   backup: BACKUP,
   issueOutcome: ISSUE_OUTCOME,
   rowOutcome: ROW_OUTCOME,
+  cleanupOutcome: CLEANUP_OUTCOME,
   dockerSize: DOCKER_SIZE,
   account: ACCOUNT,
   claudeFailure: CLAUDE_FAILURE,

@@ -2,10 +2,10 @@
 # Removes what was chosen, after looking once more: between the look and the answer of a person an issue may have been taken
 # up again. Under the queue's lock, so that it is not while we are at it.
 #
-# Arguments: BY NAMED ITEM…. NAMED: issues whose unsaved work may go too, as `,23,24,`. ITEM: `worktree PATH`, `log NAME`,
-# `docker builder` or `docker image`. Parts: busy, or outcomes (ITEM, `done`, `kept` or `failed`, and why, parted by tabs).
-by=$1 named=$2
-shift 2
+# Argument: a CleanupRequest (scripts/lib/housekeeping/cleanup.ts).
+# Parts: busy, or outcomes (a line of JSON for each item: CleanupOutcome of scripts/lib/contract.ts).
+declare -A request
+read_request "$1" || exit
 
 # Issues that are worked on or still to be: their pipeline is live, they wait in the queue, or a session of theirs runs.
 live_issues() {
@@ -32,7 +32,7 @@ remove_worktree() {
   done < <(worktrees)
   if [ -z "$found" ]; then fate='done' why='it is gone already' && return; fi
   if is_live "$issue"; then fate='kept' why="#$issue is being worked on, or waits in the queue" && return; fi
-  if [[ $named == *",$issue,"* ]]; then
+  if grep --quiet --line-regexp --fixed-strings -- "$issue" <<<"${request[named]}"; then
     force=(--force)
   elif [ "$(git -C "$path" rev-list --count HEAD --not --remotes 2>/dev/null)" != 0 ]; then
     fate='kept' why='it has commits that no remote has' && return
@@ -64,7 +64,7 @@ prune_docker() {
   fi
 }
 
-said='' outcomes='' fate='' why=''
+said='' outcomes='' fate='' why='' json=''
 mkdir -p "$WORKER_STATE_DIR/locks"
 exec 9>>"$WORKER_STATE_DIR/locks/queue"
 if ! flock --wait 30 9; then
@@ -75,7 +75,8 @@ if ! live=$(live_issues 9>&-); then
   emit_part busy 1 'factory cannot say which issues are worked on'
   exit 0
 fi
-for item in "$@"; do
+mapfile -t items <<<"${request[items]}"
+for item in "${items[@]}"; do
   case $item in
     'worktree '*) remove_worktree "${item#worktree }" ;;
     'log '[0-9]*-*) if [[ $item == */* ]]; then fate='failed' why='no name of a session'; else remove_log "${item#log }"; fi ;;
@@ -86,8 +87,10 @@ for item in "$@"; do
       ;;
     *) fate='failed' why='nothing that is cleaned up' ;;
   esac
-  if [ "$fate" = 'done' ]; then note_operator "$by" "cleanup $item" 2>/dev/null; fi
-  why=${why//$'\t'/ }
-  outcomes+=$item$'\t'$fate$'\t'${why//$'\n'/ }$'\n'
+  if [ "$fate" = 'done' ]; then note_operator "${request[by]}" "cleanup $item" 2>/dev/null; fi
+  to_json "$item"
+  printf -v line '{"id":%s,"fate":"%s","why":' "$json" "$fate"
+  to_json "$why"
+  outcomes+=$line$json$'}\n'
 done
 emit_part outcomes 0 "$outcomes"

@@ -90,7 +90,8 @@ part() {
 }
 
 # read_request JSON: fills the map `request`, which the script declares, with the fields of the one object that is its argument:
-# texts, numbers, booleans and lists of those, an element a line. Fails when there is more in it, and nothing is to be done then.
+# texts, numbers, booleans and lists of those, an element a line. Fails when there is more in it, or a NUL, which bash cannot
+# hold; nothing is to be done then.
 # Not by jq, which takes longer to start than factory takes to add an issue.
 read_request() {
   # In the C locale a text is its bytes.
@@ -100,6 +101,7 @@ read_request() {
   # Once these two are written otherwise, each quote begins or ends a text. `printf` reads all escapes of JSON.stringify.
   rest=${rest//\\\\/\\x5c}
   rest=${rest//\\\"/\\x22}
+  if [[ $rest == *\\u0000* ]]; then return 1; fi
   while [[ $rest =~ $token ]]; do
     name=${BASH_REMATCH[2]:-$name} value=${BASH_REMATCH[3]#\"} rest=${BASH_REMATCH[4]}
     printf -v value %b "${value%\"}"

@@ -1,18 +1,18 @@
 # shellcheck shell=bash
-# Types a text into the agent's pane of a session as its operator would. Arguments: NAME TEXT ENTER(yes|no) SHELL(yes|no:
-# whether a shell may get it).
+# Types a text into the agent's pane of a session as its operator would. Argument: a TypeRequest (scripts/send.ts).
 # Parts: typed (0; 1 the session has gone, 2 its program has ended, 3 tmux said no, 4 only a shell would read it).
-name=$1 text=$2 enter=$3 shell=$4
+declare -A request
+read_request "$1" || exit
 # A program that is pasted into takes an Enter that comes at once for a part of the paste; factory waits as long.
 readonly paste_seconds=1
 
 # A buffer and not keys: a bracketed paste keeps line breaks, and no word of the text is taken for the name of a key.
 paste_text() {
-  printf '%s' "$text" | tmux load-buffer -b "operator-$$" - &&
+  printf '%s' "${request[text]}" | tmux load-buffer -b "operator-$$" - &&
     tmux paste-buffer -p -d -b "operator-$$" -t "$pane"
 }
 
-read -r pane pid dead in_mode <<<"$(agent_pane "$name")"
+read -r pane pid dead in_mode <<<"$(agent_pane "${request[session]}")"
 if [ -z "$pane" ]; then
   emit_part typed 1 ''
   exit 0
@@ -21,7 +21,7 @@ if [ "$dead" = 1 ]; then
   emit_part typed 2 ''
   exit 0
 fi
-if [ "$shell" = no ] && bare_shell "$pid"; then
+if [ "${request[shell]}" = false ] && bare_shell "$pid"; then
   emit_part typed 4 ''
   exit 0
 fi
@@ -31,7 +31,7 @@ if ! said=$(paste_text 2>&1); then
   emit_part typed 3 "$said"
   exit 0
 fi
-if [ "$enter" = yes ]; then
+if [ "${request[enter]}" = true ]; then
   sleep "$paste_seconds"
   tmux send-keys -t "$pane" Enter
 fi

@@ -409,9 +409,9 @@ const SCRIPTS: Readonly<Record<string, Script>> = {
   press: () => frame({ pressed: '', pane: '● Answered: Blue\n' }),
   recordings: (state) =>
     frame({ clock: `${SECONDS}`, sessions: sessions(state), recordings: lines('23-qa-1', '22-implement-1') }),
-  log: (_, [kind]) =>
+  log: (_, [request = '{}']) =>
     frame({
-      ...(kind === 'session' ? { going: 'no' } : {}),
+      ...((JSON.parse(request) as { kind?: string }).kind === 'session' ? { going: 'no' } : {}),
       file: '/root/.factory/worker/logs/orchestrator.log',
       piece: `12-34 0 ${Buffer.byteLength(LOG)} `,
       data: Buffer.from(LOG).toString('base64'),
@@ -456,10 +456,10 @@ const SCRIPTS: Readonly<Record<string, Script>> = {
     }),
   cleanup: () =>
     frame({
-      outcomes: lines(
-        row('worktree /root/.factory/repos/demo/worktrees/issue-22', 'done', ''),
-        row('log 22-implement-1', 'kept', 'it is being worked on'),
-        row('docker builder', 'failed', 'Cannot connect to the Docker daemon'),
+      outcomes: objects(
+        { id: 'worktree /root/.factory/repos/demo/worktrees/issue-22', fate: 'done', why: '' },
+        { id: 'log 22-implement-1', fate: 'kept', why: 'it is being worked on' },
+        { id: 'docker builder', fate: 'failed', why: 'Cannot connect to the Docker daemon' },
       ),
     }),
   usage: (state) =>

@@ -101,7 +101,7 @@ describe('a request', () => {
     expect(Object.fromEntries(Object.keys(expected).map((name) => [name, answered(name)]))).toEqual(expected);
   });
 
-  it.each([{ nested: { a: 1 } }, { nested: [{ a: 1 }] }, { 'na me': 1 }])(
+  it.each([{ nested: { a: 1 } }, { nested: [{ a: 1 }] }, { 'na me': 1 }, { nul: 'a\0b' }])(
     '%j is none: nothing is done',
     (odd) => {
       expect(echo({ one: 'x', ...odd }).rc).toBe(1);
