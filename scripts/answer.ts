@@ -59,7 +59,12 @@ prompt: factory goes on with the issue.`,
     }
     const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
     const { transport } = await createReach(context, timeoutMs).enter(worker);
-    const frame = await transport.run({ script: 'dialogs', args: [], timeoutMs, signal: context.signal });
+    const frame = await transport.run({
+      script: 'look',
+      args: ['sessions', 'all-panes'],
+      timeoutMs,
+      signal: context.signal,
+    });
     const asking = findAsking(frame, wanted, worker.name, context);
     const { session } = asking;
     let dialog: Dialog | null = asking.dialog;

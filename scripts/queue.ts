@@ -65,7 +65,7 @@ that was taken and not begun; its worktree and branch are dropped. set-intent sa
     const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
     const { transport } = await createReach(context, timeoutMs).enter(worker);
     const before = parseSnapshot(
-      await transport.run({ script: 'probe', args: ['full'], timeoutMs, signal: context.signal }),
+      await transport.run({ script: 'look', args: ['full'], timeoutMs, signal: context.signal }),
     );
     refuseUnknown(before, name, context);
     if (action === 'list') {

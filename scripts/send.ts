@@ -90,7 +90,7 @@ async function findSession(
   wanted: string,
   timeoutMs: number,
 ): Promise<Session> {
-  const frame = await transport.run({ script: 'sessions', args: [], timeoutMs, signal });
+  const frame = await transport.run({ script: 'look', args: ['clock', 'sessions'], timeoutMs, signal });
   const session = chooseSession(parseSessions(frame.parts.get('sessions')?.text ?? ''), wanted);
   if (session.name === ORCHESTRATOR_SESSION || session.name === BOOT_SESSION) {
     throw new UsageError(`${session.name} only shows a log: nothing reads what is typed there`);

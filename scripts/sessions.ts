@@ -28,7 +28,7 @@ export const sessions = defineCommand({
     const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
     const { transport } = await createReach(context, timeoutMs).enter(worker);
     const { signal, stdout, stderr, commandLine } = context;
-    const frame = await transport.run({ script: 'session-table', args: [], timeoutMs, signal });
+    const frame = await transport.run({ script: 'look', args: ['brief', 'humans'], timeoutMs, signal });
     const { rows, now } = parseSessionRows(frame);
     if (format === 'json') {
       stdout.write(renderJson(rows));

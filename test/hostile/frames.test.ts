@@ -195,7 +195,7 @@ function bent(honest: string): fc.Arbitrary<string> {
 
 /** The parts of honest answers, some of them replaced. */
 function answers(script: string): fc.Arbitrary<Frame> {
-  const honest = inside(state(), script, ['full']);
+  const honest = inside(state(), script, script === 'look' ? ['full'] : []);
   if (honest.kind !== 'frame') throw new Error(`${script} is not framed`);
   const lies = Object.fromEntries(
     Object.entries(honest.parts).map(([name, part]) => [
@@ -218,7 +218,7 @@ function answers(script: string): fc.Arbitrary<Frame> {
 const READERS: readonly (readonly [string, string, (frame: Frame) => unknown])[] = [
   [
     'a probe',
-    'probe',
+    'look',
     (read) => {
       const snapshot = parseSnapshot(read);
       return [assess(WORKER, null, snapshot, commandLine), openItems(snapshot)];

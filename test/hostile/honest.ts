@@ -374,11 +374,21 @@ const QUESTION = lines(
   'Enter to select · ↑/↓ to navigate · Esc to cancel',
 );
 
+/** The parts of `look`. */
+const LOOKS: Readonly<Record<string, (state: State) => Record<string, PartOf | string | undefined>>> = {
+  brief: (state) => probe(state, 'brief'),
+  full: (state) => probe(state, 'full'),
+  clock: () => ({ clock: `${SECONDS}` }),
+  sessions: (state) => ({ sessions: sessions(state) }),
+  recordings: () => ({ recordings: lines('23-qa-1', '22-implement-1') }),
+  panes,
+  'all-panes': () => ({ 'pane.0': `23-qa-1\tclaude\t0\n${QUESTION}` }),
+  humans: human,
+};
+
 /** Each script of `scripts/remote` that is framed, and those of `cp`, which are not. */
 const SCRIPTS: Readonly<Record<string, Script>> = {
-  probe: (state, [scope]) => frame(probe(state, scope)),
-  'session-table': (state) => frame({ ...probe(state, 'brief'), ...human(state) }),
-  'watch-look': (state) => frame({ ...probe(state, 'brief'), ...panes(state) }),
+  look: (state, parts) => frame(Object.assign({}, ...parts.map((part) => LOOKS[part]?.(state)))),
   why: (state) =>
     frame({
       ...probe(state, 'full'),
@@ -402,13 +412,9 @@ const SCRIPTS: Readonly<Record<string, Script>> = {
       ),
       oom: 'oom-kill:constraint=CONSTRAINT_MEMCG,oom_memcg=/kubepods/pod/docker,task_memcg=/a,task=node,pid=7,uid=0',
     }),
-  sessions: (state) => frame({ clock: `${SECONDS}`, sessions: sessions(state) }),
   peek: (state) => frame({ clock: `${SECONDS}`, sessions: sessions(state), name: '23-qa-1', pane: PANE }),
   'type-text': () => frame({ typed: '' }),
-  dialogs: (state) => frame({ sessions: sessions(state), 'pane.0': `23-qa-1\tclaude\t0\n${QUESTION}` }),
   press: () => frame({ pressed: '', pane: '● Answered: Blue\n' }),
-  recordings: (state) =>
-    frame({ clock: `${SECONDS}`, sessions: sessions(state), recordings: lines('23-qa-1', '22-implement-1') }),
   log: (_, [request = '{}']) =>
     frame({
       ...((JSON.parse(request) as { kind?: string }).kind === 'session' ? { going: 'no' } : {}),

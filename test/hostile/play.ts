@@ -16,7 +16,7 @@ import { helm, inside, kubectl, type Scene, type State, stateOf } from './honest
 import { frameBytes, type Reply, text } from './reply.ts';
 import { tarOf } from './tar.ts';
 
-/** A question that a command asks: `worker-1 probe`, `worker-1 kubectl get pods`, `worker-1 helm status`. */
+/** A question that a command asks: `worker-1 look`, `worker-1 kubectl get pods`, `worker-1 helm status`. */
 export type Question = string;
 
 /** Makes of the honest answer to a question another one. */

@@ -63,7 +63,7 @@ export async function restoreInto(before: Snapshot, restoration: Restoration): P
 
 export async function look({ transport, timeoutMs, context }: Restoration): Promise<Snapshot> {
   return parseSnapshot(
-    await transport.run({ script: 'probe', args: ['brief'], timeoutMs, signal: context.signal }),
+    await transport.run({ script: 'look', args: ['brief'], timeoutMs, signal: context.signal }),
   );
 }
 

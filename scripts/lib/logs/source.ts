@@ -21,7 +21,10 @@ export async function findLog({ context, wanted, timeoutMs }: LogSource, transpo
   const fixed = fixedLog(wanted);
   if (fixed !== null) return fixed;
   const { signal } = context;
-  return chooseRecording(await transport.run({ script: 'recordings', args: [], timeoutMs, signal }), wanted);
+  return chooseRecording(
+    await transport.run({ script: 'look', args: ['clock', 'sessions', 'recordings'], timeoutMs, signal }),
+    wanted,
+  );
 }
 
 /** @param from null for the first piece */

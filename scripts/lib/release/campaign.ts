@@ -295,7 +295,7 @@ function commandsOf(step: StepName, { target, wish, earlier }: Prepared, around:
       ];
     }
     case 'drain':
-      return [remote('drain', `release ${id}`), remote('probe', 'until nothing runs')];
+      return [remote('drain', `release ${id}`), remote('look', 'brief, until nothing runs')];
     case 'backup':
       return [remote('backup', id), remote('backup-chunk', 'until it is here')];
     case 'roll':
