@@ -199,7 +199,7 @@ async function give(
   throw new CliError(`${to.session} still asks the same`, { hints: [lookHint(context, to)] });
 }
 
-/** What scripts/remote/press.sh is asked for. */
+/** What scripts/remote/answer.sh is asked for. */
 interface PressRequest extends Step {
   readonly session: string;
 }
@@ -210,7 +210,7 @@ async function press(context: Context, to: Pressed, step: Step): Promise<readonl
   let frame: Frame;
   try {
     frame = await to.transport.run({
-      script: 'press',
+      script: 'answer',
       args: [JSON.stringify(request)],
       timeoutMs: to.timeoutMs,
       signal: context.signal,

@@ -46,7 +46,9 @@ the same local port; Ctrl-C ends it. With -o json a line on stdout says where it
     const timeoutMs = parseDuration(flags.timeout, '--timeout');
     const worker = chooseWorker(await loadWorkers(env, flags, commandLine), name);
     const { transport } = await createReach(context, timeoutMs).enter(worker);
-    const listeners = parseListeners(await transport.run({ script: 'ports', args: [], timeoutMs, signal }));
+    const listeners = parseListeners(
+      await transport.run({ script: 'port-forward-look', args: [], timeoutMs, signal }),
+    );
     if (ports === null) {
       if (json) stdout.write(renderJson(listeners));
       else showListeners(listeners, name, flags['no-headers'], context);

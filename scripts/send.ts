@@ -107,7 +107,7 @@ async function agreed(context: Context, session: Session, yes: boolean): Promise
   return prompt.confirm(context, `${HUMAN_DRIVEN(session)}. Type it?`, false);
 }
 
-/** What scripts/remote/type-text.sh is asked for. */
+/** What scripts/remote/send.sh is asked for. */
 interface TypeRequest {
   readonly session: string;
   readonly text: string;
@@ -130,7 +130,7 @@ async function type(
   const look = context.commandLine('peek', worker.name, '--session', session);
   let frame: Frame;
   try {
-    frame = await transport.run({ script: 'type-text', args, timeoutMs, signal: context.signal });
+    frame = await transport.run({ script: 'send', args, timeoutMs, signal: context.signal });
   } catch (error) {
     if (error instanceof TooLongError) {
       throw new UsageError(

@@ -523,7 +523,7 @@ const BUILD: JTDSchemaType<Build> = {
   },
 };
 
-/** What an image's self-check prints behind `RESULT` (scripts/remote/prepull.sh). */
+/** What an image's self-check prints behind `RESULT` (scripts/remote/release-prepull.sh). */
 export interface SelfCheck {
   readonly build: Build;
   /** Version of the schema that its factory makes; null of one that keeps its state in PostgreSQL. */

@@ -2,7 +2,7 @@
 # Puts issues of one project into the queue, each exactly once: look, add, look again, all under the queue's lock.
 #
 # Argument: a DispatchRequest (scripts/lib/dispatch/request.ts). A laptop that lost the connection withdraws it by its id
-# (withdraw.sh).
+# (dispatch-withdraw.sh).
 # Parts: project, dialect, outcomes (a line of JSON for each issue: IssueOutcome of scripts/lib/contract.ts); then a brief
 # probe, which is the second look.
 declare -A request
@@ -130,7 +130,8 @@ remove_worktree() {
   quietly git worktree remove "${force[@]}" "$name"
 }
 
-# outcome ISSUE WORD DETAIL: for the answer, and for the journal, in which withdraw.sh finds it when the answer is lost.
+# outcome ISSUE WORD DETAIL: for the answer, and for the journal, in which dispatch-withdraw.sh finds it when the answer is
+# lost.
 outcome() {
   local line json
   to_json "$3"

@@ -228,13 +228,13 @@ const READERS: readonly (readonly [string, string, (frame: Frame) => unknown])[]
   ['sizes', 'usage', (read) => parseUsage(read)],
   ['what could be cleaned up', 'cleanup-look', (read) => planCleanup(read, [23])],
   ['what was cleaned up', 'cleanup', cleanedUp],
-  ['facts for a release', 'facts', (read) => worseThan(null, parseFacts(read))],
-  ['credentials', 'credentials', parseCredentials],
-  ['ports', 'ports', parseListeners],
-  ['a piece of a log', 'log', parsePiece],
+  ['facts for a release', 'release-facts', (read) => worseThan(null, parseFacts(read))],
+  ['credentials', 'rotate', parseCredentials],
+  ['ports', 'port-forward-look', parseListeners],
+  ['a piece of a log', 'logs', parsePiece],
   [
     'a withdrawn dispatch',
-    'withdraw',
+    'dispatch-withdraw',
     (read) =>
       parseWithdrawal(read, {
         id: 'x',
@@ -249,7 +249,7 @@ const READERS: readonly (readonly [string, string, (frame: Frame) => unknown])[]
   ],
   [
     'a preflight',
-    'preflight',
+    'doctor',
     (read) => judge(read, { worker: 'worker-1', now: 0, command: commandLine, setValue: null }),
   ],
 ];

@@ -413,9 +413,9 @@ const SCRIPTS: Readonly<Record<string, Script>> = {
       oom: 'oom-kill:constraint=CONSTRAINT_MEMCG,oom_memcg=/kubepods/pod/docker,task_memcg=/a,task=node,pid=7,uid=0',
     }),
   peek: (state) => frame({ clock: `${SECONDS}`, sessions: sessions(state), name: '23-qa-1', pane: PANE }),
-  'type-text': () => frame({ typed: '' }),
-  press: () => frame({ pressed: '', pane: '● Answered: Blue\n' }),
-  log: (_, [request = '{}']) =>
+  send: () => frame({ typed: '' }),
+  answer: () => frame({ pressed: '', pane: '● Answered: Blue\n' }),
+  logs: (_, [request = '{}']) =>
     frame({
       ...((JSON.parse(request) as { kind?: string }).kind === 'session' ? { going: 'no' } : {}),
       file: '/root/.factory/worker/logs/orchestrator.log',
@@ -433,7 +433,7 @@ const SCRIPTS: Readonly<Record<string, Script>> = {
       ),
       ...probe(state, 'brief'),
     }),
-  withdraw: (state) =>
+  'dispatch-withdraw': (state) =>
     frame({ outcomes: objects({ issue: 40, outcome: 'queued', detail: '' }), ...probe(state, 'brief') }),
   clone: (state) =>
     frame({
@@ -483,7 +483,7 @@ const SCRIPTS: Readonly<Record<string, Script>> = {
       memory,
       docker: dockerDf,
     }),
-  ports: () =>
+  'port-forward-look': () =>
     frame({
       listening: lines('00000000:0BB8', '0100007F:1538'),
       containers: lines(
@@ -504,9 +504,9 @@ const SCRIPTS: Readonly<Record<string, Script>> = {
     if (!held) state.drained = false;
     return frame({ ...before, resumed: word });
   },
-  hurry: () => frame({ hurried: '' }),
+  'stop-now': () => frame({ hurried: '' }),
   detach: () => frame({}),
-  credentials: (state, [call]) =>
+  rotate: (state, [call]) =>
     frame({
       files: lines(...Object.entries(state.secret).map(([key, value]) => row(key, shortHash(value)))),
       next: lines(
@@ -518,17 +518,18 @@ const SCRIPTS: Readonly<Record<string, Script>> = {
       ),
       ...(call === 'call' ? { gh: 'HTTP/2.0 200 OK\n\n{"login": "bot"}', claude: 'ok' } : {}),
     }),
-  preflight: (state) => frame({ facts: facts(state), clock: `${SECONDS}`, boot: boot(state) }),
-  'raise-inotify': () => frame({ raised: '' }),
-  facts: (state) => frame({ build: JSON.stringify(BUILD), state: DATABASE, ...probe(state, 'full') }),
+  doctor: (state) => frame({ facts: facts(state), clock: `${SECONDS}`, boot: boot(state) }),
+  'doctor-fix': () => frame({ raised: '' }),
+  'release-facts': (state) =>
+    frame({ build: JSON.stringify(BUILD), state: DATABASE, ...probe(state, 'full') }),
   backup: (_, [id = '']) => frame({ backup: backedUp(id) }),
   'backup-chunk': (_, [, offset = '0', length = '0']) => {
     const piece = ARCHIVE.subarray(Number(offset), Number(offset) + Number(length));
     return frame({ chunk: piece.toString('base64') });
   },
-  'backups-folder': () => frame({ folder: FOLDER }),
-  'unpack-backup': () => frame({ unpacked: '.taking-over.made-up' }),
-  'take-over': (state) => {
+  'restore-folder': () => frame({ folder: FOLDER }),
+  'restore-unpack': () => frame({ unpacked: '.taking-over.made-up' }),
+  restore: (state) => {
     state.scene = 'rest';
     return frame({
       restored: `${FOLDER}/restored.tar.gz`,
@@ -536,15 +537,15 @@ const SCRIPTS: Readonly<Record<string, Script>> = {
       notes: lines('demo: issue-23 has its work again', 'other: not cloned'),
     });
   },
-  restore: () => frame({ restored: `${FOLDER}/saved.tar.gz` }),
-  place: () => frame({ placed: '' }),
-  receive: (_, args) => {
+  'rollback-restore': () => frame({ restored: `${FOLDER}/saved.tar.gz` }),
+  'cp-place': () => frame({ placed: '' }),
+  'cp-receive': (_, args) => {
     if (args.includes('look')) return text('NONCE\tplace\t/root/notes.md\treplaced\n');
     return text(
       'NONCE\tready\t/root/.factory-worker-cp.x\t/root/notes.md\nNONCE\tsum\tSHA256\t0\ta file changed\n',
     );
   },
-  send: (_, args) => {
+  'cp-send': (_, args) => {
     if (args.includes('look')) return text('', 'NONCE\tplace\t/root/report.md\t9\n');
     return archive(
       { 'report.md': 'a report\n' },

@@ -146,7 +146,7 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
     sessions: SESSIONS,
     recordings: '23-qa-1\n22-qa-1',
   },
-  log: {
+  logs: {
     file: '/root/.factory/worker/logs/orchestrator.log',
     piece: '77-1 0 4 same',
     data: Buffer.from('log\n').toString('base64'),
@@ -190,7 +190,7 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
       { issue: 99, outcome: 'would-queue', detail: '' },
     ),
   },
-  preflight: {
+  doctor: {
     clock: PROBE['clock'] ?? '',
     boot: PROBE['boot'] ?? '',
     facts: table(

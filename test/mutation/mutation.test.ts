@@ -79,14 +79,14 @@ const CASES: readonly Case[] = [
   { name: 'usage', both: true, script: 'usage', codes: [0, 3], go: (o) => run(usage, [], o) },
   { name: 'usage of one', script: 'usage', codes: ONE, go: (o) => run(usage, ['hostile'], o) },
   { name: 'usage -o json', both: true, script: 'usage', codes: [0, 3], go: (o) => run(usage, ['-o', 'json'], o) },
-  { name: 'doctor', both: true, script: 'preflight', codes: [0, 1, 3], go: (o) => run(doctor, [], o) },
+  { name: 'doctor', both: true, script: 'doctor', codes: [0, 1, 3], go: (o) => run(doctor, [], o) },
   { name: 'drain', script: 'drain', codes: ONE, go: (o) => run(drain, ['hostile', '--reason', 'x'], o) },
   { name: 'resume', script: 'resume', codes: ONE, go: (o) => run(resume, ['hostile'], o) },
   { name: 'unstick', script: 'unstick-look', codes: CHOICE, go: (o) => run(unstick, ['hostile', '23', '--dry-run'], o) },
   { name: 'unstick --give-up', script: 'unstick-look', codes: CHOICE, go: (o) => run(unstick, ['hostile', '24', '--give-up', '--dry-run', '-o', 'json'], o) },
   { name: 'cleanup', script: 'cleanup-look', codes: CHOICE, go: (o) => run(cleanup, ['hostile', '--dry-run'], o) },
   { name: 'cleanup -o json', script: 'cleanup-look', codes: CHOICE, go: (o) => run(cleanup, ['hostile', '--dry-run', '-o', 'json'], o) },
-  { name: 'logs', script: 'log', codes: ONE, go: (o) => run(logs, ['hostile', 'orchestrator'], o) },
+  { name: 'logs', script: 'logs', codes: ONE, go: (o) => run(logs, ['hostile', 'orchestrator'], o) },
   { name: 'logs of a session', script: 'look clock sessions recordings', codes: CHOICE, go: (o) => run(logs, ['hostile', 'qa'], o) },
 ];
 

@@ -80,7 +80,7 @@ describe('answer', () => {
     await asking('23-qa-1');
     const request = { session: '23-qa-1', line: '❯ 1. Yes', text: '', keys: ['Enter'] };
     const args = [JSON.stringify(request)];
-    const call = { script: 'press', args, timeoutMs: 20_000, signal: new AbortController().signal };
+    const call = { script: 'answer', args, timeoutMs: 20_000, signal: new AbortController().signal };
     const said = await worker.bash(scriptArgv(call, 'n').map(shellQuote).join(' '));
     expect(said).toMatch(/^n part pressed rc=4 /);
     expect(await pane('23-qa-1')).toContain('❯ 1. Red');

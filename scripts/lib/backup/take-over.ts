@@ -134,8 +134,8 @@ async function takeOver(before: Snapshot, restoration: Restoration): Promise<Res
       hints: hintsFor(text, worker, commandLine),
     });
   };
-  const { text: folder } = await step('unpack-backup', 'unpacked', [name]);
-  const { frame } = await step('take-over', 'restored', [folder, force ? 'yes' : 'no']);
+  const { text: folder } = await step('restore-unpack', 'unpacked', [name]);
+  const { frame } = await step('restore', 'restored', [folder, force ? 'yes' : 'no']);
   const state = parseState(frame.parts.get('state')?.text ?? '');
   if (state === null || !sameRows(state, archive.state)) {
     throw new CliError(
@@ -152,7 +152,7 @@ async function takeOver(before: Snapshot, restoration: Restoration): Promise<Res
 /** Where the worker keeps its backups. */
 async function backupsFolder({ transport, timeoutMs, context }: Restoration): Promise<string> {
   const frame = await transport.run({
-    script: 'backups-folder',
+    script: 'restore-folder',
     args: [],
     timeoutMs,
     signal: context.signal,

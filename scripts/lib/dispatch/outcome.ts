@@ -56,7 +56,7 @@ export function planWithoutClone({ issues }: DispatchRequest, snapshot: Snapshot
 }
 
 /**
- * @param frame the answer of scripts/remote/withdraw.sh, given when the answer to the dispatch was lost
+ * @param frame the answer of scripts/remote/dispatch-withdraw.sh, given when the answer to the dispatch was lost
  * @returns what became of each issue; null while that is not certain, since the dispatch may still be at work or the queue
  *   cannot be read just now
  */

@@ -1,4 +1,4 @@
-/** The measured preflight inside a worker: the answer of scripts/remote/preflight.sh, judged. Pure. */
+/** The measured preflight inside a worker: the answer of scripts/remote/doctor.sh, judged. Pure. */
 import { age, bytes } from '../cli/text.ts';
 import { ContractError, FILES } from '../contract.ts';
 import { readContract } from '../read-contract.ts';

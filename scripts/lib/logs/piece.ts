@@ -1,4 +1,4 @@
-/** Where in a log we are: arguments and answer of scripts/remote/log.sh. Pure. */
+/** Where in a log we are: arguments and answer of scripts/remote/logs.sh. Pure. */
 import { wholeNumber } from '../read-contract.ts';
 import type { Frame } from '../transport/frame.ts';
 
@@ -34,7 +34,7 @@ export interface Answer {
 /** Half a megabyte a call: little enough for a bad line, enough for a log of many megabytes. */
 export const LIMIT_BYTES = 512 * 1024;
 
-/** What scripts/remote/log.sh is asked for. Without a position: the beginning, `lines` before the end. */
+/** What scripts/remote/logs.sh is asked for. Without a position: the beginning, `lines` before the end. */
 type LogRequest = Log &
   Partial<Position> & {
     readonly previous: boolean;

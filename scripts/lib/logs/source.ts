@@ -35,7 +35,7 @@ export async function nextPiece(
   from: Position | null,
 ): Promise<Answer> {
   const args = pieceArgs(log, previous, lines, from);
-  return parsePiece(await transport.run({ script: 'log', args, timeoutMs, signal: context.signal }));
+  return parsePiece(await transport.run({ script: 'logs', args, timeoutMs, signal: context.signal }));
 }
 
 /** Why there is no such log. */

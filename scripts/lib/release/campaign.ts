@@ -290,7 +290,7 @@ function commandsOf(step: StepName, { target, wish, earlier }: Prepared, around:
     case 'prepull': {
       const object = prepullPod(worker, workload, pod?.spec?.nodeName ?? null, wish.image, 900);
       return [
-        `${kubectl(...CREATION)}  # a pod with ${wish.image} on ${object.spec.nodeName ?? 'any node'}, scripts/remote/prepull.sh`,
+        `${kubectl(...CREATION)}  # a pod with ${wish.image} on ${object.spec.nodeName ?? 'any node'}, scripts/remote/release-prepull.sh`,
         kubectl(...removal(object)),
       ];
     }
@@ -302,15 +302,15 @@ function commandsOf(step: StepName, { target, wish, earlier }: Prepared, around:
       return [shellLine(changeArgv(target, changeFor(wish, id), around))];
     case 'wait':
       return [
-        ...(wish.drain || pod === null ? [] : [remote('hurry', 'its stage is interrupted')]),
+        ...(wish.drain || pod === null ? [] : [remote('stop-now', 'its stage is interrupted')]),
         `${kubectl('get', 'pods')}  # until another pod with ${wish.image} is Ready`,
       ];
     case 'verify':
-      return [remote('facts', 'the pod names the digest, its build.json is the one of the pre-pull')];
+      return [remote('release-facts', 'the pod names the digest, its build.json is the one of the pre-pull')];
     case 'restore':
-      return [remote('restore', wish.undo?.backup?.file ?? '')];
+      return [remote('rollback-restore', wish.undo?.backup?.file ?? '')];
     case 'health':
-      return [remote('facts', 'boot, Docker, heartbeat, queue')];
+      return [remote('release-facts', 'boot, Docker, heartbeat, queue')];
     case 'resume':
       return [remote('resume', `release ${id}`)];
   }

@@ -216,7 +216,7 @@ export async function restoreBackup(
   if (saved === null || saved.rows === null) return;
   const transport = await around.enter(target.worker);
   const frame = await transport.run({
-    script: 'restore',
+    script: 'rollback-restore',
     args: [saved.file, String(saved.rows), String(saved.newest)],
     timeoutMs: BACKUP_MS,
     signal: around.context.signal,

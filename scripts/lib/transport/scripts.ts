@@ -20,10 +20,10 @@ export const GRACE_MS = 3_000;
 /** Functions that a few scripts share, besides those of worker.sh. */
 const SHARED: Readonly<Record<string, readonly string[]>> = {
   backup: ['database'],
-  facts: ['database'],
-  restore: ['database', 'backup-archive'],
-  'take-over': ['database'],
-  'unpack-backup': ['database', 'backup-archive'],
+  'release-facts': ['database'],
+  'rollback-restore': ['database', 'backup-archive'],
+  restore: ['database'],
+  'restore-unpack': ['database', 'backup-archive'],
 };
 
 /** The names of what a captured script consists of, in their order. */
