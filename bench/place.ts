@@ -108,7 +108,7 @@ export function makeFleet({ dir, workerEnv, env }: LocalPlace, names: readonly s
   const folder = mkdtempSync(join(dir, 'fleet-'));
   const nonce = newNonce();
   const [program, ...args] = scriptArgv(
-    { script: 'probe', args: ['brief'], timeoutMs: 30_000, signal: AbortSignal.timeout(30_000) },
+    { script: 'look', args: ['brief'], timeoutMs: 30_000, signal: AbortSignal.timeout(30_000) },
     nonce,
   );
   writeFileSync(join(folder, 'frame'), execFileSync(program, args, { env: workerEnv }));

@@ -57,7 +57,12 @@ prompt: factory goes on with the issue.`,
     }
     const { worker, timeoutMs, enter } = await findWorker(context, flags, name);
     const { transport } = await enter();
-    const frame = await transport.run({ script: 'dialogs', args: [], timeoutMs, signal: context.signal });
+    const frame = await transport.run({
+      script: 'look',
+      args: ['sessions', 'all-panes'],
+      timeoutMs,
+      signal: context.signal,
+    });
     const asking = findAsking(frame, wanted, worker.name, context);
     const { session } = asking;
     let dialog: Dialog | null = asking.dialog;
@@ -192,14 +197,19 @@ async function give(
   throw new CliError(`${to.session} still asks the same`, { hints: [lookHint(context, to)] });
 }
 
+/** What scripts/remote/answer.sh is asked for. */
+interface PressRequest extends Step {
+  readonly session: string;
+}
+
 /** @returns the lines of the pane afterwards */
 async function press(context: Context, to: Pressed, step: Step): Promise<readonly string[]> {
-  const args = [to.session, step.line, step.text, ...step.keys];
+  const request: PressRequest = { session: to.session, ...step };
   let frame: Frame;
   try {
     frame = await to.transport.run({
-      script: 'press',
-      args,
+      script: 'answer',
+      args: [JSON.stringify(request)],
       timeoutMs: to.timeoutMs,
       signal: context.signal,
     });

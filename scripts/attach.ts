@@ -70,7 +70,12 @@ async function pickSession(
   wanted: string | undefined,
   timeoutMs: number,
 ): Promise<Session> {
-  const frame = await transport.run({ script: 'sessions', args: [], timeoutMs, signal: context.signal });
+  const frame = await transport.run({
+    script: 'look',
+    args: ['clock', 'sessions'],
+    timeoutMs,
+    signal: context.signal,
+  });
   const sessions = workSessions(parseSessions(frame.parts.get('sessions')?.text ?? ''));
   const now = Number(frame.parts.get('clock')?.text);
   if (sessions.length === 0) {

@@ -1,4 +1,5 @@
 /** `cleanup`: frees what finished issues have left behind on a worker. */
+
 import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
 import { CliError, ExitCode } from './lib/cli/errors.ts';
 import { type Column, painter, renderJson, renderTable } from './lib/cli/output.ts';
@@ -7,9 +8,10 @@ import * as prompt from './lib/cli/prompt.ts';
 import { bytes, count, oneLine } from './lib/cli/text.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { userAtHost } from './lib/config/user.ts';
+import type { CleanupOutcome } from './lib/contract.ts';
 import {
+  type CleanupRequest,
   type Item,
-  type Outcome,
   parseOutcomes,
   planCleanup,
   removalOrder,
@@ -55,7 +57,7 @@ cache and images without a name go, never volumes.`,
     const look = await transport.run({ script: 'cleanup-look', args: [], timeoutMs, signal });
     const items = planCleanup(look, named);
     const chosen = items.filter(({ keep }) => keep === null);
-    const show = (outcomes: readonly Outcome[]) =>
+    const show = (outcomes: readonly CleanupOutcome[]) =>
       stdout.write(renderJson({ worker: worker.name, items: items.map((item) => toJson(item, outcomes)) }));
     if (format === 'text') stdout.write(renderPlan(items, context));
     if (flags['dry-run'] || chosen.length === 0) {
@@ -68,7 +70,8 @@ cache and images without a name go, never volumes.`,
       stderr.write('nothing was removed\n');
       return ExitCode.failed;
     }
-    const args = [userAtHost(), `,${named.join(',')},`, ...removalOrder(items)];
+    const request: CleanupRequest = { by: userAtHost(), named, items: removalOrder(items) };
+    const args = [JSON.stringify(request)];
     const frame = await transport.run({ script: 'cleanup', args, timeoutMs, signal });
     const busy = frame.parts.get('busy');
     if (busy) throw new CliError(`nothing was removed: ${busy.text}`, { hints: ['type it again'] });
@@ -94,7 +97,11 @@ function renderPlan(items: readonly Item[], { stdout, env }: Context): string {
   return renderTable(items, columns, { headers: true });
 }
 
-function report(items: readonly Item[], outcomes: readonly Outcome[], { stdout, stderr }: Context): void {
+function report(
+  items: readonly Item[],
+  outcomes: readonly CleanupOutcome[],
+  { stdout, stderr }: Context,
+): void {
   const gone = outcomes
     .filter(({ fate }) => fate === 'done')
     .map(({ id }) => items.find((item) => item.id === id));
@@ -107,7 +114,7 @@ function report(items: readonly Item[], outcomes: readonly Outcome[], { stdout, 
   }
 }
 
-function toJson({ kind, what, issue, bytes: size, keep, id }: Item, outcomes: readonly Outcome[]) {
+function toJson({ kind, what, issue, bytes: size, keep, id }: Item, outcomes: readonly CleanupOutcome[]) {
   const outcome = outcomes.find((candidate) => candidate.id === id);
   return { kind, what, issue, bytes: size, keep, fate: outcome?.fate ?? null, why: outcome?.why ?? null };
 }

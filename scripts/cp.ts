@@ -122,13 +122,13 @@ async function foretell(
   road: Road,
 ): Promise<{ readonly destination: string; readonly replaces: boolean; readonly text: string }> {
   if (entry === null) {
-    const { path, fact } = await foresee(road, 'send', [plan.from]);
+    const { path, fact } = await foresee(road, 'cp-send', [plan.from]);
     const replaces = existsSync(final);
     const size = /^\d+$/.test(fact) ? bytes(Number(fact)) : 'of unknown size';
     const text = `${plan.worker}:${path} (${size}) → ${final}${replaces ? ', which it replaces' : ''}\n`;
     return { destination: final, replaces, text };
   }
-  const { path, fact } = await foresee(road, 'receive', [plan.to, entry.name, entry.kind]);
+  const { path, fact } = await foresee(road, 'cp-receive', [plan.to, entry.name, entry.kind]);
   const destination = `${plan.worker}:${path}`;
   const replaces = fact === 'replaced';
   const text = `${plan.from} → ${destination}${replaces ? ', which it replaces' : ''}\n`;

@@ -64,7 +64,7 @@ export const peek = defineCommand({
 
     const wanted = flags.session;
     if (wanted === undefined) {
-      showSessions(readSessions(await look('sessions', [])), worker, format, context);
+      showSessions(readSessions(await look('look', ['clock', 'sessions'])), worker, format, context);
       return undefined;
     }
     const capture = async (session: string) => {

@@ -44,7 +44,9 @@ the same local port; Ctrl-C ends it. With -o json a line on stdout says where it
     const ports = port === undefined ? null : parsePorts(port);
     const { worker, timeoutMs, enter } = await findWorker(context, flags, name);
     const { transport } = await enter();
-    const listeners = parseListeners(await transport.run({ script: 'ports', args: [], timeoutMs, signal }));
+    const listeners = parseListeners(
+      await transport.run({ script: 'port-forward-look', args: [], timeoutMs, signal }),
+    );
     if (ports === null) {
       if (json) stdout.write(renderJson(listeners));
       else showListeners(listeners, name, flags['no-headers'], context);

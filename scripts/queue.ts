@@ -19,6 +19,7 @@ import {
   parseChange,
   planChange,
   type QueueChange,
+  type RowRequest,
   requeueRequest,
 } from './lib/unstick/queue-change.ts';
 import { parseIssues } from './lib/worker/arguments.ts';
@@ -64,7 +65,7 @@ refs/factory-worker in the clone. set-intent says what the work is meant to achi
     const { timeoutMs, enter } = await findWorker(context, flags, name);
     const { transport } = await enter();
     const before = parseSnapshot(
-      await transport.run({ script: 'probe', args: ['full'], timeoutMs, signal: context.signal }),
+      await transport.run({ script: 'look', args: ['full'], timeoutMs, signal: context.signal }),
     );
     refuseUnknown(before, name, context);
     if (action === 'list') {
@@ -83,7 +84,7 @@ refs/factory-worker in the clone. set-intent says what the work is meant to achi
     const done =
       action === 'requeue'
         ? await requeue(change, before, name, transport, timeoutMs, context)
-        : await apply(change, transport, timeoutMs, context);
+        : await apply({ ...change, action }, transport, timeoutMs, context);
     return report([...change.outcomes, ...done], name, format, context);
   },
 });
@@ -137,13 +138,13 @@ function renderRows({ queue: rows }: Snapshot, headers: boolean): string {
 }
 
 async function apply(
-  { action, issues, text, worker }: QueueChange,
+  { action, issues, text, worker }: QueueChange & Pick<RowRequest, 'action'>,
   transport: Transport,
   timeoutMs: number,
   { signal, commandLine }: Context,
 ): Promise<readonly Outcome[]> {
-  const args = [userAtHost(), action, ...issues.map(String), ...(action === 'set-intent' ? [text] : [])];
-  const call = { script: 'queue', args, timeoutMs, signal };
+  const request: RowRequest = { by: userAtHost(), action, issues, text };
+  const call = { script: 'queue', args: [JSON.stringify(request)], timeoutMs, signal };
   return parseChange(await runChange(transport, call, commandLine('queue', worker)), action);
 }
 

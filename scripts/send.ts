@@ -60,8 +60,8 @@ the issue as human-driven and leave it alone; therefore it asks first.`,
         context.stderr.write('nothing was typed\n');
         return ExitCode.failed;
       }
-      const args = [session.name, text, yesNo(enter), yesNo(flags.shell)];
-      await type(context, transport, worker, session, args, timeoutMs);
+      const request: TypeRequest = { session: session.name, text, enter, shell: flags.shell };
+      await type(context, transport, worker, request, timeoutMs);
     }
     const done = { characters: text.length, enter, typed: !flags['dry-run'] };
     report(context, worker, session, done, format);
@@ -89,7 +89,7 @@ async function findSession(
   wanted: string,
   timeoutMs: number,
 ): Promise<Session> {
-  const frame = await transport.run({ script: 'sessions', args: [], timeoutMs, signal });
+  const frame = await transport.run({ script: 'look', args: ['clock', 'sessions'], timeoutMs, signal });
   const session = chooseSession(parseSessions(frame.parts.get('sessions')?.text ?? ''), wanted);
   if (session.name === ORCHESTRATOR_SESSION || session.name === BOOT_SESSION) {
     throw new UsageError(`${session.name} only shows a log: nothing reads what is typed there`);
@@ -106,24 +106,30 @@ async function agreed(context: Context, session: Session, yes: boolean): Promise
   return prompt.confirm(context, `${HUMAN_DRIVEN(session)}. Type it?`, false);
 }
 
-const yesNo = (value: boolean) => (value ? 'yes' : 'no');
+/** What scripts/remote/send.sh is asked for. */
+interface TypeRequest {
+  readonly session: string;
+  readonly text: string;
+  /** Whether Enter follows it. */
+  readonly enter: boolean;
+  /** Whether a shell may get it. */
+  readonly shell: boolean;
+}
 
-/**
- * @param args of scripts/remote/type-text.sh
- * @throws CliError when it was not typed, and when that is not known: typing twice is for the operator to decide
- */
+/** @throws CliError when it was not typed, and when that is not known: typing twice is for the operator to decide */
 async function type(
   context: Context,
   transport: Transport,
   worker: WorkerEntry,
-  session: Session,
-  args: readonly string[],
+  request: TypeRequest,
   timeoutMs: number,
 ): Promise<void> {
-  const look = context.commandLine('peek', worker.name, '--session', session.name);
+  const { session } = request;
+  const args = [JSON.stringify(request)];
+  const look = context.commandLine('peek', worker.name, '--session', session);
   let frame: Frame;
   try {
-    frame = await transport.run({ script: 'type-text', args, timeoutMs, signal: context.signal });
+    frame = await transport.run({ script: 'send', args, timeoutMs, signal: context.signal });
   } catch (error) {
     if (error instanceof TooLongError) {
       throw new UsageError(
@@ -142,15 +148,15 @@ async function type(
     case 0:
       return;
     case 1:
-      throw new CliError(`${session.name} has just ended: nothing was typed`, {
+      throw new CliError(`${session} has just ended: nothing was typed`, {
         hints: [`what there is now: ${context.commandLine('sessions', worker.name)}`],
       });
     case 2:
-      throw new CliError(`the program in ${session.name} has ended: nothing was typed`, {
+      throw new CliError(`the program in ${session} has ended: nothing was typed`, {
         hints: [`what it said last: ${look}`],
       });
     case 4:
-      throw new CliError(`in ${session.name} only a shell would read it, and execute it: nothing was typed`, {
+      throw new CliError(`in ${session} only a shell would read it, and execute it: nothing was typed`, {
         hints: [
           `what is wrong: ${context.commandLine('why', worker.name)}`,
           `look: ${look}`,

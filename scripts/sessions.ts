@@ -26,7 +26,7 @@ export const sessions = defineCommand({
     const { worker, timeoutMs, enter } = await findWorker(context, flags, name);
     const { transport } = await enter();
     const { signal, stdout, stderr, commandLine } = context;
-    const frame = await transport.run({ script: 'session-table', args: [], timeoutMs, signal });
+    const frame = await transport.run({ script: 'look', args: ['brief', 'humans'], timeoutMs, signal });
     const { rows, now } = parseSessionRows(frame);
     if (format === 'json') {
       stdout.write(renderJson(rows));

@@ -9,7 +9,14 @@ import { userAtHost } from './lib/config/user.ts';
 import { parseError } from './lib/factory.ts';
 import { isHuman } from './lib/health/inside.ts';
 import { runChange } from './lib/unstick/change.ts';
-import { describeStep, isReached, type NoPlan, type Plan, planUnstick } from './lib/unstick/plan.ts';
+import {
+  describeStep,
+  isReached,
+  type NoPlan,
+  type Plan,
+  planUnstick,
+  type UnstickRequest,
+} from './lib/unstick/plan.ts';
 import { parseIssues } from './lib/worker/arguments.ts';
 import { parseInTheWay } from './lib/worker/in-the-way.ts';
 import { findWorker } from './lib/worker/observe.ts';
@@ -69,14 +76,14 @@ the look and the steps (another operator, the supervisor), nothing is done eithe
     if (!(await confirm(context, `Do that on ${name}?`, flags.yes))) throw new CliError('nothing was done');
 
     const project = before.queue.find((row) => row.issue === issue)?.owner ?? onlyProject(before);
-    const args = [
-      userAtHost(),
-      `${issue}`,
+    const request: UnstickRequest = {
+      by: userAtHost(),
+      issue,
       project,
-      plan.standing,
-      ...plan.steps.map(({ argument }) => argument),
-    ];
-    const call = { script: 'unstick', args, timeoutMs, signal };
+      standing: plan.standing,
+      steps: plan.steps.map(({ argument }) => argument),
+    };
+    const call = { script: 'unstick', args: [JSON.stringify(request)], timeoutMs, signal };
     const frame = await runChange(transport, call, context.commandLine('why', name));
     const after = parseSnapshot(frame);
     const stopped = frame.parts.get('stopped')?.text;

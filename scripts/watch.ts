@@ -108,7 +108,7 @@ async function round(
   least: Severity,
 ): Promise<WatchEvent[]> {
   const reach = createReach(context, timeoutMs);
-  const call = { script: 'watch-look', args: [] };
+  const call = { script: 'look', args: ['brief', 'panes'] };
   const newsOf = (seen: Observation, panes: readonly PaneView[]): WatchEvent[] => {
     const { worker } = seen;
     const typed = (command: 'peek' | 'answer', session: string) =>

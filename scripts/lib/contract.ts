@@ -570,7 +570,7 @@ const BUILD: JTDSchemaType<Build> = {
   },
 };
 
-/** What an image's self-check prints behind `RESULT` (scripts/remote/prepull.sh). */
+/** What an image's self-check prints behind `RESULT` (scripts/remote/release-prepull.sh). */
 export interface SelfCheck {
   readonly build: Build;
   /** Version of the schema that its factory makes; null of one that keeps its state in PostgreSQL. */
@@ -616,6 +616,72 @@ const BACKUP: JTDSchemaType<BackupRecord> = {
   },
 };
 
+/**
+ * - `queued` it was added; `would-queue` and `would-requeue` say so of a dry run
+ * - `already` it is pending or active: nothing to do
+ * - `finished` it was completed or failed before, and `--requeue` was not given
+ * - `working` it is to be queued again, but its pipeline is in progress, whatever its row says
+ * - `other-project` its number belongs to another project of this worker
+ * - `in-the-way` something of an earlier begin is there that factory cannot begin over, and that is not ours to remove
+ * - `failed` the program refused it
+ * - `lost` the laptop's word: the connection broke before its turn came; it is not in the queue and will not be
+ */
+const ISSUE_OUTCOMES = [
+  'queued',
+  'would-queue',
+  'would-requeue',
+  'already',
+  'finished',
+  'working',
+  'other-project',
+  'in-the-way',
+  'failed',
+  'lost',
+] as const;
+
+/** What became of one issue of a dispatch: a line of the answers of scripts/remote/dispatch.sh and dispatch-withdraw.sh. */
+export interface IssueOutcome {
+  readonly issue: number;
+  readonly outcome: (typeof ISSUE_OUTCOMES)[number];
+  /**
+   * For people: the row's state, the other project or the program's own message. Of `queued` the ref that keeps the commits of
+   * an earlier run, if any; of `in-the-way` what stays, and on a second line what clears it in the worker.
+   */
+  readonly detail: string;
+}
+
+const ISSUE_OUTCOME: JTDSchemaType<IssueOutcome> = {
+  properties: {
+    issue: { type: 'uint32' },
+    outcome: { enum: [...ISSUE_OUTCOMES] },
+    detail: { type: 'string' },
+  },
+};
+
+/** What became of one row of the queue: a line of the answer of scripts/remote/queue.sh. */
+export interface RowOutcome {
+  readonly issue: number;
+  readonly ok: boolean;
+  /** The program's own. */
+  readonly message: string;
+}
+
+const ROW_OUTCOME: JTDSchemaType<RowOutcome> = {
+  properties: { issue: { type: 'uint32' }, ok: { type: 'boolean' }, message: { type: 'string' } },
+};
+
+/** What became of one thing that was to be cleaned up: a line of the answer of scripts/remote/cleanup.sh. */
+export interface CleanupOutcome {
+  readonly id: string;
+  readonly fate: 'done' | 'kept' | 'failed';
+  /** Why it was kept or failed; of Docker what it says of its success. */
+  readonly why: string;
+}
+
+const CLEANUP_OUTCOME: JTDSchemaType<CleanupOutcome> = {
+  properties: { id: { type: 'string' }, fate: { enum: ['done', 'kept', 'failed'] }, why: { type: 'string' } },
+};
+
 /** A line of `docker system df` or `docker image ls` in the format `{{json .}}`: sizes as Docker writes them, `1.2GB`. */
 export interface DockerSizeJson {
   readonly Type?: string;
@@ -657,6 +723,9 @@ export interface Documents {
   readonly build: Build;
   readonly selfCheck: SelfCheck;
   readonly backup: BackupRecord;
+  readonly issueOutcome: IssueOutcome;
+  readonly rowOutcome: RowOutcome;
+  readonly cleanupOutcome: CleanupOutcome;
   readonly dockerSize: DockerSizeJson;
   readonly account: AccountRecord;
   readonly claudeFailure: ClaudeFailure;
@@ -677,6 +746,9 @@ export const SCHEMAS: { readonly [Name in keyof Documents]: JTDSchemaType<Docume
   build: BUILD,
   selfCheck: SELF_CHECK,
   backup: BACKUP,
+  issueOutcome: ISSUE_OUTCOME,
+  rowOutcome: ROW_OUTCOME,
+  cleanupOutcome: CLEANUP_OUTCOME,
   dockerSize: DOCKER_SIZE,
   account: ACCOUNT,
   claudeFailure: CLAUDE_FAILURE,

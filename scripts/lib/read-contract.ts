@@ -98,6 +98,18 @@ export function readJsonLines<N extends Name>(
 }
 
 /**
+ * Reads the JSON lines of a script's answer, each of which counts.
+ *
+ * @throws ContractError when one of them is not JSON or does not fit
+ */
+export function readLines<N extends Name>(name: N, source: string, text: string): Documents[N][] {
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => readJson(name, source, line));
+}
+
+/**
  * Reads a number out of a table of text.
  *
  * @param complaint the sentence for what is not one of at most `digits` digits

@@ -2,10 +2,10 @@
 # Removes what was chosen, after looking once more: between the look and the answer of a person an issue may have been taken
 # up again. Under the queue's lock, so that it is not while we are at it.
 #
-# Arguments: BY NAMED ITEM…. NAMED: issues whose unsaved work may go too, as `,23,24,`. ITEM: `worktree PATH`, `log NAME`,
-# `docker builder` or `docker image`. Parts: busy, or outcomes (ITEM, `done`, `kept` or `failed`, and why, parted by tabs).
-by=$1 named=$2
-shift 2
+# Argument: a CleanupRequest (scripts/lib/housekeeping/cleanup.ts).
+# Parts: busy, or outcomes (a line of JSON for each item: CleanupOutcome of scripts/lib/contract.ts).
+declare -A request
+read_request "$1" || exit
 
 # Issues that are worked on or still to be: their pipeline is live, they wait in the queue, or a session of theirs runs. One
 # that was taken and not begun, and that no check-in can be beginning now, is not when it was named.
@@ -13,16 +13,21 @@ live_issues() {
   local queue pipelines
   queue=$(queue 2>/dev/null) && pipelines=$(pipelines 2>/dev/null) || return 1
   jq --null-input --raw-output --argjson queue "${queue:-null}" --argjson pipelines "${pipelines:-null}" \
-    --arg named "$named" --arg lock "$(lock_state "$WORKER_STATE_DIR/locks/check-in")" '
+    --arg named "${request[named]}" --arg lock "$(lock_state "$WORKER_STATE_DIR/locks/check-in")" '
     [$pipelines[]? | .issue] as $begun
     | def abandoned: $lock == "free" and .Status == "active" and (.Issue | IN($begun[]) | not)
-        and (.Issue as $issue | $named | contains(",\($issue),"));
+        and (.Issue | tostring | IN($named | split("\n")[]));
     [$pipelines[]? | select(.status == "completed" or .status == "failed") | .issue] as $ended
     | ($pipelines[]? | select(.status != "completed" and .status != "failed") | .issue),
       ($queue[]? | select(abandoned | not)
         | select(.Status == "pending" or (.Status == "active" and (.Issue | IN($ended[]) | not))) | .Issue)' &&
     # Without a server there are none.
     { sessions 2>/dev/null || true; } | sed -nE 's/^([0-9]+)-.*/\1/p'
+}
+
+# is_named ISSUE: whether its unsaved work may go too.
+is_named() {
+  grep --quiet --line-regexp --fixed-strings -- "$1" <<<"${request[named]}"
 }
 
 is_live() {
@@ -43,7 +48,7 @@ remove_worktree() {
     return
   fi
   look_for_work "$path"
-  if [[ $named == *",$issue,"* ]]; then
+  if is_named "$issue"; then
     # Twice: also when somebody has locked it.
     force=(--force --force)
   elif [ "$unpushed" != 0 ]; then
@@ -62,7 +67,7 @@ remove_worktree() {
 
 # In the place of a worktree, and none.
 remove_folder() {
-  if [[ $named != *",$issue,"* && -n $(find "$1" -type f -print -quit) ]]; then
+  if ! is_named "$issue" && [ -n "$(find "$1" -type f -print -quit)" ]; then
     fate='kept' why='it has files that git does not know' && return
   fi
   if quietly rm --recursive --force "$1"; then fate='done' why=''; else fate='failed' why=$said; fi
@@ -87,7 +92,7 @@ prune_docker() {
   fi
 }
 
-said='' outcomes='' fate='' why=''
+said='' outcomes='' fate='' why='' json=''
 mkdir -p "$WORKER_STATE_DIR/locks"
 exec 9>>"$WORKER_STATE_DIR/locks/queue"
 if ! flock --wait 30 9; then
@@ -98,7 +103,8 @@ if ! live=$(live_issues 9>&-); then
   emit_part busy 1 'factory cannot say which issues are worked on'
   exit 0
 fi
-for item in "$@"; do
+mapfile -t items <<<"${request[items]}"
+for item in "${items[@]}"; do
   case $item in
     'worktree '*) remove_worktree "${item#worktree }" ;;
     'log '[0-9]*-*) if [[ $item == */* ]]; then fate='failed' why='no name of a session'; else remove_log "${item#log }"; fi ;;
@@ -109,8 +115,10 @@ for item in "$@"; do
       ;;
     *) fate='failed' why='nothing that is cleaned up' ;;
   esac
-  if [ "$fate" = 'done' ]; then note_operator "$by" "cleanup $item" 2>/dev/null; fi
-  why=${why//$'\t'/ }
-  outcomes+=$item$'\t'$fate$'\t'${why//$'\n'/ }$'\n'
+  if [ "$fate" = 'done' ]; then note_operator "${request[by]}" "cleanup $item" 2>/dev/null; fi
+  to_json "$item"
+  printf -v line '{"id":%s,"fate":"%s","why":' "$json" "$fate"
+  to_json "$why"
+  outcomes+=$line$json$'}\n'
 done
 emit_part outcomes 0 "$outcomes"

@@ -1,12 +1,16 @@
 # shellcheck shell=bash
 # Puts issues of one project into the queue, each exactly once: look, add, look again, all under the queue's lock.
 #
-# Arguments: ID BY PROJECT INTENT DEPENDS_ON REQUEUE(yes|no) DRY_RUN(yes|no) ISSUE…
-#   ID       names this dispatch; a laptop that lost the connection withdraws it by that name (withdraw.sh)
-#   PROJECT  name of a clone
-# Parts: project, dialect, outcomes (ISSUE, tab, WORD, tab, message); then a brief probe, which is the second look.
-id=$1 by=$2 project=$3 intent=$4 depends_on=$5 requeue=$6 dry_run=$7
-shift 7
+# Argument: a DispatchRequest (scripts/lib/dispatch/request.ts). A laptop that lost the connection withdraws it by its id
+# (dispatch-withdraw.sh).
+# Parts: project, dialect, outcomes (a line of JSON for each issue: IssueOutcome of scripts/lib/contract.ts); then a brief
+# probe, which is the second look.
+declare -A request
+read_request "$1" || exit
+id=${request[id]} project=${request[project]} intent=${request[intent]-}
+requeue=${request[requeue]} dry_run=${request[dryRun]}
+depends_on=${request[dependsOn]//$'\n'/,}
+mapfile -t issues <<<"${request[issues]}"
 
 clone=$WORKER_REPOS_DIR/$project
 if [ ! -e "$clone/.git" ]; then
@@ -32,11 +36,11 @@ if [ -n "$intent" ] && ! has_flag "$dialect" intent; then exit 0; fi
 # Where the program wants to be called: A takes the repository and the configuration from the current directory.
 cd "${config%/*}" || exit 1
 
-# Not by jq, which takes longer to start than factory takes to add. Of what a name may hold only these two need an escape.
 record() {
-  local at who=${by//\\/\\\\}
+  local at json
   TZ=UTC printf -v at '%(%Y-%m-%dT%H:%M:%SZ)T'
-  printf '{"issue":%d,"project":"%s","at":"%s","by":"%s"}\n' "$1" "$project" "$at" "${who//\"/\\\"}" \
+  to_json "${request[by]}"
+  printf '{"issue":%d,"project":"%s","at":"%s","by":%s}\n' "$1" "$project" "$at" "$json" \
     >>"$WORKER_STATE_DIR/dispatch.jsonl"
 }
 
@@ -89,18 +93,19 @@ forget() {
   if [ "$2" != pipeline ]; then with_retries factory queue remove "$1" || return 1; fi
 }
 
-# outcome ISSUE WORD MESSAGE: for the answer, and for the journal, in which withdraw.sh finds it when the answer is lost.
+# outcome ISSUE WORD DETAIL: for the answer, and for the journal, in which dispatch-withdraw.sh finds it when the answer is
+# lost.
 outcome() {
-  local line=$3
-  line=${line//$'\t'/ }
-  line=$1$'\t'$2$'\t'${line//$'\n'/$'\037'}
-  outcomes+=$line$'\n'
-  if [ "$dry_run" = no ]; then printf '%s\n' "$line" >>"$journal"; fi
+  local line json
+  to_json "$3"
+  printf -v line '{"issue":%d,"outcome":"%s","detail":%s}\n' "$1" "$2" "$json"
+  outcomes+=$line
+  if [ "$dry_run" = false ]; then printf '%s' "$line" >>"$journal"; fi
 }
 
 # try_add ISSUE: its outcome tells where the commits of an earlier run are kept.
 try_add() {
-  if [ "$dry_run" = yes ]; then
+  if [ "$dry_run" = true ]; then
     outcome "$1" would-queue ""
   elif add "$1"; then
     outcome "$1" queued "$kept"
@@ -113,7 +118,7 @@ try_add() {
 add_new() {
   if in_sight "$1"; then
     way_is_clear "$1" || return 0
-    if [ "$dry_run" = no ] && ! clear_leftovers "$1"; then
+    if [ "$dry_run" = false ] && ! clear_leftovers "$1"; then
       outcome "$1" failed "$said"
       return
     fi
@@ -126,7 +131,7 @@ add_again() {
   # Before anything is dropped: the pipeline's own worktree goes with it, and no other.
   find_branch_holder "$1"
   tell_what_stays "$1" || return 0
-  if [ "$dry_run" = yes ]; then
+  if [ "$dry_run" = true ]; then
     [ -n "$3" ] || way_is_clear "$1" || return 0
     outcome "$1" would-requeue "$2"
     return
@@ -146,11 +151,11 @@ dispatch() {
     outcome "$issue" other-project "$owner"
     return
   fi
-  if [ "$word,$requeue" = active,yes ] && is_abandoned "$issue"; then word=abandoned; fi
+  if [ "$word,$requeue" = active,true ] && is_abandoned "$issue"; then word=abandoned; fi
   case $word,$requeue,$pipeline in
     none,*) add_new "$issue" ;;
-    pending,* | active,no,*) outcome "$issue" already "$word" ;;
-    *,no,*) outcome "$issue" finished "$word" ;;
+    pending,* | active,false,*) outcome "$issue" already "$word" ;;
+    *,false,*) outcome "$issue" finished "$word" ;;
     *,unknown) outcome "$issue" failed 'status fails, so a stage may be running' ;;
     active,*) outcome "$issue" already "$word" ;;
     # What the row says is wrong (an overlapping check-in may mark it failed): a stage may be running in the worktree.
@@ -166,7 +171,7 @@ if ! flock --wait 60 9; then
   emit_part busy 1 'another dispatch or a removal holds the queue for more than 60s'
   exit 0
 fi
-if ! standing=$(look "$@" 9>&-); then
+if ! standing=$(look "${issues[@]}" 9>&-); then
   part queue queue 9>&-
   # A full volume is the usual cause.
   part disk disk

@@ -89,6 +89,40 @@ part() {
   fi
 }
 
+# read_request JSON: fills the map `request`, which the script declares, with the fields of the one object that is its argument:
+# texts, numbers, booleans and lists of those, an element a line. Fails when there is more in it, or a NUL, which bash cannot
+# hold; nothing is to be done then.
+# Not by jq, which takes longer to start than factory takes to add an issue.
+read_request() {
+  # In the C locale a text is its bytes.
+  local LC_ALL=C name='' value rest=${1%\}}
+  local token='^[],{]+("([a-zA-Z]+)":)?\[?("[^"]*"|[a-z0-9.+-]*)(.*)'
+  rest=${rest%]}
+  # Once these two are written otherwise, each quote begins or ends a text. `printf` reads all escapes of JSON.stringify.
+  rest=${rest//\\\\/\\x5c}
+  rest=${rest//\\\"/\\x22}
+  if [[ $rest == *\\u0000* ]]; then return 1; fi
+  while [[ $rest =~ $token ]]; do
+    name=${BASH_REMATCH[2]:-$name} value=${BASH_REMATCH[3]#\"} rest=${BASH_REMATCH[4]}
+    printf -v value %b "${value%\"}"
+    request["$name"]+=${request["$name"]+$'\n'}$value
+  done
+  [ -z "$rest" ]
+}
+
+# to_json TEXT: sets $json to the text as JSON. It is masked before: with an escape in it, a secret would not be found later.
+to_json() {
+  local LC_ALL=C masked escape
+  mask "$1"
+  json=${masked//\\/\\\\}
+  json=${json//\"/\\\"}
+  while [[ $json =~ [[:cntrl:]] ]]; do
+    printf -v escape '\\u%04x' "'${BASH_REMATCH[0]}"
+    json=${json//"${BASH_REMATCH[0]}"/"$escape"}
+  done
+  json=\"$json\"
+}
+
 # begin FUNCTION: lets a function that emits parts run beside what follows; `finish` waits for it and frames what it emitted.
 begin() {
   exec {beside}< <("$@")

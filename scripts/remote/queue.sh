@@ -1,10 +1,11 @@
 # shellcheck shell=bash
 # Changes rows of the queue under its lock: look, change, look again.
 #
-# Arguments: BY remove ISSUE…, or BY set-intent ISSUE TEXT.
-# Parts: busy, or outcomes (ISSUE, tab, `done` or `failed`, tab, message); then a brief probe.
-by=$1 action=$2
-shift 2
+# Argument: a RowRequest (scripts/lib/unstick/queue-change.ts).
+# Parts: busy, or outcomes (a line of JSON for each issue: RowOutcome of scripts/lib/contract.ts); then a brief probe.
+declare -A request
+read_request "$1" || exit
+action=${request[action]}
 
 # A number twice (two projects in one store): the program would take the lower position, whichever is meant.
 ambiguous() {
@@ -13,16 +14,17 @@ ambiguous() {
 
 # change ISSUE COMMAND…
 change() {
-  local issue=$1 word='failed'
+  local issue=$1 ok=false line json
   shift
   if ambiguous "$issue"; then
     said="#$issue stands in the queue twice, for two projects: factory cannot tell them apart"
   elif with_retries "$@"; then
-    word='done'
-    note_operator "$by" "queue $action #$issue" 2>/dev/null
+    ok=true
+    note_operator "${request[by]}" "queue $action #$issue" 2>/dev/null
   fi
-  said=${said//$'\t'/ }
-  outcomes+=$issue$'\t'$word$'\t'${said//$'\n'/$'\037'}$'\n'
+  to_json "$said"
+  printf -v line '{"issue":%d,"ok":%s,"message":%s}\n' "$issue" "$ok" "$json"
+  outcomes+=$line
 }
 
 said='' outcomes=''
@@ -34,10 +36,12 @@ if ! flock --wait 30 9; then
 fi
 rows=$(queue 2>/dev/null 9>&-) || rows='[]'
 if [ "$rows" = null ]; then rows='[]'; fi
-case $action in
-  remove) for issue in "$@"; do change "$issue" factory queue remove "$issue"; done ;;
-  set-intent) change "$1" factory queue set-intent "$1" "$2" ;;
-esac
+for issue in ${request[issues]}; do
+  case $action in
+    remove) change "$issue" factory queue remove "$issue" ;;
+    set-intent) change "$issue" factory queue set-intent "$issue" "${request[text]}" ;;
+  esac
+done
 exec 9>&-
 emit_part outcomes 0 "$outcomes"
 probe brief

@@ -1,29 +1,149 @@
 # shellcheck shell=bash
-# Puts the database and the pipelines of a backup back, after a release that had migrated them was rolled back. Only into a
-# worker that is drained, with nothing at work, and with exactly the rows the backup has: nothing that came since is lost.
-# Arguments: FILE (its name in the folder of backups), ROWS, NEWEST. Part: restored.
-file=$WORKER_STATE_DIR/backups/${1##*/} rows=$2 newest=$3
+# Puts what restore-unpack.sh has unpacked in the place of the worker's state: database, pipelines, records, worktrees. Only into
+# a worker that is drained, with nothing at work; what fails before its end leaves everything as it was.
+# Arguments: FOLDER (its name in the folder of backups), FORCE (yes: also while sessions of stages are there).
+# Parts: restored (a word, or why not), state (of the database then), notes (a line each).
+work=$WORKER_STATE_DIR/backups/${1##*/} force=$2
 home=${WORKER_STATE_DIR%/*}
-unset TAR_OPTIONS
+notes=''
+
+clean_up() {
+  rm --recursive --force "$work"
+}
+
 give_up() {
+  clean_up
   emit_part restored 1 "$1"
   exit 0
 }
-[ -e "$WORKER_STATE_DIR/drain" ] || give_up 'the worker is not drained'
-[ "$(lock_state "$WORKER_STATE_DIR/locks/check-in")" = free ] || give_up 'a check-in is running'
+
+note() {
+  notes+=$1$'\n'
+}
+
+refuse_at_work() {
+  local running
+  [ -e "$WORKER_STATE_DIR/drain" ] || give_up 'the worker is not drained'
+  [ "$(lock_state "$WORKER_STATE_DIR/locks/check-in")" = free ] || give_up 'a stage is running'
+  running=$(tmux list-sessions -F '#{session_name}' 2>/dev/null | grep --extended-regexp '^[0-9]+-' | paste --serial --delimiters ' ')
+  if [ -n "$running" ] && [ "$force" != yes ]; then give_up "sessions of stages are there: $running"; fi
+}
+
+# The old ones aside, the new ones in their place.
+swap() {
+  local name
+  for name in pipelines worker/dispatch.jsonl worker/repairs.jsonl; do
+    mkdir --parents "$work/old/worker"
+    if [ -e "$home/$name" ]; then mv "$home/$name" "$work/old/$name" || return; fi
+    if [ -e "$work/new/$name" ]; then mv "$work/new/$name" "$home/$name" || return; fi
+  done
+  if [ -e "$work/new/factory.db" ]; then
+    if [ -e "$home/factory.db" ]; then copy_database "$home/factory.db" ".backup '$work/old/factory.db'" || return; fi
+    copy_database "$home/factory.db" ".restore '$work/new/factory.db'" || return
+    # Whether this worker's program can read what another one may have written.
+    timeout 30 factory queue list --format json >/dev/null || return
+    [ "$(state_of "$home/factory.db" | grep --extended-regexp '^(rows|newest|integrity)=')" = \
+      "$(grep --extended-regexp '^(rows|newest|integrity)=' "$work/new/state")" ] || return
+  fi
+}
+
+swap_back() {
+  local name
+  for name in pipelines worker/dispatch.jsonl worker/repairs.jsonl; do
+    if [ -e "$work/old/$name" ]; then
+      rm --recursive --force "${home:?}/$name"
+      mv "$work/old/$name" "$home/$name"
+    fi
+  done
+  if [ -e "$work/old/factory.db" ]; then
+    copy_database "$home/factory.db" ".restore '$work/old/factory.db'"
+  elif [ -e "$work/new/factory.db" ]; then
+    rm --force "$home"/factory.db{,-wal,-shm}
+  fi
+}
+
+# Requests for clones are added to those there are: the worker has others than the one that was saved.
+add_projects() {
+  [ -s "$work/new/worker/projects.json" ] || return 0
+  local own='[]'
+  if [ -s "$WORKER_STATE_DIR/projects.json" ]; then own=$(<"$WORKER_STATE_DIR/projects.json"); fi
+  jq --slurp 'add | unique_by(.name)' <(printf '%s' "$own") "$work/new/worker/projects.json" >"$WORKER_STATE_DIR/projects.json.new" &&
+    mv "$WORKER_STATE_DIR/projects.json.new" "$WORKER_STATE_DIR/projects.json"
+}
+
+# Recordings of sessions that this worker has itself stay as they are.
+restore_recordings() {
+  [ -d "$work/new/worker/logs/sessions" ] || return 0
+  mkdir --parents "$WORKER_STATE_DIR/logs/sessions" &&
+    cp --no-clobber --preserve=mode,timestamps "$work/new/worker/logs/sessions"/* "$WORKER_STATE_DIR/logs/sessions/"
+}
+
+# is_inside NAME KIND PATH BRANCH HEAD WIP: whether a line of clones/list names what lies in a clone, and nothing git takes for
+# an option.
+is_inside() {
+  [[ $1 != [-.]* && $1 != */* ]] || return
+  [ "$2" = worktree ] || return 0
+  [[ $3 == /* && $3/ != */../* && $5 =~ ^[0-9a-f]+$ && $6 =~ ^([0-9a-f]+|-)$ ]] || return
+  [ "$4" = - ] || git check-ref-format --branch "$4" >/dev/null 2>&1
+}
+
+restore_clones() {
+  local kind name first branch head wip clone path
+  [ -s "$work/new/clones/list" ] || return 0
+  while IFS=$'\t' read -r kind name first branch head wip; do
+    clone=$WORKER_REPOS_DIR/$name
+    if ! is_inside "$name" "$kind" "$first" "$branch" "$head" "$wip"; then
+      note "a line of its clones was left out: $kind $name $first"
+    elif [ ! -e "$clone/.git" ]; then
+      if [ "$kind" = clone ]; then note "there is no clone $name ($first): its unpushed work is in the backup alone"; fi
+    elif [ "$kind" = clone ]; then
+      if [ -e "$work/new/clones/$name.bundle" ]; then
+        said=$(git -C "$clone" fetch --quiet "$work/new/clones/$name.bundle" '+refs/*:refs/factory-worker/restored/*' 2>&1) ||
+          note "$name: its unpushed work was not taken: ${said##*$'\n'}"
+      fi
+    elif [ "$first" != / ]; then
+      restore_worktree
+    elif [ "$wip" != - ]; then
+      note "$name: what was not committed in its main checkout is the commit $wip"
+    fi
+  done <"$work/new/clones/list"
+}
+
+# The worktree of one issue, of restore_clones.
+restore_worktree() {
+  local into=(--detach)
+  path=$clone$first
+  if [ "$branch" != - ]; then into=(-B "$branch"); fi
+  if [ -e "$path" ]; then
+    note "$name: the worktree ${first#/} is there already and was left as it is"
+    return
+  fi
+  git -C "$clone" worktree prune
+  if ! git -C "$clone" cat-file -e "$head^{commit}" 2>/dev/null; then
+    note "$name: the commit of ${first#/} is neither in the backup nor in the clone"
+  elif [ "$branch" != - ] && git -C "$clone" rev-parse --verify --quiet "refs/heads/$branch" >/dev/null &&
+    ! git -C "$clone" merge-base --is-ancestor "$branch" "$head"; then
+    note "$name: its branch $branch has other commits here; those of the backup are $head"
+  elif ! said=$(git -C "$clone" worktree add --quiet "${into[@]}" "$path" "$head" 2>&1); then
+    note "$name: ${said##*$'\n'}"
+  elif [ "$wip" != - ]; then
+    git -C "$path" restore --source="$wip" --worktree -- . || note "$name: what was not committed is the commit $wip"
+  fi
+}
+
+[ -s "$work/new/state" ] || give_up 'nothing was unpacked'
+refuse_at_work
 exec 9>>"$WORKER_STATE_DIR/locks/queue"
 flock --wait 30 9 || give_up 'the queue has been held for more than 30s'
-[ -s "$file" ] || give_up "there is no backup $file"
-now=$(state_of "$home/factory.db" 9>&-) || give_up "the database cannot be read: $now"
-if [ "$(grep --extended-regexp '^(rows|newest)=' <<<"$now")" != "rows=$rows"$'\n'"newest=$newest" ]; then
-  give_up "issues were added or removed since the backup: it has $rows rows, now there are $(sed --quiet 's/^rows=//p' <<<"$now")"
+if ! said=$(swap 2>&1 9>&-); then
+  back=$(swap_back 2>&1 9>&-) || note "and the old one could not be put back whole: $back"
+  give_up "nothing was restored: ${said:-the rows are not those of the backup}${notes:+; $notes}"
 fi
-work=$(mktemp --directory "$WORKER_STATE_DIR/backups/.restoring.XXXXXX") || give_up 'the volume cannot be written'
-if said=$({ unpacked_size "$file" && unpack_backup "$file" "$work" && regular_file "$work/factory.db" &&
-  copy_database "$home/factory.db" ".restore '$work/factory.db'" &&
-  { [ ! -d "$work/pipelines" ] || cp --archive "$work/pipelines/." "$home/pipelines/"; }; } 2>&1 9>&-); then
-  emit_part restored 0 "$file"
-else
-  emit_part restored 1 "$said"
-fi
-rm --recursive --force "$work"
+add_projects 9>&- || note 'the requests for clones could not be taken over'
+restore_clones 9>&-
+restore_recordings 2>/dev/null 9>&- || note 'the recordings of sessions could not be taken over'
+exec 9>&-
+clean_up
+emit_part restored 0 restored
+part state state
+emit_part notes 0 "$notes"

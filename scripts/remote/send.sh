@@ -1,46 +1,38 @@
-#!/usr/bin/env bash
-# Writes a file or folder to stdout as a tar archive, and its sum to stderr: a cut stream then lacks one of the two.
-#
-# Arguments: NONCE PATH [look]. With look nothing is written: prints `NONCE place PATH BYTES`. Prints on stderr `NONCE sum SHA256 RC MESSAGE`, tabs between, or `NONCE refused MESSAGE`.
-set -uo pipefail
-unset TAR_OPTIONS
-exec 4>&1
-nonce=$1 path=$2 look=${3-}
+# shellcheck shell=bash
+# Types a text into the agent's pane of a session as its operator would. Argument: a TypeRequest (scripts/send.ts).
+# Parts: typed (0; 1 the session has gone, 2 its program has ended, 3 tmux said no, 4 only a shell would read it).
+declare -A request
+read_request "$1" || exit
+# A program that is pasted into takes an Enter that comes at once for a part of the paste; factory waits as long.
+readonly paste_seconds=1
 
-say() {
-  local IFS=$'\t' words=("$@")
-  printf '%s\t%s\n' "$nonce" "${words[*]//[$'\n\t']/ }" >&2
+# A buffer and not keys: a bracketed paste keeps line breaks, and no word of the text is taken for the name of a key.
+paste_text() {
+  printf '%s' "${request[text]}" | tmux load-buffer -b "operator-$$" - &&
+    tmux paste-buffer -p -d -b "operator-$$" -t "$pane"
 }
 
-path=${path/#\~/$HOME}
-[[ $path == /* ]] || path=$HOME/$path
-path=${path%/}
-refuse() {
-  say refused "$1"
-  exit 1
-}
-
-if [[ -L $path ]]; then refuse "$path is a link to $(readlink -- "$path"); copy what it points to"; fi
-[[ -e $path ]] || refuse "there is no $path"
-[[ -f $path || -d $path ]] || refuse "$path is neither a file nor a folder, but a $(stat --format %F -- "$path")"
-if [[ $look == look ]]; then
-  say place "$path" "$(du --summarize --apparent-size --block-size=1 -- "$path" | cut --fields=1)"
-  exit
+read -r pane pid dead in_mode <<<"$(agent_pane "${request[session]}")"
+if [ -z "$pane" ]; then
+  emit_part typed 1 ''
+  exit 0
 fi
-pack() {
-  local rc=0
-  # A second name of a file is sent as a file: the laptop makes no hard links.
-  tar --create --hard-dereference --file=- --directory="${path%/*}/" -- "${path##*/}" 2> >(sed 's/^/said /' >&3) || rc=$?
-  echo "tar $rc" >&3
-}
-
-# The archive goes to stdout, which is 4 in there; what is said of it to 3, whose end is that of all who say something.
-sum='' rc=1 said=''
-while read -r word rest; do
-  case $word in
-    tar) rc=$rest ;;
-    said) said=$rest ;;
-    *) sum=$word ;;
-  esac
-done < <({ pack | tee >(sha256sum >&3) >&4; } 3>&1)
-say sum "$sum" "$rc" "$said"
+if [ "$dead" = 1 ]; then
+  emit_part typed 2 ''
+  exit 0
+fi
+if [ "${request[shell]}" = false ] && bare_shell "$pid"; then
+  emit_part typed 4 ''
+  exit 0
+fi
+# Somebody has scrolled back: Enter would go to the copy mode.
+if [ "$in_mode" = 1 ]; then tmux send-keys -t "$pane" -X cancel; fi
+if ! said=$(paste_text 2>&1); then
+  emit_part typed 3 "$said"
+  exit 0
+fi
+if [ "${request[enter]}" = true ]; then
+  sleep "$paste_seconds"
+  tmux send-keys -t "$pane" Enter
+fi
+emit_part typed 0 ''

@@ -1,12 +1,12 @@
 # shellcheck shell=bash
 # Sets one issue going again, or gives it up, by steps that the laptop has planned (scripts/lib/unstick/plan.ts).
 #
-# Arguments: BY ISSUE PROJECT STANDING STEP…
-#   STANDING  `status stage attempt` as the plan saw it, or `-`: when it is another by now, nothing is done
-#   STEP      kill-session NAME | exited SESSION STAGE | await | retry | advance | fail | cleanup, as one argument each
+# Argument: an UnstickRequest (scripts/lib/unstick/plan.ts).
 # Parts: stopped (why nothing or not everything was done), steps (those that were done), then a full probe.
-by=$1 issue=$2 project=$3 standing=$4
-shift 4
+declare -A request
+read_request "$1" || exit
+issue=${request[issue]} project=${request[project]} standing=${request[standing]}
+mapfile -t steps <<<"${request[steps]}"
 readonly lock=$WORKER_STATE_DIR/locks/check-in
 readonly out=$WORKER_RUN_DIR/unstick-$issue
 
@@ -74,14 +74,15 @@ if [ -n "$project" ] && ! enter_project; then
   probe full
   exit 0
 fi
-if [ "$standing" != - ] && [ "$(current_standing)" != "$standing" ]; then
+if [ "$(current_standing)" != "$standing" ]; then
   emit_part stopped 1 "#$issue has moved since the look: it is now $(current_standing)"
   probe full
   exit 0
 fi
-note_operator "$by" "unstick #$issue: $*" 2>/dev/null
+note_operator "${request[by]}" "unstick #$issue: ${steps[*]}" 2>/dev/null
 # Up to `await` everything is done beside the check-in that is to end.
 patience=5
+set -- "${steps[@]}"
 if [[ " $* " == *' await '* ]]; then
   patience=75
   while [ "$1" != await ]; do

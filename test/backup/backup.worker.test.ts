@@ -142,14 +142,14 @@ describe('what a rollback over a migration puts back', () => {
     expect(await script('backup', 'id', '5', 'state')).toContain('=nonce part backup rc=0');
     await worker.sql("UPDATE issue_queue SET status = 'failed'");
     await worker.bash('echo new >"$HOME/.factory/pipelines/1/pipeline.json"');
-    expect(await script('restore', 'id.tar.gz', '1', '1')).toContain('=nonce part restored rc=0');
+    expect(await script('rollback-restore', 'id.tar.gz', '1', '1')).toContain('=nonce part restored rc=0');
     expect(await worker.rows()).toEqual(['1 pending']);
     expect(await worker.bash('cat "$HOME/.factory/pipelines/1/pipeline.json"')).toBe('old\n');
 
     await worker.bash(
       'cd "$WORKER_STATE_DIR/backups" && mkdir x && ln -s /etc x/pipelines && tar -czf id.tar.gz -C x pipelines && rm -r x',
     );
-    const said = await script('restore', 'id.tar.gz', '1', '1');
+    const said = await script('rollback-restore', 'id.tar.gz', '1', '1');
     expect(said).toContain('=nonce part restored rc=1');
     expect(said).toContain('neither a file nor a folder');
     expect(

@@ -53,7 +53,7 @@ const repack = (change: string, members = '*') =>
     here,
   ]);
 
-const SCRIPT = partsOfScript('unpack-backup')
+const SCRIPT = partsOfScript('restore-unpack')
   .map((name) => join(process.cwd(), `scripts/remote/${name}.sh`))
   .join(' ');
 

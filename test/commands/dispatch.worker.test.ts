@@ -53,7 +53,7 @@ describe.each(['design', 'a', 'b'] as const)('in dialect %s', (dialect) => {
   });
 
   it('the intent arrives as it was typed', async () => {
-    const intent = `Users' "passkeys"; $(rm -rf /) \`x\` \\n é👷\nsecond line`;
+    const intent = `Users' "passkeys"; $(rm -rf /) \`x\` \\n é👷 \\u0041 %s & \\\\" ],"id":"x"\t\u001b[1m\rx\n\nsecond line`;
     const { code } = await run(dispatch, [...demo(5), '--intent', intent], { env: worker.laptop });
     expect(code).toBe(0);
     expect((await worker.queue())[0]?.intent).toBe(intent);

@@ -265,7 +265,7 @@ describe('a dispatch that is withdrawn', () => {
     const late = remote('dispatch', dispatchArgs(wanted));
     const lock = join(worker.state, 'locks', 'queue');
     await expect.poll(() => waitersFor(lock)).toBe(1);
-    const withdrawal = remote('withdraw', [wanted.id]);
+    const withdrawal = remote('dispatch-withdraw', [wanted.id]);
     await expect.poll(() => waitersFor(lock)).toBe(2);
     await release();
     const [answer, frame] = await Promise.all([late.frame, withdrawal.frame]);
@@ -279,7 +279,7 @@ describe('a dispatch that is withdrawn', () => {
 
   it('and run once more under the same name adds nothing either', async () => {
     const wanted = request([fresh()]);
-    await remote('withdraw', [wanted.id]).answer;
+    await remote('dispatch-withdraw', [wanted.id]).answer;
     const answer = await remote('dispatch', dispatchArgs(wanted)).frame;
     expect(answer?.parts.has('withdrawn')).toBe(true);
     expect(await counts(wanted.issues)).toEqual([0]);
@@ -292,7 +292,7 @@ describe('a dispatch that is withdrawn', () => {
     await worker.bash(
       `printf '#!/bin/sh\\n[ "$1 $2" != "--wait 30" ] || { shift 2; set -- --wait 1 "$@"; }\\nexec %s "$@"\\n' "$(command -v flock)" >bin/flock && chmod +x bin/flock`,
     );
-    const frame = await remote('withdraw', [wanted.id]).frame;
+    const frame = await remote('dispatch-withdraw', [wanted.id]).frame;
     await worker.bash('rm bin/flock');
     await release();
     expect(frame?.parts.get('busy')?.text).toContain('held');
@@ -303,7 +303,7 @@ describe('a dispatch that is withdrawn', () => {
     const wanted = request([fresh(), fresh()]);
     await remote('dispatch', dispatchArgs(wanted)).answer;
     await worker.sql(`UPDATE issue_queue SET status = 'completed' WHERE issue = ${wanted.issues[0]}`);
-    const frame = await remote('withdraw', [wanted.id]).frame;
+    const frame = await remote('dispatch-withdraw', [wanted.id]).frame;
     expect(frame && parseWithdrawal(frame, wanted)?.outcomes.map(({ outcome }) => outcome)).toEqual([
       'queued',
       'queued',

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import type { IssueOutcome } from '../../scripts/lib/contract.ts';
 import { isSameRepo } from '../../scripts/lib/dispatch/clone.ts';
 import {
   describeOutcome,
-  type IssueOutcome,
   parseDispatchAnswer,
   parseWithdrawal,
   succeeded,
@@ -79,19 +79,14 @@ it.each([
   expect(isSameRepo(origin, repo)).toBe(same);
 });
 
-it('what is sent is data for the script, in its order', () => {
-  expect(dispatchArgs({ ...request, intent: 'a\n"b"', dependsOn: [1, 2], requeue: true })).toEqual([
-    'id-1',
-    'me@here',
-    'demo',
-    'a\n"b"',
-    '1,2',
-    'yes',
-    'no',
-    '23',
-    '24',
-  ]);
+it('what is sent is one argument, a JSON object', () => {
+  const wanted = { ...request, intent: 'a\n"b"', dependsOn: [1, 2], requeue: true };
+  expect(dispatchArgs(wanted).map((argument) => JSON.parse(argument))).toEqual([wanted]);
 });
+
+/** Lines of an answer. */
+const outcomes = (...all: [issue: number, outcome: string, detail: string][]) =>
+  all.map(([issue, outcome, detail]) => `${JSON.stringify({ issue, outcome, detail })}\n`).join('');
 
 describe('the answer to a dispatch', () => {
   const HELP = {
@@ -107,11 +102,20 @@ describe('the answer to a dispatch', () => {
     );
 
   it('tells what became of each issue, the messages of factory with their line breaks', () => {
-    const { outcomes } = answer({ outcomes: '23\tqueued\t\n24\tfailed\tError: no\u001fUsage:\u001f  x\n' });
-    expect(outcomes).toEqual([
+    const said = outcomes([23, 'queued', ''], [24, 'failed', 'Error: no\nUsage:\n  x']);
+    expect(answer({ outcomes: said }).outcomes).toEqual([
       { issue: 23, outcome: 'queued', detail: '' },
       { issue: 24, outcome: 'failed', detail: 'Error: no\nUsage:\n  x' },
     ]);
+  });
+
+  it.each([
+    ['no JSON', '23\tqueued\t'],
+    ['cut', outcomes([23, 'queued', '']).slice(0, -5)],
+    ['of a word that no script says', outcomes([23, 'queued', ''], [24, 'odd', ''])],
+    ['without an issue', '{"outcome":"queued","detail":""}'],
+  ])('is refused when it is %s', (_, said) => {
+    expect(() => answer({ outcomes: said })).toThrow(/^what the worker says of the dispatch is not/);
   });
 
   it.each<[string, Parts, Partial<DispatchRequest>, RegExp, number, RegExp]>([
@@ -237,30 +241,36 @@ describe('after a lost connection', () => {
     ['nothing had happened', {}, ['23 lost', '24 lost']],
     [
       'all had',
-      { outcomes: '23\tqueued\t\n24\tqueued\t', queue: queueJson([23, 'pending'], [24, 'pending']) },
+      {
+        outcomes: outcomes([23, 'queued', ''], [24, 'queued', '']),
+        queue: queueJson([23, 'pending'], [24, 'pending']),
+      },
       ['23 queued', '24 queued'],
     ],
     [
       'the first had, the second was being added',
-      { outcomes: '23\tqueued\t', queue: queueJson([23, 'active'], [24, 'pending']) },
+      { outcomes: outcomes([23, 'queued', '']), queue: queueJson([23, 'active'], [24, 'pending']) },
       ['23 queued', '24 queued'],
     ],
     [
       'the first had, the second had not',
-      { outcomes: '23\tqueued\t', queue: queueJson([23, 'active']) },
+      { outcomes: outcomes([23, 'queued', '']), queue: queueJson([23, 'active']) },
       ['23 queued', '24 lost'],
     ],
     [
       'one was there already, one had been completed before',
       {
-        outcomes: '23\talready\tpending\n24\tfinished\tcompleted',
+        outcomes: outcomes([23, 'already', 'pending'], [24, 'finished', 'completed']),
         queue: queueJson([23, 'pending'], [24, 'completed']),
       },
       ['23 already', '24 finished'],
     ],
     [
       'it was queued, and is done by now',
-      { outcomes: '23\tqueued\t\n24\tqueued\t', queue: queueJson([23, 'completed'], [24, 'completed']) },
+      {
+        outcomes: outcomes([23, 'queued', ''], [24, 'queued', '']),
+        queue: queueJson([23, 'completed'], [24, 'completed']),
+      },
       ['23 queued', '24 queued'],
     ],
     [

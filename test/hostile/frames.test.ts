@@ -195,7 +195,7 @@ function bent(honest: string): fc.Arbitrary<string> {
 
 /** The parts of honest answers, some of them replaced. */
 function answers(script: string): fc.Arbitrary<Frame> {
-  const honest = inside(state(), script, ['full']);
+  const honest = inside(state(), script, script === 'look' ? ['full'] : []);
   if (honest.kind !== 'frame') throw new Error(`${script} is not framed`);
   const lies = Object.fromEntries(
     Object.entries(honest.parts).map(([name, part]) => [
@@ -218,7 +218,7 @@ function answers(script: string): fc.Arbitrary<Frame> {
 const READERS: readonly (readonly [string, string, (frame: Frame) => unknown])[] = [
   [
     'a probe',
-    'probe',
+    'look',
     (read) => {
       const snapshot = parseSnapshot(read);
       return [assess(WORKER, null, snapshot, commandLine), openItems(snapshot)];
@@ -228,13 +228,13 @@ const READERS: readonly (readonly [string, string, (frame: Frame) => unknown])[]
   ['sizes', 'usage', (read) => parseUsage(read)],
   ['what could be cleaned up', 'cleanup-look', (read) => planCleanup(read, [23])],
   ['what was cleaned up', 'cleanup', cleanedUp],
-  ['facts for a release', 'facts', (read) => worseThan(null, parseFacts(read))],
-  ['credentials', 'credentials', parseCredentials],
-  ['ports', 'ports', parseListeners],
-  ['a piece of a log', 'log', parsePiece],
+  ['facts for a release', 'release-facts', (read) => worseThan(null, parseFacts(read))],
+  ['credentials', 'rotate', parseCredentials],
+  ['ports', 'port-forward-look', parseListeners],
+  ['a piece of a log', 'logs', parsePiece],
   [
     'a withdrawn dispatch',
-    'withdraw',
+    'dispatch-withdraw',
     (read) =>
       parseWithdrawal(read, {
         id: 'x',
@@ -249,7 +249,7 @@ const READERS: readonly (readonly [string, string, (frame: Frame) => unknown])[]
   ],
   [
     'a preflight',
-    'preflight',
+    'doctor',
     (read) => judge(read, { worker: WORKER, pod: null, now: 0, command: commandLine }),
   ],
 ];

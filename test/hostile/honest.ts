@@ -7,6 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { PodObject } from '../../scripts/lib/transport/pods.ts';
+import type { RowRequest } from '../../scripts/lib/unstick/queue-change.ts';
 import { IMAGE, pod, running, waiting } from '../transport/cluster.ts';
 import { archive, frame, json, type PartOf, type Reply, text } from './reply.ts';
 import { tarOf } from './tar.ts';
@@ -66,6 +67,7 @@ export function stateOf(name: string, scene: Scene): State {
 // --- inside ---------------------------------------------------------------------------------------------------------
 
 const lines = (...all: string[]) => all.join('\n');
+const objects = (...all: object[]) => lines(...all.map((value) => JSON.stringify(value)));
 const row = (...cells: (string | number)[]) => cells.join('\t');
 
 function sessions({ scene }: State): string {
@@ -383,11 +385,21 @@ const QUESTION = lines(
   'Enter to select · ↑/↓ to navigate · Esc to cancel',
 );
 
+/** The parts of `look`. */
+const LOOKS: Readonly<Record<string, (state: State) => Record<string, PartOf | string | undefined>>> = {
+  brief: (state) => probe(state, 'brief'),
+  full: (state) => probe(state, 'full'),
+  clock: () => ({ clock: `${SECONDS}` }),
+  sessions: (state) => ({ sessions: sessions(state) }),
+  recordings: () => ({ recordings: lines('23-qa-1', '22-implement-1') }),
+  panes,
+  'all-panes': () => ({ 'pane.0': `23-qa-1\tclaude\t0\n${QUESTION}` }),
+  humans: human,
+};
+
 /** Each script of `scripts/remote` that is framed, and those of `cp`, which are not. */
 const SCRIPTS: Readonly<Record<string, Script>> = {
-  probe: (state, [scope]) => frame(probe(state, scope)),
-  'session-table': (state) => frame({ ...probe(state, 'brief'), ...human(state) }),
-  'watch-look': (state) => frame({ ...probe(state, 'brief'), ...panes(state) }),
+  look: (state, parts) => frame(Object.assign({}, ...parts.map((part) => LOOKS[part]?.(state)))),
   why: (state) =>
     frame({
       ...probe(state, 'full'),
@@ -412,16 +424,12 @@ const SCRIPTS: Readonly<Record<string, Script>> = {
       ),
       oom: 'oom-kill:constraint=CONSTRAINT_MEMCG,oom_memcg=/kubepods/pod/docker,task_memcg=/a,task=node,pid=7,uid=0',
     }),
-  sessions: (state) => frame({ clock: `${SECONDS}`, sessions: sessions(state) }),
   peek: (state) => frame({ clock: `${SECONDS}`, sessions: sessions(state), name: '23-qa-1', pane: PANE }),
-  'type-text': () => frame({ typed: '' }),
-  dialogs: (state) => frame({ sessions: sessions(state), 'pane.0': `23-qa-1\tclaude\t0\n${QUESTION}` }),
-  press: () => frame({ pressed: '', pane: '● Answered: Blue\n' }),
-  recordings: (state) =>
-    frame({ clock: `${SECONDS}`, sessions: sessions(state), recordings: lines('23-qa-1', '22-implement-1') }),
-  log: (_, [kind]) =>
+  send: () => frame({ typed: '' }),
+  answer: () => frame({ pressed: '', pane: '● Answered: Blue\n' }),
+  logs: (_, [request = '{}']) =>
     frame({
-      ...(kind === 'session' ? { going: 'no' } : {}),
+      ...((JSON.parse(request) as { kind?: string }).kind === 'session' ? { going: 'no' } : {}),
       file: '/root/.factory/worker/logs/orchestrator.log',
       piece: `12-34 0 ${Buffer.byteLength(LOG)} `,
       data: Buffer.from(LOG).toString('base64'),
@@ -430,21 +438,26 @@ const SCRIPTS: Readonly<Record<string, Script>> = {
     frame({
       project: '/root/.factory/repos/demo/pipeline.yaml',
       dialect: DIALECT,
-      outcomes: lines(
-        row(40, 'queued', ''),
-        row(41, 'other-project', 'other'),
-        row(42, 'failed', 'no such issue'),
+      outcomes: objects(
+        { issue: 40, outcome: 'queued', detail: '' },
+        { issue: 41, outcome: 'other-project', detail: 'other' },
+        { issue: 42, outcome: 'failed', detail: 'no such issue' },
       ),
       ...probe(state, 'brief'),
     }),
-  withdraw: (state) => frame({ outcomes: row(40, 'queued', ''), ...probe(state, 'brief') }),
+  'dispatch-withdraw': (state) =>
+    frame({ outcomes: objects({ issue: 40, outcome: 'queued', detail: '' }), ...probe(state, 'brief') }),
   clone: (state) =>
     frame({
       clone: 'ready',
       clones: lines(row('demo', 'u'), row('fresh', 'https://github.com/acme/fresh.git')),
       boot: boot(state),
     }),
-  queue: (state, [, , issue = '21']) => frame({ outcomes: row(issue, 'done', ''), ...probe(state, 'brief') }),
+  queue: (state, [request = '{"issues":[]}']) => {
+    const { issues } = JSON.parse(request) as RowRequest;
+    const outcomes = objects(...issues.map((issue) => ({ issue, ok: true, message: '' })));
+    return frame({ outcomes, ...probe(state, 'brief') });
+  },
   'unstick-look': (state) =>
     frame({ ...probe(state, 'full'), human: lines('State: exited', 'Human: false') }),
   unstick: (state) => frame({ steps: lines('retry', 'advance'), ...probe(state, 'full') }),
@@ -461,10 +474,10 @@ const SCRIPTS: Readonly<Record<string, Script>> = {
     }),
   cleanup: () =>
     frame({
-      outcomes: lines(
-        row('worktree /root/.factory/repos/demo/worktrees/issue-22', 'done', ''),
-        row('log 22-implement-1', 'kept', 'it is being worked on'),
-        row('docker builder', 'failed', 'Cannot connect to the Docker daemon'),
+      outcomes: objects(
+        { id: 'worktree /root/.factory/repos/demo/worktrees/issue-22', fate: 'done', why: '' },
+        { id: 'log 22-implement-1', fate: 'kept', why: 'it is being worked on' },
+        { id: 'docker builder', fate: 'failed', why: 'Cannot connect to the Docker daemon' },
       ),
     }),
   usage: (state) =>
@@ -482,7 +495,7 @@ const SCRIPTS: Readonly<Record<string, Script>> = {
       memory,
       docker: dockerDf,
     }),
-  ports: () =>
+  'port-forward-look': () =>
     frame({
       listening: lines('00000000:0BB8', '0100007F:1538'),
       containers: lines(
@@ -503,9 +516,9 @@ const SCRIPTS: Readonly<Record<string, Script>> = {
     if (!held) state.drained = false;
     return frame({ ...before, resumed: word });
   },
-  hurry: () => frame({ hurried: '' }),
+  'stop-now': () => frame({ hurried: '' }),
   detach: () => frame({}),
-  credentials: (state, [call]) =>
+  rotate: (state, [call]) =>
     frame({
       files: lines(...Object.entries(state.secret).map(([key, value]) => row(key, shortHash(value)))),
       next: lines(
@@ -517,18 +530,19 @@ const SCRIPTS: Readonly<Record<string, Script>> = {
       ),
       ...(call === 'call' ? { gh: 'HTTP/2.0 200 OK\n\n{"login": "bot"}', claude: 'ok' } : {}),
     }),
-  preflight: (state) =>
+  doctor: (state) =>
     frame({ ...probe(state, 'full'), facts: facts(state), clock: `${SECONDS}`, boot: boot(state) }),
-  'raise-inotify': () => frame({ raised: '' }),
-  facts: (state) => frame({ build: JSON.stringify(BUILD), state: DATABASE, ...probe(state, 'full') }),
+  'doctor-fix': () => frame({ raised: '' }),
+  'release-facts': (state) =>
+    frame({ build: JSON.stringify(BUILD), state: DATABASE, ...probe(state, 'full') }),
   backup: (_, [id = '']) => frame({ backup: backedUp(id) }),
   'backup-chunk': (_, [, offset = '0', length = '0']) => {
     const piece = ARCHIVE.subarray(Number(offset), Number(offset) + Number(length));
     return frame({ chunk: piece.toString('base64') });
   },
-  'backups-folder': () => frame({ folder: FOLDER }),
-  'unpack-backup': () => frame({ unpacked: '.taking-over.made-up' }),
-  'take-over': (state) => {
+  'restore-folder': () => frame({ folder: FOLDER }),
+  'restore-unpack': () => frame({ unpacked: '.taking-over.made-up' }),
+  restore: (state) => {
     state.scene = 'rest';
     return frame({
       restored: `${FOLDER}/restored.tar.gz`,
@@ -536,15 +550,15 @@ const SCRIPTS: Readonly<Record<string, Script>> = {
       notes: lines('demo: issue-23 has its work again', 'other: not cloned'),
     });
   },
-  restore: () => frame({ restored: `${FOLDER}/saved.tar.gz` }),
-  place: () => frame({ placed: '' }),
-  receive: (_, args) => {
+  'rollback-restore': () => frame({ restored: `${FOLDER}/saved.tar.gz` }),
+  'cp-place': () => frame({ placed: '' }),
+  'cp-receive': (_, args) => {
     if (args.includes('look')) return text('NONCE\tplace\t/root/notes.md\treplaced\n');
     return text(
       'NONCE\tready\t/root/.factory-worker-cp.x\t/root/notes.md\nNONCE\tsum\tSHA256\t0\ta file changed\n',
     );
   },
-  send: (_, args) => {
+  'cp-send': (_, args) => {
     if (args.includes('look')) return text('', 'NONCE\tplace\t/root/report.md\t9\n');
     return archive(
       { 'report.md': 'a report\n' },

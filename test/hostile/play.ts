@@ -16,7 +16,7 @@ import { helm, inside, kubectl, type Scene, type State, stateOf } from './honest
 import { frameBytes, type Reply, text } from './reply.ts';
 import { tarOf } from './tar.ts';
 
-/** A question that a command asks: `worker-1 probe`, `worker-1 kubectl get pods`, `worker-1 helm status`. */
+/** A question that a command asks: `worker-1 look`, `worker-1 kubectl get pods`, `worker-1 helm status`. */
 export type Question = string;
 
 /** Makes of the honest answer to a question another one. */
@@ -100,6 +100,8 @@ export function play({
       if (options.input) for await (const chunk of options.input) sum.update(chunk as Buffer);
       const { stdout, stderr, code } = told(reply, nonce);
       const digest = sum.digest('hex');
+      // One that is told too much refuses; the real stream ends the program then.
+      options.output.once('error', () => {});
       options.output.end(reply.kind === 'text' ? replaceAll(stdout, 'SHA256', digest) : stdout);
       return { code, stderr, stalled: false };
     },

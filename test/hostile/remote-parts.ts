@@ -15,7 +15,7 @@ const NOT_ASKED = new Set([
   'attach',
   'exec',
   'shell',
-  'prepull',
+  'release-prepull',
 ]);
 
 /** The names of the scripts that are asked for an answer. */

@@ -173,7 +173,7 @@ export function untruthsOf({ toldFields, knowsSecret = false }: Recipe, honest: 
   );
 }
 
-/** `probe` of `worker-1 probe`. */
+/** `look` of `worker-1 look`. */
 export const scriptOf = (question: Question) => question.slice(question.indexOf(' ') + 1);
 
 /** What stands in a file has no stderr beside it. */

@@ -136,10 +136,11 @@ const LOOK: Answer = {
   failures: '2026/03/02 11:00:00 #23 fail qa',
 };
 
-/** What each script answers, besides the probe. */
+/** What each script answers; the parts that `look` is asked for belong to its name. */
 const ANSWERS: Readonly<Record<string, Answer>> = {
-  probe: PROBE,
-  'watch-look': { ...PROBE, ...LOOK },
+  'look brief': PROBE,
+  'look full': PROBE,
+  'look brief panes': { ...PROBE, ...LOOK },
   why: {
     ...PROBE,
     ...LOOK,
@@ -149,11 +150,15 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
     disks: '/dev/sdb1 1000 950 50 95% /var/lib/docker\n/dev/sdb1 1000 950 50 95% /tmp',
     oom: 'oom-kill:constraint=CONSTRAINT_MEMCG,oom_memcg=/a/docker,task_memcg=/a/docker,task=node,pid=7,uid=0',
   },
-  sessions: { clock: PROBE['clock'] ?? '', sessions: SESSIONS },
-  'session-table': { ...PROBE, ...LOOK },
+  'look clock sessions': { clock: PROBE['clock'] ?? '', sessions: SESSIONS },
+  'look brief humans': { ...PROBE, ...LOOK },
   peek: { clock: PROBE['clock'] ?? '', sessions: SESSIONS, name: '23-qa-1', pane: 'one\ntwo' },
-  recordings: { clock: PROBE['clock'] ?? '', sessions: SESSIONS, recordings: '23-qa-1\n22-qa-1' },
-  log: {
+  'look clock sessions recordings': {
+    clock: PROBE['clock'] ?? '',
+    sessions: SESSIONS,
+    recordings: '23-qa-1\n22-qa-1',
+  },
+  logs: {
     file: '/root/.factory/worker/logs/orchestrator.log',
     piece: '77-1 0 4 same',
     data: Buffer.from('log\n').toString('base64'),
@@ -192,9 +197,12 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
   dispatch: {
     ...PROBE,
     project: 'pipeline.yaml',
-    outcomes: table([23, 'queued', ''], [99, 'would-queue', '']),
+    outcomes: lines(
+      { issue: 23, outcome: 'queued', detail: '' },
+      { issue: 99, outcome: 'would-queue', detail: '' },
+    ),
   },
-  preflight: {
+  doctor: {
     ...PROBE,
     'docker-networks': 'pod 1450\nbridge 1450\n',
     facts: table(
@@ -257,7 +265,8 @@ export function cluster(mutate: (script: string, answer: Answer) => Answer): Exe
     if (rest[0] === 'get' && rest[1] === 'pods') return { stdout: list };
     if (rest[0] !== 'exec') return { code: 1, stderr: 'Error from server (Forbidden): not in this test\n' };
     const bash = argv.indexOf('bash');
-    const [script = '', nonce = ''] = argv.slice(bash + 3);
+    const [name = '', nonce = '', ...args] = argv.slice(bash + 3);
+    const script = name === 'look' ? [name, ...args].join(' ') : name;
     const honest = answerOf(script);
     if (honest === null) throw new Error(`no answer for the script ${script}`);
     const answer = rest[1]?.startsWith('factory-hostile') ? mutate(script, honest) : honest;

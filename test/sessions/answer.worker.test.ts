@@ -78,8 +78,9 @@ describe('answer', () => {
 
   it('presses no key when the pane no longer shows what was seen', async () => {
     await asking('23-qa-1');
-    const args = ['23-qa-1', '❯ 1. Yes', '', 'Enter'];
-    const call = { script: 'press', args, timeoutMs: 20_000, signal: new AbortController().signal };
+    const request = { session: '23-qa-1', line: '❯ 1. Yes', text: '', keys: ['Enter'] };
+    const args = [JSON.stringify(request)];
+    const call = { script: 'answer', args, timeoutMs: 20_000, signal: new AbortController().signal };
     const said = await worker.bash(scriptArgv(call, 'n').map(shellQuote).join(' '));
     expect(said).toMatch(/^n part pressed rc=4 /);
     expect(await pane('23-qa-1')).toContain('❯ 1. Red');

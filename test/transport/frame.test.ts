@@ -227,6 +227,11 @@ describe("the worker's own secrets", () => {
     );
   });
 
+  it.each(CASES)('are in no JSON either, where a quote has a backslash before it: %s', (_, given, masked) => {
+    const frame = parseFrame(answer(NONCE, 'to_json "$1"; emit_part a 0 "$json"\n', [given], env), NONCE);
+    expect(JSON.parse(frame?.parts.get('a')?.text ?? '')).toBe(masked);
+  });
+
   it('are found whatever the locale is, and cost nothing where there are none', () => {
     for (const LC_ALL of ['C', 'C.UTF-8']) {
       const said = emit(NONCE, [{ name: 'a', rc: 0, text: `é${ODD}é` }], { ...env, LC_ALL });

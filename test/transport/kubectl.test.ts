@@ -217,7 +217,7 @@ describe('a script run in a pod', () => {
   };
   const here: Rule = { match: ['exec'], run: { env } };
   const signal = new AbortController().signal;
-  const call = { script: 'sessions', args: [], timeoutMs: 20_000, signal };
+  const call = { script: 'look', args: ['clock', 'sessions'], timeoutMs: 20_000, signal };
 
   it('is one exec, into the pod and container that were found, without a limit that would cut its stream', async () => {
     const transport = kubectlTransport(cluster([here]), { ...worker, kubeconfig: '/k' }, facts);

@@ -18,7 +18,7 @@ afterEach(() => rmSync(home, { recursive: true, force: true }));
 
 const make = () => localTransport(worker, createExec(), commandLine);
 const signal = new AbortController().signal;
-const call = { script: 'sessions', args: [], timeoutMs: 20_000, signal };
+const call = { script: 'look', args: ['clock', 'sessions'], timeoutMs: 20_000, signal };
 
 function writeWorker(env: Record<string, string | undefined>, schema: unknown = 1): void {
   writeFileSync(join(home, 'worker.json'), JSON.stringify({ schema, name: 'w', env }));

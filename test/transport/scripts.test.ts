@@ -44,7 +44,7 @@ describe('a captured script', () => {
     expect(text.indexOf('close_frame()')).toBeGreaterThanOrEqual(0);
     expect(text.indexOf('probe()')).toBeGreaterThan(text.indexOf('close_frame()'));
     expect(spawnSync('bash', ['-n'], { input: text, encoding: 'utf8' }).stderr).toBe('');
-    expect(Buffer.byteLength(text)).toBeLessThan(SCRIPT_LIMIT_BYTES / 3);
+    expect(Buffer.byteLength(text)).toBeLessThan(SCRIPT_LIMIT_BYTES / 2);
   });
 
   it('refuses to send more than an exec request should carry, counting bytes', () => {

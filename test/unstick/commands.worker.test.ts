@@ -6,6 +6,7 @@ import { afterAll, describe, expect, it, vi } from 'vitest';
 import { cleanup } from '../../scripts/cleanup.ts';
 import { dispatch } from '../../scripts/dispatch.ts';
 import { exec } from '../../scripts/exec.ts';
+import type { UnstickRequest } from '../../scripts/lib/unstick/plan.ts';
 import { queue } from '../../scripts/queue.ts';
 import { send } from '../../scripts/send.ts';
 import { unstick } from '../../scripts/unstick.ts';
@@ -219,13 +220,12 @@ describe.concurrent('a connection that breaks', () => {
 describe.concurrent('two operators at once', () => {
   it('nothing is done when the issue has moved since the look', async () => {
     const desk = await blockedDesk('a');
-    const args = ['x@y', '23', 'demo', 'in_progress implement 1', 'retry']
-      .map((word) => `'${word}'`)
-      .join(' ');
+    const standing = 'in_progress implement 1';
+    const request: UnstickRequest = { by: 'x@y', issue: 23, project: 'demo', standing, steps: ['retry'] };
     const script = 'cat scripts/remote/frame.sh scripts/remote/worker.sh scripts/remote/unstick.sh';
     const text = execFileSync('bash', ['-c', script]).toString();
     await writeFile(join(desk.worker.dir, 'unstick.sh'), text);
-    const answer = await desk.worker.bash(`bash "$PWD/unstick.sh" nonce ${args}`);
+    const answer = await desk.worker.bash(`bash "$PWD/unstick.sh" nonce '${JSON.stringify(request)}'`);
     expect(answer).toContain('#23 has moved since the look: it is now blocked implement 1');
     expect((await desk.pipeline(23))?.status).toBe('blocked');
   });

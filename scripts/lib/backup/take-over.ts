@@ -64,7 +64,7 @@ export async function restoreInto(before: Snapshot, restoration: Restoration): P
 
 export async function look({ transport, timeoutMs, context }: Restoration): Promise<Snapshot> {
   return parseSnapshot(
-    await transport.run({ script: 'probe', args: ['brief'], timeoutMs, signal: context.signal }),
+    await transport.run({ script: 'look', args: ['brief'], timeoutMs, signal: context.signal }),
   );
 }
 
@@ -133,8 +133,8 @@ async function takeOver(before: Snapshot, restoration: Restoration): Promise<Res
       hints: hintsFor(text, worker, commandLine),
     });
   };
-  const { text: folder } = await step('unpack-backup', 'unpacked', [name]);
-  const { frame } = await step('take-over', 'restored', [folder, force ? 'yes' : 'no']);
+  const { text: folder } = await step('restore-unpack', 'unpacked', [name]);
+  const { frame } = await step('restore', 'restored', [folder, force ? 'yes' : 'no']);
   const state = savedState(frame.parts.get('state')?.text ?? '');
   if (state === null || !sameRows(state, archive.state)) {
     throw new CliError(
@@ -151,7 +151,7 @@ async function takeOver(before: Snapshot, restoration: Restoration): Promise<Res
 /** Where the worker keeps its backups. */
 async function backupsFolder({ transport, timeoutMs, context }: Restoration): Promise<string> {
   const frame = await transport.run({
-    script: 'backups-folder',
+    script: 'restore-folder',
     args: [],
     timeoutMs,
     signal: context.signal,

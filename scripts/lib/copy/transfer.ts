@@ -62,7 +62,7 @@ export interface Outlook {
  */
 export async function foresee(
   road: Road,
-  script: 'receive' | 'send',
+  script: 'cp-receive' | 'cp-send',
   args: readonly string[],
 ): Promise<Outlook> {
   const { exec, transport, worker, signal, timeoutMs } = road;
@@ -97,7 +97,7 @@ export async function send(road: Road, entry: LocalEntry, destination: string): 
   const meter = new Meter(road.onProgress);
   const said = new Collector();
   const tar: Argv = ['tar', '-c', '-f', '-', '-C', entry.folder, '--', entry.name];
-  const script = plainScript('receive', [nonce, destination, entry.name, entry.kind]);
+  const script = plainScript('cp-receive', [nonce, destination, entry.name, entry.kind]);
   const { argv, env } = transport.terminal(script, false);
   const common = { signal, idleMs: road.timeoutMs };
   const [packed, arrived] = await Promise.all([
@@ -139,7 +139,7 @@ export async function send(road: Road, entry: LocalEntry, destination: string): 
     throw differs(road);
   }
   const frame = await transport.run({
-    script: 'place',
+    script: 'cp-place',
     args: [temporary, entry.name, final],
     timeoutMs: road.timeoutMs,
     signal: road.signal,
@@ -173,7 +173,7 @@ async function fetchInto(road: Road, path: string, { final, temporary }: LocalTa
   const signal = AbortSignal.any([road.signal, stop.signal]);
   const room = await roomIn(temporary);
   const meter = new Meter(road.onProgress, room, () => stop.abort());
-  const { argv, env } = transport.terminal(plainScript('send', [nonce, path]), false);
+  const { argv, env } = transport.terminal(plainScript('cp-send', [nonce, path]), false);
   const [sent, unpacked] = await Promise.all([
     exec.stream(argv, { signal, idleMs: road.timeoutMs, output: meter, ...(env ? { env } : {}) }),
     unpack(meter, temporary).catch((error: Error) => {
@@ -280,7 +280,7 @@ async function discard({ transport, timeoutMs }: Road, temporary: string | undef
   if (temporary === undefined) return;
   const { signal } = new AbortController();
   await transport
-    .run({ script: 'place', args: [temporary], timeoutMs: Math.min(timeoutMs, 5_000), signal })
+    .run({ script: 'cp-place', args: [temporary], timeoutMs: Math.min(timeoutMs, 5_000), signal })
     .catch((error: unknown) => {
       if (!(error instanceof TransportError)) throw error;
     });

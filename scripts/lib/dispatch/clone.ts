@@ -26,7 +26,7 @@ export async function clone(
   const found = ({ clones }: Snapshot) => clones.find(({ project }) => project === request.project);
   if (request.dryRun) {
     const snapshot = parseSnapshot(
-      await transport.run({ script: 'probe', args: ['brief'], timeoutMs, signal }),
+      await transport.run({ script: 'look', args: ['brief'], timeoutMs, signal }),
     );
     const there = found(snapshot);
     if (there !== undefined) return checkOrigin(there, repo, worker);

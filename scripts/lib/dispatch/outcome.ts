@@ -1,48 +1,14 @@
 /** What became of a dispatch: the answers of scripts/remote/dispatch.sh and withdraw.sh, read and told. Pure. */
 import { CliError, ExitCode, UsageError } from '../cli/errors.ts';
 import { didYouMean, enumerate } from '../cli/text.ts';
-import { ContractError } from '../contract.ts';
+import type { IssueOutcome } from '../contract.ts';
 import { type Dialect, parseError } from '../factory.ts';
-import { wholeNumber } from '../read-contract.ts';
+import { readLines } from '../read-contract.ts';
 import type { Frame } from '../transport/frame.ts';
 import { isQueueUnknown, itemName, openItems } from '../worker/queue.ts';
 import { parseSnapshot, type Snapshot } from '../worker/snapshot.ts';
 import { type CommandLine, describeFilling, makeRoom } from '../worker/status.ts';
 import type { DispatchRequest } from './request.ts';
-
-/** What became of one issue. */
-export interface IssueOutcome {
-  readonly issue: number;
-  readonly outcome: (typeof OUTCOMES)[number];
-  /**
-   * For people: the row's state, the other project or the program's own message. Of `queued` the ref that keeps the commits of
-   * an earlier run, if any; of `in-the-way` what stays, and on a second line what clears it in the worker.
-   */
-  readonly detail: string;
-}
-
-/**
- * - `queued` it was added; `would-queue` and `would-requeue` say so of a dry run
- * - `already` it is pending or active: nothing to do
- * - `finished` it was completed or failed before, and `--requeue` was not given
- * - `working` it is to be queued again, but its pipeline is in progress, whatever its row says
- * - `other-project` its number belongs to another project of this worker
- * - `in-the-way` something of an earlier begin is there that factory cannot begin over, and that is not ours to remove
- * - `failed` the program refused it
- * - `lost` the connection broke before its turn came; it is not in the queue and will not be
- */
-const OUTCOMES = [
-  'queued',
-  'would-queue',
-  'would-requeue',
-  'already',
-  'finished',
-  'working',
-  'other-project',
-  'in-the-way',
-  'failed',
-  'lost',
-] as const;
 
 /** The answer of scripts/remote/dispatch.sh. */
 export interface DispatchAnswer {
@@ -90,7 +56,7 @@ export function planWithoutClone({ issues }: DispatchRequest, snapshot: Snapshot
 }
 
 /**
- * @param frame the answer of scripts/remote/withdraw.sh, given when the answer to the dispatch was lost
+ * @param frame the answer of scripts/remote/dispatch-withdraw.sh, given when the answer to the dispatch was lost
  * @returns what became of each issue; null while that is not certain, since the dispatch may still be at work or the queue
  *   cannot be read just now
  */
@@ -111,23 +77,10 @@ export function parseWithdrawal(frame: Frame, { issues, project }: DispatchReque
   return { outcomes, snapshot };
 }
 
-/** @throws ContractError when the lines are not those of the scripts */
+/** @throws ContractError when a line is not one of those scripts */
 function parseOutcomes(text: string): IssueOutcome[] {
-  return text
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => {
-      const [issue, word, detail = ''] = line.split('\t');
-      const outcome = OUTCOMES.find((known) => known === word);
-      if (outcome === undefined) throw new ContractError(UNCLEAR);
-      return { issue: wholeNumber(issue, UNCLEAR), outcome, detail: detail.replaceAll(LINE_BREAK, '\n') };
-    });
+  return readLines('issueOutcome', 'what the worker says of the dispatch', text);
 }
-
-const UNCLEAR = 'the worker does not say clearly what became of the dispatch';
-
-/** What stands for a line break in the message of an outcome. */
-const LINE_BREAK = '\u001f';
 
 function noQueue({ faults, dialect, disk }: Snapshot, room: string): CliError {
   const fault = faults.find(({ part }) => part === 'queue' || part === 'dialect');

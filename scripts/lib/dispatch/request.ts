@@ -1,7 +1,7 @@
 /** What is asked of a worker's queue. Pure. */
 import { count } from '../cli/text.ts';
 
-/** One dispatch: issues of one project. */
+/** One dispatch: issues of one project, as scripts/remote/dispatch.sh reads it. */
 export interface DispatchRequest {
   /** A word of its own for each dispatch, by which it can be withdrawn after a lost connection. */
   readonly id: string;
@@ -17,16 +17,7 @@ export interface DispatchRequest {
 
 /** The arguments of scripts/remote/dispatch.sh. */
 export function dispatchArgs(request: DispatchRequest): string[] {
-  return [
-    request.id,
-    request.by,
-    request.project,
-    request.intent ?? '',
-    request.dependsOn.join(','),
-    request.requeue ? 'yes' : 'no',
-    request.dryRun ? 'yes' : 'no',
-    ...request.issues.map(String),
-  ];
+  return [JSON.stringify(request)];
 }
 
 /** `2 issues of demo`, for messages about the whole dispatch. */

@@ -77,7 +77,7 @@ async function settle(
       // A new search for the pod: the old one may be what was lost.
       const { transport } = await createReach(context, timeoutMs()).enter(worker);
       const frame = await transport.run({
-        script: 'withdraw',
+        script: 'dispatch-withdraw',
         args: [request.id],
         timeoutMs: timeoutMs(),
         signal,

@@ -46,7 +46,7 @@ export async function waitForRest(wait: RestWait): Promise<RestOutcome> {
     try {
       transport ??= await enter();
       const snapshot = parseSnapshot(
-        await transport.run({ script: 'probe', args: ['brief'], timeoutMs, signal }),
+        await transport.run({ script: 'look', args: ['brief'], timeoutMs, signal }),
       );
       if (snapshot.drain === null) throw new CliError(`the drain of ${worker} was lifted by somebody else`);
       if (isAtRest(snapshot)) return { rests: true, snapshot };

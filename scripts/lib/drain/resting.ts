@@ -37,7 +37,7 @@ async function bringToRest(worker: WorkerEntry, rest: Rest, context: Context): P
   const enter = async () => (await createReach(context, timeoutMs).enter(worker)).transport;
   const transport = await enter();
   const { drain } = parseSnapshot(
-    await transport.run({ script: 'probe', args: ['brief'], timeoutMs, signal }),
+    await transport.run({ script: 'look', args: ['brief'], timeoutMs, signal }),
   );
   const others = drain !== null && drain.release !== OWNER.release;
   if (others) {

@@ -43,7 +43,7 @@ export interface Listener {
   readonly container: string | null;
 }
 
-/** @param frame the answer of scripts/remote/ports.sh */
+/** @param frame the answer of scripts/remote/port-forward-look.sh */
 export function parseListeners(frame: Frame): Listener[] {
   const ports = new Map<number, Listener>();
   for (const line of (frame.parts.get('listening')?.text ?? '').split('\n')) {

@@ -117,14 +117,14 @@ async function examineInside(
   try {
     const { transport, pod } = await createReach(context, timeoutMs).enter(worker);
     const frame = await transport.run({
-      script: 'preflight',
+      script: 'doctor',
       args: [run ? 'run' : 'look'],
       timeoutMs: timeoutMs + (run ? RUN_MS : 0),
       signal,
     });
     const raise = async () => {
       const args = [String(INOTIFY_RAISED.instances), String(INOTIFY_RAISED.watches)];
-      const answer = await transport.run({ script: 'raise-inotify', args, timeoutMs, signal });
+      const answer = await transport.run({ script: 'doctor-fix', args, timeoutMs, signal });
       if (answer.parts.get('raised')?.rc !== 0) {
         throw new CliError(answer.parts.get('raised.error')?.text ?? 'they could not be written');
       }

@@ -39,7 +39,7 @@ export async function observe(
   context: Context,
   timeoutMs: number,
 ): Promise<Observation> {
-  return (await observeWith(reach, worker, { script: 'probe', args: [scope] }, context, timeoutMs)).seen;
+  return (await observeWith(reach, worker, { script: 'look', args: [scope] }, context, timeoutMs)).seen;
 }
 
 /**

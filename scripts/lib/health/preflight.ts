@@ -1,4 +1,4 @@
-/** The measured preflight inside a worker: the answer of scripts/remote/preflight.sh, judged. Pure. */
+/** The measured preflight inside a worker: the answer of scripts/remote/doctor.sh, judged. Pure. */
 import { age, bytes } from '../cli/text.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
 import type { Frame } from '../transport/frame.ts';

@@ -1,9 +1,9 @@
 /** What may go from a worker's disk, and what has to stay and why. Pure. */
 
 import { count } from '../cli/text.ts';
-import type { Word } from '../contract.ts';
+import type { CleanupOutcome } from '../contract.ts';
 import { isLive } from '../factory.ts';
-import { wholeNumber } from '../read-contract.ts';
+import { readLines, wholeNumber } from '../read-contract.ts';
 import type { Frame } from '../transport/frame.ts';
 import { parseStageName } from '../worker/sessions.ts';
 import { parseSnapshot, type Snapshot } from '../worker/snapshot.ts';
@@ -145,20 +145,24 @@ export function removalOrder(items: readonly Item[]): string[] {
     .map(({ id }) => id);
 }
 
-export interface Outcome {
-  readonly id: string;
-  readonly fate: Word<'done' | 'kept' | 'failed'>;
-  /** Why it was kept or failed; of Docker what it says of its success. */
-  readonly why: string;
+/** What scripts/remote/cleanup.sh is asked for. */
+export interface CleanupRequest {
+  /** Who asks, for the record on the worker: `user@host`. */
+  readonly by: string;
+  /** Issues whose unsaved work may go too. */
+  readonly named: readonly number[];
+  /** `worktree PATH`, `log NAME`, `docker builder` or `docker image`. */
+  readonly items: readonly string[];
 }
 
-/** @param frame the answer of scripts/remote/cleanup.sh */
-export function parseOutcomes({ parts }: Frame): Outcome[] {
-  return (parts.get('outcomes')?.text ?? '')
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => {
-      const [id = '', fate = 'failed', why = ''] = line.split('\t');
-      return { id, fate, why };
-    });
+/**
+ * @param frame the answer of scripts/remote/cleanup.sh
+ * @throws ContractError when it is not one of that script
+ */
+export function parseOutcomes({ parts }: Frame): CleanupOutcome[] {
+  return readLines(
+    'cleanupOutcome',
+    'what the worker says of the clean-up',
+    parts.get('outcomes')?.text ?? '',
+  );
 }

@@ -114,7 +114,7 @@ export async function lookInside(worker: WorkerEntry, context: Context, timeoutM
   try {
     const { transport } = await createReach(context, timeoutMs).enter(worker);
     const frame = await transport.run({
-      script: 'probe',
+      script: 'look',
       args: ['brief'],
       timeoutMs,
       signal: context.signal,

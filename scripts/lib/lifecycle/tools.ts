@@ -76,7 +76,7 @@ export async function hurry(
 ): Promise<string | undefined> {
   try {
     const { transport } = await createReach(context, timeoutMs).enter(worker);
-    await transport.run({ script: 'hurry', args: [], timeoutMs, signal: context.signal });
+    await transport.run({ script: 'stop-now', args: [], timeoutMs, signal: context.signal });
     return undefined;
   } catch (error) {
     if (!(error instanceof TransportError)) throw error;

@@ -17,7 +17,7 @@ export function fixedLog(word: string): Log | null {
 /**
  * The session of exactly that name, running or gone; else the only one that runs at that stage; else the only recorded one.
  *
- * @param frame the answer of scripts/remote/recordings.sh
+ * @param frame the answer of scripts/remote/look.sh with `recordings`
  * @throws CliError with the candidates, exit 2
  */
 export function chooseRecording(frame: Frame, wanted: string): Log {

@@ -1,4 +1,4 @@
-/** Where in a log we are: arguments and answer of scripts/remote/log.sh. Pure. */
+/** Where in a log we are: arguments and answer of scripts/remote/logs.sh. Pure. */
 import { wholeNumber } from '../read-contract.ts';
 import type { Frame } from '../transport/frame.ts';
 
@@ -34,17 +34,19 @@ export interface Answer {
 /** Half a megabyte a call: little enough for a bad line, enough for a log of many megabytes. */
 export const LIMIT_BYTES = 512 * 1024;
 
-/** @param from null for the beginning, `lines` before the end */
+/** What scripts/remote/logs.sh is asked for. Without a position: the beginning, `lines` before the end. */
+type LogRequest = Log &
+  Partial<Position> & {
+    readonly previous: boolean;
+    /** A number, or `all`. */
+    readonly lines: string;
+    readonly limit: number;
+  };
+
+/** @param from null for the first piece */
 export function pieceArgs(log: Log, previous: boolean, lines: string, from: Position | null): string[] {
-  return [
-    log.kind,
-    log.kind === 'session' ? log.name : '',
-    previous ? 'yes' : 'no',
-    lines,
-    from?.id ?? '',
-    String(from?.offset ?? 0),
-    String(LIMIT_BYTES),
-  ];
+  const request: LogRequest = { ...log, ...from, previous, lines, limit: LIMIT_BYTES };
+  return [JSON.stringify(request)];
 }
 
 /** @throws ContractError when the answer is not one of that script */

@@ -21,7 +21,10 @@ export async function findLog({ context, wanted, timeoutMs }: LogSource, transpo
   const fixed = fixedLog(wanted);
   if (fixed !== null) return fixed;
   const { signal } = context;
-  return chooseRecording(await transport.run({ script: 'recordings', args: [], timeoutMs, signal }), wanted);
+  return chooseRecording(
+    await transport.run({ script: 'look', args: ['clock', 'sessions', 'recordings'], timeoutMs, signal }),
+    wanted,
+  );
 }
 
 /** @param from null for the first piece */
@@ -32,7 +35,7 @@ export async function nextPiece(
   from: Position | null,
 ): Promise<Answer> {
   const args = pieceArgs(log, previous, lines, from);
-  return parsePiece(await transport.run({ script: 'log', args, timeoutMs, signal: context.signal }));
+  return parsePiece(await transport.run({ script: 'logs', args, timeoutMs, signal: context.signal }));
 }
 
 /** Why there is no such log. */

@@ -251,10 +251,10 @@ export async function readFacts(
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<Facts> {
-  return parseFacts(await transport.run({ script: 'facts', args: [], timeoutMs, signal }));
+  return parseFacts(await transport.run({ script: 'release-facts', args: [], timeoutMs, signal }));
 }
 
-/** @param frame the answer of scripts/remote/facts.sh */
+/** @param frame the answer of scripts/remote/release-facts.sh */
 export function parseFacts(frame: Frame): Facts {
   return {
     build: parseBuild(frame.parts.get('build')?.text ?? ''),

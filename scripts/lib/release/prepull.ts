@@ -62,7 +62,7 @@ export function prepullPod(
         {
           name: 'check',
           image,
-          command: [...plainScript('prepull', [])],
+          command: [...plainScript('release-prepull', [])],
           resources: { requests: { cpu: '10m', memory: '64Mi' }, limits: { memory: '1Gi' } },
           securityContext: { allowPrivilegeEscalation: false, seccompProfile: { type: 'RuntimeDefault' } },
         },
@@ -168,7 +168,7 @@ async function logs(cluster: Cluster, worker: ClusterWorker, pod: string): Promi
   return result.stdout.toString('utf8');
 }
 
-/** @param text what scripts/remote/prepull.sh printed */
+/** @param text what scripts/remote/release-prepull.sh printed */
 export function parseResult(text: string, worker: Pick<ClusterWorker, 'name'>): Checked {
   const line = text.split('\n').findLast((candidate) => candidate.startsWith('RESULT '));
   if (line === undefined) throw new CliError(`the self-check for ${worker.name} ended well but said nothing`);

@@ -61,7 +61,7 @@ export const STEPS: Readonly<Record<StepName, ReleaseStep>> = {
       const object = prepullPod(worker, workload, pod?.spec?.nodeName ?? null, wish.image, 900);
       const kubectl = (args: readonly string[]) => shellLine(kubectlArgv(around.cluster, worker, args));
       return [
-        `${kubectl(CREATION)}  # a pod with ${wish.image} on ${object.spec.nodeName ?? 'any node'}, scripts/remote/prepull.sh`,
+        `${kubectl(CREATION)}  # a pod with ${wish.image} on ${object.spec.nodeName ?? 'any node'}, scripts/remote/release-prepull.sh`,
         kubectl(removal(object)),
       ];
     },
@@ -72,7 +72,7 @@ export const STEPS: Readonly<Record<StepName, ReleaseStep>> = {
     what: 'no further check-in; the running stage ends',
     commands: (planned) => [
       remote(planned, 'drain', `release ${planned.id}`),
-      remote(planned, 'probe', 'until nothing runs'),
+      remote(planned, 'look', 'brief, until nothing runs'),
     ],
     run: drain,
   },
@@ -97,7 +97,9 @@ export const STEPS: Readonly<Record<StepName, ReleaseStep>> = {
     commands: (planned) => {
       const { target, wish, around } = planned;
       return [
-        ...(wish.drain || target.pod === null ? [] : [remote(planned, 'hurry', 'its stage is interrupted')]),
+        ...(wish.drain || target.pod === null
+          ? []
+          : [remote(planned, 'stop-now', 'its stage is interrupted')]),
         `${shellLine(kubectlArgv(around.cluster, target.worker, ['get', 'pods']))}  # until another pod with ${wish.image} is Ready`,
       ];
     },
@@ -107,20 +109,20 @@ export const STEPS: Readonly<Record<StepName, ReleaseStep>> = {
     mark: '·',
     what: 'it is the image that was pushed, and was started after the roll',
     commands: (planned) => [
-      remote(planned, 'facts', 'the pod names the digest, its build.json is the one of the pre-pull'),
+      remote(planned, 'release-facts', 'the pod names the digest, its build.json is the one of the pre-pull'),
     ],
     run: verify,
   },
   restore: {
     mark: '~',
     what: 'the database of before a migration is put back',
-    commands: (planned) => [remote(planned, 'restore', planned.wish.undo?.backup?.file ?? '')],
+    commands: (planned) => [remote(planned, 'rollback-restore', planned.wish.undo?.backup?.file ?? '')],
     run: restore,
   },
   health: {
     mark: '·',
     what: 'boot, Docker, heartbeat, queue',
-    commands: (planned) => [remote(planned, 'facts', 'boot, Docker, heartbeat, queue')],
+    commands: (planned) => [remote(planned, 'release-facts', 'boot, Docker, heartbeat, queue')],
     run: health,
   },
   resume: {
@@ -344,7 +346,7 @@ export async function restoreBackup(
   if (saved === null || saved.rows === null) return;
   const transport = await around.enter(target.worker);
   const frame = await transport.run({
-    script: 'restore',
+    script: 'rollback-restore',
     args: [saved.file, String(saved.rows), String(saved.newest)],
     timeoutMs: BACKUP_MS,
     signal: around.context.signal,

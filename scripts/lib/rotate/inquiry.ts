@@ -11,7 +11,7 @@ import type { Status } from '../worker/status.ts';
 import { type Credentials, parseCredentials } from './layers.ts';
 
 const POLL_MS = 2_000;
-/** gh and claude have their own time limits in the worker (scripts/remote/credentials.sh). */
+/** gh and claude have their own time limits in the worker (scripts/remote/rotate.sh). */
 const CALLS_MS = 90_000;
 
 /** From these a worker comes up by itself, perhaps because of the new tokens. */
@@ -45,7 +45,7 @@ export function createInquiry(context: Context, worker: ClusterWorker, timeoutMs
       });
     if (entrance instanceof NoEntranceError) return entrance;
     const frame = await entrance.transport.run({
-      script: 'credentials',
+      script: 'rotate',
       args: [call ? 'call' : 'look'],
       timeoutMs: timeoutMs + (call ? CALLS_MS : 0),
       signal,

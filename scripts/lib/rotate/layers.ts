@@ -30,7 +30,7 @@ export interface Credentials {
   readonly claude: CallVerdict | null;
 }
 
-/** @param frame the answer of scripts/remote/credentials.sh */
+/** @param frame the answer of scripts/remote/rotate.sh */
 export function parseCredentials(frame: Frame): Credentials {
   const rows = (part: string) =>
     (frame.parts.get(part)?.text ?? '')

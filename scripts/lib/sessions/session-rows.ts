@@ -1,4 +1,4 @@
-/** The sessions of a worker with what they work on: the answer of scripts/remote/session-table.sh, parsed. Pure. */
+/** The sessions of a worker with what they work on: the answer of scripts/remote/look.sh with `brief humans`, parsed. Pure. */
 import { parseInside } from '../health/inside.ts';
 import type { Frame } from '../transport/frame.ts';
 import { isActive, workSessions } from '../worker/sessions.ts';

@@ -21,12 +21,12 @@ export const GRACE_MS = 3_000;
 const SHARED: Readonly<Record<string, readonly string[]>> = {
   backup: ['database'],
   dispatch: ['standings', 'leftovers'],
-  facts: ['database'],
-  preflight: ['docker'],
-  restore: ['database', 'backup-archive'],
-  'take-over': ['database'],
+  doctor: ['docker'],
+  'release-facts': ['database'],
+  'rollback-restore': ['database', 'backup-archive'],
+  restore: ['database'],
+  'restore-unpack': ['database', 'backup-archive'],
   'unstick-look': ['standings', 'leftovers'],
-  'unpack-backup': ['database', 'backup-archive'],
   why: ['standings', 'leftovers', 'docker'],
 };
 

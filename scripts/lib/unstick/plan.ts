@@ -16,6 +16,19 @@ export interface Step extends StepText<StepName> {
   readonly argument: string;
 }
 
+/** What scripts/remote/unstick.sh is asked for. */
+export interface UnstickRequest {
+  /** Who asks, for the record on the worker: `user@host`. */
+  readonly by: string;
+  readonly issue: number;
+  /** Name of the clone that the steps are done in; empty when the worker has none. */
+  readonly project: string;
+  /** When the issue stands otherwise by now, nothing is done. */
+  readonly standing: string;
+  /** `kill-session NAME`, `exited SESSION STAGE`, `await`, `retry`, `advance`, `fail` or `cleanup`. */
+  readonly steps: readonly string[];
+}
+
 export interface Plan extends Go<Step> {
   /** What is wrong, in one sentence. */
   readonly because: string;

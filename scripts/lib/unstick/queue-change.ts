@@ -2,7 +2,7 @@
 import { CliError } from '../cli/errors.ts';
 import type { DispatchRequest } from '../dispatch/request.ts';
 import { isLive, parseError } from '../factory.ts';
-import { wholeNumber } from '../read-contract.ts';
+import { readLines } from '../read-contract.ts';
 import type { Frame } from '../transport/frame.ts';
 import { itemName } from '../worker/queue.ts';
 import type { QueueItem, Snapshot } from '../worker/snapshot.ts';
@@ -24,6 +24,16 @@ export interface Wanted {
   /** The intent, for `set-intent`. */
   readonly text: string;
   readonly worker: string;
+}
+
+/** A change of rows, as scripts/remote/queue.sh reads it. */
+export interface RowRequest {
+  /** Who changes them, for the record on the worker: `user@host`. */
+  readonly by: string;
+  readonly action: 'remove' | 'set-intent';
+  readonly issues: readonly number[];
+  /** The intent, for `set-intent`. */
+  readonly text: string;
 }
 
 export interface QueueChange extends Wanted {
@@ -137,14 +147,12 @@ export function parseChange(frame: Frame, action: Action): Outcome[] {
   const done = { remove: 'is out of the queue', requeue: 'is queued again', 'set-intent': 'has its intent' }[
     action
   ];
-  return (frame.parts.get('outcomes')?.text ?? '')
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => {
-      const [issue = '', word, said = ''] = line.split('\t');
-      const number = wholeNumber(issue, 'the worker does not say clearly what became of the change');
-      const ok = word === 'done';
-      const message = ok ? `#${issue} ${done}` : `#${issue}: ${parseError(said.replaceAll('\u001f', '\n'))}`;
-      return { issue: number, ok, message };
-    });
+  const outcomes = frame.parts.get('outcomes')?.text ?? '';
+  return readLines('rowOutcome', 'what the worker says of the change', outcomes).map(
+    ({ issue, ok, message }) => ({
+      issue,
+      ok,
+      message: ok ? `#${issue} ${done}` : `#${issue}: ${parseError(message)}`,
+    }),
+  );
 }

@@ -54,7 +54,7 @@ export interface Snapshot {
 }
 
 /**
- * @param frame the answer of scripts/remote/probe.sh, or of any script that ends with the function `probe`
+ * @param frame the answer of a script that calls the function `probe` of scripts/remote/worker.sh
  * @returns always a snapshot: what does not fit is a fault of the worker, and nothing is believed of it
  */
 export function parseSnapshot(frame: Frame): Snapshot {

@@ -1,19 +1,19 @@
 # shellcheck shell=bash
-# A piece of a log, from where the last piece ended. Arguments: KIND NAME PREVIOUS(yes|no) LINES(N|all) ID OFFSET LIMIT.
-#   KIND  boot, orchestrator, docker or session, which is recorded under NAME
-#   LINES how many of the last ones the first piece begins with; it has an empty ID
-#   ID    the file of the last piece, whatever it is called by now; OFFSET bytes of it are known
+# A piece of a log, from where the last piece ended. Argument: a LogRequest (scripts/lib/logs/piece.ts).
 # Parts: file (0, or 1: there is none; its path), piece (ID, OFFSET, SIZE and `cut` when the known file is no longer there,
 # `rotated` when another follows it),
 # data (base64: a recording may hold any byte); going (no: the session has ended).
-kind=$1 name=$2 previous=$3 lines=$4 id=$5 offset=$6 limit=$7
+declare -A request
+read_request "$1" || exit
+kind=${request[kind]} name=${request[name]-} previous=${request[previous]} lines=${request[lines]}
+id=${request[id]-} offset=${request[offset]-0} limit=${request[limit]}
 
 log_file() {
   local logs=$WORKER_STATE_DIR/logs
   case $kind in
     boot)
       # Each boot begins its own anew. A local worker has a file of all that its supervisors ever printed.
-      if [ "$previous" = yes ]; then echo "$logs/supervisor.log"; else echo "$WORKER_RUN_DIR/boot.log"; fi
+      if [ "$previous" = true ]; then echo "$logs/supervisor.log"; else echo "$WORKER_RUN_DIR/boot.log"; fi
       return
       ;;
     orchestrator) file=$logs/orchestrator.log ;;
@@ -21,7 +21,7 @@ log_file() {
     docker) if [ "${WORKER_RUNTIME-}" = pod ]; then file=/var/log/factory-worker/dockerd.log; fi ;;
     session) file=$logs/sessions/$name.log ;;
   esac
-  if [ "$previous" = yes ]; then file=$file.1; fi
+  if [ "$previous" = true ]; then file=$file.1; fi
   echo "$file"
 }
 

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# Presses keys in the dialog of a session's pane, and says what it shows then. Arguments: NAME LINE TEXT KEY…
-# LINE is the one at which the dialog's cursor was seen; TEXT, unless empty, is typed before the keys.
+# Presses keys in the dialog of a session's pane, and says what it shows then. Argument: a PressRequest (scripts/answer.ts).
 # Parts: pressed (0; 1 the session has gone, 2 its program has ended, 3 tmux said no, 4 the dialog is no longer that), pane.
-name=$1 line=$2 text=$3
-shift 3
+declare -A request
+read_request "$1" || exit
+text=${request[text]}
 # A dialog that has been answered is redrawn at once, but on a busy machine that takes its time.
 readonly patience_seconds=10
 
@@ -27,7 +27,7 @@ press() {
   if [[ $text == *\; ]]; then text=${text%;}\\\;; fi
   if [ -n "$text" ]; then tmux send-keys -t "$pane" -l -- "$text" || return; fi
   # Each for itself: two that come at once may be read as one.
-  for key; do tmux send-keys -t "$pane" "$key" && sleep 0.1 || return; done
+  for key in ${request[keys]}; do tmux send-keys -t "$pane" "$key" && sleep 0.1 || return; done
 }
 
 # What the pane shows once it has changed; half a second later, when all of it is drawn.
@@ -38,7 +38,7 @@ changed() {
   capture
 }
 
-read -r pane _ dead in_mode <<<"$(agent_pane "$name")"
+read -r pane _ dead in_mode <<<"$(agent_pane "${request[session]}")"
 if [ -z "$pane" ]; then
   emit_part pressed 1 ''
   exit 0
@@ -49,12 +49,12 @@ if [ "$dead" = 1 ]; then
 fi
 if [ "$in_mode" = 1 ]; then tmux send-keys -t "$pane" -X cancel; fi
 before=$(capture)
-if ! has_line "$line"; then
+if ! has_line "${request[line]}"; then
   emit_part pressed 4 ''
   emit_part pane 0 "$before"
   exit 0
 fi
-if ! said=$(press "$@" 2>&1); then
+if ! said=$(press 2>&1); then
   emit_part pressed 3 "$said"
   exit 0
 fi

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Puts in place what receive.sh has unpacked, or takes it away. Arguments: TEMPORARY NAME FINAL, or TEMPORARY alone.
+# Puts in place what cp-receive.sh has unpacked, or takes it away. Arguments: TEMPORARY NAME FINAL, or TEMPORARY alone.
 # Part: placed.
 temporary=$1 entry=${2-} final=${3-}
 

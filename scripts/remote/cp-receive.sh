@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Takes a tar archive with one entry from stdin and unpacks it beside where it belongs; nothing is put in place before the
-# laptop has compared the sums (place.sh), since stdin of a broken connection simply ends.
+# laptop has compared the sums (cp-place.sh), since stdin of a broken connection simply ends.
 #
 # Arguments: NONCE DESTINATION NAME KIND(file|folder) [look]. NAME is the entry's, DESTINATION a path; relative ones begin at
 # home. With look nothing is read or made: prints `NONCE place FINAL new|replaced`.

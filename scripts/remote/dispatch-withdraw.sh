@@ -2,7 +2,7 @@
 # After a lost connection: makes sure that the dispatch ID adds nothing any more, and tells what it has done. What is neither
 # in its outcomes nor in the queue now never will be.
 #
-# Argument: ID. Parts: outcomes (those it came to, as dispatch.sh writes them), and those of a brief probe; or busy.
+# Argument: ID. Parts: outcomes (those it came to, as in the answer of dispatch.sh), and those of a brief probe; or busy.
 journal=$WORKER_STATE_DIR/locks/dispatches/$1
 mkdir -p "${journal%/*}"
 # Before the lock is asked for: who has it may be that very dispatch, with more issues to come.

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Unpacks a backup that the laptop has sent, beside the worker's state, and compares what it holds with what it says it holds.
 # Argument: FILE (its name in the folder of backups; it is gone afterwards: the laptop has it, and the volume may be full).
-# Part: unpacked (the name of the folder, for take-over.sh; or why not).
+# Part: unpacked (the name of the folder, for restore.sh; or why not).
 archive=$WORKER_STATE_DIR/backups/${1##*/}
 home=${WORKER_STATE_DIR%/*}
 work=''

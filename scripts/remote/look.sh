@@ -1,0 +1,25 @@
+# shellcheck shell=bash
+# What commands look at, in one answer. Arguments: PART…, which come in that order:
+#   brief, full       a probe (worker.sh): everything `list` and `status` show of a worker
+#   clock, sessions   the sessions, and the time by which they are judged
+#   recordings        names of the sessions that were recorded, one in a line
+#   panes, all-panes  pane.N (worker.sh), of the newest or of every session
+#   humans            human.N (worker.sh)
+recordings() {
+  local file
+  for file in "$WORKER_STATE_DIR"/logs/sessions/*.log; do
+    if [ -e "$file" ]; then basename "$file" .log; fi
+  done
+}
+
+for part; do
+  case $part in
+    brief | full) probe "$part" ;;
+    clock) emit_part clock 0 "${EPOCHREALTIME/,/.}" ;;
+    sessions) part sessions sessions ;;
+    recordings) part recordings recordings ;;
+    panes) show_panes ;;
+    all-panes) show_panes 1000 ;;
+    humans) show_humans ;;
+  esac
+done
