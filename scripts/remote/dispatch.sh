@@ -59,7 +59,9 @@ add() {
     said='its record in dispatch.jsonl cannot be written: is the disk full?'
     return 1
   fi
-  with_retries "${command[@]}"
+  # Without an intent factory asks claude for one. With its own ten retries claude says nothing for three minutes when its API is
+  # down.
+  CLAUDE_CODE_MAX_RETRIES=1 with_retries "${command[@]}"
 }
 
 # is_abandoned ISSUE: whether the row is active and has no pipeline, and no check-in is about to begin one: the one that took

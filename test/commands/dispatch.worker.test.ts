@@ -1,3 +1,5 @@
+import { realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { dispatch } from '../../scripts/dispatch.ts';
 import { type HandWorker, handWorker } from '../support/hand-worker.ts';
@@ -50,6 +52,24 @@ describe.each(['design', 'a', 'b'] as const)('in dialect %s', (dialect) => {
       ],
     ]);
     expect(await worker.rows()).toEqual(['2 pending', '1 pending', '3 pending']);
+  });
+
+  it('without an intent factory asks claude for one, which gives up early when its API is down', async () => {
+    const claude = join(worker.dir, 'bin', 'claude');
+    const real = await realpath(claude);
+    await rm(claude);
+    await writeFile(
+      claude,
+      '#!/bin/sh\necho "with $CLAUDE_CODE_MAX_RETRIES retry: API Error: 529 Overloaded"\nexit 1\n',
+      {
+        mode: 0o755,
+      },
+    );
+    const { code, stderr } = await run(dispatch, demo(5), { env: worker.laptop });
+    expect([code, stderr]).toEqual([1, expect.stringContaining('with 1 retry: API Error: 529 Overloaded')]);
+    expect(await worker.rows()).toEqual([]);
+    await rm(claude);
+    await symlink(real, claude);
   });
 
   it('the intent arrives as it was typed', async () => {
