@@ -96,7 +96,7 @@ judge_folder() {
   case $(ls --almost-all "$1") in
     # Before git has written down that it makes one, there is nothing but the link to it.
     '' | .git) removals+=("rm --recursive $1") ;;
-    *) stays="the folder $1 is no worktree that git knows" ;;
+    *) stays="the folder $1 is not a worktree known to git" ;;
   esac
 }
 
