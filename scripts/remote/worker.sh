@@ -184,7 +184,7 @@ probe() {
 take_drain_lock() {
   mkdir -p "$WORKER_STATE_DIR/locks"
   exec 9>>"$WORKER_STATE_DIR/locks/drain"
-  flock --wait 20 9 || { emit_part drained 1 'somebody else is draining this worker' && return 1; }
+  flock --wait 20 9 || { emit_part drained 1 'another process is draining this worker' && return 1; }
 }
 
 # drain_is_ours BY HOST RELEASE: whether the drain file belongs to that release; without a release, to that person.

@@ -27,7 +27,7 @@ export function judgeToken(answer: RunResult, user: string, cure: string): Phase
   if (answer.code !== 0)
     return { status: 'failed', message: `GitHub: ${said || `exit code ${answer.code}`}` };
   const [head = '', body = ''] = answer.stdout.split(/\r?\n\r?\n/);
-  const login = /"login"\s*:\s*"([^"]+)"/.exec(body)?.[1] ?? 'somebody';
+  const login = /"login"\s*:\s*"([^"]+)"/.exec(body)?.[1] ?? 'an unknown account';
   const scopes = /^x-oauth-scopes:[ \t]*(.*)$/im.exec(head)?.[1]?.trim();
   if (scopes !== undefined && scopes !== '' && !scopes.split(/,\s*/).includes(NEEDED_SCOPE)) {
     return {
