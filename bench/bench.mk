@@ -1,4 +1,4 @@
-# Targets of the benchmarks, for the Makefile at the top (which includes this file; paths are from there).
+# Targets of the benchmarks; included by the top-level Makefile, to which paths are relative.
 
 .PHONY: bench
 bench: build programs ## measure how fast the commands are, into bench/RESULTS.md

@@ -1,8 +1,8 @@
 /**
- * `make bench`: measures the cases of cases.ts with the bundled program and writes RESULTS.md beside this file.
+ * `make bench`: measures the cases of cases.ts with the bundled program and writes RESULTS.md next to this file.
  *
  * It starts a real local worker with the stand-ins for `factory` and the agents, and takes about a minute on two idle
- * cores. It measures and does not judge: what is over its limit is said in the table, the exit code is 0.
+ * cores. It only measures: a result over its limit is marked in the table, and the exit code is 0.
  */
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, loadavg, platform } from 'node:os';
@@ -62,7 +62,7 @@ function report(rows: readonly Result[]): string {
 
 Written by \`make bench\`; do not edit. Each round runs both sides, in turns; the ratio is the median over the rounds. Times
 are medians, and those of one machine only: Node ${process.versions.node}, ${platform()}, ${availableParallelism()} cores, load ${load.toFixed(1)} at the start.
-What \`node -e 0\` takes in the first row is in every other time of ours as well.
+The time of \`node -e 0\` in the first row is included in every time of ours.
 
 | command | against | result | limit | measured |
 |---|---|---|---|---|

@@ -1,6 +1,6 @@
 /**
- * What is compared, and how much slower than the bare thing it may be. "Bare" is what a person would type in the place of
- * the command, without a program around it.
+ * The comparisons, and how much slower than "bare" each command may be. "Bare" is what a person would type instead of the
+ * command, without a program around it.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ import { type ClusterPlace, type LocalPlace, makeFleet, PROGRAM } from './place.
 
 export interface Result {
   readonly name: string;
-  /** What stands against what. */
+  /** What it is compared with. */
   readonly what: string;
   readonly measured: string;
   readonly value: number;
@@ -20,10 +20,10 @@ export interface Result {
   readonly unit: '×' | 'MB' | 'KiB';
 }
 
-/** Node without anything to do. */
+/** Node doing nothing. */
 const nothing: Side = { argv: () => [process.execPath, '-e', '0'], env: process.env };
 
-/** What `list` needs to know of a worker, as a person would ask for it: one shell, each question once. */
+/** What `list` needs to know about a worker, as a person would ask for it: one shell, each question once. */
 const LOOK = `
 tmux list-windows -a -F '#{session_name} #{window_activity} #{session_attached}'
 cat "$WORKER_RUN_DIR/boot.json" "$WORKER_RUN_DIR/heartbeat.json" "$WORKER_STATE_DIR/drain"
@@ -35,7 +35,7 @@ factory queue list --format json
 cd "$WORKER_REPOS_DIR"/* && factory status --format json
 `;
 
-/** An issue put into the queue with the same care: nobody else adds meanwhile, a look before and a look after. */
+/** Adds an issue to the queue with the same care: under the lock, checking before and after. */
 const ADD = `
 cd "$WORKER_REPOS_DIR/demo"
 mkdir -p "$WORKER_STATE_DIR/locks"
@@ -66,7 +66,7 @@ export function list({ env, workerEnv }: LocalPlace): Result {
   );
 }
 
-/** The same through a real API server and kubelet, where `list` has two calls (`get pods`, `exec`) and bare has one. */
+/** The same through a real API server and kubelet, where `list` makes two calls (`get pods`, `exec`) and bare makes one. */
 export function listInCluster(place: ClusterPlace): Result {
   const ours: Side = { argv: () => [PROGRAM, 'list'], env: place.env };
   const bare: Side = { argv: () => [...place.exec, '--', 'bash', '-c', LOOK], env: place.env };
@@ -102,7 +102,7 @@ export function dispatch({ env, workerEnv, clone }: LocalPlace): Result {
   );
 }
 
-/** The same by `kubectl exec`, of which `dispatch` needs one more than bare: `get pods`. */
+/** The same by `kubectl exec`; `dispatch` needs one call more than bare: `get pods`. */
 export function dispatchInCluster({ env, exec }: ClusterPlace): Result {
   const bash = (text: string, ...args: string[]) => [...exec, '--', 'bash', '-c', text, ...args];
   const ours: Side = { argv: dispatchOf('worker-1'), env };
@@ -121,7 +121,7 @@ export function dispatchInCluster({ env, exec }: ClusterPlace): Result {
   );
 }
 
-/** Workers that do not answer must cost one time-out, however many there are. */
+/** Workers that do not answer must cost one time-out, no matter how many there are. */
 export function silence(place: LocalPlace): Result {
   const silent = ['silent-1', 'silent-2', 'silent-3', 'silent-4', 'silent-5'];
   const lively = Array.from({ length: 15 }, (_, index) => `worker-${index + 1}`);
@@ -159,7 +159,7 @@ export function memory(place: LocalPlace): Result {
   };
 }
 
-/** A script travels in the URL of the exec request. */
+/** A script is sent in the URL of the exec request. */
 export function scriptSize(): Result {
   const folder = join(packageRoot(), 'scripts', 'remote');
   const sizes = readdirSync(folder)
@@ -183,7 +183,7 @@ export function scriptSize(): Result {
   };
 }
 
-/** The row of a comparison: how many times as long ours takes. */
+/** The row of a comparison: the ratio of the times, ours to bare. */
 function asRatio(
   about: Pick<Result, 'name' | 'what' | 'limit'>,
   { ratio, oursMs, bareMs, rounds }: Comparison,

@@ -1,6 +1,6 @@
 /**
- * `make bench-image`: how long the worker image takes to be ready, against its own dockerd started bare in a container of
- * the same image, into RESULTS-image.md beside this file. Like `make bench` it measures and does not judge.
+ * `make bench-image`: how long the worker image takes to be ready, compared with its own dockerd started bare in a container
+ * of the same image; writes RESULTS-image.md next to this file. Like `make bench` it only measures.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { compare, type Side } from './measure.ts';
 const IMAGE = 'factory-worker:standins';
 const ROUNDS = 15;
 const LIMIT = 1.3;
-/** Both are asked as often, from inside. */
+/** Both are polled at the same rate, from inside. */
 const UNTIL = 'do sleep 0.02; done';
 
 const dir = mkdtempSync(join(tmpdir(), 'factory-worker-bench-image-'));
@@ -21,7 +21,7 @@ function docker(...args: string[]): void {
   execFileSync('docker', args, { stdio: ['ignore', 'ignore', 'pipe'] });
 }
 
-/** From the start of a container that exists until the question is answered. */
+/** From the start of an existing container until the question succeeds. */
 function side(name: string, question: string): Side {
   const script = `docker start "$1" >/dev/null && exec docker exec "$1" bash -c "$2"`;
   return {
@@ -34,7 +34,7 @@ function remove(): void {
   docker('rm', '--force', '--volumes', names.bare, names.worker);
 }
 
-/** Both anew before every run: an empty docker volume is what a new pod has. */
+/** Both are recreated before every run: a new pod has an empty docker volume, too. */
 function renew(): void {
   remove();
   const create = (name: string, ...args: string[]) =>

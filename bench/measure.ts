@@ -2,11 +2,11 @@
 import { spawnSync } from 'node:child_process';
 
 export interface Side {
-  /** @param round counts from 0; a program that changes something may need another argument each time */
+  /** @param round counts from 0; a program that changes something may need a different argument each time */
   readonly argv: (round: number) => readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd?: string;
-  /** The exit code of a run that went well; 0 unless said otherwise. */
+  /** The exit code of a successful run; 0 by default. */
   readonly code?: number;
 }
 
@@ -15,15 +15,15 @@ export interface Comparison {
   /** Median wall times, in milliseconds. */
   readonly bareMs: number;
   readonly oursMs: number;
-  /** Median of the ratios of each round: what disturbs the machine disturbs both sides of a round. */
+  /** Median of the ratios of each round: load on the machine affects both sides of a round. */
   readonly ratio: number;
 }
 
 /**
  * Runs bare and ours in turns, the order changing from round to round, after one round to warm up.
  *
- * @param between what to put in order before each run; not timed
- * @throws Error when a run ends with another code than it should: a failure must not pass for a fast run
+ * @param between the preparation before each run; not timed
+ * @throws Error when a run ends with an unexpected exit code: a failure must not count as a fast run
  */
 export function compare(bare: Side, ours: Side, rounds: number, between: () => void = () => {}): Comparison {
   const timed = (side: Side, round: number) => {

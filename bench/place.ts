@@ -27,7 +27,7 @@ export interface LocalPlace {
   stop(): void;
 }
 
-/** Starts a worker with one project; drained, so that nobody works on what the bench puts into its queue. */
+/** Starts a worker with one project; drained, so that the issues that the bench adds are not worked on. */
 export function startLocalWorker(): LocalPlace {
   const dir = mkdtempSync(join(tmpdir(), 'factory-worker-bench-'));
   const env = { PATH: process.env['PATH'], HOME: dir, LANG: 'C.UTF-8', NO_COLOR: '1' };
@@ -70,8 +70,8 @@ export interface ClusterPlace {
 const NAMESPACE = 'bench';
 
 /**
- * Installs a worker into the test cluster, with one project and an orchestrator that is switched off: nobody works on what
- * the bench puts into its queue.
+ * Installs a worker into the test cluster, with one project and the orchestrator switched off: the issues that the bench adds
+ * are not worked on.
  *
  * @returns null where there is no such cluster, or the node has no worker image yet
  */
@@ -95,12 +95,12 @@ export interface Fleet {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-/** Long enough for what a real pod has besides the fields that are read: volumes, conditions, annotations. */
+/** Stands for the fields of a real pod that are not read: volumes, conditions, annotations. */
 const POD_PADDING = 'x'.repeat(8_000);
 
 /**
- * Workers in a cluster that is not there. `kubectl get pods` gives one pod for each, `kubectl exec` what the local worker
- * answered to a probe once; where the worker's name begins with `silent`, exec hangs until it is killed.
+ * Workers in a cluster that does not exist. `kubectl get pods` returns one pod for each, `kubectl exec` a recorded answer of the
+ * local worker to a probe; for a worker whose name begins with `silent`, exec hangs until it is killed.
  *
  * @param names of the workers
  */

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# The first walk: a worker on this machine, an issue dispatched to it, its progress on screen. Everything lies in
-# .quickstart/ of the checkout; every command is shown as it can be typed there. `down` stops the worker and removes it.
+# A first tour: starts a worker on this machine, dispatches an issue to it and shows its progress. Everything is in
+# .quickstart/ of the checkout; every command is printed before it runs, ready to be typed. `down` stops the worker and
+# removes it.
 #
-# RUNTIME=kubernetes walks the same way with a worker in a pod: CONTEXT and NAMESPACE say where (kubectl's current context,
-# factory-quickstart), IMAGE=NAME:TAG names an image with the stand-ins in it (test/e2e/README.md). HELM, KUBECTL: programs.
+# RUNTIME=kubernetes does the same with a worker in a pod: CONTEXT and NAMESPACE say where (default: kubectl's current context,
+# factory-quickstart), IMAGE=NAME:TAG is an image that contains the stand-ins (test/e2e/README.md). HELM, KUBECTL: programs.
 set -Eeuo pipefail
 cd "$(dirname "$0")/.."
 
@@ -20,7 +21,7 @@ scripts() {
   npx tsx "scripts/$1.ts" --workers "$workers" "${@:2}"
 }
 
-# show NAME ARG…: prints a command as it can be pasted, and runs it.
+# show NAME ARG…: prints a command, ready to be pasted, and runs it.
 show() {
   printf '\n$ npx tsx scripts/%s.ts' "$1"
   printf ' %q' --workers "$workers" "${@:2}"
@@ -42,16 +43,16 @@ down() {
   echo "$folder is removed"
 }
 
-# An interrupted walk leaves nothing running; its folder stays for the next one.
+# An interrupted tour leaves nothing running; its folder stays for the next one.
 interrupted() {
   trap - INT TERM
   echo >&2
   if [ -e "$workers" ] && [ "$runtime" = local ]; then scripts local down "$worker" >&2 || true; fi
-  echo "interrupted; make quickstart goes on, make quickstart-down cleans up" >&2
+  echo "interrupted; make quickstart continues, make quickstart-down cleans up" >&2
   exit 130
 }
 
-# The programs of the worker: the stand-ins, with the real factory in the place of its own where FACTORY_BIN names it.
+# The programs of the worker: the stand-ins, or the real factory if FACTORY_BIN names it.
 make_bin() {
   mkdir -p "$folder/bin"
   ln -sfn "$PWD/examples/bin/claude" "$folder/bin/claude"
@@ -59,13 +60,13 @@ make_bin() {
   ln -sfn "$(realpath "${FACTORY_BIN:-examples/bin/factory}")" "$folder/bin/factory"
 }
 
-# The stand-ins of the worker work for a few seconds; at the last stage the agent stays, so that there is something to see.
+# The worker's stand-ins work for a few seconds; at the last stage the agent stays, so that there is something to see.
 make_settings() {
   mkdir -p "$folder/worker/home"
   printf '%s\n' STANDIN_CLAUDE_STAY=review STANDIN_CLAUDE_STAY_SECONDS=3600 >"$folder/worker/home/.factory-standin"
 }
 
-# wait_for SECONDS PATTERN: until the status of the worker shows it.
+# wait_for SECONDS PATTERN: waits until the status of the worker matches.
 wait_for() {
   local seconds=$1 pattern=$2
   until scripts status "$worker" -o json 2>/dev/null | grep --quiet "$pattern"; do
@@ -110,7 +111,7 @@ start_kubernetes() {
   echo "Real: Kubernetes ($context), the chart, tmux, git, SQLite, the worker's supervisor. Stand-ins: factory, claude and gh."
   mkdir -p "$folder"
   echo "$context $namespace" >"$folder/context"
-  # Without Docker nothing is privileged, so that any namespace takes the pod.
+  # Without Docker nothing is privileged, so any namespace accepts the pod.
   as_typed "$helm" upgrade --install "$worker" charts/factory-worker --kube-context "$context" --namespace "$namespace" \
     --create-namespace --values examples/values/quickstart.yaml \
     --set-string "image.repository=${image%:*},image.tag=${image##*:}" --wait --timeout 5m
@@ -122,7 +123,7 @@ kubernetes_down() {
   local context there
   read -r context there <"$folder/context"
   "$helm" uninstall "$worker" --kube-context "$context" --namespace "$there" --ignore-not-found --wait
-  # Somebody else's namespace stays.
+  # Only our own namespace is deleted.
   if [ "$there" = "$own_namespace" ]; then
     "$kubectl" --context "$context" delete namespace "$there" --ignore-not-found
   fi
@@ -154,7 +155,7 @@ case ${1:-walk}:$runtime in
   down:*) down ;;
   walk:local | walk:kubernetes) walk ;;
   walk:*)
-    echo "error: RUNTIME=$runtime is not known; the quickstart runs with RUNTIME=local or RUNTIME=kubernetes" >&2
+    echo "error: unknown RUNTIME=$runtime; the quickstart runs with RUNTIME=local or RUNTIME=kubernetes" >&2
     exit 2
     ;;
   *)

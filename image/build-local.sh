@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# build-local.sh TAG: what `make image` does. Without FACTORY_DIR the image carries the stand-in, and says so; without the
-# network for the base image, a base that is made here.
+# build-local.sh TAG: implements `make image`. Without FACTORY_DIR the image contains the stand-in, with a warning; without
+# network access for the base image, a locally built base is used.
 set -Eeuo pipefail
 
 ROOT=$(cd -- "${BASH_SOURCE[0]%/*}/.." && pwd)
@@ -14,7 +14,7 @@ fi
 if [[ -z $factory ]]; then
   factory=$ROOT/.cache/image/factory-standin
   "$ROOT/test/image/machine/standin-factory.sh" "$factory"
-  echo 'FACTORY_DIR is not set: the image gets the stand-in for factory, which is good for trying things out only' >&2
+  echo 'FACTORY_DIR is not set: the image gets the stand-in for factory, which is only for trying things out' >&2
 fi
 base=${BASE_IMAGE:-$("$ROOT/test/image/machine/base.sh")}
 "$ROOT/image/build.sh" --base "$base" --factory "$factory" -- --tag "$1" --load

@@ -2,11 +2,11 @@
 # build.sh [OPTION…] -- BUILDX_OPTION…: builds the worker image with `docker buildx build`.
 #
 #   --base IMAGE        the base image (golang:1.23-bookworm)
-#   --factory DIR       holds linux_amd64/factory and linux_arm64/factory, as far as they are built
-#   --architecture A    amd64 or arm64; several times for several (this machine's own)
+#   --factory DIR       contains linux_amd64/factory and linux_arm64/factory, for the architectures to build
+#   --architecture A    amd64 or arm64; may be repeated (this machine's own)
 #
-# What follows `--` goes to buildx as it is, such as --tag NAME --load. dist/supervisor.js must have been built.
-# Whether an image gets an SBOM and provenance is decided by whoever pushes: scripts/lib/release/build.ts.
+# What follows `--` is passed on to buildx, such as --tag NAME --load. dist/supervisor.js must have been built.
+# Whether an image gets an SBOM and provenance is decided when it is pushed: scripts/lib/release/build.ts.
 set -Eeuo pipefail
 
 ROOT=$(cd -- "${BASH_SOURCE[0]%/*}/.." && pwd)
@@ -44,7 +44,7 @@ while (($# > 0)); do
 done
 ((${#architectures[@]} > 0)) || architectures=("$(machine)")
 
-[[ -n $factory ]] || die 'where is factory? --factory DIR (or FACTORY_DIR=DIR) with linux_amd64/factory in it'
+[[ -n $factory ]] || die 'no factory program: give --factory DIR (or FACTORY_DIR=DIR) that contains linux_amd64/factory'
 [[ -s $ROOT/dist/supervisor.js ]] || die 'dist/supervisor.js is missing: make build'
 platforms=()
 for architecture in "${architectures[@]}"; do
@@ -54,7 +54,7 @@ for architecture in "${architectures[@]}"; do
   platforms+=("linux/$architecture")
 done
 
-# By digest, where the registry tells one: the tag of the base moves.
+# By digest, if the registry returns one, since the tag of the base moves.
 digest=
 case $base in
   *@sha256:*) digest=${base##*@} ;;

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The few steps of a pod's start that have to be shell, then the supervisor. tini is PID 1 and our parent.
+# The few steps of a pod's start that have to be in shell, then the supervisor. tini is PID 1 and our parent.
 set -Eeuo pipefail
 
 readonly CGROUP=/sys/fs/cgroup
@@ -10,7 +10,7 @@ log() {
   printf '%(%Y-%m-%dT%H:%M:%SZ)T entrypoint: %s\n' -1 "$1"
 }
 
-# May we mount? Only in a privileged pod.
+# Whether we may mount, which needs a privileged pod.
 privileged() {
   local name value capabilities=0
   while read -r name value; do
@@ -20,8 +20,8 @@ privileged() {
 }
 
 # A privileged pod has the node's cgroup namespace: its /sys/fs/cgroup is the node's root, and Docker would put its
-# containers outside the pod and its limits. In a namespace of our own, made while we are in the pod's cgroup, that cgroup
-# is the root. The process ids stay: `unshare` only execs.
+# containers outside the pod and its limits. In our own namespace, created inside the pod's cgroup, that cgroup is the root.
+# The process id stays the same: `unshare` only execs.
 own_cgroup_namespace() {
   local own
   own=$(</proc/self/cgroup)
@@ -30,8 +30,8 @@ own_cgroup_namespace() {
   WORKER_CGROUP_NAMESPACE=own exec unshare --cgroup "$0"
 }
 
-# cgroup v2 allows processes only in leaves: ours move into one, so that Docker may have cgroups beside it. Several tries,
-# since a probe may start in the root at any moment; not for ever, since a kernel may refuse.
+# cgroup v2 allows processes only in leaves: ours move into one, so that Docker can create cgroups next to it. Several
+# tries, since a probe may start in the root at any moment; not for ever, since the kernel may refuse.
 nest_cgroup() {
   local try pid
   if [[ -n ${WORKER_CGROUP_NAMESPACE-} ]]; then
@@ -46,23 +46,23 @@ nest_cgroup() {
     done <"$CGROUP/cgroup.procs" 2>/dev/null || true
     if sed 's/ / +/g; s/^/+/' "$CGROUP/cgroup.controllers" >"$CGROUP/cgroup.subtree_control"; then break; fi
   done 2>/dev/null
-  if [[ -z $(<"$CGROUP/cgroup.subtree_control") ]]; then log "the controllers of $CGROUP could not be handed down: containers have no limits"; fi
-  # With 1, as the kubelet sets it, one greedy test container takes tmux and everything else with it.
+  if [[ -z $(<"$CGROUP/cgroup.subtree_control") ]]; then log "the controllers of $CGROUP could not be delegated: containers have no limits"; fi
+  # With 1, as the kubelet sets it, one container that runs out of memory would kill tmux and everything else with it.
   { echo 0 >"$CGROUP/memory.oom.group"; } 2>/dev/null || true
 }
 
-# The volume for volatile files outlives a container that is restarted: until the supervisor writes its own records, those of
-# the former one would tell probes and commands that the worker has booted.
+# The volume for volatile files outlives a restart of the container: until the supervisor writes its own records, those of
+# the previous one would tell probes and commands that the worker has booted.
 remove_stale_records() {
   rm -f "$WORKER_RUN_DIR"/{boot.json,heartbeat.json,alive}
 }
 
-# Left by a start that was killed; their numbers now belong to other processes.
+# Left behind by a killed container; the process ids in them now belong to other processes.
 remove_stale_files() {
   find /run -xdev \( -iname 'docker*.pid' -o -iname 'containerd*.pid' -o -name 'docker.sock' -o -name 'containerd*.sock*' \) -delete
 }
 
-# Caches belong on the docker volume: the container's own layer counts as the node's disk.
+# Caches belong on the docker volume: the container's own layer counts as usage of the node's disk.
 move_caches() {
   local target=/var/lib/docker/factory-worker-cache
   mountpoint --quiet /var/lib/docker || return 0

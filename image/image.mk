@@ -1,7 +1,7 @@
-# The worker image and its tests. `make image FACTORY_DIR=DIR` for the real one.
+# The worker image and its tests. `make image FACTORY_DIR=DIR` builds it with the real factory.
 
 IMAGE ?= factory-worker:dev
-# The Docker to use: the one that answers, or one that is started here (test/image/machine/docker.sh).
+# The Docker to use: a running one, or one that is started here (test/image/machine/docker.sh).
 WITH_DOCKER = eval "$$(test/image/machine/docker.sh up)" &&
 
 .PHONY: image

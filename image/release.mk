@@ -1,14 +1,14 @@
-# Releases, for the Makefile at the top (which includes this file; paths are from there).
+# Releases; included by the top-level Makefile, to which paths are relative.
 #
 #   WORKER='worker-1 worker-2' or ALL=1   which workers (rollback: one); push and release take the repository from the first one's image
-#   IMAGE=REPOSITORY[:TAG]                another image; for rollout also REPOSITORY@sha256:…, default: what was pushed last
+#   IMAGE=REPOSITORY[:TAG]                another image; for rollout also REPOSITORY@sha256:…, default: the image pushed last
 #   FACTORY_BIN=FILE or FACTORY_DIR=DIR   the factory program for the image
 #   YES=1                                 do not ask
-#   RELEASE_FLAGS='--now …'               whatever else the command takes
+#   RELEASE_FLAGS='--now …'               further flags of the command
 
 .PHONY: push rollout release rollback
 
-# image.mk has a default for IMAGE, which is no registry's.
+# image.mk has a default for IMAGE, which is not in a registry.
 RELEASE_IMAGE = $(if $(filter file default undefined,$(origin IMAGE)),,--image '$(IMAGE)')
 RELEASE_ARGS = $(if $(ALL),--all) $(WORKER) $(if $(YES),--yes) $(RELEASE_FLAGS)
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# with-log.sh LOG COMMAND…: runs a command; what it prints, both streams, goes to stderr and into a file. What ends this
-# script ends the command as well: a push must not go on when nobody waits for it any more.
+# with-log.sh LOG COMMAND…: runs a command; its output, both streams, goes to stderr and into a file. A signal that ends this
+# script ends the command as well: a push must not continue when no one waits for it any more.
 #
-# For bash 3.2 too, as on macOS, which cannot wait for a process substitution: hence a pipe with a name.
+# Also for bash 3.2, as on macOS, which cannot wait for a process substitution: hence a named pipe.
 set -Eeuo pipefail
 log=$1
 shift
@@ -12,13 +12,14 @@ rm -f "$pipe"
 mkfifo "$pipe"
 trap 'rm -f "$pipe"' EXIT
 
-# It hears no signal: what the command says last is why it ended.
+# It ignores signals: the last output of the command tells why it ended.
 (
   trap '' INT TERM HUP
   exec tee "$log" <"$pipe" >&2
 ) &
 tee=$!
-# Not in front: bash would hear of no signal before it ends. A command behind is told to ignore Ctrl-C, which this undoes.
+# In the background: otherwise bash would handle no signal before the command ends. bash makes background commands ignore
+# Ctrl-C, which this undoes.
 (
   trap - INT
   exec "$@"
@@ -26,11 +27,11 @@ tee=$!
 command=$!
 
 trap 'kill "$command" 2>/dev/null || true' TERM HUP
-# The command has heard it from the terminal.
+# The command has received it from the terminal.
 trap ':' INT
 code=0
 wait "$command" || code=$?
-# A signal ends the first wait, and not yet the command.
+# A signal ends `wait`, but not necessarily the command.
 while kill -0 "$command" 2>/dev/null; do
   code=0
   wait "$command" || code=$?

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# make-origin.sh DIR: makes a bare git repository DIR (branch main) of the demo
-# project. Prints DIR. Does nothing when DIR is such a repository already, and
+# make-origin.sh DIR: creates a bare git repository DIR (branch main) with the
+# demo project. Prints DIR. Does nothing when the repository already exists, and
 # never reads or writes the user's git configuration.
 set -Eeuo pipefail
 
@@ -13,7 +13,7 @@ die() {
 target=$1
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 
-# A surrounding git command (a hook, for one) must not redirect ours.
+# A surrounding git command (a hook, say) must not redirect ours.
 unset "${!GIT_@}"
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null
 export GIT_AUTHOR_NAME='Demo' GIT_AUTHOR_EMAIL='demo@example.invalid' GIT_AUTHOR_DATE='2026-01-01T00:00:00Z'
@@ -26,7 +26,7 @@ fi
 [[ ! -e $target || -z $(ls -A -- "$target") ]] || die "$target exists and is not a repository with a branch main: choose another folder"
 
 mkdir -p -- "$(dirname -- "$target")"
-# Made beside the target and moved into place, so that an interrupted run leaves nothing half made.
+# Created next to the target and moved into place, so that an interrupted run leaves nothing incomplete.
 scratch=$(mktemp -d -- "$(dirname -- "$target")/.make-origin.XXXXXX")
 trap 'rm -rf -- "$scratch"' EXIT
 cp -R -- "$here/project" "$scratch/work"

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
 # Settings of the three stand-ins (factory, claude, gh).
 #
-# A setting is a variable STANDIN_…; the environment wins, then the file
+# A setting is a variable STANDIN_…; the environment wins over the file
 # ~/.factory-standin with lines NAME=value. The file exists because neither a
-# worker's scrubbed environment nor a tmux pane's login shell hands variables
-# down to the programs that need them. ../README.md lists the settings.
+# worker's scrubbed environment nor a tmux pane's login shell passes variables
+# on to the programs that need them. ../README.md lists the settings.
 
 # Fills every STANDIN_… variable that the environment does not set already.
 standin_settings() {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# check-factory.sh FILE ARCHITECTURE: whether this `factory` can work in this image. Fails with the reason and the cure.
+# check-factory.sh FILE ARCHITECTURE: checks that this `factory` works in this image. Fails with the reason and what to do.
 set -Eeuo pipefail
 
 readonly FILE=$1 ARCHITECTURE=$2
@@ -21,7 +21,7 @@ platform() {
 check_platform() {
   local found
   if [[ $(head --bytes=4 "$FILE" | od --address-radix=n --format=x1 | tr -d ' ') != 7f454c46 ]]; then
-    [[ $(head --bytes=2 "$FILE") == '#!' ]] || die 'it is no Linux program' "build it with GOOS=linux GOARCH=$ARCHITECTURE"
+    [[ $(head --bytes=2 "$FILE") == '#!' ]] || die 'it is not a Linux program' "build it with GOOS=linux GOARCH=$ARCHITECTURE"
     return
   fi
   found=$(platform "$FILE")
@@ -39,14 +39,14 @@ check_glibc() {
     die "it needs $wanted, this image has $ours" 'build it on Debian bookworm (golang:1.23-bookworm)'
 }
 
-# In a home of its own, which is gone afterwards.
+# In a temporary HOME.
 check_starts() {
   local home said
   home=$(mktemp -d)
   said=$(HOME=$home timeout 30 "$FILE" version 2>&1) || die "it does not start: ${said:-no output}" "run: $FILE version"
   printf '%s\n' "$said"
   if grep --text --quiet --fixed-strings github.com/jackc/pgx "$FILE"; then
-    echo 'a PostgreSQL build: its database is looked for when a worker starts (DATABASE_URL)'
+    echo 'a PostgreSQL build: its database is checked when a worker starts (DATABASE_URL)'
   else
     said=$(HOME=$home timeout 30 "$FILE" queue list --format json 2>&1) ||
       die "it cannot open its database: $said" 'build it with CGO_ENABLED=1 (its SQLite needs cgo)'
@@ -54,7 +54,7 @@ check_starts() {
   rm -rf "$home"
 }
 
-[[ -s $FILE ]] || die 'there is none' "put it into the build context: linux_$ARCHITECTURE/factory"
+[[ -s $FILE ]] || die 'it is missing' "put it into the build context: linux_$ARCHITECTURE/factory"
 chmod 0755 "$FILE"
 check_platform
 check_glibc

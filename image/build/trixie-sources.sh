@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# trixie-sources.sh DIRECTORY: writes this system's own apt sources there, with trixie in the place of bookworm. So the
-# image, and the machine that tests it, take Docker from wherever they take everything else.
+# trixie-sources.sh DIRECTORY: writes this system's own apt sources there, with trixie instead of bookworm. So the image, and
+# the machine that tests it, get Docker from the same mirror as everything else.
 set -Eeuo pipefail
 
 readonly target=$1
 count=0
 for file in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
-  # Sources of others (a vendor's repository, say) know no trixie.
+  # Other sources (a vendor's repository, say) have no trixie.
   if ! grep --quiet --extended-regexp '(^|[[:space:]])bookworm([[:space:]]|$)' "$file" 2>/dev/null; then continue; fi
   case $file in
     *.sources) name=trixie-$count.sources ;;

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prints build.json: what this image was made of.
+# Prints build.json: what this image was built from.
 set -Eeuo pipefail
 
 readonly OURS=/usr/local/lib/factory-worker

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Read by an interactive bash (kubectl exec -it … -- bash), but not in a pane, which belongs to an agent.
+# Sourced by an interactive bash (kubectl exec -it … -- bash), but not in a pane, which belongs to an agent.
 worker_motd() {
   local run=${WORKER_RUN_DIR-}
   printf 'factory worker %s: %s\n' "${WORKER_NAME-}" "$(worker-health ready 2>&1)"
@@ -10,7 +10,7 @@ worker_motd() {
   df --output=pcent,target "${WORKER_STATE_DIR-}" /var/lib/docker 2>/dev/null |
     awk '$1 + 0 >= 85 { print "  disk " $1 " full: " $2 }'
   printf '  %-58s %s\n' 'tmux attach -t orchestrator' '# what it is doing (leave with Ctrl-b d)' \
-    "cat $run/boot.log" '# how it came up' \
+    "cat $run/boot.log" '# how it started' \
     "tail -n 50 ${WORKER_STATE_DIR-}/logs/orchestrator.log" '# what it did'
 }
 if [[ $- == *i* && -z ${TMUX-} && -t 2 ]]; then

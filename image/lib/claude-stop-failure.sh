@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# claude's hook StopFailure: it ended a turn with an error (a refused token, a limit, an API that does not answer) and waits
-# at its prompt. `factory` takes a pane that stands still for a stage that is done, so it is told that the session is over;
-# the supervisor reads why (image/supervisor/account/).
+# claude's hook StopFailure: claude has ended a turn with an error (a refused token, a limit, an API that does not answer)
+# and waits at its prompt. `factory` takes a quiet pane for a finished stage, so it is told that the session has exited; the
+# supervisor reads the cause (image/supervisor/account/).
 #
-# Stdin: the hook's JSON. It never fails and says nothing: what a hook prints, claude shows.
+# Stdin: the hook's JSON. It never fails and prints nothing, since claude shows what a hook prints.
 exec >/dev/null 2>&1
 set -uo pipefail
 
 readonly TEXT_CHARACTERS=500
-# B knows a limit by these words, and tries such a stage again without counting an attempt.
+# B recognizes a limit by these words, and retries such a stage without counting an attempt.
 readonly LIMIT_OF_B="You've hit your limit|/rate-limit-options"
 
 record() {
@@ -21,14 +21,14 @@ record() {
     }' <<<"$payload" >>"$WORKER_STATE_DIR/claude-failures.jsonl"
 }
 
-# As scripts/lib/factory.ts tells the dialects apart.
+# Distinguishes the dialects like scripts/lib/factory.ts.
 is_dialect_b() {
   local help
   help=$(factory queue add --help) || return
   [[ $help == *' --config '* && ! ($help == *' --project '* && $help == *' --issue '*) ]]
 }
 
-# Whether B sees by itself that this is a limit; what claude shows comes a moment after the hook.
+# Whether B itself will see that this is a limit; claude shows it a moment after the hook.
 b_sees_the_limit() {
   local _
   for _ in 1 2 3 4 5 6; do
@@ -38,7 +38,7 @@ b_sees_the_limit() {
   return 1
 }
 
-# Two who write at once: SQLite refuses one of them.
+# SQLite refuses one of two concurrent writers, so this tries again.
 report_exited() {
   local _
   for _ in 1 2 3 4 5; do

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# fetch.sh ARCHITECTURE DIRECTORY: makes DIRECTORY/linux_ARCHITECTURE with `node`, `claude` and the folder `npm`, the
+# fetch.sh ARCHITECTURE DIRECTORY: creates DIRECTORY/linux_ARCHITECTURE with `node`, `claude` and the folder `npm`, the
 # image's named build context `npm`. ARCHITECTURE is Docker's name: amd64 or arm64.
 #
-# npm itself fetches them, as the lock file has them (versions and integrity hashes); from which registry is for npm's
-# own configuration to say. It runs here and not in the build, since the base image has no npm and need not.
+# npm itself fetches them as pinned by the lock file (versions and integrity hashes), from the registry of its own
+# configuration. This runs outside the image build, since the base image does not need npm.
 set -Eeuo pipefail
 
 readonly HERE=${BASH_SOURCE[0]%/*}
@@ -29,7 +29,7 @@ rm -rf "$work" "$target"
 mkdir -p "$work" "$target"
 cp "$HERE/linux_$1/package.json" "$lock" "$work/"
 npm ci --prefix "$work" --force --ignore-scripts --no-audit --no-fund --loglevel=error --os=linux "--cpu=$cpu" --libc=glibc ||
-  die "npm could not fetch what $lock names"
+  die "npm could not fetch the packages of $lock"
 mv "$work/node_modules/node-linux-$cpu/bin/node" "$target/node"
 mv "$work/node_modules/@anthropic-ai/claude-code-linux-$cpu/claude" "$target/claude"
 mv "$work/node_modules/npm" "$target/npm"

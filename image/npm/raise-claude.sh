@@ -2,7 +2,7 @@
 # raise-claude.sh VERSION: tries another version of claude and, when every test passes, pins it.
 #
 # Prints what the candidate changes: the flags in --help, the keys of its state file, and the screens that the tests of
-# test/agents capture. The pin and the captured screens are left uncommitted, for a look before the commit.
+# test/agents capture. The pin and the captured screens are left uncommitted, to be reviewed before the commit.
 set -Eeuo pipefail
 
 cd "${BASH_SOURCE[0]%/*}/../.."
@@ -26,13 +26,13 @@ write_pins() {
   done
 }
 
-# fetch PINS TARGET: the programs that the lock files of a folder name, by the fetch.sh in it. Sets $claude.
+# fetch PINS TARGET: fetches the programs that a folder's lock files pin, with its fetch.sh. Sets $claude.
 fetch() {
   "$1/fetch.sh" "$machine" "$2"
   claude=$2/linux_$machine/claude
 }
 
-# In a home of its own, with an API that nobody answers: what a first run shows and writes needs no account.
+# In its own HOME, with an API address where nothing listens: a first run shows and writes the same without an account.
 alone() {
   rm -rf "${work:?}/home"
   mkdir "$work/home"
@@ -40,7 +40,7 @@ alone() {
     ANTHROPIC_BASE_URL=http://127.0.0.1:9 CLAUDE_CODE_OAUTH_TOKEN=none CLAUDE_CODE_MAX_RETRIES=1 timeout 120 "$@" 2>&1 || true
 }
 
-# describe CLAUDE FOLDER: what can be compared without a screen.
+# describe CLAUDE FOLDER: captures what can be compared without a screen.
 describe() {
   mkdir -p "$2"
   alone "$1" --help >"$2/help"
@@ -72,10 +72,10 @@ for what in help print keys; do
 done
 echo "== claude $version: the tests of test/agents"
 make test-agents SCREENS="write" CLAUDE_BIN="$claude" ||
-  die "not pinned: the tests above fail with $version; what it shows now: git diff -- $CAPTURED"
+  die "not pinned: the tests above fail with $version; its screens now: git diff -- $CAPTURED"
 echo "== claude $version: changes in its screens"
 git diff --stat -- "$CAPTURED"
 for architecture in amd64 arm64; do
   cp "$work/linux_$architecture"/package{,-lock}.json "$PINS/linux_$architecture/"
 done
-echo "claude $version is pinned; look at it, then commit: git diff -- $PINS $CAPTURED"
+echo "claude $version is pinned; review it, then commit: git diff -- $PINS $CAPTURED"

@@ -1,4 +1,4 @@
-/** What the supervisor knows from its environment, and the environment that its children get. */
+/** What the supervisor reads from its environment, and the environment of its children. */
 import { join } from 'node:path';
 import { FILES, type WorkerDirs } from '../../scripts/lib/contract.ts';
 
@@ -13,13 +13,13 @@ export interface Environment {
   readonly path: string;
   /** Where tmux keeps its socket; null means its own default, which only a pod may use. */
   readonly tmuxDir: string | null;
-  /** Where our scripts lie that other programs call. */
+  /** The folder of our scripts that other programs call. */
   readonly libDir: string;
   /** Where claude keeps its state. */
   readonly claudeDir: string;
   readonly image: string | null;
   readonly podUid: string | null;
-  /** The Secret behind WORKER_SECRETS_DIR; null where the credentials are files of somebody's own. */
+  /** The Secret behind WORKER_SECRETS_DIR; null when the credentials are the user's own files. */
   readonly secret: { readonly name: string; readonly namespace: string } | null;
   readonly podName: string | null;
   /** The node of a pod, else this machine. */
@@ -40,8 +40,8 @@ const DIRECTORIES = [
 ] as const;
 
 /**
- * @param parentPid the supervisor's parent: PID 1 (the image's init) in a pod, anything else on a machine where somebody
- *   merely set WORKER_RUNTIME=pod
+ * @param parentPid the supervisor's parent: PID 1 (the image's init) in a pod, another one on a machine where
+ *   WORKER_RUNTIME=pod was merely set
  * @param hostname of this machine; in a pod it is the pod's own
  * @throws Error naming every variable that is missing
  */
@@ -117,12 +117,12 @@ const SCRUBBED = [
   /(TOKEN|SECRET|PASSWORD|PASSWD|PRIVATE_KEY|API_KEY)(_|$)/,
 ];
 
-/** Exceptions: places and certificate bundles, no secrets. */
+/** Exceptions: paths, including certificate bundles; no secrets. */
 const KEPT = new Set(['CLAUDE_CONFIG_DIR', 'GIT_SSL_CAINFO', 'NODE_EXTRA_CA_CERTS', 'WORKER_SECRETS_DIR']);
 
 /**
- * The children's environment: ours without tokens and without what would redirect git, gh, tmux or factory. It carries
- * our PATH twice, since a pane's login shell begins by resetting it (image/etc/profile.d/worker-path.sh).
+ * The children's environment: ours without tokens and without variables that would redirect git, gh, tmux or factory. It
+ * contains our PATH twice, since a pane's login shell begins by resetting PATH (image/etc/profile.d/worker-path.sh).
  */
 export function childEnvironment(env: NodeJS.ProcessEnv): Record<string, string> {
   const child: Record<string, string> = {};

@@ -11,7 +11,7 @@ async function main(): Promise<void> {
   const effects = createEffects(environment);
   const supervisor = createSupervisor(environment, effects, partsOf(environment, effects, process.env));
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => supervisor.stop(signal));
-  // A worker full of sessions must not end over a mistake in one place: every loop goes on at its next turn.
+  // A bug in one place must not end a worker full of sessions: every loop continues at its next iteration.
   for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
     process.on(event, (error: unknown) => {
       process.stderr.write(`supervisor: ${error instanceof Error ? error.stack : error}\n`);
@@ -22,7 +22,7 @@ async function main(): Promise<void> {
 
 try {
   await main();
-  // What is still under way (a clone that does not want to end) must not keep us.
+  // Something still running (a clone that does not stop) must not delay the exit.
   process.exit(0);
 } catch (error) {
   process.stderr.write(`supervisor: ${messageOf(error)}\n`);

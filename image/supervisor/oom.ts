@@ -1,23 +1,23 @@
 /**
- * Whom the kernel's out-of-memory killer takes. In a pod every process has the score 990 and nested containers have 0:
- * under pressure the kernel was seen to kill dockerd, tmux and the supervisor, never the hog. So what the worker stands on
- * gets a low score, and what runs in the panes keeps the pod's. Pod only.
+ * What the kernel's out-of-memory killer picks. In a pod every process has the score 990 and nested containers have 0: under
+ * memory pressure the kernel killed dockerd, tmux and the supervisor, never the process that used the memory. So the worker's
+ * essential processes get a low score, and what runs in the panes keeps the pod's. Pod only.
  */
 import type { Files, Processes, TmuxServer } from './effects/effects.ts';
 import { setScore } from './effects/oom-score.ts';
 
-/** The kernel should spare these, by the name of the program. */
+/** Programs that the kernel should spare. */
 const SPARED = ['dockerd', 'containerd'];
 const LOW = '-500';
-/** Below what a process was born with needs CAP_SYS_RESOURCE; zero is the least that helps. */
+/** Going below the score that a process started with needs CAP_SYS_RESOURCE; zero still helps. */
 const LOW_ENOUGH = '0';
 
 /**
  * Spares PID 1 and ourselves.
  *
- * @param podScore what panes keep
+ * @param podScore the score that panes keep
  * @param noteFile where login shells read it (image/etc/profile.d/worker-shell.sh)
- * @returns spares the servers and hands the pod's score to what runs in the panes; to be repeated
+ * @returns a function that spares the servers and gives the pod's score to what runs in the panes; to be called repeatedly
  */
 export function createOom(
   { files, processes }: { files: Files; processes: Processes },

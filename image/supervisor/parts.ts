@@ -1,7 +1,7 @@
 /**
- * What a worker has beyond boot, loop and sessions: Docker, the guards of its volumes, the out-of-memory scores,
- * credentials that are looked at, recordings of the panes. They plug into the supervisor's tables; a local worker has the
- * recordings only.
+ * The parts of a worker besides boot, loop and sessions: Docker, the guards of its volumes, out-of-memory scores, checks of
+ * credentials, recordings of the panes. They plug into the supervisor's tables; of these a local worker has the recordings
+ * only.
  */
 import { statfsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -27,15 +27,15 @@ export interface Parts {
   /** Null where the worker has no Docker of its own. */
   readonly docker: DockerDaemon | null;
   checkCredentials(signal: AbortSignal): Promise<PhaseResult>;
-  /** Before the first session is made. */
+  /** To be called before the first session is created. */
   prepare(): void;
-  /** Every few seconds, from the moment on when tmux is there. Waits for nothing. */
-  tend(): void;
-  /** As soon as a session has been made. */
+  /** To be called every few seconds once tmux is running. Returns at once. */
+  maintain(): void;
+  /** To be called as soon as a session has been created. */
   sessionsChanged(): void;
-  /** At the very end, when the panes are gone: what they printed last is on disk afterwards. */
+  /** To be called at the very end, when the panes are gone: writes their last output to disk. */
   closeRecordings(): Promise<void>;
-  /** Why no work may be taken now; null when it may. */
+  /** Why no work may be taken now; null when it may be. */
   obstacle(): string | null;
   /** Whether claude has nothing to log in with. */
   loginMissing(): boolean;
@@ -43,20 +43,20 @@ export interface Parts {
 
 export interface PartsNeeds {
   readonly settings: () => Settings;
-  /** Notes how a phase of the boot is doing now. */
+  /** Updates the state of a boot phase. */
   readonly note: (phase: string, status: PhaseStatus, message: string) => void;
 }
 
 export type MakeParts = (needs: PartsNeeds) => Parts;
 
-/** @param env the supervisor's own environment, for what the chart says there */
+/** @param env the supervisor's own environment, with the variables set by the chart */
 export function partsOf(environment: Environment, effects: Effects, env: NodeJS.ProcessEnv): MakeParts {
   return environment.pod
     ? (needs) => podParts(environment, effects, env, needs)
     : (needs) => localParts(environment, effects, needs);
 }
 
-/** What claude's settings.json is to say. */
+/** What claude's settings.json must contain. */
 function guardOf({ libDir }: Environment, { files, log }: Effects, { settings }: PartsNeeds): () => Guard {
   const script = join(libDir, STOP_FAILURE);
   const hook = files.isExecutable(script) ? script : null;
@@ -71,7 +71,7 @@ function guardOf({ libDir }: Environment, { files, log }: Effects, { settings }:
 function localParts(environment: Environment, effects: Effects, needs: PartsNeeds): Parts {
   const { files, log, tmux } = effects;
   const recorder = createPaneRecorder(environment, effects);
-  // In its private HOME. Where that is a link, it is somebody's own, and what claude asks there it asks them.
+  // In its private HOME. When that is a link, the directory is the user's own, and they answer what claude asks there.
   const { claudeDir } = environment;
   const isPrivate = [claudeDir, join(claudeDir, 'settings.json')].every(
     (path) => files.realPath(path) === path,
@@ -85,20 +85,20 @@ function localParts(environment: Environment, effects: Effects, needs: PartsNeed
     repos: null,
     guard: guardOf(environment, effects, needs),
   });
-  const tendPanes = createChore(
+  const maintainPanes = createChore(
     'tmux panes',
-    async () => recorder.tend((await tmux.server())?.panes ?? []),
+    async () => recorder.maintain((await tmux.server())?.panes ?? []),
     log.line,
   );
   return {
     docker: null,
     checkCredentials: async () => localCredentials(environment, files),
     prepare: () => void seedClaude(),
-    tend: tendPanes,
-    sessionsChanged: tendPanes,
+    maintain: maintainPanes,
+    sessionsChanged: maintainPanes,
     closeRecordings: recorder.close,
     obstacle: seedClaude,
-    // Of a claude that is somebody's own that cannot be known.
+    // Unknown for the user's own claude.
     loginMissing: () => false,
   };
 }
@@ -129,23 +129,23 @@ function podParts(
   const recorder = createPaneRecorder(environment, effects);
   const spare = createOom(effects, ownScore(files), join(dirs.WORKER_RUN_DIR, 'pane-oom-score'));
 
-  // Each on its own: neither a slow count of a volume nor a failure of one may keep the others from their work.
+  // Independent of each other: neither a slow count of a volume nor a failure may hold up the others.
   const chore = (name: string, work: () => void | Promise<void>) => createChore(name, work, log.line);
-  const tendPanes = chore('tmux panes', async () => {
+  const maintainPanes = chore('tmux panes', async () => {
     const server = await tmux.server();
     spare(server);
-    await recorder.tend(server?.panes ?? []);
+    await recorder.maintain(server?.panes ?? []);
   });
   const chores = [
-    tendPanes,
+    maintainPanes,
     chore("claude's state", () => void seedClaude()),
-    chore('Docker', docker.tend),
+    chore('Docker', docker.maintain),
     chore('docker volume', async () => {
-      if (settings().docker.enabled) await guard.tend();
+      if (settings().docker.enabled) await guard.maintain();
     }),
     chore('state volume', watchStateVolume),
     chore('credentials', async () => {
-      const news = await credentials.tend();
+      const news = await credentials.maintain();
       if (news !== null) note('credentials', news.status, news.message);
     }),
   ];
@@ -153,8 +153,8 @@ function podParts(
     docker,
     checkCredentials: credentials.check,
     prepare: () => void seedClaude(),
-    tend: () => chores.forEach((start) => void start()),
-    sessionsChanged: tendPanes,
+    maintain: () => chores.forEach((start) => void start()),
+    sessionsChanged: maintainPanes,
     closeRecordings: recorder.close,
     obstacle: () => guard.obstacle() ?? seedClaude(),
     loginMissing: () => isLoginMissing(environment, env, files),
@@ -164,7 +164,7 @@ function podParts(
 function volumeUse(path: string): VolumeUse | null {
   try {
     const { bsize, blocks, bavail, bfree } = statfsSync(path);
-    // As df counts: what is reserved for root is neither used nor free.
+    // Like df: blocks reserved for root count neither as used nor as free.
     return { usedBytes: (blocks - bfree) * bsize, sizeBytes: (blocks - bfree + bavail) * bsize };
   } catch {
     return null;

@@ -5,7 +5,7 @@ import type { Effects } from './effects/effects.ts';
 import { messageOf } from './util/errors.ts';
 import { createNews } from './util/news.ts';
 
-/** @returns the settings as they are now: the file is read at each call, since a ConfigMap changes in a running pod */
+/** @returns the current settings: the file is read at each call, since a ConfigMap may change in a running pod */
 export function createSettings(path: string, { files, log }: Pick<Effects, 'files' | 'log'>): () => Settings {
   const complain = createNews(log.line);
   let settings: Settings = DEFAULT_SETTINGS;
@@ -14,8 +14,8 @@ export function createSettings(path: string, { files, log }: Pick<Effects, 'file
       settings = parseSettings(files.read(path));
       complain('');
     } catch (error) {
-      // A half-edited ConfigMap must not stop the worker: what held so far goes on holding.
-      complain(`${messageOf(error)}; the earlier settings stay`);
+      // An invalid ConfigMap must not stop the worker: the previous settings stay in force.
+      complain(`${messageOf(error)}; keeping the previous settings`);
     }
     return settings;
   };
@@ -23,7 +23,7 @@ export function createSettings(path: string, { files, log }: Pick<Effects, 'file
 
 /**
  * @param text content of settings.json; null when there is none
- * @throws Error saying what is wrong with it
+ * @throws Error that names the mistake
  */
 export function parseSettings(text: string | null): Settings {
   if (text === null) return DEFAULT_SETTINGS;
@@ -41,7 +41,7 @@ export function parseSettings(text: string | null): Settings {
   return settings;
 }
 
-/** The defaults with what the document says; fields that the defaults do not know are of another version. */
+/** The document merged over the defaults; fields unknown to the defaults belong to another version and are dropped. */
 function overlay(defaults: unknown, document: unknown): unknown {
   if (document === undefined) return defaults;
   if (!isRecord(defaults) || !isRecord(document)) return document;
@@ -52,7 +52,7 @@ function overlay(defaults: unknown, document: unknown): unknown {
 function positive(name: string, value: unknown, least: number): void {
   if (typeof value !== 'number' || !Number.isFinite(value) || value < least) {
     throw new Error(
-      `settings.json: ${name} is ${JSON.stringify(value)}, a number from ${least} on is expected`,
+      `settings.json: ${name} is ${JSON.stringify(value)}, expected a number of at least ${least}`,
     );
   }
 }

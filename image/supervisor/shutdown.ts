@@ -1,6 +1,6 @@
 /**
- * SIGTERM is a drain: what runs may come to its end, then everything is ended in order. A table of steps, each bounded
- * and logged, so that the whole stays inside a pod's grace period: what Kubernetes has to kill has not ended in order.
+ * SIGTERM means drain: the running stage may finish, then everything is stopped in order. A table of steps, each with a time
+ * limit and a log line, so that all of it fits into a pod's grace period, before Kubernetes kills what is left.
  */
 import type { Settings } from '../../scripts/lib/contract.ts';
 import type { DockerDaemon } from './docker/daemon.ts';
@@ -14,7 +14,7 @@ export interface ShutdownStep {
   readonly limitMs: number;
   /**
    * @param signal aborts at the limit
-   * @returns what there is to say about it; empty when there was nothing to do
+   * @returns a message for the log; empty when there was nothing to do
    */
   run(signal: AbortSignal): Promise<string>;
 }
@@ -30,24 +30,24 @@ export async function runShutdown(
     const work = step.run(over.signal).catch((error: unknown) => `failed: ${messageOf(error)}`);
     const timeout = clock
       .sleep(step.limitMs, over.signal)
-      .then(() => `not done after ${duration(step.limitMs)}, going on`);
+      .then(() => `not done after ${duration(step.limitMs)}, continuing`);
     const said = await Promise.race([work, timeout]);
     over.abort();
     log.line(`stop ${step.name} ${duration(clock.now() - started)}${said ? `: ${said}` : ''}`);
   }
 }
 
-/** What the steps need to know of the worker. */
+/** What the steps need from the worker. */
 export interface Stoppable {
   /** Resolves when the loop has ended. */
   readonly loopEnded: Promise<void>;
-  /** What the loop is at; null when nothing. */
+  /** What the loop is running; null when nothing. */
   working(): string | null;
   checkInGroups(): number[];
   readonly limits: Settings['shutdown'];
-  /** Aborts when the operator does not want to wait any longer (a second SIGTERM). */
-  readonly hurry: AbortSignal;
-  /** Writes what is still held back of the recordings of the panes. */
+  /** Aborts when the operator does not want to wait for the stage any longer (a second SIGTERM). */
+  readonly skipStageWait: AbortSignal;
+  /** Writes the rest of the panes' recordings. */
   closeRecordings(): Promise<void>;
   releaseLock(): void;
   /** Null where the worker has no Docker of its own. */
@@ -55,21 +55,21 @@ export interface Stoppable {
 }
 
 const REMIND_MS = 30_000;
-/** How long processes may take to obey SIGTERM before they get SIGKILL. */
+/** The time between SIGTERM and SIGKILL. */
 const OBEY_MS = 5_000;
-/** A pane's own program, once its jobs have ended. */
+/** The same for a pane's own program, once its jobs have ended. */
 const LEADER_MS = 1_000;
 const POLL_MS = 100;
-/** Left of the grace period for the last log lines and the end of the container itself. */
+/** Reserved in the grace period for the last log lines and the end of the container itself. */
 const MARGIN_MS = 5_000;
 
 /**
- * Fits the table into the grace period. The wait for the stage goes first: the steps after it get by with half of their
- * limits before it is cut short, and with less only when the grace period is shorter than even that.
+ * Fits the table into the grace period. The wait for the stage has priority: the limits of the other steps shrink to a half
+ * before the wait is shortened, and further only when the grace period is even shorter than that.
  *
- * @param waitMs how long the stage may be waited for
+ * @param waitMs how long to wait for the stage
  * @param endMs sum of the limits of all other steps
- * @returns the wait, and by what the other limits are to be multiplied (at most 1)
+ * @returns the wait, and the factor for the other limits (at most 1)
  */
 export function fitIntoGrace(
   graceSeconds: number | null,
@@ -82,7 +82,7 @@ export function fitIntoGrace(
   return { waitMs: wait, scale: Math.min(1, (budget - wait) / endMs) };
 }
 
-/** The table. The order matters: who starts stages first, then the agents, then what they stand on. */
+/** The table. The order matters: first what starts stages, then the agents, then what they need. */
 export function shutdownSteps(worker: Stoppable, effects: Effects): ShutdownStep[] {
   const [tell, ...end] = endSteps(worker, effects);
   const endMs = [tell, ...end].reduce((sum, step) => sum + step.limitMs, 0);
@@ -95,13 +95,13 @@ export function shutdownSteps(worker: Stoppable, effects: Effects): ShutdownStep
 function waitStep(worker: Stoppable, waitMs: number, { clock, log }: Effects): ShutdownStep {
   return {
     name: 'wait for the running stage',
-    // It ends by itself; the limit is for the case that it does not.
+    // It ends by itself; the limit is only a safeguard.
     limitMs: waitMs + 1_000,
     async run(signal) {
       const what = worker.working();
       if (what === null) return 'nothing is running';
       const until = clock.now() + waitMs;
-      const over = AbortSignal.any([signal, worker.hurry]);
+      const over = AbortSignal.any([signal, worker.skipStageWait]);
       let ended = false;
       const loopEnded = worker.loopEnded.then(() => {
         ended = true;
@@ -122,7 +122,7 @@ function waitStep(worker: Stoppable, waitMs: number, { clock, log }: Effects): S
   };
 }
 
-/** Everything but the wait; the first one comes before it. */
+/** All steps except the wait; the first one comes before it. */
 function endSteps(worker: Stoppable, effects: Effects): [ShutdownStep, ...ShutdownStep[]] {
   const { clock, processes, tmux } = effects;
   const { docker } = worker;
@@ -147,15 +147,15 @@ function endSteps(worker: Stoppable, effects: Effects): [ShutdownStep, ...Shutdo
       async run(signal) {
         const groups = worker.checkInGroups();
         await endGroups(groups, OBEY_MS, signal, effects);
-        return groups.length === 0 ? '' : 'ended in the middle of a stage; the next start takes it up again';
+        return groups.length === 0 ? '' : 'ended in the middle of a stage; the next start picks it up again';
       },
     },
     {
       name: 'end the agents',
       limitMs: 3 * OBEY_MS,
       async run(signal) {
-        // tmux itself only hangs up; agents get the chance to end in order. They are jobs of the pane's shell, in groups
-        // of their own. The shell ignores SIGTERM, and killing it first would hang up its jobs.
+        // tmux itself only sends SIGHUP; this gives agents the chance to exit cleanly. They are jobs of the pane's shell, in
+        // groups of their own. The shell ignores SIGTERM, and killing it first would send SIGHUP to its jobs.
         const all = (await tmux.server())?.panes ?? [];
         const panes = all.filter(({ session }) => !OWN_SESSIONS.has(session));
         const leaders = panes.map(({ pid }) => pid);
@@ -191,7 +191,7 @@ function endSteps(worker: Stoppable, effects: Effects): [ShutdownStep, ...Shutdo
   ];
 }
 
-/** SIGTERM to process groups, and SIGKILL to those that have not obeyed in time, or when the signal aborts. */
+/** Sends SIGTERM to process groups, and SIGKILL to those still alive after the grace time or when the signal aborts. */
 async function endGroups(
   groups: readonly number[],
   graceMs: number,

@@ -1,6 +1,6 @@
 /**
- * Says what takes the room when the state volume runs full. Worktrees and logs of finished issues stay on it for ever,
- * and nothing of that is removed unasked: it may be somebody's work. Pod only.
+ * Reports what takes the space when the state volume is nearly full. Worktrees and logs of finished issues stay on it for
+ * ever, and none of them is removed unasked: they may contain work. Pod only.
  */
 import { join } from 'node:path';
 import { DISK_WARN_PERCENT } from '../../scripts/lib/contract.ts';
@@ -13,8 +13,8 @@ const COUNT_TIMEOUT_MS = 5 * 60_000;
 const MOST_SHOWN = 5;
 
 /**
- * @param use asks the volume's file system
- * @returns looks when it is time to, and tells once when the volume has become full
+ * @param use reads the usage of the volume's file system
+ * @returns a function that checks when a check is due, and reports once when the volume has become full
  */
 export function createStateVolumeWatch(
   { dirs }: Pick<Environment, 'dirs'>,
@@ -25,7 +25,7 @@ export function createStateVolumeWatch(
   let lookAt = 0;
   let told = false;
 
-  /** What may be given up: worktrees one by one, recordings and logs as a whole. */
+  /** What could be removed: worktrees one by one, recordings and logs as a whole. */
   const candidates = (): string[] => [
     ...files.list(repos).flatMap((name) => {
       const worktrees = join(repos, name, 'worktrees');

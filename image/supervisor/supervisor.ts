@@ -1,4 +1,4 @@
-/** The supervisor as a whole: boot, the loop, the watch over what is ours, and the orderly end. */
+/** The supervisor as a whole: boot, loop, maintenance of the worker, and orderly shutdown. */
 import { randomUUID } from 'node:crypto';
 import { basename } from 'node:path';
 import { type Boot, FILES } from '../../scripts/lib/contract.ts';
@@ -30,10 +30,10 @@ import { createChore } from './util/chore.ts';
 import { messageOf } from './util/errors.ts';
 import { createNews } from './util/news.ts';
 
-/** How often the time stamp is moved and what is ours is looked after. */
-const BEAT_MS = 5_000;
+/** How often the time stamp is updated and the worker's parts are maintained. */
+const MAINTAIN_MS = 5_000;
 
-/** Files of the state volume that change what the loop does. */
+/** Files on the state volume that wake the loop when they change. */
 const WAKING = new Set<string>(
   [FILES.drain, FILES.dispatches, FILES.requestedProjects, FILES.account].map((name) => basename(name)),
 );
@@ -44,11 +44,11 @@ const SESSION_SIGN = 'new-session';
 export interface Supervisor {
   /** Runs until told to stop. */
   run(): Promise<void>;
-  /** Asks for an orderly end; asked again, it does not wait for the running stage. */
+  /** Requests an orderly shutdown; a second call skips the wait for the running stage. */
   stop(signal: string): void;
 }
 
-/** @param makeParts what this worker has beyond boot, loop and sessions */
+/** @param makeParts creates the worker's parts besides boot, loop and sessions */
 export function createSupervisor(
   environment: Environment,
   effects: Effects,
@@ -57,7 +57,7 @@ export function createSupervisor(
   const { clock, files, log } = effects;
   const { dirs, paths, pod } = environment;
   const stopping = new AbortController();
-  const hurrying = new AbortController();
+  const skipStageWait = new AbortController();
   const { signal } = stopping;
 
   const wake = createWake(clock);
@@ -67,7 +67,7 @@ export function createSupervisor(
     stopping.abort();
   });
 
-  /** A pod's folder for volatile files is its own; a local worker's belongs to whoever holds the lock. */
+  /** A pod has its own folder for volatile files; a local worker's belongs to the holder of the lock. */
   const mayWrite = () => pod || lock.isHeld();
   const complain = createNews(log.line);
   const tolerant = (what: string, write: () => void): void => {
@@ -138,7 +138,7 @@ export function createSupervisor(
     }),
   ];
 
-  /** Reads what the chart and the laptop may have changed. */
+  /** Reads what the chart or the operator may have changed. */
   const refresh = createChore(
     'projects',
     () => {
@@ -148,25 +148,25 @@ export function createSupervisor(
     },
     log.line,
   );
-  const tendAccount = createChore("claude's account", account.tend, log.orchestrator);
+  const maintainAccount = createChore("claude's account", account.maintain, log.orchestrator);
   const keepSessions = createChore('tmux', sessions.keep, log.line);
-  const tendCheckIn = createChore('check-in', async () => loop?.tend(), log.line);
+  const maintainCheckIn = createChore('check-in', async () => loop?.maintain(), log.line);
   const phaseIsOk = (phase: string): boolean =>
     record.boot().phases.some(({ name, status }) => name === phase && status === 'ok');
 
-  /** Moves the time stamp to the very end; looks after sessions and clones until the worker is told to stop. */
+  /** Updates the time stamp until the very end; maintains sessions and clones until the worker is told to stop. */
   const supervise = async (ended: AbortSignal): Promise<void> => {
     while (!ended.aborted) {
-      // Nothing is waited for: pruning a disk may take minutes, and the time stamp must move.
+      // Nothing here is awaited: pruning a disk may take minutes, and the time stamp must stay current.
       tolerant(FILES.alive, () => files.touch(paths.alive));
       if (!signal.aborted) keepSessions();
-      if (phaseIsOk('tmux')) parts.tend();
+      if (phaseIsOk('tmux')) parts.maintain();
       if (!signal.aborted && record.boot().finishedAt !== null) {
         refresh();
-        tendAccount();
-        tendCheckIn();
+        maintainAccount();
+        maintainCheckIn();
       }
-      await clock.sleep(BEAT_MS, ended);
+      await clock.sleep(MAINTAIN_MS, ended);
     }
   };
 
@@ -178,8 +178,8 @@ export function createSupervisor(
     const ends = [
       files.watch(dirs.WORKER_STATE_DIR, (name) => {
         if (WAKING.has(name)) changed();
-        // Before factory sees it: a stage whose check-in is ended keeps its attempt.
-        if (name === FILES.claudeFailures && !signal.aborted) tendAccount();
+        // Before factory notices: a stage whose check-in is ended in time keeps its attempt.
+        if (name === FILES.claudeFailures && !signal.aborted) maintainAccount();
       }),
       files.watch(dirs.WORKER_CONFIG_DIR, changed),
       files.watch(dirs.WORKER_RUN_DIR, (name) => {
@@ -198,7 +198,7 @@ export function createSupervisor(
           working: () => running?.working() ?? null,
           checkInGroups: () => running?.groups() ?? [],
           limits: settings().shutdown,
-          hurry: hurrying.signal,
+          skipStageWait: skipStageWait.signal,
           closeRecordings: parts.closeRecordings,
           releaseLock: lock.release,
           docker: parts.docker,
@@ -213,7 +213,7 @@ export function createSupervisor(
     stop(name) {
       if (signal.aborted) {
         log.line(`${name} again: not waiting for the running stage`);
-        hurrying.abort();
+        skipStageWait.abort();
       } else {
         log.line(`${name}: stopping`);
         stopping.abort();
@@ -227,7 +227,7 @@ export function createSupervisor(
       const unwatch = signal.aborted ? () => {} : watch();
       await untilAborted(signal);
       unwatch();
-      // Without the lock nothing here is ours, and nothing is touched.
+      // Without the lock everything belongs to another supervisor and must not be touched.
       if (lock.isHeld()) await shutDown();
       ended.abort();
     },

@@ -1,17 +1,17 @@
 # shellcheck shell=bash
-# Presses keys in the dialog of a session's pane, and says what it shows then. Argument: a PressRequest (scripts/answer.ts).
-# Parts: pressed (0; 1 the session has gone, 2 its program has ended, 3 tmux said no, 4 the dialog is no longer that), pane.
+# Presses keys in the dialog of a session's pane, and reports what it shows then. Argument: a PressRequest (scripts/answer.ts).
+# Parts: pressed (0; 1 the session is gone, 2 its program has ended, 3 tmux failed, 4 the dialog has changed), pane.
 declare -A request
 read_request "$1" || exit
 text=${request[text]}
-# A dialog that has been answered is redrawn at once, but on a busy machine that takes its time.
+# An answered dialog is redrawn at once, but slowly on a busy machine.
 readonly patience_seconds=10
 
 capture() {
   tmux capture-pane -p -J -S -40 -t "$pane"
 }
 
-# has_line LINE: whether the pane shows it, blanks at its ends aside.
+# has_line LINE: whether the pane shows it, apart from leading and trailing blanks.
 has_line() {
   local shown
   while IFS= read -r shown; do
@@ -22,15 +22,15 @@ has_line() {
 }
 
 press() {
-  # As a person types: a program reads a paste as a prompt. tmux takes a semicolon at the end for the end of the command, also
+  # Typed, not pasted: a program reads a paste as a prompt. tmux takes a semicolon at the end for the end of the command, even
   # with -l (findings/tmux-send-keys-loses-a-semicolon.sh).
   if [[ $text == *\; ]]; then text=${text%;}\\\;; fi
   if [ -n "$text" ]; then tmux send-keys -t "$pane" -l -- "$text" || return; fi
-  # Each for itself: two that come at once may be read as one.
+  # One at a time: two keys at once may be read as one.
   for key in ${request[keys]}; do tmux send-keys -t "$pane" "$key" && sleep 0.1 || return; done
 }
 
-# What the pane shows once it has changed; half a second later, when all of it is drawn.
+# The pane's content after it has changed, half a second later, when it is fully drawn.
 changed() {
   local end=$((SECONDS + patience_seconds))
   while ((SECONDS < end)) && [ "$(capture)" = "$before" ]; do sleep 0.2; done

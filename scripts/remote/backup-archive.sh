@@ -1,13 +1,13 @@
 # shellcheck shell=bash
-# How an archive that backup.sh has made, or pretends to have made, is looked through and unpacked.
+# Checks and unpacks an archive of backup.sh, or one that claims to be one.
 
-# unpacked_size ARCHIVE: how many bytes a backup has, unpacked. Looks through all of it, so that nothing is unpacked of one that
-# has what no backup has: fails for anything but regular files and folders of the names that backup.sh gives, and says which.
+# unpacked_size ARCHIVE: the size of a backup in bytes, unpacked. Checks all of it before anything is unpacked: fails for
+# anything but regular files and folders with the names that backup.sh uses, and names it.
 unpacked_size() {
   tar --list --verbose --gzip --numeric-owner --utc --full-time --quoting-style=escape --warning=no-unknown-keyword --file "$1" 2>&1 |
     awk '
       function refuse(why) { print why; refused = 1; exit 1 }
-      # What is not a member is a message of tar or gzip.
+      # A line that is not a member is a message of tar or gzip.
       !/^[-a-zA-Z][-rwxsStT]+ / { refuse($0) }
       ++members > 1000000 { refuse("it has more than 1000000 members") }
       {
@@ -22,8 +22,8 @@ unpacked_size() {
       END { if (!refused) printf "%.0f\n", total }'
 }
 
-# unpack_backup ARCHIVE FOLDER: after unpacked_size. A second member of a name is refused: it would replace the first. Rights are
-# such that everything can be read, and removed again.
+# unpack_backup ARCHIVE FOLDER: after unpacked_size. A duplicate member is refused, since it would replace the first. File modes
+# are set so that everything can be read, and removed again.
 unpack_backup() {
   tar --extract --gzip --file "$1" --directory "$2" --no-same-owner --no-same-permissions --keep-old-files 2>&1 &&
     chmod --recursive u+rwX "$2"

@@ -1,16 +1,16 @@
 # shellcheck shell=bash
-# Makes a backup of the worker's state on its volume: the database by SQLite's backup API (a copy of an open one loses rows),
-# the pipelines, what of the clones no remote has, and our own records. Made already under that ID: only told again.
-# Arguments: ID, KEEP (how many stay), CONTENT (state, or everything: the recordings of sessions too).
-# Part: backup, a JSON {file, bytes, sha256, database, schema, rows, newest, integrity}; or its reason for failing.
+# Makes a backup of the worker's state on its volume: the database with SQLite's backup API (a copy of an open one loses rows),
+# the pipelines, the unpushed work of the clones, and our own records. If a backup with that ID exists, only reports it again.
+# Arguments: ID, KEEP (how many to keep), CONTENT (state, or everything: also the recordings of sessions).
+# Part: backup, a JSON {file, bytes, sha256, database, schema, rows, newest, integrity}; or why it failed.
 id=$1 keep=$2 content=$3
 folder=$WORKER_STATE_DIR/backups
 home=${WORKER_STATE_DIR%/*}
 file=$folder/$id.tar.gz
 unset TAR_OPTIONS
 
-# without_password URL: a backup leaves the worker, its credentials do not. Of a web address nobody needs the user either: it
-# may be the token.
+# without_password URL: a backup leaves the worker, its credentials must not. For a web address the user is removed as well,
+# since it may be the token.
 without_password() {
   if [[ $1 =~ ^(https?://)[^/]*@(.*)$ ]]; then
     printf '%s%s' "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
@@ -21,9 +21,9 @@ without_password() {
   fi
 }
 
-# save_clones FOLDER: what of each clone no remote has, as a bundle: its branches, and what is not committed yet in its
-# worktrees, as commits of their own, for which nothing in the worktree is touched. In `list`, tabs between:
-# `clone NAME URL` and `worktree NAME PATH BRANCH COMMIT WIP` (a dash for none). Nothing for a clone that is without work.
+# save_clones FOLDER: the unpushed work of each clone as a bundle: its branches, and the uncommitted changes in its worktrees as
+# separate commits, without touching the worktrees. In `list`, separated by tabs:
+# `clone NAME URL` and `worktree NAME PATH BRANCH COMMIT WIP` (a dash for none). Nothing for a clone without work.
 save_clones() {
   local folder=$1 clone name index line worktree head branch
   mkdir "$folder" && : >"$folder/list" || return
@@ -39,14 +39,14 @@ save_clones() {
         '') save_worktree "$worktree" "$head" "$branch" ;;
       esac
     done < <(git -C "$clone" worktree list --porcelain)
-    # Where everything is pushed there is nothing to bundle, which git takes for a mistake.
+    # When everything is pushed there is nothing to bundle, which git treats as an error.
     git -C "$clone" bundle create --quiet "$folder/$name.bundle" --branches --glob=refs/factory-worker/wip --not --remotes 2>/dev/null
     git -C "$clone" for-each-ref --format='delete %(refname)' refs/factory-worker/wip | git -C "$clone" update-ref --stdin
     rm --force "$index"
   done
 }
 
-# save_worktree PATH HEAD BRANCH, of save_clones.
+# Part of save_clones: save_worktree PATH HEAD BRANCH.
 save_worktree() {
   local tree wip=- inside=${1#"$clone"}
   [ -d "$1" ] || return 0
@@ -59,7 +59,7 @@ save_worktree() {
   printf 'worktree\t%s\t%s\t%s\t%s\t%s\n' "$name" "${inside:-/}" "$3" "$2" "$wip" >>"$folder/list"
 }
 
-# save_projects FILE: the requests for clones, as long as they are a list of them; one that is not is of no use elsewhere.
+# save_projects FILE: the requests for clones, if they are a valid list.
 save_projects() {
   jq 'map(.repo |= (sub("^(?<scheme>https?://)[^/]*@"; .scheme) | sub("^(?<user>[a-z+]+://[^/:@]*):[^/]*@"; .user + "@")))' \
     "$home/worker/projects.json" >"$1" 2>/dev/null
@@ -80,7 +80,7 @@ make_backup() {
   done
   : >"$work/left-out"
   if [ "${#present[@]}" -gt 0 ]; then
-    # A restore takes regular files and folders only; whatever else lies there is left out.
+    # A restore accepts regular files and folders only; anything else is left out.
     (cd "$home" && find "${present[@]}" -ignore_readdir_race ! -type f ! -type d) >"$work/left-out" || return
     parts+=(-C "$home" "${present[@]}")
   fi
@@ -88,7 +88,7 @@ make_backup() {
   parts+=(-C "$work" clones)
   state_of "$work/factory.db" >"$work/state" || return
   parts+=(-C "$work" state)
-  # 1 is "a file changed as we read it": a stage may be running when the release does not wait for it.
+  # 1 means "a file changed as we read it": a stage may be running when the release does not wait for it.
   tar --create --gzip --hard-dereference --anchored --no-wildcards --exclude-from "$work/left-out" --file "$work/backup" "${parts[@]}" || [ $? -eq 1 ] || return
   mv "$work/state" "$file.state" && mv "$work/backup" "$file"
 }
@@ -120,7 +120,7 @@ if [ ! -s "$file" ]; then
     emit_part backup 1 "${said:-the folder $folder cannot be written}"
     exit 0
   fi
-  # shellcheck disable=SC2012  # our own names, and their order is what is asked for
+  # shellcheck disable=SC2012  # our own names, and their order is needed
   ls -1t "$folder"/*.tar.gz | tail --lines "+$((keep + 1))" | while read -r old; do rm --force "$old" "$old.state"; done
 fi
 emit_part backup 0 "$(told)"

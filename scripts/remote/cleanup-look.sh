@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# What could be cleaned up. Parts: those of a brief probe; worktrees (PROJECT, ISSUE, bytes, files that are changed, commits
-# that no remote has, whether git has it locked, path); recordings (NAME and bytes); and in a pod docker and docker-images (a
-# JSON object in each line).
+# Lists what could be cleaned up. Parts: those of a brief probe; worktrees (PROJECT, ISSUE, bytes, uncommitted files, unpushed
+# commits, whether it is locked, path); recordings (NAME and bytes); and in a pod docker and docker-images (a JSON object per
+# line).
 weigh_worktrees() {
   local project issue path changed unpushed locked
   while IFS=$'\t' read -r project issue path; do

@@ -1,14 +1,14 @@
 # shellcheck shell=bash
-# Removes what was chosen, after looking once more: between the look and the answer of a person an issue may have been taken
-# up again. Under the queue's lock, so that it is not while we are at it.
+# Removes what was chosen, after checking again: an issue may have been queued again before the operator answered. Under the
+# queue's lock, so that this does not happen meanwhile.
 #
 # Argument: a CleanupRequest (scripts/lib/housekeeping/cleanup.ts).
 # Parts: busy, or outcomes (a line of JSON for each item: CleanupOutcome of scripts/lib/contract.ts).
 declare -A request
 read_request "$1" || exit
 
-# Issues that are worked on or still to be: their pipeline is live, they wait in the queue, or a session of theirs runs. One
-# that was taken and not begun, and that no check-in can be beginning now, is not when it was named.
+# Issues that are being worked on or waiting: their pipeline is live, they are in the queue, or one of their sessions runs.
+# Not one that was named, was taken and not begun, and that no check-in can be starting now.
 live_issues() {
   local queue pipelines
   queue=$(queue 2>/dev/null) && pipelines=$(pipelines 2>/dev/null) || return 1
@@ -21,11 +21,11 @@ live_issues() {
     | ($pipelines[]? | select(.status != "completed" and .status != "failed") | .issue),
       ($queue[]? | select(abandoned | not)
         | select(.Status == "pending" or (.Status == "active" and (.Issue | IN($ended[]) | not))) | .Issue)' &&
-    # Without a server there are none.
+    # Without a server there are no sessions.
     { sessions 2>/dev/null || true; } | sed -nE 's/^([0-9]+)-.*/\1/p'
 }
 
-# is_named ISSUE: whether its unsaved work may go too.
+# is_named ISSUE: whether its unsaved work may be removed, too.
 is_named() {
   grep --quiet --line-regexp --fixed-strings -- "$1" <<<"${request[named]}"
 }
@@ -34,7 +34,7 @@ is_live() {
   grep --quiet --line-regexp --fixed-strings -- "$1" <<<"$live"
 }
 
-# Each: fate and why.
+# Each sets $fate and $why.
 remove_worktree() {
   local path=$1 project issue found='' force=() changed unpushed
   while IFS=$'\t' read -r project issue found; do
@@ -49,15 +49,15 @@ remove_worktree() {
   fi
   look_for_work "$path"
   if is_named "$issue"; then
-    # Twice: also when somebody has locked it.
+    # Twice: also when it is locked.
     force=(--force --force)
   elif [ "$unpushed" != 0 ]; then
     fate='kept' why='it has commits that no remote has' && return
   elif [ "$changed" = 0 ] && [ -n "$(git -C "$path" submodule --quiet foreach 'echo one' 2>/dev/null)" ]; then
-    # git removes none with submodules otherwise, whatever is in them.
+    # Otherwise git removes no worktree with submodules, whatever is in them.
     force=(--force)
   fi
-  # Without --force git itself refuses when a file is changed or new.
+  # Without --force git itself refuses when a file is modified or untracked.
   if quietly git -C "$WORKER_REPOS_DIR/$project" worktree remove "${force[@]}" "$path"; then
     fate='done' why=''
   else
@@ -65,7 +65,7 @@ remove_worktree() {
   fi
 }
 
-# In the place of a worktree, and none.
+# A folder in the place of a worktree that is not one.
 remove_folder() {
   if ! is_named "$issue" && [ -n "$(find "$1" -type f -print -quit)" ]; then
     fate='kept' why='it has files that git does not know' && return
@@ -83,7 +83,7 @@ remove_log() {
   fi
 }
 
-# Build cache and images without a name. Never volumes, never images that somebody named.
+# Build cache and images without a name. Never volumes or named images.
 prune_docker() {
   if quietly timeout 300 docker "$1" prune --force; then
     fate='done' why=$(tail -n 1 <<<"$said")
@@ -96,24 +96,24 @@ said='' outcomes='' fate='' why='' json=''
 mkdir -p "$WORKER_STATE_DIR/locks"
 exec 9>>"$WORKER_STATE_DIR/locks/queue"
 if ! flock --wait 30 9; then
-  emit_part busy 1 'somebody else has held the queue for more than 30s'
+  emit_part busy 1 'another process has held the queue for more than 30s'
   exit 0
 fi
 if ! live=$(live_issues 9>&-); then
-  emit_part busy 1 'factory cannot say which issues are worked on'
+  emit_part busy 1 'factory cannot tell which issues are being worked on'
   exit 0
 fi
 mapfile -t items <<<"${request[items]}"
 for item in "${items[@]}"; do
   case $item in
     'worktree '*) remove_worktree "${item#worktree }" ;;
-    'log '[0-9]*-*) if [[ $item == */* ]]; then fate='failed' why='no name of a session'; else remove_log "${item#log }"; fi ;;
+    'log '[0-9]*-*) if [[ $item == */* ]]; then fate='failed' why='not the name of a session'; else remove_log "${item#log }"; fi ;;
     'docker builder' | 'docker image')
-      # They come last and take minutes, for which nobody has to wait with a dispatch.
+      # They come last and take minutes, during which a dispatch must not have to wait.
       exec 9>&-
       prune_docker "${item#docker }"
       ;;
-    *) fate='failed' why='nothing that is cleaned up' ;;
+    *) fate='failed' why='not something that cleanup removes' ;;
   esac
   if [ "$fate" = 'done' ]; then note_operator "${request[by]}" "cleanup $item" 2>/dev/null; fi
   to_json "$item"

@@ -1,15 +1,15 @@
 # shellcheck shell=bash
-# Asks the supervisor for a clone and waits for it. Arguments: NAME REPO BRANCH SECONDS.
-# Parts: clone (`ready` or `waiting`; with 1 why it cannot be asked for), clones, boot.
+# Requests a clone from the supervisor and waits for it. Arguments: NAME REPO BRANCH SECONDS.
+# Parts: clone (`ready` or `waiting`; with 1: why it cannot be requested), clones, boot.
 name=$1 repo=$2 branch=$3 seconds=$4
 
-# In a subshell: its end gives the lock back, however it ends.
+# In a subshell, whose end releases the lock in any case.
 request() (
   file=$WORKER_STATE_DIR/projects.json list='[]'
   mkdir -p "$WORKER_STATE_DIR/locks" && exec 9>>"$WORKER_STATE_DIR/locks/projects" || exit 1
   flock --wait 10 9 || exit 1
   if [ -s "$file" ]; then list=$(<"$file"); fi
-  # Whole or not at all: the supervisor may read it at any moment.
+  # Atomic: the supervisor may read it at any moment.
   jq --arg name "$name" --arg repo "$repo" --arg branch "$branch" \
     'map(select(.name != $name)) + [{name: $name, repo: $repo, branch: (if $branch == "" then null else $branch end), config: "pipeline.yaml"}]' \
     <<<"$list" >"$file.new" && mv "$file.new" "$file"

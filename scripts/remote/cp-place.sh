@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# Puts in place what cp-receive.sh has unpacked, or takes it away. Arguments: TEMPORARY NAME FINAL, or TEMPORARY alone.
+# Moves what cp-receive.sh has unpacked into place, or removes it. Arguments: TEMPORARY NAME FINAL, or TEMPORARY alone.
 # Part: placed.
 temporary=$1 entry=${2-} final=${3-}
 
-# At once: whoever reads the file sees the old one or the new one.
+# Atomic: readers see the old file or the new one.
 place() {
   mv --no-target-directory "$temporary/$entry" "$final" && rm -rf "$temporary"
 }

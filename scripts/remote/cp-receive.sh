@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Takes a tar archive with one entry from stdin and unpacks it beside where it belongs; nothing is put in place before the
-# laptop has compared the sums (cp-place.sh), since stdin of a broken connection simply ends.
+# Reads a tar archive with one entry from stdin and unpacks it next to its destination. Nothing is moved into place before the
+# laptop has compared the checksums (cp-place.sh), since on a broken connection stdin simply ends.
 #
-# Arguments: NONCE DESTINATION NAME KIND(file|folder) [look]. NAME is the entry's, DESTINATION a path; relative ones begin at
-# home. With look nothing is read or made: prints `NONCE place FINAL new|replaced`.
-# Prints `NONCE ready TEMPORARY FINAL` before it reads, `NONCE sum SHA256 RC MESSAGE` after it, tabs between; or
+# Arguments: NONCE DESTINATION NAME KIND(file|folder) [look]. NAME is the entry's, DESTINATION a path, relative to HOME. With
+# look nothing is read or written: prints `NONCE place FINAL new|replaced`.
+# Prints `NONCE ready TEMPORARY FINAL` before reading, `NONCE sum SHA256 RC MESSAGE` afterwards, separated by tabs; or
 # `NONCE refused MESSAGE`.
 set -uo pipefail
 unset TAR_OPTIONS
@@ -20,7 +20,7 @@ refuse() {
   exit 1
 }
 
-# resolve: sets $final, where the entry will lie.
+# resolve: sets $final, the path of the entry.
 resolve() {
   destination=${destination/#\~/$HOME}
   [[ $destination == /* ]] || destination=$HOME/$destination
@@ -31,16 +31,16 @@ resolve() {
   if [[ -e $final && ! -f $final ]]; then refuse "$final is there already: a $(stat --dereference --format %F -- "$final")"; fi
 }
 
-# Folders of copies that were cut off; whoever works on one now is younger.
+# Removes folders of interrupted copies; a running copy has a younger one.
 remove_leavings() {
   find "${final%/*}" -maxdepth 1 -name '.factory-worker-cp.*' -mmin +1440 -exec rm -rf {} + 2>/dev/null
 }
 
-# What it says goes to 3, as everything that has an end of its own: the volume may be too full for a file just now.
+# Its messages go to descriptor 3, not to a file: the volume may be full.
 unpack() {
   local rc=0 said
   said=$(tar --extract --file=- --directory="$temporary" --no-same-owner 2>&1) || rc=$?
-  # tee must not end before the sum has seen all.
+  # tee must not end before the checksum has read everything.
   cat >/dev/null
   printf 'tar %s %s\n' "$rc" "${said//$'\n'/; }" >&3
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Writes a file or folder to stdout as a tar archive, and its sum to stderr: a cut stream then lacks one of the two.
+# Writes a file or folder to stdout as a tar archive, and its checksum to stderr: a truncated stream then lacks one of the two.
 #
-# Arguments: NONCE PATH [look]. With look nothing is written: prints `NONCE place PATH BYTES`. Prints on stderr `NONCE sum SHA256 RC MESSAGE`, tabs between, or `NONCE refused MESSAGE`.
+# Arguments: NONCE PATH [look]. With look nothing is written: prints `NONCE place PATH BYTES`.
+# Prints on stderr `NONCE sum SHA256 RC MESSAGE`, separated by tabs, or `NONCE refused MESSAGE`.
 set -uo pipefail
 unset TAR_OPTIONS
 exec 4>&1
@@ -29,12 +30,12 @@ if [[ $look == look ]]; then
 fi
 pack() {
   local rc=0
-  # A second name of a file is sent as a file: the laptop makes no hard links.
+  # Hard links are sent as files: the laptop creates no hard links.
   tar --create --hard-dereference --file=- --directory="${path%/*}/" -- "${path##*/}" 2> >(sed 's/^/said /' >&3) || rc=$?
   echo "tar $rc" >&3
 }
 
-# The archive goes to stdout, which is 4 in there; what is said of it to 3, whose end is that of all who say something.
+# The archive goes to stdout, which is descriptor 4 inside; messages go to 3, which ends when all its writers have ended.
 sum='' rc=1 said=''
 while read -r word rest; do
   case $word in

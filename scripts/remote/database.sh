@@ -1,17 +1,16 @@
 # shellcheck shell=bash
-# How a few scripts read factory's database, and copy it. Anybody may have written it: an agent in this worker, or the worker
-# that a backup comes from.
+# How several scripts read factory's database, and copy it. It is not trusted: it may have been written by an agent in this
+# worker, or by the worker that a backup comes from.
 
-# regular_file FILE: whether it is one; a link could lead anywhere, a FIFO has no end.
+# regular_file FILE: whether it is one; a link could point anywhere, reading a FIFO could block.
 regular_file() {
   if [ -f "$1" ] && [ ! -L "$1" ]; then return 0; fi
   echo "$1 is not a regular file" >&2
   return 1
 }
 
-# query_database DATABASE SQL…: reads a database that anybody may have written. Its schema can hold expressions of its own, so
-# sqlite3 runs in the mode in which no function starts a program or reaches a file (-safe, since SQLite 3.37), changes nothing,
-# and reads no settings.
+# query_database DATABASE SQL…: reads an untrusted database. Its schema can contain expressions, so sqlite3 runs in the mode
+# in which no function starts a program or opens a file (-safe, since SQLite 3.37), changes nothing, and reads no settings.
 query_database() {
   local database=$1 said rc=0
   shift
@@ -26,15 +25,15 @@ query_database() {
   return "$rc"
 }
 
-# copy_database DATABASE COMMAND: .backup or .restore. They copy pages and evaluate nothing of what is in them; the safe mode
-# has neither.
+# copy_database DATABASE COMMAND: .backup or .restore. They copy pages without evaluating their content; the safe mode does
+# not have these commands.
 copy_database() {
   if [ -e "$1" ] || [ -L "$1" ]; then regular_file "$1" || return; fi
   sqlite3 -batch -init /dev/null "$1" '.timeout 10000' "$2"
 }
 
-# state_of DATABASE: what a release compares, as KEY=VALUE: the schema's version, how many rows the queue has and the newest.
-# The two tables it asks are tables: a view of that name could count what it likes.
+# state_of DATABASE: what a release compares, as KEY=VALUE: the schema's version, the number of rows in the queue and the
+# newest. Requires that both are tables: a view of that name could return anything.
 state_of() {
   local tables said names="('issue_queue', 'schema_version')"
   if [ ! -e "$1" ] && [ ! -L "$1" ]; then

@@ -29,11 +29,11 @@ if ! dialect=$(dialect 2>/dev/null); then
   exit 0
 fi
 emit_part dialect 0 "$dialect"
-# Before anything is changed; the laptop says which flag it is.
+# Before anything is changed; the laptop names the missing flag.
 if [ -n "$depends_on" ] && ! has_flag "$dialect" depends-on; then exit 0; fi
 if [ -n "$intent" ] && ! has_flag "$dialect" intent; then exit 0; fi
 
-# Where the program wants to be called: A takes the repository and the configuration from the current directory.
+# The program has to be called here: A takes the repository and the configuration from the current directory.
 cd "${config%/*}" || exit 1
 
 record() {
@@ -54,7 +54,7 @@ add() {
   if has_flag "$dialect" config; then command+=(--config "$config"); fi
   if [ -n "$intent" ]; then command+=(--intent "$intent"); fi
   if [ -n "$depends_on" ]; then command+=(--depends-on "$depends_on"); fi
-  # The record first: were we ended between the two, a row without a project would be worse than a record without a row.
+  # The record first: if we are killed in between, a row without a project would be worse than a record without a row.
   if ! record "$1" 2>/dev/null; then
     said='its record in dispatch.jsonl cannot be written: is the disk full?'
     return 1
@@ -64,15 +64,15 @@ add() {
   CLAUDE_CODE_MAX_RETRIES=1 with_retries "${command[@]}"
 }
 
-# is_abandoned ISSUE: whether the row is active and has no pipeline, and no check-in is about to begin one: the one that took
-# it died (image/supervisor/loop/taken.ts). Looked at again after the check-in lock was free, since the check-in of the
-# first look may have begun it meanwhile.
+# is_abandoned ISSUE: whether the row is active and has no pipeline, and no check-in is about to create one: the check-in that
+# took it died (image/supervisor/loop/taken.ts). Checked again once the check-in lock was free, since a check-in that ran
+# during the first look may have created it meanwhile.
 is_abandoned() {
   [ "$(lock_state "$WORKER_STATE_DIR/locks/check-in")" = free ] &&
     [[ $(look "$1" </dev/null 9>&-) == "$1"$'\tactive\t'*$'\t' ]]
 }
 
-# way_is_clear ISSUE: whether what is left of an earlier begin may all go. Otherwise it tells what stays.
+# way_is_clear ISSUE: whether all leftovers of an interrupted start may be removed. Otherwise reports what has to stay.
 way_is_clear() {
   local ours=no
   if is_ours "$1" "$project"; then ours=yes; fi
@@ -86,8 +86,8 @@ tell_what_stays() {
   return 1
 }
 
-# Forgets the earlier run: pipeline, worktree, branch and row. `pipeline cleanup` stops half-way the first time when the
-# branch is not merged, and finishes the second time.
+# Removes the earlier run: pipeline, worktree, branch and row. When the branch is not merged, `pipeline cleanup` stops half-way
+# the first time, and finishes the second time.
 forget() {
   quietly factory pipeline cleanup "$1" || quietly factory pipeline cleanup "$1"
   way_is_clear "$1" || return 2
@@ -95,8 +95,7 @@ forget() {
   if [ "$2" != pipeline ]; then with_retries factory queue remove "$1" || return 1; fi
 }
 
-# outcome ISSUE WORD DETAIL: for the answer, and for the journal, in which dispatch-withdraw.sh finds it when the answer is
-# lost.
+# outcome ISSUE WORD DETAIL: for the answer, and for the journal, where dispatch-withdraw.sh finds it when the answer is lost.
 outcome() {
   local line json
   to_json "$3"
@@ -105,7 +104,7 @@ outcome() {
   if [ "$dry_run" = false ]; then printf '%s' "$line" >>"$journal"; fi
 }
 
-# try_add ISSUE: its outcome tells where the commits of an earlier run are kept.
+# try_add ISSUE: adds it; the outcome tells where the commits of an earlier run are kept.
 try_add() {
   if [ "$dry_run" = true ]; then
     outcome "$1" would-queue ""
@@ -116,7 +115,7 @@ try_add() {
   fi
 }
 
-# Of most issues nothing is left, and then nothing is asked.
+# Most issues have no leftovers, and then nothing more is checked.
 add_new() {
   if in_sight "$1"; then
     way_is_clear "$1" || return 0
@@ -130,7 +129,7 @@ add_new() {
 
 # add_again ISSUE WORD PIPELINE
 add_again() {
-  # Before anything is dropped: the pipeline's own worktree goes with it, and no other.
+  # Before anything is removed: only the pipeline's own worktree is removed with it.
   find_branch_holder "$1"
   tell_what_stays "$1" || return 0
   if [ "$dry_run" = true ]; then
@@ -145,7 +144,7 @@ add_again() {
   esac
 }
 
-# dispatch ISSUE WORD OWNER PIPELINE, as the look found them.
+# dispatch ISSUE WORD OWNER PIPELINE, as `look` has found them.
 dispatch() {
   local issue=$1 word=$2 owner=$3 pipeline=$4
   kept=''
@@ -160,7 +159,7 @@ dispatch() {
     *,false,*) outcome "$issue" finished "$word" ;;
     *,unknown) outcome "$issue" failed 'status fails, so a stage may be running' ;;
     active,*) outcome "$issue" already "$word" ;;
-    # What the row says is wrong (an overlapping check-in may mark it failed): a stage may be running in the worktree.
+    # The status of the row may be wrong (an overlapping check-in may mark it failed): a stage may be running in the worktree.
     *,in_progress) outcome "$issue" working "$word" ;;
     *) add_again "$issue" "$word" "$pipeline" ;;
   esac
@@ -175,12 +174,12 @@ if ! flock --wait 60 9; then
 fi
 if ! standing=$(look "${issues[@]}" 9>&-); then
   part queue queue 9>&-
-  # A full volume is the usual cause.
+  # Usually the volume is full.
   part disk disk
   exit 0
 fi
 while IFS=$'\t' read -r issue word owner pipeline; do
-  # After each issue anew: who withdraws waits only for the one we are at.
+  # Taken for each issue anew: dispatch-withdraw.sh waits only for the current one.
   if [ -e "$journal.withdrawn" ]; then
     emit_part withdrawn 1 ''
     exit 0

@@ -1,17 +1,17 @@
 # shellcheck shell=bash
-# What `why` and `doctor` ask of Docker in the same words.
+# What both `why` and `doctor` ask Docker.
 
-# docker_wanted: whether this worker's settings ask for Docker.
+# docker_wanted: whether Docker is enabled in this worker's settings.
 docker_wanted() {
   [ "$(jq --raw-output '.docker.enabled // false' "$WORKER_CONFIG_DIR/settings.json" 2>/dev/null)" = true ]
 }
 
-# docker_below: the file system on which Docker keeps its layers.
+# docker_below: the file system below Docker's layers.
 docker_below() {
   stat --file-system --format %T /var/lib/docker 2>/dev/null
 }
 
-# The pod's own MTU and those of Docker's networks: what is larger outside than inside loses packets without a word.
+# The pod's own MTU and those of Docker's networks: with a wrong MTU packets are lost silently.
 docker_networks() {
   local device
   device=$(awk '$2 == "00000000" && $8 == "00000000" { print $1; exit }' /proc/net/route)

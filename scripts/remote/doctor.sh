@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Measures what Docker and agents need in the worker. Argument: `run` also starts one container in a network of its own, from
-# an image made here (no registry is asked), and takes both away again.
-# Parts: those of a full probe; docker-networks; facts (KEY and value, a tab between); clock, once more.
+# Measures what Docker and agents need in the worker. Argument: `run` also starts a container in its own network, from an image
+# made here (without a registry), and removes both again.
+# Parts: those of a full probe; docker-networks; facts (KEY and value, separated by a tab); clock, once more.
 run=$1
 probe full
 
@@ -9,7 +9,7 @@ fact() {
   facts+=$1$'\t'${2//[$'\n\t']/ }$'\n'
 }
 
-# default_interface: by which the pod reaches everything else.
+# default_interface: the interface of the default route.
 default_interface() {
   awk '$2 == "00000000" && $8 == "00000000" { print $1; exit }' /proc/net/route 2>/dev/null
 }
@@ -18,7 +18,7 @@ mtu_of() {
   cat "/sys/class/net/$1/mtu" 2>/dev/null
 }
 
-# The cgroup of a process: in v1 that of memory, whose limits matter.
+# The cgroup of a process: in v1 that of the memory controller, whose limits matter.
 cgroup_path() {
   awk -F: '$2 == "memory" { v1 = $3 } $1 == "0" { v2 = $3 } END { print (v1 != "" ? v1 : v2) }'
 }
@@ -58,7 +58,7 @@ look_at_programs() {
   fact programs.missing "${missing# }"
 }
 
-# Whether a program in this folder runs: on a volume that is mounted noexec none does. A full disk is told as that.
+# Whether a program in this folder can run, which it cannot on a volume that is mounted noexec. A full disk is reported as such.
 runs_programs() {
   local file rc=0
   file=$(mktemp "$1/.factory-worker-XXXXXX" 2>/dev/null) || return 0
@@ -78,7 +78,7 @@ look_at_folders() {
 look_at_docker() {
   local info
   fact docker.wanted yes
-  # `docker info` with a format ends well also when no daemon answers.
+  # `docker info` with a format succeeds even when no daemon answers.
   if ! info=$(timeout 15 docker version --format '{{.Server.Version}}' 2>&1); then
     fact docker.error "${info:-no answer within 15 s}"
     return
@@ -128,5 +128,5 @@ if docker_wanted; then
   look_at_docker
 fi
 emit_part facts 0 "$facts"
-# Last, since the laptop compares it with the moment at which the answer comes.
+# Last, since the laptop compares it with the time of the answer.
 emit_part clock 0 "${EPOCHREALTIME/,/.}"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Runs a program in the worker where it belongs. Arguments: NONCE PROJECT (or empty) COMMAND…
+# Runs a program in the worker, in the right directory. Arguments: NONCE PROJECT (or empty) COMMAND…
 #
-# With a NONCE the end of the program is told on stderr, behind all that it wrote there: NUL NONCE SPACE CODE NEWLINE. kubectl
-# can report success for a stream that was cut (kubernetes/kubernetes#73056); this line is missing then. Without a NONCE the
-# program takes the place of this script, as a terminal and its signals want it.
+# With a NONCE the end of the program is reported on stderr, after all its output there: NUL NONCE SPACE CODE NEWLINE. kubectl
+# can report success for a truncated stream (kubernetes/kubernetes#73056); this line is missing then. Without a NONCE the
+# program replaces this script, as a terminal and its signals require.
 set -uo pipefail
 nonce=$1
 project=$2
@@ -22,8 +22,8 @@ if ! cd "$folder" 2>/dev/null; then
   exit 2
 fi
 if [ -z "$nonce" ]; then exec "$@"; fi
-# `exec` here too, so that COMMAND is a program and never a builtin of bash. What bash itself says of a program that a signal
-# ended ("Killed") is not the program's.
+# `exec` here too, so that COMMAND is a program and never a builtin of bash. bash's own message about a program that a signal
+# ended ("Killed") is not output of the program.
 { (
   exec 2>&3 3>&-
   exec "$@"

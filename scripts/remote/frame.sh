@@ -1,24 +1,24 @@
 # shellcheck shell=bash
-# Put before every script whose answer is captured. The answer is a sequence of parts and a closing marker:
+# Prepended to every script whose answer is captured. The answer is a sequence of parts and a closing marker:
 #
 #   NONCE part NAME rc=N bytes=N
 #   …that many bytes, and a newline…
 #   NONCE rc=N bytes=N
 #
-# kubectl can report success for a stream that was cut (kubernetes/kubernetes#73056, #124571), so only the marker, with
-# the nonce of this very call and the number of bytes before it, says that the answer is whole.
+# kubectl can report success for a truncated stream (kubernetes/kubernetes#73056, #124571), so only the marker, with the
+# nonce of this call and the number of bytes before it, proves that the answer is complete.
 #
-# Not `set -e`: a probe reports what fails and goes on.
+# Not `set -e`: a probe reports what fails and continues.
 set -uo pipefail
 
 nonce=$1
 shift
 framed=0
 
-# The worker's own secrets, which no answer is to hold, whatever they look like: each line of each key, as knownSecrets of
-# lib/tokens.ts takes them. GH_USER is none: it is a name, and part of addresses.
+# The worker's own secrets, which must not be in any answer: each line of each key, as in knownSecrets of lib/tokens.ts.
+# GH_USER is not a secret, but a name, and part of addresses.
 secrets=()
-# Matches wherever one of them is: one search instead of one for each line of a private key.
+# Matches any of them: one search instead of one for each line of a private key.
 suspect=''
 
 know_secrets() {
@@ -39,7 +39,7 @@ know_secrets() {
 }
 if [ -n "${WORKER_SECRETS_DIR-}" ]; then know_secrets; fi
 
-# mask TEXT: sets $masked, in which each byte of a secret is a star.
+# mask TEXT: sets $masked, where each byte of a secret is a star.
 mask() {
   local secret
   masked=$1
@@ -47,7 +47,7 @@ mask() {
   for secret in "${secrets[@]}"; do masked=${masked//"$secret"/"${secret//?/*}"}; done
 }
 
-# mask_stream: the same with a stream of any bytes.
+# mask_stream: the same for a stream of arbitrary bytes.
 mask_stream() {
   local LC_ALL=C secret character pattern script
   export LC_ALL
@@ -63,13 +63,13 @@ mask_stream() {
     done
     script+=$'\n'"s/$pattern/${secret//?/*}/g"
   done
-  # Not as an argument, which everybody in the worker could read.
+  # Not as an argument, which every process in the worker could read.
   sed --regexp-extended --file=<(printf '%s\n' "$script")
 }
 
 # emit_part NAME RC TEXT
 emit_part() {
-  # In the C locale a length is a number of bytes; local, so that the programs we run keep their own.
+  # In the C locale a length is a number of bytes; local, so that the programs we run keep their locale.
   local LC_ALL=C masked
   mask "$3"
   local header="$nonce part $1 rc=$2 bytes=${#masked}"
@@ -77,8 +77,8 @@ emit_part() {
   framed=$((framed + ${#header} + ${#masked} + 2))
 }
 
-# part NAME COMMAND ARG…: frames what a read-only command prints; when it fails, its message as NAME.error. The command is
-# run again for that, which needs no temporary file: the disk may be full just now.
+# part NAME COMMAND ARG…: frames the output of a read-only command; when it fails, also its message as NAME.error. The command
+# is run again for that, which needs no temporary file: the disk may be full.
 part() {
   local name=$1 text rc=0
   shift
@@ -90,15 +90,15 @@ part() {
 }
 
 # read_request JSON: fills the map `request`, which the script declares, with the fields of the one object that is its argument:
-# texts, numbers, booleans and lists of those, an element a line. Fails when there is more in it, or a NUL, which bash cannot
-# hold; nothing is to be done then.
-# Not by jq, which takes longer to start than factory takes to add an issue.
+# texts, numbers, booleans and lists of those, one element per line. Fails for anything else, and for a NUL, which bash cannot
+# store; the script must do nothing then.
+# Without jq, which takes longer to start than factory takes to add an issue.
 read_request() {
   # In the C locale a text is its bytes.
   local LC_ALL=C name='' value rest=${1%\}}
   local token='^[],{]+("([a-zA-Z]+)":)?\[?("[^"]*"|[a-z0-9.+-]*)(.*)'
   rest=${rest%]}
-  # Once these two are written otherwise, each quote begins or ends a text. `printf` reads all escapes of JSON.stringify.
+  # Once these two escapes are replaced, each quote begins or ends a text. `printf` reads all escapes of JSON.stringify.
   rest=${rest//\\\\/\\x5c}
   rest=${rest//\\\"/\\x22}
   if [[ $rest == *\\u0000* ]]; then return 1; fi
@@ -110,7 +110,7 @@ read_request() {
   [ -z "$rest" ]
 }
 
-# to_json TEXT: sets $json to the text as JSON. It is masked before: with an escape in it, a secret would not be found later.
+# to_json TEXT: sets $json to the text as JSON. Masks it first: a secret with an escape in it would not be found later.
 to_json() {
   local LC_ALL=C masked escape
   mask "$1"
@@ -123,7 +123,7 @@ to_json() {
   json=\"$json\"
 }
 
-# begin FUNCTION: lets a function that emits parts run beside what follows; `finish` waits for it and frames what it emitted.
+# begin FUNCTION: runs a function that emits parts in the background; `finish` waits for it and frames what it emitted.
 begin() {
   exec {beside}< <("$@")
 }
@@ -136,11 +136,11 @@ finish() {
   exec {beside}<&-
 }
 
-# part_file NAME FILE: frames a file's content; nothing when there is no such file.
+# part_file NAME FILE: frames a file's content, if the file exists.
 part_file() {
   local text=''
   [ -r "$2" ] || return 0
-  # Not by $(<…), for which bash starts another bash.
+  # Not with $(<…), for which bash forks.
   IFS= read -r -d '' text <"$2"
   emit_part "$1" 0 "${text%$'\n'}"
 }
@@ -152,5 +152,5 @@ close_frame() {
   exit 0
 }
 trap close_frame EXIT
-# `timeout` around us sends this: the frame still closes, and says so.
+# Sent by the `timeout` that runs us: the frame is still closed, with an exit code that tells.
 trap 'exit 124' TERM

@@ -1,13 +1,14 @@
 # shellcheck shell=bash
-# What an earlier begin of an issue has left and factory cannot begin over, for a person who queues it again: the rules of
-# image/supervisor/loop/leftovers.ts. Only for an issue without a pipeline, in the folder of its project's configuration.
+# What an interrupted start of an issue has left behind, so that factory cannot start it again; for an operator who queues it
+# again. The same rules as in image/supervisor/loop/leftovers.ts. Only for an issue without a pipeline, in the folder of its
+# project's configuration.
 #
-# All of them set $stays and $cure: what keeps the issue from beginning and is not ours to remove, and what clears it when
-# it is typed in the worker; $stays is empty when the way is clear, $cure where `cleanup --issue` does it.
+# All functions set $stays and $cure: what keeps the issue from starting and must not be removed by us, and the command that
+# clears it, typed in the worker. $stays is empty when nothing does, $cure when `cleanup --issue` is the command.
 stays='' cure='' removals=()
 
-# find_leftovers ISSUE OURS(yes|no): also sets $removals, what may go. Of an issue that was not dispatched nobody knows where
-# files come from that are not committed.
+# find_leftovers ISSUE OURS(yes|no): also sets $removals, what may be removed. In an issue that was not dispatched, the origin
+# of uncommitted files is unknown.
 find_leftovers() {
   local path list
   removals=()
@@ -26,12 +27,12 @@ find_leftovers() {
   done < <(pipeline_folders "$1")
 }
 
-# in_sight ISSUE: whether there may be leftovers, for who asks about issues of which most have none.
+# in_sight ISSUE: a quick check whether there may be leftovers, since most issues have none.
 in_sight() {
   [ -n "$(worktree_folders "$1")$(pipeline_folders "$1")" ]
 }
 
-# A: in the root of the repository; B: beside the configuration.
+# A: in the root of the repository; B: next to the configuration.
 worktree_folders() {
   local folder
   for folder in "$(git rev-parse --show-toplevel 9>&-)" "$(pwd -P)"; do
@@ -68,7 +69,7 @@ judge_worktree() {
   local path=$1 ours=$2 entry locked pid commits
   entry=$(git worktree list --porcelain 9>&- | sed --quiet "\\|^worktree $path\$|,/^\$/p")
   locked=$(sed --quiet 's/^locked *//p' <<<"$entry")
-  # git locks a worktree for as long as it makes it (worktree.c).
+  # git keeps a worktree locked while creating it (worktree.c).
   if [ "$locked" = initializing ]; then
     removals+=("git worktree remove --force --force $path")
   elif grep --quiet '^locked' <<<"$entry"; then
@@ -94,9 +95,9 @@ judge_worktree() {
 
 judge_folder() {
   case $(ls --almost-all "$1") in
-    # Before git has written down that it makes one, there is nothing but the link to it.
+    # Before git registers a new worktree, the folder contains nothing but the link to it.
     '' | .git) removals+=("rm --recursive $1") ;;
-    *) stays="the folder $1 is no worktree that git knows" ;;
+    *) stays="the folder $1 is not a worktree known to git" ;;
   esac
 }
 
@@ -109,27 +110,28 @@ judge_pipeline() {
   fi
 }
 
-# process_at PATH: a program that was started there or below: a setup command outlives the check-in that was killed.
+# process_at PATH: a process working there or below: a setup command outlives the check-in that was killed.
 process_at() {
   find /proc/[0-9]*/cwd -maxdepth 0 \( -lname "$1" -o -lname "$1/*" \) -print -quit 2>/dev/null |
     cut --delimiter=/ --fields=3 | grep .
 }
 
-# clear_leftovers ISSUE: does what find_leftovers has found. On failure $said, returns 1.
+# clear_leftovers ISSUE: removes what find_leftovers has found. On failure sets $said and returns 1.
 clear_leftovers() {
   local removal words
   for removal in "${removals[@]}"; do
-    # What comes last is a path, and may have blanks.
+    # The last word is a path, which may contain blanks.
     read -ra words <<<"${removal%%/*}"
     quietly "${words[@]}" "/${removal#*/}" || return 1
   done
-  # A branch without commits would be taken as it is, on the base of then.
+  # factory would reuse a branch without commits as it is, on its old base.
   if [ "$(git rev-list --count "refs/heads/feature/issue-$1" --not HEAD --remotes 2>/dev/null 9>&-)" = 0 ]; then
     quietly git branch --delete --force "feature/issue-$1"
   fi
 }
 
-# drop_branch ISSUE: of the earlier run, or the new one would build on its commits. What is merged nowhere is kept: sets $kept.
+# drop_branch ISSUE: deletes the branch of the earlier run, or the new run would build on its commits. Unmerged commits are
+# kept under a ref: sets $kept.
 drop_branch() {
   local branch=feature/issue-$1 commit
   kept=''
@@ -141,8 +143,8 @@ drop_branch() {
   quietly git branch --delete --force "$branch"
 }
 
-# in_the_way ISSUE…: of each that was taken from the queue and has no pipeline, what keeps it from beginning: its number,
-# $stays and $cure, parted by tabs.
+# in_the_way ISSUE…: for each that was taken from the queue and has no pipeline, what keeps it from starting: its number,
+# $stays and $cure, separated by tabs.
 in_the_way() {
   local issue word owner pipeline ours
   while IFS=$'\t' read -r issue word owner pipeline; do

@@ -1,8 +1,7 @@
 # shellcheck shell=bash
-# A piece of a log, from where the last piece ended. Argument: a LogRequest (scripts/lib/logs/piece.ts).
-# Parts: file (0, or 1: there is none; its path), piece (ID, OFFSET, SIZE and `cut` when the known file is no longer there,
-# `rotated` when another follows it),
-# data (base64: a recording may hold any byte); going (no: the session has ended).
+# A piece of a log, from the end of the previous piece. Argument: a LogRequest (scripts/lib/logs/piece.ts).
+# Parts: file (0, or 1: it does not exist; its path), piece (ID, OFFSET, SIZE and `cut` when the known file no longer exists,
+# `rotated` when another one follows it), data (base64: a recording may contain any byte); going (no: the session has ended).
 declare -A request
 read_request "$1" || exit
 kind=${request[kind]} name=${request[name]-} previous=${request[previous]} lines=${request[lines]}
@@ -12,12 +11,12 @@ log_file() {
   local logs=$WORKER_STATE_DIR/logs
   case $kind in
     boot)
-      # Each boot begins its own anew. A local worker has a file of all that its supervisors ever printed.
+      # Each boot starts a new one. A local worker has a file with all output of its supervisors.
       if [ "$previous" = true ]; then echo "$logs/supervisor.log"; else echo "$WORKER_RUN_DIR/boot.log"; fi
       return
       ;;
     orchestrator) file=$logs/orchestrator.log ;;
-    # A worker on somebody's machine has no Docker of its own.
+    # A local worker has no Docker of its own.
     docker) if [ "${WORKER_RUNTIME-}" = pod ]; then file=/var/log/factory-worker/dockerd.log; fi ;;
     session) file=$logs/sessions/$name.log ;;
   esac
@@ -25,7 +24,7 @@ log_file() {
   echo "$file"
 }
 
-# What a file stays the same by when it is renamed; a number alone is given again to another file.
+# Identifies a file across renames; the inode alone may be reused by another file.
 identity() {
   stat --dereference --format '%i-%W' "$1" 2>/dev/null
 }
@@ -34,7 +33,7 @@ size() {
   stat --dereference --format %s "$1"
 }
 
-# From here on the open file and not its name, which may be another's in a moment: rotation renames.
+# From here on uses the open file, not its name: after a rotation that belongs to another file.
 open_log() {
   exec 8<"$1"
 } 2>/dev/null
@@ -49,7 +48,7 @@ path=$(log_file)
 fate=''
 if [ -n "$id" ] && [ "$(identity "$path")" != "$id" ] && [ "$(identity "$path.1")" = "$id" ] &&
   [ "$(size "$path.1")" -gt "$offset" ]; then
-  # It was rotated since: its end first.
+  # It was rotated since: first the rest of the old file.
   path=$path.1
   fate='rotated'
 fi

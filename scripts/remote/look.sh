@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# What commands look at, in one answer. Arguments: PART…, which come in that order:
+# What several commands look at, in one answer. Arguments: PART…, answered in that order:
 #   brief, full       a probe (worker.sh): everything `list` and `status` show of a worker
 #   clock, sessions   the sessions, and the time by which they are judged
-#   recordings        names of the sessions that were recorded, one in a line
+#   recordings        names of the recorded sessions, one per line
 #   panes, all-panes  pane.N (worker.sh), of the newest or of every session
 #   humans            human.N (worker.sh)
 recordings() {

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# The last lines of a session's pane (the agent's, where it has several), without attaching. Arguments: WANTED LINES ANSI(yes|no).
+# The last lines of a session's pane (the agent's, if there are several), without attaching. Arguments: WANTED LINES ANSI(yes|no).
 # WANTED is a session's exact name, or the stage of exactly one session. Parts: clock, sessions, name, pane.
 wanted=$1 lines=$2 ansi=$3
 
-# The sessions that may be meant, as PANE and NAME. By the pane's id from then on: of a name tmux takes a prefix for the
-# whole, a colon for a window's, and a dollar sign for an id.
+# The sessions that match, as PANE and NAME. The pane's id is used from then on: in a name tmux also accepts a prefix, takes a
+# colon for a window's name, and a dollar sign for an id.
 candidates() {
   local pane name stage at_stage=()
   while IFS=$'\t' read -r pane name; do
@@ -12,7 +12,7 @@ candidates() {
       printf '%s\t%s\n' "$pane" "$name"
       return
     fi
-    # N-STAGE-ATTEMPT, with -fix-ROUND in a fix round: as factory names the sessions of its stages.
+    # N-STAGE-ATTEMPT, with -fix-ROUND in a fix round: factory's names for the sessions of its stages.
     if [[ $name =~ ^[0-9]+-(.+)-[0-9]+$ ]]; then
       stage=${BASH_REMATCH[1]}
       [[ $stage =~ ^(.+)-[0-9]+-fix$ ]] && stage=${BASH_REMATCH[1]}
@@ -27,7 +27,7 @@ part sessions sessions
 mapfile -t found < <(candidates)
 if [ "${#found[@]}" -eq 1 ]; then
   IFS=$'\t' read -r pane name <<<"${found[0]}"
-  # With some lines above, so that a token that begins in them is known when it goes on below.
+  # With some lines above, so that a token that begins there is recognized.
   options=(-p -J -S "-$((lines + 20))")
   if [ "$ansi" = yes ]; then options+=(-e); fi
   emit_part name 0 "$name"

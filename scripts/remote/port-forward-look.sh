@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# What in the worker can be forwarded. Parts: listening (ports on which something listens, as /proc/net/tcp has them),
-# containers (NAME, a tab and what it publishes; absent without Docker).
+# What can be forwarded in the worker. Parts: listening (ports on which a process listens, from /proc/net/tcp), containers
+# (NAME, a tab and its published ports; absent without Docker).
 
-# In hexadecimal, with the state LISTEN (0A); ADDRESS:PORT each.
+# ADDRESS:PORT each, in hexadecimal, with the state LISTEN (0A).
 listening() {
   awk '$4 == "0A" { print $2 }' /proc/net/tcp /proc/net/tcp6 2>/dev/null
   return 0

@@ -7,7 +7,7 @@ declare -A request
 read_request "$1" || exit
 action=${request[action]}
 
-# A number twice (two projects in one store): the program would take the lower position, whichever is meant.
+# The same number twice (two projects in one store): the program would use the lower position, whichever is meant.
 ambiguous() {
   [ "$(jq --argjson issue "$1" 'map(select(.Issue == $issue)) | length' <<<"$rows")" -gt 1 ]
 }
@@ -17,7 +17,7 @@ change() {
   local issue=$1 ok=false line json
   shift
   if ambiguous "$issue"; then
-    said="#$issue stands in the queue twice, for two projects: factory cannot tell them apart"
+    said="#$issue is in the queue twice, for two projects: factory cannot tell them apart"
   elif with_retries "$@"; then
     ok=true
     note_operator "${request[by]}" "queue $action #$issue" 2>/dev/null
@@ -31,7 +31,7 @@ said='' outcomes=''
 mkdir -p "$WORKER_STATE_DIR/locks"
 exec 9>>"$WORKER_STATE_DIR/locks/queue"
 if ! flock --wait 30 9; then
-  emit_part busy 1 'somebody else has held the queue for more than 30s'
+  emit_part busy 1 'another process has held the queue for more than 30s'
   exit 0
 fi
 rows=$(queue 2>/dev/null 9>&-) || rows='[]'

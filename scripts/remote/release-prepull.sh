@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs in a pod of its own with the new image, on the worker's node, before the worker is touched: whether the image runs
-# there, and what its factory would make of the state. The last line of a good end: `RESULT {build, schema, postgres, help}`.
+# Runs in a separate pod with the new image, on the worker's node, before the worker is touched: checks whether the image runs
+# there, and what its factory would do with the state. On success the last line is `RESULT {build, schema, postgres, help}`.
 set -euo pipefail
 said=$(factory-worker-selfcheck 2>&1) || {
   printf '%s\n' "$said"

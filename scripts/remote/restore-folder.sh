@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Where the worker keeps backups, made if need be. Part: folder.
+# The folder in which the worker keeps backups, created if necessary. Part: folder.
 backups_folder() {
   (umask 077 && mkdir --parents "$WORKER_STATE_DIR/backups") && printf '%s' "$WORKER_STATE_DIR/backups"
 }

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Unpacks a backup that the laptop has sent, beside the worker's state, and compares what it holds with what it says it holds.
-# Argument: FILE (its name in the folder of backups; it is gone afterwards: the laptop has it, and the volume may be full).
-# Part: unpacked (the name of the folder, for restore.sh; or why not).
+# Unpacks a backup that the laptop has sent, next to the worker's state, and compares its content with its description.
+# Argument: FILE (its name in the folder of backups; removed afterwards: the laptop has it, and the volume may be full).
+# Part: unpacked (the name of the folder, for restore.sh; or why it failed).
 archive=$WORKER_STATE_DIR/backups/${1##*/}
 home=${WORKER_STATE_DIR%/*}
 work=''
@@ -19,13 +19,13 @@ on_one_line() {
 }
 
 [ -s "$archive" ] || give_up "there is no backup $archive"
-# Of a restore that was cut off; one that goes on now is younger.
+# Folders of an interrupted restore; one that is running is younger.
 find "$WORKER_STATE_DIR/backups" -maxdepth 1 -name '.taking-over.*' -mmin +60 -exec rm -rf {} +
-size=$(unpacked_size "$archive") || give_up "it is not a backup that can be taken: ${size##*$'\n'}"
+size=$(unpacked_size "$archive") || give_up "it is not a backup that can be restored: ${size##*$'\n'}"
 free=$(df --portability --block-size=1 "$WORKER_STATE_DIR" | awk 'NR == 2 { print $4 }')
 own=0
 if [ -f "$home/factory.db" ]; then own=$(stat --format %s "$home/factory.db"); fi
-# Unpacked, and its database once more in its place; the old one stays until the end.
+# Room for the unpacked backup, its database once more in place, and the old one, which stays until the end.
 needed=$((2 * size + own))
 [ "$free" -ge "$needed" ] || give_up "the volume is too full: $free bytes free, $needed needed"
 work=$(mktemp --directory "$WORKER_STATE_DIR/backups/.taking-over.XXXXXX") || give_up 'the volume cannot be written'

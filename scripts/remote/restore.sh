@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# Puts what restore-unpack.sh has unpacked in the place of the worker's state: database, pipelines, records, worktrees. Only into
-# a worker that is drained, with nothing at work; what fails before its end leaves everything as it was.
-# Arguments: FOLDER (its name in the folder of backups), FORCE (yes: also while sessions of stages are there).
-# Parts: restored (a word, or why not), state (of the database then), notes (a line each).
+# Replaces the worker's state with what restore-unpack.sh has unpacked: database, pipelines, records, worktrees. Only in a
+# drained worker with nothing running; a failure leaves everything as it was.
+# Arguments: FOLDER (its name in the folder of backups), FORCE (yes: also while sessions of stages exist).
+# Parts: restored (a word, or why not), state (of the restored database), notes (one per line).
 work=$WORKER_STATE_DIR/backups/${1##*/} force=$2
 home=${WORKER_STATE_DIR%/*}
 notes=''
@@ -29,7 +29,7 @@ refuse_at_work() {
   if [ -n "$running" ] && [ "$force" != yes ]; then give_up "sessions of stages are there: $running"; fi
 }
 
-# The old ones aside, the new ones in their place.
+# Moves the old ones aside and the new ones in place.
 swap() {
   local name
   for name in pipelines worker/dispatch.jsonl worker/repairs.jsonl; do
@@ -40,7 +40,7 @@ swap() {
   if [ -e "$work/new/factory.db" ]; then
     if [ -e "$home/factory.db" ]; then copy_database "$home/factory.db" ".backup '$work/old/factory.db'" || return; fi
     copy_database "$home/factory.db" ".restore '$work/new/factory.db'" || return
-    # Whether this worker's program can read what another one may have written.
+    # Checks that this worker's program can read the state, which another version may have written.
     timeout 30 factory queue list --format json >/dev/null || return
     [ "$(state_of "$home/factory.db" | grep --extended-regexp '^(rows|newest|integrity)=')" = \
       "$(grep --extended-regexp '^(rows|newest|integrity)=' "$work/new/state")" ] || return
@@ -62,7 +62,7 @@ swap_back() {
   fi
 }
 
-# Requests for clones are added to those there are: the worker has others than the one that was saved.
+# The requests for clones are merged: this worker may have others than the one that was backed up.
 add_projects() {
   [ -s "$work/new/worker/projects.json" ] || return 0
   local own='[]'
@@ -71,15 +71,15 @@ add_projects() {
     mv "$WORKER_STATE_DIR/projects.json.new" "$WORKER_STATE_DIR/projects.json"
 }
 
-# Recordings of sessions that this worker has itself stay as they are.
+# This worker's own recordings of sessions stay as they are.
 restore_recordings() {
   [ -d "$work/new/worker/logs/sessions" ] || return 0
   mkdir --parents "$WORKER_STATE_DIR/logs/sessions" &&
     cp --no-clobber --preserve=mode,timestamps "$work/new/worker/logs/sessions"/* "$WORKER_STATE_DIR/logs/sessions/"
 }
 
-# is_inside NAME KIND PATH BRANCH HEAD WIP: whether a line of clones/list names what lies in a clone, and nothing git takes for
-# an option.
+# is_inside NAME KIND PATH BRANCH HEAD WIP: whether a line of clones/list names only things inside a clone, and nothing that git
+# would take for an option.
 is_inside() {
   [[ $1 != [-.]* && $1 != */* ]] || return
   [ "$2" = worktree ] || return 0
@@ -99,7 +99,7 @@ restore_clones() {
     elif [ "$kind" = clone ]; then
       if [ -e "$work/new/clones/$name.bundle" ]; then
         said=$(git -C "$clone" fetch --quiet "$work/new/clones/$name.bundle" '+refs/*:refs/factory-worker/restored/*' 2>&1) ||
-          note "$name: its unpushed work was not taken: ${said##*$'\n'}"
+          note "$name: its unpushed work was not restored: ${said##*$'\n'}"
       fi
     elif [ "$first" != / ]; then
       restore_worktree
@@ -109,13 +109,13 @@ restore_clones() {
   done <"$work/new/clones/list"
 }
 
-# The worktree of one issue, of restore_clones.
+# Part of restore_clones: the worktree of one issue.
 restore_worktree() {
   local into=(--detach)
   path=$clone$first
   if [ "$branch" != - ]; then into=(-B "$branch"); fi
   if [ -e "$path" ]; then
-    note "$name: the worktree ${first#/} is there already and was left as it is"
+    note "$name: the worktree ${first#/} already exists and was left as it is"
     return
   fi
   git -C "$clone" worktree prune

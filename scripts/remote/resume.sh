@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Lifts a drain: ours, or with force anybody's. Arguments: BY, HOST, RELEASE (or empty), FORCE (yes|no).
-# Parts: resumed (`lifted`, `none` or `held`), and those of a brief probe as it was before.
+# Lifts a drain: our own, or with force any. Arguments: BY, HOST, RELEASE (or empty), FORCE (yes|no).
+# Parts: resumed (`lifted`, `none` or `held`), and those of a brief probe made before.
 by=$1 host=$2 release=$3 force=$4
 take_drain_lock || exit 0
 probe brief 9>&-

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Puts the database and the pipelines of a backup back, after a release that had migrated them was rolled back. Only into a
-# worker that is drained, with nothing at work, and with exactly the rows the backup has: nothing that came since is lost.
+# Restores the database and the pipelines of a backup, after a release that had migrated them was rolled back. Only in a
+# drained worker with nothing running, and with exactly the rows of the backup: nothing that was added since is lost.
 # Arguments: FILE (its name in the folder of backups), ROWS, NEWEST. Part: restored.
 file=$WORKER_STATE_DIR/backups/${1##*/} rows=$2 newest=$3
 home=${WORKER_STATE_DIR%/*}

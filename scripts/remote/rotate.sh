@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# By which tokens the worker goes, as short hashes. Argument: `call` also lets gh and claude use theirs.
+# Which tokens the worker uses, as short hashes. Argument: `call` also lets gh and claude use theirs.
 # Parts: files and next (KEY and hash: the mounted file, and what the next call gets), processes (PID, NAME, SESSION, KEY,
-# hash, of those that have a token in their environment), gh, claude; tabs between.
+# hash, of those that have a token in their environment), gh, claude; separated by tabs.
 call=$1
 keys=(CLAUDE_CODE_OAUTH_TOKEN GH_TOKEN GH_USER SSH_PRIVATE_KEY)
 
-# The first eight digits; of nothing a dash.
+# The first eight digits; a dash for an empty value.
 short_hash() {
   local sum value
   value=$(tr --delete '\r\n')
@@ -25,7 +25,7 @@ files() {
   done
 }
 
-# As the wrappers of gh and claude do it, by their own code.
+# Uses the code of the wrappers of gh and claude.
 next() {
   local key
   for key in CLAUDE_CODE_OAUTH_TOKEN GH_TOKEN; do
@@ -40,7 +40,7 @@ next() {
 family() {
   local stat
   stat=$(<"/proc/$1/stat") || return
-  # What stands before may have any character in it.
+  # The field before may contain any character.
   read -r _ parent group _ <<<"${stat##*) }"
 } 2>/dev/null
 
@@ -65,7 +65,7 @@ processes() {
   family $$ && own=$group
   while read -r file; do
     pid=${file#/proc/} && pid=${pid%/environ}
-    # We ourselves have what every program of the pod has.
+    # Skips our own process group, whose environment is that of every process in the pod.
     if ! family "$pid" || [ "$group" = "$own" ]; then continue; fi
     while IFS= read -r -d '' entry; do
       case $entry in
@@ -79,7 +79,7 @@ processes() {
   return 0
 } 2>/dev/null
 
-# said NAME COMMAND…: both streams, once: a call of claude costs money.
+# said NAME COMMAND…: both streams of a single call: a call of claude costs money.
 said() {
   local name=$1 text rc=0
   shift
@@ -92,6 +92,6 @@ part next next
 part processes processes
 if [ "$call" = call ]; then
   said gh timeout 20 gh api --include user
-  # With its own ten retries claude says nothing for three minutes when its API is down; with one it gives the reason in 20 s.
+  # With its default of ten retries claude prints nothing for three minutes when its API is down; with one it fails in 20 s.
   said claude env CLAUDE_CODE_MAX_RETRIES=1 timeout 60 claude --print --model haiku 'Answer with the one word ok'
 fi

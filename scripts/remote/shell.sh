@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A login shell as the worker's sessions have it. Arguments: PROJECT (or empty) TERM.
+# A login shell like in the worker's sessions. Arguments: PROJECT (or empty) TERM.
 set -uo pipefail
 project=$1 terminal=$2
 folder=$HOME
@@ -8,7 +8,7 @@ if ! cd "$folder" 2>/dev/null; then
   echo "error: this worker has no project $project; it has: $(cd "$WORKER_REPOS_DIR" && echo *)" >&2
   exit 2
 fi
-# Terminals come faster than the worker's terminfo.
+# Some terminals are newer than the worker's terminfo.
 if ! infocmp "${terminal:=dumb}" >/dev/null 2>&1; then terminal=xterm-256color; fi
 export TERM=$terminal
 exec bash --login

@@ -1,9 +1,10 @@
 # shellcheck shell=bash
-# How issues stand in the queue and in the store, and whose they are.
+# The status of issues in the queue and in the store, and their projects.
 
-# How each issue stands: number, word, project, its pipeline's status. The project is the program's own column, what dispatches
+# For each issue: number, status, project, its pipeline's status. The project is the program's own column, what dispatches
 # recorded, the path of the row's configuration, or the only clone: the rule of projectOf in scripts/lib/factory.ts. A row
-# stays active when its pipeline was failed by hand; the pipeline's word counts then (openItems in scripts/lib/worker/queue.ts).
+# stays active when its pipeline was failed by hand; then the pipeline's status counts (openItems in
+# scripts/lib/worker/queue.ts).
 # shellcheck disable=SC2016  # $n and the like are jq's
 standings='
   def row($n): first($queue[0][]? | select(.Issue == $n)) // {};
@@ -19,12 +20,13 @@ standings='
      // ($names | select(length == 1) | .[0]) // "?") as $owner
   | [$n, $word, $owner, $pipeline // if $pipelines[0] == "unknown" then "unknown" else "" end] | @tsv'
 
-# look ISSUE…: a line for each; to be called in the folder of some project's configuration. What can be long goes through files: one argument of a program has at most 128 KiB.
+# look ISSUE…: one line each; to be called in the folder of any project's configuration. Long values go through files, since an
+# argument has at most 128 KiB.
 look() {
   local queue pipelines issue known=no
   queue=$(queue 2>/dev/null) || return 1
   pipelines=$(timeout 20 factory status --format json 2>/dev/null) || pipelines='"unknown"'
-  # Mostly the issues are new to this worker, and jq is not asked: starting it takes longer than a call of factory.
+  # Usually the issues are new to this worker, and jq is not needed: starting it takes longer than a call of factory.
   for issue in "$@"; do
     if [[ $queue$pipelines =~ \"[Ii]ssue\":\ *${issue}[^0-9] ]]; then known=yes; fi
   done

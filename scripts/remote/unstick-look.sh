@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What `unstick` looks at. Argument: ISSUE. Parts: those of a full probe, human (what factory says of the issue's session,
-# whether tmux still has it or not), and in-the-way (leftovers.sh).
+# What `unstick` looks at. Argument: ISSUE. Parts: those of a full probe, human (factory's answer about the issue's session,
+# whether it still exists or not), and in-the-way (leftovers.sh).
 issue=$1
 session=$(pipelines 2>/dev/null | jq --raw-output --argjson issue "$issue" 'first(.[]? | select(.issue == $issue)) | .session // ""')
 probe full

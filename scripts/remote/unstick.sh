@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# Sets one issue going again, or gives it up, by steps that the laptop has planned (scripts/lib/unstick/plan.ts).
+# Gets one stuck issue going again, or gives it up, in steps that the laptop has planned (scripts/lib/unstick/plan.ts).
 #
 # Argument: an UnstickRequest (scripts/lib/unstick/plan.ts).
-# Parts: stopped (why nothing or not everything was done), steps (those that were done), then a full probe.
+# Parts: stopped (why not all steps were done), steps (those that were done), then a full probe.
 declare -A request
 read_request "$1" || exit
 issue=${request[issue]} project=${request[project]} standing=${request[standing]}
@@ -20,7 +20,7 @@ current_standing() {
     jq --raw-output --argjson issue "$issue" 'first(.[]? | select(.issue == $issue)) // {} | "\(.status // "") \(.stage // "") \(.attempt // "")"'
 }
 
-# Of a name tmux takes a prefix for the whole; an id is exact.
+# tmux also accepts a prefix of a name; an id is exact.
 kill_session() {
   local id name
   while IFS=$'\t' read -r id name; do
@@ -28,19 +28,19 @@ kill_session() {
   done < <(tmux list-sessions -F '#{session_id}	#{session_name}' 2>/dev/null)
 }
 
-# The stage may take half an hour: detached, under the check-in lock, its progress where the orchestrator's pane shows it.
+# The stage may take half an hour: runs detached, under the check-in lock, with its progress shown in the orchestrator's pane.
 advance() {
   local log=$WORKER_STATE_DIR/logs/orchestrator.log
   rm -f "$out.rc"
   # shellcheck disable=SC2016  # expanded by that bash
   setsid --fork bash -c 'flock --close --wait 5 --conflict-exit-code 75 "$1" factory pipeline advance "$2" >"$3" 2>>"$4"
     echo "$?" >"$3.rc"' advance "$lock" "$issue" "$out" "$log" </dev/null >/dev/null 2>&1 9>&-
-  # What fails does so at once.
+  # A failure shows at once.
   for _ in 1 2 3 4 5 6 7 8; do
     sleep 0.5
     if [ -s "$out.rc" ]; then break; fi
   done
-  # 75: the supervisor was faster, and does the same.
+  # 75: the supervisor has the lock, and does the same.
   case $(cat "$out.rc" 2>/dev/null) in
     '' | 0 | 75) ;;
     *)
@@ -51,14 +51,14 @@ advance() {
 }
 
 run_step() {
-  # shellcheck disable=SC2206  # words of ours: names of sessions and stages have no blanks
+  # shellcheck disable=SC2206  # our own words: names of sessions and stages have no blanks
   local words=($1)
   case ${words[0]} in
     kill-session) kill_session "${words[1]}" ;;
     exited) with_retries factory event log --session "${words[1]}" --issue "$issue" --stage "${words[2]}" --event exited ;;
     retry) with_retries factory pipeline retry "$issue" ;;
     fail) with_retries factory pipeline fail "$issue" ;;
-    # The first call removes the worktree and stops at a branch that is not merged; the second finishes.
+    # The first call removes the worktree and stops at an unmerged branch; the second finishes.
     cleanup) quietly factory pipeline cleanup "$issue" || with_retries factory pipeline cleanup "$issue" ;;
     advance)
       exec 9>&-
@@ -75,12 +75,12 @@ if [ -n "$project" ] && ! enter_project; then
   exit 0
 fi
 if [ "$(current_standing)" != "$standing" ]; then
-  emit_part stopped 1 "#$issue has moved since the look: it is now $(current_standing)"
+  emit_part stopped 1 "#$issue has changed since it was checked: it is now $(current_standing)"
   probe full
   exit 0
 fi
 note_operator "${request[by]}" "unstick #$issue: ${steps[*]}" 2>/dev/null
-# Up to `await` everything is done beside the check-in that is to end.
+# The steps up to `await` run during the check-in that has to end.
 patience=5
 set -- "${steps[@]}"
 if [[ " $* " == *' await '* ]]; then

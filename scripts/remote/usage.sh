@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What a worker takes. Parts: disk (of its volume); sizes (KIND, NAME and bytes, parted by tabs); and in a pod docker-disk,
-# memory (worker.sh) and docker (a JSON object in each line).
+# The disk and memory usage of a worker. Parts: disk (of its volume); sizes (KIND, NAME and bytes, separated by tabs); and in a
+# pod docker-disk, memory (worker.sh) and docker (a JSON object per line).
 measure_worktrees() {
   local project issue path
   while IFS=$'\t' read -r project issue path; do

@@ -1,8 +1,9 @@
 # shellcheck shell=bash
-# What `why` looks at: a full probe, and besides it what the panes show, who typed into them, Docker, memory and disks.
+# What `why` looks at: a full probe, and what the panes show, who typed into them, Docker, memory and disks.
 #
 # Parts: those of a full probe; pane.N (session, program in it, `1` when it has ended; then its last lines); human.N
-# (session; then what factory says of it); lone-shells (sessions), failures (lines of the loop's log), in-the-way (leftovers.sh); docker, docker-networks, memory, disks, oom: in a pod only.
+# (session; then factory's answer); lone-shells (sessions), failures (lines of the loop's log), in-the-way (leftovers.sh); and
+# in a pod docker, docker-networks, memory, disks, oom.
 probe full
 
 docker_info() {
@@ -16,7 +17,7 @@ disks() {
   df --portability --block-size=1 /var/lib/docker "${TMPDIR:-/tmp}" | tail -n +2
 }
 
-# Only what the kernel says of this pod: the log is the node's. Its cgroup is called after the pod's uid.
+# Only the kernel's messages about this pod: the log is the node's. The pod's cgroup is named after its uid.
 oom_lines() {
   local uid
   uid=$(jq --raw-output '.podUid // empty' "$WORKER_RUN_DIR/boot.json")
@@ -25,7 +26,7 @@ oom_lines() {
     grep --extended-regexp "${uid}|${uid//-/_}" | tail -n 5
 }
 
-# The last thing that went wrong with each issue, in the loop's own words; the heartbeat has only the last check-in's.
+# The last failure of each issue, from the loop's log; the heartbeat only has those of the last check-in.
 failures() {
   tail -n 2000 "$WORKER_STATE_DIR/logs/orchestrator.log" 2>/dev/null |
     grep --extended-regexp '#[0-9]+ (escalate|fail|failed|rate_limited|skip)\>' |
@@ -33,7 +34,7 @@ failures() {
   return 0
 }
 
-# Sessions in whose agent's pane only the shell is left.
+# Sessions whose agent's pane has nothing left but the shell.
 lone_shells() {
   local session pid
   while IFS=$'\t' read -r session pid; do
@@ -54,9 +55,9 @@ show_humans
 part lone-shells lone_shells
 part failures failures
 part in-the-way in_the_way_of_rows
-# A worker on somebody's machine has neither a Docker nor a cgroup of its own.
+# A local worker has neither its own Docker nor its own cgroup.
 if [ "${WORKER_RUNTIME-}" = pod ]; then
-  # A daemon that hangs would take the time that the rest needs.
+  # A hanging daemon would use up the time for the rest.
   if ! docker_wanted; then
     :
   elif timeout 4 docker version >/dev/null 2>&1; then

@@ -1,6 +1,6 @@
 /**
  * What an operator is told to type can be typed: every command line that the code prints as a next step, every example of a
- * help and every line of the README's bad day names a command that exists, with flags and arguments that it takes.
+ * help and every line of the README's troubleshooting section names a command that exists, with flags and arguments that it takes.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -112,9 +112,9 @@ describe('what is printed to be typed', () => {
     expect(await mistakesIn(lines)).toEqual([]);
   });
 
-  it('in the README for the bad day', async () => {
+  it('in the troubleshooting section of the README', async () => {
     const [, chapter = ''] =
-      /\n## The bad day\n([\s\S]*?)\n## /.exec(readFileSync(`${ROOT}/README.md`, 'utf8')) ?? [];
+      /\n## Troubleshooting\n([\s\S]*?)\n## /.exec(readFileSync(`${ROOT}/README.md`, 'utf8')) ?? [];
     const cells = chapter.split('\n').flatMap((row) => /^\|[^|]*\|([^|]*)\|/.exec(row)?.[1] ?? []);
     const lines = cells
       .flatMap((cell) => [...cell.matchAll(/`([^`]+)`/g)].map(([, code = '']) => shellWords(code)))

@@ -147,8 +147,8 @@ C
 gcc -o /tmp/factory main.c; cd /tmp`;
 
   test.each([
-    ['no file', 'touch factory', 'there is none'],
-    ['something else than a program', 'echo hello >factory', 'it is no Linux program'],
+    ['no file', 'touch factory', 'it is missing'],
+    ['something else than a program', 'echo hello >factory', 'it is not a Linux program'],
     [
       'another platform',
       "cp /bin/true factory && printf '\\xb7\\x00' | dd of=factory bs=1 seek=18 conv=notrunc status=none",

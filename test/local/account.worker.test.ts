@@ -181,6 +181,6 @@ describe.concurrent.each(['a', 'b'] as const)('a prompt that never arrives, dial
     expect(await commits(worker, 3)).toBe(1);
     expect(worker.repairs()).toMatchObject([{ issue: 3, attempt: 1, action: 'run-again' }]);
     expect(worker.log()).toMatch(/#3 failed in stage implement: claude: it was asked nothing \(unheard\)/);
-    expect(worker.log()).toMatch(/claude was asked whether its account works: it does/);
+    expect(worker.log()).toMatch(/probed claude's account: it works/);
   });
 });

@@ -170,7 +170,7 @@ describe.concurrent('kill -9 of the supervisor alone', () => {
     const { outcome, boot } = await worker.start();
     expect(outcome).toBe('started');
     expect(boot?.phases.find(({ name }) => name === 'recover')?.message).toBe(
-      'a check-in from before is still running and is waited for',
+      'waiting for an earlier check-in that is still running',
     );
     worker.letAgentGoOn();
     await until('the issue completed', completed(worker, 23));

@@ -80,7 +80,7 @@ describe.concurrent('an issue in the queue', () => {
     await worker.add(23);
     await until('refused', () => worker.heartbeat()?.state === 'refused');
     expect(worker.heartbeat()).toMatchObject({
-      reason: 'no issue of demo is begun: its remote origin cannot be asked what it has',
+      reason: 'no issue of demo is begun: its remote origin cannot be read',
       clones: [{ cause: 'fetch-failed', holds: true }],
     });
     expect((await worker.rows())[0]?.status).toBe('pending');

@@ -281,7 +281,7 @@ export function fakeParts(environment: Environment, files: Files): Parts {
     docker: null,
     checkCredentials: async () => localCredentials(environment, files),
     prepare() {},
-    tend() {},
+    maintain() {},
     sessionsChanged() {},
     async closeRecordings() {},
     obstacle: () => null,

@@ -20,7 +20,10 @@ describe('settings.json', () => {
 
   it.each([
     ['{', 'not JSON'],
-    ['{"orchestrator":{"intervalSeconds":0}}', 'orchestrator.intervalSeconds is 0, a number from 1 on'],
+    [
+      '{"orchestrator":{"intervalSeconds":0}}',
+      'orchestrator.intervalSeconds is 0, expected a number of at least 1',
+    ],
     ['{"orchestrator":{"intervalSeconds":"5"}}', 'orchestrator.intervalSeconds is not a number'],
     ['{"shutdown":{"waitForStageSeconds":-1}}', 'shutdown.waitForStageSeconds is -1'],
   ])('%s is refused', (text, message) => expect(() => parseSettings(text)).toThrow(message));
@@ -33,7 +36,7 @@ describe('settings.json', () => {
     expect(interval()).toBe(5);
     files.write('/settings.json', '{"orchestrator":{"interval');
     expect([interval(), interval()]).toEqual([5, 5]);
-    expect(lines).toEqual(['settings.json is not JSON; the earlier settings stay']);
+    expect(lines).toEqual(['settings.json is not JSON; keeping the previous settings']);
     files.write('/settings.json', '{"orchestrator":{"intervalSeconds":7}}');
     expect(interval()).toBe(7);
   });

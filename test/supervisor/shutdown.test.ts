@@ -18,7 +18,7 @@ function world(
   const processes = fakeProcesses(files, { run: () => ({}) });
   const fake = fakeTmux(clock);
   fake.sessions = new Map();
-  const hurry = new AbortController();
+  const skipStageWait = new AbortController();
   let endLoop: () => void = () => {};
   const events: string[] = [];
   const steps = shutdownSteps(
@@ -29,7 +29,7 @@ function world(
       working: () => working,
       checkInGroups: () => [...processes.groups].filter((group) => group < 100),
       limits: { waitForStageSeconds, graceSeconds },
-      hurry: hurry.signal,
+      skipStageWait: skipStageWait.signal,
       closeRecordings: async () =>
         void events.push(`recordings closed ${fake.sessions === null ? 'after' : 'before'} tmux`),
       releaseLock: () => events.push('lock released'),
@@ -41,7 +41,7 @@ function world(
   const run = runShutdown(steps, { clock, log }).then(() => {
     done = true;
   });
-  return { clock, endLoop, events, fake, hurry, isDone: () => done, lines, processes, run };
+  return { clock, endLoop, events, fake, skipStageWait, isDone: () => done, lines, processes, run };
 }
 
 function session(name: string) {
@@ -91,14 +91,14 @@ describe('the shutdown', () => {
     await it_.run;
     expect(it_.processes.signals).toEqual(['SIGTERM 50']);
     expect(it_.lines).toContain(
-      'stop end the check-in 0.0s: ended in the middle of a stage; the next start takes it up again',
+      'stop end the check-in 0.0s: ended in the middle of a stage; the next start picks it up again',
     );
   });
 
   it('does not wait at all after a second signal', async () => {
     const it_ = world('check-in in demo');
     await it_.clock.advance(1_000);
-    it_.hurry.abort();
+    it_.skipStageWait.abort();
     await it_.clock.advance(0);
     await it_.run;
     expect(it_.lines).toContain(
@@ -195,7 +195,7 @@ describe('the shutdown', () => {
     await run;
     expect(lines).toEqual([
       'stop one 0.0s: failed: boom',
-      'stop two 2.0s: not done after 2.0s, going on',
+      'stop two 2.0s: not done after 2.0s, continuing',
       'stop three 0.0s: fine',
     ]);
   });

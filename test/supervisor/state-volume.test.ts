@@ -11,13 +11,13 @@ test('a state volume that runs full: told once, with what is largest, and nothin
     run: () => ({ stdout: `12\t${worktree(1)}\n700\t${worktree(2)}\n0\t${DIRS.WORKER_STATE_DIR}/logs\n` }),
   });
   let used = 84;
-  const tend = createStateVolumeWatch(fakeEnvironment(), { clock, files, log, processes }, () => ({
+  const maintain = createStateVolumeWatch(fakeEnvironment(), { clock, files, log, processes }, () => ({
     usedBytes: used,
     sizeBytes: 100,
   }));
   const look = async () => {
     await clock.advance(5 * 60_000);
-    await tend();
+    await maintain();
   };
   await look();
   expect(lines).toEqual([]);

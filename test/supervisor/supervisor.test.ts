@@ -284,7 +284,7 @@ describe('the loop', () => {
     });
     await it_.clock.advance(100);
     expect(it_.checkIns()).toEqual([]);
-    const text = 'its remote origin cannot be asked what it has';
+    const text = 'its remote origin cannot be read';
     const fault = {
       project: 'demo',
       cause: 'fetch-failed',
@@ -594,7 +594,7 @@ describe('the loop', () => {
       },
     });
     await it_.clock.advance(100);
-    expect(it_.lines).toContain('the loop met an error and goes on: ENOSPC');
+    expect(it_.lines).toContain('error in the loop, which continues: ENOSPC');
     it_.supervisor.stop('SIGTERM');
     await it_.clock.advance(10);
     expect(it_.isDone()).toBe(true);
@@ -673,7 +673,7 @@ describe('the watch over what is ours', () => {
     });
     await it_.clock.advance(100);
     expect(there[0]).toBe(false);
-    expect(it_.lines).toContain(`demo: removed what a killed git had left: ${lock}`);
+    expect(it_.lines).toContain(`demo: removed locks of a killed git process: ${lock}`);
   });
 
   it('clones what the laptop asks for as soon as it asks', async () => {
@@ -837,7 +837,7 @@ describe('claude’s account', () => {
     await it_.clock.advance(Date.parse('2026-11-22T17:00:00Z') - it_.clock.now());
     expect(it_.checkIns()).toEqual([]);
     await it_.clock.advance(110_000);
-    expect(it_.lines).toContain('claude works again: work goes on');
+    expect(it_.lines).toContain('claude works again: resuming work');
     expect(it_.checkIns()).not.toEqual([]);
     expect(it_.heartbeat()?.account).toBeNull();
     expect(it_.processes.calls.filter((call) => call.startsWith('claude'))).toEqual([]);

@@ -53,7 +53,7 @@ export const LEFTOVERS: readonly Leftover[] = [
   {
     is: 'a folder that is no worktree',
     make: 'mkdir -p worktrees/issue-23 && echo work >worktrees/issue-23/work',
-    stays: /^the folder \S+\/worktrees\/issue-23 is no worktree that git knows$/,
+    stays: /^the folder \S+\/worktrees\/issue-23 is not a worktree known to git$/,
   },
   {
     is: 'the branch in another worktree',

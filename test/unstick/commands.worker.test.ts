@@ -226,7 +226,7 @@ describe.concurrent('two operators at once', () => {
     const text = execFileSync('bash', ['-c', script]).toString();
     await writeFile(join(desk.worker.dir, 'unstick.sh'), text);
     const answer = await desk.worker.bash(`bash "$PWD/unstick.sh" nonce '${JSON.stringify(request)}'`);
-    expect(answer).toContain('#23 has moved since the look: it is now blocked implement 1');
+    expect(answer).toContain('#23 has changed since it was checked: it is now blocked implement 1');
     expect((await desk.pipeline(23))?.status).toBe('blocked');
   });
 });
@@ -465,7 +465,7 @@ describe.concurrent('a number that two projects use', () => {
     );
     await desk
       .queue('remove', '42', '--yes')
-      .then(({ stderr }) => expect(stderr).toContain('stands in the queue twice'));
+      .then(({ stderr }) => expect(stderr).toContain('is in the queue twice'));
     await desk.worker.sql("DELETE FROM issue_queue WHERE namespace = 'acme/demo'");
 
     expect((await desk.why()).stdout).toContain(

@@ -1,3 +1,3 @@
 #!/bin/sh
-# Greets whoever is named, or the world.
+# Greets the given name, or the world.
 echo "Hello, ${1:-world}!"

@@ -4,8 +4,8 @@
 # Source of the facts: the factory contract, section 4.
 
 # advance N: sets ACTION, NEXT, SESSION and MESSAGE. On an error of the stage
-# ERROR, returns 1 and leaves the pipeline `pending`. It does not ask whether
-# another process is at it.
+# ERROR, returns 1 and leaves the pipeline `pending`. It does not check whether
+# another process works on it.
 advance() {
   local started=$SECONDS
   ACTION='' NEXT='' SESSION='' MESSAGE=''
@@ -49,7 +49,7 @@ advance() {
   fi
 }
 
-# In dialect b a pipeline has a config and a repository of its own.
+# In dialect b a pipeline has its own config and repository.
 project_of_pipeline() {
   [[ -n ${P[config_path]} ]] || return 0
   REPO_DIR=${P[repo_dir]}

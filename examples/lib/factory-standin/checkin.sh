@@ -8,7 +8,7 @@ check_in() {
   local file live=no
   project_here
   store_open
-  # The cursor of a chat service, written by each check-in wherever DATA_DIR is.
+  # The cursor of a chat service, which each check-in writes, wherever DATA_DIR is.
   if [[ $DIALECT == b && -n ${HOME:-} ]]; then
     mkdir -p -- "$HOME/.factory"
     echo '{}' >"$HOME/.factory/discord_cursor.json"
@@ -19,7 +19,7 @@ check_in() {
     [[ ${P[status]} != completed && ${P[status]} != failed ]] || continue
     live=yes
     check_in_pipeline
-    # Dialect b does one pipeline per call, the lowest number; the others do all.
+    # Dialect b handles one pipeline per call, the lowest number; the others handle all.
     [[ $DIALECT != b ]] || break
   done
   [[ $live == yes ]] || check_in_queue
@@ -46,7 +46,7 @@ check_in_pipeline() {
   case $DIALECT:${P[status]} in
     *:blocked) action skip "$stage" '' 'blocked, waiting for human intervention' ;;
     a:in_progress | design:in_progress)
-      # For ever, when the process that set it was killed: section 4.
+      # This lasts for ever when the process that set it was killed: section 4.
       action skip "$stage" '' 'in_progress, another advance may be running'
       ;;
     b:rate_limited) check_in_advance ;;
@@ -57,7 +57,7 @@ check_in_pipeline() {
         session_last "$session"
       fi
       if [[ $HUMAN == true ]]; then
-        # Before the session's state, so that also one that has ended is left alone.
+        # Before the session's state, so that a session that has ended is left alone, too.
         action skip "$stage" '' 'human intervention detected, skipping'
         return
       fi
@@ -66,7 +66,7 @@ check_in_pipeline() {
         human_input) action skip "$stage" '' 'human input detected in session, skipping' ;;
         *)
           if [[ $DIALECT == b && -n $S_STATE ]]; then
-            # The process before this one was killed: its session must go first.
+            # The previous process was killed: its session must be removed first.
             session_end "$session" || true
             pipeline_set current_session '' status pending
           fi
@@ -81,7 +81,7 @@ check_in_pipeline() {
 check_in_running() {
   local stage=${P[current_stage]} session=${P[current_session]} steered
   quote "$session"
-  # The FIRST started event of that name counts, also when a re-run added another.
+  # The FIRST started event of that name counts, even when a re-run added another.
   db "SELECT coalesce(strftime('%s') - strftime('%s', min(timestamp)), 0) FROM session_events
       WHERE session_id = $QUOTED AND event = 'started';" || fail "$DB_ERR"
   seconds "${CONFIG[pipeline.defaults.timeout]:-}"
@@ -112,7 +112,7 @@ check_in_advance() {
   action escalate "$stage" '' "advance error, escalated: $ERROR"
 }
 
-# Starts the next row of the queue: its own call, only with no live pipeline.
+# Starts the next row of the queue: in a separate call, only without a live pipeline.
 check_in_queue() {
   local id issue message
   queue_next || return 0
@@ -147,7 +147,7 @@ queue_next() {
 }
 
 # queue_intent ID ISSUE: derives a missing intent. Without one the row is
-# skipped, each time, and the queue stands still behind it.
+# skipped every time, and blocks the queue.
 queue_intent() {
   if ! fetch_issue "$2" "$PWD" ''; then
     action skip '' '' "queue: failed to fetch issue #$2 for intent derivation: $ERROR"
@@ -165,8 +165,8 @@ queue_intent() {
   db "UPDATE issue_queue SET feature_intent = $QUOTED WHERE id = $1;" || true
 }
 
-# start_pipeline N: issue, worktree, setup, pipeline.json, and the issue once more for issue.json: in the order in which the
-# program was traced. On failure ERROR, returns 1.
+# start_pipeline N: issue, worktree, setup, pipeline.json, and the issue once more for issue.json, in the order observed in a
+# trace of the program. On failure ERROR, returns 1.
 start_pipeline() {
   local repo='' worktree branch=feature/issue-$1
   if [[ -n $CONFIG_PATH ]]; then
@@ -194,7 +194,7 @@ start_pipeline() {
     }
   pipeline_load "$PIPELINE_FILE" && pipeline_set feature_intent "$INTENT"
   die_if_told issue
-  # In the directory of the check-in, without --repo; that it fails is nobody's concern.
+  # In the directory of the check-in, without --repo; a failure is ignored.
   if fetch_issue "$1" "$PWD" ''; then
     mkdir -p -- "$DATA_DIR/pipelines/$1"
     write_file "$DATA_DIR/pipelines/$1/issue.json" "$ISSUE_JSON"
@@ -202,7 +202,7 @@ start_pipeline() {
   pipeline_event created ''
 }
 
-# run_setup WORKTREE: the commands of `setup:`. On failure ERROR, returns 1; the worktree stays as it is then.
+# run_setup WORKTREE: the commands of `setup:`. On failure ERROR, returns 1, and leaves the worktree as it is.
 run_setup() {
   local i command
   for ((i = 0; ; i++)); do
@@ -217,7 +217,7 @@ run_setup() {
 }
 
 # make_worktree PATH BRANCH: from the HEAD of the main checkout, in dialect b
-# from origin/main. An existing branch is taken as it is.
+# from origin/main. An existing branch is reused as it is.
 make_worktree() {
   local base=()
   [[ $DIALECT != b ]] || base=(origin/main)

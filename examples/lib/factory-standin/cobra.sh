@@ -1,14 +1,14 @@
 # shellcheck shell=bash
-# The manners of a cobra command line: which command is meant, its flags, its
-# help and its errors. What the commands are is in commands.sh.
+# The behaviour of a cobra command line: finds the command, parses its flags,
+# prints help and errors. The commands themselves are in commands.sh.
 # Source of the facts: the factory contract, sections 0 and 1.
 
 COMMAND=         # e.g. "queue add"
 ARGS=()          # positional arguments of the command
 declare -gA FLAG  # flags that were given, by name
 
-# Sets COMMAND, ARGS and FLAG from the command line. Prints help and exits 0
-# where help is the answer.
+# Sets COMMAND, ARGS and FLAG from the command line. When help was requested,
+# prints it and exits 0.
 find_command() {
   local words=()
   if [[ ${1-} == help ]]; then
@@ -97,7 +97,7 @@ set_flag() {
 }
 
 # Checks the number of arguments (SPEC_ARGS: any, none, min N, exact N, max N),
-# then the flags the command cannot do without.
+# then the required flags.
 check_args() {
   local rule=${SPEC_ARGS% *} n=${SPEC_ARGS#* } name missing=()
   case $rule in
@@ -156,7 +156,7 @@ usage_text() {
   fi
 }
 
-# The flags in alphabetical order (SPEC_FLAGS is kept so), with --help among them.
+# The flags in alphabetical order (as in SPEC_FLAGS), including --help.
 flags_text() {
   local spec name type default text left lefts=() rights=() width=0 helped="" i command=${COMMAND:-factory}
   for spec in "${SPEC_FLAGS[@]}" "zz|||"; do

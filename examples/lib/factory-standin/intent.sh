@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What GitHub says of an issue, and the intent derived from it by claude.
+# Fetches an issue from GitHub, and derives its intent with claude.
 # Source of the facts: the factory contract, sections 2 and 4.
 
 ISSUE_JSON=

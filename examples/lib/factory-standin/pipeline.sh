@@ -89,7 +89,7 @@ pipeline_write() {
 }
 
 # pipeline_create N TITLE BRANCH WORKTREE STAGE CONFIG_PATH: makes the folder
-# and the file. A folder without the file is in the way too. On failure ERROR, returns 1.
+# and the file. Fails for a folder without the file, too. On failure ERROR, returns 1.
 pipeline_create() {
   local dir=$DATA_DIR/pipelines/$1 name sql
   local names=(title branch worktree current_stage)
@@ -117,7 +117,7 @@ pipeline_create() {
   write_file "$PIPELINE_FILE" "$DB_OUT"
 }
 
-# die_if_told PLACE: ends this process as SIGKILL would, once, where STANDIN_FACTORY_DIES_AT says so.
+# die_if_told PLACE: ends this process as SIGKILL would, once, at the place named by STANDIN_FACTORY_DIES_AT.
 die_if_told() {
   local file=${STANDIN_FACTORY_DIES_AT:-}
   [[ -n $file && -r $file && $(<"$file") == "$1" ]] || return 0
@@ -125,7 +125,7 @@ die_if_told() {
   kill -KILL $$
 }
 
-# write_file FILE TEXT: in one step, so that no reader sees half of it.
+# write_file FILE TEXT: atomic, so that no reader sees half of it.
 write_file() {
   printf '%s\n' "$2" >"$1.$$"
   mv -f -- "$1.$$" "$1"

@@ -8,7 +8,7 @@ CONFIG_PATH= # absolute, dialect b
 NAMESPACE=   # dialect b
 
 # to_issue TEXT: sets ISSUE as Go's Atoi reads it ("007" and "+8" are numbers),
-# or returns 1 when it is no positive 64-bit integer.
+# or returns 1 when it is not a positive 64-bit integer.
 to_issue() {
   local digits=${1#+}
   [[ $digits =~ ^0*([1-9][0-9]*)$ ]] || return 1
@@ -41,7 +41,7 @@ queue_add() {
   echo "Added ${#issues[@]} issue(s) to the queue"
 }
 
-# The issue is asked for in the caller's directory, whatever --config says;
+# The issue is fetched in the caller's directory, whatever --config says;
 # dialect design, which runs anywhere, asks in the project's clone if there is one.
 derive_for_add() {
   local dir=$PWD
@@ -55,8 +55,8 @@ derive_for_add() {
   echo "issue #$1: $INTENT"
 }
 
-# Checks that the file is there, and no more: a directory or broken YAML is
-# accepted with an empty namespace and fails only when its turn comes.
+# Only checks that the file exists: a directory or broken YAML is accepted with
+# an empty namespace, and fails later, when the row is taken.
 read_config_flag() {
   local path=${FLAG[config]}
   [[ $path == /* ]] || path=$PWD/$path
@@ -88,7 +88,7 @@ read_depends_on() {
   done
 }
 
-# insert_rows ISSUES INTENTS (names of arrays): all of them or none.
+# insert_rows ISSUES INTENTS (names of arrays): inserts all of them or none.
 insert_rows() {
   local -n numbers=$1 texts=$2
   local i rows='' columns='issue, feature_intent, position' extra=''
@@ -113,7 +113,7 @@ insert_rows() {
   fail "issue $(first_duplicate "$1") is already in the queue"
 }
 
-# first_duplicate ISSUES (name of an array): the number that could not be added.
+# first_duplicate ISSUES (name of an array): prints the number that could not be added.
 first_duplicate() {
   local -n wanted=$1
   local n seen=' '
@@ -164,7 +164,7 @@ SQL
 }
 
 # The table for people. As in the program, a line break inside an intent breaks
-# the row, and a cut may split a character: only the JSON is for programs.
+# the row, and truncation may split a character: only the JSON is for programs.
 queue_table() {
   local LC_ALL=C position issue status intent added waits header rows depends="''"
   header="POS${US}ISSUE${US}STATUS${US}INTENT${US}"
@@ -196,7 +196,7 @@ queue_remove() {
   local which
   need_issue "${ARGS[0]}"
   store_open
-  # b hits the lowest position only, whatever project; the others know no second.
+  # b changes only the lowest position, of any project; in the others a number is unique.
   which="issue = $ISSUE"
   [[ $DIALECT != b ]] || which="id = (SELECT id FROM issue_queue WHERE issue = $ISSUE ORDER BY position LIMIT 1)"
   db "DELETE FROM issue_queue WHERE $which; SELECT changes();" || fail "delete issue $ISSUE: $DB_ERR"
@@ -222,7 +222,7 @@ queue_clear() {
   echo "Cleared $DB_OUT item(s) from the queue"
 }
 
-# queue_set_status ISSUE STATUS, by number alone as the program does it.
+# queue_set_status ISSUE STATUS: by number alone, like the program.
 queue_set_status() {
   local column=started_at
   [[ $2 == active ]] || column=finished_at

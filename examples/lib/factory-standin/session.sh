@@ -3,7 +3,7 @@
 # Source of the facts: the factory contract, sections 5 and 6.
 #
 # Targets are `-t NAME` and so match by prefix, and the socket is the default
-# one of the environment: both are traps of the real program, kept on purpose.
+# one of the environment: both are pitfalls of the real program, kept on purpose.
 
 need_tmux() {
   # shellcheck disable=SC2016  # Go's literal words
@@ -29,7 +29,7 @@ session_last() {
   IFS=$US read -r S_ISSUE S_STAGE S_STATE S_SINCE <<<"${DB_OUT:-0$US$US$US}"
 }
 
-# session_human NAME: sets HUMAN to whether a person typed last: the latest `active` has no factory_send shortly before it.
+# session_human NAME: sets HUMAN to whether it is human-driven: the latest `active` has no factory_send shortly before it.
 session_human() {
   quote "$1"
   db "SELECT CASE WHEN EXISTS (

@@ -43,7 +43,7 @@ run_checks() {
   done
 }
 
-# run_agent: a tmux session in which claude works on the prompt.
+# run_agent: starts a tmux session in which claude works on the prompt.
 run_agent() {
   local session=${P[issue]}-${P[current_stage]}-${P[current_attempt]}
   session_start "$session" || return 1
@@ -121,7 +121,7 @@ write_hooks() {
 }
 
 # await_claude NAME: a second may be short on a busy machine, so wait up to three
-# more for claude's greeting. Without one the prompt is pasted all the same.
+# more for claude's greeting. Without it the prompt is pasted anyway.
 await_claude() {
   local i
   for ((i = 0; i < 15; i++)); do
@@ -156,7 +156,7 @@ paste_prompt() {
   tmux send-keys -t "$1" Enter
 }
 
-# issue_text: title and body as issue.json has them; nothing when there is no such file, and nobody is told.
+# issue_text: title and body from issue.json; silently nothing when there is no such file.
 issue_text() {
   quote "$DATA_DIR/pipelines/${P[issue]}/issue.json"
   json_tool "SELECT json_extract(j, '\$.title') || char(10) || json_extract(j, '\$.body')
@@ -164,10 +164,10 @@ issue_text() {
   echo "$DB_OUT"
 }
 
-# wait_idle NAME: until the latest event is idle. An `exited` event and the
+# wait_idle NAME: waits until the latest event is idle. An `exited` event and the
 # stage's time-out are errors. A pane that stays the same for two polls counts as
-# idle; as polls are short here, only after some seconds, or a busy machine's slow
-# claude would look idle, and one at work only after as long as it takes really.
+# idle. Since polls are short here, that takes some seconds, or a slow claude on a
+# busy machine would look idle; for one at work it takes as long as in reality.
 wait_idle() {
   local pane last='' same=0 since=$SECONDS end stable
   seconds "${CONFIG[pipeline.defaults.timeout]:-}"

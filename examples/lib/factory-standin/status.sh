@@ -2,8 +2,8 @@
 # factory status, orchestrator status, pipeline list, pipeline status
 # Source of the facts: the factory contract, section 3.
 
-# status_all text|orchestrator: all pipelines of the store, whatever project
-# the directory belongs to; only the table differs between the two commands.
+# status_all text|orchestrator: all pipelines of the store, for any project of
+# the directory; the two commands differ only in the table.
 status_all() {
   project_here
   store_open

@@ -5,9 +5,9 @@
 DATA_DIR=
 DB_FILE=
 DB_OUT= # what the last db call printed
-DB_ERR= # why it failed, in SQLite's words
+DB_ERR= # why it failed, as SQLite's message
 
-# Sets DATA_DIR and DB_FILE. Dialect b honours FACTORY_DATA_DIR and does
+# Sets DATA_DIR and DB_FILE. Dialect b honours FACTORY_DATA_DIR and works
 # without a HOME; the others do neither.
 data_dir() {
   if [[ $DIALECT == b && -n ${FACTORY_DATA_DIR:-} ]]; then
@@ -23,7 +23,7 @@ data_dir() {
   DB_FILE=$DATA_DIR/factory.db
 }
 
-# Opens the database: makes it on first use, migrates an older dialect's.
+# Opens the database: creates it on first use, migrates that of an older dialect.
 store_open() {
   local columns
   [[ $DIALECT != pg ]] || no_postgres
@@ -44,7 +44,7 @@ store_open() {
   fi
 }
 
-# The PostgreSQL build: the stand-in has no such server to talk to.
+# The PostgreSQL build: the stand-in does not talk to a server.
 no_postgres() {
   if [[ -z ${DATABASE_URL:-} ]]; then
     fail 'DATABASE_URL environment variable not set'

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # factory triage run N, and what a check-in does with triages: dialect b only.
 # A triage has no row in the queue and no pipeline: one JSON file per issue in
-# ~/.factory/triage/OWNER-NAME, and check-ins that look whether its agent has
+# ~/.factory/triage/OWNER-NAME, and check-ins that check whether its agent has
 # written its outcome.
 # Source of the facts: the program's source.
 
@@ -9,7 +9,7 @@ declare -gA T # the fields of one triage
 TRIAGE_DIR=
 TRIAGE_FILE=
 
-# triage_config: the repository's triage.yaml into CONFIG, and TRIAGE_DIR. Returns 1 with ERROR when it has none.
+# triage_config: reads the repository's triage.yaml into CONFIG, sets TRIAGE_DIR. Returns 1 with ERROR when it has none.
 triage_config() {
   if ! project_read "$REPO_DIR/triage.yaml"; then
     ERROR="load triage config: $ERROR"
@@ -69,7 +69,7 @@ triage_index() {
   index=none
 }
 
-# triage_stage ID: its session and prompt; nobody waits for it.
+# triage_stage ID: starts its session and sends the prompt, without waiting for it.
 triage_stage() {
   local session=triage-${T[issue]}-$1 key index names=()
   triage_index "$1"
@@ -88,7 +88,7 @@ Write one of the outcomes ${names[*]} to $TRIAGE_DIR/${T[issue]}/$1.outcome.json
   triage_set status in_progress current_stage "$1" current_session "$session"
 }
 
-# What a check-in does with every triage in progress of the repository that it is called in.
+# What a check-in does with each triage in progress in the repository that it is called in.
 check_in_triages() {
   local file
   project_here

@@ -36,8 +36,8 @@ pipeline_abort() {
   echo "Pipeline #${ARGS[0]}: aborted"
 }
 
-# Fails on a branch that is not merged, after the worktree is gone; the second
-# call finds no worktree, leaves the branch alone and succeeds.
+# Fails for an unmerged branch after removing the worktree; the second call finds
+# no worktree, leaves the branch alone and succeeds.
 pipeline_cleanup() {
   verb_pipeline
   [[ ${P[status]} == completed || ${P[status]} == failed ]] ||
@@ -48,7 +48,7 @@ pipeline_cleanup() {
   echo "Pipeline #${ARGS[0]}: pipeline #${ARGS[0]} cleaned up (worktree + data removed)"
 }
 
-# remove_worktree: with its branch, when it is merged. On failure ERROR, returns 1.
+# remove_worktree: with its branch, if that is merged. On failure ERROR, returns 1.
 remove_worktree() {
   local worktree=${P[worktree]} repo=${P[repo_dir]:-$REPO_DIR}
   [[ -d $worktree && $worktree != "$repo" ]] || return 0

@@ -1,6 +1,6 @@
 # Flattens the subset of YAML that pipeline.yaml files use into records
 #   path.to.key <US> value <RS>     (list items are numbered from 0)
-# Understood: maps and lists in block and in flow style, plain and quoted
+# Supported: maps and lists in block and in flow style, plain and quoted
 # scalars, | and > blocks, comments. Exit 1 with "line N: why" for a tab in the
 # indentation and for an unclosed bracket.
 
@@ -107,7 +107,7 @@ BEGIN { US = "\037"; ORS = "\036" }
   if (trim(line) == "" || line ~ /^(---|\.\.\.)/) next
   rest = substr(line, indent + 1)
   if (rest ~ /^-( |$)/) {
-    # A list may stand at the indent of its key, hence the half step.
+    # A list may have the same indentation as its key, hence the half step.
     base = parent(indent + 0.5)
     number = count[base] + 0
     count[base]++

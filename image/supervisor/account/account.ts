@@ -1,4 +1,4 @@
-/** Watches over claude's account: reads what the hooks of the stages have written, and asks claude whether it works again. */
+/** Monitors claude's account: reads the records of the stages' hooks, and probes whether claude works again. */
 import { accountCause } from '../../../scripts/lib/account.ts';
 import {
   type AccountHold,
@@ -18,7 +18,7 @@ import { freeAccount, isProbeDue, look, type Standing, unseen, withProbe } from 
 import { currentToken, fingerprint } from './token.ts';
 import { silentAgents, unheard } from './unheard.ts';
 
-/** Short, with the smallest model: it is asked only while nothing else can be done. */
+/** Short, with the smallest model; only sent while work is held. */
 const QUESTION = ['claude', '--print', '--model', 'haiku', 'Answer with the one word ok'] as const;
 const TIMEOUT_MS = 120_000;
 const TEXT_CHARACTERS = 500;
@@ -26,15 +26,15 @@ const TEXT_CHARACTERS = 500;
 export interface Account {
   /** Why claude's account does not work; null when it does, as far as is known. */
   hold(): AccountHold | null;
-  /** What the hooks have written. */
+  /** The records of the hooks. */
   failures(): ClaudeFailure[];
-  /** Looks for stages whose prompt never arrived, and asks claude, where it is time to. */
-  tend(): Promise<void>;
+  /** Looks for stages whose prompt never arrived, and probes claude when a probe is due. */
+  maintain(): Promise<void>;
 }
 
 /**
  * @param loginMissing whether claude has nothing to log in with
- * @param changed is called when a hold has begun, ended or become another one, with the issues whose stages cannot work
+ * @param changed called when a hold begins, ends or changes, with the issues whose stages cannot work
  */
 export function createAccount(
   { claudeDir, dirs, home, paths }: Environment,
@@ -52,7 +52,7 @@ export function createAccount(
     zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
   });
 
-  /** Without a file, or with one that cannot be used, nothing holds: whoever removes it lets the worker go on. */
+  /** Without a valid file nothing is held: removing the file lets the worker continue. */
   const read = (seen: number): AccountRecord => {
     try {
       return readContract('account', FILES.account, files.read(paths.account) ?? '');
@@ -64,8 +64,8 @@ export function createAccount(
   const write = (before: AccountRecord, after: AccountRecord, lost: readonly number[] = []): void => {
     const text = `${JSON.stringify(after)}\n`;
     if (files.read(paths.account) !== text) files.write(paths.account, text);
-    // That it has begun the loop says, which then rests.
-    if (before.hold !== null && after.hold === null) log.orchestrator('claude works again: work goes on');
+    // The begin of a hold is logged by the loop, which then rests.
+    if (before.hold !== null && after.hold === null) log.orchestrator('claude works again: resuming work');
     if (JSON.stringify(before.hold) !== JSON.stringify(after.hold)) changed(lost);
   };
 
@@ -86,7 +86,7 @@ export function createAccount(
     return after;
   };
 
-  /** Writes what a hook would write, if claude had one for this. */
+  /** Writes the record that a hook would write if claude had one for this case. */
   const noteUnheard = async (): Promise<void> => {
     const agents = silentAgents(claudeDir, files);
     if (agents.length === 0) return;
@@ -110,12 +110,12 @@ export function createAccount(
   return {
     hold: () => current().hold,
     failures,
-    async tend() {
+    async maintain() {
       await noteUnheard();
       if (!isProbeDue(current(), standing())) return;
       const asked = standing();
       const started = clock.now();
-      // By itself it would try for three minutes.
+      // By default claude retries for three minutes.
       const env = { CLAUDE_CODE_MAX_RETRIES: '1' };
       const { code, stdout, stderr } = await processes.run(QUESTION, {
         cwd: home,
@@ -125,9 +125,9 @@ export function createAccount(
       const said = maskTokens(`${stdout} ${stderr}`, knownSecrets([token()]));
       const text = said.trim().replaceAll(/\s+/g, ' ').slice(0, TEXT_CHARACTERS);
       log.orchestrator(
-        `claude was asked whether its account works: ${code === 0 ? 'it does' : text || `exit code ${code}`} (${duration(clock.now() - started)})`,
+        `probed claude's account: ${code === 0 ? 'it works' : text || `exit code ${code}`} (${duration(clock.now() - started)})`,
       );
-      // Beside the answer something else may have been seen meanwhile.
+      // The record may have changed during the probe.
       const before = current();
       write(before, withProbe(before, { code, text }, { ...asked, now: clock.now() }));
     },

@@ -1,30 +1,30 @@
 /**
- * Whether claude's account can work, as a pure function of what its hooks and probes have said. While it cannot, no
- * check-in is made: `factory` would count each stage as done or blocked, and empty the queue by morning.
+ * Whether claude's account can work: a pure function of the records of hooks and probes. While it cannot, no check-in runs:
+ * `factory` would count each stage as done or blocked, and empty the queue overnight.
  *
- * A hold ends by itself: when the time of a limit has passed, when a probe succeeds, when there is a token where there was
- * none. A Secret that changes is a reason to probe at once.
+ * A hold ends by itself: when the time of a limit has passed, when a probe succeeds, or when a missing token appears. A change
+ * of the Secret triggers a probe at once.
  */
 import { accountCause } from '../../../scripts/lib/account.ts';
 import type { AccountHold, AccountRecord, ClaudeFailure } from '../../../scripts/lib/contract.ts';
 import { timestamp } from '../util/time.ts';
 import { resetTime } from './reset-time.ts';
 
-/** claude cuts the seconds off a limit's time, and clocks differ. */
+/** claude omits the seconds of a limit's time, and clocks differ. */
 const AFTER_RESET_MS = 75_000;
 const FIRST_PROBE_MS = 5 * 60_000;
 const SLOWEST_PROBE_MS = 60 * 60_000;
-/** A hold that follows the last one within this time is the same trouble, which a probe does not see: patience grows. */
+/** A hold this soon after the last one has the same cause, which the probe missed: the back-off continues. */
 const SAME_TROUBLE_MS = 10 * 60_000;
 
 export interface Standing {
-  /** Of the token that the next call of claude gets; empty when there is none. */
+  /** Fingerprint of the token that the next call of claude gets; empty when there is none. */
   readonly token: string;
-  /** There is nothing by which claude could log in. */
+  /** claude has nothing to log in with. */
   readonly tokenMissing: boolean;
   /** Milliseconds since the epoch. */
   readonly now: number;
-  /** The worker's. */
+  /** The worker's time zone. */
   readonly zone: string;
 }
 
@@ -32,7 +32,7 @@ export function freeAccount(seen: number): AccountRecord {
   return { schema: 1, seen, hold: null, token: '', probes: 0, endedAt: '' };
 }
 
-/** The lines that are new since the record was made; all of them where there are fewer: the file was made anew. */
+/** The lines added since the record was made; all of them when there are fewer, since then the file was recreated. */
 export function unseen(
   { seen }: AccountRecord,
   failures: readonly ClaudeFailure[],
@@ -40,7 +40,7 @@ export function unseen(
   return failures.slice(seen <= failures.length ? seen : 0);
 }
 
-/** What holds now. @param failures all lines of `claude-failures.jsonl` */
+/** Updates the hold. @param failures all lines of `claude-failures.jsonl` */
 export function look(
   record: AccountRecord,
   failures: readonly ClaudeFailure[],
@@ -67,7 +67,7 @@ function withFailure(
   return { ...record, token, probes, hold: { ...hold, since: record.hold?.since ?? hold.since, sessions } };
 }
 
-/** No token at all, or one again. */
+/** Begins a hold when there is no token, and ends it when there is one again. */
 function withToken(record: AccountRecord, { token, tokenMissing, now }: Standing): AccountRecord {
   const { hold } = record;
   if (tokenMissing) {
@@ -83,7 +83,7 @@ function withToken(record: AccountRecord, { token, tokenMissing, now }: Standing
     } as const;
     return { ...record, token, hold: missing };
   }
-  // A first token is used as it was always used: what it is worth is seen at the first stage.
+  // A new token is not probed: the first stage shows whether it works.
   return hold?.cause === 'token-missing' ? ended(record, now) : record;
 }
 
@@ -96,7 +96,7 @@ function ended(record: AccountRecord, now: number): AccountRecord {
   return { ...record, hold: null, endedAt: timestamp(now) };
 }
 
-/** Whether to ask claude whether the account works again. */
+/** Whether to probe the account. */
 export function isProbeDue(
   { hold, token: known }: AccountRecord,
   { token, tokenMissing, now }: Standing,
@@ -114,7 +114,7 @@ export function withProbe(
   const { hold } = record;
   if (hold === null) return record;
   if (answer.code === 0) return { ...ended(record, now), token };
-  // Another token is another trouble, and begins with patience anew.
+  // With another token the back-off starts over.
   const probes = token === record.token ? record.probes + 1 : 0;
   const cause = accountCause('', answer.text) ?? hold.cause;
   const { since, sessions } = hold;
@@ -134,7 +134,7 @@ function holdOf(
   zone: string,
 ): AccountHold {
   const reset = cause === 'limit' ? resetTime(text, at, zone) : null;
-  // A prompt is lost for many reasons: whether the account is one of them is asked at once.
+  // A prompt is lost for many reasons: a probe at once shows whether the account is one of them.
   const first = cause === 'unheard' && probes === 0 ? 0 : FIRST_PROBE_MS;
   const pause = Math.min(first * 2 ** probes, SLOWEST_PROBE_MS);
   return {
@@ -142,7 +142,7 @@ function holdOf(
     text,
     since: timestamp(at),
     until: reset === null ? null : timestamp(reset),
-    // A limit whose time is known is not probed: a smaller model may answer long before.
+    // A limit with a known end is not probed: a smaller model may answer long before.
     probeAt: reset === null ? timestamp(at + pause) : null,
     sessions: [],
   };

@@ -3,7 +3,7 @@
 const MONTHS = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec'];
 const DAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
 const DAY_MS = 86_400_000;
-/** No limit of claude's lasts longer than a month; what does was read wrong. */
+/** No limit of claude lasts longer than a month; a longer one was misread. */
 const LONGEST_MS = 32 * DAY_MS;
 
 const RESETS =
@@ -11,15 +11,15 @@ const RESETS =
 
 /**
  * @param text what claude showed
- * @param from when, in milliseconds since the epoch: the time is the first such one after it
- * @param zone for a time without one: claude writes it in its own, which is the worker's
+ * @param from in milliseconds since the epoch: the result is the first matching time after it
+ * @param zone for a time without a zone: claude uses the worker's
  * @returns milliseconds since the epoch; null when the text does not say
  */
 export function resetTime(text: string, from: number, zone: string): number | null {
   const match = RESETS.exec(text);
   if (match === null) return null;
   const [, monthName, dayText, weekdayName, hourText, minuteText, half, zoneText] = match;
-  // `resets 3` may be anything.
+  // `resets 3` alone is ambiguous.
   if (half === undefined && minuteText === undefined) return null;
   const hour = half === undefined ? Number(hourText) : (Number(hourText) % 12) + (/pm/i.test(half) ? 12 : 0);
   const minute = Number(minuteText ?? 0);
@@ -58,7 +58,7 @@ function isZone(name: string): boolean {
   }
 }
 
-/** What a clock in that zone shows, as if it were UTC. */
+/** The wall-clock time in that zone, as if it were UTC. */
 function wallClock(time: number, zone: string): Date {
   const parts = new Intl.DateTimeFormat('en', {
     timeZone: zone,
@@ -76,7 +76,7 @@ function wallClock(time: number, zone: string): Date {
   );
 }
 
-/** The time at which a clock in that zone shows this; twice, since the first guess may lie beyond a change of clocks. */
+/** The time at which a clock in that zone shows this; computed twice, since the first guess may be across a clock change. */
 function instant(shown: number, zone: string): number {
   const guess = shown - (wallClock(shown, zone).getTime() - shown);
   return guess - (wallClock(guess, zone).getTime() - shown);

@@ -1,14 +1,14 @@
-/** The token that the next call of claude gets, known by a fingerprint: what it is stands in no file of ours. */
+/** The token that the next call of claude gets, identified by a fingerprint: we write the token itself to no file. */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { Files } from '../effects/effects.ts';
 import type { Environment } from '../environment.ts';
 
 const KEY = 'CLAUDE_CODE_OAUTH_TOKEN';
-/** Other ways by which claude may log in, as its own settings.json names them. */
+/** Other ways for claude to log in, as named in its settings.json. */
 const OTHER_LOGIN = /"(?:apiKeyHelper|ANTHROPIC_\w+|CLAUDE_CODE_USE_\w+|CLAUDE_CODE_OAUTH_TOKEN)"/;
 
-/** Empty for no token. */
+/** Empty when there is no token. */
 export function fingerprint(token: string): string {
   return token === '' ? '' : createHash('sha256').update(token).digest('hex').slice(0, 16);
 }

@@ -1,21 +1,21 @@
 /**
- * Stages whose prompt never arrived: claude came up too slowly (without network it takes 20 s, and `factory` pastes after
- * 15), or a dialog swallowed it. `factory` takes the quiet pane for a stage that is done, a minute and a half later. By
- * claude's own record of the session (CLAUDE_CONFIG_DIR/sessions/PID.json), whatever the pane shows.
+ * Finds stages whose prompt never arrived: claude started too slowly (without network it takes 20 s, and `factory` pastes
+ * after 15), or a dialog swallowed it. A minute and a half later `factory` takes the quiet pane for a finished stage. Uses
+ * claude's own record of the session (CLAUDE_CONFIG_DIR/sessions/PID.json), not the pane.
  */
 import { join } from 'node:path';
 import { isRecord } from '../../../scripts/lib/contract.ts';
 import type { Files, TmuxSession } from '../effects/effects.ts';
 
-/** `factory` has pasted long before, and does not judge yet. */
+/** By then `factory` has pasted the prompt, but not yet judged the stage. */
 const PATIENCE_MS = 45_000;
-/** Its record says `idle` from its start on, and again only after a turn. */
+/** The record says `idle` right after the start, and again only after a turn. */
 const NEVER_BUSY_MS = 5_000;
 
-/** What is used of the record; 2.1.330 writes more. */
+/** The fields of the record that we use; claude 2.1.330 writes more. */
 export interface AgentRecord {
   readonly pid: number;
-  /** Field 22 of /proc/PID/stat, so that a number that was used again is not taken for it. */
+  /** Field 22 of /proc/PID/stat, which distinguishes a reused process id. */
   readonly procStart: string;
   readonly sessionId: string;
   /** `23-build-1:@0.%0`. */
@@ -30,13 +30,13 @@ export interface AgentRecord {
 export interface Unheard {
   readonly session: string;
   readonly why: string;
-  /** When its claude started, in milliseconds since the epoch. */
+  /** When claude was started in it, in milliseconds since the epoch. */
   readonly startedAt: number;
 }
 
 /**
- * @param agents records of processes that live, of sessions without a transcript
- * @param sessions that tmux has
+ * @param agents records of live processes whose session has no transcript
+ * @param sessions the sessions of tmux
  */
 export function unheard(
   agents: readonly AgentRecord[],
@@ -45,7 +45,7 @@ export function unheard(
 ): Unheard[] {
   return agents.flatMap(({ tmux, status, waitingFor, startedAt, statusUpdatedAt }) => {
     const session = sessions.find(({ name }) => name === /^(.+):@\d+\.%\d+$/.exec(tmux)?.[1]);
-    // Whoever is attached sees it, and may be typing.
+    // A person who is attached sees it, and may be typing.
     if (session === undefined || session.attached > 0 || now - startedAt < PATIENCE_MS) return [];
     const found = (why: string) => [{ session: session.name, why, startedAt }];
     if (status === 'idle' && statusUpdatedAt - startedAt < NEVER_BUSY_MS)
@@ -54,7 +54,7 @@ export function unheard(
   });
 }
 
-/** @returns records of claude's sessions that live and in which nothing was said yet */
+/** @returns records of claude's live sessions that have no transcript yet */
 export function silentAgents(
   claudeDir: string,
   files: Pick<Files, 'list' | 'read' | 'exists'>,
@@ -83,12 +83,12 @@ function parse(text: string | null): AgentRecord | null {
       /^[\w-]+$/.test(sessionId as string);
     return complete ? (record as unknown as AgentRecord) : null;
   } catch {
-    // claude is writing it.
+    // claude is still writing it.
     return null;
   }
 }
 
-/** @param stat content of /proc/PID/stat, whose second field, in parentheses, may have anything in it */
+/** @param stat content of /proc/PID/stat, whose second field, in parentheses, may contain anything */
 function startOf(stat: string | null): string | undefined {
   return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
 }

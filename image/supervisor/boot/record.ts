@@ -1,9 +1,9 @@
-/** What is known of the boot, phase by phase, as `boot.json` has it. */
+/** The progress of the boot, phase by phase, as written to `boot.json`. */
 import { type Boot, type BootPhase, type PhaseStatus, SCHEMA } from '../../../scripts/lib/contract.ts';
 import type { Clock } from '../effects/effects.ts';
 import { duration, timestamp } from '../util/time.ts';
 
-/** What is known of the boot; phases in the order in which they began. */
+/** The progress of the boot; phases in the order in which they began. */
 export interface BootRecord {
   /** Notes a phase's state; its line goes to the log when status or message have changed. */
   note(name: string, status: PhaseStatus, message: string): void;
@@ -29,7 +29,7 @@ export function createBootRecord(
 ): BootRecord {
   const startedAt = timestamp(clock.now());
   const began = new Map<string, number>();
-  /** How long each took to its first good end; what happens to it later is not boot time any more. */
+  /** How long each phase took until it first succeeded; later changes are not boot time. */
   const took = new Map<string, number>();
   const phases = new Map<string, BootPhase>();
   let finishedAt: string | null = null;

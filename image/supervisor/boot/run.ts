@@ -10,7 +10,7 @@ import { duration } from '../util/time.ts';
 import type { BootRecord } from './record.ts';
 
 export interface PhaseResult {
-  /** `running`: it goes on in the background, and whoever runs it notes how it ends. */
+  /** `running`: it continues in the background, and the code that runs it notes how it ends. */
   readonly status: PhaseStatus;
   /** One sentence; what to do next when the status is `missing` or `failed`. */
   readonly message: string;
@@ -18,13 +18,13 @@ export interface PhaseResult {
 
 export interface Phase {
   readonly name: string;
-  /** Phases that must have ended, however. One that is retried has not ended while it fails. */
+  /** Phases that must have ended, successfully or not. One that is retried has not ended while it fails. */
   readonly after: readonly string[];
   /** Null: as long as it takes. */
   readonly timeoutMs: number | null;
-  /** False for what goes on in the background: neither the start nor readiness waits for it. */
+  /** False for a background phase: neither the start nor readiness waits for it. */
   readonly gates: boolean;
-  /** Try again so much later when it fails; null: a failure is its end and the boot goes on without it. */
+  /** The pause before a failed phase is retried; null: it is not, and the boot continues without it. */
   readonly retryMs: number | null;
   /**
    * @param signal aborts at the time-out and when the worker is told to stop
@@ -66,7 +66,7 @@ async function runPhase(
     const failed = record
       .boot()
       .phases.some(({ name, status }) => name === phase.name && status === 'failed');
-    // While it is tried again the failure stays on show, with its reason.
+    // During a retry the failure stays visible, with its reason.
     if (!failed) record.note(phase.name, 'running', '');
     const result = await attempt(phase, clock, signal, (message) =>
       record.note(phase.name, 'running', message),
@@ -83,7 +83,7 @@ async function runPhase(
   }
 }
 
-/** One try, which ends at the time-out or the stop even when the phase does not listen to its signal. */
+/** One attempt, which ends at the time-out or the stop even when the phase ignores its signal. */
 async function attempt(
   phase: Phase,
   clock: Clock,

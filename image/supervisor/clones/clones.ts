@@ -1,6 +1,6 @@
 /**
- * The clones on the volume: every project of the list is cloned in the background, whole or not at all, and tried again
- * with back-off. Nothing waits for them, and nothing is ever deleted but the leavings of an interrupted clone.
+ * The clones on the volume: every project of the list is cloned in the background, atomically, and retried with back-off.
+ * Nothing waits for them, and nothing is ever deleted except the partial result of an interrupted clone.
  */
 import { dirname, join } from 'node:path';
 import type { CloneFault, PhaseStatus, Project } from '../../../scripts/lib/contract.ts';
@@ -13,20 +13,20 @@ import { gitComplaint, NO_PROMPT } from './git.ts';
 import { cloneUrl, mergeProjects, type ProjectList, parseProjects } from './projects.ts';
 import { updateSubmodules } from './submodules.ts';
 
-/** A slow line and a big repository, but not for ever. */
+/** Enough for a big repository over a slow connection. */
 const CLONE_TIMEOUT_MS = 15 * 60_000;
 const MOST_AT_ONCE = 3;
-/** How often the remotes are asked while there is nothing to do: sooner where work would not be taken. */
+/** How often the remotes are fetched while there is nothing to do: sooner where a fault prevents work. */
 const LOOK_MS = 10 * 60_000;
 const LOOK_AGAIN_MS = 60_000;
-/** Begins with a dot, so that it is nobody's project. */
+/** Begins with a dot, so that it is never taken for a project. */
 const TEMPORARY = '.cloning-';
 
 /** A project as the loop sees it. */
 export interface Clone {
   readonly name: string;
   readonly state: 'ready' | 'cloning' | 'failed';
-  /** What stands in the way, and what to do about it; empty when the clone is ready. */
+  /** The problem, and what to do about it; empty when the clone is ready. */
   readonly message: string;
   /** Where `factory` is called: the directory that holds the pipeline configuration. */
   readonly directory: string;
@@ -34,7 +34,7 @@ export interface Clone {
 
 /** What is remembered about the attempts to clone a project. */
 export interface Attempt {
-  /** The project's repo and branch: another one begins anew. */
+  /** The project's repo and branch: when they change, the attempts start over. */
   readonly source: string;
   readonly running: boolean;
   readonly failures: number;
@@ -50,7 +50,7 @@ export function backoffMs(failures: number): number {
   return Math.min(10_000 * 2 ** (failures - 1), 600_000);
 }
 
-/** Which projects to work on now. `wanting` are those without a usable clone. */
+/** Which projects to clone or update now. `wanting` are those without a usable clone. */
 export function planClones(wanting: readonly Project[], attempts: Attempts, now: number): Project[] {
   const running = [...attempts.values()].filter((attempt) => attempt.running).length;
   return wanting
@@ -79,38 +79,38 @@ export function summarize(
 }
 
 export interface Clones {
-  /** Reads the lists again and starts what is due. Returns at once. */
+  /** Reads the lists again and starts the clones that are due. Returns at once. */
   refresh(): void;
   /** Every project of the lists and every clone on the volume, as they are now. */
   look(): Clone[];
   summary(): { status: PhaseStatus; message: string };
   /**
-   * Brings a project's main checkout to what its remote has, before a row of it is taken. Not beside a check-in.
+   * Updates a project's main checkout to its remote, before a row of it is taken. Not during a check-in.
    *
    * @returns why no row may be taken; null when one may
    */
   follow(name: string, base: Base): Promise<CloneFault | null>;
-  /** The same with every clone whose turn it is, so that it is told before somebody needs it. Not beside a check-in. */
+  /** The same for every clone that is due, so that faults are known before they matter. Not during a check-in. */
   followAll(base: Base): Promise<void>;
-  /** What was found, of the clones that are still there. */
+  /** The faults found in the clones that still exist. */
   faults(): readonly CloneFault[];
 }
 
-/** What was found the last time. */
+/** What was found last time. */
 export interface Followed {
   /** Milliseconds since the epoch. */
   readonly at: number;
   readonly faults: readonly CloneFault[];
 }
 
-/** Whether a remote is to be asked again. */
+/** Whether to fetch from a remote again. */
 export function isDue(followed: Followed | undefined, now: number): boolean {
   if (followed === undefined) return true;
   const pause = followed.faults.some(({ holds }) => holds) ? LOOK_AGAIN_MS : LOOK_MS;
   return followed.at + pause <= now;
 }
 
-/** What is found for the second time has been so since the first. */
+/** A fault that is found again keeps the time when it was first found. */
 export function asFaults(
   project: string,
   troubles: readonly Trouble[],
@@ -127,7 +127,7 @@ type Needs = Pick<Effects, 'clock' | 'files' | 'log' | 'processes'>;
 
 /**
  * @param changed called when a clone is ready or has failed
- * @param signal ends the clones that are under way
+ * @param signal stops running clones
  */
 export function createClones(
   environment: Environment,
@@ -151,7 +151,7 @@ export function createClones(
       base,
       signal,
     );
-    // What a stop has cut off says nothing of the remote.
+    // An interrupted fetch says nothing about the remote.
     if (signal.aborted) return null;
     const now = clock.now();
     const faults = asFaults(name, troubles, followed.get(name)?.faults ?? [], timestamp(now));
@@ -160,7 +160,7 @@ export function createClones(
   };
 
   const look = (): Clone[] => {
-    // Somebody's own clone counts as soon as it can be used, and is nobody's problem before.
+    // A clone outside the lists, made by the operator, counts as soon as it is usable, and is not reported before.
     const unlisted = files
       .list(repos)
       .filter((name) => !name.startsWith('.') && !isListed(name))
@@ -185,7 +185,7 @@ export function createClones(
         ? await fetchClone(effects, project, repos, signal)
         : describe(await bringUpToDate(name, 'HEAD'));
     if (signal.aborted) return;
-    // A clone that is up to date and still has no pipeline.yaml is asked again later: somebody may push one.
+    // A clone that is up to date and still has no pipeline.yaml is fetched again later: one may be pushed.
     if (error === null && onDisk(files, repos, project) === 'ready') {
       attempts.delete(name);
       log.line(`clone ${name} ok ${duration(clock.now() - started)}`);
@@ -226,8 +226,8 @@ export function createClones(
   };
 }
 
-/** Removes what a killed supervisor left half cloned. Only for the holder of the boot lock. */
-export async function removeLeavings(files: Files, repos: string): Promise<void> {
+/** Removes what a killed supervisor left half cloned. Only with the boot lock held. */
+export async function removePartialClones(files: Files, repos: string): Promise<void> {
   for (const name of files.list(repos)) {
     if (name.startsWith(TEMPORARY)) await files.remove(join(repos, name));
   }
@@ -249,7 +249,7 @@ async function fetchClone(
     );
     if (result.code !== 0) return gitComplaint('clone', result);
     const missing = await updateSubmodules({ files, processes }, temporary, signal);
-    if (missing !== null) log.line(`clone ${name}: its submodules are not all there: ${missing}`);
+    if (missing !== null) log.line(`clone ${name}: some submodules are missing: ${missing}`);
     files.rename(temporary, join(repos, name));
     return null;
   } catch (error) {
@@ -259,7 +259,7 @@ async function fetchClone(
   }
 }
 
-/** What is there of a clone on the volume. */
+/** The state of a clone on the volume. */
 type OnDisk = 'ready' | 'absent' | 'no-clone' | 'no-config';
 
 function onDisk(files: Files, repos: string, { name, config }: Project): OnDisk {
@@ -279,7 +279,7 @@ function stateOf(
     case 'ready':
       return { state: 'ready', message: '' };
     case 'no-clone':
-      return { state: 'failed', message: `repos/${project.name} is no git clone: move it away` };
+      return { state: 'failed', message: `repos/${project.name} is not a git clone: move it away` };
     case 'no-config':
       return { state: 'failed', message: `${noConfig(project)}${again}` };
     case 'absent':

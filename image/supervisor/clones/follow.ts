@@ -1,7 +1,7 @@
 /**
- * Keeps a main checkout on what its remote has: `factory` begins the branch of each issue there. What git can do without
- * losing anything is done, and the rest is told. A commit that the remote does not have is kept under
- * `refs/factory-worker/set-aside/`; what is not committed stays where it is.
+ * Keeps a main checkout up to date with its remote: `factory` starts the branch of each issue there. What git can do without
+ * losing anything is done, and the rest is reported. A commit that the remote does not have is kept under
+ * `refs/factory-worker/set-aside/`; uncommitted changes stay where they are.
  */
 import { join } from 'node:path';
 import type { CloneCause, CloneFault, Project } from '../../../scripts/lib/contract.ts';
@@ -15,19 +15,19 @@ type Needs = Pick<Effects, 'clock' | 'files' | 'log' | 'processes'>;
 export interface MainCheckout {
   readonly project: Pick<Project, 'name' | 'branch'>;
   readonly directory: string;
-  /** Whether it is in the lists of projects. In one that is somebody's own, the branch is their choice. */
+  /** Whether it is in the lists of projects. In the operator's own clone, the branch is their choice. */
   readonly listed: boolean;
 }
 
-/** Where `factory` begins a branch: A at the HEAD of the main checkout, B at `origin/main`, whatever is checked out. */
+/** Where `factory` starts a branch: A at the HEAD of the main checkout, B at `origin/main`, whatever is checked out. */
 export type Base = 'HEAD' | 'origin/main';
 
-/** What was found; the caller knows since when. */
+/** A fault; the caller adds the project and since when. */
 export type Trouble = Omit<CloneFault, 'project' | 'since'> & { readonly cause: CloneCause };
 
 const SET_ASIDE = 'refs/factory-worker/set-aside';
 
-/** Without a person it goes no further. */
+/** An operator has to solve this. */
 class Stop extends Error {
   readonly trouble: Trouble;
   constructor(cause: CloneCause, text: string, { said = '', subject = '' } = {}) {
@@ -37,10 +37,10 @@ class Stop extends Error {
 }
 
 /**
- * Asks the remote, and brings the main checkout to what that has. Not beside a check-in, which works in the same clone.
+ * Fetches from the remote and updates the main checkout to it. Not during a check-in, which works in the same clone.
  *
- * @returns what is wrong or worth knowing. While one of them holds, the base is not known to be what the remote has. Empty,
- *   too, where there is no remote
+ * @returns what is wrong or worth knowing. While one of them holds, the base may differ from the remote. Also empty when
+ *   there is no remote
  */
 export async function follow(
   needs: Needs,
@@ -49,10 +49,10 @@ export async function follow(
   signal?: AbortSignal,
 ): Promise<Trouble[]> {
   const { directory, project } = checkout;
-  // factory's own git would stumble over them, too, also where ours does not.
+  // They would make factory's own git calls fail, too, even where ours succeed.
   const removed = await removeStaleLocks(needs, directory);
   if (removed.length > 0)
-    needs.log.line(`${project.name}: removed what a killed git had left: ${removed.join(', ')}`);
+    needs.log.line(`${project.name}: removed locks of a killed git process: ${removed.join(', ')}`);
   const git = createGit(needs.processes, directory, signal);
   try {
     return await bringUpToDate({ ...needs, ...checkout, git }, base, signal);
@@ -82,7 +82,7 @@ async function bringUpToDate(work: Work, base: Base, signal: AbortSignal | undef
   const missing = await updateSubmodules(work, work.directory, signal);
   return missing === null
     ? notices
-    : [...notices, notice('submodules', 'its submodules are not all there', '', missing)];
+    : [...notices, notice('submodules', 'some submodules are missing', '', missing)];
 }
 
 interface Head {
@@ -109,16 +109,16 @@ async function remoteOf({ git }: Work, { upstream }: Head): Promise<string | nul
   return remotes.includes('origin') ? 'origin' : (remotes[0] ?? null);
 }
 
-/** The remote's default branch when it was last asked. */
+/** The remote's default branch when it was last fetched. */
 async function knownDefault({ git }: Work, remote: string): Promise<string | null> {
   const prefix = `refs/remotes/${remote}/`;
   const ref = await git('symbolic-ref', '--quiet', `${prefix}HEAD`);
   return ref.stdout.trim().replace(prefix, '') || null;
 }
 
-/** A question to the remote. */
+/** A git call that contacts the remote. */
 async function ask(work: Work, remote: string, ...args: string[]): Promise<string> {
-  return must(work, 'fetch-failed', `its remote ${remote} cannot be asked what it has`, ...args);
+  return must(work, 'fetch-failed', `its remote ${remote} cannot be read`, ...args);
 }
 
 async function branchToFollow(
@@ -128,7 +128,7 @@ async function branchToFollow(
   const { project, listed, git } = work;
   if (project.branch !== null) return project.branch;
   const chosen = head.upstream?.branch ?? null;
-  // A default branch that was renamed is followed even where it was chosen.
+  // A renamed default branch is followed even where the operator chose the branch.
   const isKept = chosen !== before || (await exists(work, `refs/remotes/${remote}/${chosen}`));
   if (!listed && chosen !== null && isKept) return chosen;
   const answer = await ask(work, remote, 'ls-remote', '--symref', remote, 'HEAD');
@@ -148,14 +148,14 @@ async function switchTo(
   const { git, listed, log, project } = work;
   const place = head.branch === null ? 'on no branch' : `on the branch ${head.branch}`;
   const { upstream } = head;
-  // The branch of somebody's own clone was renamed there: that is no choice of theirs.
+  // The remote renamed the branch of an operator's own clone: that was not their choice.
   const renamed = upstream !== null && !(await exists(work, `refs/remotes/${remote}/${upstream.branch}`));
   if (!listed && !renamed) {
     throw new Stop('head-moved', `its main checkout is ${place}, which follows no branch of ${remote}`, {
       subject: branch,
     });
   }
-  // A branch of somebody's keeps what was committed to it; no branch, and one that is followed no more, would hide it.
+  // Commits stay reachable through their branch, but not on a detached HEAD or a branch that is no longer followed.
   const elsewhere = head.branch === null ? ['--remotes', '--branches', '--tags'] : ['--remotes'];
   if ((head.branch === null || renamed) && (await count(work, 'HEAD', '--not', ...elsewhere)) > 0)
     await setAside(work, head.branch ?? 'HEAD');
@@ -168,7 +168,7 @@ async function switchTo(
     ...(local ? [branch] : ['--create', branch, '--track', `${remote}/${branch}`]),
   );
   if (local) await git('branch', '--quiet', '--set-upstream-to', `${remote}/${branch}`);
-  log.line(`${project.name}: its main checkout was ${place}, and is switched to ${branch}`);
+  log.line(`${project.name}: switched its main checkout, which was ${place}, to ${branch}`);
 }
 
 async function moveTo(
@@ -189,7 +189,7 @@ async function moveTo(
   if (ahead > 0) work.log.line(`${work.project.name}: its main checkout was ${stands} ${remote}/${branch}`);
 }
 
-/** Keeps what HEAD has, once. */
+/** Keeps the commits of HEAD under a ref, once. */
 async function setAside(work: Work, branch: string): Promise<void> {
   const { clock, git, log, project } = work;
   const kept = await git('for-each-ref', '--points-at', 'HEAD', SET_ASIDE);
@@ -197,10 +197,10 @@ async function setAside(work: Work, branch: string): Promise<void> {
   const time = new Date(clock.now()).toISOString().replaceAll(/[-:]|\.\d+/g, '');
   const ref = `${SET_ASIDE}/${branch}/${time}`;
   await must(work, 'changed', 'its commits cannot be set aside', 'update-ref', ref, 'HEAD');
-  log.line(`${project.name}: commits of its main checkout are kept in ${ref}`);
+  log.line(`${project.name}: kept commits of its main checkout in ${ref}`);
 }
 
-/** They stay on show until somebody drops them or the remote has them. */
+/** Reported until the operator drops them or the remote has them. */
 async function setAsideNotices(work: Work, remote: string): Promise<Trouble[]> {
   const { git } = work;
   const refs = (await git('for-each-ref', '--format=%(refname)', SET_ASIDE)).stdout
@@ -220,7 +220,7 @@ async function setAsideNotices(work: Work, remote: string): Promise<Trouble[]> {
 
 async function baseNotices(work: Work, base: Base, branch: string): Promise<Trouble[]> {
   if (base === 'HEAD' || branch === 'main') return [];
-  const text = `this build of factory begins each issue at origin/main, and not at ${branch}`;
+  const text = `this build of factory starts each issue at origin/main, not at ${branch}`;
   if (await exists(work, 'refs/remotes/origin/main')) return [notice('not-main', text, branch)];
   throw new Stop('no-main', `${text}; there is no origin/main`, { subject: branch });
 }
@@ -239,7 +239,7 @@ async function exists({ git }: Work, ref: string): Promise<boolean> {
 
 async function count(work: Work, ...range: string[]): Promise<number> {
   return Number(
-    await must(work, 'changed', 'git cannot tell how it stands', 'rev-list', '--count', ...range),
+    await must(work, 'changed', 'git cannot compare it with its remote', 'rev-list', '--count', ...range),
   );
 }
 
@@ -253,13 +253,14 @@ async function must(work: Work, cause: CloneCause, text: string, ...args: string
   if (result.code === 0) return result.stdout;
   const said = gitComplaint(args[0] ?? '', result);
   const lock = /'([^']+\.lock)': File exists/.exec(said)?.[1];
-  if (lock !== undefined) throw new Stop('locked', 'a git has locked its clone', { said, subject: lock });
+  if (lock !== undefined)
+    throw new Stop('locked', 'another git process has locked its clone', { said, subject: lock });
   const operation = cause === 'fetch-failed' ? undefined : unfinished(work);
   if (operation !== undefined) throw new Stop('unfinished', text, { said, subject: operation });
   throw new Stop(cause, text, { said });
 }
 
-/** What somebody has begun in a main checkout and not ended, by what git keeps of it. */
+/** Unfinished operations in a main checkout, by the file in which git records each. */
 const OPERATIONS: Readonly<Record<string, string>> = {
   'rebase-merge': 'rebase',
   'rebase-apply': 'rebase',

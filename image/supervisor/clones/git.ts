@@ -1,4 +1,4 @@
-/** git as the supervisor calls it: in one directory, with a limit, with nobody there to type a password. */
+/** git as the supervisor calls it: in one directory, with a time-out, and without a prompt for passwords. */
 import type { Processes, RunResult } from '../effects/effects.ts';
 import { withoutCredentials } from './projects.ts';
 
@@ -17,18 +17,18 @@ export function createGit(
 ): Git {
   return (...args) =>
     processes.run(['git', '-C', directory, ...args], {
-      // Its words are read, so they are not to be translated.
+      // Its messages are parsed, so they must not be translated.
       env: { ...NO_PROMPT, LC_ALL: 'C' },
       timeoutMs,
       ...(signal ? { signal } : {}),
     });
 }
 
-/** What git says, on one line, without credentials and without the hints that are of no use here. */
+/** git's message on one line, without credentials and without hints that are of no use here. */
 export function gitComplaint(verb: string, { code, stderr, timedOut }: RunResult): string {
-  if (timedOut) return `git ${verb} took too long and was stopped`;
+  if (timedOut) return `git ${verb} timed out`;
   const lines = stderr.split('\n').filter((line) => line.trim() !== '');
-  // The files that a sentence is about follow it, indented.
+  // The files that a message is about follow it, indented.
   const said = lines.filter((line) => /^(?:(?:fatal|error|remote):|\t)/.test(line));
   const text = withoutCredentials(
     (said.length > 0 ? said : lines).map((line) => line.trim()).join(' '),

@@ -1,18 +1,18 @@
-/** The projects a worker works for: the chart's list and the ones the laptop asked for. Pure functions. */
+/** The projects of a worker: the chart's list and the ones that were dispatched from the laptop. Pure functions. */
 import { isRecord, type Project } from '../../../scripts/lib/contract.ts';
 import { projectName } from '../../../scripts/lib/factory.ts';
 
 export interface ProjectList {
   readonly projects: readonly Project[];
-  /** What is wrong with the entries that were left out, one sentence each. */
+  /** Why entries were left out, one sentence each. */
   readonly problems: readonly string[];
 }
 
-/** A project's name is a directory below repos/, so nothing that could lead out of it or hide in it. */
+/** A project's name is a directory below repos/, so it must not lead out of that or be hidden. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 
 /**
- * @param file the name to use in the problems
+ * @param file its name in messages
  * @param text its content; null when there is no such file
  */
 export function parseProjects(file: string, text: string | null): ProjectList {
@@ -29,7 +29,7 @@ export function parseProjects(file: string, text: string | null): ProjectList {
   const projects: Project[] = [];
   const problems: string[] = [];
   for (const [index, entry] of entries.entries()) {
-    const project = isRecord(entry) ? parseProject(entry) : 'an object is expected';
+    const project = isRecord(entry) ? parseProject(entry) : 'expected an object';
     if (typeof project === 'string') problems.push(`${file} [${index}]: ${project}`);
     else if (projects.some(({ name }) => name === project.name)) {
       problems.push(`${file} [${index}]: a second project called ${project.name}`);
@@ -43,7 +43,7 @@ function parseProject(entry: Record<string, unknown>): Project | string {
   if (typeof repo !== 'string' || repo === '') return 'repo is missing: owner/name or a URL';
   const name = entry['name'] ?? projectName(repo);
   if (typeof name !== 'string' || !NAME.test(name)) {
-    return `name ${JSON.stringify(name)} is no directory name: letters, digits, dot, dash and underscore`;
+    return `name ${JSON.stringify(name)} is not a valid directory name: letters, digits, dot, dash and underscore`;
   }
   const config = entry['config'] ?? 'pipeline.yaml';
   if (
@@ -52,7 +52,7 @@ function parseProject(entry: Record<string, unknown>): Project | string {
     config.startsWith('/') ||
     config.split('/').includes('..')
   ) {
-    return `config ${JSON.stringify(config)} is no path inside the repository`;
+    return `config ${JSON.stringify(config)} is not a path inside the repository`;
   }
   return { name, repo, branch: typeof branch === 'string' && branch !== '' ? branch : null, config };
 }
@@ -73,7 +73,7 @@ export function cloneUrl(repo: string): string {
     : repo;
 }
 
-/** A message of git's without the user and password that a URL in it may carry. */
+/** A message of git, without the user and password that a URL in it may contain. */
 export function withoutCredentials(text: string): string {
   return text.replaceAll(/(?<=[a-z0-9+.-]:\/\/)[^/\s]+@/gi, '');
 }

@@ -1,13 +1,13 @@
 /**
- * The lock files of a git that was killed. git leaves them, and refuses from then on. That nobody holds one any more, only a
- * look at the processes tells.
+ * The lock files of a git process that was killed. They stay, and every later git call fails. Only the list of processes
+ * shows that a lock has no holder any more.
  */
 import { basename, join } from 'node:path';
 import type { Effects, Files, Processes } from '../effects/effects.ts';
 
 type Needs = Pick<Effects, 'files' | 'processes'>;
 
-/** Branches are not nested deeper; a link that leads back would be without end. */
+/** Branches are not nested deeper; a symbolic link to a parent would recurse for ever. */
 const DEEPEST = 12;
 
 /**
@@ -21,7 +21,7 @@ export async function removeStaleLocks({ files, processes }: Needs, clone: strin
   if (found.length === 0 || gitRuns(files, processes, clone)) return [];
   const removed: string[] = [];
   for (const { path, identity } of found) {
-    // The one that was seen is gone, and this is another git's.
+    // The lock that was found is gone, and this one belongs to another git process.
     if (files.identity(path) !== identity) continue;
     await files.remove(path);
     removed.push(path);
@@ -29,7 +29,7 @@ export async function removeStaleLocks({ files, processes }: Needs, clone: strin
   return removed;
 }
 
-/** Whether any git works on a clone, in it or in one of its worktrees, which lie inside. */
+/** Whether a git process works on a clone or on one of its worktrees, which are inside it. */
 function gitRuns(files: Files, processes: Processes, clone: string): boolean {
   const home = files.realPath(clone);
   const isInside = (path: string) => path === home || path.startsWith(`${home}/`);
@@ -46,7 +46,7 @@ function locksIn(files: Files, gitDir: string): string[] {
     files.list(join(gitDir, folder)).map((name) => join(gitDir, folder, name));
   return [
     ...[...inside('.'), ...inside('objects')].filter(isLock),
-    // Not all of `objects`: it has a file for each object.
+    // Not all of `objects`, which has a file for each object.
     ...['refs', 'logs', 'reftable', 'objects/info', 'objects/pack'].flatMap((folder) =>
       walk(files, join(gitDir, folder), DEEPEST),
     ),
@@ -55,7 +55,7 @@ function locksIn(files: Files, gitDir: string): string[] {
   ];
 }
 
-/** Nothing else ends so: git lets no ref do it. */
+/** Nothing else has this ending: git forbids it for refs. */
 function isLock(path: string): boolean {
   return path.endsWith('.lock');
 }

@@ -1,16 +1,16 @@
 /**
- * Submodules: neither `git clone` nor `git worktree add` checks them out. The main checkout's are brought up to date with it;
- * a worktree's are checked out by a hook that git runs at the end of `git worktree add`, which is factory's.
+ * Submodules: neither `git clone` nor `git worktree add` checks them out. Those of the main checkout are updated with it;
+ * those of a worktree are checked out by a hook that git runs at the end of factory's `git worktree add`.
  */
 import { join } from 'node:path';
 import type { Effects } from '../effects/effects.ts';
 import { createGit, gitComplaint } from './git.ts';
 
-/** A slow line and several repositories, but not for ever. */
+/** Enough for several repositories over a slow connection. */
 const LIMIT_MS = 10 * 60_000;
 const MARK = '# Written by factory-worker.';
 
-/** Never fails: git would pass it on, and factory take the worktree for one that could not be made. */
+/** Never fails: git would return its exit code, and factory would assume that the worktree could not be created. */
 const HOOK = `#!/bin/sh
 ${MARK} Checks out the submodules of a worktree that has just been made.
 case $1 in *[!0]*) exit 0 ;; esac
@@ -20,13 +20,13 @@ GIT_TERMINAL_PROMPT=0 git submodule --quiet update --init --recursive </dev/null
 exit 0
 `;
 
-/** For each submodule: what is on no branch would be out of reach after the update. */
+/** Run in each submodule: commits that are on no branch would be unreachable after the update. */
 const SET_ASIDE = `[ "$(git rev-list --count HEAD --not --branches --remotes --tags)" = 0 ] ||
   git update-ref "refs/factory-worker/set-aside/HEAD/$(git rev-parse --short HEAD)" HEAD`;
 
 /**
  * @param clone the main checkout; one without submodules is left alone
- * @returns what is missing, in git's words or in ours; null when nothing is
+ * @returns what is missing, as a message of git or of ours; null when nothing is
  */
 export async function updateSubmodules(
   { files, processes }: Pick<Effects, 'files' | 'processes'>,
@@ -40,7 +40,7 @@ export async function updateSubmodules(
   if (update.code !== 0) return gitComplaint('submodule update', update);
   const path = (await git('rev-parse', '--path-format=absolute', '--git-path', 'hooks/post-checkout')).stdout;
   const hook = path.trim();
-  // Elsewhere when core.hooksPath says so: that is the project's.
+  // With core.hooksPath it is elsewhere: then it belongs to the project.
   if (hook !== join(files.realPath(clone), '.git', 'hooks', 'post-checkout')) return FOREIGN_HOOK;
   const present = files.read(hook);
   if (present !== null && !present.includes(MARK)) return FOREIGN_HOOK;
@@ -52,5 +52,5 @@ export async function updateSubmodules(
   return null;
 }
 
-/** Its own post-checkout may do anything, also the same. */
-const FOREIGN_HOOK = 'git has hooks of its own there, so that a worktree comes without its submodules';
+/** The project's own post-checkout may do anything, including the same. */
+const FOREIGN_HOOK = 'the project has its own git hooks, so worktrees do not get their submodules';

@@ -1,11 +1,11 @@
 /**
- * The settings by which a stage never succeeds although claude could not work: it calls our hook when a turn ends with an
- * error, does not wait by itself for a limit to be reset, and does not ask questions. Everything else in settings.json stays
- * as it is.
+ * Settings that prevent a stage from succeeding although claude could not work: claude calls our hook when a turn ends with an
+ * error, does not wait by itself until a limit is reset, and does not ask questions. Everything else in settings.json stays
+ * unchanged.
  */
 import { isRecord } from '../../../scripts/lib/contract.ts';
 
-/** The name of the hook's script, by which a line of ours is known wherever an earlier checkout or image had it. */
+/** The hook's script. Its name identifies our entries, wherever an earlier checkout or image had the script. */
 export const STOP_FAILURE = 'claude-stop-failure.sh';
 const QUESTION_TOOL = 'AskUserQuestion';
 
@@ -18,7 +18,7 @@ export interface Guard {
 
 /**
  * @param text content of `settings.json`; null when there is none
- * @returns the content that it should have; null when it has it already, or cannot be read
+ * @returns the new content; null when nothing has to change, or the text cannot be parsed
  */
 export function withGuard(text: string | null, { hook, mayAsk }: Guard): string | null {
   let document: unknown;
@@ -30,7 +30,7 @@ export function withGuard(text: string | null, { hook, mayAsk }: Guard): string 
   if (!isRecord(document)) return null;
   const wanted = {
     ...document,
-    // Otherwise claude waits by itself for a limit to be reset, and factory takes the quiet pane for a stage that is done.
+    // Otherwise claude waits by itself until a limit is reset, and factory takes the quiet pane for a finished stage.
     autoContinueAtUsageLimit: document['autoContinueAtUsageLimit'] ?? false,
     // Otherwise it offers another renderer, and factory's paste accepts it.
     tui: document['tui'] ?? 'default',
@@ -61,7 +61,7 @@ function isOurs(entry: unknown): boolean {
   return JSON.stringify(entry).includes(`/${STOP_FAILURE}`);
 }
 
-/** claude gives it to a shell. */
+/** claude passes it to a shell. */
 function shellWord(path: string): string {
   return /^[\w@%+:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }

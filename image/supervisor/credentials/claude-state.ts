@@ -1,6 +1,7 @@
 /**
- * What claude would ask at its first start: a theme, whether it may skip its permission questions, whether it trusts the
- * folder, whether CLAUDE.md may import files from outside of it. In a pane nobody answers, and `factory` would paste the issue into the question.
+ * Answers the questions of claude's first start in advance: the theme, whether it may skip its permission questions, whether
+ * it trusts the folder, whether CLAUDE.md may import files from outside it. In a pane no one answers, and `factory` would
+ * paste the issue into the question.
  */
 import { join } from 'node:path';
 import { isRecord } from '../../../scripts/lib/contract.ts';
@@ -12,8 +13,8 @@ import { type Guard, withGuard } from './claude-settings.ts';
 
 /**
  * @param text content of `.claude.json`; null when there is none
- * @param trusted repositories that claude may work in, their worktrees included
- * @returns the content that it should have; null when it has it already, or cannot be read
+ * @param trusted repositories that claude may work in, including their worktrees
+ * @returns the new content; null when nothing has to change, or the text cannot be parsed
  */
 export function withFirstRunDone(text: string | null, trusted: readonly string[]): string | null {
   let document: unknown;
@@ -27,7 +28,7 @@ export function withFirstRunDone(text: string | null, trusted: readonly string[]
   for (const folder of trusted) {
     const known = projects[folder];
     projects[folder] = {
-      // Imports from outside: not asked, and not allowed unless a person has allowed them.
+      // Imports from outside: claude does not ask, and they stay forbidden unless a person has allowed them.
       hasClaudeMdExternalIncludesApproved: false,
       ...(isRecord(known) ? known : {}),
       hasClaudeMdExternalIncludesWarningShown: true,
@@ -45,7 +46,7 @@ export function withFirstRunDone(text: string | null, trusted: readonly string[]
   return text !== null && result === JSON.stringify(document, null, 2) ? null : result;
 }
 
-/** The same for `settings.json`, whose key newer versions ask for. */
+/** The same for `settings.json`, where newer versions look for this key. */
 export function withoutPermissionQuestion(text: string | null): string | null {
   let document: unknown;
   try {
@@ -57,17 +58,17 @@ export function withoutPermissionQuestion(text: string | null): string | null {
   return JSON.stringify({ ...document, skipDangerousModePermissionPrompt: true }, null, 2);
 }
 
-/** A file of claude's state, and what is made of its content; null: it is as it should be. */
+/** A file of claude's state, and how its content changes; null: nothing has to change. */
 interface StateFile {
   readonly path: string;
   readonly seed: (text: string | null) => string | null;
-  /** Whether `seed` is asked again only when there is another clone: claude drops some of its keys at each start. */
+  /** Whether `seed` is called again only when there is another clone: claude drops some of its keys at each start. */
   readonly once: boolean;
 }
 
-/** Where claude's state lies, and what is asked of it there. */
+/** Where claude's state is, and what it has to contain. */
 export interface ClaudeState {
-  /** Null: nobody said where, so nothing is written. */
+  /** Null: not configured, so nothing is written. */
   readonly directory: string | null;
   /** Null: claude's first-run questions are its owner's to answer. */
   readonly repos: string | null;
@@ -75,12 +76,12 @@ export interface ClaudeState {
 }
 
 /**
- * Keeps claude's state so that a stage can start: every clone is trusted (trust counts for a repository and its worktrees,
- * not for what lies below a folder), settings.json has what `withGuard` wants, and neither file is damaged. claude repairs
- * none: of an empty one it shows the questions of a first start, of one cut off by a full volume an error, and `factory`
- * pastes the issue into that. What is damaged is kept beside it.
+ * Keeps claude's state so that a stage can start: every clone is trusted (trust applies to a repository and its worktrees, not
+ * to all folders below a path), settings.json has what `withGuard` requires, and neither file is damaged. claude does not repair
+ * them: with an empty file it shows the questions of a first start, with one truncated on a full volume an error, and `factory`
+ * pastes the issue into that. A damaged file is kept under another name.
  *
- * @returns to be called before each stage; it answers why claude's state cannot be written, or null
+ * @returns a function to be called before each stage; it returns why claude's state cannot be written, or null
  */
 export function keepClaudeSeeded(
   { clock, files, log }: Pick<Effects, 'clock' | 'files' | 'log'>,
@@ -114,27 +115,27 @@ export function keepClaudeSeeded(
     const fingerprint = () =>
       JSON.stringify([names, guard(), ...all.map(({ path }) => files.identity(path))]);
     if (seen === fingerprint()) return;
-    // By the real path of one that is a link, as claude names it.
+    // The real path of a linked clone, which is what claude uses.
     trusted = names.map((name) => files.realPath(join(repos ?? '', name)));
     files.makeDirectory(directory);
     for (const { path, seed, once } of all) {
       const text = soundText(path);
       if (once && text !== null && known === names.join('/')) continue;
       const seeded = seed(text);
-      // On the volume: claude replaces the file by renaming, so a link to it would be lost at the first change.
+      // Written to the volume itself: claude replaces the file by renaming, so a link would be lost at the first change.
       if (seeded !== null) files.write(path, `${seeded}\n`);
     }
     known = names.join('/');
     seen = fingerprint();
   };
 
-  /** The file's content; null when there is none, also since it was damaged. */
+  /** The file's content; null when it does not exist or was damaged. */
   const soundText = (path: string): string | null => {
     const text = files.read(path);
     if (text === null || isSound(text)) return text;
     const aside = `${path}.damaged-${timestamp(clock.now()).replaceAll(':', '')}`;
     files.rename(path, aside);
-    log.line(`${path} was damaged (${text.length} characters): kept as ${aside}, written anew`);
+    log.line(`${path} was damaged (${text.length} characters): kept as ${aside}, created a new one`);
     return null;
   };
 

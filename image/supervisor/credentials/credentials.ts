@@ -1,4 +1,4 @@
-/** The worker's credentials: whether they are there, and in a pod what they are worth. */
+/** The worker's credentials: whether they exist, and in a pod whether they are valid. */
 import { join } from 'node:path';
 import type { PhaseResult } from '../boot/run.ts';
 import type { Effects, Files } from '../effects/effects.ts';
@@ -11,18 +11,18 @@ const AGAIN_AFTER_FAILURE_MS = 60_000;
 const KEYS = ['CLAUDE_CODE_OAUTH_TOKEN', 'GH_TOKEN', 'GH_USER'] as const;
 
 export interface Credentials {
-  /** Looks at all of them. */
+  /** Checks all of them. */
   check(signal: AbortSignal): Promise<PhaseResult>;
-  /** Checks again when it is time to, and keeps git's author up to date; null when there is nothing new. */
-  tend(): Promise<PhaseResult | null>;
+  /** Checks again when a check is due, and keeps git's author up to date; null when nothing was checked. */
+  maintain(): Promise<PhaseResult | null>;
 }
 
 /**
- * What the operator types to bring credentials. The values go through a file: a command line is seen by everybody and
- * kept in the shell's history.
+ * What the operator types to provide credentials. The values go through a file: a command line is visible to other users and
+ * stays in the shell's history.
  *
- * @param keys which ones; the operator writes their values
- * @param present names of the Secret's keys that are there: `create` refuses a Secret that exists, `patch` one that does not
+ * @param keys the missing keys; the operator fills in their values
+ * @param present the existing keys of the Secret: `create` fails for a Secret that exists, `patch` for one that does not
  */
 export function howToBring(
   { secret, dirs }: Pick<Environment, 'secret' | 'dirs'>,
@@ -39,7 +39,7 @@ export function howToBring(
   return `write ${data} into a FILE and type: ${kubectl} patch secret ${secret.name} --patch-file=FILE`;
 }
 
-/** A local worker's: whether they are there. What they are worth is seen when they are used. */
+/** For a local worker: whether they exist. Whether they are valid shows when they are used. */
 export function localCredentials(
   environment: Pick<Environment, 'secret' | 'dirs'>,
   files: Pick<Files, 'read'>,
@@ -48,7 +48,7 @@ export function localCredentials(
   const missing = KEYS.filter((key) => read(key).trim() === '');
   if (missing.length === 0) return { status: 'ok', message: `${KEYS.join(', ')} are there` };
   if (missing.length === KEYS.length) {
-    return { status: 'off', message: 'none given: claude and gh of this machine use what they find' };
+    return { status: 'off', message: 'none given: claude and gh use the logins of this machine' };
   }
   return {
     status: 'missing',
@@ -56,7 +56,7 @@ export function localCredentials(
   };
 }
 
-/** A pod's: looked at when they change and now and then. */
+/** For a pod: checked when they change, and periodically. */
 export function createCredentials(
   environment: Environment,
   { clock, files, processes }: Pick<Effects, 'clock' | 'files' | 'processes'>,
@@ -64,7 +64,7 @@ export function createCredentials(
   const { dirs, name } = environment;
   const file = (key: string) => join(dirs.WORKER_SECRETS_DIR, key);
   const read = (key: string) => (files.read(file(key)) ?? '').trim();
-  // Not the links by which Kubernetes swaps the whole directory.
+  // Without the links with which Kubernetes replaces the whole directory.
   const present = () => files.list(dirs.WORKER_SECRETS_DIR).filter((entry) => !entry.startsWith('..'));
   let seen = '';
   let againAt = 0;
@@ -99,6 +99,7 @@ export function createCredentials(
 
   return {
     check,
-    tend: async () => (seen !== '' && (seen !== fingerprint() || clock.now() >= againAt) ? check() : null),
+    maintain: async () =>
+      seen !== '' && (seen !== fingerprint() || clock.now() >= againAt) ? check() : null,
   };
 }

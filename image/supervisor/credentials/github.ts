@@ -1,24 +1,24 @@
-/** What GitHub says about the worker's token, and what follows from it. */
+/** Evaluates GitHub's answer about the worker's token. */
 import type { PhaseResult } from '../boot/run.ts';
 import type { RunResult } from '../effects/effects.ts';
 
-/** Without it neither private clones nor pull requests work. A fine-grained token has no scopes, but permissions. */
+/** Required for private clones and pull requests. A fine-grained token has permissions instead of scopes. */
 const NEEDED_SCOPE = 'repo';
 
-/** The question: the token's own account, with the headers that tell its scopes. */
+/** Asks for the token's own account, with the headers that list its scopes. */
 export const QUESTION = ['gh', 'api', '--include', 'user'] as const;
 
 /**
- * @param answer what `gh api --include user` answered
+ * @param answer of `gh api --include user`
  * @param user GH_USER
- * @param cure where a token is replaced, for people
+ * @param cure how the operator replaces the token
  */
 export function judgeToken(answer: RunResult, user: string, cure: string): PhaseResult {
   const said = answer.stderr.trim().split('\n')[0] ?? '';
   if (answer.timedOut || /error connecting|dial tcp|no such host|timeout|EOF/i.test(answer.stderr)) {
     return {
       status: 'failed',
-      message: `GitHub cannot be reached (${said || 'no answer'}); the worker goes on and asks again`,
+      message: `GitHub cannot be reached (${said || 'no answer'}); the worker continues and tries again`,
     };
   }
   if (/HTTP 401|Bad credentials/.test(answer.stderr)) {
@@ -27,7 +27,7 @@ export function judgeToken(answer: RunResult, user: string, cure: string): Phase
   if (answer.code !== 0)
     return { status: 'failed', message: `GitHub: ${said || `exit code ${answer.code}`}` };
   const [head = '', body = ''] = answer.stdout.split(/\r?\n\r?\n/);
-  const login = /"login"\s*:\s*"([^"]+)"/.exec(body)?.[1] ?? 'somebody';
+  const login = /"login"\s*:\s*"([^"]+)"/.exec(body)?.[1] ?? 'an unknown account';
   const scopes = /^x-oauth-scopes:[ \t]*(.*)$/im.exec(head)?.[1]?.trim();
   if (scopes !== undefined && scopes !== '' && !scopes.split(/,\s*/).includes(NEEDED_SCOPE)) {
     return {

@@ -1,4 +1,4 @@
-/** daemon.json of the worker's Docker: everything that is set, in one file, so that no flag can contradict it. */
+/** daemon.json of the worker's Docker: all settings in one file, so that no flag can contradict them. */
 import type { Settings } from '../../../scripts/lib/contract.ts';
 import type { DockerNetworks } from './network.ts';
 
@@ -22,20 +22,20 @@ export function daemonConfig({ docker }: Settings, { mtu, networks }: DaemonFact
   const pools = docker.addressPools.length > 0 ? docker.addressPools : networks.pools;
   const size = docker.storage.sizeBytes;
   return {
-    // Only the socket: whoever reaches a TCP port of dockerd owns the node.
+    // Only the socket: access to a TCP port of dockerd would mean full control of the node.
     hosts: [`unix://${SOCKET}`],
     'data-root': DATA_ROOT,
-    // Set, so that dockerd says what is wrong instead of quietly taking vfs.
+    // Explicit, so that dockerd reports an error instead of silently falling back to vfs.
     'storage-driver': 'overlay2',
     'exec-opts': ['native.cgroupdriver=cgroupfs'],
     'cgroup-parent': CGROUP_PARENT,
     mtu: actualMtu,
-    // `mtu` counts for docker0 only; the networks of compose take theirs from here (moby#34981).
+    // `mtu` applies to docker0 only; the networks of compose take theirs from here (moby#34981).
     'default-network-opts': { bridge: { 'com.docker.network.driver.mtu': `${actualMtu}` } },
     ...(docker.addressPools.length > 0 ? {} : { bip: networks.bridge }),
     ...(pools.length > 0 ? { 'default-address-pools': pools } : {}),
     ...(docker.registryMirrors.length > 0 ? { 'registry-mirrors': docker.registryMirrors } : {}),
-    // The default, json-file, has no limit.
+    // The default, json-file, has no size limit.
     'log-driver': 'local',
     'log-opts': { 'max-size': '10m', 'max-file': '3' },
     builder: {
@@ -44,7 +44,7 @@ export function daemonConfig({ docker }: Settings, { mtu, networks }: DaemonFact
         defaultKeepStorage: `${Math.floor(Math.min(size ? size / 4 : 5 * GIB, 20 * GIB))}`,
       },
     },
-    // A dockerd that dies takes no stack with it.
+    // Containers survive the death of dockerd.
     'live-restore': true,
     'shutdown-timeout': 10,
   };

@@ -1,6 +1,6 @@
 /**
- * The worker's Docker daemon: started, watched, restarted in place with back-off, and stopped. A restart of the pod would
- * kill every session, and a crash loop would leave nothing to look into; so nothing here ever ends the supervisor.
+ * The worker's Docker daemon: started, monitored, restarted in place with back-off, and stopped. A restart of the pod would
+ * kill every session, and a crash loop would leave nothing to inspect; so nothing here ever ends the supervisor.
  */
 import { dirname } from 'node:path';
 import type { PhaseStatus, Settings } from '../../../scripts/lib/contract.ts';
@@ -21,23 +21,23 @@ const TAIL_BYTES = 16 * 1024;
 
 const POLL_MS = 50;
 const ANSWER_MS = 100_000;
-/** After this many beats without an answer it is reported; a machine under load is slow, not dead. */
-const SILENT_BEATS = 3;
+/** After this many unanswered pings a failure is reported; a machine under load is slow, not dead. */
+const MOST_MISSED_PINGS = 3;
 /** 1 s, 2 s, 4 s, … at most a minute. It never gives up. */
 const BACKOFF_MOST_MS = 60_000;
-/** A daemon that lived this long was well: the next death is a new story. */
+/** A daemon that ran this long was healthy: its end resets the back-off. */
 const STEADY_MS = 5 * 60_000;
 
 const CONTAINER_GRACE_SECONDS = 10;
 const STOP_MS = 20_000;
 
 export interface DockerDaemon {
-  /** The first start. A failure is its end, and retried in the background. */
+  /** The first start. It returns after a failure too, and is retried in the background. */
   start(signal: AbortSignal): Promise<PhaseResult>;
-  /** Called every few seconds: does it still answer, is its log too long. */
-  tend(): Promise<void>;
+  /** Called every few seconds: checks whether the daemon still answers, and trims its log. */
+  maintain(): Promise<void>;
   isUp(): boolean;
-  /** Stops the containers. @returns what there is to say about it */
+  /** Stops the containers. @returns a message for the log */
   stopContainers(): Promise<string>;
   /** Stops the daemon. */
   stop(signal: AbortSignal): Promise<string>;
@@ -47,9 +47,9 @@ export interface DaemonOptions {
   readonly settings: () => Settings;
   /** WORKER_MEMORY_LIMIT_BYTES. */
   readonly memoryLimit: string | undefined;
-  /** Addresses of the cluster that are known from the environment. */
+  /** Addresses of the cluster, known from the environment. */
   readonly addresses: readonly string[];
-  /** Told about every change after the start has ended. */
+  /** Called at every change after the start has ended. */
   readonly note: (status: PhaseStatus, message: string) => void;
 }
 
@@ -61,7 +61,7 @@ export function createDockerDaemon(
   let daemon: Detached | null = null;
   let up = false;
   let failures = 0;
-  let silentBeats = 0;
+  let missedPings = 0;
   let upSince = 0;
   let readyMessage = '';
   const stopping = new AbortController();
@@ -88,7 +88,7 @@ export function createDockerDaemon(
       .split('\n')
       .filter((line) => line.trim() !== '');
 
-  /** What the daemon said last about why it failed, without its time stamps. */
+  /** The daemon's last error message, without its time stamp. */
   const lastWords = (from: number): string => {
     const said = lastLines(from);
     const why = said.findLast((line) => /^failed to|level=(fatal|error)/.test(line)) ?? said.at(-1) ?? '';
@@ -98,7 +98,7 @@ export function createDockerDaemon(
       .slice(0, 500);
   };
 
-  /** Starts it and waits until it answers, has ended, or the time is over. @returns null, or why it is not up */
+  /** Starts it and waits until it answers, has ended, or the time-out has passed. @returns null, or why it is not up */
   const launch = async (signal: AbortSignal): Promise<string | null> => {
     const facts = await configure();
     const logged = files.size(LOG_FILE);
@@ -124,14 +124,14 @@ export function createDockerDaemon(
           daemon = child;
           up = true;
           upSince = clock.now();
-          silentBeats = 0;
+          missedPings = 0;
           readyMessage = `${version}, ${driver}, cgroup v${cgroupVersion}, ${facts}`;
           return null;
         }
         await clock.sleep(POLL_MS, signal);
       }
     } finally {
-      // One that is of no use would keep the next one from starting, by its pid file.
+      // The pid file of a failed daemon would prevent the next one from starting.
       if (daemon !== child) processes.signalGroup(child.pid, 'SIGKILL');
     }
     if (ended !== null) return `dockerd ended with exit code ${ended}: ${lastWords(logged)}`;
@@ -151,7 +151,7 @@ export function createDockerDaemon(
     await recover(`dockerd ended with exit code ${code}: ${lastWords(logged)}`);
   };
 
-  /** Starts it again until it is up. */
+  /** Restarts it until it is up. */
   const recover = async (reason: string): Promise<void> => {
     let why = reason;
     while (!stopping.signal.aborted) {
@@ -169,7 +169,7 @@ export function createDockerDaemon(
     }
   };
 
-  /** dockerd keeps the file open for appending, so it is emptied in place after its end has been copied. */
+  /** dockerd keeps the file open for appending, so it is truncated in place after its last part has been copied. */
   const trimLog = (): void => {
     if (files.size(LOG_FILE) <= LOG_LIMIT_BYTES) return;
     files.write(`${LOG_FILE}.1`, files.readEnd(LOG_FILE, LOG_LIMIT_BYTES));
@@ -184,24 +184,24 @@ export function createDockerDaemon(
       if (complaint === null) return { status: 'ok', message: readyMessage };
       if (stopping.signal.aborted || signal.aborted) return { status: 'failed', message: complaint };
       for (const line of lastLines().slice(-10)) log.line(`dockerd: ${line}`);
-      // After the phase has been recorded as ended, so that the later note is the newer one.
+      // Only after the phase has been recorded as failed, so that this note does not come first.
       void clock.sleep(0).then(() => recover(complaint));
       return { status: 'failed', message: complaint };
     },
 
-    async tend() {
+    async maintain() {
       trimLog();
       if (daemon === null || stopping.signal.aborted) return;
       if (await engine.ping()) {
-        if (!up || silentBeats >= SILENT_BEATS) note('ok', readyMessage);
+        if (!up || missedPings >= MOST_MISSED_PINGS) note('ok', readyMessage);
         up = true;
-        silentBeats = 0;
+        missedPings = 0;
         return;
       }
-      silentBeats += 1;
-      if (silentBeats === SILENT_BEATS && daemon !== null) {
+      missedPings += 1;
+      if (missedPings === MOST_MISSED_PINGS && daemon !== null) {
         up = false;
-        note('failed', `dockerd runs and does not answer: see ${LOG_FILE}; to start it again: pkill dockerd`);
+        note('failed', `dockerd runs and does not answer: see ${LOG_FILE}; to restart it: pkill dockerd`);
       }
     },
 
@@ -216,7 +216,7 @@ export function createDockerDaemon(
       stopping.abort();
       const child = daemon;
       if (child === null) return '';
-      // Once: dockerd takes the fourth SIGTERM for "at once, without tidying up".
+      // Once: at the fourth SIGTERM dockerd exits without cleaning up.
       processes.signalGroup(child.pid, 'SIGTERM');
       const obeyed = await Promise.race([
         child.exited.then(() => true),

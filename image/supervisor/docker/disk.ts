@@ -1,4 +1,4 @@
-/** The guard of the docker volume: a full one must neither evict the pod nor surprise anybody. */
+/** Guards the docker volume: before it is full it is pruned, reported, and no work is taken, so that the pod is not evicted. */
 import { DISK_FULL_PERCENT, DISK_WARN_PERCENT, type Settings } from '../../../scripts/lib/contract.ts';
 import type { Effects } from '../effects/effects.ts';
 import { duration } from '../util/time.ts';
@@ -6,9 +6,9 @@ import { duration } from '../util/time.ts';
 const PRUNE_PERCENT = 75;
 
 const LOOK_MS = 30_000;
-/** An emptyDir shares the node's disk, so its own use has to be counted; that reads every directory. */
+/** An emptyDir shares the node's disk, so its own usage has to be counted, which reads every directory. */
 const COUNT_MS = 5 * 60_000;
-/** Pruning again at once would find nothing new. */
+/** Pruning again soon would find nothing new. */
 const PRUNE_EVERY_MS = 10 * 60_000;
 const PRUNE_TIMEOUT_MS = 5 * 60_000;
 
@@ -19,10 +19,10 @@ export interface VolumeUse {
 }
 
 /**
- * How full the volume is, in percent: of its file system, or of the size that was given to it when it shares the node's
- * disk, whichever is worse.
+ * How full the volume is, in percent: of its file system, or of its configured size when it shares the node's disk, whichever
+ * is worse.
  *
- * @param countedBytes what the files under the volume take; null when they have not been counted
+ * @param countedBytes the size of the files on the volume; null when it has not been counted
  */
 export function fullness(
   { usedBytes, sizeBytes }: VolumeUse,
@@ -35,15 +35,15 @@ export function fullness(
 }
 
 export interface DiskGuard {
-  /** Looks when it is time to. */
-  tend(): Promise<void>;
+  /** Checks the volume when a check is due. */
+  maintain(): Promise<void>;
   /** Why no work may be taken; null when it may. */
   obstacle(): string | null;
 }
 
 /**
  * @param path the volume
- * @param use asks its file system
+ * @param use reads the usage of its file system
  * @param dockerUp nothing can be pruned while Docker is down
  */
 export function createDiskGuard(
@@ -85,7 +85,7 @@ export function createDiskGuard(
     return volume === null ? 0 : fullness(volume, counted, storage);
   };
 
-  // What can be had again: build cache and images without a name. Never volumes, never images that somebody named.
+  // Only what can be rebuilt: build cache and images without a name. Never volumes or named images.
   const prune = async (): Promise<void> => {
     if (!dockerUp() || clock.now() < pruneAt) return;
     pruneAt = clock.now() + PRUNE_EVERY_MS;
@@ -113,13 +113,13 @@ export function createDiskGuard(
       full ?? (percent >= DISK_WARN_PERCENT ? `the docker volume is ${rounded} % full; ${advice}` : '');
     // Once per state, not once per percent.
     const state = full ? 'full' : line ? 'warn' : '';
-    if (state !== said) log.line(line || `the docker volume is ${rounded} % full again`);
+    if (state !== said) log.line(line || `the docker volume is down to ${rounded} %`);
     said = state;
   };
 
   return {
     obstacle: () => full,
-    async tend() {
+    async maintain() {
       if (clock.now() < lookAt) return;
       lookAt = clock.now() + LOOK_MS;
       await look();

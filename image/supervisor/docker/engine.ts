@@ -1,4 +1,4 @@
-/** Docker's API on its socket, as far as the supervisor needs it. */
+/** The part of Docker's API that the supervisor needs, on its socket. */
 
 export interface EngineInfo {
   readonly driver: string;
@@ -13,7 +13,7 @@ export interface Engine {
   info(): Promise<EngineInfo>;
   /** Ids of the running containers. @throws Error */
   running(): Promise<string[]>;
-  /** Stops a container: SIGTERM, and SIGKILL after so many seconds. @throws Error */
+  /** Stops a container: SIGTERM, then SIGKILL after `graceSeconds`. @throws Error */
   stop(id: string, graceSeconds: number): Promise<void>;
 }
 
@@ -22,7 +22,7 @@ const TIMEOUT_MS = 5_000;
 /** @param socket path of the daemon's socket */
 export function createEngine(socket: string): Engine {
   const call = async (method: 'GET' | 'POST', path: string, timeoutMs = TIMEOUT_MS): Promise<string> => {
-    // Loaded when first needed: Node takes 65 ms for it, and dockerd has been started meanwhile.
+    // Loaded when first needed: that takes Node 65 ms, during which dockerd is already starting.
     const { request } = await import('node:http');
     return new Promise((resolve, reject) => {
       const asked = request({ socketPath: socket, method, path, timeout: timeoutMs }, (answer) => {
@@ -32,7 +32,7 @@ export function createEngine(socket: string): Engine {
         answer.on('end', () => {
           const body = Buffer.concat(chunks).toString('utf8');
           const { statusCode = 0 } = answer;
-          // 304: it was so already.
+          // 304: already in that state.
           if (statusCode < 300 || statusCode === 304) resolve(body);
           else
             reject(

@@ -4,13 +4,13 @@ import { messageOf } from '../util/errors.ts';
 import { CGROUP_PARENT } from './daemon-config.ts';
 
 const CGROUP = '/sys/fs/cgroup';
-/** v1 answers "no limit" with the largest number of pages. */
+/** cgroup v1 expresses "no limit" as the largest number of pages. */
 const NO_LIMIT = 2 ** 60;
 
 /**
  * @param podBytes the pod's limit; null when there is none
- * @param reserveBytes what containers may not have
- * @returns the limit of Docker's cgroup; null: none. Never less than half of the pod's, whatever the reserve.
+ * @param reserveBytes what containers must leave free
+ * @returns the limit of Docker's cgroup, or null for none. At least half of the pod's, whatever the reserve.
  */
 export function containersLimit(podBytes: number | null, reserveBytes: number): number | null {
   if (podBytes === null) return null;
@@ -28,7 +28,7 @@ function hierarchy(files: Files): Hierarchy {
     : { limitFile: 'memory.limit_in_bytes', directory: `${CGROUP}/memory` };
 }
 
-/** The smaller of the cgroup's own limit and the one that the chart tells; null when neither says anything. */
+/** The smaller of the cgroup's own limit and the one from the chart; null when there is neither. */
 export function podLimit(files: Files, declared: string | undefined): number | null {
   const { directory, limitFile } = hierarchy(files);
   const limits = [files.read(`${directory}/${limitFile}`), declared ?? null]
@@ -38,9 +38,9 @@ export function podLimit(files: Files, declared: string | undefined): number | n
 }
 
 /**
- * Makes Docker's cgroup with its limit, before dockerd makes it without one. Pod only.
+ * Creates Docker's cgroup with its limit, before dockerd creates it without one. Pod only.
  *
- * @returns what there is to say about it
+ * @returns a message for the boot record
  */
 export function limitContainers(files: Files, limitBytes: number | null): string {
   const { directory, limitFile } = hierarchy(files);

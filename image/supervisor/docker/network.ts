@@ -1,8 +1,8 @@
-/** What Docker's networks must fit to: the pod's own MTU, and addresses that the cluster does not use. Pure functions. */
+/** Settings of Docker's networks: the MTU of the pod, and addresses that the cluster does not use. Pure functions. */
 
 export interface AddressPool {
   readonly base: string;
-  /** Prefix length of each network that is cut out of it. */
+  /** Prefix length of each network allocated from it. */
   readonly size: number;
 }
 
@@ -12,7 +12,7 @@ export interface DockerNetworks {
   readonly pools: readonly AddressPool[];
 }
 
-/** Private /16 networks, the ones least used by clusters and clouds first; 172.17 is Docker's own default. */
+/** Private /16 networks, those least used by clusters and clouds first; 172.17 is Docker's own default. */
 const CANDIDATES = [30, 29, 28, 27, 26, 25, 24, 31, 23, 22, 21, 20, 19, 18, 17, 16].map((n) => `172.${n}`);
 /** The networks of compose stacks. */
 const POOLS = 2;
@@ -29,10 +29,10 @@ export function defaultInterface(routes: string): string | null {
 }
 
 /**
- * Networks for Docker that contain no address which is known to be somebody else's.
+ * Networks for Docker that contain no address known to be in use.
  *
  * @param routes content of /proc/net/route: what the pod reaches directly
- * @param addresses further addresses, such as the API server's and the resolvers'
+ * @param addresses further addresses in use, such as the API server's and the resolvers'
  */
 export function chooseNetworks(routes: string, addresses: readonly string[]): DockerNetworks {
   const known = rows(routes)
@@ -47,7 +47,7 @@ export function chooseNetworks(routes: string, addresses: readonly string[]): Do
     };
     return !known.some(overlaps) && !single.some((address) => address >>> 16 === base >>> 16);
   });
-  // Everything taken is possible only where somebody routes all of 172.16/12; then Docker's own choice is no worse.
+  // None is free only when all of 172.16/12 is routed; then Docker's own default is no worse.
   const [bridge = '172.17', ...rest] = free;
   return {
     bridge: `${bridge}.0.1/24`,

@@ -5,14 +5,16 @@ const SHELLS = /^(?:.*\/)?-?(?:bash|sh|dash|zsh|fish)$/;
 const FLAGS = new Set(['', '-l', '-i', '--login']);
 
 /**
- * Whether a shell waits for a command in a pane whose process that is: what is typed there is executed. Its name alone does
- * not tell, since an agent may be a script.
+ * Whether the process of a pane is a shell that waits for a command: text typed there would be executed. The name alone is not
+ * enough, since an agent may be a script.
+ *
+ * @param pid the pane's first process
  */
 export function isBareShell(pid: number, files: Pick<Files, 'read'>): boolean {
   const [program = '', flag = ''] = (files.read(`/proc/${pid}/cmdline`) ?? '').split('\0');
   if (!SHELLS.test(program) || !FLAGS.has(flag)) return false;
   const stat = files.read(`/proc/${pid}/stat`) ?? '';
-  // After the name in brackets: state, parent, group, session, terminal, the group in its foreground.
+  // After the name in parentheses: state, parent, group, session, terminal, foreground group.
   const [, , group, , , foreground] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return group !== undefined && group === foreground;
 }

@@ -1,5 +1,5 @@
 /**
- * Everything the supervisor does to the world, as interfaces: plans decide, effects carry out, tests replace them.
+ * Interfaces for everything the supervisor does to the machine: plans decide, effects carry out, tests replace them.
  */
 
 export type Argv = readonly [string, ...string[]];
@@ -15,7 +15,7 @@ export interface RunOptions {
   readonly cwd?: string;
   /** Added to the worker's environment. */
   readonly env?: Readonly<Record<string, string>>;
-  /** After this the process group is ended; unbounded when left out. */
+  /** After this the process group is terminated; no limit when left out. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
@@ -31,32 +31,32 @@ export interface RunResult {
 /** A process group of its own that outlives the supervisor. */
 export interface Detached {
   readonly pid: number;
-  /** Its exit code, counted as in {@link RunResult}. */
+  /** Its exit code, as in {@link RunResult}. */
   readonly exited: Promise<number>;
 }
 
 /** A child that lives exactly as long as the supervisor, or until released. */
 export interface Held {
-  /** Resolves with the first line it prints. */
+  /** Resolves with the first line that it prints. */
   readonly firstLine: Promise<string>;
   readonly exited: Promise<number>;
   release(): void;
 }
 
 export interface Processes {
-  /** Runs a program to its end; never rejects because of the program's fate. */
+  /** Runs a program to its end; does not reject when the program fails. */
   run(argv: Argv, options?: RunOptions): Promise<RunResult>;
-  /** Starts a program that writes to files and does not need us: stdout replaces a file, stderr is appended to one. */
+  /** Starts a program that writes to files and outlives us: stdout replaces a file, stderr is appended to one. */
   startDetached(argv: Argv, options: { cwd: string; stdoutFile: string; stderrFile: string }): Detached;
-  /** Starts a program whose stdin is a pipe from us, so that it sees our end however we die. */
+  /** Starts a program whose stdin is a pipe from us, so that it notices our end, even after SIGKILL. */
   hold(argv: Argv): Held;
   /** Process ids whose command line satisfies the predicate. */
   find(matches: (argv: readonly string[]) => boolean): number[];
-  /** What lives in the terminal sessions that the given processes lead (a pane's first process leads one). */
+  /** The processes in the terminal sessions that the given processes lead (a pane's first process leads one). */
   inTerminalSessions(leaders: readonly number[]): { readonly pid: number; readonly group: number }[];
-  /** Signals a process group; false when there is none any more. */
+  /** Signals a process group; false when it no longer exists. */
   signalGroup(group: number, signal: 'SIGTERM' | 'SIGKILL' | 0): boolean;
-  /** Ends what `run` still has under way. */
+  /** Terminates what `run` is still running. */
   endAll(): void;
 }
 
@@ -68,17 +68,17 @@ export interface TmuxSession {
   readonly windowActivity: number;
   /** Attached clients. */
   readonly attached: number;
-  /** In all its panes nothing is left but a shell that waits for a command. */
+  /** Nothing runs in its panes but a shell that waits for a command. */
   readonly bareShell: boolean;
 }
 
 export interface TmuxPane {
-  /** tmux's own id, such as `%3`: never used twice by a server. */
+  /** tmux's own id, such as `%3`: a server never reuses one. */
   readonly id: string;
   readonly session: string;
   /** Its first process, which leads a terminal session. */
   readonly pid: number;
-  /** Its program has ended and `remain-on-exit` keeps what it printed. */
+  /** Its program has ended, and `remain-on-exit` keeps its output visible. */
   readonly dead: boolean;
 }
 
@@ -87,31 +87,31 @@ export interface TmuxServer {
   readonly panes: readonly TmuxPane[];
 }
 
-/** The worker's tmux server. Names are always exact; no call ever starts a server but `newSession`. */
+/** The worker's tmux server. Names match exactly; only `newSession` ever starts a server. */
 export interface Tmux {
   /**
    * Null when there is no server.
    *
-   * @throws Error when there is one that does not answer
+   * @throws Error when the server does not answer
    */
   sessions(): Promise<TmuxSession[] | null>;
-  /** The server with its panes. Null and throws as `sessions`. */
+  /** The server with its panes. Returns null and throws like `sessions`. */
   server(): Promise<TmuxServer | null>;
   hasSession(name: string): Promise<boolean>;
   /**
    * @param command what runs in it; a login shell when left out
-   * @throws Error with tmux's own words
+   * @throws Error with tmux's message
    */
   newSession(name: string, command?: Argv): Promise<void>;
-  /** Keeps the pane and what it printed after its program has ended. */
+  /** Keeps the pane and its output after its program has ended. */
   remainOnExit(name: string): Promise<void>;
   respawn(name: string, command: Argv): Promise<void>;
   /** Types text and Enter. */
   type(name: string, text: string): Promise<void>;
-  /** Everything a pane shows and remembers. */
+  /** The pane's screen and its scroll-back. */
   capture(pane: string): Promise<string>;
   /**
-   * Copies what a pane prints from now on into a file; replaces what it was piped into before.
+   * Copies what a pane prints from now on into a file, replacing any previous target.
    *
    * @param file relative to WORKER_RUN_DIR
    */
@@ -119,45 +119,45 @@ export interface Tmux {
   killSession(name: string): Promise<void>;
   /** Shows a message to every attached client. */
   tell(text: string): Promise<void>;
-  /** For good: no session can be made afterwards. */
+  /** Final: no session can be created afterwards. */
   killServer(): Promise<void>;
 }
 
-/** Small files, read and written in one go. */
+/** Small files, read and written as a whole. */
 export interface Files {
   /** Null when it cannot be read. */
   read(path: string): string | null;
   /** The last bytes, at most `maxBytes` and none before the offset `from` (0); empty when there is no file. */
   readEnd(path: string, maxBytes: number, from?: number): string;
-  /** Readers see the old content or the new one, never half of it. */
+  /** Atomic: readers see the old content or the new one. */
   write(path: string, text: string): void;
   /** In place: the file keeps its inode, and with it the locks on it. */
   overwrite(path: string, text: string): void;
   append(path: string, text: string): void;
-  /** Creates the file or moves its time stamp. */
+  /** Creates the file or updates its time stamp. */
   touch(path: string): void;
   exists(path: string): boolean;
   size(path: string): number;
   /** Changes when the file is replaced or written; null when there is none. */
   identity(path: string): string | null;
   isExecutable(path: string): boolean;
-  /** With every link on the way resolved; the path itself where there is nothing. */
+  /** With every symbolic link resolved; the path itself when it does not exist. */
   realPath(path: string): string;
   /** Names in a directory; none when it cannot be read. */
   list(directory: string): string[];
   makeDirectory(path: string): void;
-  /** Makes a directory 0700, or throws when it is somebody else's or open to others. */
+  /** Creates a directory with mode 0700, or throws when it belongs to another user or is open to others. */
   makePrivateDirectory(path: string): void;
-  /** Throws when nothing can be written there. */
+  /** Throws when the directory is not writable. */
   probeWritable(directory: string): void;
   rename(from: string, to: string): void;
   remove(path: string): Promise<void>;
-  /** Calls back with the name of what changed in a directory; returns the end of it. */
+  /** Calls back with the name of what changed in a directory; returns a function that stops watching. */
   watch(directory: string, changed: (name: string) => void): () => void;
 }
 
 export interface Log {
-  /** One readable line on stdout. */
+  /** One line on stdout. */
   line(text: string): void;
   /** The same, and into the file that the boot session shows. */
   boot(text: string): void;

@@ -1,13 +1,13 @@
-/** Locks are flock(2) on files of the state volume: the kernel frees them, whatever happens to their holder. */
+/** Locks are flock(2) on files of the state volume: the kernel frees them, however their holder ends. */
 import type { Argv, Files, Held, Processes } from './effects.ts';
 
-/** flock's exit code for "somebody else has it"; no code of `factory`, which knows only 0 and 1. */
+/** flock's exit code for "held by another process"; `factory` itself only uses 0 and 1. */
 export const LOCK_BUSY = 75;
 
-/** Others look at a lock by taking it for a millisecond; only somebody who keeps it holds it. */
+/** Other processes probe a lock by taking it for a millisecond; only one that keeps it is a holder. */
 const PROBE_SECONDS = '0.5';
 
-/** Who holds the boot lock, written into its file: for people and for `down`, never to decide whether it is held. */
+/** The holder of the boot lock, written into its file: for people and for `down`, never to decide whether it is held. */
 export interface LockHolder {
   readonly pid: number;
   readonly host: string;
@@ -17,9 +17,9 @@ export interface LockHolder {
 }
 
 /**
- * Asks for a lock that is held as long as this process lives and not a moment longer: the child that holds it waits on a
- * pipe from us, so that even SIGKILL frees it. `--no-fork` leaves one process, the only one with the descriptor; no other
- * child of ours can inherit it (a tmux server started under the lock would hold it for ever).
+ * Requests a lock that is held exactly as long as this process lives: the child that holds it waits on a pipe from us, so
+ * that even SIGKILL frees it. With `--no-fork` a single process has the descriptor; no other child of ours can inherit it (a
+ * tmux server started under the lock would hold it for ever).
  */
 export function hold(processes: Processes, path: string): Held {
   return processes.hold([
@@ -52,8 +52,8 @@ export async function untilFree(processes: Processes, path: string): Promise<voi
 }
 
 /**
- * Puts a program under a lock without giving it the lock's descriptor (`--close`): flock itself keeps it until the
- * program has ended.
+ * Runs a program under a lock without giving it the lock's descriptor (`--close`): flock itself keeps it until the program
+ * has ended.
  */
 export function underLock(path: string, argv: Argv, waitSeconds: number, mode = '--exclusive'): Argv {
   return [
@@ -69,12 +69,12 @@ export function underLock(path: string, argv: Argv, waitSeconds: number, mode = 
   ];
 }
 
-/** The process groups that run a program of ours under a lock. */
+/** The process groups that run one of our programs under a lock. */
 export function holdersOf(processes: Processes, path: string): number[] {
   return processes.find((argv) => argv[0] === 'flock' && argv.includes('--close') && argv.includes(path));
 }
 
-/** One sentence about a lock's holder, as far as its file tells. */
+/** Describes a lock's holder, as far as its file tells. */
 export function describeHolder(files: Files, path: string): string {
   try {
     const holder = JSON.parse(files.read(path) ?? '') as LockHolder;

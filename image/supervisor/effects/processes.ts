@@ -1,19 +1,19 @@
 /**
- * The only module of the supervisor that starts processes. Every child gets a session of its own, so that a signal to
- * the supervisor's group reaches none of them by accident and each can be ended as a whole.
+ * The only module of the supervisor that starts processes. Every child gets its own session, so that a signal to the
+ * supervisor's group does not reach it by accident, and its whole group can be terminated.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { Argv, Processes, RunOptions, RunResult } from './effects.ts';
 
-/** What is kept of a program's output, per stream; ours print a few lines. */
+/** Limit of captured output, per stream; our programs print a few lines. */
 const OUTPUT_LIMIT = 16 * 1024 * 1024;
 
 /**
  * @param env the complete environment of every child
- * @param graceMs how long a child that has to end may take to obey SIGTERM
- * @param started called with the process id of each child, at once
+ * @param graceMs the time between SIGTERM and SIGKILL
+ * @param started called with the process id of each child, immediately
  */
 export function createProcesses(
   env: Readonly<Record<string, string>>,
@@ -36,7 +36,7 @@ export function createProcesses(
 
     startDetached(argv, { cwd, stdoutFile, stderrFile }) {
       // Files, not pipes: a program that writes to a pipe dies with its reader, and a check-in killed in the middle of a
-      // stage leaves the pipeline stuck.
+      // stage leaves its pipeline stuck.
       const stdout = openSync(stdoutFile, 'w', 0o600);
       const stderr = openSync(stderrFile, 'a', 0o600);
       try {
@@ -50,14 +50,14 @@ export function createProcesses(
 
     hold(argv) {
       const child = start(argv, env, undefined, ['pipe', 'pipe', 'ignore']);
-      // The pipe breaks when the child dies first; `exited` says so, no need to crash over it.
+      // The pipe breaks when the child dies first; `exited` reports that, so the error is ignored.
       child.stdin?.on('error', () => {});
       return {
         firstLine: firstLine(child),
         exited: ended(child, 'exit').then(({ code }) => code),
         release: () => {
           child.stdin?.destroy();
-          // One that could not be started has no id, and Node would signal whatever number it finds, also our own group.
+          // A child that could not be started has no id, and Node would signal some other group, perhaps our own.
           if (child.pid !== undefined) child.kill('SIGTERM');
         },
       };
@@ -94,7 +94,7 @@ async function collect(child: ChildProcess, options: RunOptions, graceMs: number
   let timedOut = false;
   const stop = () => {
     endGroup(child, graceMs);
-    // A grandchild in a session of its own may still hold the pipes; nobody waits for it.
+    // A grandchild in its own session may still hold the pipes; it is not waited for.
     setTimeout(() => {
       child.stdout?.destroy();
       child.stderr?.destroy();
@@ -111,7 +111,7 @@ async function collect(child: ChildProcess, options: RunOptions, graceMs: number
   if (options.signal?.aborted) stop();
   try {
     const end = await ended(child, 'close');
-    // Some programs end with 0 when they are told to (tmux's client does): that is no success.
+    // Some programs exit with 0 after SIGTERM (tmux's client does): that is not a success.
     const code = timedOut ? 124 : options.signal?.aborted ? 143 : end.code;
     return { code, stdout: stdout(), stderr: stderr() || end.startError, timedOut };
   } finally {
@@ -131,13 +131,13 @@ function gather(stream: ChildProcess['stdout']): () => string {
 }
 
 /**
- * @param event `exit`, or `close` for "and its output has been read"
- * @returns the exit code, and why it could not be started; empty when it could
+ * @param event `exit`, or `close` to wait until its output has been read as well
+ * @returns the exit code, and why it could not be started (empty when it could)
  */
 function ended(child: ChildProcess, event: 'exit' | 'close'): Promise<{ code: number; startError: string }> {
   return new Promise((resolve) => {
     child.once('error', (error: NodeJS.ErrnoException) => {
-      // A missing working directory is reported as ENOENT of the program, too.
+      // A missing working directory is also reported as ENOENT of the program.
       if (error.code === 'ENOENT') resolve({ code: 127, startError: `${child.spawnfile}: not found` });
       else resolve({ code: 126, startError: error.message });
     });
@@ -166,7 +166,7 @@ function endGroup(child: ChildProcess, graceMs: number): void {
 }
 
 function signalGroup(group: number, signal: 'SIGTERM' | 'SIGKILL' | 0): boolean {
-  // -1 would mean "everything I may signal", and 0 our own group.
+  // -1 would signal every process, and 0 our own group.
   if (!Number.isInteger(group) || group <= 1) return false;
   try {
     process.kill(-group, signal);
@@ -190,7 +190,7 @@ function commandLine(pid: number): string[] {
   }
 }
 
-/** Fields 5 and 6 of proc(5)'s stat; the command before them may contain anything, also blanks and parentheses. */
+/** Fields 5 and 6 of proc(5)'s stat; the command before them may contain anything, including blanks and parentheses. */
 function processStat(pid: number): { group: number; session: number } | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');

@@ -29,7 +29,7 @@ import { createProcesses } from './processes.ts';
 import { createTmux } from './tmux.ts';
 
 export function createEffects(environment: Environment): Effects {
-  // In a pod we ourselves are spared by the out-of-memory killer; what we start is not.
+  // In a pod the out-of-memory killer spares the supervisor, but not its children.
   const score = ownScore(files);
   const processes = createProcesses(environment.child, undefined, (pid) => {
     if (environment.pod) setScore(files, pid, score);
@@ -43,7 +43,7 @@ export function createEffects(environment: Environment): Effects {
   };
 }
 
-/** Node fires a longer timer at once: a pause of a month would be none. */
+/** Node fires a longer timer immediately: a pause of a month would be no pause. */
 const LONGEST_MS = 2 ** 31 - 1;
 
 export const clock: Clock = {
@@ -61,7 +61,7 @@ export const clock: Clock = {
     }),
 };
 
-/** Nothing here is a secret, but a worker's state is nobody else's business either. */
+/** Nothing here is a secret, but other users need no access to a worker's state. */
 const MODE = 0o600;
 
 export const files: Files = {
@@ -139,7 +139,7 @@ export const files: Files = {
     mkdirSync(path, { recursive: true, mode: 0o700 });
     const stat = lstatSync(path);
     if (!stat.isDirectory() || stat.uid !== process.getuid?.() || (stat.mode & 0o077) !== 0) {
-      throw new Error(`${path} must be a directory of our own with mode 0700: remove it and start again`);
+      throw new Error(`${path} must be a directory of this user with mode 0700: remove it and start again`);
     }
   },
   probeWritable(directory) {
@@ -152,7 +152,7 @@ export const files: Files = {
   watch(directory, changed) {
     try {
       const watcher = watch(directory, (_event, name) => changed(name ?? ''));
-      // A full table of inotify watches, or the directory gone: the interval still looks.
+      // No inotify watch left, or the directory is gone: changes are still found at each interval.
       watcher.on('error', () => watcher.close());
       return () => watcher.close();
     } catch {

@@ -1,4 +1,4 @@
-/** The worker's tmux server: the default socket under TMUX_TMPDIR, since `factory` knows no other. */
+/** The worker's tmux server: the default socket under TMUX_TMPDIR, the only one that `factory` uses. */
 import { isBareShell } from './bare-shell.ts';
 import type { Argv, Files, Processes, RunResult, Tmux, TmuxSession } from './effects.ts';
 
@@ -14,8 +14,8 @@ export function createTmux(
   timeoutMs = 10_000,
 ): Tmux {
   const run = (...args: string[]): Promise<RunResult> => {
-    // tmux quietly falls back to /tmp when the directory is gone (a cleaner of /tmp, say). There it would find, and at
-    // shutdown kill, somebody else's server.
+    // tmux silently falls back to /tmp when the directory is gone (a cleaner of /tmp, say). There it would find, and at
+    // shutdown kill, the server of another program.
     if (directory !== null) files.makePrivateDirectory(directory);
     return processes.run(['tmux', ...args], { timeoutMs, cwd: home });
   };
@@ -28,11 +28,11 @@ export function createTmux(
   /** The lines of an answer; null when there is no server. */
   const ask = async (...args: string[]): Promise<string[] | null> => {
     const result = await run(...args);
-    // A server that does not answer still has its sessions: taking them for gone would run their stages twice.
+    // A server that does not answer still has its sessions: treating them as gone would run their stages twice.
     if (!result.timedOut) {
-      // What a server without a session (exit-empty is off) has to say about a list of everything.
+      // How a server without a session (exit-empty is off) answers a request for all of them.
       if (result.code === 0 || result.stderr.startsWith('no current target')) return lines(result.stdout);
-      // The last two: it ended while it was being asked.
+      // The last two: the server ended during the request.
       if (/^(no server running|error connecting|server exited|lost server)/.test(result.stderr)) return null;
     }
     throw new Error(`tmux ${args[0]}: ${complaint(result)}`);
@@ -99,7 +99,7 @@ export function createTmux(
     capture: async (pane) => (await run('capture-pane', '-p', '-J', '-S', '-', '-t', pane)).stdout,
 
     async pipe(pane, file) {
-      // A shell finds the folder in its environment: in the command, tmux would expand what the path contains.
+      // A shell expands the variable: tmux would expand special characters of the path in its command.
       await run('pipe-pane', '-t', pane, `exec cat >"$WORKER_RUN_DIR/${file}"`);
     },
 
@@ -117,7 +117,7 @@ export function createTmux(
     },
 
     async killServer() {
-      // A session that is just being made would bring a server back.
+      // A session that is being created would start the server again.
       closed = true;
       await Promise.allSettled(starting);
       await run('kill-server');
@@ -125,12 +125,12 @@ export function createTmux(
   };
 }
 
-/** The command that follows a file by its name, through truncation and rotation. */
+/** The command that follows a file by name, through truncation and rotation. */
 export function follow(file: string): Argv {
   return ['tail', '-n', '1000', '-F', '--', file];
 }
 
-/** The name that tmux gives a session: it replaces the separators of its own target syntax. */
+/** The name that tmux gives a session: it replaces the separators of its target syntax. */
 export function tmuxName(session: string): string {
   return session.replace(/[.:]/g, '_');
 }
@@ -144,7 +144,7 @@ function lines(text: string): string[] {
   return text.split('\n').filter((line) => line !== '');
 }
 
-/** So many words of a line; the last one takes the rest, blanks included. */
+/** Splits a line into words; the last one takes the rest, blanks included. */
 function split(line: string, fields: number): string[] {
   const words = line.split(' ');
   return [...words.slice(0, fields - 1), words.slice(fields - 1).join(' ')];

@@ -7,17 +7,17 @@ import { LOCK_BUSY, underLock } from '../effects/locks.ts';
 import type { Environment } from '../environment.ts';
 import { messageOf } from '../util/errors.ts';
 
-/** Rotated between runs; the file before it is kept once. */
+/** Rotated between runs; one previous file is kept. */
 const LOG_LIMIT_BYTES = 5 * 1024 * 1024;
 const COMPLAINT_BYTES = 16 * 1024;
-/** Only a short test by somebody else is waited out; a check-in that runs is adopted. */
+/** Long enough to outlast a probe of the lock by another process; a running check-in is adopted instead. */
 const LOCK_SECONDS = 5;
 
-/** Lines in which the program tells what it is doing. */
+/** Progress lines of the program. */
 const PROGRESS = /^ {2}→ .*\n?/gm;
 
 export interface Outcome {
-  /** Somebody else took the lock first: nothing was run. */
+  /** Another process took the lock first: nothing was run. */
   readonly busy: boolean;
   readonly actions: readonly CheckInAction[];
   /** What went wrong, in the program's own words; null when nothing did. */
@@ -34,14 +34,14 @@ export function checkIn(environment: Environment, effects: Effects, directory: s
   );
 }
 
-/** Runs one stage of one pipeline, in the place of a check-in. */
+/** Runs one stage of one pipeline, instead of a check-in. */
 export function advance(
   environment: Environment,
   effects: Effects,
   issue: number,
   directory: string,
 ): Promise<Outcome> {
-  // It prints text for people; what it has done is seen in the next look.
+  // It prints text for people; the next observation shows what it did.
   return runUnderLock(
     environment,
     effects,
@@ -83,7 +83,7 @@ async function runUnderLock(
   }
 }
 
-/** What the last run printed, when it printed actions: for a check-in of an earlier supervisor. */
+/** The actions that the last run printed, if any: for a check-in that an earlier supervisor started. */
 export function lastActions({ paths }: Environment, files: Files): readonly CheckInAction[] {
   try {
     return parseActions(files.read(paths.checkInOutput) ?? '');
@@ -92,7 +92,7 @@ export function lastActions({ paths }: Environment, files: Files): readonly Chec
   }
 }
 
-/** The signal that an exit code stands for; null when the program has ended by itself. */
+/** The signal that an exit code stands for; null when the program exited normally. */
 function signalName(code: number): string | null {
   return Object.entries(constants.signals).find(([, number]) => number === code - 128)?.[0] ?? null;
 }

@@ -3,8 +3,8 @@ import { type Drain, isRecord } from '../../../scripts/lib/contract.ts';
 
 /**
  * @param text the file's content; null when there is none
- * @returns why the worker is drained, or null when it is not. A file that cannot be read drains as well: whoever wrote it
- *   wanted the worker to rest, and taking work by mistake costs more than resting by mistake.
+ * @returns why the worker is drained, or null when it is not. A file that cannot be parsed drains as well: its
+ *   author wanted the worker to rest, and taking work by mistake costs more than resting by mistake.
  */
 export function drainReason(text: string | null): string | null {
   if (text === null) return null;

@@ -1,4 +1,4 @@
-/** Asks the worker's `factory`: how it wants to be spoken to, and what is in its store. */
+/** Asks the worker's `factory` for its dialect and for the content of its store. */
 import {
   type Dialect,
   dialectName,
@@ -23,26 +23,26 @@ const LOCKED = `the queue has been locked for ${QUEUE_LOCK_SECONDS} s; to see by
 const LIST: Argv = ['factory', 'queue', 'list', '--format', 'json'];
 
 export interface Factory {
-  /** Null when the program cannot be asked; the next call asks again. One answer counts until the program is replaced. */
+  /** Null when the program cannot be asked; the next call asks again. An answer is cached until the program is replaced. */
   dialect(): Promise<Dialect | null>;
   /**
-   * @param directory a clone with a pipeline configuration: without one `factory status` refuses
+   * @param directory a clone with a pipeline configuration: `factory status` fails without one
    * @returns a string: why the store could not be read
    */
   store(directory: string): Promise<Store | string>;
   /**
-   * Does something about the queue while nobody else changes it: what is seen stays true until it is done.
+   * Works on the queue under its lock, so that nothing else changes it meanwhile.
    *
    * @throws Error when the queue stays locked, or when `work` does
    */
   alone<T>(directory: string, work: (queue: Queue) => Promise<T>): Promise<T>;
 }
 
-/** The queue, for who has its lock. */
+/** The queue, for the holder of its lock. */
 export interface Queue {
   /** @throws Error when the store cannot be read */
   look(): Promise<Store>;
-  /** @throws Error in the program's own words */
+  /** @throws Error with the program's message */
   call(argv: Argv): Promise<void>;
 }
 
@@ -91,7 +91,7 @@ export function createFactory(
 
     async store(directory) {
       try {
-        // Under the queue's lock, so that a row is not seen before it is recorded which project it belongs to.
+        // Under the queue's lock, so that a row is not seen before its project is recorded.
         return await read(underLock(paths.queueLock, LIST, QUEUE_LOCK_SECONDS, '--shared'), directory);
       } catch (error) {
         return messageOf(error);

@@ -1,21 +1,21 @@
 /**
- * The text of an issue, as the agents get it: `pipelines/N/issue.json`. The program asks GitHub a second time for it when the
- * pipeline is there already, ignores that this fails and never asks again; the prompt then has a heading and nothing below
- * it, and nobody is told. So no stage is run before the file is there.
+ * The text of an issue, as the agents get it: `pipelines/N/issue.json`. The program asks GitHub for it a second time when the
+ * pipeline already exists, ignores a failure and never asks again; the prompt then silently has a heading and no text. So no
+ * stage is run before the file exists.
  */
 import { dirname, join } from 'node:path';
 import { isLive, type Pipeline } from '../../../scripts/lib/factory.ts';
 import type { Argv, Effects } from '../effects/effects.ts';
 
-/** What the program asks for. */
+/** The same fields that the program asks for. */
 const FIELDS = 'number,title,body,state,labels,milestone';
 
-/** In all dialects, whatever namespace the pipeline has. */
+/** The same path in all dialects and for every namespace of a pipeline. */
 function fileOf(home: string, issue: number): string {
   return join(home, '.factory', 'pipelines', `${issue}`, 'issue.json');
 }
 
-/** Issues that are at work, or would be, and whose text is missing; a blocked one is not run. */
+/** Issues that are being worked on, or are about to be, and whose text is missing. A blocked one is not run. */
 export function withoutText(
   { files }: Pick<Effects, 'files'>,
   home: string,
@@ -31,7 +31,7 @@ export function withoutText(
  * Fetches the text as the program does.
  *
  * @param directory the clone of the issue's project
- * @returns null, or why there is none
+ * @returns null, or why it could not be fetched
  */
 export async function fetchText(
   { files, processes }: Pick<Effects, 'files' | 'processes'>,

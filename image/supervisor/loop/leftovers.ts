@@ -1,33 +1,33 @@
 /**
- * What an earlier begin of an issue has left and the program cannot begin over ("already exists", for ever): its worktree,
- * the branch in another worktree, its pipeline folder. Only asked about an issue of ours that has no pipeline, so no agent
- * has worked on it: what is there comes from git and from the project's setup commands, and is removed by force. Commits,
- * locks and what git does not know are somebody's work: they stay, and the operator is told what to type.
+ * What an interrupted start of an issue has left behind, so that the program cannot start it again ("already exists", for
+ * ever): its worktree, the branch in another worktree, its pipeline folder. Only used for an issue of ours that has no
+ * pipeline, so no agent has worked on it: these files come from git and from the project's setup commands, and are removed
+ * by force. Commits, locks and anything unknown to git may be someone's work: they stay, and the operator is told what to type.
  *
- * A dispatch by hand does the same (scripts/remote/leftovers.sh).
+ * A manual dispatch does the same (scripts/remote/leftovers.sh).
  */
 import { join } from 'node:path';
 import type { Effects } from '../effects/effects.ts';
 
-/** What setup commands have installed may take minutes to remove. */
+/** Removing what setup commands installed may take minutes. */
 const TIMEOUT_MS = 5 * 60_000;
 
 /** Why an issue cannot begin. */
 export interface InTheWay {
   readonly says: string;
-  /** What clears it, to be typed in the worker; empty for the laptop's `cleanup --issue N`. */
+  /** The command that clears it, typed in the worker; empty: `cleanup --issue N` on the laptop. */
   readonly cure: string;
-  /** It mostly goes by itself. */
+  /** It usually goes away without help. */
   readonly passes?: boolean;
 }
 
 export interface Leftovers {
-  /** Null when everything that is left may go. */
+  /** What must not be removed; null when everything may be. */
   readonly stays: InTheWay | null;
   /**
-   * Removes what may go.
+   * Removes the leftovers.
    *
-   * @throws Error when something stays: nothing is removed then; or in git's words
+   * @throws Error when something has to stay (nothing is removed then), or with git's message
    */
   clear(): Promise<void>;
 }
@@ -48,7 +48,7 @@ export async function findLeftovers(
   const name = `worktrees/issue-${issue}`;
   const branch = `feature/issue-${issue}`;
 
-  /** Commits that are neither in the main checkout nor on the remote; null when that cannot be told. */
+  /** Commits that are neither in the main checkout nor on the remote; null when git cannot count them. */
   const countCommits = async (commit: string): Promise<number | null> => {
     const { code, stdout } = await git('rev-list', '--count', commit, '--not', 'HEAD', '--remotes');
     return code === 0 ? Number(stdout) : null;
@@ -56,7 +56,7 @@ export async function findLeftovers(
 
   const judgeWorktree = async ({ path, head, locked }: Worktree): Promise<Find> => {
     const remove = (...force: string[]) => ({ remove: () => must('worktree', 'remove', ...force, path) });
-    // git locks a worktree for as long as it makes it (worktree.c).
+    // git keeps a worktree locked while creating it (worktree.c).
     if (locked === 'initializing') return remove('--force', '--force');
     if (locked !== null)
       return { says: `the worktree ${path} is locked${locked && ` (${locked})`}`, cure: '' };
@@ -71,9 +71,9 @@ export async function findLeftovers(
   };
 
   const judgeFolder = (path: string): Find => {
-    // Before git has written down that it makes one, there is nothing but the link to it.
+    // Before git registers a new worktree, the folder contains nothing but the link to it.
     if (files.list(path).every((file) => file === '.git')) return { remove: () => files.remove(path) };
-    return { says: `the folder ${path} is no worktree that git knows`, cure: '' };
+    return { says: `the folder ${path} is not a worktree known to git`, cure: '' };
   };
 
   const judgePipeline = async (path: string): Promise<Find> => {
@@ -112,7 +112,7 @@ export async function findLeftovers(
     async clear() {
       if (stays !== null) throw new Error(stays.says);
       for (const find of found) if ('remove' in find) await find.remove();
-      // It would be taken as it is, on the base of then.
+      // factory would reuse the branch as it is, on its old base.
       if ((await countCommits(`refs/heads/${branch}`)) === 0)
         await must('branch', '--delete', '--force', branch);
     },
@@ -145,7 +145,7 @@ function parseWorktrees(text: string): Worktree[] {
     });
 }
 
-/** A program that was started in a folder or below: a setup command outlives the check-in that was killed. */
+/** A process working in a folder or below: a setup command outlives the check-in that was killed. */
 function processAt(
   { files, processes }: Pick<Effects, 'files' | 'processes'>,
   path: string,

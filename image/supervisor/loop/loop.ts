@@ -1,4 +1,4 @@
-/** The orchestrator loop: looks, asks `planTick` what to do, does it, and waits for the next reason to look. */
+/** The orchestrator loop: observes, asks `planTick` what to do, does it, and waits for the next reason to look. */
 import { describeCloneHold } from '../../../scripts/lib/clones.ts';
 import {
   type AccountHold,
@@ -31,25 +31,25 @@ import { fateOfRow, noteTaken, putBack, removeRow } from './taken.ts';
 import { hasMoved, type Place, planTick, type Tick, type View } from './tick.ts';
 import type { Wake } from './wake.ts';
 
-/** Repeats after a failure of our own making (a full disk, say); the interval of the settings may be long. */
+/** The pause after an error of the supervisor itself (a full disk, say); the configured interval may be much longer. */
 const AFTER_ERROR_MS = 10_000;
 
 export interface Loop {
-  /** Resolves when the loop has stopped: after the check-in that was under way. */
+  /** Resolves when the loop has stopped, after the running check-in. */
   readonly ended: Promise<void>;
-  /** Ends the check-in under way, if it is this issue's stage that it runs: the stage cannot work. */
+  /** Ends the running check-in if it runs this issue's stage, which cannot succeed. */
   endStage(issue: number): void;
-  /** Ends the check-in under way when the session, or the agent, is gone that it waits for. To be called every few seconds. */
-  tend(): Promise<void>;
-  /** What is under way, for people; null when nothing is. */
+  /** Ends the running check-in when the session or the agent that it waits for is gone. To be called every few seconds. */
+  maintain(): Promise<void>;
+  /** A description of what is running; null when nothing is. */
   working(): string | null;
-  /** The process groups of what is under way, also of a check-in that an earlier supervisor started. */
+  /** The process groups of what is running, including a check-in that an earlier supervisor started. */
   groups(): number[];
 }
 
 /**
- * @param observe looks at everything that `planTick` decides by
- * @param stop aborts when the worker is told to stop: nothing new is begun, what runs goes on to its end
+ * @param observe observes everything that `planTick` needs
+ * @param stop aborts when the worker is told to stop: nothing new is started, and what runs may finish
  */
 export function startLoop(
   environment: Environment,
@@ -70,13 +70,13 @@ export function startLoop(
   const { paths } = environment;
   let work: string | null = null;
   let issueAtWork: number | null = null;
-  /** Why the check-in under way has been ended; null when it has not. */
-  let cut: string | null = null;
-  /** The session that is missed, and since when. */
+  /** Why the running check-in was ended by us; null when it was not. */
+  let endReason: string | null = null;
+  /** The session that is missing, and since when. */
   let missed: { readonly session: string; readonly since: number } | null = null;
-  /** A clone in which the program can be asked. */
+  /** A clone in which the program can be called. */
   let anyClone: string | null = null;
-  // What a supervisor before this one has written goes on: the check-in under way may be its.
+  // Continues the heartbeat of an earlier supervisor: the running check-in may be its own.
   let heartbeat: Heartbeat = {
     schema: SCHEMA,
     project: null,
@@ -91,10 +91,10 @@ export function startLoop(
     account: null,
   };
   let written = '';
-  /** Once, not every half minute: a session without output is an idle one. */
+  /** Logged once, not every half minute: the orchestrator session counts as idle only without output. */
   const sayRest = createNews(log.orchestrator);
 
-  const beat = (change: Partial<Heartbeat>): void => {
+  const writeHeartbeat = (change: Partial<Heartbeat>): void => {
     heartbeat = { ...heartbeat, ...change, clones: clones.faults() };
     const text = `${JSON.stringify(heartbeat)}\n`;
     if (text === written) return;
@@ -102,16 +102,16 @@ export function startLoop(
     written = text;
   };
 
-  /** The heartbeat's own file may be what cannot be written. */
+  /** The heartbeat file itself may be what cannot be written. */
   const complain = (reason: string): void => {
     try {
-      beat({ state: 'waiting', reason });
+      writeHeartbeat({ state: 'waiting', reason });
     } catch {
-      // The next beat tells.
+      // The next heartbeat reports it.
     }
   };
 
-  /** Heartbeat and log around a run that may take long. */
+  /** Keeps heartbeat and log around a run that may take long. */
   const during = async (
     what: string,
     project: string | null,
@@ -122,10 +122,10 @@ export function startLoop(
     const started = clock.now();
     work = what;
     issueAtWork = issue;
-    cut = null;
+    endReason = null;
     missed = null;
     sayRest('');
-    beat({
+    writeHeartbeat({
       state: 'checking-in',
       reason: null,
       project,
@@ -137,7 +137,7 @@ export function startLoop(
     log.orchestrator(what);
     try {
       const ran = await run();
-      const outcome = cut === null ? ran : { ...ran, error: `ended: ${cut}` };
+      const outcome = endReason === null ? ran : { ...ran, error: `ended: ${endReason}` };
       const took = duration(clock.now() - started);
       log.orchestrator(
         `${what}: ${outcome.busy ? 'another check-in was faster' : describe(outcome)} (${took})`,
@@ -150,7 +150,7 @@ export function startLoop(
   };
 
   const finish = (state: LoopState, { actions, error }: Outcome, warning: string | null): void => {
-    beat({ state, reason: error ?? warning, finishedAt: timestamp(clock.now()), actions });
+    writeHeartbeat({ state, reason: error ?? warning, finishedAt: timestamp(clock.now()), actions });
   };
 
   /** @returns whether to look again at once */
@@ -158,16 +158,16 @@ export function startLoop(
     const { project, directory } = tick.place;
     if (tick.takes !== null) {
       const fault = await clones.follow(project, baseOf(view));
-      // That took a moment, in which somebody may have said stop.
+      // That took a moment, in which the worker may have been stopped or drained.
       if (stop.aborted || drainReason(files.read(paths.drain)) !== null) return true;
-      // The issue would begin on something else than what the remote has.
+      // The issue would not start from what the remote has.
       if (fault !== null) {
         rest({ kind: 'rest', state: 'refused', reason: describeCloneHold(fault) }, null);
         return false;
       }
       const { issue } = tick.takes;
       const { store } = view;
-      // Of a number whose pipeline is there from before, nobody could tell afterwards which row it belongs to.
+      // When the number already has a pipeline, it would be unclear afterwards which row that belongs to.
       if (typeof store !== 'string' && !store.pipelines.some((pipeline) => pipeline.issue === issue))
         noteTaken(environment, effects, tick.takes, false);
     }
@@ -175,7 +175,7 @@ export function startLoop(
       checkIn(environment, effects, directory),
     );
     finish('waiting', outcome, tick.warning);
-    if (outcome.busy || cut !== null) return true;
+    if (outcome.busy || endReason !== null) return true;
     return hasMoved(outcome.actions, view.store, await factory.store(directory));
   };
 
@@ -194,7 +194,7 @@ export function startLoop(
 
   /** @returns whether to look again at once */
   const repair = async (action: RepairAction, place: Place): Promise<boolean> => {
-    // On record before it is done: a repair that kills the worker must not be tried for ever.
+    // Recorded before it is done: a repair that kills the worker must not be repeated for ever.
     const record: Repair = { at: timestamp(clock.now()), ...action };
     files.append(paths.repairs, `${JSON.stringify(record)}\n`);
     const { issue, session } = action;
@@ -204,8 +204,8 @@ export function startLoop(
       return true;
     }
     if (action.action === 'requeue' || action.action === 'remove-row') {
-      const mend = action.action === 'requeue' ? putBack : removeRow;
-      log.orchestrator(`${what}: ${await mend(environment, effects, factory, place)}`);
+      const fixRow = action.action === 'requeue' ? putBack : removeRow;
+      log.orchestrator(`${what}: ${await fixRow(environment, effects, factory, place)}`);
       return true;
     }
     if (action.action === 'end-session') {
@@ -220,7 +220,7 @@ export function startLoop(
       return true;
     }
     if (action.action === 'retry' || action.action === 'run-again' || action.action === 'unblock') {
-      // The session waits at its prompt, and nothing else ends it.
+      // The session waits at its prompt; nothing else would end it.
       if (session !== '') await tmux.killSession(tmuxName(session));
       const configured = (await factory.dialect())?.name === 'B';
       const retry: Argv = ['factory', 'pipeline', 'retry', `${issue}`];
@@ -228,17 +228,17 @@ export function startLoop(
         action.action !== 'run-again' ? retry : configured && session !== '' ? markExited(action) : null;
       if (argv !== null) {
         const result = await processes.run(argv, { cwd: place.directory, timeoutMs: 30_000 });
-        log.orchestrator(`${what}: ${result.code === 0 ? 'set going again' : parseError(result.stderr)}`);
+        log.orchestrator(`${what}: ${result.code === 0 ? 'will run again' : parseError(result.stderr)}`);
         if (result.code !== 0) return true;
       }
-      // B's next check-in runs it; the others skip what is in progress for ever.
+      // B's next check-in runs it; the others skip for ever what is in progress.
       if (configured) return true;
     }
     if (action.action === 'kill-and-advance') {
       await tmux.killSession(tmuxName(session));
       log.orchestrator(`${what}: ended the quiet session ${session}`);
     }
-    // It would look as if a session were missed while the commands before the stage's own run.
+    // Otherwise its session would seem to be missing while the commands before the stage run.
     if (session !== '') await processes.run(markExited(action), { cwd: place.directory, timeoutMs: 30_000 });
     const outcome = await during(`${what}: running the stage again`, place.project, issue, () =>
       advance(environment, effects, issue, place.directory),
@@ -248,7 +248,7 @@ export function startLoop(
   };
 
   const rest = (tick: Tick & { kind: 'rest' }, account: AccountHold | null): void => {
-    beat({ state: tick.state, reason: tick.reason, account });
+    writeHeartbeat({ state: tick.state, reason: tick.reason, account });
     sayRest(`${tick.state}: ${tick.reason ?? 'nothing to do'}`);
   };
 
@@ -261,7 +261,7 @@ export function startLoop(
       return true;
     }
     const reason = `#${issue} would be worked on without its text, and GitHub does not give it: ${complaint}; it is asked again; to go on without the issue: unstick ${issue} --give-up (on the laptop)`;
-    beat({ state: 'waiting', reason });
+    writeHeartbeat({ state: 'waiting', reason });
     sayRest(`waiting: ${reason}`);
     return false;
   };
@@ -273,7 +273,7 @@ export function startLoop(
         rest(tick, view.account);
         if (tick.state === 'waiting' && tick.reason === null) {
           await clones.followAll(baseOf(view));
-          beat({});
+          writeHeartbeat({});
         }
         return false;
       case 'adopt':
@@ -304,7 +304,7 @@ export function startLoop(
         pause = intervalSeconds * 1000;
       } catch (error) {
         const reason = messageOf(error);
-        log.line(`the loop met an error and goes on: ${reason}`);
+        log.line(`error in the loop, which continues: ${reason}`);
         complain(reason);
         pause = AFTER_ERROR_MS;
       }
@@ -313,15 +313,15 @@ export function startLoop(
   };
 
   void untilAborted(stop).then(() => {
-    if (work !== null) beat({ reason: 'the worker is stopping: this is its last check-in' });
+    if (work !== null) writeHeartbeat({ reason: 'the worker is stopping: this is its last check-in' });
   });
 
   const endCheckIn = (why: string): void => {
-    cut = why;
+    endReason = why;
     for (const group of holdersOf(processes, paths.checkInLock)) processes.signalGroup(group, 'SIGTERM');
   };
 
-  /** @returns the session of the check-in under way, when it or its agent is gone */
+  /** @returns the pipeline of the running check-in when its session or agent is gone */
   const findLost = async (): Promise<Pipeline | null> => {
     if (work === null || anyClone === null) return null;
     const sessions = (await tmux.sessions()) ?? [];
@@ -340,7 +340,7 @@ export function startLoop(
       log.orchestrator(`#${issue} cannot work: ending its check-in, which would take it for done or blocked`);
       endCheckIn('its stage cannot work');
     },
-    async tend() {
+    async maintain() {
       const lost = await findLost();
       if (lost === null || work === null) {
         missed = null;
@@ -349,10 +349,10 @@ export function startLoop(
       const { session } = lost;
       if (missed?.session !== session) {
         missed = { session, since: clock.now() };
-      } else if (cut === null && clock.now() - missed.since >= LOST_MS) {
+      } else if (endReason === null && clock.now() - missed.since >= LOST_MS) {
         const inSession = (await tmux.hasSession(tmuxName(session))) ? 'the agent in its' : 'its';
         log.orchestrator(`#${lost.issue}: ${inSession} session ${session} is gone: ending its check-in`);
-        // With the shell that the agent left: it would be taken for an agent at work.
+        // Including the shell that the agent left: it would be taken for an agent at work.
         await tmux.killSession(tmuxName(session));
         endCheckIn(`${inSession} session ${session} is gone`);
       }
@@ -362,7 +362,7 @@ export function startLoop(
   };
 }
 
-/** Where the program begins an issue's branch. */
+/** Where the program branches off for an issue. */
 function baseOf({ dialect }: View): Base {
   return dialect?.name === 'B' ? 'origin/main' : 'HEAD';
 }

@@ -1,22 +1,22 @@
 /**
- * The session that a check-in waits for in vain. It is gone, as all are when the tmux server dies: the program does not look,
- * waits until the stage's time-out and blocks the issue. Or its agent has ended without a word, killed for memory perhaps: the
- * program takes the quiet pane for a stage that is done. Ended before that, the check-in leaves an interrupted stage behind,
- * which `recovery.ts` runs again.
+ * The session that a check-in waits for in vain. Either it is gone, as all sessions are when the tmux server dies: the program
+ * does not notice, waits until the stage's time-out and blocks the issue. Or its agent has died, killed for memory perhaps: the
+ * program takes the quiet pane for a finished stage. When the check-in is ended before that, it leaves an interrupted stage
+ * behind, which `recovery.ts` runs again.
  */
 import type { Pipeline } from '../../../scripts/lib/factory.ts';
 import type { TmuxSession } from '../effects/effects.ts';
 import { BELIEVED_AT_WORK, findSession } from './recovery.ts';
 
-/** At the end of a stage the program ends the session first, and says so a moment later. */
+/** At the end of a stage the program ends the session first, and records that a moment later. */
 export const LOST_MS = 4_000;
 
-/** An agent has been in it, and at `started` it may still be on its way. */
+/** States in which the agent has been running; at `started` it may still be starting. */
 const AGENT_IS_THERE = new Set(['active', 'factory_send', 'steer']);
 
 /**
- * @returns the pipeline in progress whose session or agent is gone; null also where it is not certain which one the check-in is at
- *   work on. A session that is idle has done its part, and one that has exited is somebody's doing: the program sees both.
+ * @returns the pipeline in progress whose session or agent is gone; null also when it is uncertain which one the check-in is
+ *   working on. An idle session has done its part, and an exited one was ended on purpose: the program sees both.
  */
 export function lostSession(
   pipelines: readonly Pipeline[],

@@ -1,4 +1,4 @@
-/** Everything the loop decides by, as it is now. */
+/** Observes everything that the loop bases its decisions on. */
 import { join } from 'node:path';
 import { FILES, type Heartbeat, type Settings } from '../../../scripts/lib/contract.ts';
 import { readContract, readJsonLines } from '../../../scripts/lib/read-contract.ts';
@@ -15,25 +15,25 @@ import { openWork } from './open-work.ts';
 import { fateOfRow, readTaken } from './taken.ts';
 import { placeOf, planWithoutStore, type Standing, type View } from './tick.ts';
 
-/** Where what is seen comes from, beyond files and locks. */
+/** What is observed besides files and locks. */
 export interface Sources {
   readonly settings: () => Settings;
   readonly clones: Pick<Clones, 'look'>;
   readonly factory: Factory;
-  /** What the panes or the supervisor itself do not find; null when everything is there. */
+  /** Programs that are missing in the panes or for the supervisor; null when none is. */
   readonly toolsMissing: () => Promise<string | null>;
   /** Why no work may be taken now; null when it may. */
   readonly obstacle: () => string | null;
   readonly account: Pick<Account, 'hold' | 'failures'>;
 }
 
-/** @returns looks at everything; the store only when something depends on it */
+/** @returns observes everything; the store only when something depends on it */
 export function createObserver(
   { databaseUrl, dirs, home, paths }: Environment,
   { clock, files, processes }: Effects,
   { settings, clones, factory, toolsMissing, obstacle, account }: Sources,
 ): () => Promise<View> {
-  /** Only asked of a row that was taken and not begun. */
+  /** Only for a row that was taken and not begun. */
   const lookInTheWay = async (view: Omit<View, 'inTheWay' | 'withoutText'>): Promise<InTheWay | null> => {
     const { store, taken } = view;
     if (taken === null || typeof store === 'string' || fateOfRow(taken, store) !== 'not-begun') return null;
@@ -79,7 +79,7 @@ export function createObserver(
   };
 }
 
-/** @returns null where there is none that can be used */
+/** @returns null when there is no valid one */
 export function readHeartbeat(text: string | null): Heartbeat | null {
   try {
     return text === null ? null : readContract('heartbeat', FILES.heartbeat, text);

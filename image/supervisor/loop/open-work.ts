@@ -1,6 +1,6 @@
 /**
- * Work that the program does beside its queue: triages (B, `factory triage run N`) and deploys (C). They have neither row nor
- * pipeline, and each check-in in their repository takes them one step further, whatever the queue has. Only read.
+ * Work that the program does besides its queue: triages (B, `factory triage run N`) and deploys (C). They have neither row nor
+ * pipeline, and each check-in in their repository takes them one step further, whatever is in the queue. Read-only.
  */
 import { join } from 'node:path';
 import { isRecord } from '../../../scripts/lib/contract.ts';
@@ -14,11 +14,11 @@ export interface OpenWork {
   readonly name: string;
   /** The repository of a triage, `owner/name`; empty for a deploy. */
   readonly repo: string;
-  /** Where a deploy has its repository; empty for a triage. */
+  /** The repository of a deploy; empty for a triage. */
   readonly directory: string;
 }
 
-/** @param dataDir where the program has its files: `~/.factory` */
+/** @param dataDir where the program keeps its files: `~/.factory` */
 export function openWork(dataDir: string, files: Pick<Files, 'list' | 'read'>): OpenWork[] {
   const triages = join(dataDir, 'triage');
   const deploys = join(dataDir, 'deploys');
@@ -39,7 +39,7 @@ export function openWork(dataDir: string, files: Pick<Files, 'list' | 'read'>): 
   ];
 }
 
-/** @returns the clone that it belongs to; null when there is none that is ready */
+/** @returns the clone that it belongs to; null when no such clone is ready */
 export function placeOfWork({ repo, directory }: OpenWork, clones: readonly Clone[]): Place | null {
   const clone = clones.find((candidate) =>
     repo === ''
@@ -49,7 +49,7 @@ export function placeOfWork({ repo, directory }: OpenWork, clones: readonly Clon
   return clone?.state === 'ready' ? { project: clone.name, directory: clone.directory } : null;
 }
 
-/** Nothing of what the program is just writing. */
+/** Empty for a file that the program is still writing. */
 function parse(text: string | null): Record<string, unknown> {
   try {
     const found: unknown = JSON.parse(text ?? '');

@@ -1,7 +1,7 @@
 /**
- * What to do about issues whose check-in died in the middle of a stage, or between pipeline and row (the worker was
- * restarted, a process killed): the program itself leaves them alone for ever. Only its own verbs are used, as running the
- * program showed them to work; at most twice per attempt of a stage, then the operator gets the cure.
+ * Decides what to do about issues whose check-in died in the middle of a stage, or between pipeline and row (the worker was
+ * restarted, a process killed): the program itself never touches them again. Only its own commands are used, as tests of the
+ * program showed them to work; at most twice per attempt of a stage, then the operator is told what to type.
  */
 import { accountCause } from '../../../scripts/lib/account.ts';
 import type { CheckInAction, ClaudeFailure, Repair, TakenRow } from '../../../scripts/lib/contract.ts';
@@ -9,16 +9,16 @@ import type { Dialect, Pipeline, QueueRow } from '../../../scripts/lib/factory.t
 import type { TmuxSession } from '../effects/effects.ts';
 import { tmuxName } from '../effects/tmux.ts';
 import type { InTheWay } from './leftovers.ts';
-import { type StrayWish, wishOfStray } from './stray-session.ts';
+import { decideStray, type StrayDecision } from './stray-session.ts';
 import { addition, fateOfRow } from './taken.ts';
 import type { Place } from './tick.ts';
 
-/** Output younger than this means that the agent is still at work, and interrupting it would cost its result. */
+/** Output younger than this means that the agent is still at work; interrupting it would lose its result. */
 const QUIET_SECONDS = 60;
-/** What claude still prints after an error. */
+/** Output this soon after an error still belongs to the error. */
 const SETTLED_SECONDS = 10;
 const MOST_TRIES = 2;
-/** How long after its death the tmux server is there again: the supervisor looks every five seconds. */
+/** How soon the tmux server is restarted after its death: the supervisor looks every five seconds. */
 const TMUX_BACK_SECONDS = 20;
 
 export type RepairAction = Omit<Repair, 'at'>;
@@ -36,18 +36,18 @@ export interface RecoveryInput {
   readonly rows: readonly QueueRow[];
   readonly sessions: readonly TmuxSession[];
   readonly repairs: readonly Repair[];
-  /** Turns that claude ended with an error. */
+  /** Turns of claude that ended with an error. */
   readonly failures: readonly ClaudeFailure[];
-  /** The row that was taken from the queue last; null when its issue has come to an end. */
+  /** The row that was taken from the queue last; null when its issue is finished. */
   readonly taken: TakenRow | null;
-  /** What keeps that row's issue from beginning and is not ours to remove; null when nothing does. */
+  /** What keeps that row's issue from starting and must not be removed by us; null when nothing does. */
   readonly inTheWay: InTheWay | null;
   readonly lastCheckIn: LastCheckIn | null;
   /** Milliseconds since the epoch. */
   readonly now: number;
   /** Where the issue's project has its pipeline.yaml; null when that is not known. */
   placeOf(issue: number): Place | null;
-  /** When the issue was dispatched last; empty when that is not on record. */
+  /** When the issue was last dispatched; empty when that is not recorded. */
   dispatchedAt(issue: number): string;
 }
 
@@ -59,27 +59,27 @@ export interface Recovery {
   readonly givenUp: readonly string[];
 }
 
-/** To be asked while nobody holds the check-in lock: a pipeline whose check-in runs is no orphan. */
+/** Only valid while the check-in lock is free: a pipeline whose check-in runs is not an orphan. */
 export function planRecovery(input: RecoveryInput): Recovery {
   const actions: RepairAction[] = [];
   const waiting: string[] = [];
   const givenUp: string[] = [];
   for (const pipeline of input.pipelines) {
-    const wish = wishOf(pipeline, input);
-    if (wish === null) continue;
-    if (wish.kind === 'wait') {
-      waiting.push(wish.reason);
+    const decision = decide(pipeline, input);
+    if (decision === null) continue;
+    if (decision.kind === 'wait') {
+      waiting.push(decision.reason);
       continue;
     }
     const { issue, stage, attempt } = pipeline;
-    const session = wish.kind === 'end-session' ? wish.session : pipeline.session;
+    const session = decision.kind === 'end-session' ? decision.session : pipeline.session;
     const past = repairsOf(pipeline, input);
     const tries = past.filter(({ action }) => action !== 'give-up' && !isForAccount(action)).length;
-    if (isForAccount(wish.kind) || wish.kind === 'unblock' || tries < MOST_TRIES) {
-      actions.push({ issue, stage, attempt, session, action: wish.kind, cure: '' });
+    if (isForAccount(decision.kind) || decision.kind === 'unblock' || tries < MOST_TRIES) {
+      actions.push({ issue, stage, attempt, session, action: decision.kind, cure: '' });
       continue;
     }
-    const cure = cureOf(wish.kind, { ...pipeline, session }, input.placeOf(issue)?.directory ?? null);
+    const cure = cureOf(decision.kind, { ...pipeline, session }, input.placeOf(issue)?.directory ?? null);
     givenUp.push(`${describeOrphan(pipeline)} again after ${MOST_TRIES} repairs; type: ${cure}`);
     if (!past.some(({ action }) => action === 'give-up')) {
       actions.push({ issue, stage, attempt, session, action: 'give-up', cure });
@@ -103,13 +103,13 @@ function planRow(
   if (fate === 'not-begun' && input.inTheWay !== null) {
     const { says, cure, passes } = input.inTheWay;
     const type = cure || `cleanup --issue ${issue} (on the laptop)`;
-    // What passes is worth holding up the queue: the next row that is taken would make us forget this one.
+    // Worth blocking the queue for something temporary: taking the next row would overwrite the record of this one.
     (passes ? waiting : givenUp).push(`#${issue} cannot begin: ${says}; type: ${type}`);
     return;
   }
   const action = ROW_REPAIRS[fate];
   const nothing = { issue, stage: '', attempt: 0, session: '', cure: '' };
-  // Not since the row was added, as for a stage: each of these repairs adds it again.
+  // Counted since the dispatch, not since the row was added as for a stage: each of these repairs adds the row again.
   const since = Date.parse(dispatchedAt(issue));
   const past = repairs.filter(
     (repair) => repair.issue === issue && repair.stage === '' && !(Date.parse(repair.at) < since),
@@ -125,12 +125,12 @@ function planRow(
     .join(' ');
   const cure = `${there}factory queue remove ${issue}${action === 'requeue' ? `; ${add}` : ''}`;
   givenUp.push(`${describeOrphan({ ...nothing, action })}, again after ${MOST_TRIES} repairs; type: ${cure}`);
-  // A row that is behind tells by itself: `why` sees it.
+  // A row that is behind needs no record: `why` finds it.
   if (action === 'requeue' && !past.some((repair) => repair.action === 'give-up'))
     actions.push({ ...nothing, action: 'give-up', cure });
 }
 
-/** How an orphan came to be one, for people. */
+/** Describes how an orphan became one. */
 export function describeOrphan({
   issue,
   stage,
@@ -144,34 +144,34 @@ export function describeOrphan({
     : `#${issue} was taken from the queue and not begun`;
 }
 
-type Wish =
+type Decision =
   | { readonly kind: 'advance' | 'kill-and-advance' | 'mark-exited' | 'retry' | 'run-again' | 'unblock' }
-  | StrayWish
+  | StrayDecision
   | null;
 
-/** Repairs of a stage for which claude's account is to blame, however often. */
+/** Repairs after a failure of claude's account: their number is not limited. */
 function isForAccount(action: Repair['action']): boolean {
   return action === 'retry' || action === 'run-again';
 }
 
-function wishOf(pipeline: Pipeline, input: RecoveryInput): Wish {
+function decide(pipeline: Pipeline, input: RecoveryInput): Decision {
   const { status } = pipeline;
   if (status === 'blocked' || status === 'in_progress') {
-    const wish = wishAfterFailure(pipeline, input);
-    if (wish !== null) return wish;
+    const decision = decideAfterFailure(pipeline, input);
+    if (decision !== null) return decision;
   }
-  const stray = wishOfStray(pipeline, input, QUIET_SECONDS);
+  const stray = decideStray(pipeline, input, QUIET_SECONDS);
   if (stray !== null) return stray;
-  if (status === 'blocked') return wishAfterTmux(pipeline, input);
-  return input.dialect.name === 'B' ? wishOfB(pipeline, input) : wishOfA(pipeline, input);
+  if (status === 'blocked') return decideAfterTmux(pipeline, input);
+  return input.dialect.name === 'B' ? decideForB(pipeline, input) : decideForA(pipeline, input);
 }
 
 /**
- * Of a stage in which claude's account did not work. It works again, or nothing would be planned. Mostly the loop has ended
- * the check-in, and the stage is run again as the same attempt. When `factory` was faster it is blocked, and `pipeline
- * retry`, which counts an attempt, sets it going. Blocked for anything else, it waits for a person.
+ * For a stage in which claude's account did not work. It works again, or nothing would be planned. Usually the loop has ended
+ * the check-in, and the stage runs again as the same attempt. When `factory` was faster the stage is blocked, and `pipeline
+ * retry`, which counts an attempt, restarts it. When it is blocked for any other reason, it waits for a person.
  */
-function wishAfterFailure(pipeline: Pipeline, input: RecoveryInput): Wish {
+function decideAfterFailure(pipeline: Pipeline, input: RecoveryInput): Decision {
   const { issue, stage, attempt, status } = pipeline;
   const session = pipeline.session || `${issue}-${stage}-${attempt}`;
   const failure = input.failures.findLast((candidate) => candidate.session === tmuxName(session));
@@ -184,27 +184,27 @@ function wishAfterFailure(pipeline: Pipeline, input: RecoveryInput): Wish {
   if (retried) return null;
   const alive = findSession(input.sessions, session);
   if (alive !== undefined && alive.attached > 0) {
-    return { kind: 'wait', reason: `#${issue} waits until nobody is attached to ${session} any more` };
+    return { kind: 'wait', reason: `#${issue} waits until no one is attached to ${session}` };
   }
-  // claude itself is silent after an error: somebody has set it going.
+  // claude itself is silent after an error, so a person has resumed it.
   const active =
     alive !== undefined && alive.windowActivity > Date.parse(failure.at) / 1000 + SETTLED_SECONDS;
   if (active && input.now / 1000 - alive.windowActivity < QUIET_SECONDS) {
-    return { kind: 'wait', reason: `#${issue} waits: somebody has set ${session} going again` };
+    return { kind: 'wait', reason: `#${issue} waits: someone has resumed ${session}` };
   }
   return { kind: status === 'blocked' ? 'retry' : 'run-again' };
 }
 
 /**
- * Of a stage that a check-in gave up in the middle of which the tmux server had to be started again: its session was taken
- * away, whatever it says. `pipeline retry` counts an attempt, so that these are counted over all of a stage's attempts.
+ * For a stage that a check-in gave up while the tmux server had to be restarted: its session was lost, whatever the reported
+ * reason. `pipeline retry` counts an attempt, so these repairs are counted over all attempts of a stage.
  */
-function wishAfterTmux(pipeline: Pipeline, input: RecoveryInput): Wish {
+function decideAfterTmux(pipeline: Pipeline, input: RecoveryInput): Decision {
   const { issue } = pipeline;
   const { lastCheckIn, sessions } = input;
   const gaveUp = lastCheckIn?.actions.some((it) => it.issue === issue && it.action === 'escalate') ?? false;
   if (lastCheckIn === null || !gaveUp) return null;
-  // Another check-in would have nothing to say of it.
+  // Another check-in would overwrite the record of this one.
   if (sessions.length === 0) return { kind: 'wait', reason: `#${issue} waits until tmux is there again` };
   const tmuxSince = Math.min(...sessions.map(({ createdAt }) => createdAt));
   const from = Date.parse(lastCheckIn.startedAt) / 1000;
@@ -214,11 +214,11 @@ function wishAfterTmux(pipeline: Pipeline, input: RecoveryInput): Wish {
   return past.length < MOST_TRIES ? { kind: 'unblock' } : null;
 }
 
-/** A, and `design` after it: `in_progress` without a check-in is skipped for ever; `pipeline advance` runs the stage. */
-function wishOfA(pipeline: Pipeline, input: RecoveryInput): Wish {
+/** A and `design`: `in_progress` without a check-in is skipped for ever; `pipeline advance` runs the stage. */
+function decideForA(pipeline: Pipeline, input: RecoveryInput): Decision {
   const { status, session, sessionState } = pipeline;
   const alive = findSession(input.sessions, session);
-  // An `advance` that fails leaves it pending, and a check-in waits for the session that it believes in.
+  // An `advance` that fails leaves it pending, and a check-in waits for the session that it believes to be alive.
   if (status === 'pending' && alive === undefined && session !== '' && BELIEVED_AT_WORK.has(sessionState)) {
     return { kind: 'mark-exited' };
   }
@@ -226,18 +226,18 @@ function wishOfA(pipeline: Pipeline, input: RecoveryInput): Wish {
   // `advance` alone fails with "session already exists" and blocks the pipeline.
   return alive === undefined
     ? { kind: 'advance' }
-    : wishWhenQuiet(pipeline, alive, input.now, 'kill-and-advance');
+    : decideWhenQuiet(pipeline, alive, input.now, 'kill-and-advance');
 }
 
-/** Of a session that is alive without its check-in: an agent that is still at work is not interrupted. */
-function wishWhenQuiet(
+/** For a session that is alive without its check-in: an agent that is still at work is not interrupted. */
+function decideWhenQuiet(
   { issue, session }: Pipeline,
   alive: TmuxSession,
   now: number,
   kind: 'kill-and-advance' | 'mark-exited',
-): Wish {
+): Decision {
   if (alive.attached > 0) {
-    return { kind: 'wait', reason: `#${issue} waits until nobody is attached to ${session} any more` };
+    return { kind: 'wait', reason: `#${issue} waits until no one is attached to ${session}` };
   }
   const quiet = Math.max(0, Math.floor(now / 1000) - alive.windowActivity);
   if (quiet >= QUIET_SECONDS) return { kind };
@@ -250,20 +250,20 @@ function wishWhenQuiet(
 /** States in which the program believes that a session is at work; with the tmux session gone it waits for it in vain. */
 export const BELIEVED_AT_WORK = new Set(['started', 'active', 'factory_send', 'steer', 'human_input']);
 
-/** States of a session whose agent has no prompt yet, or has not heard it; when the check-in died then, it never will. */
+/** States of a session whose agent has not received its prompt yet; if the check-in died then, it never will. */
 const BEFORE_PROMPT = new Set(['started', 'factory_send']);
 
-/** B runs an interrupted stage again by itself, unless it believes in a session that is dead, or that nobody talks to. */
-function wishOfB(pipeline: Pipeline, { sessions, now }: RecoveryInput): Wish {
+/** B runs an interrupted stage again by itself, unless it believes a dead session to be alive, or one without a prompt. */
+function decideForB(pipeline: Pipeline, { sessions, now }: RecoveryInput): Decision {
   const { status, session, sessionState } = pipeline;
   if (status !== 'in_progress' && status !== 'pending') return null;
   if (session === '' || !BELIEVED_AT_WORK.has(sessionState)) return null;
   const alive = findSession(sessions, session);
   if (alive === undefined) return { kind: 'mark-exited' };
-  // Typed at by a person, it is theirs.
+  // A human-driven session is left to the person.
   const agentGone = alive.bareShell && sessionState !== 'human_input';
   return BEFORE_PROMPT.has(sessionState) || agentGone
-    ? wishWhenQuiet(pipeline, alive, now, 'mark-exited')
+    ? decideWhenQuiet(pipeline, alive, now, 'mark-exited')
     : null;
 }
 
@@ -276,7 +276,7 @@ function repairsOf(pipeline: Pipeline, input: RecoveryInput): Repair[] {
   return repairsOfStage(pipeline, input).filter(({ attempt }) => attempt === pipeline.attempt);
 }
 
-/** Older ones belong to an earlier life of the same issue number. */
+/** Older ones belong to an earlier dispatch of the same issue number. */
 function repairsOfStage({ issue, stage }: Pipeline, { repairs, rows }: RecoveryInput): Repair[] {
   const addedAt = rows.find((row) => row.issue === issue)?.addedAt ?? '';
   return repairs.filter(
@@ -285,7 +285,7 @@ function repairsOfStage({ issue, stage }: Pipeline, { repairs, rows }: RecoveryI
   );
 }
 
-/** What the operator types into a shell of the worker; every verb as it was found to work. */
+/** What the operator types into a shell of the worker; each command was tested with the program. */
 function cureOf(kind: RepairAction['action'], pipeline: Pipeline, directory: string | null): string {
   const { issue, session } = pipeline;
   const there = directory === null ? '' : `cd ${shellQuote(directory)} && `;
@@ -299,7 +299,7 @@ function cureOf(kind: RepairAction['action'], pipeline: Pipeline, directory: str
   return `${kill}${there}factory pipeline advance ${issue}   (or, to let the queue go on without it: ${giveUp})`;
 }
 
-/** The call that tells B that a session is gone. */
+/** The command that tells B that a session is gone. */
 export function markExited({
   session,
   issue,
@@ -320,9 +320,9 @@ export function markExited({
   ];
 }
 
-/** A word as a person types it: quoted only where it has to be. */
+/** Quotes a word for the shell, only where necessary. */
 function shellQuote(word: string): string {
-  // Not with `=` in front: zsh takes `=ls` for the path of ls.
+  // A leading `=` is quoted: zsh expands `=ls` to the path of ls.
   const plain = /^[\w@%+:,./-][\w@%+=:,./-]*$/.test(word);
   return plain ? word : ["'", word.replaceAll("'", "'\\''"), "'"].join('');
 }

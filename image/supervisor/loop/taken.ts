@@ -1,15 +1,15 @@
 /**
- * The row that a check-in has taken from the queue. The program writes row and pipeline one after the other, and never looks
- * again at what a check-in left behind that died in between; both were seen when a container was killed at that moment
+ * The row that a check-in has taken from the queue. The program writes row and pipeline one after the other, and never
+ * handles what a check-in leaves behind that dies in between. Both cases occurred when a container was killed at that moment
  * (test/e2e/work.test.ts):
  *
- * - the row is active, and there is no pipeline: the issue is never begun. What is left of the begin (leftovers.ts) and the
- *   row are removed, and the row is added.
- * - the pipeline is completed, and the row is active: who depends on the issue waits for ever. The row is removed, since a
+ * - the row is active, and there is no pipeline: the issue never starts. The leftovers (leftovers.ts) and the row are
+ *   removed, and the row is added again.
+ * - the pipeline is completed, and the row is active: issues that depend on it wait for ever. The row is removed, since a
  *   dependency that is not in the queue counts as done.
  *
- * It has no verb for a row's status. Which row a check-in takes is noted before, since rows of both kinds can also be what
- * somebody has left by hand.
+ * The program has no command for a row's status. The row is recorded before a check-in takes it, since an operator can also
+ * leave rows of both kinds.
  */
 import { FILES, type TakenRow } from '../../../scripts/lib/contract.ts';
 import { type Dialect, isBehind, isLive } from '../../../scripts/lib/factory.ts';
@@ -20,9 +20,9 @@ import type { Factory } from './factory.ts';
 import { findLeftovers } from './leftovers.ts';
 import type { Place, Store } from './tick.ts';
 
-const IN_ORDER = 'it is in order again';
+const REPAIRED = 'no repair is needed any more';
 
-/** Writes down what is about to happen to a row, whose issue has no pipeline yet. */
+/** Records a row that is about to be taken, whose issue has no pipeline yet. */
 export function noteTaken(
   { paths }: Environment,
   { files }: Effects,
@@ -43,19 +43,19 @@ export function readTaken(text: string | null): TakenRow | null {
 }
 
 /**
- * What became of a row that was taken: it has lost its issue (`not-begun`), its issue is at work, its issue is completed and
- * it does not say so (`behind`), or there is nothing more to see to.
+ * What became of a row that was taken: its issue never started (`not-begun`), is being worked on, or is completed while the
+ * row is still active (`behind`); or there is nothing left to do (`settled`).
  */
 export type RowFate = 'not-begun' | 'at-work' | 'behind' | 'settled';
 
-/** To be asked while nobody holds the check-in lock. */
+/** Only valid while the check-in lock is free. */
 export function fateOfRow(
   { issue, removed }: TakenRow,
   { rows, pipelines }: Pick<Store, 'rows' | 'pipelines'>,
 ): RowFate {
   const [row, ...others] = rows.filter((candidate) => candidate.issue === issue);
   const begun = pipelines.filter((candidate) => candidate.issue === issue);
-  // Of two projects' rows of one number the program would remove whichever comes first.
+  // If two projects have a row with this number, the program would remove whichever comes first.
   if (others.length > 0) return 'settled';
   if (row === undefined) return removed && begun.length === 0 ? 'not-begun' : 'settled';
   if (row.status !== 'active') return 'settled';
@@ -64,7 +64,7 @@ export function fateOfRow(
   return isBehind(row, begun) ? 'behind' : 'settled';
 }
 
-/** The call that adds the row again, to be made in the project's own directory. */
+/** The command that adds the row again, to be run in the project's own directory. */
 export function addition(
   { issue, intent, configPath, dependsOn }: TakenRow,
   { addByProject, dependsOn: dependable }: Dialect,
@@ -82,10 +82,10 @@ export function addition(
 }
 
 /**
- * Puts the row that was taken back, at the end of the queue; again, where the call before was cut off. It is looked at once
- * more, since a `dispatch --requeue` that is half-way looks the same.
+ * Puts the row that was taken back at the end of the queue, also when an earlier call was interrupted. Checks again first,
+ * since a `dispatch --requeue` that is half done looks the same.
  *
- * @throws Error in the program's own words
+ * @throws Error with the program's message
  */
 export async function putBack(
   environment: Environment,
@@ -94,11 +94,11 @@ export async function putBack(
   { directory, project }: Place,
 ): Promise<string> {
   const dialect = await factory.dialect();
-  if (dialect === null) throw new Error('factory does not say how it wants to be spoken to');
+  if (dialect === null) throw new Error('the dialect of factory cannot be detected');
   return factory.alone(directory, async (queue) => {
     const taken = readTaken(effects.files.read(environment.paths.taken));
     const store = await queue.look();
-    if (taken === null || fateOfRow(taken, store) !== 'not-begun') return IN_ORDER;
+    if (taken === null || fateOfRow(taken, store) !== 'not-begun') return REPAIRED;
     const { issue } = taken;
     await (await findLeftovers(effects, { home: environment.home, directory, issue })).clear();
     noteTaken(environment, effects, taken, true);
@@ -109,9 +109,9 @@ export async function putBack(
 }
 
 /**
- * Removes the row of an issue that is completed. It is looked at once more, since it may have been requeued meanwhile.
+ * Removes the row of an issue that is completed. Checks again first, since it may have been requeued meanwhile.
  *
- * @throws Error in the program's own words
+ * @throws Error with the program's message
  */
 export function removeRow(
   { paths }: Environment,
@@ -121,7 +121,7 @@ export function removeRow(
 ): Promise<string> {
   return factory.alone(directory, async (queue) => {
     const taken = readTaken(files.read(paths.taken));
-    if (taken === null || fateOfRow(taken, await queue.look()) !== 'behind') return IN_ORDER;
+    if (taken === null || fateOfRow(taken, await queue.look()) !== 'behind') return REPAIRED;
     await queue.call(removal(taken.issue));
     return 'removed the row';
   });

@@ -1,4 +1,4 @@
-/** What the orchestrator loop does next, as a pure function of what it sees. */
+/** Decides what the orchestrator loop does next: a pure function of what it observes. */
 import { describeHold } from '../../../scripts/lib/account.ts';
 import {
   type AccountHold,
@@ -22,16 +22,16 @@ import type { InTheWay } from './leftovers.ts';
 import { type OpenWork, placeOfWork } from './open-work.ts';
 import { type LastCheckIn, planRecovery, type RepairAction } from './recovery.ts';
 
-/** What can be seen without calling `factory`. */
+/** What is observed without calling `factory`. */
 export interface Standing {
   readonly settings: Settings;
   /** Why the worker is drained; null when it is not. */
   readonly drained: string | null;
-  /** A check-in of an earlier supervisor still has the lock. */
+  /** A check-in that an earlier supervisor started still holds the lock. */
   readonly checkInRunning: boolean;
-  /** What the panes or the supervisor itself do not find; null when everything is there. */
+  /** Programs that are missing in the panes or for the supervisor; null when none is. */
   readonly toolsMissing: string | null;
-  /** Why no new work may be taken although everything is there (a full docker volume, say). */
+  /** Why no new work may be taken although nothing is missing (a full docker volume, say). */
   readonly obstacle: string | null;
   /** Why claude's account does not work; null when it does, as far as is known. */
   readonly account: AccountHold | null;
@@ -53,24 +53,24 @@ export interface View extends Standing {
   readonly store: Store | string;
   readonly dispatches: readonly DispatchRecord[];
   readonly repairs: readonly Repair[];
-  /** Turns that claude ended with an error. */
+  /** Turns of claude that ended with an error. */
   readonly failures: readonly ClaudeFailure[];
-  /** The row that was taken from the queue last; null when its issue has come to an end. */
+  /** The row that was taken from the queue last; null when its issue is finished. */
   readonly taken: TakenRow | null;
-  /** What keeps that row's issue from beginning and is not ours to remove; null when nothing does. */
+  /** What keeps that row's issue from starting and must not be removed by us; null when nothing does. */
   readonly inTheWay: InTheWay | null;
-  /** Issues that would be worked on without their text. */
+  /** Issues whose text is missing: they would be worked on without it. */
   readonly withoutText: readonly number[];
-  /** Null before the first one. */
+  /** Null before the first check-in. */
   readonly lastCheckIn: LastCheckIn | null;
-  /** What the program has to do beside its queue. */
+  /** Work of the program besides its queue. */
   readonly openWork: readonly OpenWork[];
   readonly reposDir: string;
   /** Milliseconds since the epoch. */
   readonly now: number;
 }
 
-/** A call of `factory` in the directory of a project. */
+/** Where `factory` is called: in the directory of a project. */
 export interface Place {
   readonly project: string;
   readonly directory: string;
@@ -89,11 +89,11 @@ export type Tick =
   | {
       readonly kind: 'check-in';
       readonly place: Place;
-      /** Whose stage it runs; null when it takes a row, and of A it may run others' as well. */
+      /** The issue whose stage it runs; null when it takes a row. A check-in of A may run stages of other issues, too. */
       readonly issue: number | null;
       /** The row that is about to be taken from the queue: the main checkout is brought up to date first. */
       readonly takes: QueueRow | null;
-      /** Shown with the heartbeat afterwards: something the check-in will not cure. */
+      /** Shown in the heartbeat afterwards: a problem that the check-in does not solve. */
       readonly warning: string | null;
     };
 
@@ -105,7 +105,7 @@ function wait(reason: string | null): Tick {
   return { kind: 'rest', state: 'waiting', reason };
 }
 
-/** The decisions for which `factory` need not be asked; null when it must be. */
+/** The decisions that do not need the store of `factory`; null when it has to be read. */
 export function planWithoutStore(standing: Standing): Tick | null {
   const { settings, drained, checkInRunning, toolsMissing, obstacle, account, dialect, databaseUrl, clones } =
     standing;
@@ -142,7 +142,7 @@ export function planTick(view: View): Tick {
       'factory does not start, so it cannot be asked for work; to see why: factory queue add --help',
     );
 
-  // Before every repair: that may run a stage as well.
+  // Before any repair, which may run a stage as well.
   const [textless] = view.withoutText;
   if (textless !== undefined)
     return inPlaceOf(textless, view, store, (place) => ({ kind: 'fetch-text', issue: textless, place }));
@@ -161,7 +161,7 @@ export function planTick(view: View): Tick {
     },
     dispatchedAt: (issue) => view.dispatches.findLast((record) => record.issue === issue)?.at ?? '',
   });
-  // A row holds up no other work, so nobody waits for the clone of its issue.
+  // A row does not block other work, so its repair does not wait for the clone of its issue.
   const repair = recovery.actions.find(
     ({ stage, issue }) => stage !== '' || typeof placeOf(issue, view, store) !== 'string',
   );
@@ -203,8 +203,8 @@ export function planTick(view: View): Tick {
 }
 
 /**
- * The pipeline that the next check-in is for. B looks only at the lowest number; A takes every live one in turn, each
- * with the configuration of the directory it is called in, so one that can move comes before one that is blocked.
+ * The pipeline that the next check-in is for. B handles only the lowest number; A goes through all live ones, each with the
+ * configuration of the directory it is called in, so one that can proceed comes before one that is blocked.
  */
 function liveOne(pipelines: readonly Pipeline[], dialect: Dialect): Pipeline | undefined {
   const live = pipelines.filter(isLive).toSorted((a, b) => a.issue - b.issue);
@@ -224,7 +224,7 @@ function nextRow(pending: readonly QueueRow[], rows: readonly QueueRow[]): Queue
     .find((row) => !row.dependsOn.some((issue) => unfinished(issue, row.namespace)));
 }
 
-/** Where there is work beside the queue: one place after the other, since what is stuck in one stays open for ever. */
+/** Where there is work besides the queue: each place in turn, since work that is stuck in one stays open for ever. */
 function inTurn({ openWork, clones, now, settings }: View): Place | null {
   const places = openWork.map((work) => placeOfWork(work, clones)).filter((place) => place !== null);
   const turn = Math.floor(now / 1000 / settings.orchestrator.intervalSeconds);
@@ -236,15 +236,15 @@ function describeDependency({ issue, dependsOn }: QueueRow): string {
 }
 
 /**
- * Goes on in the issue's own clone, or says why that is not possible. Never in another one: A would start the issue in
- * whatever repository it is called in.
+ * Continues in the issue's own clone, or says why that is not possible. Never in another one: A would start the issue in
+ * whichever repository it is called in.
  */
 function inPlaceOf(issue: number, view: View, store: Store, then: (place: Place) => Tick): Tick {
   const place = placeOf(issue, view, store);
   return typeof place === 'string' ? wait(place) : then(place);
 }
 
-/** @returns a string: why its project is not to be had */
+/** @returns a string: why its project is not available */
 export function placeOf(
   issue: number,
   { dispatches, clones, reposDir }: Pick<View, 'dispatches' | 'clones' | 'reposDir'>,
@@ -254,7 +254,7 @@ export function placeOf(
   const projects = clones.map(({ name }) => name);
   const project = projectOf(issue, row, { dispatches, projects, reposDir });
   if (project === null) {
-    return `nobody recorded which project #${issue} belongs to: queue it again with dispatch (--requeue), naming the project`;
+    return `the project of #${issue} is not recorded: queue it again with dispatch (--requeue), naming the project`;
   }
   const clone = clones.find(({ name }) => name === project);
   if (clone === undefined)
@@ -263,12 +263,12 @@ export function placeOf(
   return { project, directory: clone.directory };
 }
 
-/** Actions after which there may be more to do at once; the others (skip, steer, rate_limited …) need time or a person. */
+/** Actions after which there may be more to do immediately; the others (skip, steer, rate_limited …) need time or a person. */
 const MOVING = new Set(['queue_started', 'advanced', 'completed', 'retry', 'failed', 'fail', 'routed']);
 
 /**
- * Whether to look again at once. The actions alone do not say: B answers `completed` for ever about an issue whose number
- * another project has used, so something must have changed as well.
+ * Whether to look again at once. The actions alone are not enough: B answers `completed` for ever about an issue whose number
+ * another project has used, so the store must have changed as well.
  */
 export function hasMoved(
   actions: readonly { readonly action: string }[],

@@ -1,7 +1,7 @@
 /**
- * Whether the programs that a stage needs are found: by the supervisor, whose check-ins call them, and in a real tmux
- * pane. Panes are login shells whose profile may reset PATH; there a missing `claude` makes bash execute the text of the
- * issue, and `factory` counts the stage as a success. A missing `gh` burns one queue row per check-in.
+ * Checks that the programs a stage needs are found: by the supervisor, whose check-ins call them, and in a real tmux pane.
+ * Panes are login shells whose profile may reset PATH; there a missing `claude` makes bash execute the text of the issue, and
+ * `factory` counts the stage as a success. A missing `gh` fails one queue row per check-in.
  */
 import type { Effects } from '../effects/effects.ts';
 import { which } from '../effects/which.ts';
@@ -10,7 +10,7 @@ import { TOOL_CHECK_SESSION } from '../sessions/sessions.ts';
 import { messageOf } from '../util/errors.ts';
 
 const TOOLS = ['claude', 'gh', 'git', 'factory'] as const;
-/** A slow profile, but not one that waits for somebody to answer a question. */
+/** Enough for a slow profile; one that waits for input never answers. */
 const PANE_TIMEOUT_MS = 15_000;
 const POLL_MS = 50;
 
@@ -23,8 +23,8 @@ const QUESTION = [
 ].join(' ');
 
 /**
- * @returns a check that answers null when everything is found, else what is missing and what to do. The pane is asked
- *   until it answers well, and again when one of the programs has been replaced.
+ * @returns a check that answers null when everything is found, else what is missing and what to do. The pane is checked
+ *   until it finds everything, and again when one of the programs has been replaced.
  */
 export function createToolCheck(environment: Environment, effects: Effects): () => Promise<string | null> {
   let provenFor = '';

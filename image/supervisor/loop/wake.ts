@@ -1,8 +1,8 @@
-/** An alarm clock with a bell: the loop sleeps its interval, unless something happens first. */
+/** The sleep of the loop: one interval, or until `ring` is called. */
 import type { Clock } from '../effects/effects.ts';
 
 export interface Wake {
-  /** Ends the wait that is going on, or the next one at once. */
+  /** Ends the current wait, or the next one at once. */
   ring(): void;
   wait(ms: number, signal: AbortSignal): Promise<void>;
 }
@@ -18,7 +18,7 @@ export function createWake(clock: Clock): Wake {
     async wait(ms, signal) {
       bell = new AbortController();
       const end = () => bell.abort();
-      // Not AbortSignal.any: a signal that lives as long as the worker would remember every wait.
+      // Not AbortSignal.any: a signal that lives as long as the worker would keep a reference to every wait.
       signal.addEventListener('abort', end, { once: true });
       if (!rung && !signal.aborted) await clock.sleep(ms, bell.signal);
       signal.removeEventListener('abort', end);

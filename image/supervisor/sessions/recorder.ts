@@ -1,6 +1,6 @@
 /**
- * Records what the pane of every session prints, since `factory` saves a session's log only when it ends it itself. tmux pipes a pane into
- * a FIFO, the supervisor redacts and writes: one `cat` per pane, and no unredacted byte reaches a disk.
+ * Records what the pane of every session prints, since `factory` saves a session's log only when it ends the session itself.
+ * tmux pipes a pane into a FIFO, the supervisor redacts and writes: one `cat` per pane, and no unredacted byte on disk.
  */
 import { closeSync, constants, openSync, statSync } from 'node:fs';
 import { Socket } from 'node:net';
@@ -13,13 +13,13 @@ import { createNews } from '../util/news.ts';
 import { createRedactor, type Redactor } from './redact.ts';
 import { OWN_SESSIONS } from './sessions.ts';
 
-/** Per file; the one before it is kept once. */
+/** Per file; one previous file is kept. */
 const LIMIT_BYTES = 5 * 1024 * 1024;
-/** A token is typed by a program, at once; after a pause what is held back may be written. */
+/** Programs print a token without a pause; after one, the text held back is safe to write. */
 const FLUSH_MS = 1_500;
-/** What the writer of a FIFO has taken but not handed on yet arrives at once; this is for one that does not end. */
+/** The last data of a FIFO's writer arrives immediately; the limit is for a writer that does not end. */
 const END_MS = 1_000;
-/** Recordings of sessions long gone: the oldest go when there are more. */
+/** When there are more recordings, the oldest are removed. */
 const MOST_FILES = 200;
 
 /** Below WORKER_RUN_DIR. */
@@ -27,7 +27,7 @@ const FIFOS = 'panes';
 
 interface Recording {
   readonly socket: Socket;
-  /** Holds the FIFO open: until it is closed no end is reported, neither before the first writer nor after the last. */
+  /** Keeps the FIFO open: until this is closed no end-of-file is reported, neither before the first writer nor after the last. */
   readonly keeper: number;
   readonly redactor: Redactor;
   readonly file: string;
@@ -36,15 +36,15 @@ interface Recording {
 
 export interface PaneRecorder {
   /**
-   * Takes up panes that are not recorded yet and lets go of those that are gone. One call after the other: two at once
-   * would both take up the same pane.
+   * Starts recording new panes and stops for those that are gone. Calls must not overlap: both would start recording the
+   * same pane.
    */
-  tend(panes: readonly TmuxPane[]): Promise<void>;
-  /** Ends every recording; what is still held back is written. */
+  maintain(panes: readonly TmuxPane[]): Promise<void>;
+  /** Ends every recording, after writing the text that is still held back. */
   close(): Promise<void>;
 }
 
-/** A key of the Secret whose value is none: a name, and part of addresses. */
+/** A key of the Secret whose value is not secret: a name, and part of addresses. */
 const PUBLIC_KEY = 'GH_USER';
 
 export function createPaneRecorder(
@@ -54,10 +54,10 @@ export function createPaneRecorder(
   const recordings = new Map<string, Recording>();
   const folder = join(dirs.WORKER_STATE_DIR, 'logs', 'sessions');
   const fifos = join(dirs.WORKER_RUN_DIR, FIFOS);
-  // A full volume: the pane goes on, only its record has a gap.
+  // On a full volume the pane continues; only its recording has a gap.
   const complain = createNews(log.line);
 
-  /** Whatever keys the Secret has. Not the links by which Kubernetes swaps the whole folder. */
+  /** All keys of the Secret, without the links with which Kubernetes replaces the whole folder. */
   const known = (): string[] =>
     knownSecrets(
       files
@@ -88,7 +88,7 @@ export function createPaneRecorder(
     const socket = new Socket({ fd: descriptor, readable: true, writable: false });
     const file = join(folder, `${session}.log`);
     const recording: Recording = { socket, keeper, redactor, file, timer: undefined };
-    // In pieces of bytes a character may be cut in two; the decoder keeps the first half.
+    // A chunk may end inside a character; the decoder keeps its first bytes.
     socket.setEncoding('utf8');
     const record = (text: string): void => {
       write(recording.file, redactor.push(text));
@@ -98,7 +98,7 @@ export function createPaneRecorder(
     socket.on('data', record);
     socket.on('error', () => socket.destroy());
     recordings.set(pane, recording);
-    // What it has printed so far, unless an earlier supervisor has recorded that.
+    // Its output so far, unless an earlier supervisor has recorded it.
     if (!files.exists(recording.file)) record((await tmux.capture(pane)).trimEnd());
     await tmux.pipe(pane, join(FIFOS, pane.replace('%', '')));
   };
@@ -125,7 +125,7 @@ export function createPaneRecorder(
   };
 
   return {
-    async tend(panes) {
+    async maintain(panes) {
       const present = new Set(panes.map(({ id }) => id));
       for (const [pane, recording] of recordings) if (!present.has(pane)) await end(pane, recording);
       const wanting = agentPanes(panes).filter(
@@ -144,8 +144,8 @@ export function createPaneRecorder(
 }
 
 /**
- * Of each session the pane that it was made with, its agent's: tmux counts panes up. What a person opens beside it is no
- * part of the record.
+ * The first pane of each session, which is its agent's: tmux numbers panes in ascending order. Panes that a person opens
+ * besides are not recorded.
  */
 function agentPanes(panes: readonly TmuxPane[]): TmuxPane[] {
   const number = ({ id }: TmuxPane) => Number(id.slice(1));

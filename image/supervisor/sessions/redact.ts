@@ -1,31 +1,31 @@
 /**
- * Takes secrets out of what a pane prints (scripts/lib/tokens.ts), piece by piece. `factory` types a token into a pane when it
+ * Removes secrets from what a pane prints (scripts/lib/tokens.ts), chunk by chunk. `factory` types a token into a pane when it
  * finds one, and an agent may print one at any time.
  */
 import { findTokens } from '../../../scripts/lib/tokens.ts';
 
 export const REDACTED = '[redacted]';
 
-/** Held back, since a secret may have begun in it: longer than every token with its gaps, and than a key of 4096 bits. */
+/** Held back, since a secret may start in it: longer than any token with its gaps, and than a key of 4096 bits. */
 const KEEP = 4096;
-/** So much more comes before it is looked at again: programs that draw print a few bytes at a time. */
+/** The text is examined again after this many more characters: terminal programs print a few bytes at a time. */
 const STEP = 1024;
-/** A secret that goes on for longer is given up. */
+/** A longer secret is no longer held back as a whole. */
 const MOST = 64 * 1024;
 
 export interface Redactor {
-  /** Takes text and returns what may be written of it and of what came before. */
+  /** Takes text and returns the part of it, and of earlier text, that may be written. */
   push(text: string): string;
-  /** The rest: nothing more has come for a while. */
+  /** Returns the rest, when nothing more has come for a while. */
   flush(): string;
 }
 
-/** @param known the worker's own secrets; asked anew each time, since a Secret may change */
+/** @param known the worker's own secrets; called each time, since a Secret may change */
 export function createRedactor(known: () => readonly string[]): Redactor {
-  /** The end of what was given away: what introduces a secret may stand in it. */
+  /** The end of the text already returned: the words that introduce a secret may be in it. */
   let given = '';
   let held = '';
-  /** Gives away all but the last characters, or but the secret that goes on in them. */
+  /** Returns all but the last characters, or all but a secret that extends into them. */
   const release = (keep: number): string => {
     const text = given + held;
     const until = text.length - keep;

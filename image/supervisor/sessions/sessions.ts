@@ -1,13 +1,13 @@
-/** The two tmux sessions that stay: `boot` shows the boot, `orchestrator` the check-ins. Both only follow a file. */
+/** The two permanent tmux sessions: `boot` shows the boot, `orchestrator` the check-ins. Both only follow a file. */
 import { BOOT_SESSION, ORCHESTRATOR_SESSION } from '../../../scripts/lib/contract.ts';
 import type { Effects } from '../effects/effects.ts';
 import { follow } from '../effects/tmux.ts';
 import type { Environment } from '../environment.ts';
 
-/** The session in whose pane programs are looked for; it is there for a moment. */
+/** The short-lived session that checks for programs in a pane. */
 export const TOOL_CHECK_SESSION = 'tool-check';
 
-/** Sessions that only show files or are there for a moment: no agent works in them. */
+/** Sessions of the supervisor itself: no agent works in them. */
 export const OWN_SESSIONS: ReadonlySet<string> = new Set([
   BOOT_SESSION,
   ORCHESTRATOR_SESSION,
@@ -15,10 +15,10 @@ export const OWN_SESSIONS: ReadonlySet<string> = new Set([
 ]);
 
 export interface Sessions {
-  /** Starts the server with the boot session, where there is none. */
+  /** Starts the server with the boot session, unless it runs already. */
   startServer(): Promise<void>;
   startOrchestrator(): Promise<void>;
-  /** Puts back what is missing: the server, the orchestrator session, its pane's program. */
+  /** Restores what is missing: the server, the orchestrator session, the program in its pane. */
   keep(): Promise<void>;
 }
 
@@ -50,16 +50,16 @@ export function createSessions({ paths }: Environment, { files, log, tmux }: Eff
       if (!serverWanted) return;
       const server = await tmux.server();
       if (server === null) {
-        log.line('the tmux server is gone, and with it every session: starting it again');
+        log.line('the tmux server is gone, and with it every session: restarting it');
         await start(BOOT_SESSION, paths.bootLog);
       }
       if (!orchestratorWanted) return;
       const pane = server?.panes.find(({ session }) => session === ORCHESTRATOR_SESSION);
       if (pane === undefined) {
-        if (server !== null) log.line('the orchestrator session is gone: starting it again');
+        if (server !== null) log.line('the orchestrator session is gone: restarting it');
         await startOrchestrator();
       } else if (pane.dead) {
-        // What its pane showed is in the file that it follows, so nothing is lost with the screen.
+        // The pane's output is in the file that it follows, so nothing is lost.
         await tmux.respawn(ORCHESTRATOR_SESSION, follow(paths.orchestratorLog));
       }
     },

@@ -1,11 +1,11 @@
-/** Work that is asked for again and again: at every beat, or whenever something has changed. */
+/** Work that is requested again and again: every few seconds, or whenever something has changed. */
 import { messageOf } from './errors.ts';
 import { createNews } from './news.ts';
 
 /**
- * @param name begins what it complains when it fails; one that fails at every beat is one line
- * @returns starts the work and does not wait for it. It never overlaps itself: asked for while it runs, it runs once more
- *   afterwards, so that nothing is missed that came too late for the first look.
+ * @param name prefix of the log line when it fails; repeated failures are logged once
+ * @returns a function that starts the work and returns at once. The work never overlaps itself: when it is requested while it
+ *   runs, it runs once more afterwards, so that no change is missed.
  */
 export function createChore(
   name: string,

@@ -1,7 +1,7 @@
 /**
- * Says a thing once: what goes wrong at every beat for an hour is one line in the log, and so is its coming back later.
+ * Logs repeated texts once: an error that occurs every few seconds for an hour is one line, and another one when it comes back.
  *
- * @param say gets a text that differs from the one before it; an empty text means "all is well" and is not said
+ * @param say called with a text that differs from the previous one; an empty text means "no error" and is not logged
  */
 export function createNews(say: (text: string) => void): (text: string) => void {
   let last = '';

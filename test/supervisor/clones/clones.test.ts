@@ -6,7 +6,7 @@ import {
   createClones,
   isDue,
   planClones,
-  removeLeavings,
+  removePartialClones,
   summarize,
 } from '../../../image/supervisor/clones/clones.ts';
 import type { RunResult } from '../../../image/supervisor/effects/effects.ts';
@@ -166,7 +166,7 @@ describe('cloning', () => {
     it_.clones.refresh();
     await settle();
     expect(it_.processes.calls).toEqual([]);
-    expect(it_.clones.summary().message).toBe('demo: repos/demo is no git clone: move it away');
+    expect(it_.clones.summary().message).toBe('demo: repos/demo is not a git clone: move it away');
   });
 
   it('goes on asking for a configuration that somebody has yet to push', async () => {
@@ -210,7 +210,7 @@ describe('cloning', () => {
 
   it('the leavings of a killed supervisor go, nothing else', async () => {
     const files = fakeFiles({ '/w/repos/.cloning-a/x': '', '/w/repos/a/x': '', '/w/repos/.mine/x': '' });
-    await removeLeavings(files, '/w/repos');
+    await removePartialClones(files, '/w/repos');
     expect(files.list('/w/repos')).toEqual(['a', '.mine']);
   });
 });

@@ -71,7 +71,7 @@ describe('a main checkout', () => {
   it('is not known to be up to date when the remote does not answer', async () => {
     world.sh('.', 'mv origin.git away.git');
     expect(await look()).toMatchObject([
-      { cause: 'fetch-failed', holds: true, text: 'its remote origin cannot be asked what it has' },
+      { cause: 'fetch-failed', holds: true, text: 'its remote origin cannot be read' },
     ]);
     expect((await look())[0]?.said).toMatch(/^fatal: .*origin\.git' does not appear to be a git repository/);
     world.sh('.', 'mv away.git origin.git');
@@ -286,7 +286,7 @@ describe('locks', () => {
     expect(await look()).toEqual([]);
     expect(head()).toBe(id);
     world.git('worktree', 'add', '--quiet', '-b', 'issue-7', 'worktrees/issue-7');
-    expect(world.lines.join()).toContain('removed what a killed git had left: ');
+    expect(world.lines.join()).toContain('removed locks of a killed git process: ');
   });
 
   it('of a git that works are told, and stay', async () => {

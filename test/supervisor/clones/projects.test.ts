@@ -24,12 +24,15 @@ describe('lists of projects', () => {
   it.each([
     ['{}', 'f is not a JSON list of projects'],
     ['[', 'f is not a JSON list of projects'],
-    ['[3]', 'f [0]: an object is expected'],
+    ['[3]', 'f [0]: expected an object'],
     ['[{"name":"a"}]', 'f [0]: repo is missing: owner/name or a URL'],
-    ['[{"name":"../a","repo":"a/b"}]', 'f [0]: name "../a" is no directory name'],
-    ['[{"name":".git","repo":"a/b"}]', 'f [0]: name ".git" is no directory name'],
-    ['[{"repo":"a/b","config":"../p.yaml"}]', 'f [0]: config "../p.yaml" is no path inside the repository'],
-    ['[{"repo":"a/b","config":"/etc/p.yaml"}]', 'f [0]: config "/etc/p.yaml" is no path inside'],
+    ['[{"name":"../a","repo":"a/b"}]', 'f [0]: name "../a" is not a valid directory name'],
+    ['[{"name":".git","repo":"a/b"}]', 'f [0]: name ".git" is not a valid directory name'],
+    [
+      '[{"repo":"a/b","config":"../p.yaml"}]',
+      'f [0]: config "../p.yaml" is not a path inside the repository',
+    ],
+    ['[{"repo":"a/b","config":"/etc/p.yaml"}]', 'f [0]: config "/etc/p.yaml" is not a path inside'],
   ])('%s: %s', (text, problem) => {
     const { problems, projects } = parseProjects('f', text);
     expect(problems).toEqual([expect.stringContaining(problem)]);
@@ -47,7 +50,7 @@ describe('lists of projects', () => {
     const requested = parseProjects('r', '[{"repo":"laptop/b"},{"repo":"laptop/c"}, 1]');
     const merged = mergeProjects(chart, requested);
     expect(merged.projects.map(({ repo }) => repo)).toEqual(['chart/a', 'chart/b', 'laptop/c']);
-    expect(merged.problems).toEqual(['r [2]: an object is expected']);
+    expect(merged.problems).toEqual(['r [2]: expected an object']);
   });
 
   it('whatever a name is, no directory outside repos/ is meant', () => {

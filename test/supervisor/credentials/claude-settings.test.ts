@@ -104,7 +104,7 @@ describe('claude’s state', () => {
     for (const name of ['.claude.json', 'settings.json'])
       expect(files.read(`/c/${name}.damaged-2026-11-22T151215Z`)).toBe(damaged);
     expect(lines).toEqual([
-      expect.stringMatching(/^\/c\/settings.json was damaged .* kept as .*, written anew$/),
+      expect.stringMatching(/^\/c\/settings.json was damaged .* kept as .*, created a new one$/),
       expect.stringMatching(/^\/c\/\.claude\.json was damaged/),
     ]);
   });

@@ -55,13 +55,13 @@ describe('judgeToken', () => {
       'no network',
       answer({ code: 1, stderr: 'error connecting to api.github.com\ncheck your internet connection' }),
       'failed',
-      'GitHub cannot be reached (error connecting to api.github.com); the worker goes on and asks again',
+      'GitHub cannot be reached (error connecting to api.github.com); the worker continues and tries again',
     ],
     [
       'no answer',
       answer({ code: 143, timedOut: true }),
       'failed',
-      'GitHub cannot be reached (no answer); the worker goes on and asks again',
+      'GitHub cannot be reached (no answer); the worker continues and tries again',
     ],
     ['anything else', answer({ code: 1, stderr: 'gh: oops\n' }), 'failed', 'GitHub: gh: oops'],
   ])('%s', (_what, said, status, message) => {

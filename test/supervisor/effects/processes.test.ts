@@ -252,7 +252,7 @@ describe('tmux', () => {
     rmSync(env.TMUX_TMPDIR, { recursive: true });
     mkdirSync(env.TMUX_TMPDIR, { mode: 0o777 });
     await processes.run(['chmod', '777', env.TMUX_TMPDIR]);
-    await expect(tmux.sessions()).rejects.toThrow('must be a directory of our own with mode 0700');
+    await expect(tmux.sessions()).rejects.toThrow('must be a directory of this user with mode 0700');
     await processes.run(['chmod', '700', env.TMUX_TMPDIR]);
   });
 

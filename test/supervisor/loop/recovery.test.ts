@@ -76,7 +76,7 @@ describe.each([A, DESIGN])('recovery in dialect $name', (dialect) => {
   it('leaves a session alone to which somebody is attached, however quiet', () => {
     const { actions, waiting } = plan(dialect, { sessions: [session('42-build-1', 5_000, 1)] });
     expect(actions).toEqual([]);
-    expect(waiting).toEqual(['#42 waits until nobody is attached to 42-build-1 any more']);
+    expect(waiting).toEqual(['#42 waits until no one is attached to 42-build-1']);
   });
 
   it.each(['completed', 'failed', 'blocked'] as const)('a pipeline that is %s needs nothing', (status) => {
@@ -313,7 +313,7 @@ describe('recovery in dialect B', () => {
         });
         expect(at(500, 1)).toEqual({
           ...NOTHING,
-          waiting: ['#42 waits until nobody is attached to 42-build-1 any more'],
+          waiting: ['#42 waits until no one is attached to 42-build-1'],
         });
       });
     },
@@ -451,7 +451,7 @@ describe.each([A, B, DESIGN])(
       const at = (quietSeconds: number) => blocked({ sessions: [session('42-build-1', quietSeconds)] });
       expect(at(59)).toEqual({
         ...NOTHING,
-        waiting: ['#42 waits: somebody has set 42-build-1 going again'],
+        waiting: ['#42 waits: someone has resumed 42-build-1'],
       });
       expect(at(60).actions).toEqual([RETRY]);
       // It printed its error, and nothing since.
@@ -462,7 +462,7 @@ describe.each([A, B, DESIGN])(
     it('waits until nobody is attached', () => {
       expect(blocked({ sessions: [session('42-build-1', 500, 1)] })).toEqual({
         ...NOTHING,
-        waiting: ['#42 waits until nobody is attached to 42-build-1 any more'],
+        waiting: ['#42 waits until no one is attached to 42-build-1'],
       });
     });
 

@@ -221,7 +221,7 @@ describe('where the check-in is made', () => {
   it('says what to do about a row of which nobody knows the project', () => {
     expect(planTick(view({ rows: [row(5)] }))).toMatchObject({
       reason:
-        'nobody recorded which project #5 belongs to: queue it again with dispatch (--requeue), naming the project',
+        'the project of #5 is not recorded: queue it again with dispatch (--requeue), naming the project',
     });
   });
 

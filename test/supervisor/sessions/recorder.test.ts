@@ -24,7 +24,7 @@ const tmux = createTmux(processes, files, dirs.TMUX_TMPDIR, root);
 // Its patience with a writer that does not end lasts for ever: what ends the waiting here is the writer's end.
 const patient = { ...clock, sleep: () => new Promise<void>(() => {}) };
 const recorder = createPaneRecorder(fakeEnvironment(dirs), { clock: patient, files, log, processes, tmux });
-const look = async () => recorder.tend((await tmux.server())?.panes ?? []);
+const look = async () => recorder.maintain((await tmux.server())?.panes ?? []);
 
 const recorded = (session: string) =>
   readFileSync(join(dirs.WORKER_STATE_DIR, 'logs/sessions', `${session}.log`), 'utf8');

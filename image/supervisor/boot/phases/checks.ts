@@ -1,4 +1,4 @@
-/** Phase `checks`: the folders are there and writable, the settings readable, the programs of the supervisor installed. */
+/** Phase `checks`: the folders exist and are writable, the settings are valid, the supervisor's programs are installed. */
 import { dirname } from 'node:path';
 import type { Effects } from '../../effects/effects.ts';
 import { which } from '../../effects/which.ts';

@@ -1,9 +1,9 @@
 /**
- * Phase `clones`: removes what a killed git has left, and starts the clones that are missing, which go on in the background;
+ * Phase `clones`: removes the locks of a killed git process and starts the missing clones, which continue in the background;
  * its state changes with them and with the projects.
  */
 import { join } from 'node:path';
-import { type Clones, removeLeavings } from '../../clones/clones.ts';
+import { type Clones, removePartialClones } from '../../clones/clones.ts';
 import { removeStaleLocks } from '../../clones/stale-locks.ts';
 import type { Effects } from '../../effects/effects.ts';
 import type { Environment } from '../../environment.ts';
@@ -21,12 +21,12 @@ export function clonesPhase({ dirs }: Environment, effects: Effects, clones: Clo
     gates: false,
     retryMs: null,
     async run() {
-      await removeLeavings(files, repos);
+      await removePartialClones(files, repos);
       for (const name of files.list(repos)) {
-        // Without another supervisor only a check-in or an agent of the last one may still run, and its git is seen.
+        // There is no other supervisor; git processes of a check-in or an agent that still runs are found.
         const removed = await removeStaleLocks(effects, join(repos, name));
         if (removed.length > 0)
-          log.boot(`${name}: removed what a killed git had left: ${removed.join(', ')}`);
+          log.boot(`${name}: removed locks of a killed git process: ${removed.join(', ')}`);
       }
       clones.refresh();
       return clones.summary();

@@ -1,4 +1,4 @@
-/** Phase `credentials`: whether they are there, and in a pod what they are worth. Neither stops a boot. */
+/** Phase `credentials`: whether they exist, and in a pod whether they are valid. A failure does not stop the boot. */
 import type { Phase } from '../run.ts';
 
 export function credentialsPhase(check: Phase['run']): Phase {

@@ -7,7 +7,7 @@ import type { Phase } from '../run.ts';
 export function dockerPhase(docker: DockerDaemon | null, settings: () => Settings): Phase {
   return {
     name: 'docker',
-    // Beside tmux: it is what the start takes longest for.
+    // In parallel with tmux: it takes longest of all phases.
     after: ['checks'],
     timeoutMs: 120_000,
     gates: true,
@@ -15,7 +15,7 @@ export function dockerPhase(docker: DockerDaemon | null, settings: () => Setting
     async run(signal) {
       if (docker === null) return { status: 'off', message: 'a local worker has no Docker of its own' };
       if (!settings().docker.enabled) return { status: 'off', message: 'docker.enabled is false' };
-      // Once: a start that fails goes on in the background, and nothing else has to wait for it.
+      // Once: a start that fails is retried in the background, and nothing else has to wait for it.
       return docker.start(signal);
     },
   };

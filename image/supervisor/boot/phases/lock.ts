@@ -11,7 +11,7 @@ import { messageOf } from '../../util/errors.ts';
 import { timestamp } from '../../util/time.ts';
 import type { Phase } from '../run.ts';
 
-/** After this the wait is worth a line. */
+/** A longer wait is logged. */
 const PATIENCE_MS = 500;
 const REGAIN_MS = 2_000;
 
@@ -27,7 +27,7 @@ export function createBootLock(environment: Environment, effects: Effects, lost:
   const { clock, files, processes } = effects;
   let held: Held | null = null;
 
-  /** flock's own words are not heard; mostly it is the volume. */
+  /** flock's own message is not captured; usually the volume is the cause. */
   const whyNot = (code: number): string => {
     try {
       files.probeWritable(dirs.WORKER_STATE_DIR);
@@ -69,15 +69,15 @@ export function createBootLock(environment: Environment, effects: Effects, lost:
       since: timestamp(clock.now()),
     };
     try {
-      // In place: a new file would be a new lock.
+      // In place: a new file would be a different lock.
       files.overwrite(paths.bootLock, `${JSON.stringify(holder)}\n`);
     } catch {
-      // It is only for people; the phase `checks` says that the volume cannot be written.
+      // It is only for people; the phase `checks` reports that the volume cannot be written.
     }
     return 'ok';
   };
 
-  /** Somebody killed the process that holds the lock for us. Nobody else had it, so it is free, unless one was waiting. */
+  /** The process that held the lock for us was killed. The lock is free again, unless another supervisor was waiting for it. */
   const regain = async (): Promise<void> => {
     held = null;
     const limit = new AbortController();
@@ -104,7 +104,7 @@ export function createBootLock(environment: Environment, effects: Effects, lost:
         files.makeDirectory(dirs.WORKER_RUN_DIR);
         const answer = held === null ? await acquire(signal, progress) : 'ok';
         if (answer !== 'ok') return { status: 'failed', message: answer };
-        // Only now: until here these may have been another supervisor's.
+        // Only with the lock: before, these may have belonged to another supervisor.
         files.write(paths.bootLog, '');
         await files.remove(paths.heartbeat);
         return { status: 'ok', message: '' };

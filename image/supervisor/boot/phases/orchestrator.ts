@@ -1,6 +1,6 @@
 /**
- * Phase `orchestrator`: the session that shows the check-ins, and the loop that makes them. `off` tells a loop that was
- * switched off on purpose from one that cannot work; since the settings may change at any time, so does the phase.
+ * Phase `orchestrator`: the session that shows the check-ins, and the loop that runs them. `off` distinguishes a loop that was
+ * switched off on purpose from one that cannot work. The phase follows the settings, which may change at any time.
  */
 import { ORCHESTRATOR_OFF, type Settings } from '../../../../scripts/lib/contract.ts';
 import type { Sessions } from '../../sessions/sessions.ts';
@@ -8,7 +8,7 @@ import type { Phase, PhaseResult } from '../run.ts';
 
 export const ORCHESTRATOR_PHASE = 'orchestrator';
 
-/** What the phase is once its loop runs. */
+/** The state of the phase once its loop runs. */
 export function orchestratorState({ orchestrator }: Settings): PhaseResult {
   return orchestrator.enabled ? { status: 'ok', message: '' } : { status: 'off', message: ORCHESTRATOR_OFF };
 }

@@ -1,7 +1,7 @@
 /**
- * Phase `recover`: looks for pipelines that a dead check-in left behind, and says what the loop is going to do about
- * them. The loop does it, at its first tick and whenever it meets one later: setting a stage going again takes as long as
- * the stage.
+ * Phase `recover`: looks for pipelines that a dead check-in left behind, and reports what the loop is going to do about
+ * them. The loop does it, at its first tick and whenever it finds one later, since running a stage again takes as long as the
+ * stage.
  */
 import { ORCHESTRATOR_OFF, type Settings } from '../../../../scripts/lib/contract.ts';
 import { describeOrphan } from '../../loop/recovery.ts';
@@ -11,7 +11,7 @@ import type { Phase } from '../run.ts';
 export function recoverPhase(settings: () => Settings, observe: () => Promise<View>): Phase {
   return {
     name: 'recover',
-    // What a killed git has left would stop the git of the first check-in, too.
+    // Locks of a killed git process would also make the git calls of the first check-in fail.
     after: ['docker', 'credentials', 'clones'],
     timeoutMs: 60_000,
     gates: true,
@@ -21,15 +21,15 @@ export function recoverPhase(settings: () => Settings, observe: () => Promise<Vi
       const tick = planTick(await observe());
       switch (tick.kind) {
         case 'adopt':
-          return { status: 'ok', message: 'a check-in from before is still running and is waited for' };
+          return { status: 'ok', message: 'waiting for an earlier check-in that is still running' };
         case 'repair': {
           const { repair } = tick;
           return { status: 'ok', message: `${describeOrphan(repair)}: ${repair.action} follows` };
         }
         case 'fetch-text':
-          return { status: 'ok', message: `#${tick.issue} has no text yet: it is fetched` };
+          return { status: 'ok', message: `#${tick.issue} has no text yet: fetching it` };
         case 'rest':
-          // The heartbeat says why, and for how long: this record stays as it is.
+          // The heartbeat reports why, and for how long; this record is not updated.
           if (tick.state === 'refused') return { status: 'ok', message: `not looked yet: ${tick.reason}` };
           return { status: 'ok', message: tick.reason ?? 'nothing was interrupted' };
         case 'check-in':

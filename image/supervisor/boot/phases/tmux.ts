@@ -1,9 +1,8 @@
-/** Phase `tmux`: the server, with a session that shows the boot: from here on there is something to attach to. */
-
+/** Phase `tmux`: the server, with a session that shows the boot; from here on the operator can attach. */
 import type { Sessions } from '../../sessions/sessions.ts';
 import type { Phase } from '../run.ts';
 
-/** @param prepare what has to be there before the first session is */
+/** @param prepare called before the first session is created */
 export function tmuxPhase(sessions: Sessions, prepare: () => void): Phase {
   return {
     name: 'tmux',
