@@ -7,7 +7,7 @@ set -Eeuo pipefail
 
 cd "${BASH_SOURCE[0]%/*}/../.."
 readonly PINS=image/npm
-readonly CAPTURED=test/diagnosis/screens
+readonly CAPTURED=test/claude/screens
 
 die() {
   printf 'raise-claude.sh: %s\n' "$1" >&2
