@@ -141,7 +141,7 @@ describe('rotate', () => {
 
   it('of a worker that crashes waits for it to come up with the new ones', async () => {
     const crashing = podList(pod({ status: waiting('CrashLoopBackOff', 'back-off', 5) }));
-    // For the nudge and the first look; then it runs.
+    // For the annotation and the first look; then it runs.
     setRules([replaced, ...holding(OLD, NEW), { match: ['get', 'pods'], times: 2, stdout: crashing }]);
     const { code, stderr } = await run(rotate, ['worker-1', ...given(), '--wait', '1h'], {
       env: { KUBECTL: kubectl.path, ...worker.laptop },
