@@ -195,7 +195,7 @@ describe('what is refused', () => {
       'a namespace on its way out',
       { namespace: { state: 'deleting', since: JUST_NOW } },
       {},
-      `namespace factory is being deleted since ${JUST_NOW}`,
+      `namespace factory has been terminating since ${JUST_NOW}`,
       'kubectl get namespace factory --output=yaml',
     ],
     [
@@ -205,14 +205,14 @@ describe('what is refused', () => {
         release: { ...release(), ours: false, revision: { ...release().revision, chart: 'nginx-1.0.0' } },
       },
       {},
-      'the name worker-1 is taken: a release of the chart nginx-1.0.0 has it in namespace factory',
-      'take another name',
+      'the name worker-1 is in use: a release of the chart nginx-1.0.0 has it in namespace factory',
+      'use another name',
     ],
     [
       'a name that a Deployment of nobody has',
       { ...there, deployment: { release: null, namespace: null } },
       {},
-      'the name worker-1 is taken: there is a Deployment factory-worker-1 in namespace factory, of no release',
+      'the name worker-1 is in use: there is a Deployment factory-worker-1 in namespace factory, of no release',
       'factory-worker workers add worker-1 --pod factory-worker-1 --namespace factory --context do-nyc1-factory',
     ],
     [
@@ -236,7 +236,7 @@ describe('what is refused', () => {
         claim: leftBehind && { ...leftBehind, owner: { release: 'other', namespace: 'factory' } },
       },
       {},
-      'a volume factory-worker-1-data is there already (20Gi, of 2026-11-01T00:00:00Z), of the release other: Helm does not take it up by itself',
+      'a volume factory-worker-1-data is there already (20Gi, of 2026-11-01T00:00:00Z), of the release other: Helm does not adopt it',
       '--set persistence.existingClaim=factory-worker-1-data',
     ],
     [

@@ -81,7 +81,7 @@ describe('retire', () => {
       'of which the volume is left',
       { state: GONE, entry: null },
       {},
-      'nothing: worker-1 is retired already: no release, no pod, no entry in workers.yaml',
+      'nothing: worker-1 is already retired: no release, no pod, no entry in workers.yaml',
     ],
     [
       'whose volume goes with the release',
@@ -117,7 +117,7 @@ describe('retire', () => {
       'a Deployment of no release',
       { state: state({ release: null }) },
       {},
-      'refuse: deployment/factory-worker-1 is not of a Helm release, and only those are taken away here',
+      'refuse: deployment/factory-worker-1 is not a Helm release; retire only works on those',
     ],
     [
       'with a backup of a worker that cannot be entered',
@@ -132,7 +132,7 @@ describe('retire', () => {
   it('says the name of the volume that stays, and how to use and to delete it', () => {
     expect(step(plan(), 'volume')?.what).toBe(
       `factory-worker-1-data (20Gi) stays
-to take it up again: factory-worker provision worker-1 --namespace factory --context do-nyc1-factory
+to use it again: factory-worker provision worker-1 --namespace factory --context do-nyc1-factory
 to delete it: kubectl delete persistentvolumeclaim factory-worker-1-data`,
     );
   });

@@ -48,7 +48,7 @@ describe('a rollout', () => {
       ['rollout', 'worker-1', '--yes'],
       /--image is missing, and nothing has been pushed from here/,
     ],
-    ['of no image', ['rollout', 'worker-1', '--image', 'A B', '--yes'], /names no image/],
+    ['of no image', ['rollout', 'worker-1', '--image', 'A B', '--yes'], /is not a valid image name/],
     ['of a stage that is misspelled', ['rolout'], /no stage "rolout"\n {2}did you mean rollout/],
     [
       'with a restart of a release',

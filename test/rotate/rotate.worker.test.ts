@@ -91,7 +91,7 @@ describe('rotate', () => {
     );
     expect([code, stderr]).toEqual([
       1,
-      expect.stringContaining('somebody else has just changed the Secret s; nothing was changed'),
+      expect.stringContaining('another process has just changed the Secret s; nothing was changed'),
     ]);
   });
 
@@ -124,9 +124,9 @@ describe('rotate', () => {
       expect.stringMatching(/^KEY/),
       expect.stringMatching(/^GH_TOKEN +Secret +[0-9a-f]{8} +current/),
     ]);
-    expect(stderr).toMatch(/nothing else could be asked: worker-1 is stopped: .* scaled to 0\n/);
+    expect(stderr).toMatch(/nothing else could be checked: worker-1 is stopped: .* scaled to 0\n/);
     expect(stderr).toMatch(
-      /no program of it has the old ones.*once it runs: factory-worker rotate worker-1 --check\n/,
+      /none of its programs has the old ones.*once it runs: factory-worker rotate worker-1 --check\n/,
     );
 
     const check = await type(stopped, '--check', '-o', 'json');

@@ -1,4 +1,4 @@
-/** What there is already of a worker that is to be installed. Reads only; of Secrets only the names of their keys. */
+/** What already exists of a worker that is to be installed. Only reads; of Secrets only the names of their keys. */
 
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import type { Helm } from '../helm/helm.ts';
@@ -59,7 +59,7 @@ async function seeNamespace(cluster: Cluster, place: ClusterWorker): Promise<See
   if (result.code !== 0) {
     if (/\(NotFound\)/.test(result.stderr)) return { state: 'missing' };
     const error = kubectlError(result, place, 'look up the namespace of');
-    // Who may work in a namespace need not be allowed to look at it.
+    // The operator may have access inside the namespace, but not to the namespace object.
     if (error.kind === 'forbidden') return { state: 'unknown', why: kubectlMessage(result.stderr) };
     throw error;
   }
@@ -81,7 +81,7 @@ async function seeSecret(cluster: Cluster, place: ClusterWorker, name: string): 
   return result.stdout.length === 0 ? null : keysWithValues(result.stdout.toString('utf8'));
 }
 
-/** What Helm goes by when it is to take up an object that is there: the three marks of its own. */
+/** The label and annotations by which Helm adopts an existing object. */
 function ownerOf({ metadata }: KubernetesObject): SeenOwner {
   const { annotations } = metadata;
   const ours = isHelms(metadata);

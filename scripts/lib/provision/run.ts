@@ -1,4 +1,4 @@
-/** The effects of `provision`: looks, shows the plan, and does what is left of it. */
+/** The effects of `provision`: observes, shows the plan, and carries it out. */
 
 import type { Context } from '../cli/command.ts';
 import { CliError, ExitCode, UsageError } from '../cli/errors.ts';
@@ -35,7 +35,7 @@ import { contextToUse, fullName } from './place.ts';
 import { howToGive, isInstalled, levelOf, missingKeys, planProvision, type Seen, type Wish } from './plan.ts';
 import { readLogin } from './registry-login.ts';
 
-/** What was typed. */
+/** The arguments of the command. */
 export interface Typed {
   readonly name: string;
   readonly context: string | undefined;
@@ -43,7 +43,7 @@ export interface Typed {
   readonly kubeconfig: string | undefined;
   /** Path of workers.yaml. */
   readonly workersPath: string;
-  /** Files for `--values`; `-` is our own stdin. */
+  /** Files for `--values`; `-` is stdin. */
   readonly values: readonly string[];
   readonly set: readonly string[];
   readonly tokens: TokenFlagValues;
@@ -56,7 +56,7 @@ export interface Typed {
   readonly json: boolean;
 }
 
-/** The Secret for a registry's login where the values name none. */
+/** The Secret for a registry's login when the values name none. */
 const PULL_SECRET = 'factory-registry';
 
 export async function provisionWorker(given: Typed, context: Context): Promise<number> {
@@ -81,7 +81,7 @@ export async function provisionWorker(given: Typed, context: Context): Promise<n
   const { manifest, valueArgs } = rendered;
   let brought = readManifest(manifest);
   let inCluster = await observeCluster(cluster, helm, worker, brought);
-  // What is installed has the values it was installed with, and is looked for under their names.
+  // An installed release keeps the values it was installed with, so its objects are looked up under those names.
   const own = isInstalled(inCluster.release) ? await helm.manifest({ name, worker }) : null;
   if (own !== null) {
     brought = readManifest(own);
@@ -119,7 +119,7 @@ export async function provisionWorker(given: Typed, context: Context): Promise<n
 
   const say = (what: string) => stderr.write(`${name}: ${what}\n`);
   let health = { status: 'running', problems: [] as readonly string[] };
-  // What goes into Secrets is asked for and read once the plan is agreed to.
+  // Secret values are asked for and read only once the operator agrees to the plan.
   let tokensToWrite: readonly Token[] = [];
   let login = '';
   const tools = createTools(helm, cluster, worker, context);
@@ -138,7 +138,7 @@ export async function provisionWorker(given: Typed, context: Context): Promise<n
     wait: async () => {
       if (brought.replicas === 0) {
         await expectSeen(installed(cluster, worker), cluster);
-        return 'not waited for: replicas is 0';
+        return 'skipped: replicas is 0';
       }
       await waitReady(
         cluster,
@@ -181,17 +181,17 @@ export async function provisionWorker(given: Typed, context: Context): Promise<n
   return ExitCode.ok;
 }
 
-/** An argv is read by everybody on the machine, and kept by shells. */
+/** Every user of the machine can read an argv, and shells keep it in their history. */
 function refuseSecretsInArgv(set: readonly string[]): void {
   const found = set.flatMap((text) => /secrets\.inline\.(\w+)=/.exec(text)?.[1] ?? []);
   if (found.length === 0) return;
   throw new UsageError(
-    `${found.join(', ')} would stand in the argv with --set`,
+    `${found.join(', ')} would be visible in the argv with --set`,
     'give a file instead: --token-file, --gh-token-file, --secrets-file (or --from-env)',
   );
 }
 
-/** Where the worker is to be: as typed, else as workers.yaml has it, else the current context and the namespace factory. */
+/** Where to install the worker: from the flags, else workers.yaml, else the current context and the namespace factory. */
 async function placeOf(
   given: Typed,
   known: ClusterWorker | undefined,
@@ -214,7 +214,7 @@ async function placeOf(
   const mistakes = mistakesInFields({ name, pod, namespace: worker.namespace, context: worker.context });
   if (!/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(name) || `${pod}-secrets`.length > 63) {
     mistakes.unshift(
-      `name: "${name}" is no name for a release: lower-case letters, digits and "-", at most ${pod === name ? 53 : 47} of them`,
+      `name: "${name}" is not a valid name for a release: lower-case letters, digits and "-", at most ${pod === name ? 53 : 47} of them`,
     );
   }
   if (mistakes.length > 0) throw new UsageError(mistakes.join('; '));
@@ -224,9 +224,9 @@ async function placeOf(
   );
   if (differs.length > 0) {
     const is = differs.map((field) => `${field} ${known[field]}`).join(', ');
-    throw new CliError(`the name ${name} is taken: in workers.yaml it is a worker with ${is}`, {
+    throw new CliError(`the name ${name} is in use: in workers.yaml it is a worker with ${is}`, {
       hints: [
-        `take another name, or first: ${context.commandLine('workers', 'remove', name)}`,
+        `use another name, or first: ${context.commandLine('workers', 'remove', name)}`,
         `that worker: ${context.commandLine('workers', 'show', name)}`,
       ],
     });
@@ -239,7 +239,7 @@ interface Rendered {
   readonly valueArgs: readonly string[];
 }
 
-/** What the chart makes of the values, for this cluster's version; with the login that was given, when the values name none. */
+/** Renders the chart with the values, for this cluster's version; adds the given login when the values name none. */
 async function render(
   helm: Helm,
   cluster: Cluster,
@@ -256,7 +256,7 @@ async function render(
   const template = (args: readonly string[]) =>
     helm.call(
       { name: worker.name, worker },
-      // Without it, a Helm that was built with `go install` takes every cluster for Kubernetes 1.20.
+      // Without it, a Helm built with `go install` assumes Kubernetes 1.20 for every cluster.
       ['template', worker.name, chartPath(), `--kube-version=${version}`, ...args],
       stdin,
     );
@@ -281,7 +281,7 @@ async function serverVersion(cluster: Cluster, worker: ClusterWorker): Promise<s
   return server.gitVersion;
 }
 
-/** A release's own manifest has no hooks in it either. */
+/** Like a release's own manifest, without hooks. */
 function withoutHooks(manifest: string): string {
   return manifest
     .split(/^---$/m)
@@ -312,9 +312,9 @@ async function expectLabels(cluster: Cluster, worker: ClusterWorker, level: Leve
 }
 
 /**
- * Made, or read and replaced with the other keys as they are; never applied: `kubectl apply` would keep a copy of the tokens
- * in an annotation, and a token that was rotated would live on there. (Nor patched: kubectl opens a patch file by its name,
- * and stdin has none where it is a socket, as Node makes it.)
+ * Created, or read and replaced with the other keys unchanged; never applied: `kubectl apply` would keep a copy of the tokens
+ * in an annotation, where a rotated token would survive. (Nor patched: kubectl opens a patch file by its name, and stdin has
+ * none when it is a socket, as under Node.)
  */
 async function putSecret(
   cluster: Cluster,
@@ -325,7 +325,7 @@ async function putSecret(
   await writeSecret(cluster, worker, withTokens(await readSecret(cluster, worker, name), name, tokens));
 }
 
-/** What waiting for the pod would show as well. */
+/** Fails earlier than waiting for the pod would. */
 function installed(cluster: Cluster, worker: ClusterWorker): Effect {
   return {
     failed: `release ${worker.name} was not installed`,
@@ -348,7 +348,7 @@ function loginObject(name: string, config: string) {
   };
 }
 
-/** What to type again, with names of files and never what is in them; the place is carried along by the command line itself. */
+/** The arguments for typing the command again: names of files, never their content. Sticky flags are added by `commandLine`. */
 export function againArgs({
   values,
   set,

@@ -1,4 +1,4 @@
-/** The volume and the Secret of a worker that is to be retired: whose they are, and what becomes of them. */
+/** The volume and the Secret of a worker that is to be retired: who owns them, and whether they stay. */
 
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
@@ -11,7 +11,7 @@ interface VolumeObject {
   readonly spec?: { readonly persistentVolumeReclaimPolicy?: string };
 }
 
-/** @param install by its Deployment; null when that is gone already, and the chart's own names are looked for */
+/** @param install from its Deployment; null when that is gone, and the chart's own names are looked up */
 export async function seeBelongings(
   cluster: Cluster,
   worker: ClusterWorker,
@@ -33,7 +33,7 @@ async function seeVolume(
     name === null ? null : await getOrNull<ClaimObject>(cluster, worker, 'persistentvolumeclaim', name);
   if (name === null || claim === null || claim.metadata.deletionTimestamp !== undefined) return null;
   const volumeName = claim.spec?.volumeName;
-  // A volume is of no namespace: whoever may work in one need not be allowed to look at it.
+  // A PersistentVolume is cluster-scoped: the operator may have access to the namespace only.
   const volume =
     volumeName === undefined
       ? null
@@ -51,7 +51,7 @@ async function seeSecret(
   name: string | null,
 ): Promise<Belonging | null> {
   if (name === null) return null;
-  // Its metadata alone: values do not leave the cluster.
+  // Only its metadata: values do not leave the cluster.
   const result = await kubectl(cluster, worker, [
     'get',
     'secret',

@@ -1,4 +1,4 @@
-/** The effects of `retire`: looks, shows the plan, gets leave, and takes away what is planned. */
+/** The effects of `retire`: observes, shows the plan, asks for confirmation, and removes what is planned. */
 
 import { existsSync, rmSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -35,7 +35,7 @@ import {
   type Wish,
 } from './plan.ts';
 
-/** What was typed. */
+/** The arguments of the command. */
 export interface Typed {
   readonly name: string;
   readonly context: string | undefined;
@@ -44,7 +44,7 @@ export interface Typed {
   readonly workersPath: string;
   readonly backup: string | undefined;
   readonly purge: boolean;
-  /** The worker's name, given instead of being typed at the question. */
+  /** The worker's name, given by flag instead of at the prompt. */
   readonly confirm: string | undefined;
   readonly now: boolean;
   readonly drainMs: number;
@@ -109,7 +109,7 @@ async function retireFromCluster(
   return runPlan(planned, worker, rest.giveUp, given, context);
 }
 
-/** @param again what was run, to type it again */
+/** @param again the command line that was run, to type it again */
 function uninstalled(
   helm: Helm,
   cluster: Cluster,
@@ -143,8 +143,8 @@ async function retireLocal(
   const { exec, stderr } = context;
   const { prepared, running, processes } = await localWorkerState(worker.home, exec);
   if (wish.purge && !prepared && existsSync(worker.home)) {
-    throw new CliError(`${worker.home} is no folder of a local worker; it is not deleted`, {
-      hints: ['leave out --purge, and look what it is'],
+    throw new CliError(`${worker.home} is not the folder of a local worker; it is not deleted`, {
+      hints: ['omit --purge, and check what it is'],
     });
   }
   const removal = removalOf(file, worker.name, context);
@@ -179,7 +179,7 @@ function restOf(worker: WorkerEntry, { drainMs, timeoutMs }: Typed, context: Con
   return resting(worker, { reason, waitMs: drainMs, timeoutMs, say, hints }, context);
 }
 
-/** The steps that are the same wherever the worker runs. */
+/** The steps that are the same for a local worker and one in a cluster. */
 function commonActions(
   worker: WorkerEntry,
   { backup }: Wish,
@@ -198,7 +198,7 @@ function commonActions(
       const copy = await copyBackup(transport, made, backup ?? '', timeoutMs, signal);
       if (copy.integrity !== null && copy.integrity !== 'ok') {
         throw new CliError(`the database of ${worker.name} is not whole: ${copy.integrity}`, {
-          hints: [`the backup holds it as it is: ${backup}`, 'to retire it all the same, leave out --backup'],
+          hints: [`the backup holds it as it is: ${backup}`, 'to retire it anyway, omit --backup'],
         });
       }
       return `${bytes(copy.bytes)}, ${copy.database === 'none' ? 'no SQLite database' : `${copy.rows} rows, integrity ${copy.integrity}`}`;
@@ -233,7 +233,7 @@ async function runPlan(
       name,
       ...(given.purge ? ['--purge'] : []),
       ...(given.now ? ['--now'] : []),
-      // Once the copy is there, asking for it again would be refused.
+      // Once the copy exists, another one of that name would be refused.
       ...(given.backup === undefined || existsSync(inFull(given.backup, context))
         ? []
         : ['--backup', given.backup]),
@@ -246,7 +246,7 @@ async function runPlan(
   return ExitCode.ok;
 }
 
-/** A yes; where something is lost for good, the worker's name. */
+/** Asks for a yes; where something is lost permanently, for the worker's name. */
 async function leave(
   plan: Plan<Step<RetireStep>>,
   worker: WorkerEntry,
@@ -261,7 +261,7 @@ async function leave(
   const where = worker.runtime === 'local' ? 'on this machine' : `in ${worker.context}`;
   await input(
     context,
-    `Its volume is deleted for good, ${where}. Type the worker's name:`,
+    `Its volume is deleted permanently, ${where}. Type the worker's name:`,
     `--confirm ${name}`,
     (text) => text === name || `type ${name}, or Ctrl-C`,
   );
@@ -279,7 +279,7 @@ function removalOf(file: WorkersText, name: string, { env }: Context): Removal |
   return { change, shown: { path: shortPath(file.path, homeOf(env)), diff: change.diff } };
 }
 
-/** The entry; or, when a run before this one has taken it out, the place that was typed. */
+/** The entry; or, when an earlier run has removed it, the place given by flags. */
 async function findEntry(given: Typed, file: WorkersText, context: Context): Promise<WorkerEntry> {
   const { name, namespace, timeoutMs } = given;
   const entry = file.workers.find((candidate) => candidate.name === name);
@@ -313,7 +313,7 @@ function backupFile({ backup }: Typed, context: Context): string | null {
   if (backup === undefined) return null;
   const file = inFull(backup, context);
   if (existsSync(file)) {
-    throw new CliError(`${backup} is there already`, { hints: ['give --backup another name'] });
+    throw new CliError(`${backup} already exists`, { hints: ['give --backup another name'] });
   }
   return file;
 }
