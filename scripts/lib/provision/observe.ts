@@ -9,7 +9,7 @@ import { kubectlError, kubectlMessage } from '../transport/kubectl-errors.ts';
 import { type ClaimObject, getOrNull, isHelms, type KubernetesObject } from '../transport/objects.ts';
 import { readAnswer } from '../transport/read-answer.ts';
 import type { Brought } from './manifest.ts';
-import type { SeenClaim, SeenCluster, SeenNamespace, SeenOwner } from './plan.ts';
+import type { ClaimState, ClusterState, NamespaceState, ObjectOwner } from './plan.ts';
 
 /** @param place the worker as it is to be */
 export async function observeCluster(
@@ -17,7 +17,7 @@ export async function observeCluster(
   helm: Helm,
   place: ClusterWorker,
   brought: Brought,
-): Promise<SeenCluster> {
+): Promise<ClusterState> {
   const namespace = await seeNamespace(cluster, place);
   if (namespace.state === 'missing') {
     return {
@@ -54,7 +54,7 @@ export async function observeCluster(
   };
 }
 
-async function seeNamespace(cluster: Cluster, place: ClusterWorker): Promise<SeenNamespace> {
+async function seeNamespace(cluster: Cluster, place: ClusterWorker): Promise<NamespaceState> {
   const result = await kubectl(cluster, place, ['get', 'namespace', place.namespace, '--output=json']);
   if (result.code !== 0) {
     if (/\(NotFound\)/.test(result.stderr)) return { state: 'missing' };
@@ -82,7 +82,7 @@ async function seeSecret(cluster: Cluster, place: ClusterWorker, name: string): 
 }
 
 /** The label and annotations by which Helm adopts an existing object. */
-function ownerOf({ metadata }: KubernetesObject): SeenOwner {
+function ownerOf({ metadata }: KubernetesObject): ObjectOwner {
   const { annotations } = metadata;
   const ours = isHelms(metadata);
   return {
@@ -91,7 +91,7 @@ function ownerOf({ metadata }: KubernetesObject): SeenOwner {
   };
 }
 
-function seenClaim(claim: ClaimObject): SeenClaim {
+function seenClaim(claim: ClaimObject): ClaimState {
   return {
     owner: ownerOf(claim),
     phase: claim.status?.phase ?? '',

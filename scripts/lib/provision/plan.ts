@@ -55,23 +55,21 @@ export type ProvisionActions = Readonly<
   readonly pullSecret: (name: string) => Promise<string | undefined>;
 };
 
-export type SeenNamespace =
+export type NamespaceState =
   | { readonly state: 'missing' }
   | { readonly state: 'deleting'; readonly since: string }
   | { readonly state: 'there'; readonly labels: Readonly<Record<string, string>> }
   /** The operator may not read it. */
   | { readonly state: 'unknown'; readonly why: string };
 
-/** The release that owns an object by its labels; null for none. */
-export interface SeenOwner {
+/** The release that an object names as its owner; null for none. */
+export interface ObjectOwner {
   readonly release: string | null;
   readonly namespace: string | null;
 }
 
-export type SeenRelease = ReleaseState;
-
-export interface SeenClaim {
-  readonly owner: SeenOwner;
+export interface ClaimState {
+  readonly owner: ObjectOwner;
   readonly phase: string;
   readonly size: string;
   readonly since: string;
@@ -79,28 +77,28 @@ export interface SeenClaim {
 }
 
 /** What exists in the cluster. */
-export interface SeenCluster {
-  readonly namespace: SeenNamespace;
-  readonly release: SeenRelease | null;
+export interface ClusterState {
+  readonly namespace: NamespaceState;
+  readonly release: ReleaseState | null;
   /** The Deployment with the worker's name; null when there is none. */
-  readonly deployment: SeenOwner | null;
+  readonly deployment: ObjectOwner | null;
   readonly ready: boolean;
   /** Keys that have a value; null when there is no such Secret. */
   readonly secretKeys: readonly string[] | null;
   readonly pullSecrets: ReadonlyMap<string, boolean>;
-  readonly claim: SeenClaim | null;
+  readonly claim: ClaimState | null;
 }
 
 /** A release of this chart that has been deployed. */
-export type InstalledRelease = SeenRelease & { readonly lastDeployed: number };
+export type InstalledRelease = ReleaseState & { readonly lastDeployed: number };
 
-export function isInstalled(release: SeenRelease | null): release is InstalledRelease {
+export function isInstalled(release: ReleaseState | null): release is InstalledRelease {
   if (release === null || !release.ours) return false;
   return release.lastDeployed !== null && !isHalfInstalled(release);
 }
 
 /** The same, and what exists on this machine. */
-export interface Seen extends SeenCluster {
+export interface ProvisionState extends ClusterState {
   readonly now: Date;
   /** Lines of the manifest that differ between the values given now and the installed ones. */
   readonly drift: readonly string[];
@@ -108,7 +106,7 @@ export interface Seen extends SeenCluster {
   readonly entry: { readonly there: boolean; readonly path: string; readonly diff: string };
 }
 
-export interface Wish {
+export interface ProvisionRequest {
   readonly worker: ClusterWorker;
   readonly brought: Brought;
   readonly tokens: readonly Token[];
@@ -124,27 +122,30 @@ export interface Wish {
 }
 
 /** Keys to ask for: neither given nor present. */
-export function missingKeys(seen: Pick<Seen, 'secretKeys'>, { brought, tokens, noSecret }: Wish): Key[] {
+export function missingKeys(
+  seen: Pick<ProvisionState, 'secretKeys'>,
+  { brought, tokens, noSecret }: ProvisionRequest,
+): Key[] {
   if (noSecret || brought.inlineSecret || brought.secret === null) return [];
   const known = new Set<string>([...(seen.secretKeys ?? []), ...tokens.map(({ key }) => key)]);
   return NEEDED_KEYS.filter((key) => !known.has(key));
 }
 
 export function planProvision(
-  seen: Seen,
-  wish: Wish,
+  seen: ProvisionState,
+  request: ProvisionRequest,
   tools: Tools,
   act: ProvisionActions,
 ): Plan<Step<ProvisionStep>> {
-  const refusal = refusalOf(seen, wish, tools);
+  const refusal = refusalOf(seen, request, tools);
   if (refusal !== null) return refusal;
-  const { name, pod } = wish.worker;
+  const { name, pod } = request.worker;
   const steps: Step<ProvisionStep>[] = [
-    namespaceStep(seen, wish, tools, act.labelled),
-    ...secretStep(seen, wish, tools, act.secret),
-    ...pullSecretSteps(seen, wish, tools, act.pullSecret),
-    ...releaseSteps(seen, wish, tools),
-    entryStep(seen, wish, tools, act.entry),
+    namespaceStep(seen, request, tools, act.labelled),
+    ...secretStep(seen, request, tools, act.secret),
+    ...pullSecretSteps(seen, request, tools, act.pullSecret),
+    ...releaseSteps(seen, request, tools),
+    entryStep(seen, request, tools, act.entry),
   ];
   if (!seen.ready) steps.push(readyStep(pod, tools, act.wait));
   if (!seen.ready && seen.claim !== null) {
@@ -152,11 +153,11 @@ export function planProvision(
     steps.push(step('resume', '·', what, action(act.resume, tools.ours('resume', name))));
   }
   steps.push(healthStep(name, tools, act.health));
-  return { kind: 'go', steps, notes: notesOn(seen, wish, tools) };
+  return { kind: 'go', steps, notes: notesOn(seen, request, tools) };
 }
 
-function refusalOf(seen: Seen, wish: Wish, lines: CommandLines): Refusal | null {
-  const { worker, brought } = wish;
+function refusalOf(seen: ProvisionState, request: ProvisionRequest, lines: CommandLines): Refusal | null {
+  const { worker, brought } = request;
   const { namespace, release, deployment, claim } = seen;
   if (namespace.state === 'deleting') {
     return refuse(
@@ -206,7 +207,7 @@ function refusalOf(seen: Seen, wish: Wish, lines: CommandLines): Refusal | null 
     );
   }
   const absent = [...seen.pullSecrets].filter(([, there]) => !there).map(([name]) => name);
-  if (absent.length > 0 && wish.loginFile === null) {
+  if (absent.length > 0 && request.loginFile === null) {
     return refuse(
       `the values name the registry's login ${absent.join(', ')}, and namespace ${worker.namespace} has no such Secret: the image could not be pulled`,
       'give the login: --pull-secret-file ~/.docker/config.json',
@@ -216,13 +217,13 @@ function refusalOf(seen: Seen, wish: Wish, lines: CommandLines): Refusal | null 
 }
 
 /** Helm adopts an object whose labels name this release and namespace. */
-function isAdoptable({ owner }: SeenClaim, worker: ClusterWorker): boolean {
+function isAdoptable({ owner }: ClaimState, worker: ClusterWorker): boolean {
   return owner.release === worker.name && owner.namespace === worker.namespace;
 }
 
 function namespaceStep(
-  { namespace }: Seen,
-  { worker, brought }: Wish,
+  { namespace }: ProvisionState,
+  { worker, brought }: ProvisionRequest,
   tools: Tools,
   labelled: Run,
 ): Step<'namespace'> {
@@ -259,10 +260,15 @@ function namespaceObject(name: string, level: Level) {
   return { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels: securityLabels(level) } };
 }
 
-function secretStep(seen: Seen, wish: Wish, lines: CommandLines, write: Run): Step<'secret'>[] {
-  const { brought, tokens } = wish;
+function secretStep(
+  seen: ProvisionState,
+  request: ProvisionRequest,
+  lines: CommandLines,
+  write: Run,
+): Step<'secret'>[] {
+  const { brought, tokens } = request;
   if (brought.secret === null || brought.inlineSecret) return [];
-  const missing = missingKeys(seen, wish);
+  const missing = missingKeys(seen, request);
   const from = [
     ...tokens.map(({ key, source }) => `${key} (from ${source})`),
     ...missing.map((key) => `${key} (asked for)`),
@@ -281,8 +287,8 @@ function secretStep(seen: Seen, wish: Wish, lines: CommandLines, write: Run): St
 }
 
 function pullSecretSteps(
-  seen: Seen,
-  { loginFile }: Wish,
+  seen: ProvisionState,
+  { loginFile }: ProvisionRequest,
   lines: CommandLines,
   make: ProvisionActions['pullSecret'],
 ): Step<'pull-secret'>[] {
@@ -299,11 +305,11 @@ function pullSecretSteps(
   );
 }
 
-function releaseSteps(seen: Seen, wish: Wish, tools: Tools): Step<ProvisionStep>[] {
-  const { worker, brought, chart, valueArgs, valuesInput } = wish;
+function releaseSteps(seen: ProvisionState, request: ProvisionRequest, tools: Tools): Step<ProvisionStep>[] {
+  const { worker, brought, chart, valueArgs, valuesInput } = request;
   const { release, claim } = seen;
   const steps: Step<ProvisionStep>[] = [];
-  if (isInstalled(release)) return [installedStep(seen, release, wish, tools)];
+  if (isInstalled(release)) return [installedStep(seen, release, request, tools)];
   if (release !== null) {
     const what = `what an interrupted installation of ${release.revision.updated} left (${release.revision.status}); its volume stays`;
     steps.push(step('clear', '-', what, tools.runHelm(['uninstall', release.name])));
@@ -326,9 +332,9 @@ function releaseSteps(seen: Seen, wish: Wish, tools: Tools): Step<ProvisionStep>
 
 /** An existing release is left as it is. A claim it has lost comes back by applying its own manifest again. */
 function installedStep(
-  { claim }: Seen,
+  { claim }: ProvisionState,
   { name, revision, lastDeployed }: InstalledRelease,
-  { brought }: Wish,
+  { brought }: ProvisionRequest,
   tools: Tools,
 ): Step<'release'> {
   const what = `${name} (${revision.chart}, revision ${revision.revision}, ${revision.status})`;
@@ -341,7 +347,12 @@ function installedStep(
   );
 }
 
-function entryStep({ entry }: Seen, { worker }: Wish, { ours }: CommandLines, add: Run): Step<'entry'> {
+function entryStep(
+  { entry }: ProvisionState,
+  { worker }: ProvisionRequest,
+  { ours }: CommandLines,
+  add: Run,
+): Step<'entry'> {
   if (entry.there) return step('entry', '=', `${worker.name} in ${entry.path}`);
   const { name, pod, namespace, context, kubeconfig } = worker;
   const file = kubeconfig === undefined ? [] : ['--kubeconfig', kubeconfig];
@@ -350,8 +361,8 @@ function entryStep({ entry }: Seen, { worker }: Wish, { ours }: CommandLines, ad
   return step('entry', '+', `${entry.path}\n${entry.diff.trimEnd()}`, action(add, typed));
 }
 
-function notesOn(seen: Seen, wish: Wish, lines: CommandLines): string[] {
-  const { worker, brought, chart, valueArgs } = wish;
+function notesOn(seen: ProvisionState, request: ProvisionRequest, lines: CommandLines): string[] {
+  const { worker, brought, chart, valueArgs } = request;
   const notes: string[] = [];
   if (seen.namespace.state === 'unknown') {
     notes.push(`whether the namespace admits the worker's pod is not known: ${seen.namespace.why}`);

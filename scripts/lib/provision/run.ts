@@ -32,11 +32,19 @@ import { readAnswer } from '../transport/read-answer.ts';
 import { readManifest } from './manifest.ts';
 import { observeCluster } from './observe.ts';
 import { contextToUse, fullName } from './place.ts';
-import { howToGive, isInstalled, levelOf, missingKeys, planProvision, type Seen, type Wish } from './plan.ts';
+import {
+  howToGive,
+  isInstalled,
+  levelOf,
+  missingKeys,
+  type ProvisionRequest,
+  type ProvisionState,
+  planProvision,
+} from './plan.ts';
 import { readLogin } from './registry-login.ts';
 
 /** The arguments of the command. */
-export interface Typed {
+export interface ProvisionArguments {
   readonly name: string;
   readonly context: string | undefined;
   readonly namespace: string | undefined;
@@ -59,7 +67,7 @@ export interface Typed {
 /** The Secret for a registry's login when the values name none. */
 const PULL_SECRET = 'factory-registry';
 
-export async function provisionWorker(given: Typed, context: Context): Promise<number> {
+export async function provisionWorker(given: ProvisionArguments, context: Context): Promise<number> {
   const { name, timeoutMs } = given;
   const { env, stderr, commandLine } = context;
   refuseSecretsInArgv(given.set);
@@ -89,7 +97,7 @@ export async function provisionWorker(given: Typed, context: Context): Promise<n
   }
   const asGiven = given.values.length + given.set.length > 0;
   const entry = known === undefined ? entering(file, worker, env) : null;
-  const seen: Seen = {
+  const seen: ProvisionState = {
     ...inCluster,
     now: context.now(),
     drift: own !== null && asGiven ? manifestChanges(own, withoutHooks(manifest), []) : [],
@@ -99,7 +107,7 @@ export async function provisionWorker(given: Typed, context: Context): Promise<n
       diff: entry?.diff ?? '',
     },
   };
-  const wish: Wish = {
+  const request: ProvisionRequest = {
     worker,
     brought,
     tokens: brought.inlineSecret ? [] : tokens,
@@ -109,7 +117,7 @@ export async function provisionWorker(given: Typed, context: Context): Promise<n
     valuesInput: stdin,
     chart: chartPath(),
   };
-  const missing = missingKeys(seen, wish);
+  const missing = missingKeys(seen, request);
   if (missing.length > 0 && !context.interactive && !given.dryRun) {
     throw new UsageError(
       `${missing.join(', ')}: not given, and there is no terminal to ask on`,
@@ -123,7 +131,7 @@ export async function provisionWorker(given: Typed, context: Context): Promise<n
   let tokensToWrite: readonly Token[] = [];
   let login = '';
   const tools = createTools(helm, cluster, worker, context);
-  const planned = planProvision(seen, wish, tools, {
+  const planned = planProvision(seen, request, tools, {
     labelled: silently(() => expectLabels(cluster, worker, levelOf(brought))),
     secret: silently(async () => {
       if (tokensToWrite.length > 0) await putSecret(cluster, worker, brought.secret ?? '', tokensToWrite);
@@ -167,7 +175,7 @@ export async function provisionWorker(given: Typed, context: Context): Promise<n
   };
   const plan = await agree(planned, asked, context);
   if (typeof plan === 'number') return plan;
-  tokensToWrite = [...wish.tokens, ...(await askTokens(missing, context))];
+  tokensToWrite = [...request.tokens, ...(await askTokens(missing, context))];
   hideTokens(tokensToWrite, context);
   if (given.pullSecretFile !== undefined && [...seen.pullSecrets.values()].includes(false)) {
     login = await readLogin(expandHome(given.pullSecretFile, homeOf(env)), brought.image);
@@ -193,7 +201,7 @@ function refuseSecretsInArgv(set: readonly string[]): void {
 
 /** Where to install the worker: from the flags, else workers.yaml, else the current context and the namespace factory. */
 async function placeOf(
-  given: Typed,
+  given: ProvisionArguments,
   known: ClusterWorker | undefined,
   context: Context,
 ): Promise<ClusterWorker> {
@@ -244,7 +252,7 @@ async function render(
   helm: Helm,
   cluster: Cluster,
   worker: ClusterWorker,
-  { values, set, pullSecretFile }: Typed,
+  { values, set, pullSecretFile }: ProvisionArguments,
   stdin: string | undefined,
 ): Promise<Rendered> {
   const version = await serverVersion(cluster, worker);
@@ -355,7 +363,7 @@ export function againArgs({
   tokens,
   noSecret,
   pullSecretFile,
-}: Pick<Typed, 'values' | 'set' | 'tokens' | 'noSecret' | 'pullSecretFile'>): string[] {
+}: Pick<ProvisionArguments, 'values' | 'set' | 'tokens' | 'noSecret' | 'pullSecretFile'>): string[] {
   const named = ['token-file', 'gh-token-file', 'gh-user', 'ssh-key-file', 'secrets-file'] as const;
   const option = (flag: string, value: string | undefined) =>
     value === undefined ? [] : [`--${flag}`, value];

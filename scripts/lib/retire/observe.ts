@@ -5,7 +5,7 @@ import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { kubectlError } from '../transport/kubectl-errors.ts';
 import { type ClaimObject, getOrNull, isHelms, type Metadata } from '../transport/objects.ts';
 import type { Workload } from '../worker/workload.ts';
-import type { Belonging, SeenVolume } from './plan.ts';
+import type { Belonging, VolumeState } from './plan.ts';
 
 interface VolumeObject {
   readonly spec?: { readonly persistentVolumeReclaimPolicy?: string };
@@ -16,7 +16,7 @@ export async function seeBelongings(
   cluster: Cluster,
   worker: ClusterWorker,
   install: Workload | null,
-): Promise<{ readonly volume: SeenVolume | null; readonly secret: Belonging | null }> {
+): Promise<{ readonly volume: VolumeState | null; readonly secret: Belonging | null }> {
   const [volume, secret] = await Promise.all([
     seeVolume(cluster, worker, install === null ? `${worker.pod}-data` : install.claim),
     seeSecret(cluster, worker, install === null ? `${worker.pod}-secrets` : install.secret),
@@ -28,7 +28,7 @@ async function seeVolume(
   cluster: Cluster,
   worker: ClusterWorker,
   name: string | null,
-): Promise<SeenVolume | null> {
+): Promise<VolumeState | null> {
   const claim =
     name === null ? null : await getOrNull<ClaimObject>(cluster, worker, 'persistentvolumeclaim', name);
   if (name === null || claim === null || claim.metadata.deletionTimestamp !== undefined) return null;

@@ -52,22 +52,22 @@ export interface Belonging {
   readonly goes: boolean;
 }
 
-export interface SeenVolume extends Belonging {
+export interface VolumeState extends Belonging {
   readonly size: string;
   /** The PersistentVolume, when it outlives its claim (reclaim policy Retain). */
   readonly retained: string | null;
 }
 
-export interface Seen {
+export interface RetireState {
   readonly now: Date;
   readonly state: WorkerState;
-  readonly volume: SeenVolume | null;
+  readonly volume: VolumeState | null;
   readonly secret: Belonging | null;
   /** The edit of workers.yaml; null when it has no such entry. */
   readonly entry: { readonly path: string; readonly diff: string } | null;
 }
 
-export interface Wish {
+export interface RetireRequest {
   readonly purge: boolean;
   /** Path of the backup; null for none. */
   readonly backup: string | null;
@@ -75,15 +75,20 @@ export interface Wish {
   readonly now: boolean;
 }
 
-export function planRetire(seen: Seen, wish: Wish, tools: Tools, act: RetireActions): Plan<Step<RetireStep>> {
+export function planRetire(
+  seen: RetireState,
+  request: RetireRequest,
+  tools: Tools,
+  act: RetireActions,
+): Plan<Step<RetireStep>> {
   const { state, volume, secret, entry } = seen;
   const { worker, workload, release, pods, inside } = state;
-  const refusal = refusalOf(seen, wish, tools);
+  const refusal = refusalOf(seen, request, tools);
   if (refusal !== null) return refusal;
   const steps: Step<RetireStep>[] = [];
   const notes: string[] = [];
-  if (inside.entered && !wish.now) steps.push(drainStep(worker.name, inside.runs, tools, act.drain));
-  if (wish.backup !== null) steps.push(backupStep(worker.name, wish.backup, tools, act.backup));
+  if (inside.entered && !request.now) steps.push(drainStep(worker.name, inside.runs, tools, act.drain));
+  if (request.backup !== null) steps.push(backupStep(worker.name, request.backup, tools, act.backup));
   if (release !== null) {
     steps.push(
       step(
@@ -97,15 +102,15 @@ export function planRetire(seen: Seen, wish: Wish, tools: Tools, act: RetireActi
       ),
     );
   }
-  if (release !== null && wish.now && inside.entered) {
+  if (release !== null && request.now && inside.entered) {
     steps.push(hurryStep(pods[0] ?? worker.pod, tools, act.hurry));
   }
   if (pods.length > 0) {
     const waits = pods.map((pod) => tools.kubectl('wait', '--for=delete', '--timeout=30m', `pod/${pod}`));
     steps.push(step('wait', '·', `until ${pods.join(', ')} is gone`, action(act.wait, ...waits)));
   }
-  if (volume !== null) steps.push(volumeStep(volume, worker, wish.purge, tools));
-  if (secret !== null) steps.push(secretStep(secret, wish.purge, tools));
+  if (volume !== null) steps.push(volumeStep(volume, worker, request.purge, tools));
+  if (secret !== null) steps.push(secretStep(secret, request.purge, tools));
   if (entry !== null) steps.push(entryStep(worker.name, entry, tools, act.entry));
   if (!steps.some(({ mark }) => mark === '-')) {
     return {
@@ -117,7 +122,7 @@ export function planRetire(seen: Seen, wish: Wish, tools: Tools, act: RetireActi
   if (workload !== null && !inside.entered && workload.replicas !== 0) {
     notes.push(`it cannot be entered, so it is not drained first: ${inside.why}`);
   }
-  if (wish.now && inside.entered && inside.runs !== null) notes.push(`${inside.runs} is interrupted`);
+  if (request.now && inside.entered && inside.runs !== null) notes.push(`${inside.runs} is interrupted`);
   notes.push(...unfinished(inside));
   return { kind: 'go', steps, notes };
 }
@@ -127,7 +132,7 @@ export function destroys(steps: readonly Step<RetireStep>[]): boolean {
   return steps.some(({ name, mark }) => name === 'volume' && mark === '-');
 }
 
-function refusalOf({ now, state }: Seen, wish: Wish, lines: CommandLines): Refusal | null {
+function refusalOf({ now, state }: RetireState, request: RetireRequest, lines: CommandLines): Refusal | null {
   const { worker, workload, release, inside } = state;
   if (workload !== null && release === null) {
     const object = `${workload.kind.toLowerCase()}/${workload.name}`;
@@ -146,10 +151,15 @@ function refusalOf({ now, state }: Seen, wish: Wish, lines: CommandLines): Refus
   // No need to wait for a Helm that was killed: uninstalling works on what it left.
   if (release !== null && isAtWork(release, now) && isRecent(release, now))
     return pendingRefusal(release, lines);
-  return refuseBackup(worker.name, inside, wish, lines);
+  return refuseBackup(worker.name, inside, request, lines);
 }
 
-function refuseBackup(name: string, inside: Inside, { backup }: Wish, lines: CommandLines): Refusal | null {
+function refuseBackup(
+  name: string,
+  inside: Inside,
+  { backup }: RetireRequest,
+  lines: CommandLines,
+): Refusal | null {
   if (backup === null || inside.entered) return null;
   return refuse(
     `${name} cannot be backed up: ${inside.why}`,
@@ -170,7 +180,7 @@ function backupStep(
 
 function entryStep(
   name: string,
-  { path, diff }: NonNullable<Seen['entry']>,
+  { path, diff }: NonNullable<RetireState['entry']>,
   { ours }: Pick<CommandLines, 'ours'>,
   remove: Run,
 ): Step<'entry'> {
@@ -178,7 +188,12 @@ function entryStep(
   return step('entry', '-', `${path}\n${diff.trimEnd()}`, action(remove, typed));
 }
 
-function volumeStep(volume: SeenVolume, worker: ClusterWorker, purge: boolean, tools: Tools): Step<'volume'> {
+function volumeStep(
+  volume: VolumeState,
+  worker: ClusterWorker,
+  purge: boolean,
+  tools: Tools,
+): Step<'volume'> {
   const { name, size, own, goes, retained } = volume;
   const stays = retained === null ? '' : `; its PersistentVolume ${retained} stays (reclaim policy Retain)`;
   const volumeIs = (mark: Step['mark'], what: string, ...actions: Action[]) =>
@@ -199,7 +214,7 @@ function volumeStep(volume: SeenVolume, worker: ClusterWorker, purge: boolean, t
 }
 
 /** How to use or delete a volume that stays. */
-export function leftovers({ name }: SeenVolume, worker: ClusterWorker, lines: CommandLines): string[] {
+export function leftovers({ name }: VolumeState, worker: ClusterWorker, lines: CommandLines): string[] {
   const { namespace, context, kubeconfig } = worker;
   const place = [
     '--namespace',
@@ -239,8 +254,8 @@ export function planRetireLocal(
   lives: boolean,
   waitMs: number,
   inside: Inside,
-  entry: NonNullable<Seen['entry']>,
-  { purge, backup }: Pick<Wish, 'purge' | 'backup'>,
+  entry: NonNullable<RetireState['entry']>,
+  { purge, backup }: Pick<RetireRequest, 'purge' | 'backup'>,
   lines: Pick<CommandLines, 'ours'>,
   act: RetireLocalActions,
 ): Plan<Step<RetireStep>> {

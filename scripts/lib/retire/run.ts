@@ -31,12 +31,12 @@ import {
   planRetire,
   planRetireLocal,
   type RetireActions,
+  type RetireRequest,
   type RetireStep,
-  type Wish,
 } from './plan.ts';
 
 /** The arguments of the command. */
-export interface Typed {
+export interface RetireArguments {
   readonly name: string;
   readonly context: string | undefined;
   readonly namespace: string | undefined;
@@ -56,23 +56,23 @@ export interface Typed {
 
 const BACKUP_MS = 600_000;
 
-export async function retireWorker(given: Typed, context: Context): Promise<number> {
+export async function retireWorker(given: RetireArguments, context: Context): Promise<number> {
   const { name } = given;
   if (given.confirm !== undefined && given.confirm !== name) {
     throw new UsageError(`--confirm ${given.confirm} is not the name of the worker, ${name}`);
   }
   const file = await readWorkers(given.workersPath, context.env);
-  const wish: Wish = { purge: given.purge, now: given.now, backup: backupFile(given, context) };
+  const request: RetireRequest = { purge: given.purge, now: given.now, backup: backupFile(given, context) };
   const worker = await findEntry(given, file, context);
   return worker.runtime === 'local'
-    ? retireLocal(worker, wish, given, file, context)
-    : retireFromCluster(worker, wish, given, file, context);
+    ? retireLocal(worker, request, given, file, context)
+    : retireFromCluster(worker, request, given, file, context);
 }
 
 async function retireFromCluster(
   worker: ClusterWorker,
-  wish: Wish,
-  given: Typed,
+  request: RetireRequest,
+  given: RetireArguments,
   file: WorkersText,
   context: Context,
 ): Promise<number> {
@@ -92,10 +92,10 @@ async function retireFromCluster(
   const again = tools.helm('uninstall', state.release?.name ?? '');
   const planned = planRetire(
     { now: now(), state, ...belongings, entry: removal?.shown ?? null },
-    wish,
+    request,
     tools,
     {
-      ...commonActions(worker, wish, given, removal, context),
+      ...commonActions(worker, request, given, removal, context),
       drain: rest.begin,
       uninstalled: async () => {
         await expectSeen(uninstalled(helm, cluster, state, again), cluster);
@@ -135,14 +135,14 @@ function uninstalled(
 
 async function retireLocal(
   worker: LocalWorker,
-  wish: Wish,
-  given: Typed,
+  request: RetireRequest,
+  given: RetireArguments,
   file: WorkersText,
   context: Context,
 ): Promise<number> {
   const { exec, stderr } = context;
   const { prepared, running, processes } = await localWorkerState(worker.home, exec);
-  if (wish.purge && !prepared && existsSync(worker.home)) {
+  if (request.purge && !prepared && existsSync(worker.home)) {
     throw new CliError(`${worker.home} is not the folder of a local worker; it is not deleted`, {
       hints: ['omit --purge, and check what it is'],
     });
@@ -152,11 +152,11 @@ async function retireLocal(
   const inside = running
     ? await lookInside(worker, context, given.timeoutMs)
     : { entered: false as const, why: `${worker.name} does not run` };
-  const waitMs = wish.now ? 0 : given.drainMs;
+  const waitMs = request.now ? 0 : given.drainMs;
   const lives = running || processes > 0;
   const lines = { ours: context.commandLine };
-  const planned = planRetireLocal(worker, lives, waitMs, inside, removal.shown, wish, lines, {
-    ...commonActions(worker, wish, given, removal, context),
+  const planned = planRetireLocal(worker, lives, waitMs, inside, removal.shown, request, lines, {
+    ...commonActions(worker, request, given, removal, context),
     stop: silently(() =>
       stopLocalWorker(worker.home, {
         waitForStageSeconds: Math.round(waitMs / 1000),
@@ -168,7 +168,7 @@ async function retireLocal(
   return runPlan(planned, worker, async () => {}, given, context);
 }
 
-function restOf(worker: WorkerEntry, { drainMs, timeoutMs }: Typed, context: Context): Resting {
+function restOf(worker: WorkerEntry, { drainMs, timeoutMs }: RetireArguments, context: Context): Resting {
   const { stderr, commandLine } = context;
   const say = (what: string) => stderr.write(`${worker.name}: ${what}\n`);
   const hints = [
@@ -182,8 +182,8 @@ function restOf(worker: WorkerEntry, { drainMs, timeoutMs }: Typed, context: Con
 /** The steps that are the same for a local worker and one in a cluster. */
 function commonActions(
   worker: WorkerEntry,
-  { backup }: Wish,
-  { timeoutMs }: Typed,
+  { backup }: RetireRequest,
+  { timeoutMs }: RetireArguments,
   removal: Removal | null,
   context: Context,
 ): Pick<RetireActions, 'backup' | 'entry'> {
@@ -213,7 +213,7 @@ async function runPlan(
   planned: Plan<Step<RetireStep>>,
   worker: WorkerEntry,
   giveUp: () => Promise<void>,
-  given: Typed,
+  given: RetireArguments,
   context: Context,
 ): Promise<number> {
   const { name } = given;
@@ -250,7 +250,7 @@ async function runPlan(
 async function leave(
   plan: Plan<Step<RetireStep>>,
   worker: WorkerEntry,
-  given: Typed,
+  given: RetireArguments,
   context: Context,
 ): Promise<boolean> {
   const { name } = given;
@@ -280,7 +280,7 @@ function removalOf(file: WorkersText, name: string, { env }: Context): Removal |
 }
 
 /** The entry; or, when an earlier run has removed it, the place given by flags. */
-async function findEntry(given: Typed, file: WorkersText, context: Context): Promise<WorkerEntry> {
+async function findEntry(given: RetireArguments, file: WorkersText, context: Context): Promise<WorkerEntry> {
   const { name, namespace, timeoutMs } = given;
   const entry = file.workers.find((candidate) => candidate.name === name);
   if (entry?.runtime === 'local') return entry;
@@ -309,7 +309,7 @@ async function findEntry(given: Typed, file: WorkersText, context: Context): Pro
   };
 }
 
-function backupFile({ backup }: Typed, context: Context): string | null {
+function backupFile({ backup }: RetireArguments, context: Context): string | null {
   if (backup === undefined) return null;
   const file = inFull(backup, context);
   if (existsSync(file)) {
