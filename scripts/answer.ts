@@ -28,9 +28,9 @@ const FORMATS = ['text', 'json'] as const;
 export const answer = defineCommand({
   name: 'answer',
   summary: SUMMARIES.answer,
-  description: `A question is a list of choices on the pane: of the agent, a permission, a dialog of claude. Without --choice, and without a
-terminal to ask on, it is only shown. SESSION may be left out when one session asks. Unlike what send types, a choice is no
-prompt: factory goes on with the issue.`,
+  description: `A question is a list of choices on the pane: from the agent, for a permission, or in a dialog of claude. Without --choice
+and without a terminal it is only shown. SESSION may be omitted when only one session asks. Unlike a text typed by send, a
+choice is not a prompt: factory continues with the issue.`,
   positionals: [
     { name: 'WORKER', required: true },
     { name: 'SESSION', required: false },
@@ -39,16 +39,16 @@ prompt: factory goes on with the issue.`,
     choice: {
       type: 'string',
       value: 'N',
-      description: 'the choice, counted from 1; several as 1,3 where they are ticked',
+      description: 'number of the choice, from 1; 1,3 for several checkboxes',
     },
-    text: { type: 'string', value: 'TEXT', description: 'what is typed at a choice that takes a text' },
+    text: { type: 'string', value: 'TEXT', description: 'the text for a choice that takes one' },
     ...OUTPUT_FLAGS(FORMATS),
     ...WORKER_FLAGS,
   },
   examples: [
     ['worker-1', 'the question of the one session that asks'],
     ['worker-1 qa --choice 2', 'the second choice, at stage qa'],
-    ['worker-1 23-qa-1 --choice 3 --text "leave the tests as they are"', 'in words of your own'],
+    ['worker-1 23-qa-1 --choice 3 --text "leave the tests as they are"', 'with a text of your own'],
   ],
   async run({ flags, positionals: [name = '', wanted] }, context) {
     const format = outputFormat(flags, FORMATS);
@@ -90,7 +90,7 @@ interface Asking {
 }
 
 /**
- * @param wanted a session as people name it; undefined: the only one that asks
+ * @param wanted name or stage of a session; undefined for the only one that asks
  * @throws CliError when there is no question, or more than one
  */
 function findAsking(
@@ -128,7 +128,7 @@ function findAsking(
   return only;
 }
 
-/** @throws UsageError when the flags do not fit the question */
+/** @throws UsageError when the flags do not match the question */
 function decide(dialog: Dialog, choice: string, text: string | undefined): Decision {
   const choices = parseChoice(choice, dialog);
   const last = dialog.choices[(choices.at(-1) ?? 1) - 1];
@@ -178,10 +178,10 @@ interface Pressed {
 }
 
 /**
- * Answers, step by step, each only while the pane shows what the step expects.
+ * Answers step by step, each step only while the pane shows what it expects.
  *
- * @returns what is asked next; null when nothing is
- * @throws CliError when the answer was not taken, and when that is not known
+ * @returns the next question; null when there is none
+ * @throws CliError when the answer was not accepted, or that is unknown
  */
 async function give(
   context: Context,
@@ -197,12 +197,12 @@ async function give(
   throw new CliError(`${to.session} still asks the same`, { hints: [lookHint(context, to)] });
 }
 
-/** What scripts/remote/answer.sh is asked for. */
+/** The request to scripts/remote/answer.sh. */
 interface PressRequest extends Step {
   readonly session: string;
 }
 
-/** @returns the lines of the pane afterwards */
+/** @returns the lines of the pane after the keys */
 async function press(context: Context, to: Pressed, step: Step): Promise<readonly string[]> {
   const request: PressRequest = { session: to.session, ...step };
   let frame: Frame;
