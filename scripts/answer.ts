@@ -108,20 +108,20 @@ function findAsking(
     const { name } = chooseSession(sessions, wanted);
     const found = asking.find(({ session }) => session === name);
     if (found !== undefined) return found;
-    throw new CliError(`${name} asks nothing now`, {
+    throw new CliError(`${name} has no question now`, {
       hints: [`look: ${commandLine('peek', worker, '--session', name)}`],
     });
   }
   const [only, ...others] = asking;
   if (only === undefined) {
-    throw new CliError(`no session of ${worker} asks anything now`, {
+    throw new CliError(`no session of ${worker} has a question now`, {
       hints: [`what there is: ${commandLine('sessions', worker)}`],
     });
   }
   if (others.length > 0) {
     const names = asking.map(({ session }) => session);
     throw new UsageError(
-      `${enumerate(names)} ask something`,
+      `${enumerate(names)} have questions`,
       `name one: ${commandLine('answer', worker, only.session)}`,
     );
   }
@@ -134,7 +134,7 @@ function decide(dialog: Dialog, choice: string, text: string | undefined): Decis
   const last = dialog.choices[(choices.at(-1) ?? 1) - 1];
   const takesText = last !== undefined && wantsText(last);
   if (takesText && !text) throw new UsageError(`"${last.label}" takes a text`, 'give --text TEXT');
-  if (!takesText && text) throw new UsageError(`"${last?.label}" takes no text`);
+  if (!takesText && text) throw new UsageError(`"${last?.label}" does not take a text`);
   return { choices, text: text ?? '' };
 }
 
@@ -147,8 +147,11 @@ async function ask(context: Context, session: string, dialog: Dialog): Promise<D
   }));
   const choices = dialog.multiple
     ? parseChoice(
-        await prompt.input(context, `Which of 1 to ${options.length}, such as 1,3?`, '--choice', (typed) =>
-          validChoice(typed, dialog),
+        await prompt.input(
+          context,
+          `Numbers from 1 to ${options.length}, such as 1,3:`,
+          '--choice',
+          (typed) => validChoice(typed, dialog),
         ),
         dialog,
       )
@@ -194,7 +197,7 @@ async function give(
   const after = readScreen(lines);
   if (after.kind !== 'dialog') return null;
   if (!isSame(dialog, after)) return after;
-  throw new CliError(`${to.session} still asks the same`, { hints: [lookHint(context, to)] });
+  throw new CliError(`${to.session} still shows the same question`, { hints: [lookHint(context, to)] });
 }
 
 /** The request to scripts/remote/answer.sh. */
@@ -230,7 +233,7 @@ async function press(context: Context, to: Pressed, step: Step): Promise<readonl
         hints: [`what there is now: ${context.commandLine('sessions', to.worker)}`],
       });
     case 4:
-      throw new CliError(`${to.session} asks something else by now`, {
+      throw new CliError(`${to.session} shows another question now`, {
         hints: [`look: ${context.commandLine('answer', to.worker, to.session)}`],
       });
     default:

@@ -42,7 +42,7 @@ agents' memory. The last five backups also stay on the worker's volume.`,
     const { worker, timeoutMs, enter } = await findWorker(context, flags, name);
     // Before the worker begins. A dangling link counts as existing too.
     if (lstatSync(file, { throwIfNoEntry: false }) !== undefined && !flags.force) {
-      throw new CliError(`${given} is there already`, { hints: ['replace it: --force'] });
+      throw new CliError(`${given} already exists`, { hints: ['replace it: --force'] });
     }
     await regularTarget(file);
     const { transport } = await enter();

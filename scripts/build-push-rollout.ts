@@ -142,7 +142,8 @@ async function workersFor(
   names: readonly string[],
   needed: boolean,
 ): Promise<ClusterWorker[]> {
-  if (flags.all && names.length > 0) throw new UsageError('--all and names of workers contradict each other');
+  if (flags.all && names.length > 0)
+    throw new UsageError('--all and names of workers cannot be used together');
   if (needed && !flags.all && names.length === 0)
     throw new UsageError('WORKER is missing', 'name some, or all: --all');
   if (!flags.all && names.length === 0 && flags.image !== undefined) return [];
@@ -170,7 +171,7 @@ async function buildOptions(
     reference = { ...parseReference((await readWorkload(cluster, first)).image), tag: null, digest: null };
     context.stderr.write(`repository ${reference.repository}, as ${first.name} has it\n`);
   }
-  if (reference === null) throw new UsageError('--image is missing: it is not known where to push to');
+  if (reference === null) throw new UsageError('--image is missing, so there is no repository to push to');
   return planOptions(context, cluster, first ?? null, {
     repository: reference.repository,
     tag: reference.tag,
@@ -208,13 +209,15 @@ async function imageToRoll(context: Context, flags: FlagsOf, dryRun: boolean): P
   const name = `${repository}:${tag ?? 'latest'}`;
   const found = await lookUp(context, name);
   if (found === null) {
-    throw new CliError(`the registry has no image ${name}`, { hints: ['bring it there: push'] });
+    throw new CliError(`the registry has no image ${name}`, { hints: ['push it first: push'] });
   }
   stderr.write(`${name} is ${found.digest}\n`);
   // An untagged manifest is garbage-collected, and then neither a new node nor a rollback can pull it.
   if (!dryRun) {
     await addTag(context, repository, found.digest, keepingTag(found.digest)).catch((error: Error) => {
-      stderr.write(`note: ${error.message}; should the tag move on, the registry may collect this image\n`);
+      stderr.write(
+        `note: ${error.message}; if the tag moves to another image, the registry may delete this one\n`,
+      );
     });
   }
   return pinned(repository, found.digest);

@@ -205,7 +205,7 @@ async function askProject(
   const { snapshot, problems } = await observe(reach, worker, 'brief', context, timeoutMs);
   if (snapshot === null) throw new CliError(problems[0]?.cause ?? `${worker.name} does not answer`);
   if (snapshot.clones.length === 0) {
-    throw new UsageError(`${worker.name} has no projects yet`, 'bring one: --clone owner/name');
+    throw new UsageError(`${worker.name} has no projects yet`, 'add one: --clone owner/name');
   }
   return prompt.select(
     context,

@@ -80,7 +80,7 @@ async function rest(
   const say = (what: string) => stderr.write(`${worker}: ${what}\n`);
   const outcome = await waitForRest({ worker, enter, ...limits, signal, say }).catch((error: unknown) => {
     if (!signal.aborted) throw error;
-    throw InterruptedError.by(signal, `not waiting any more; ${worker} stays drained`);
+    throw InterruptedError.by(signal, `stopped waiting; ${worker} stays drained`);
   });
   if (outcome.rests) return outcome.snapshot;
   throw new CliError(`${worker} is not at rest yet: it ${outcome.it}; it stays drained`, {

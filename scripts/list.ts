@@ -116,7 +116,7 @@ An unreachable worker delays only its own row; the command then exits with 3.`,
 
 function parseConcurrency(text: string): number {
   if (!/^[1-9]\d{0,2}$/.test(text))
-    throw new UsageError(`--concurrency takes a number from 1 on; not "${text}"`);
+    throw new UsageError(`--concurrency takes a number of at least 1; not "${text}"`);
   return Number(text);
 }
 

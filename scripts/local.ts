@@ -130,8 +130,8 @@ async function up(
   const entered = known.find((entry) => entry.name === name);
   const worker = entered === undefined ? newWorker(name, flags.home, env) : chooseLocal(known, name, path);
   if (entered !== undefined && flags.home !== undefined && resolveHome(flags.home, env) !== worker.home) {
-    throw new CliError(`${name} has its folder already: ${worker.home}`, {
-      hints: [`for another folder take another name, or first: ${commandLine('workers', 'remove', name)}`],
+    throw new CliError(`${name} already has a folder: ${worker.home}`, {
+      hints: [`for another folder use another name, or first: ${commandLine('workers', 'remove', name)}`],
     });
   }
   prepare(worker, flags, context);
@@ -139,7 +139,7 @@ async function up(
     const { addWorker } = await import('./lib/config/edit.ts');
     const text = await readWorkersToEdit(path, env);
     await replaceFile(path, text, addWorker(text ?? 'workers: []\n', worker));
-    stderr.write(`${name} entered into ${shortPath(path, homeOf(env))}\n`);
+    stderr.write(`${name} added to ${shortPath(path, homeOf(env))}\n`);
   }
   const result = await startLocalWorker(worker.home, {
     exec,
@@ -154,12 +154,12 @@ async function up(
       return ExitCode.ok;
     case 'failed':
       throw new CliError(`${name} did not start: ${result.message}`, {
-        hints: [`all it said: ${localLayout(worker.home).log}`],
+        hints: [`its log: ${localLayout(worker.home).log}`],
       });
     case 'timeout':
       throw new CliError(`${name} is not up yet: ${result.message}`, {
         exitCode: ExitCode.timeout,
-        hints: [`it goes on starting; look again: ${commandLine('status', name)}`],
+        hints: [`it is still starting; check: ${commandLine('status', name)}`],
       });
   }
 }
@@ -258,7 +258,7 @@ async function status(
     return ExitCode.ok;
   }
   if (states.length === 0)
-    stderr.write(`no local workers; make one: ${commandLine('local', 'up', 'NAME')}\n`);
+    stderr.write(`no local workers; create one: ${commandLine('local', 'up', 'NAME')}\n`);
   for (const { name: shownName, home, running, processes, boot } of states) {
     const left = running || processes === 0 ? '' : `, ${processes} of its processes are left`;
     stdout.write(`${shownName}: ${running ? 'running' : 'stopped'}${left} (${home})\n`);

@@ -48,7 +48,7 @@ Sessions are recorded on the worker's volume, so they can be read after they hav
   async run({ flags, positionals: [name = '', wanted = 'orchestrator'] }, context) {
     const format = outputFormat(flags, FORMATS);
     if (flags.lines !== 'all' && !/^[1-9]\d{0,6}$/.test(flags.lines)) {
-      throw new UsageError(`--lines takes a number from 1 on, or all; not "${flags.lines}"`);
+      throw new UsageError(`--lines takes a number of at least 1, or all; not "${flags.lines}"`);
     }
     if (flags.follow && format === 'json') throw new UsageError('--follow prints text, not JSON');
     if (flags.follow && flags.previous) throw new UsageError('--previous does not grow: leave out --follow');

@@ -83,7 +83,8 @@ export const peek = defineCommand({
 });
 
 function parseLines(text: string): number {
-  if (!/^[1-9]\d{0,5}$/.test(text)) throw new UsageError(`--lines takes a number from 1 on; not "${text}"`);
+  if (!/^[1-9]\d{0,5}$/.test(text))
+    throw new UsageError(`--lines takes a number of at least 1; not "${text}"`);
   return Number(text);
 }
 

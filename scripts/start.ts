@@ -78,7 +78,7 @@ async function startInCluster(worker: ClusterWorker, flags: FlagInput, context: 
         cluster,
         worker,
         waitMs,
-        [`it goes on starting; look: ${commandLine('status', worker.name)}`],
+        [`it is still starting; check: ${commandLine('status', worker.name)}`],
         say,
       );
       return 'Ready';
@@ -126,7 +126,7 @@ async function startHere(worker: LocalWorker, flags: FlagInput, { exec, stderr }
       `${worker.name} ${outcome === 'failed' ? 'did not start' : 'is not up yet'}: ${message}`,
       {
         exitCode: outcome === 'failed' ? ExitCode.failed : ExitCode.timeout,
-        hints: [`all it said: ${localLayout(worker.home).log}`],
+        hints: [`its log: ${localLayout(worker.home).log}`],
       },
     );
   }

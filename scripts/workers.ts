@@ -180,7 +180,7 @@ async function write(
     });
   }
   if (!flags['dry-run']) return replaceFile(path, before, after);
-  if (before === null) stderr.write(`${shown} would be made\n`);
+  if (before === null) stderr.write(`${shown} would be created\n`);
   if (outputFormat(flags, FORMATS) === 'table') stdout.write(lineDiff(before ?? '', after));
 }
 

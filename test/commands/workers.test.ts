@@ -406,7 +406,7 @@ describe('workers add', () => {
     expect(stdout).toMatch(
       /^\+# yaml-language-server.*\n\+workers:\n\+ {2}- name: laptop\n\+ {4}runtime: local\n\+ {4}home: \/\n$/,
     );
-    expect(stderr).toBe('~/workers.yaml would be made\n');
+    expect(stderr).toBe('~/workers.yaml would be created\n');
     expect(existsSync(file)).toBe(false);
   });
 

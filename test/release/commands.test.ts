@@ -138,7 +138,7 @@ describe('a backup', () => {
     const exec = fakeExec();
     const { code, stderr } = await run(backup, ['worker-1', file], { exec, env });
     expect([code, exec.calls]).toEqual([1, []]);
-    expect(stderr).toMatch(/is there already\n {2}replace it: --force/);
+    expect(stderr).toMatch(/already exists\n {2}replace it: --force/);
   });
 });
 

@@ -138,7 +138,7 @@ async function takeOver(before: Snapshot, restoration: Restoration): Promise<Res
   const state = savedState(frame.parts.get('state')?.text ?? '');
   if (state === null || !sameRows(state, archive.state)) {
     throw new CliError(
-      `${worker.name} has ${state?.rows} rows, the backup ${archive.state.rows}: it was changed meanwhile`,
+      `${worker.name} has ${state?.rows} rows, the backup ${archive.state.rows}: it has changed in the meantime`,
       {
         hints: [commandLine('status', worker.name)],
       },

@@ -35,7 +35,7 @@ export function outputFormat<const Formats extends readonly [string, ...string[]
   formats: Formats,
 ): Formats[number] {
   if (flags.json && flags.output !== formats[0] && flags.output !== 'json') {
-    throw new UsageError(`--json and -o ${flags.output} contradict each other`);
+    throw new UsageError(`--json and -o ${flags.output} cannot be used together`);
   }
   return flags.json ? 'json' : flags.output;
 }

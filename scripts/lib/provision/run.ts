@@ -152,7 +152,7 @@ export async function provisionWorker(given: ProvisionArguments, context: Contex
         cluster,
         worker,
         given.waitMs,
-        [`it goes on starting; look: ${commandLine('status', name)}`],
+        [`it is still starting; check: ${commandLine('status', name)}`],
         say,
       );
       return 'Ready';
