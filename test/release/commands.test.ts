@@ -37,7 +37,11 @@ describe('a rollout', () => {
       ['rollout', '--image', IMAGE, '--yes'],
       /WORKER is missing\n {2}name some, or all: --all/,
     ],
-    ['of workers and all', ['rollout', 'worker-1', '--all', '--image', IMAGE, '--yes'], /contradict/],
+    [
+      'of workers and all',
+      ['rollout', 'worker-1', '--all', '--image', IMAGE, '--yes'],
+      /cannot be used together/,
+    ],
     [
       'of a worker on this machine',
       ['rollout', 'mine', '--image', IMAGE, '--yes'],

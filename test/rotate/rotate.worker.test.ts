@@ -180,7 +180,7 @@ describe('rotate', () => {
     expect([left.code, left.stderr]).toEqual([
       1,
       expect.stringMatching(
-        /could not be put back: somebody else[\s\S]*the refused one is still in the Secret/,
+        /could not be put back: another process[\s\S]*the refused one is still in the Secret/,
       ),
     ]);
   });
