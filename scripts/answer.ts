@@ -28,9 +28,9 @@ const FORMATS = ['text', 'json'] as const;
 export const answer = defineCommand({
   name: 'answer',
   summary: SUMMARIES.answer,
-  description: `A question is a list of choices on the pane: of the agent, a permission, a dialog of claude. Without --choice, and without a
-terminal to ask on, it is only shown. SESSION may be left out when one session asks. Unlike what send types, a choice is no
-prompt: factory goes on with the issue.`,
+  description: `A question is a list of choices on the pane: from the agent, for a permission, or in a dialog of claude. Without --choice
+and without a terminal it is only shown. SESSION may be omitted when only one session asks. Unlike a text typed by send, a
+choice is not a prompt: factory continues with the issue.`,
   positionals: [
     { name: 'WORKER', required: true },
     { name: 'SESSION', required: false },
@@ -39,16 +39,16 @@ prompt: factory goes on with the issue.`,
     choice: {
       type: 'string',
       value: 'N',
-      description: 'the choice, counted from 1; several as 1,3 where they are ticked',
+      description: 'number of the choice, from 1; 1,3 for several checkboxes',
     },
-    text: { type: 'string', value: 'TEXT', description: 'what is typed at a choice that takes a text' },
+    text: { type: 'string', value: 'TEXT', description: 'the text for a choice that takes one' },
     ...OUTPUT_FLAGS(FORMATS),
     ...WORKER_FLAGS,
   },
   examples: [
     ['worker-1', 'the question of the one session that asks'],
     ['worker-1 qa --choice 2', 'the second choice, at stage qa'],
-    ['worker-1 23-qa-1 --choice 3 --text "leave the tests as they are"', 'in words of your own'],
+    ['worker-1 23-qa-1 --choice 3 --text "leave the tests as they are"', 'with a text of your own'],
   ],
   async run({ flags, positionals: [name = '', wanted] }, context) {
     const format = outputFormat(flags, FORMATS);
@@ -90,7 +90,7 @@ interface Asking {
 }
 
 /**
- * @param wanted a session as people name it; undefined: the only one that asks
+ * @param wanted name or stage of a session; undefined for the only one that asks
  * @throws CliError when there is no question, or more than one
  */
 function findAsking(
@@ -108,33 +108,33 @@ function findAsking(
     const { name } = chooseSession(sessions, wanted);
     const found = asking.find(({ session }) => session === name);
     if (found !== undefined) return found;
-    throw new CliError(`${name} asks nothing now`, {
+    throw new CliError(`${name} has no question now`, {
       hints: [`look: ${commandLine('peek', worker, '--session', name)}`],
     });
   }
   const [only, ...others] = asking;
   if (only === undefined) {
-    throw new CliError(`no session of ${worker} asks anything now`, {
+    throw new CliError(`no session of ${worker} has a question now`, {
       hints: [`what there is: ${commandLine('sessions', worker)}`],
     });
   }
   if (others.length > 0) {
     const names = asking.map(({ session }) => session);
     throw new UsageError(
-      `${enumerate(names)} ask something`,
+      `${enumerate(names)} have questions`,
       `name one: ${commandLine('answer', worker, only.session)}`,
     );
   }
   return only;
 }
 
-/** @throws UsageError when the flags do not fit the question */
+/** @throws UsageError when the flags do not match the question */
 function decide(dialog: Dialog, choice: string, text: string | undefined): Decision {
   const choices = parseChoice(choice, dialog);
   const last = dialog.choices[(choices.at(-1) ?? 1) - 1];
   const takesText = last !== undefined && wantsText(last);
   if (takesText && !text) throw new UsageError(`"${last.label}" takes a text`, 'give --text TEXT');
-  if (!takesText && text) throw new UsageError(`"${last?.label}" takes no text`);
+  if (!takesText && text) throw new UsageError(`"${last?.label}" does not take a text`);
   return { choices, text: text ?? '' };
 }
 
@@ -147,8 +147,11 @@ async function ask(context: Context, session: string, dialog: Dialog): Promise<D
   }));
   const choices = dialog.multiple
     ? parseChoice(
-        await prompt.input(context, `Which of 1 to ${options.length}, such as 1,3?`, '--choice', (typed) =>
-          validChoice(typed, dialog),
+        await prompt.input(
+          context,
+          `Numbers from 1 to ${options.length}, such as 1,3:`,
+          '--choice',
+          (typed) => validChoice(typed, dialog),
         ),
         dialog,
       )
@@ -178,10 +181,10 @@ interface Pressed {
 }
 
 /**
- * Answers, step by step, each only while the pane shows what the step expects.
+ * Answers step by step, each step only while the pane shows what it expects.
  *
- * @returns what is asked next; null when nothing is
- * @throws CliError when the answer was not taken, and when that is not known
+ * @returns the next question; null when there is none
+ * @throws CliError when the answer was not accepted, or that is unknown
  */
 async function give(
   context: Context,
@@ -194,15 +197,15 @@ async function give(
   const after = readScreen(lines);
   if (after.kind !== 'dialog') return null;
   if (!isSame(dialog, after)) return after;
-  throw new CliError(`${to.session} still asks the same`, { hints: [lookHint(context, to)] });
+  throw new CliError(`${to.session} still shows the same question`, { hints: [lookHint(context, to)] });
 }
 
-/** What scripts/remote/answer.sh is asked for. */
+/** The request to scripts/remote/answer.sh. */
 interface PressRequest extends Step {
   readonly session: string;
 }
 
-/** @returns the lines of the pane afterwards */
+/** @returns the lines of the pane after the keys */
 async function press(context: Context, to: Pressed, step: Step): Promise<readonly string[]> {
   const request: PressRequest = { session: to.session, ...step };
   let frame: Frame;
@@ -230,7 +233,7 @@ async function press(context: Context, to: Pressed, step: Step): Promise<readonl
         hints: [`what there is now: ${context.commandLine('sessions', to.worker)}`],
       });
     case 4:
-      throw new CliError(`${to.session} asks something else by now`, {
+      throw new CliError(`${to.session} shows another question now`, {
         hints: [`look: ${context.commandLine('answer', to.worker, to.session)}`],
       });
     default:

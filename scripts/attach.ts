@@ -1,4 +1,4 @@
-/** `attach`: joins a session that exists, and comes back to it after a lost connection. */
+/** `attach`: joins an existing session, and rejoins it after a lost connection. */
 import { keepAttached } from './lib/attach/keep-attached.ts';
 import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
 import { CliError, UsageError } from './lib/cli/errors.ts';
@@ -19,8 +19,8 @@ import { SUMMARIES } from './summaries.ts';
 export const attach = defineCommand({
   name: 'attach',
   summary: SUMMARIES.attach,
-  description: `Detach with Ctrl-b d; the session goes on. After a lost connection, or when the pod is replaced, the command waits
-and joins the session of the same name again; Ctrl-C ends the waiting. It never makes a session.`,
+  description: `Detach with Ctrl-b d; the session continues. After a lost connection, or when the pod is replaced, the command waits and
+rejoins the session of the same name; Ctrl-C stops waiting. It never creates a session.`,
   positionals: [{ name: 'WORKER', required: true }],
   flags: {
     session: {
@@ -28,17 +28,17 @@ and joins the session of the same name again; Ctrl-C ends the waiting. It never 
       short: 's',
       value: 'NAME',
       description:
-        'session: its exact name, or the stage when only one session is at it; without it you are asked',
+        'exact name of the session, or its stage if only one session is at that stage; prompted if omitted',
     },
     'read-only': {
       type: 'boolean',
       short: 'r',
-      description: 'look only: keys other than the one to detach do nothing',
+      description: 'only look: all keys except the one to detach are ignored',
     },
     ...WORKER_FLAGS,
   },
   examples: [
-    ['worker-1', 'choose among its sessions'],
+    ['worker-1', 'choose one of its sessions'],
     ['worker-1 --session qa', 'the session at stage qa'],
     ['worker-1 -s orchestrator --read-only', 'watch the check-ins'],
   ],
@@ -62,7 +62,7 @@ and joins the session of the same name again; Ctrl-C ends the waiting. It never 
   },
 });
 
-/** The session that was named, or the one the person chooses. */
+/** The named session, or the one that the operator chooses. */
 async function pickSession(
   context: Context,
   { transport }: Entrance,

@@ -1,4 +1,4 @@
-/** `backup`: a worker's state in one file on this machine. */
+/** `backup`: copies a worker's state into one file on this machine. */
 import { randomUUID } from 'node:crypto';
 import { lstatSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -20,29 +20,29 @@ const MAKING_MS = 600_000;
 export const backup = defineCommand({
   name: 'backup',
   summary: SUMMARIES.backup,
-  description: `The database is copied by SQLite's own backup, which is whole also while the worker is at work, and checked. Of the
-clones it has what no remote has: commits, and what is not committed yet; of the sessions, their recordings. The agents'
-memory is not in it. The last five stay on the worker's volume as well.`,
+  description: `SQLite's own backup copies the database, consistent even while the worker is busy, and the copy is checked. Also included:
+from the clones, commits that no remote has and uncommitted changes; from the sessions, their recordings. Not included: the
+agents' memory. The last five backups also stay on the worker's volume.`,
   positionals: [
     { name: 'WORKER', required: true },
     { name: 'FILE', required: true },
   ],
   flags: {
-    force: { type: 'boolean', description: 'replace the file if it is there' },
+    force: { type: 'boolean', description: 'replace an existing file' },
     ...OUTPUT_FLAGS(FORMATS),
     ...WORKER_FLAGS,
   },
   examples: [
-    ['worker-1 worker-1.tar.gz', 'into this folder'],
-    ['worker-1 ~/backups/worker-1.tar.gz --force', 'in the place of the last one'],
+    ['worker-1 worker-1.tar.gz', 'into the current folder'],
+    ['worker-1 ~/backups/worker-1.tar.gz --force', 'replacing the last one'],
   ],
   async run({ flags, positionals: [name = '', given = ''] }, context) {
     const format = outputFormat(flags, FORMATS);
     const file = resolve(expandHome(given, homeOf(context.env)));
     const { worker, timeoutMs, enter } = await findWorker(context, flags, name);
-    // Before the worker begins: also a link to nothing yet is somebody's.
+    // Before the worker begins. A dangling link counts as existing too.
     if (lstatSync(file, { throwIfNoEntry: false }) !== undefined && !flags.force) {
-      throw new CliError(`${given} is there already`, { hints: ['replace it: --force'] });
+      throw new CliError(`${given} already exists`, { hints: ['replace it: --force'] });
     }
     await regularTarget(file);
     const { transport } = await enter();
@@ -50,7 +50,7 @@ memory is not in it. The last five stay on the worker's volume as well.`,
       .now()
       .toISOString()
       .replaceAll(/[-:]|\.\d+/g, '');
-    // What was made under an id is only told again: two in one second must not be one.
+    // An id that exists returns the existing backup, so two backups in one second need different ids.
     const id = `${stamp}-by-hand-${randomUUID().slice(0, 4)}`;
     const made = await makeBackup(transport, worker.name, id, 'everything', MAKING_MS, context.signal);
     const copy = await copyBackup(transport, made, file, timeoutMs, context.signal);
@@ -64,7 +64,7 @@ memory is not in it. The last five stay on the worker's volume as well.`,
     }
     if (copy.integrity !== null && copy.integrity !== 'ok') {
       throw new CliError(`the database of ${worker.name} is not whole: ${copy.integrity}`, {
-        hints: ['the file holds it as it is; sqlite3 -safe factory.db ".recover" gets out what can be had'],
+        hints: ['the file has it as it is; sqlite3 -safe factory.db ".recover" extracts what is readable'],
       });
     }
   },

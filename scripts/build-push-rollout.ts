@@ -1,4 +1,4 @@
-/** `build-push-rollout`: a new image, from this checkout into the workers, without losing work. */
+/** `build-push-rollout`: brings a new image from this checkout to the workers, without losing work. */
 import { type Context, defineCommand, type Input, runIfMain } from './lib/cli/command.ts';
 import { CliError, UsageError } from './lib/cli/errors.ts';
 import { renderJson } from './lib/cli/output.ts';
@@ -22,11 +22,11 @@ const STAGES = ['build', 'push', 'rollout', 'release'] as const;
 type Stage = (typeof STAGES)[number];
 
 const FLAGS = {
-  all: { type: 'boolean', description: 'all workers of workers.yaml that are in a cluster' },
+  all: { type: 'boolean', description: 'all workers of workers.yaml in a cluster' },
   image: {
     type: 'string',
     value: 'REFERENCE',
-    description: 'the image: repository[:tag] to build and push, …@sha256:… or a tag to roll out',
+    description: 'image: repository[:tag] to build and push; …@sha256:… or a tag to roll out',
   },
   factory: {
     type: 'string',
@@ -36,7 +36,7 @@ const FLAGS = {
   platform: {
     type: 'list',
     value: 'linux/ARCH',
-    description: "amd64 or arm64; by default that of the cluster's nodes",
+    description: "amd64 or arm64; default: that of the cluster's nodes",
   },
   base: {
     type: 'string',
@@ -45,17 +45,17 @@ const FLAGS = {
   },
   'allow-dirty': {
     type: 'boolean',
-    description: 'push although the checkout has changes that are not committed',
+    description: 'push even with uncommitted changes in the checkout',
   },
   'no-sbom': {
     type: 'boolean',
-    description: 'push without a list of the contents (SBOM), for which the builder pulls a scanner',
+    description: 'push without an SBOM, for which the builder pulls a scanner',
   },
   'chart-upgrade': {
     type: 'boolean',
-    description: 'let the roll change more than the image, as the chart of this checkout wants it',
+    description: 'also upgrade to the chart of this checkout, which may change more than the image',
   },
-  restart: { type: 'boolean', description: 'rollout: only restart, with the image there is' },
+  restart: { type: 'boolean', description: 'rollout: only restart, with the present image' },
   ...CAMPAIGN_FLAGS,
   ...OUTPUT_FLAGS(FORMATS),
   ...WORKER_FLAGS,
@@ -66,9 +66,9 @@ type FlagsOf = Input<typeof FLAGS>['flags'];
 export const buildPushRollout = defineCommand({
   name: 'build-push-rollout',
   summary: SUMMARIES['build-push-rollout'],
-  description: `STAGE is build, push, rollout or release (all three; the default). Each worker: the new image checks itself on the worker's node,
-the running stage ends, the state is backed up, the image is changed and verified; what fails is rolled back. One worker
-goes first, the others follow. Interrupted at any point, the same command goes on from there.`,
+  description: `STAGE is build, push, rollout or release (all three; the default). For each worker: the new image checks itself on the
+worker's node, the running stage ends, the state is backed up, the image is changed and verified; failures are rolled back.
+One worker goes first, the others follow. After an interruption, the same command continues where it stopped.`,
   positionals: [
     { name: 'STAGE', required: false },
     { name: 'WORKER', required: false, repeat: true },
@@ -78,12 +78,9 @@ goes first, the others follow. Interrupted at any point, the same command goes o
     ['release --all --factory ../taintfactory/bin/factory', 'everything, for all workers'],
     ['build --image registry.example.com/team/factory-worker', 'only build, into the local Docker'],
     ['push --image registry.example.com/team/factory-worker', 'build if needed, push; prints the digest'],
-    [
-      'rollout worker-1 worker-2 --image registry.example.com/team/factory-worker:v1.4',
-      'an image that is there',
-    ],
+    ['rollout worker-1 worker-2 --image registry.example.com/team/factory-worker:v1.4', 'an existing image'],
     ['rollout worker-1 --restart --yes', 'the same image again'],
-    ['rollout --all --dry-run', 'every command, and what would be done; changes nothing'],
+    ['rollout --all --dry-run', 'print the plan with every command; changes nothing'],
   ],
   async run({ flags, positionals }, context) {
     const { stage, names } = stageAndNames(positionals);
@@ -94,7 +91,7 @@ goes first, the others follow. Interrupted at any point, the same command goes o
     const rolls = stage === 'rollout' || stage === 'release';
     const workers = await workersFor(context, flags, names, rolls);
     if (rolls && !options.yes && !options.dryRun && !context.interactive) {
-      // Before minutes are spent on a build.
+      // Before spending minutes on a build.
       throw new UsageError('a rollout restarts workers, and there is no terminal to ask on', 'give --yes');
     }
     let image: string | null = null;
@@ -129,7 +126,7 @@ goes first, the others follow. Interrupted at any point, the same command goes o
   },
 });
 
-/** The first word may be a stage; a worker of that name is still reached as the second. */
+/** The first word may be a stage; a worker with such a name can be given as the second one. */
 function stageAndNames([first, ...rest]: readonly string[]): { stage: Stage; names: readonly string[] } {
   const stage = STAGES.find((word) => word === first);
   if (stage !== undefined) return { stage, names: rest };
@@ -145,7 +142,8 @@ async function workersFor(
   names: readonly string[],
   needed: boolean,
 ): Promise<ClusterWorker[]> {
-  if (flags.all && names.length > 0) throw new UsageError('--all and names of workers contradict each other');
+  if (flags.all && names.length > 0)
+    throw new UsageError('--all and names of workers cannot be used together');
   if (needed && !flags.all && names.length === 0)
     throw new UsageError('WORKER is missing', 'name some, or all: --all');
   if (!flags.all && names.length === 0 && flags.image !== undefined) return [];
@@ -173,7 +171,7 @@ async function buildOptions(
     reference = { ...parseReference((await readWorkload(cluster, first)).image), tag: null, digest: null };
     context.stderr.write(`repository ${reference.repository}, as ${first.name} has it\n`);
   }
-  if (reference === null) throw new UsageError('--image is missing: it is not known where to push to');
+  if (reference === null) throw new UsageError('--image is missing, so there is no repository to push to');
   return planOptions(context, cluster, first ?? null, {
     repository: reference.repository,
     tag: reference.tag,
@@ -211,13 +209,15 @@ async function imageToRoll(context: Context, flags: FlagsOf, dryRun: boolean): P
   const name = `${repository}:${tag ?? 'latest'}`;
   const found = await lookUp(context, name);
   if (found === null) {
-    throw new CliError(`the registry has no image ${name}`, { hints: ['bring it there: push'] });
+    throw new CliError(`the registry has no image ${name}`, { hints: ['push it first: push'] });
   }
   stderr.write(`${name} is ${found.digest}\n`);
-  // A manifest that loses its last tag is collected, and then neither a new node nor a rollback can pull it.
+  // An untagged manifest is garbage-collected, and then neither a new node nor a rollback can pull it.
   if (!dryRun) {
     await addTag(context, repository, found.digest, keepingTag(found.digest)).catch((error: Error) => {
-      stderr.write(`note: ${error.message}; should the tag move on, the registry may collect this image\n`);
+      stderr.write(
+        `note: ${error.message}; if the tag moves to another image, the registry may delete this one\n`,
+      );
     });
   }
   return pinned(repository, found.digest);

@@ -1,4 +1,4 @@
-/** `cleanup`: frees what finished issues have left behind on a worker. */
+/** `cleanup`: removes what finished issues have left on a worker. */
 
 import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
 import { CliError, ExitCode } from './lib/cli/errors.ts';
@@ -26,9 +26,9 @@ const FORMATS = ['text', 'json'] as const;
 export const cleanup = defineCommand({
   name: 'cleanup',
   summary: SUMMARIES.cleanup,
-  description: `Shows everything with its size first, and asks. Of an issue that is queued or worked on nothing is ever removed; a worktree
-with uncommitted files or unpushed commits only when its issue is named. Branches stay in the clone. Of Docker only the build
-cache and images without a name go, never volumes.`,
+  description: `Shows everything with its size first, then asks. Nothing of an issue that is queued or being worked on is ever removed, and
+a worktree with uncommitted files or unpushed commits only when its issue is named. Branches stay in the clone. Of Docker only
+the build cache and unnamed images are removed, never volumes.`,
   positionals: [{ name: 'WORKER', required: true }],
   flags: {
     issue: {
@@ -37,15 +37,15 @@ cache and images without a name go, never volumes.`,
       value: 'N',
       description: 'remove the worktree of this finished issue even with unsaved work',
     },
-    'dry-run': { type: 'boolean', description: 'show what would go, remove nothing' },
+    'dry-run': { type: 'boolean', description: 'show what would be removed, remove nothing' },
     yes: { type: 'boolean', short: 'y', description: 'do not ask' },
     ...OUTPUT_FLAGS(FORMATS),
     ...WORKER_FLAGS,
     timeout: { ...WORKER_FLAGS.timeout, default: '10m' },
   },
   examples: [
-    ['worker-1 --dry-run', 'what can go, and what has to stay and why'],
-    ['worker-1', 'the same, and remove it after a question'],
+    ['worker-1 --dry-run', 'what can be removed, and what has to stay and why'],
+    ['worker-1', 'the same, and remove it after a confirmation'],
     ['worker-1 --issue 23 --yes', 'also the unsaved work of #23'],
   ],
   async run({ flags, positionals: [name = ''] }, context) {

@@ -1,11 +1,11 @@
-/** Every command that is offered to people, by name; its code is loaded only when it is used. */
+/** Every public command, by name; its code is loaded only when it is used. */
 import type { Command } from './lib/cli/command.ts';
 import type { Flags } from './lib/cli/flags.ts';
 import type { CommandName } from './summaries.ts';
 
 type Load<F extends Flags> = () => Promise<Command<F>>;
 
-/** What a command does with its own flags is its own matter. */
+/** A command with any flags. */
 const entry = <F extends Flags>(load: Load<F>) => ({ load: load as unknown as Load<Flags> });
 
 export const COMMANDS: Readonly<Record<string, { readonly load: Load<Flags> }>> = {
@@ -47,7 +47,7 @@ export const COMMANDS: Readonly<Record<string, { readonly load: Load<Flags> }>> 
   'shell-init': entry(async () => (await import('./shell-init.ts')).shellInit),
 } satisfies Record<CommandName, unknown>;
 
-/** @returns what loads the command of that name; null when there is none */
+/** @returns the loader of the command; null when there is none of that name */
 export function loaderOf(name: string): Load<Flags> | null {
   return Object.hasOwn(COMMANDS, name) ? (COMMANDS[name]?.load ?? null) : null;
 }

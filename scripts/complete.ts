@@ -1,4 +1,4 @@
-/** `complete`: what may stand at the cursor of a command line. The scripts of `shell-init` call it at each Tab. */
+/** `complete`: prints completions for the cursor of a command line. The scripts of `shell-init` call it at each Tab. */
 import { loaderOf } from './commands.ts';
 import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
 import { UsageError } from './lib/cli/errors.ts';
@@ -16,9 +16,9 @@ import { SUMMARIES } from './summaries.ts';
 
 export const complete = defineCommand({
   name: 'complete',
-  summary: 'Print what may stand at the cursor; the shells ask at each Tab',
-  description: `Part of what shell-init sets up. From bash it takes the line up to the cursor and the part of it that is going to be
-replaced, from zsh and fish the words up to the cursor. Whatever fails, it prints nothing.`,
+  summary: 'Print completions for the cursor; called by the shells at each Tab',
+  description: `Used by the scripts of shell-init. bash passes the line up to the cursor and the part of it that will be replaced, zsh and
+fish pass the words up to the cursor. On any failure it prints nothing.`,
   positionals: [{ name: SHELLS.join('|'), required: true }],
   rest: 'WORD…',
   flags: {},
@@ -30,7 +30,7 @@ replaced, from zsh and fish the words up to the cursor. Whatever fails, it print
   async run({ positionals, rest }, context) {
     const shell = SHELLS.find((name) => name === positionals[0]);
     if (shell === undefined) throw new UsageError(`there is no completion for ${positionals[0]}`);
-    // Whoever presses Tab wants no message in the middle of a line; the command itself will say what is wrong.
+    // Tab must not print an error in the middle of a line; the command itself will report it.
     const found = await look(typedWords(shell, rest), context).catch(() => []);
     context.stdout.write(found === 'files' ? FILES : renderCandidates(shell, rest, found));
     return undefined;
@@ -82,7 +82,7 @@ async function lookUp(wanted: Plan, context: Context): Promise<Found> {
   }
 }
 
-/** How what a worker has becomes candidates. */
+/** Turns what a worker has into candidates. */
 const CANDIDATES = {
   projects: projectCandidates,
   sessions: sessionCandidates,

@@ -1,4 +1,4 @@
-/** `cp`: files and folders into a worker and out of it. */
+/** `cp`: copies files and folders to and from a worker. */
 import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
@@ -21,17 +21,17 @@ import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
-/** Between two numbers on the screen. */
+/** Milliseconds between two updates of the progress. */
 const PROGRESS_MS = 500;
 
 export const cp = defineCommand({
   name: 'cp',
   summary: SUMMARIES.cp,
-  description: `One side is WORKER:PATH; a relative PATH begins at the worker's home. What arrives is unpacked beside its place and put
-there only when its sum is that of what was sent: a copy is whole or not there. A file of that name is replaced, a folder
-never. --timeout is how long nothing may move.
-Out of a worker come files and folders, without their owners and without setuid and the like. Of the links in a folder those
-are kept that stay inside it; other links, devices and FIFOs are left out, and named.`,
+  description: `One side is WORKER:PATH; a relative PATH is relative to the worker's home. The copy is unpacked beside its destination and
+moved there only if its checksum matches: it is complete or not there at all. An existing file is replaced, a folder never.
+--timeout is how long the transfer may stall.
+From a worker, owners and special permission bits such as setuid are dropped. Links that stay inside the copied folder are
+kept; other links, devices and FIFOs are skipped and listed.`,
   positionals: [
     { name: 'SRC', required: true },
     { name: 'DST', required: true },
@@ -39,7 +39,7 @@ are kept that stay inside it; other links, devices and FIFOs are left out, and n
   flags: {
     'dry-run': {
       type: 'boolean',
-      description: 'say what would be copied where, and what it would replace; copy nothing',
+      description: 'show what would be copied where, and what it would replace; copy nothing',
     },
     ...OUTPUT_FLAGS(FORMATS),
     ...WORKER_FLAGS,
@@ -53,7 +53,7 @@ are kept that stay inside it; other links, devices and FIFOs are left out, and n
     const format = outputFormat(flags, FORMATS);
     const plan = planCopy(source, destination);
     const { worker, timeoutMs, enter } = await findWorker(context, flags, plan.worker);
-    // What cannot be read or written here is said before the worker is asked.
+    // Report what cannot be read or written here before asking the worker.
     const entry = plan.direction === 'to' ? localEntry(plan.from) : null;
     const final =
       plan.direction === 'from'
@@ -99,10 +99,10 @@ are kept that stay inside it; other links, devices and FIFOs are left out, and n
   },
 });
 
-/** So many of those that were left out are named on the screen. */
+/** How many skipped entries are listed. */
 const SHOWN = 10;
 
-/** What the worker has and the copy has not. */
+/** The entries that were skipped. */
 function leftOutLines({ leftOut, leftOutCount }: Transferred): string[] {
   if (leftOutCount === 0) return [];
   const shown = leftOut.slice(0, SHOWN).map(({ path, what }) => `  ${path} (${what})`);
@@ -114,7 +114,7 @@ function leftOutLines({ leftOut, leftOutCount }: Transferred): string[] {
   ];
 }
 
-/** What `--dry-run` says. */
+/** Prints the result of `--dry-run`. */
 async function foretell(
   plan: Copy,
   entry: LocalEntry | null,
@@ -135,7 +135,7 @@ async function foretell(
   return { destination, replaces, text };
 }
 
-/** How much has gone so far, on a terminal. */
+/** Shows the progress on a terminal. */
 function showProgress({ stderr }: Context): { update: (bytes: number) => void; clear: () => void } {
   const live = liveText(stderr);
   let shownAt = performance.now();

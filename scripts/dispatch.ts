@@ -1,4 +1,4 @@
-/** `dispatch`: puts issues into a worker's queue, each exactly once. */
+/** `dispatch`: adds issues to a worker's queue, each exactly once. */
 import { randomUUID } from 'node:crypto';
 import { type Context, defineCommand, type Input, runIfMain } from './lib/cli/command.ts';
 import { CliError, ExitCode, UsageError } from './lib/cli/errors.ts';
@@ -37,29 +37,30 @@ const FLAGS = {
   intent: {
     type: 'string',
     value: 'TEXT',
-    description: 'what the work is meant to achieve; without it factory asks an agent, which takes a while',
+    description:
+      'what users get from the issues; if omitted, factory derives it with an agent, which takes a while',
   },
-  'depends-on': { type: 'list', value: 'N', description: 'issue that has to be completed first' },
+  'depends-on': { type: 'list', value: 'N', description: 'issue that must be completed first' },
   clone: {
     type: 'string',
     value: 'REPO',
-    description: 'clone owner/name (or a URL) onto the worker first, if it is not there',
+    description: 'first clone owner/name (or a URL) onto the worker, if it is missing',
   },
   requeue: {
     type: 'boolean',
     description:
       'run a completed or failed issue again; its worktree and branch are dropped (unmerged commits stay under refs/factory-worker)',
   },
-  'dry-run': { type: 'boolean', description: 'say what would be queued, change nothing' },
+  'dry-run': { type: 'boolean', description: 'show what would be queued, change nothing' },
   wait: {
     type: 'boolean',
-    description: 'wait until the issues are completed (0), or one of them never will be (1)',
+    description: 'wait until all issues are completed (0) or one cannot be (1)',
   },
   'wait-timeout': {
     type: 'string',
     value: 'DURATION',
     default: '12h',
-    description: 'with --wait: give up waiting after that (124); the work goes on',
+    description: 'with --wait: stop waiting after this time (124); the work continues',
   },
   ...OUTPUT_FLAGS(FORMATS),
   ...WORKER_FLAGS,
@@ -69,9 +70,9 @@ const FLAGS = {
 export const dispatch = defineCommand({
   name: 'dispatch',
   summary: SUMMARIES.dispatch,
-  description: `An issue that is pending or active already is left alone and counts as done. After a lost connection the command
-looks again, for twice the --timeout at most (and two minutes at most), and says whether the issue is queued; typing it again
-never queues anything twice. With auto for WORKER, the one with the fewest open issues that has the project takes them.`,
+  description: `An issue that is already pending or active is left alone and counts as done. After a lost connection the command checks
+for up to twice the --timeout (at most two minutes) and says whether the issue is queued; running it again never queues
+anything twice. WORKER auto means the worker with the fewest open issues among those that have the project.`,
   positionals: [{ name: 'WORKER', required: false }],
   flags: FLAGS,
   examples: [
@@ -158,14 +159,14 @@ function report(
     const stream = succeeded(outcome) ? stdout : stderr;
     stream.write(`${describeOutcome(outcome, request, snapshot, wayOn)}\n`);
   }
-  // Queued is not worked on: what keeps this worker from it is said at once.
+  // Queued does not mean started: report at once what keeps this worker from starting.
   for (const { cause, next } of problems) {
     stderr.write(`note: ${oneLine(cause)}\n`);
     for (const line of next) stderr.write(`  ${line}\n`);
   }
 }
 
-/** Waits for the end of the issues. */
+/** Waits until the issues are completed. */
 async function waitFor(
   context: Context,
   worker: WorkerEntry,
@@ -204,7 +205,7 @@ async function askProject(
   const { snapshot, problems } = await observe(reach, worker, 'brief', context, timeoutMs);
   if (snapshot === null) throw new CliError(problems[0]?.cause ?? `${worker.name} does not answer`);
   if (snapshot.clones.length === 0) {
-    throw new UsageError(`${worker.name} has no projects yet`, 'bring one: --clone owner/name');
+    throw new UsageError(`${worker.name} has no projects yet`, 'add one: --clone owner/name');
   }
   return prompt.select(
     context,

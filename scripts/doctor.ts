@@ -1,4 +1,4 @@
-/** `doctor`: what will go wrong, before it does: the laptop, the cluster, the inside of workers. */
+/** `doctor`: checks the laptop, the cluster and the inside of workers before something goes wrong. */
 import { type Context, defineCommand, type Input, runIfMain } from './lib/cli/command.ts';
 import { CliError, ExitCode } from './lib/cli/errors.ts';
 import { painter, renderJson, type Style } from './lib/cli/output.ts';
@@ -18,15 +18,15 @@ import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
-/** Each looks at several things at once. */
+/** Each worker takes several requests at once. */
 const AT_ONCE = 4;
 
 const FLAGS = {
   fix: {
     type: 'boolean',
-    description: 'do what is safe: label the namespace, raise inotify limits of a privileged worker’s node',
+    description: 'fix what is safe: label the namespace, raise inotify limits of a privileged worker’s node',
   },
-  'dry-run': { type: 'boolean', description: 'with --fix: show what would be done' },
+  'dry-run': { type: 'boolean', description: 'with --fix: show what would be done, change nothing' },
   yes: { type: 'boolean', short: 'y', description: 'with --fix: do not ask' },
   'no-run': { type: 'boolean', description: 'start no container in the worker' },
   ...OUTPUT_FLAGS(FORMATS),
@@ -38,17 +38,17 @@ type FlagInput = Input<typeof FLAGS>['flags'];
 export const doctor = defineCommand({
   name: 'doctor',
   summary: SUMMARIES.doctor,
-  description: `Looks at kubectl, helm, the context and its login, rights, namespace, storage; for each worker at its release, its
-Secret's keys (never values), its volume, and inside it at disk, limits and Docker, measured with one container.
+  description: `Checks kubectl, helm, the context and its login, permissions, namespace and storage; for each worker its release, the keys
+of its Secret (never the values), its volume, and inside it disk, limits and Docker, tested with one container.
 Without WORKER: all of workers.yaml; without that file: kubectl's current context and the namespace of -n (else factory).
-Exit code 1 when something fails, 3 when only some of several workers do; warnings alone are 0.`,
+Exits with 1 when a check fails, 3 when only some of several workers fail; warnings alone are 0.`,
   positionals: [{ name: 'WORKER', required: false, repeat: true }],
   flags: FLAGS,
   examples: [
     ['', 'everything'],
     ['worker-1', 'one worker, and the cluster it is in'],
     ['-n factory --context do-nyc1-factory', 'a cluster, before its first worker'],
-    ['worker-1 --fix', 'and mend what is safe to mend'],
+    ['worker-1 --fix', 'and fix what is safe to fix'],
   ],
   async run({ flags, positionals }, context) {
     const format = outputFormat(flags, FORMATS);
@@ -59,7 +59,7 @@ Exit code 1 when something fails, 3 when only some of several workers do; warnin
     };
     const { workers, finding } = await readWorkers(flags, positionals, context);
     let sections = await examineAll(examination, workers, finding, flags);
-    if (flags.fix && (await mend(sections, flags, context))) {
+    if (flags.fix && (await applyFixes(sections, flags, context))) {
       sections = await examineAll(examination, workers, finding, flags);
     }
     context.stdout.write(
@@ -71,7 +71,7 @@ Exit code 1 when something fails, 3 when only some of several workers do; warnin
   },
 });
 
-/** The workers to look at, and what there is to say of the file that names them. */
+/** The workers to check, and the finding about workers.yaml. */
 async function readWorkers(flags: FlagInput, names: readonly string[], context: Context) {
   const { env, commandLine } = context;
   const path = shortPath(workersPath(env, flags.workers), homeOf(env));
@@ -102,7 +102,7 @@ async function examineAll(
   flags: FlagInput,
 ): Promise<Section[]> {
   const laptop = await examineLaptop(examination, workersFile);
-  // Nothing else can be asked.
+  // Nothing else can be checked.
   if (laptop.findings[0]?.state === 'fail' && workers.every(({ runtime }) => runtime !== 'local'))
     return [laptop];
   const inClusters = workers.filter((worker) => worker.runtime !== 'local');
@@ -134,7 +134,7 @@ async function examineAll(
   ];
 }
 
-/** Where the first worker would be: as the flags say, else kubectl's current context. */
+/** Where the first worker would be: from the flags, else kubectl's current context. */
 async function placeOf(
   { context: given, namespace = 'factory', kubeconfig }: FlagInput,
   context: Context,
@@ -150,13 +150,17 @@ async function placeOf(
 }
 
 /** @returns whether something was changed */
-async function mend(sections: readonly Section[], flags: FlagInput, context: Context): Promise<boolean> {
+async function applyFixes(
+  sections: readonly Section[],
+  flags: FlagInput,
+  context: Context,
+): Promise<boolean> {
   const { stderr } = context;
   const safe = sections.flatMap(({ where, findings }) =>
     findings.flatMap((finding) => (finding.repair ? [{ where, finding, repair: finding.repair }] : [])),
   );
   if (safe.length === 0) {
-    stderr.write('nothing here is mended by --fix\n');
+    stderr.write('nothing for --fix to do\n');
     return false;
   }
   for (const { where, finding } of safe) stderr.write(`${where}: ${finding.id}: ${finding.fix[0]}\n`);
@@ -164,7 +168,7 @@ async function mend(sections: readonly Section[], flags: FlagInput, context: Con
     return false;
   for (const { where, finding, repair } of safe) {
     await repair().catch((error: Error) => {
-      stderr.write(`${where}: ${finding.id} could not be mended: ${printable(error.message)}\n`);
+      stderr.write(`${where}: ${finding.id} could not be fixed: ${printable(error.message)}\n`);
     });
   }
   return true;

@@ -1,4 +1,4 @@
-/** `drain`: lets the running stage end and keeps a worker from taking up more. */
+/** `drain`: lets the running stage end and starts no other check-in. */
 import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
 import { CliError, ExitCode, InterruptedError } from './lib/cli/errors.ts';
 import { renderJson } from './lib/cli/output.ts';
@@ -17,25 +17,25 @@ const FORMATS = ['text', 'json'] as const;
 export const drain = defineCommand({
   name: 'drain',
   summary: SUMMARIES.drain,
-  description: `The queue stays as it is, and dispatch still adds to it. The worker stays drained, also over restarts, until
-resume lifts it; list and status show it.`,
+  description: `The queue stays, and dispatch still adds to it. The worker stays drained, also across restarts, until resume lifts the
+drain; list and status show it.`,
   positionals: [{ name: 'WORKER', required: true }],
   flags: {
-    reason: { type: 'string', value: 'TEXT', description: 'why, for whoever looks' },
-    wait: { type: 'boolean', description: 'wait until nothing runs any more' },
+    reason: { type: 'string', value: 'TEXT', description: 'reason, shown by status' },
+    wait: { type: 'boolean', description: 'wait until nothing is running' },
     'wait-timeout': {
       type: 'string',
       value: 'DURATION',
       default: '1h',
-      description: 'with --wait: how long (124 afterwards; the worker stays drained)',
+      description: 'with --wait: stop waiting after this time (124); the worker stays drained',
     },
-    force: { type: 'boolean', description: "take over somebody else's drain" },
+    force: { type: 'boolean', description: "take over another operator's drain" },
     ...OUTPUT_FLAGS(FORMATS),
     ...WORKER_FLAGS,
   },
   examples: [
     ['worker-1 --reason "node upgrade tonight"', 'no new stage from now on'],
-    ['worker-1 --wait && kubectl drain node-1', 'and nothing runs when it returns'],
+    ['worker-1 --wait && kubectl drain node-1', 'nothing runs when it returns'],
   ],
   async run({ flags, positionals: [name = ''] }, context) {
     const format = outputFormat(flags, FORMATS);
@@ -70,7 +70,7 @@ resume lifts it; list and status show it.`,
   },
 });
 
-/** @returns the worker at rest; it stays drained, whatever comes */
+/** @returns the worker at rest; it stays drained whatever happens */
 async function rest(
   worker: string,
   enter: () => Promise<Transport>,
@@ -80,7 +80,7 @@ async function rest(
   const say = (what: string) => stderr.write(`${worker}: ${what}\n`);
   const outcome = await waitForRest({ worker, enter, ...limits, signal, say }).catch((error: unknown) => {
     if (!signal.aborted) throw error;
-    throw InterruptedError.by(signal, `not waiting any more; ${worker} stays drained`);
+    throw InterruptedError.by(signal, `stopped waiting; ${worker} stays drained`);
   });
   if (outcome.rests) return outcome.snapshot;
   throw new CliError(`${worker} is not at rest yet: it ${outcome.it}; it stays drained`, {

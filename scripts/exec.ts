@@ -1,4 +1,4 @@
-/** `exec`: runs a program in a worker, in the right folder and environment. */
+/** `exec`: runs a program in a worker, in the worker's folder and environment. */
 import { defineCommand, runIfMain } from './lib/cli/command.ts';
 import { UsageError } from './lib/cli/errors.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
@@ -13,8 +13,8 @@ import { SUMMARIES } from './summaries.ts';
 export const exec = defineCommand({
   name: 'exec',
   summary: SUMMARIES.exec,
-  description: `With a terminal in the worker when there is one here; otherwise stdin is passed on. The exit code is the program's;
-1, with a message, when the connection broke before its end.`,
+  description: `The program gets a terminal when there is one here; otherwise stdin is passed to it. Exits with the program's exit code,
+or with 1 and a message when the connection broke before its end.`,
   positionals: [{ name: 'WORKER', required: true }],
   rest: 'COMMAND…',
   restAfter: 1,
@@ -40,7 +40,7 @@ export const exec = defineCommand({
     const { worker, enter } = await findWorker(context, flags, name);
     const { transport } = await enter();
     const tty = context.stdin.isTTY === true && context.stdout.isTTY === true;
-    // Only a connection can break, and in a terminal whoever sits there sees it.
+    // Only a connection can break, and on a terminal the operator sees it.
     const nonce = tty || worker.runtime === 'local' ? '' : newNonce();
     const { argv, ...how } = transport.terminal(plainScript('exec', [nonce, project, program, ...args]), tty);
     if (nonce === '') return context.exec.interactive(argv, { signal: context.signal, ...how });
@@ -48,7 +48,7 @@ export const exec = defineCommand({
     const code = await context.exec.interactive(argv, { signal: context.signal, ...how, stderr: trailer });
     if (trailer.code !== null) return trailer.code;
     if (context.signal.aborted || isExplained(code, trailer)) return code;
-    // What the program said last may end in the middle of a line.
+    // The program's output may end in the middle of a line.
     if (/[^\n]$/.test(trailer.tail)) context.stderr.write('\n');
     throw new TransportError(
       'broken',
@@ -62,11 +62,11 @@ export const exec = defineCommand({
   },
 });
 
-/** How kubectl begins what it says of its own trouble, and of a script that was ended before it could tell of its end. */
+/** Prefixes of kubectl's own errors, and of its message about a script that was killed before it could report its end. */
 const KUBECTL_SAYS =
   /^(?:error: |Error from server|Unable to connect|The connection to the server |command terminated with exit code )/m;
 
-/** Whether an end without a trailer speaks for itself: kubectl said why, or a signal ended it, as SIGPIPE when the reader goes. */
+/** Whether an end without a trailer needs no explanation: kubectl gave one, or a signal ended it, such as SIGPIPE. */
 function isExplained(code: number, { tail }: Trailer): boolean {
   return code >= 128 || (code !== 0 && KUBECTL_SAYS.test(tail));
 }

@@ -5,7 +5,7 @@ import { packageVersion } from './lib/cli/version.ts';
 import { GROUPS, SUMMARIES } from './summaries.ts';
 
 const [name, ...argv] = process.argv.slice(2);
-// Only the shells type `complete`. It completes the others, so it stands outside of their table.
+// Only shells call `complete`. It completes the other commands, so it is not in their table.
 const loadComplete = async () => (await import('./complete.ts')).complete;
 const load = name === 'complete' ? loadComplete : loaderOf(name ?? '');
 

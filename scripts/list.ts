@@ -1,4 +1,4 @@
-/** `list`: all workers at a glance, one row each, whatever state they are in. */
+/** `list`: shows all workers, one row each, whatever state they are in. */
 import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
 import { ExitCode, UsageError } from './lib/cli/errors.ts';
 import {
@@ -32,9 +32,9 @@ const FORMATS = ['table', 'wide', 'json', 'name'] as const;
 export const list = defineCommand({
   name: 'list',
   summary: SUMMARIES.list,
-  description: `STATUS says the most pressing thing first: unreachable, forbidden, unauthorized, missing, stopped, pending,
-image-pull, node-lost, crash-looping, starting, draining, drained, stuck, degraded or running.
-A worker that cannot be asked costs its own time-out, becomes a row, and makes the exit code 3.`,
+  description: `STATUS is the most pressing of: unreachable, forbidden, unauthorized, missing, stopped, pending, image-pull, node-lost,
+crash-looping, starting, draining, drained, stuck, degraded, running.
+An unreachable worker delays only its own row; the command then exits with 3.`,
   positionals: [{ name: 'WORKER', required: false, repeat: true }],
   flags: {
     ...OUTPUT_FLAGS(FORMATS),
@@ -44,15 +44,18 @@ A worker that cannot be asked costs its own time-out, becomes a row, and makes t
       type: 'string',
       value: 'N',
       default: '8',
-      description: 'how many workers are asked at the same time',
+      description: 'how many workers to ask at the same time',
     },
     ...WORKER_FLAGS,
   },
   examples: [
     ['', 'every worker of workers.yaml'],
     ['worker-1 worker-2 -o wide', 'two of them, with node, image and last check-in'],
-    ['--watch', 'look again every two seconds'],
-    ['-o json | jq -r \'.[] | select(.status != "running") | .name\'', 'the names of those that need a look'],
+    ['--watch', 'refresh every two seconds'],
+    [
+      '-o json | jq -r \'.[] | select(.status != "running") | .name\'',
+      'the names of those that need attention',
+    ],
   ],
   async run({ flags, positionals }, context) {
     const format = outputFormat(flags, FORMATS);
@@ -66,7 +69,7 @@ A worker that cannot be asked costs its own time-out, becomes a row, and makes t
     }
     const concurrency = parseConcurrency(flags.concurrency);
     if (format === 'name') {
-      // The file knows them: nobody has to be asked.
+      // The names are in the file: no worker has to be asked.
       context.stdout.write(workers.map(({ name }) => `${name}\n`).join(''));
       return ExitCode.ok;
     }
@@ -82,7 +85,7 @@ A worker that cannot be asked costs its own time-out, becomes a row, and makes t
         guarded((worker) => observe(reach, worker, 'brief', context, timeoutMs), unexpected),
         (observation, index) => {
           known[index] = observation;
-          // Rows appear as they are known: a dead cluster must not hide the workers that answered.
+          // Rows appear as workers answer: a dead cluster must not hide the others.
           if (!flags.watch && isTable(format) && workers.length > 1) {
             live.update(renderRows(workers, known, format === 'wide', flags['no-headers'], context));
           }
@@ -113,7 +116,7 @@ A worker that cannot be asked costs its own time-out, becomes a row, and makes t
 
 function parseConcurrency(text: string): number {
   if (!/^[1-9]\d{0,2}$/.test(text))
-    throw new UsageError(`--concurrency takes a number from 1 on; not "${text}"`);
+    throw new UsageError(`--concurrency takes a number of at least 1; not "${text}"`);
   return Number(text);
 }
 
@@ -182,7 +185,7 @@ function sessionsCell(seen: Observation | null): string {
   return shortNames(workSessions(seen.snapshot.sessions)).join(', ') || '-';
 }
 
-/** How many issues fit into the column; the rest is a number. */
+/** How many issues fit into the column; the rest is shown as a number. */
 const QUEUE_SHOWN = 3;
 
 function queueCell(seen: Observation | null, now: Date): string {
@@ -201,14 +204,14 @@ function checkInCell(seen: Observation | null): string {
   return heartbeat.state === 'checking-in' ? `running ${since}` : `${since} ago`;
 }
 
-/** Why workers could not be asked, and what to do: the table has only a word for it. */
+/** Why workers did not answer, and what to do; the table has only the STATUS word. */
 function explain(unknown: readonly Observation[], { stderr }: Context): void {
   for (const { cause, next } of unknown.flatMap(({ problems }) => problems)) {
     stderr.write(`${oneLine(cause)}\n${next.map((line) => `  ${line}\n`).join('')}`);
   }
 }
 
-/** What is wrong where the worker runs and can be asked: in a line each, and where to read on. */
+/** Problems of workers that answered, one line each, with the command that shows more. */
 function noteErrors(ill: readonly Observation[], { stderr, commandLine }: Context): void {
   for (const { worker, status, problems } of ill) {
     const deciding = problems.find((finding) => finding.status === status);
@@ -218,7 +221,7 @@ function noteErrors(ill: readonly Observation[], { stderr, commandLine }: Contex
   }
 }
 
-/** The stable form for programs. */
+/** The stable JSON form. */
 function toJson({ worker, status, problems, pod, snapshot, lastSeen }: Observation) {
   return {
     ...worker,

@@ -25,7 +25,7 @@ const FORMATS = ['text', 'json'] as const;
 const ACTIONS = ['up', 'down', 'status'] as const;
 type Action = (typeof ACTIONS)[number];
 
-/** Which flags belong to one action only. */
+/** Flags that belong to one action only. */
 const ONLY_FOR: Readonly<Record<string, Action>> = {
   home: 'up',
   bin: 'up',
@@ -38,7 +38,7 @@ const FLAGS = {
   home: {
     type: 'string',
     value: 'DIR',
-    description: 'up: folder of a new worker; else ~/.factory/local/NAME',
+    description: 'up: folder of a new worker; default: ~/.factory/local/NAME',
   },
   bin: {
     type: 'list',
@@ -56,7 +56,7 @@ const FLAGS = {
     type: 'string',
     value: 'DURATION',
     description:
-      'down: let a running stage go on for that long; without it, the next start takes it up again',
+      'down: wait up to this long for a running stage; default: interrupt it, and the next start resumes it',
   },
   ...OUTPUT_FLAGS(FORMATS),
   workers: WORKER_FLAGS.workers,
@@ -67,11 +67,11 @@ type FlagInput = Input<typeof FLAGS>['flags'];
 export const local = defineCommand({
   name: 'local',
   summary: SUMMARIES.local,
-  description: `local up NAME makes the worker when it is new, enters it into workers.yaml, and starts it. Up twice is harmless.
-local down NAME stops it and leaves no process; queue, clones and sessions' work stay for the next start.
-Everything a worker has lies in its own folder, a HOME of its own included; programs come from PATH and --bin.
+  description: `local up NAME creates the worker if it is new, adds it to workers.yaml, and starts it. Running it again is harmless.
+local down NAME stops it and leaves no process; queue, clones and unfinished work stay for the next start.
+All files of a worker are in its own folder, including a private HOME; programs come from PATH and --bin.
 Nothing confines it: its agents run as you, and can read and change whatever you can (SSH keys, kubeconfigs, cloud logins).
-For issues that strangers may write, take a worker in a cluster, or a machine of its own.`,
+For issues that strangers may write, use a worker in a cluster or a separate machine.`,
   positionals: [
     { name: 'up|down|status', required: true },
     { name: 'NAME', required: false },
@@ -98,7 +98,7 @@ For issues that strangers may write, take a worker in a cluster, or a machine of
   },
 });
 
-/** All entries of workers.yaml; none when there is no such file yet. */
+/** All entries of workers.yaml; none when the file does not exist yet. */
 async function localWorkers(path: string, { env }: Context): Promise<readonly WorkerEntry[]> {
   const text = await readWorkersText(path, env);
   if (text === null) return [];
@@ -130,8 +130,8 @@ async function up(
   const entered = known.find((entry) => entry.name === name);
   const worker = entered === undefined ? newWorker(name, flags.home, env) : chooseLocal(known, name, path);
   if (entered !== undefined && flags.home !== undefined && resolveHome(flags.home, env) !== worker.home) {
-    throw new CliError(`${name} has its folder already: ${worker.home}`, {
-      hints: [`for another folder take another name, or first: ${commandLine('workers', 'remove', name)}`],
+    throw new CliError(`${name} already has a folder: ${worker.home}`, {
+      hints: [`for another folder use another name, or first: ${commandLine('workers', 'remove', name)}`],
     });
   }
   prepare(worker, flags, context);
@@ -139,7 +139,7 @@ async function up(
     const { addWorker } = await import('./lib/config/edit.ts');
     const text = await readWorkersToEdit(path, env);
     await replaceFile(path, text, addWorker(text ?? 'workers: []\n', worker));
-    stderr.write(`${name} entered into ${shortPath(path, homeOf(env))}\n`);
+    stderr.write(`${name} added to ${shortPath(path, homeOf(env))}\n`);
   }
   const result = await startLocalWorker(worker.home, {
     exec,
@@ -154,12 +154,12 @@ async function up(
       return ExitCode.ok;
     case 'failed':
       throw new CliError(`${name} did not start: ${result.message}`, {
-        hints: [`all it said: ${localLayout(worker.home).log}`],
+        hints: [`its log: ${localLayout(worker.home).log}`],
       });
     case 'timeout':
       throw new CliError(`${name} is not up yet: ${result.message}`, {
         exitCode: ExitCode.timeout,
-        hints: [`it goes on starting; look again: ${commandLine('status', name)}`],
+        hints: [`it is still starting; check: ${commandLine('status', name)}`],
       });
   }
 }
@@ -179,7 +179,7 @@ function resolveHome(home: string, env: NodeJS.ProcessEnv): string {
   return resolve(expandHome(home, homeOf(env)));
 }
 
-/** Makes the folder, or changes what the flags say; what they do not say stays as it was. */
+/** Creates the folder, or updates what the flags give; everything else stays. */
 function prepare(worker: LocalWorker, flags: FlagInput, { env }: Context): void {
   const path = existingPath(worker);
   prepareLocalWorker({
@@ -204,7 +204,7 @@ function prepare(worker: LocalWorker, flags: FlagInput, { env }: Context): void 
   });
 }
 
-/** The PATH the worker was made with. */
+/** The PATH that the worker was created with. */
 function existingPath({ home }: LocalWorker): string | null {
   try {
     return readLocalWorker(home).env['PATH'] ?? null;
@@ -213,7 +213,7 @@ function existingPath({ home }: LocalWorker): string | null {
   }
 }
 
-/** `NAME=REPO`, or `REPO`, whose last word becomes the name. A path is taken from the current folder. */
+/** `NAME=REPO`, or `REPO`, whose last part becomes the name. A path is relative to the current folder. */
 function parseProjectFlag(text: string, env: NodeJS.ProcessEnv): Project {
   const [, name, repo = ''] = /^(?:([\w.-]+)=)?(.+)$/.exec(text) ?? [];
   const isPath = /^[.~/]/.test(repo);
@@ -258,7 +258,7 @@ async function status(
     return ExitCode.ok;
   }
   if (states.length === 0)
-    stderr.write(`no local workers; make one: ${commandLine('local', 'up', 'NAME')}\n`);
+    stderr.write(`no local workers; create one: ${commandLine('local', 'up', 'NAME')}\n`);
   for (const { name: shownName, home, running, processes, boot } of states) {
     const left = running || processes === 0 ? '' : `, ${processes} of its processes are left`;
     stdout.write(`${shownName}: ${running ? 'running' : 'stopped'}${left} (${home})\n`);

@@ -1,4 +1,4 @@
-/** `logs`: what a worker and its sessions have printed, from their recordings on the volume. */
+/** `logs`: shows the output of a worker and its sessions, from their recordings on the volume. */
 import { defineCommand, runIfMain } from './lib/cli/command.ts';
 import { UsageError } from './lib/cli/errors.ts';
 import { renderJson } from './lib/cli/output.ts';
@@ -16,15 +16,15 @@ const FORMATS = ['text', 'json'] as const;
 export const logs = defineCommand({
   name: 'logs',
   summary: SUMMARIES.logs,
-  description: `Without a name: the check-ins of the orchestrator. docker is the log of its daemon, boot what its supervisor says.
-What sessions print is recorded on the worker's volume, so that they can be read when they have ended, and after the pod was
-replaced. Following survives lost connections and new pods: it goes on where it was. Tokens are masked.`,
+  description: `Without a name: the check-ins of the orchestrator. docker is the log of the Docker daemon, boot the log of the supervisor.
+Sessions are recorded on the worker's volume, so they can be read after they have ended and after the pod was replaced.
+--follow survives lost connections and new pods and continues where it was. Tokens are masked.`,
   positionals: [
     { name: 'WORKER', required: true },
     { name: 'SESSION', required: false },
   ],
   flags: {
-    follow: { type: 'boolean', short: 'f', description: 'go on until Ctrl-C, or the end of the session' },
+    follow: { type: 'boolean', short: 'f', description: 'follow until Ctrl-C or the end of the session' },
     previous: {
       type: 'boolean',
       description: 'the part before the last rotation; of boot: the container before the last restart',
@@ -33,7 +33,7 @@ replaced. Following survives lost connections and new pods: it goes on where it 
       type: 'string',
       value: 'N',
       default: '200',
-      description: 'how many lines, counted from the last, or all',
+      description: 'number of lines from the end, or all',
     },
     ansi: { type: 'boolean', description: 'keep colours and attributes' },
     ...OUTPUT_FLAGS(FORMATS),
@@ -41,14 +41,14 @@ replaced. Following survives lost connections and new pods: it goes on where it 
   },
   examples: [
     ['worker-1', 'the last check-ins'],
-    ['worker-1 qa --follow', 'the session at stage qa, as it comes'],
+    ['worker-1 qa --follow', 'follow the session at stage qa'],
     ['worker-1 23-implement-1 --lines all > implement.log', 'a session that has ended'],
     ['worker-1 boot --previous', 'why the container was restarted'],
   ],
   async run({ flags, positionals: [name = '', wanted = 'orchestrator'] }, context) {
     const format = outputFormat(flags, FORMATS);
     if (flags.lines !== 'all' && !/^[1-9]\d{0,6}$/.test(flags.lines)) {
-      throw new UsageError(`--lines takes a number from 1 on, or all; not "${flags.lines}"`);
+      throw new UsageError(`--lines takes a number of at least 1, or all; not "${flags.lines}"`);
     }
     if (flags.follow && format === 'json') throw new UsageError('--follow prints text, not JSON');
     if (flags.follow && flags.previous) throw new UsageError('--previous does not grow: leave out --follow');

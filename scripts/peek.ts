@@ -1,4 +1,4 @@
-/** `peek`: what a session shows, without attaching to it. */
+/** `peek`: shows a session without attaching to it. */
 import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
 import { CliError, ExitCode, UsageError } from './lib/cli/errors.ts';
 import { renderJson, watch } from './lib/cli/output.ts';
@@ -20,34 +20,34 @@ import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
-/** Between two looks with --follow. */
+/** Milliseconds between two refreshes with --follow. */
 const FOLLOW_MS = 1_000;
 
 export const peek = defineCommand({
   name: 'peek',
   summary: SUMMARIES.peek,
-  description: `Without --session, the sessions of the worker. Tokens are masked.`,
+  description: `Without --session, lists the sessions of the worker. Tokens are masked.`,
   positionals: [{ name: 'WORKER', required: true }],
   flags: {
     session: {
       type: 'string',
       short: 's',
       value: 'NAME',
-      description: 'session: its exact name, or the stage when only one session is at it',
+      description: 'exact name of the session, or its stage if only one session is at that stage',
     },
     lines: {
       type: 'string',
       value: 'N',
       default: '50',
-      description: 'how many lines, counted from the last',
+      description: 'number of lines from the end',
     },
-    follow: { type: 'boolean', short: 'f', description: 'look again every second until Ctrl-C' },
+    follow: { type: 'boolean', short: 'f', description: 'refresh every second until Ctrl-C' },
     ansi: { type: 'boolean', description: "keep the pane's colours" },
     ...OUTPUT_FLAGS(FORMATS),
     ...WORKER_FLAGS,
   },
   examples: [
-    ['worker-1', 'which sessions there are'],
+    ['worker-1', 'list its sessions'],
     ['worker-1 --session qa', 'the last 50 lines of the session at stage qa'],
     ['worker-1 -s 23-qa-1 --lines 500 --ansi | less -R', 'more of it, with colours'],
     ['worker-1 -s orchestrator --follow', 'the check-ins as they come'],
@@ -83,7 +83,8 @@ export const peek = defineCommand({
 });
 
 function parseLines(text: string): number {
-  if (!/^[1-9]\d{0,5}$/.test(text)) throw new UsageError(`--lines takes a number from 1 on; not "${text}"`);
+  if (!/^[1-9]\d{0,5}$/.test(text))
+    throw new UsageError(`--lines takes a number of at least 1; not "${text}"`);
   return Number(text);
 }
 
@@ -111,7 +112,7 @@ function showSessions(
 
 interface Pane {
   readonly session: Session;
-  /** Redacted, without trailing blank lines. */
+  /** Masked, without trailing blank lines. */
   readonly text: string;
 }
 
@@ -119,7 +120,7 @@ function readPane(frame: Frame, wanted: string, lines: number, ansi: boolean): P
   const { sessions } = readSessions(frame);
   const pane = frame.parts.get('pane');
   const captured = frame.parts.get('name')?.text;
-  // The worker chose as we choose; where it found none or several, this throws with the candidates.
+  // The worker chooses in the same way; where it found none or several, this throws with the candidates.
   const session = chooseSession(sessions, captured ?? wanted);
   if (pane === undefined || pane.rc !== 0) {
     throw new CliError(
@@ -131,7 +132,7 @@ function readPane(frame: Frame, wanted: string, lines: number, ansi: boolean): P
 }
 
 /**
- * Looks again and again, until Ctrl-C or the end of the session: in place on a terminal, what is new appended otherwise.
+ * Refreshes until Ctrl-C or the end of the session: in place on a terminal, otherwise appending new lines.
  *
  * @returns when the session has ended
  */
@@ -141,7 +142,7 @@ async function follow(
   capture: (session: string) => Promise<Pane>,
 ): Promise<number> {
   const { stdout, stderr } = context;
-  // The session that was found first: another one may come to the same stage, and is not meant.
+  // Stay with the session that was found first: another one may reach the same stage.
   let followed: string | null = null;
   const look = async () => {
     const { session, text } = await capture(followed ?? wanted);
@@ -150,7 +151,7 @@ async function follow(
   };
   try {
     if (!stdout.isTTY) return await append(context, look);
-    // What does not fit on the screen would scroll away at every look.
+    // Lines that do not fit on the screen would scroll away at every refresh.
     return await watch(
       context,
       FOLLOW_MS,
@@ -175,7 +176,7 @@ async function append({ stdout, signal }: Context, look: () => Promise<string[]>
   }
 }
 
-/** The lines of `after` that follow the longest end of `before` with which it begins. */
+/** The new lines of `after`: those after its longest prefix that is a suffix of `before`. */
 export function newLines(before: readonly string[], after: readonly string[]): string[] {
   for (let skipped = 0; skipped < before.length; skipped++) {
     const overlap = before.length - skipped;

@@ -1,4 +1,4 @@
-/** `port-forward`: a port of a worker, such as that of a compose stack, on this machine. */
+/** `port-forward`: makes a port of a worker, such as one of a compose stack, available on this machine. */
 import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
 import { ExitCode } from './lib/cli/errors.ts';
 import { renderJson, renderJsonLine, renderTable } from './lib/cli/output.ts';
@@ -14,9 +14,9 @@ const FORMATS = ['table', 'json'] as const;
 export const portForward = defineCommand({
   name: 'port-forward',
   summary: SUMMARIES['port-forward'],
-  description: `PORT is one that a container of the worker publishes, or a program in it listens on; LOCAL:PORT takes another one here,
-:PORT a free one. Without PORT: which ones there are. After a lost connection, or when the pod was replaced, it comes back on
-the same local port; Ctrl-C ends it. With -o json a line on stdout says where it is, each time it has come.`,
+  description: `PORT is published by a container of the worker, or used by a program in it; LOCAL:PORT uses another port on this machine,
+:PORT a free one. Without PORT, lists the ports. After a lost connection, or when the pod was replaced, it reconnects with the
+same local port; Ctrl-C ends it. With -o json it prints a line on stdout each time it is connected.`,
   positionals: [
     { name: 'WORKER', required: true },
     { name: 'PORT', required: false },
@@ -26,15 +26,15 @@ the same local port; Ctrl-C ends it. With -o json a line on stdout says where it
       type: 'string',
       value: 'ADDRESS',
       default: 'localhost',
-      description: 'where this machine listens',
+      description: 'local address to listen on',
     },
-    'dry-run': { type: 'boolean', description: 'say what would be forwarded, forward nothing' },
+    'dry-run': { type: 'boolean', description: 'show what would be forwarded, forward nothing' },
     ...OUTPUT_FLAGS(FORMATS),
     ...TABLE_FLAGS,
     ...WORKER_FLAGS,
   },
   examples: [
-    ['worker-1', 'which ports there are'],
+    ['worker-1', 'list its ports'],
     ['worker-1 3000', 'http://localhost:3000 is port 3000 of its stack'],
     ['worker-1 15432:5432', 'its database, beside one of your own'],
   ],

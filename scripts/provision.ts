@@ -1,4 +1,4 @@
-/** `provision`: installs a worker, or goes on where an installation stopped. */
+/** `provision`: installs a worker, or continues where an installation stopped. */
 import { defineCommand, runIfMain } from './lib/cli/command.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import { parseDuration } from './lib/config/duration.ts';
@@ -12,9 +12,9 @@ const FORMATS = ['text', 'json'] as const;
 export const provision = defineCommand({
   name: 'provision',
   summary: SUMMARIES.provision,
-  description: `Looks what is there, shows what is missing as a plan (+ new, ~ changed, - gone, = there already), asks, and does it. Typed
-again after a failure it goes on where it stopped. Nothing that is installed is changed: that is helm upgrade's business.
-Tokens come from files, with --from-env from the environment, or are asked for; they never stand in a command line.`,
+  description: `Checks what exists, shows the rest as a plan (+ new, ~ changed, - removed, = exists), asks, and carries it out. Run it again
+after a failure and it continues where it stopped. It never changes an installed release; helm upgrade does that.
+Tokens come from files, from the environment with --from-env, or from a prompt; they are never part of a command line.`,
   positionals: [{ name: 'WORKER', required: true }],
   flags: {
     values: {
@@ -22,40 +22,40 @@ Tokens come from files, with --from-env from the environment, or are asked for; 
       short: 'f',
       value: 'FILE',
       whole: true,
-      description: 'file with values of the chart; - is stdin',
+      description: 'values file for the chart; - is stdin',
     },
     set: {
       type: 'list',
       value: 'KEY=VALUE',
       whole: true,
-      description: 'a value of the chart, as helm install --set takes it',
+      description: 'a value for the chart, as for helm install --set',
     },
     ...TOKEN_FLAGS,
     'no-secret': {
       type: 'boolean',
-      description: 'without tokens: the worker takes them up once they are there',
+      description: 'install without tokens; the worker uses them once the Secret exists',
     },
     'pull-secret-file': {
       type: 'string',
       value: 'FILE',
       description:
-        "Docker config.json with the login of the image's registry, for a pull secret that is not there yet",
+        "Docker config.json with the login for the image's registry, to create a missing pull secret",
     },
     wait: {
       type: 'string',
       value: 'DURATION',
       default: '10m',
-      description: 'how long its pod may take to be Ready',
+      description: 'how long to wait until the pod is Ready',
     },
     'dry-run': { type: 'boolean', description: 'print the plan with every command line, change nothing' },
     yes: { type: 'boolean', short: 'y', description: 'do not ask' },
     ...OUTPUT_FLAGS(FORMATS),
     ...WORKER_FLAGS,
-    context: { ...WORKER_FLAGS.context, description: "kubectl context; else kubectl's current one" },
-    namespace: { ...WORKER_FLAGS.namespace, description: 'namespace of the worker; else factory' },
+    context: { ...WORKER_FLAGS.context, description: "kubectl context; default: kubectl's current one" },
+    namespace: { ...WORKER_FLAGS.namespace, description: 'namespace of the worker; default: factory' },
   },
   examples: [
-    ['worker-1 -f my-values.yaml', 'asks for the tokens'],
+    ['worker-1 -f my-values.yaml', 'prompts for the tokens'],
     [
       'worker-1 -f my-values.yaml --token-file ~/claude-token --gh-token-file ~/gh-token --gh-user factory-bot --yes',
       'for a script',

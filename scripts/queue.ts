@@ -1,4 +1,4 @@
-/** `queue`: the rows of a worker's queue, shown and changed. */
+/** `queue`: shows and changes the rows of a worker's queue. */
 import { randomUUID } from 'node:crypto';
 import { chooseAction } from './lib/cli/action.ts';
 import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
@@ -35,10 +35,10 @@ const ACTIONS = ['list', 'remove', 'requeue', 'set-intent'] as const;
 export const queue = defineCommand({
   name: 'queue',
   summary: SUMMARIES.queue,
-  description: `list shows every row, finished ones too. remove takes a row out; what is being worked on has to be given up first
-(unstick --give-up). requeue runs a completed or failed issue again, with the project, intent and dependencies it had, or one
-that was taken and not begun; its worktree and branch are dropped, commits that are merged nowhere kept under
-refs/factory-worker in the clone. set-intent says what the work is meant to achieve.`,
+  description: `list shows every row, including finished ones. remove deletes a row; an issue that is being worked on has to be given up
+first (unstick --give-up). requeue runs an issue again that is completed, failed, or was taken and not begun, with its project,
+intent and dependencies; its worktree and branch are dropped, unmerged commits stay under refs/factory-worker in the clone.
+set-intent sets the intent: what users get from the issue.`,
   positionals: [
     { name: 'WORKER', required: true },
     { name: ACTIONS.join('|'), required: false },
@@ -53,9 +53,9 @@ refs/factory-worker in the clone. set-intent says what the work is meant to achi
     timeout: { ...WORKER_FLAGS.timeout, default: '2m' },
   },
   examples: [
-    ['worker-1', 'every row: what it waits for, what it is for'],
-    ['worker-1 remove 23 24', 'take two rows out'],
-    ['worker-1 requeue 23 --yes', 'run a failed issue again, without a question'],
+    ['worker-1', 'every row, with its dependencies and intent'],
+    ['worker-1 remove 23 24', 'remove two rows'],
+    ['worker-1 requeue 23 --yes', 'run a failed issue again, without asking'],
     ["worker-1 set-intent 23 'Users can log in with a passkey'", 'for a row that factory skips'],
   ],
   async run({ flags, positionals: [name = '', word = 'list', ...rest] }, context) {
@@ -148,7 +148,7 @@ async function apply(
   return parseChange(await runChange(transport, call, commandLine('queue', worker)), action);
 }
 
-/** One dispatch for each row, since each has an intent and dependencies of its own. */
+/** One dispatch for each row, since each has its own intent and dependencies. */
 async function requeue(
   { issues }: QueueChange,
   before: Snapshot,

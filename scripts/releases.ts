@@ -1,4 +1,4 @@
-/** `releases`: what ran where since when, by the records of this machine. */
+/** `releases`: shows which image was released where and when, from the records of this machine. */
 import { defineCommand, runIfMain } from './lib/cli/command.ts';
 import { type Column, renderJson, renderTable } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat, TABLE_FLAGS } from './lib/cli/output-flags.ts';
@@ -13,7 +13,7 @@ const FORMATS = ['table', 'json'] as const;
 export const releases = defineCommand({
   name: 'releases',
   summary: SUMMARIES.releases,
-  description: `By the records of this machine; no cluster is asked. The newest stands at the end.`,
+  description: `Reads the records of this machine, not the cluster. The newest release is last.`,
   positionals: [{ name: 'WORKER', required: false, repeat: true }],
   flags: { ...OUTPUT_FLAGS(FORMATS), ...TABLE_FLAGS, ...WORKER_FLAGS },
   examples: [
@@ -56,7 +56,7 @@ function columns(now: Date, env: NodeJS.ProcessEnv): Column<ReleaseRecord>[] {
   ];
 }
 
-/** An open one that no process is at was interrupted. */
+/** A release without an end and without a process was interrupted. */
 function result(record: ReleaseRecord, env: NodeJS.ProcessEnv): string {
   if (!isOpen(record) || isUnderWay(record, env)) return record.state;
   return `interrupted at ${record.state === 'rolling-back' ? 'rolling back' : record.step}`;

@@ -1,4 +1,4 @@
-/** `restore`: a backup in the place of a worker's state: of the same worker, or of another one, which is a migration. */
+/** `restore`: replaces a worker's state with a backup of it, or of another worker, which is a migration. */
 import { resolve } from 'node:path';
 import { readArchive } from './lib/backup/archive.ts';
 import { look, type Restoration, type Restored, refuseAtWork, restoreInto } from './lib/backup/take-over.ts';
@@ -19,7 +19,7 @@ const FORMATS = ['text', 'json'] as const;
 const FLAGS = {
   force: {
     type: 'boolean',
-    description: 'also while sessions of stages are there: they lose their pipelines',
+    description: 'restore even if there are sessions of stages: they lose their pipelines',
   },
   'dry-run': { type: 'boolean', description: 'check the file and the worker, change nothing' },
   yes: { type: 'boolean', short: 'y', description: 'do not ask' },
@@ -32,9 +32,9 @@ type FlagInput = Input<typeof FLAGS>['flags'];
 export const restore = defineCommand({
   name: 'restore',
   summary: SUMMARIES.restore,
-  description: `The file is read whole. How many rows it holds was counted when it was made; the worker opens the database, counts again, and
-takes only what agrees. It refuses while a stage runs. What the worker has now is saved first, on its volume. Missing clones are
-made again, and work that was not pushed is put back into its worktrees. What fails leaves the worker as it was.`,
+  description: `The whole file is checked first. The worker then opens the database, compares its number of rows with the one recorded in the
+backup, and refuses it if they differ. It also refuses while a stage runs. The present state is first saved on the worker's
+volume. Missing clones are cloned again, and unpushed work is restored into its worktrees. On failure the worker is unchanged.`,
   positionals: [
     { name: 'FILE', required: true },
     { name: 'WORKER', required: true },
@@ -42,7 +42,7 @@ made again, and work that was not pushed is put back into its worktrees. What fa
   flags: FLAGS,
   examples: [
     ['worker-1.tar.gz worker-1', 'back to that state'],
-    ['worker-1.tar.gz worker-2', 'what worker-1 had, in worker-2'],
+    ['worker-1.tar.gz worker-2', 'the state of worker-1, into worker-2'],
     ['worker-1.tar.gz worker-1 --dry-run', 'what would be replaced by what'],
   ],
   async run({ flags, positionals: [given = '', name = ''] }, context) {
@@ -91,7 +91,7 @@ async function agreed(
 const contents = ({ rows, pipelines }: { rows: number; pipelines: number }) =>
   `${count(rows, 'row')} in the queue, ${count(pipelines, 'pipeline')}`;
 
-/** The end: what the worker has now, and how to undo it. */
+/** Reports the worker's new state, and how to undo the restore. */
 function tell(
   { state, saved, notes }: Restored,
   { worker, archive, context }: Restoration,

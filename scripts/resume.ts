@@ -12,16 +12,16 @@ const FORMATS = ['text', 'json'] as const;
 export const resume = defineCommand({
   name: 'resume',
   summary: SUMMARIES.resume,
-  description: `Your own drain, and the one of a release that you began here. Somebody else's needs --force.`,
+  description: `Lifts your own drain, and that of a release that you started here. Another operator's drain needs --force.`,
   positionals: [{ name: 'WORKER', required: true }],
   flags: {
-    force: { type: 'boolean', description: "lift somebody else's drain" },
+    force: { type: 'boolean', description: "lift another operator's drain" },
     ...OUTPUT_FLAGS(FORMATS),
     ...WORKER_FLAGS,
   },
   examples: [
     ['worker-1', 'after a drain, or a release that was interrupted'],
-    ['worker-1 --force', 'whoever drained it'],
+    ['worker-1 --force', 'no matter who drained it'],
   ],
   async run({ flags, positionals: [name = ''] }, context) {
     const format = outputFormat(flags, FORMATS);

@@ -1,4 +1,4 @@
-/** `retire`: takes a worker away; its volume stays unless it is purged. */
+/** `retire`: uninstalls a worker; its volume stays unless it is purged. */
 import { defineCommand, runIfMain } from './lib/cli/command.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import { parseDuration } from './lib/config/duration.ts';
@@ -11,24 +11,25 @@ const FORMATS = ['text', 'json'] as const;
 export const retire = defineCommand({
   name: 'retire',
   summary: SUMMARIES.retire,
-  description: `Drains the worker, waits for the running stage, uninstalls its release and takes its entry out of workers.yaml.
-Volume and Secret stay, and how to use or delete them is said; --purge deletes both and asks for the worker's name.
-Typed again after a failure it goes on where it stopped; for what is left of one without an entry: --namespace, --context.`,
+  description: `Drains the worker, waits for the running stage, uninstalls its release and removes its entry from workers.yaml.
+Volume and Secret stay, and the command prints how to use or delete them; --purge deletes both and asks for the worker's name.
+Run it again after a failure and it continues where it stopped; for the rest of a worker without an entry, give --namespace
+and --context.`,
   positionals: [{ name: 'WORKER', required: true }],
   flags: {
-    backup: { type: 'string', value: 'FILE', description: 'first copy its state into this file' },
-    purge: { type: 'boolean', description: 'delete its volume and its Secret as well' },
+    backup: { type: 'string', value: 'FILE', description: 'first back up its state into this file' },
+    purge: { type: 'boolean', description: 'also delete its volume and its Secret' },
     confirm: {
       type: 'string',
       value: 'NAME',
-      description: "with --purge: the worker's name, instead of typing it when asked",
+      description: "with --purge: the worker's name, instead of the prompt",
     },
-    now: { type: 'boolean', description: 'do not wait for the running stage: it is interrupted' },
+    now: { type: 'boolean', description: 'interrupt the running stage instead of waiting for it' },
     'drain-timeout': {
       type: 'string',
       value: 'DURATION',
       default: '45m',
-      description: 'how long the running stage may take to end',
+      description: 'how long to wait for the running stage',
     },
     'dry-run': { type: 'boolean', description: 'print the plan with every command line, change nothing' },
     yes: { type: 'boolean', short: 'y', description: 'do not ask; with --purge, --confirm is needed' },
@@ -37,8 +38,8 @@ Typed again after a failure it goes on where it stopped; for what is left of one
   },
   examples: [
     ['worker-1 --backup worker-1.tar.gz', 'its state in a file, its volume still there'],
-    ['worker-1 --dry-run', 'what would be run'],
-    ['worker-1 --purge', 'and nothing is left; asks for the name'],
+    ['worker-1 --dry-run', 'show what would be run'],
+    ['worker-1 --purge', 'leave nothing; asks for the name'],
   ],
   async run({ flags, positionals: [name = ''] }, context) {
     const { retireWorker } = await import('./lib/retire/run.ts');

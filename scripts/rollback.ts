@@ -1,4 +1,4 @@
-/** `rollback`: back to the image a worker ran before. */
+/** `rollback`: rolls a worker back to its previous image. */
 import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
 import { CliError, UsageError } from './lib/cli/errors.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
@@ -17,18 +17,19 @@ const FORMATS = ['text', 'json'] as const;
 export const rollback = defineCommand({
   name: 'rollback',
   summary: SUMMARIES.rollback,
-  description: `To the newest revision with another image that did not fail; helm history lists them. The running stage ends first and
-the state is backed up. Over a migration of the state the backup of before is restored, as long as no issue was added since.`,
+  description: `Goes back to the newest revision with another image that did not fail; helm history lists them. The running stage ends first
+and the state is backed up. If the newer image migrated the state, the backup from before that is restored, unless an issue was
+added since.`,
   positionals: [{ name: 'WORKER', required: true }],
   flags: {
-    revision: { type: 'string', value: 'N', description: "Helm's revision to go back to" },
+    revision: { type: 'string', value: 'N', description: 'Helm revision to go back to' },
     ...CAMPAIGN_FLAGS,
     ...OUTPUT_FLAGS(FORMATS),
     ...WORKER_FLAGS,
   },
   examples: [
-    ['worker-1', 'to what ran before'],
-    ['worker-1 --revision 4 --yes', 'to revision 4 of helm history, without a question'],
+    ['worker-1', 'to the previous image'],
+    ['worker-1 --revision 4 --yes', 'to revision 4 of helm history, without asking'],
     ['worker-1 --dry-run', 'what would be done'],
   ],
   async run({ flags, positionals: [name = ''] }, context) {
@@ -60,7 +61,7 @@ the state is backed up. Over a migration of the state the backup of before is re
   },
 });
 
-/** @throws CliError when there is nothing to go back to */
+/** @throws CliError when there is no revision to go back to */
 async function whereTo(
   { worker, workload, helmed }: Target,
   records: readonly ReleaseRecord[],
@@ -68,7 +69,7 @@ async function whereTo(
   { stderr, commandLine }: Context,
 ): Promise<{ revision: number | null; image: string }> {
   const mine = records.filter((record) => isOf(record, worker));
-  // One that was cut short knows where it was going.
+  // An interrupted rollback has recorded its target.
   const open = mine.at(-1);
   if (helmed === null) {
     if (to !== null)
@@ -116,7 +117,7 @@ async function whereTo(
   return found;
 }
 
-/** The newest revision that came into effect and whose image is wanted. */
+/** The newest revision that was in effect and has an acceptable image. */
 async function revisionWith(
   { helm, release, history, status }: Helmed,
   wanted: (image: string) => boolean,
@@ -134,7 +135,7 @@ async function revisionWith(
   return null;
 }
 
-/** The release that brought the image of now, when it migrated the state. */
+/** The release that brought the present image, if it migrated the state. */
 function migrationOver(
   { worker, workload }: Target,
   records: readonly ReleaseRecord[],

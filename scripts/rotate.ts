@@ -1,4 +1,4 @@
-/** `rotate`: new tokens for a worker, and the proof that the old ones are gone. */
+/** `rotate`: gives a worker new tokens, and proves that the old ones are gone. */
 import { type Context, defineCommand, type Input, runIfMain } from './lib/cli/command.ts';
 import { CliError, ExitCode, UsageError } from './lib/cli/errors.ts';
 import { renderJson, renderTable } from './lib/cli/output.ts';
@@ -33,16 +33,16 @@ const FORMATS = ['table', 'json'] as const;
 
 const FLAGS = {
   ...TOKEN_FLAGS,
-  check: { type: 'boolean', description: 'change nothing: show which token each layer has' },
+  check: { type: 'boolean', description: 'only show which token each layer has' },
   wait: {
     type: 'string',
     value: 'DURATION',
     default: '3m',
-    description: 'how long the new Secret may take to reach the worker',
+    description: 'how long to wait for the new Secret to reach the worker',
   },
   'chart-upgrade': {
     type: 'boolean',
-    description: 'take the chart of this checkout although it changes more than the tokens',
+    description: 'upgrade to the chart of this checkout even if that changes more than the tokens',
   },
   'dry-run': { type: 'boolean', description: 'show what would be changed, change nothing' },
   yes: { type: 'boolean', short: 'y', description: 'do not ask' },
@@ -57,15 +57,15 @@ export const rotate = defineCommand({
   name: 'rotate',
   summary: SUMMARIES.rotate,
   description: `Tokens come from files, from the environment with --from-env, or from a prompt. They go into the worker's Secret, or into
-its release where the chart made the Secret. Then each layer is asked, by short hashes: the Secret, the mounted file, the next
-call of gh and claude, every process that has a token. A token that is refused is replaced by the old one again: exit 1. Of a
-worker that does not run only the Secret can be asked; its next start takes the new tokens.`,
+its release if the chart created the Secret. Then each layer is compared by short hashes: the Secret, the mounted file, the next
+call of gh and claude, every process that has a token. A refused token is replaced by the old one again, with exit code 1. For
+a worker that is not running, only the Secret can be checked; its next start uses the new tokens.`,
   positionals: [{ name: 'WORKER', required: true }],
   flags: FLAGS,
   examples: [
-    ['worker-1', 'asks for the tokens'],
+    ['worker-1', 'prompts for the tokens'],
     ['worker-1 --gh-token-file ~/gh-token --yes', 'GH_TOKEN alone, from a file'],
-    ['worker-1 --check', 'who still has an old one'],
+    ['worker-1 --check', 'what still has an old one'],
   ],
   async run({ flags, positionals: [name = ''] }, context) {
     const { env } = context;
@@ -125,7 +125,7 @@ worker that does not run only the Secret can be asked; its next start takes the 
   },
 });
 
-/** Which tokens to ask for: those the Secret lacks, else those the person has new ones of. */
+/** Which tokens to ask for: those missing in the Secret, else those the operator chooses. */
 async function whichKeys(there: Hashes, context: Context): Promise<readonly Key[]> {
   const missing = NEEDED_KEYS.filter((key) => (there.get(key) ?? '-') === '-');
   if (missing.length > 0) return missing;

@@ -1,4 +1,4 @@
-/** `send`: types a text into a session of a worker. */
+/** `send`: types text into a session of a worker. */
 import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
 import { CliError, ExitCode, UsageError } from './lib/cli/errors.ts';
 import { renderJson } from './lib/cli/output.ts';
@@ -17,16 +17,16 @@ import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
-/** What a session of a stage costs when a person types into it. */
+/** What happens to the issue when a person types into a stage's session. */
 const HUMAN_DRIVEN = (session: Session) =>
   `typing into ${session.name} makes factory take #${session.stage?.issue} as human-driven and leave it alone`;
 
 export const send = defineCommand({
   name: 'send',
   summary: SUMMARIES.send,
-  description: `The text is pasted as it is, with its line breaks, and then Enter is pressed. It goes to the pane that the session was
-made with, however it was split since, and not to a shell, which would execute it. In a stage's session it makes factory take
-the issue as human-driven and leave it alone; therefore it asks first.`,
+  description: `The text is pasted unchanged, including line breaks, followed by Enter. It goes to the session's original pane, even after a
+split, but not to a shell, which would execute it. In a stage's session it makes factory take the issue as human-driven and
+leave it alone, so the command asks first.`,
   positionals: [
     { name: 'WORKER', required: true },
     { name: 'SESSION', required: true },
@@ -35,8 +35,8 @@ the issue as human-driven and leave it alone; therefore it asks first.`,
   rest: 'TEXT',
   flags: {
     'no-enter': { type: 'boolean', description: 'do not press Enter after the text' },
-    shell: { type: 'boolean', description: 'type it also where only a shell reads it, and executes it' },
-    'dry-run': { type: 'boolean', description: 'say into which session it would be typed, type nothing' },
+    shell: { type: 'boolean', description: 'also type it into a shell, which executes it' },
+    'dry-run': { type: 'boolean', description: 'show which session it would be typed into, type nothing' },
     yes: { type: 'boolean', short: 'y', description: 'do not ask' },
     ...OUTPUT_FLAGS(FORMATS),
     ...WORKER_FLAGS,
@@ -45,7 +45,7 @@ the issue as human-driven and leave it alone; therefore it asks first.`,
     ['worker-1 qa "run the tests again, please"', 'to the agent at stage qa'],
     ['worker-1 23-qa-1 1 --no-enter --yes', 'a single key for a menu'],
     ['worker-1 qa - < answer.md', 'a long text'],
-    ['worker-1 qa -- "--verbose, please"', 'a text that begins with a dash'],
+    ['worker-1 qa -- "--verbose, please"', 'a text that starts with a dash'],
   ],
   async run({ flags, positionals: [name = '', wanted = '', typed], rest }, context) {
     const format = outputFormat(flags, FORMATS);
@@ -69,12 +69,12 @@ the issue as human-driven and leave it alone; therefore it asks first.`,
   },
 });
 
-/** The text of the arguments; `-` stands for stdin, whose last line break is not part of it. */
+/** The text from the arguments, or from stdin for `-`, without its final line break. */
 async function readText({ stdin }: Context, words: readonly string[]): Promise<string> {
   const [word, surplus] = words;
   if (word === undefined) throw new UsageError('TEXT is missing');
   if (surplus !== undefined)
-    throw new UsageError(`unexpected argument "${surplus}"`, 'quote a text with blanks');
+    throw new UsageError(`unexpected argument "${surplus}"`, 'quote a text with spaces');
   if (word !== '-') return word;
   const pieces: Buffer[] = [];
   for await (const piece of stdin) pieces.push(Buffer.from(piece as Buffer));
@@ -106,17 +106,17 @@ async function agreed(context: Context, session: Session, yes: boolean): Promise
   return prompt.confirm(context, `${HUMAN_DRIVEN(session)}. Type it?`, false);
 }
 
-/** What scripts/remote/send.sh is asked for. */
+/** The request to scripts/remote/send.sh. */
 interface TypeRequest {
   readonly session: string;
   readonly text: string;
-  /** Whether Enter follows it. */
+  /** Whether to press Enter after it. */
   readonly enter: boolean;
-  /** Whether a shell may get it. */
+  /** Whether a shell may receive it. */
   readonly shell: boolean;
 }
 
-/** @throws CliError when it was not typed, and when that is not known: typing twice is for the operator to decide */
+/** @throws CliError when it was not typed, or that is unknown: the operator decides whether to type it again */
 async function type(
   context: Context,
   transport: Transport,

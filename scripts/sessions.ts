@@ -1,4 +1,4 @@
-/** `sessions`: the sessions of a worker as a table. */
+/** `sessions`: shows the sessions of a worker as a table. */
 import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
 import { type Column, painter, renderJson, renderTable } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat, TABLE_FLAGS } from './lib/cli/output-flags.ts';
@@ -13,12 +13,12 @@ const FORMATS = ['table', 'json', 'name'] as const;
 export const sessions = defineCommand({
   name: 'sessions',
   summary: SUMMARIES.sessions,
-  description: `HUMAN says whether factory takes a session for driven by a person: it then leaves the session's issue alone.`,
+  description: `HUMAN says whether factory takes a session as human-driven; it then leaves the session's issue alone.`,
   positionals: [{ name: 'WORKER', required: true }],
   flags: { ...OUTPUT_FLAGS(FORMATS), ...TABLE_FLAGS, ...WORKER_FLAGS },
   examples: [
     ['worker-1', 'all sessions'],
-    ['worker-1 -o name', 'their names, one in a line'],
+    ['worker-1 -o name', 'their names, one per line'],
     ["worker-1 -o json | jq '.[] | select(.human)'", 'those that a person has typed into'],
   ],
   async run({ flags, positionals: [name = ''] }, context) {
@@ -77,7 +77,7 @@ function renderRows(
   });
 }
 
-/** What the word `yes` means, since it explains why nothing happens. */
+/** Explains `yes` in the column HUMAN, since it is the reason why nothing happens. */
 function hintAtHumans(rows: readonly SessionRow[], worker: string, { stderr, commandLine }: Context): void {
   const [first] = rows.filter(({ human }) => human);
   if (first === undefined) return;

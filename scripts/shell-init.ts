@@ -1,4 +1,4 @@
-/** `shell-init`: the lines that make a shell know `factory worker …` and complete it. */
+/** `shell-init`: prints the code that makes a shell run and complete `factory worker …`. */
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { defineCommand, runIfMain } from './lib/cli/command.ts';
@@ -21,18 +21,18 @@ const INSTALL = {
 export const shellInit = defineCommand({
   name: 'shell-init',
   summary: SUMMARIES['shell-init'],
-  description: `Once it is set up, factory worker NAME … is factory-worker NAME …, and every other factory … still reaches the
-program factory itself. Commands, flags, workers, projects and live sessions are completed.
+  description: `With it, factory worker NAME … runs factory-worker NAME …; every other factory … still runs the program factory itself.
+It completes commands, flags, workers, projects and live sessions.
 
 Add one line to the file your shell reads when it starts, and open a new shell:
 ${SHELLS.map((shell) => `  ${INSTALL[shell].file.padEnd(28)}${INSTALL[shell].line('factory-worker')}`).join('\n')}
 
-zsh and fish complete an alias by themselves; bash after: complete -F _factory_worker ALIAS`,
+zsh and fish also complete aliases; bash does after: complete -F _factory_worker ALIAS`,
   positionals: [{ name: SHELLS.join('|'), required: true }],
   flags: {},
   examples: [
-    ['bash', 'look at the script'],
-    ['zsh > ~/.factory/worker.zsh', 'keep it in a file, for a faster start of the shell'],
+    ['bash', 'print the script'],
+    ['zsh > ~/.factory/worker.zsh', 'save it to a file, so that the shell starts faster'],
   ],
   async run({ positionals: [wanted = ''] }, { env, stdout, stderr }) {
     const shell = SHELLS.find((name) => name === wanted);
@@ -52,12 +52,12 @@ zsh and fish complete an alias by themselves; bash after: complete -F _factory_w
   },
 });
 
-/** Where the scripts call this program. The option `--command` of fish looks alike. */
+/** The call of this program in the scripts. The option `--command` of fish looks similar. */
 const CALL = /(?<!-)command factory-worker/g;
 
 /**
- * How a shell calls this very program: by its name where that leads here, so that a script kept in a file outlives a move;
- * else by its path, so that a checkout which nobody installed works too.
+ * How a shell calls this program: by its name if PATH leads here, so that a saved script survives a move; else by its path, so
+ * that a checkout works without installation.
  *
  * @param path the value of PATH
  * @throws CliError when the program is not built

@@ -1,4 +1,4 @@
-/** `shell`: a login shell in a worker, on this terminal. */
+/** `shell`: opens a login shell in a worker, on this terminal. */
 import { defineCommand, runIfMain } from './lib/cli/command.ts';
 import { UsageError } from './lib/cli/errors.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
@@ -7,14 +7,14 @@ import { parseProject } from './lib/worker/arguments.ts';
 import { findWorker } from './lib/worker/observe.ts';
 import { SUMMARIES } from './summaries.ts';
 
-/** What kubectl ends with when its connection, and not the shell, has ended. */
+/** kubectl's exit code when its connection, and not the shell, has ended. */
 const LOST = 1;
 
 export const shell = defineCommand({
   name: 'shell',
   summary: SUMMARIES.shell,
-  description: `The shell of the worker's own sessions: same PATH, same home. It is not one of them: it ends with the connection, and
-what runs in it may be left behind. For something that takes longer, start a tmux session in it. The exit code is the shell's.`,
+  description: `The same shell as in the worker's sessions, with the same PATH and home. But it is not a session: it ends with the connection,
+and may leave its programs running. For longer work, start a tmux session in it. Exits with the shell's exit code.`,
   positionals: [{ name: 'WORKER', required: true }],
   flags: {
     project: { type: 'string', short: 'p', value: 'NAME', description: "begin in this project's clone" },

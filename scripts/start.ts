@@ -1,4 +1,4 @@
-/** `start`: brings a stopped worker back through its release. */
+/** `start`: starts a stopped worker through its release. */
 
 import { type Context, defineCommand, type Input, runIfMain } from './lib/cli/command.ts';
 import { CliError, ExitCode } from './lib/cli/errors.ts';
@@ -27,11 +27,11 @@ const FLAGS = {
     type: 'string',
     value: 'DURATION',
     default: '10m',
-    description: 'how long its pod may take to be Ready',
+    description: 'how long to wait until the pod is Ready',
   },
   'chart-upgrade': {
     type: 'boolean',
-    description: 'take the chart of this checkout although it changes more than the replicas',
+    description: 'upgrade to the chart of this checkout even if that changes more than the replicas',
   },
   'dry-run': { type: 'boolean', description: 'print every command line, change nothing' },
   ...OUTPUT_FLAGS(FORMATS),
@@ -43,13 +43,13 @@ type FlagInput = Input<typeof FLAGS>['flags'];
 export const start = defineCommand({
   name: 'start',
   summary: SUMMARIES.start,
-  description: `Sets replicas to 1 in the worker's release, waits until its pod is Ready, lifts the drain of the stop and says how it is.
-Harmless on a worker that runs. A local worker is started as by local up.`,
+  description: `Sets replicas to 1 in the worker's release, waits until its pod is Ready, lifts the drain of the stop and reports the status.
+Harmless for a running worker. A local worker is started as with local up.`,
   positionals: [{ name: 'WORKER', required: true }],
   flags: FLAGS,
   examples: [
     ['worker-1', 'and wait until it is Ready'],
-    ['worker-1 --wait 30m', 'where the image takes long to pull'],
+    ['worker-1 --wait 30m', 'for an image that takes long to pull'],
   ],
   async run({ flags, positionals: [name = ''] }, context) {
     const { worker } = await findWorker(context, flags, name);
@@ -78,7 +78,7 @@ async function startInCluster(worker: ClusterWorker, flags: FlagInput, context: 
         cluster,
         worker,
         waitMs,
-        [`it goes on starting; look: ${commandLine('status', worker.name)}`],
+        [`it is still starting; check: ${commandLine('status', worker.name)}`],
         say,
       );
       return 'Ready';
@@ -126,7 +126,7 @@ async function startHere(worker: LocalWorker, flags: FlagInput, { exec, stderr }
       `${worker.name} ${outcome === 'failed' ? 'did not start' : 'is not up yet'}: ${message}`,
       {
         exitCode: outcome === 'failed' ? ExitCode.failed : ExitCode.timeout,
-        hints: [`all it said: ${localLayout(worker.home).log}`],
+        hints: [`its log: ${localLayout(worker.home).log}`],
       },
     );
   }

@@ -1,4 +1,4 @@
-/** `status`: one worker in full, anything wrong first. */
+/** `status`: shows one worker in full, problems first. */
 import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
 import { ExitCode } from './lib/cli/errors.ts';
 import {
@@ -28,7 +28,7 @@ import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
-/** How many finished issues are still shown. */
+/** How many finished issues are shown. */
 const FINISHED_SHOWN = 5;
 
 export const status = defineCommand({
@@ -39,7 +39,7 @@ export const status = defineCommand({
   examples: [
     ['worker-1', 'everything'],
     ['worker-1 --watch', 'again every two seconds'],
-    ["worker-1 -o json | jq '.problems'", 'what is wrong, for a program'],
+    ["worker-1 -o json | jq '.problems'", 'the problems as JSON'],
   ],
   async run({ flags, positionals: [name = ''] }, context) {
     const format = outputFormat(flags, FORMATS);
@@ -57,7 +57,7 @@ export const status = defineCommand({
   },
 });
 
-/** The whole page; sections that have nothing to say are left out. */
+/** The whole page; empty sections are omitted. */
 function renderStatus(seen: Observation, { stdout, env, commandLine, now }: Context): string {
   const paint = painter(stdout, env);
   const { worker, snapshot, pod } = seen;
@@ -114,7 +114,7 @@ function queueSection(snapshot: Snapshot): string {
   );
 }
 
-/** The row's state, and the pipeline's where it says more: a row stays active while its pipeline is blocked. */
+/** The row's status, and the pipeline's where it says more: a row stays active while its pipeline is blocked. */
 function stateOf({ status: row, pipeline }: QueueItem): string {
   if (row !== 'active' || pipeline === null || ['in_progress', 'pending'].includes(pipeline.status))
     return row;
@@ -176,7 +176,7 @@ function describeHeartbeat(heartbeat: Heartbeat, now: number): string {
       return `${ago(heartbeat.finishedAt ?? heartbeat.startedAt)} ago${project}${outcome}; every ${heartbeat.intervalSeconds}s`;
     }
     default:
-      // Of a newer image.
+      // A state of a newer image.
       return `${heartbeat.state} ${ago(heartbeat.finishedAt ?? heartbeat.startedAt)} ago${project}`;
   }
 }
@@ -209,7 +209,7 @@ function footer({ clones, disk, dialect, repairs }: Snapshot): string {
   return `${lines.filter((line) => line !== '').join('\n')}\n`;
 }
 
-/** The stable form for programs. */
+/** The stable JSON form. */
 function toJson({ worker, status: word, problems, pod, snapshot, lastSeen }: Observation) {
   return {
     ...worker,

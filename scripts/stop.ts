@@ -1,4 +1,4 @@
-/** `stop`: ends a worker's pod through its release, once nothing runs in it; everything it has stays. */
+/** `stop`: ends a worker's pod through its release, once nothing runs in it; its data stays. */
 
 import { type Context, defineCommand, type Input, runIfMain } from './lib/cli/command.ts';
 import { ExitCode } from './lib/cli/errors.ts';
@@ -24,16 +24,16 @@ import { SUMMARIES } from './summaries.ts';
 const FORMATS = ['text', 'json'] as const;
 
 const FLAGS = {
-  now: { type: 'boolean', description: 'do not wait for the running stage: it is interrupted' },
+  now: { type: 'boolean', description: 'interrupt the running stage instead of waiting for it' },
   'drain-timeout': {
     type: 'string',
     value: 'DURATION',
     default: '45m',
-    description: 'how long the running stage may take to end',
+    description: 'how long to wait for the running stage',
   },
   'chart-upgrade': {
     type: 'boolean',
-    description: 'take the chart of this checkout although it changes more than the replicas',
+    description: 'upgrade to the chart of this checkout even if that changes more than the replicas',
   },
   'dry-run': { type: 'boolean', description: 'print every command line, change nothing' },
   yes: { type: 'boolean', short: 'y', description: 'with --now: do not ask' },
@@ -48,13 +48,13 @@ export const stop = defineCommand({
   summary: SUMMARIES.stop,
   description: `Drains the worker, waits for the running stage, sets replicas to 0 in its release and waits until its pod is gone.
 Queue, clones and logs stay on its volume; start brings it back. A stage that does not end in time leaves the worker running.
-A local worker is stopped as by local down.`,
+A local worker is stopped as with local down.`,
   positionals: [{ name: 'WORKER', required: true }],
   flags: FLAGS,
   examples: [
     ['worker-1', 'after the running stage'],
-    ['worker-1 --now', 'at once: the running stage is taken up again by the next start'],
-    ['worker-1 --dry-run', 'what would be run'],
+    ['worker-1 --now', 'at once; the next start resumes the interrupted stage'],
+    ['worker-1 --dry-run', 'show what would be run'],
   ],
   async run({ flags, positionals: [name = ''] }, context) {
     const { worker } = await findWorker(context, flags, name);
@@ -100,7 +100,7 @@ async function stopInCluster(worker: ClusterWorker, flags: FlagInput, context: C
   return ExitCode.ok;
 }
 
-/** The same on this machine: its supervisor waits for the stage itself. */
+/** The same for a local worker: its supervisor waits for the stage itself. */
 async function stopLocal(worker: LocalWorker, flags: FlagInput, context: Context): Promise<number> {
   const { exec, stderr, commandLine } = context;
   const waitMs = flags.now ? 0 : parseDuration(flags['drain-timeout'], '--drain-timeout');

@@ -1,4 +1,4 @@
-/** `unstick`: sets a stuck issue going again, or gives it up, by the program's own verbs. */
+/** `unstick`: gets a stuck issue moving again, or gives it up, with factory's own commands. */
 import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
 import { CliError, ExitCode } from './lib/cli/errors.ts';
 import { renderJson } from './lib/cli/output.ts';
@@ -29,25 +29,25 @@ const FORMATS = ['text', 'json'] as const;
 export const unstick = defineCommand({
   name: 'unstick',
   summary: SUMMARIES.unstick,
-  description: `Looks why the issue does not move and says which steps cure that in this worker's version of factory; after a
-confirmation it does them and looks again. Where nothing is stuck it changes nothing. When the issue has moved between
-the look and the steps (another operator, the supervisor), nothing is done either.`,
+  description: `Finds out why the issue does not move and shows the steps that fix it in this worker's version of factory; after a
+confirmation it carries them out and checks again. If the issue is not stuck, or has moved since the first check (by another
+operator or the supervisor), it changes nothing.`,
   positionals: [
     { name: 'WORKER', required: true },
     { name: 'ISSUE', required: true },
   ],
   flags: {
-    'give-up': { type: 'boolean', description: 'end the work on it, so that the queue goes on without it' },
-    'dry-run': { type: 'boolean', description: 'say what would be done, change nothing' },
-    yes: { type: 'boolean', short: 'y', description: 'do it without asking' },
+    'give-up': { type: 'boolean', description: 'end the work on it, so that the queue continues without it' },
+    'dry-run': { type: 'boolean', description: 'show what would be done, change nothing' },
+    yes: { type: 'boolean', short: 'y', description: 'do not ask' },
     ...OUTPUT_FLAGS(FORMATS),
     ...WORKER_FLAGS,
     timeout: { ...WORKER_FLAGS.timeout, default: '2m' },
   },
   examples: [
-    ['worker-1 23', 'find out what is wrong with #23, say what helps, ask, do it'],
+    ['worker-1 23', 'find out what is wrong with #23, show the steps, ask, carry them out'],
     ['worker-1 23 --give-up --yes', 'let the queue go on without #23'],
-    ['worker-1 23 --dry-run -o json', 'the plan, for a program'],
+    ['worker-1 23 --dry-run -o json', 'the plan as JSON'],
   ],
   async run({ flags, positionals: [name = '', word = ''] }, context) {
     const format = outputFormat(flags, FORMATS);
@@ -106,7 +106,7 @@ the look and the steps (another operator, the supervisor), nothing is done eithe
   },
 });
 
-/** @throws CliError when the look says too little to plan by */
+/** @throws CliError when too little is known for a plan */
 function refuseBlind({ faults }: Snapshot, worker: string, { commandLine }: Context): void {
   const fault = faults.find(({ part }) => part === 'queue' || part === 'pipelines' || part === 'dialect');
   if (fault === undefined) return;
@@ -115,7 +115,7 @@ function refuseBlind({ faults }: Snapshot, worker: string, { commandLine }: Cont
   });
 }
 
-/** Any clone will do where the issue's own is not known: the program wants to be called in one. */
+/** Any clone will do when the issue's own is unknown: factory has to be called in one. */
 function onlyProject({ clones }: Snapshot): string {
   return clones[0]?.project ?? '';
 }
@@ -126,7 +126,7 @@ function pipelineOf({ pipelines }: Snapshot, issue: number) {
 
 function describePlan({ because, steps, attached }: Plan): string {
   const lines = steps.map((step, index) => `  ${index + 1}. ${describeStep(step)}\n`);
-  const person = attached === null ? '' : `somebody is attached to ${attached}, which is ended\n`;
+  const person = attached === null ? '' : `a person is attached to ${attached}, which will be ended\n`;
   return `${because}; this helps:\n${lines.join('')}${person}`;
 }
 

@@ -1,4 +1,4 @@
-/** `usage`: what workers take of disk and memory. */
+/** `usage`: shows disk and memory use of workers. */
 import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
 import { CliError, ExitCode } from './lib/cli/errors.ts';
 import { type Column, renderJson, renderTable } from './lib/cli/output.ts';
@@ -17,10 +17,10 @@ import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['table', 'json'] as const;
 
-/** How many workers are asked at the same time. */
+/** How many workers to ask at the same time. */
 const CONCURRENCY = 8;
 
-/** A worker, and what it takes or why that is not known. */
+/** A worker with its usage, or why that is unknown. */
 type Row =
   | { readonly worker: WorkerEntry; readonly usage: Usage; readonly error: null }
   | { readonly worker: WorkerEntry; readonly usage: null; readonly error: CliError };
@@ -28,7 +28,7 @@ type Row =
 export const usage = defineCommand({
   name: 'usage',
   summary: SUMMARIES.usage,
-  description: `Every file of a worker is measured, which can take a while. For one worker the largest things are listed too.`,
+  description: `Measures every file of a worker, which can take a while. For a single worker it also lists the largest items.`,
   positionals: [{ name: 'WORKER', required: false, repeat: true }],
   flags: {
     ...OUTPUT_FLAGS(FORMATS),
@@ -39,7 +39,7 @@ export const usage = defineCommand({
   examples: [
     ['', 'every worker of workers.yaml'],
     ['worker-1', 'one of them, with each worktree and clone'],
-    ["-o json | jq '.[] | {name, free: .usage.disk.freeBytes}'", 'the free room of each, for a program'],
+    ["-o json | jq '.[] | {name, free: .usage.disk.freeBytes}'", 'the free space of each, as JSON'],
   ],
   async run({ flags, positionals }, context) {
     const format = outputFormat(flags, FORMATS);
@@ -123,7 +123,7 @@ interface Line {
   readonly note: string;
 }
 
-/** Everything that was measured, the largest first. */
+/** Everything measured, largest first. */
 function renderDetails(usage: Usage): string {
   const named = (kind: string, things: readonly { name: string; bytes: number }[]): Line[] =>
     things.map(({ name, bytes: size }) => ({ what: `${kind} ${name}`, bytes: size, note: '' }));

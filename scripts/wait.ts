@@ -1,4 +1,4 @@
-/** `wait`: until a worker is idle, or an issue has ended. */
+/** `wait`: waits until a worker is idle, or an issue has ended. */
 import { defineCommand, runIfMain } from './lib/cli/command.ts';
 import { ExitCode } from './lib/cli/errors.ts';
 import { renderJson } from './lib/cli/output.ts';
@@ -10,15 +10,15 @@ import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
-/** How long one look may take; a worker that does not answer is asked again. */
+/** Time limit of one poll; a worker that does not answer is asked again. */
 const LOOK_TIMEOUT_MS = 30_000;
 
 export const wait = defineCommand({
   name: 'wait',
   summary: SUMMARIES.wait,
   description: `CONDITION is idle (nothing queued, nothing in progress) or issue:N=completed, issue:N=failed, issue:N=ended (either of
-them, or stuck for good). Of several, all have to come true. Exit 0: reached; 1: it can no longer be reached without a person;
-124: not within --timeout. What is waited for goes on whatever becomes of the waiting.`,
+them, or permanently stuck). With several, all must hold. Exit 0: reached; 1: cannot be reached without a person; 124: not
+reached within --timeout. The work continues in any case.`,
   positionals: [
     { name: 'WORKER', required: true },
     { name: 'CONDITION', required: true, repeat: true },
@@ -29,13 +29,13 @@ them, or stuck for good). Of several, all have to come true. Exit 0: reached; 1:
     timeout: {
       ...WORKER_FLAGS.timeout,
       default: '12h',
-      description: 'give up waiting after that (124); the work goes on',
+      description: 'stop waiting after this time (124); the work continues',
     },
   },
   examples: [
     ['worker-1 idle && factory-worker stop worker-1', 'when everything is done'],
     ['worker-1 issue:23=completed --timeout 2h', 'one issue'],
-    ['worker-1 issue:23=ended issue:24=ended -o json', 'two, for a program'],
+    ['worker-1 issue:23=ended issue:24=ended -o json', 'two, as JSON'],
   ],
   async run({ flags, positionals: [name = '', ...words] }, context) {
     const format = outputFormat(flags, FORMATS);

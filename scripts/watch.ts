@@ -1,4 +1,4 @@
-/** `watch`: says when something happens in the workers that a person wants to know. */
+/** `watch`: reports events in workers that a person wants to know about. */
 
 import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
 import { CliError, ExitCode } from './lib/cli/errors.ts';
@@ -28,21 +28,22 @@ import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
 
-/** Of worker-trouble, worker-warning and worker-note. */
+/** The severities behind worker-trouble, worker-warning and worker-note. */
 const SEVERITIES = ['error', 'warning', 'info'] as const satisfies readonly Severity[];
 
-/** How many workers are asked at the same time. */
+/** How many workers to ask at the same time. */
 const CONCURRENCY = 8;
 
 export const watchWorkers = defineCommand({
   name: 'watch',
   summary: SUMMARIES.watch,
   description: `Prints a line for each event until Ctrl-C: issue-completed, issue-failed, issue-blocked, session-waits, limit-hit,
-worker-trouble, worker-warning, worker-note, worker-recovered. What is wrong at the start is told at the start; a warning when the
-second look sees it too. A worker counts as unreachable after the second look in vain. A webhook's URL is a secret: it is read from a file or from $${WEBHOOK_VARIABLE}, and posted to as JSON.`,
+worker-trouble, worker-warning, worker-note, worker-recovered. Problems that exist at the start are reported at once; a warning
+only if the next poll finds it again. A worker counts as unreachable after two failed polls. A webhook's URL is a secret, so it
+is read from a file or from $${WEBHOOK_VARIABLE}; events are posted to it as JSON.`,
   positionals: [{ name: 'WORKER', required: false, repeat: true }],
   flags: {
-    notify: { type: 'boolean', description: 'show each event on the desktop too (notify-send, osascript)' },
+    notify: { type: 'boolean', description: 'also show each event on the desktop (notify-send, osascript)' },
     webhook: {
       type: 'string',
       value: 'FILE',
@@ -53,16 +54,16 @@ second look sees it too. A worker counts as unreachable after the second look in
       value: 'LEVEL',
       choices: SEVERITIES,
       default: 'warning',
-      description: 'of a worker itself, tell what is at least so severe',
+      description: 'lowest severity to report about a worker itself',
     },
-    interval: { type: 'string', value: 'DURATION', default: '10s', description: 'time between two looks' },
+    interval: { type: 'string', value: 'DURATION', default: '10s', description: 'time between two polls' },
     ...OUTPUT_FLAGS(FORMATS),
     ...WORKER_FLAGS,
   },
   examples: [
     ['--notify', 'every worker of workers.yaml'],
-    ['worker-1 --webhook ~/.factory/webhook', 'one worker, told to a chat'],
-    ['-o json | jq -c \'select(.event == "session-waits")\'', 'a JSON line for each event, for a program'],
+    ['worker-1 --webhook ~/.factory/webhook', 'one worker, posted to a chat'],
+    ['-o json | jq -c \'select(.event == "session-waits")\'', 'a JSON line for each event'],
   ],
   async run({ flags, positionals }, context) {
     const format = outputFormat(flags, FORMATS);
@@ -99,7 +100,7 @@ second look sees it too. A worker counts as unreachable after the second look in
   },
 });
 
-/** One look at each worker. @returns what is new since the last */
+/** Polls each worker. @returns what is new since the last poll */
 async function round(
   context: Context,
   workers: readonly WorkerEntry[],
@@ -134,7 +135,7 @@ function line({ at, worker, event, text, next }: WatchEvent): string {
   return `${at} ${worker} ${event}: ${oneLine(text)}\n${hints}`;
 }
 
-/** A notice that cannot be given is said here; the watch goes on. */
+/** A notification that cannot be sent is reported here; the watch continues. */
 async function tell(event: WatchEvent, notifiers: readonly Notify[], { stderr }: Context): Promise<void> {
   for (const notify of notifiers) {
     await notify(event).catch((error: unknown) => {

@@ -1,4 +1,4 @@
-/** `why`: what is wrong with a worker, by what it was seen, and what to type. */
+/** `why`: diagnoses a worker: causes, evidence, next command. */
 import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
 import { ExitCode } from './lib/cli/errors.ts';
 import { painter, renderJson } from './lib/cli/output.ts';
@@ -22,13 +22,13 @@ const FORMATS = ['text', 'json'] as const;
 export const why = defineCommand({
   name: 'why',
   summary: SUMMARIES.why,
-  description: `Looks longer than status: at what the panes show and who typed into them, at Docker, memory and disks, and at
-what Kubernetes says of pod, node and volume. The first cause is the one to begin with. Changes nothing.`,
+  description: `Checks more than status: what the panes show and who typed into them, Docker, memory and disks, and what Kubernetes reports
+about pod, node and volume. Start with the first cause. Changes nothing.`,
   positionals: [{ name: 'WORKER', required: true }],
   flags: { ...OUTPUT_FLAGS(FORMATS), ...WORKER_FLAGS },
   examples: [
     ['worker-1', 'causes, evidence, commands'],
-    ["worker-1 -o json | jq -r '.findings[].id'", 'the causes, for a program'],
+    ["worker-1 -o json | jq -r '.findings[].id'", 'the ids of the causes'],
   ],
   async run({ flags, positionals: [name = ''] }, context) {
     const format = outputFormat(flags, FORMATS);
@@ -95,7 +95,7 @@ function renderFindings(
   return parts.join('\n');
 }
 
-/** What goes on in a worker with which nothing is wrong: why nothing seems to happen. */
+/** What a healthy worker is doing, for an operator who sees nothing happen. */
 function doing({ snapshot }: Observation): string {
   if (snapshot === null) return '';
   const [first] = openItems(snapshot);

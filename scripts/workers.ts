@@ -24,7 +24,7 @@ const FORMATS = ['table', 'json', 'yaml', 'name'] as const;
 const ACTIONS = ['add', 'remove', 'show'] as const;
 type Action = (typeof ACTIONS)[number];
 
-/** Which flags belong to one action only. */
+/** Flags that belong to one action only. */
 const ONLY_FOR: Readonly<Record<string, Action>> = {
   pod: 'add',
   container: 'add',
@@ -40,12 +40,12 @@ const FLAGS = {
   pod: {
     type: 'string',
     value: 'NAME',
-    description: 'add: name of its Deployment; else the release NAME is looked up',
+    description: 'add: name of its Deployment; default: from the release NAME',
   },
   container: {
     type: 'string',
     value: 'NAME',
-    description: "add: container to work in; else the pod's default",
+    description: "add: container to work in; default: the pod's default container",
   },
   runtime: {
     type: 'string',
@@ -59,10 +59,10 @@ const FLAGS = {
   ...OUTPUT_FLAGS(FORMATS),
   ...TABLE_FLAGS,
   ...WORKER_FLAGS,
-  context: { ...WORKER_FLAGS.context, description: "add: kubectl context; else kubectl's current one" },
+  context: { ...WORKER_FLAGS.context, description: "add: kubectl context; default: kubectl's current one" },
   namespace: {
     ...WORKER_FLAGS.namespace,
-    description: 'add: namespace of the release; else all are searched',
+    description: 'add: namespace of the release; default: search all',
   },
 } as const;
 
@@ -71,9 +71,9 @@ type FlagInput = Input<typeof FLAGS>['flags'];
 export const workers = defineCommand({
   name: 'workers',
   summary: SUMMARIES.workers,
-  description: `workers add NAME reads pod and namespace off the release NAME in the cluster, and writes them into workers.yaml.
-workers remove NAME takes the entry out of the file; nothing in the cluster is touched.
-workers show [NAME] prints the entries. Comments and everything else in the file stay as they are.`,
+  description: `workers add NAME finds the release NAME in the cluster, and adds its pod and namespace to workers.yaml.
+workers remove NAME removes the entry from the file; nothing in the cluster is touched.
+workers show [NAME] prints the entries. Comments and everything else in the file stay unchanged.`,
   positionals: [
     { name: 'add|remove|show', required: true },
     { name: 'NAME', required: false },
@@ -83,11 +83,11 @@ workers show [NAME] prints the entries. Comments and everything else in the file
     ['add worker-1 -n factory', 'the release worker-1 in namespace factory of the current context'],
     [
       'add worker-1 --pod factory-worker-1 -n factory --context do-nyc1-factory',
-      'all said: needs no cluster',
+      'everything given: needs no cluster',
     ],
     ['add laptop --runtime local --home ~/.factory/local/laptop', 'a worker on this machine'],
     ['remove worker-1 --dry-run', 'what would change'],
-    ['show -o yaml', 'all entries, as the commands understand them'],
+    ['show -o yaml', 'all entries, as the commands read them'],
   ],
   async run({ flags, positionals }, context) {
     const action = chooseAction('workers', ACTIONS, positionals[0] ?? '');
@@ -141,7 +141,7 @@ async function remove(name: string, flags: FlagInput, context: Context): Promise
   const file = await loadWorkers(env, onlyFile(flags), context.commandLine);
   const worker = chooseWorker(file, name);
   const path = workersPath(env, flags.workers);
-  // Before the question: an edit made while it stands there is noticed when the file is written.
+  // Read before asking: an edit made during the question is noticed when the file is written.
   const text = (await readWorkersToEdit(path, env)) ?? '';
   if (!flags['dry-run']) {
     const question = `Remove ${name} (${describe(worker)}) from ${file.path}? The worker itself is not touched.`;
@@ -163,7 +163,7 @@ async function remove(name: string, flags: FlagInput, context: Context): Promise
   return done('removed from', worker, path, flags, context);
 }
 
-/** Writes the edited text once it is sure to say what it should; with --dry-run shows the change instead. */
+/** Writes the edited text after checking what it means; with --dry-run shows the change instead. */
 async function write(
   path: string,
   before: string | null,
@@ -180,11 +180,11 @@ async function write(
     });
   }
   if (!flags['dry-run']) return replaceFile(path, before, after);
-  if (before === null) stderr.write(`${shown} would be made\n`);
+  if (before === null) stderr.write(`${shown} would be created\n`);
   if (outputFormat(flags, FORMATS) === 'table') stdout.write(lineDiff(before ?? '', after));
 }
 
-/** Says what has been done, as data for those who asked for data. */
+/** Reports what was done, as text or in the requested format. */
 async function done(
   action: 'added to' | 'already in' | 'removed from',
   worker: WorkerEntry,
@@ -252,19 +252,19 @@ function localWorker(name: string, flags: FlagInput, { env, stderr }: Context): 
   return { runtime: 'local', name, home };
 }
 
-/** The first line of a file that is made here: editors complete and check the rest by it. */
+/** The first line of a new file: editors use it for completion and checks. */
 function newFile(): string {
   return `# yaml-language-server: $schema=${join(packageRoot(), 'scripts/lib/config/workers.schema.json')}\n`;
 }
 
-/** Refuses what could not stand in the file, before anything is looked up. */
+/** Refuses invalid values before anything is looked up. */
 async function checkGiven(name: string, { pod, namespace, context, container }: FlagInput): Promise<void> {
   const { mistakesInFields } = await import('./lib/config/parse-workers.ts');
   const mistakes = mistakesInFields({ name, pod, namespace, context, container });
   if (mistakes.length > 0) throw new UsageError(mistakes.join('; '));
 }
 
-/** The entry of a worker in a cluster; what was not given is asked of kubectl and of the release. */
+/** The entry of a worker in a cluster; missing values come from kubectl and from the release. */
 async function clusterWorker(name: string, flags: FlagInput, context: Context): Promise<ClusterWorker> {
   if (flags.home !== undefined) throw new UsageError('only a local worker has a home', 'add --runtime local');
   const kubeconfig = flags.kubeconfig && resolve(expandHome(flags.kubeconfig, homeOf(context.env)));
@@ -277,14 +277,14 @@ async function clusterWorker(name: string, flags: FlagInput, context: Context): 
   return worker;
 }
 
-/** The workers of a text; none for a file that is new or holds nothing but comments. */
+/** The workers of a text; none for a file that is new or has only comments. */
 async function parse(path: string, text: string, env: NodeJS.ProcessEnv): Promise<readonly WorkerEntry[]> {
   if (text.split('\n').every((line) => /^\s*(#|$)/.test(line))) return [];
   const { parseWorkers } = await import('./lib/config/parse-workers.ts');
   return parseWorkers(path, text, homeOf(env)).workers;
 }
 
-/** The file as it stands: here --context and its like are what to write, not what to read over. */
+/** The file without overrides: here --context and similar flags are what to write. */
 function onlyFile({ workers: file }: FlagInput) {
   return { workers: file, context: undefined, namespace: undefined, kubeconfig: undefined };
 }

@@ -138,7 +138,7 @@ const WALK: Readonly<Record<string, () => Promise<void>>> = {
   answer: async () => {
     const { code, stderr } = await type('answer', 'w');
     expect(code).toBe(1);
-    expect(stderr).toMatch(/^error: no session of w asks anything now\n/);
+    expect(stderr).toMatch(/^error: no session of w has a question now\n/);
   },
   attach: async () => {
     const window = await onTerminal('attach', 'w', '--session', 'orchestrator');

@@ -81,7 +81,7 @@ describe('backup', () => {
 
   it('replaces only regular files, and those behind a link', async () => {
     symlinkSync('real', file);
-    expect(await type()).toMatchObject({ code: 1, stderr: expect.stringContaining('is there already') });
+    expect(await type()).toMatchObject({ code: 1, stderr: expect.stringContaining('already exists') });
     expect((await type('--force')).code).toBe(0);
     expect([readlinkSync(file), lstatSync(join(here, 'real')).isFile()]).toEqual(['real', true]);
     rmSync(file);

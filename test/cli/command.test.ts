@@ -82,7 +82,7 @@ describe('errors', () => {
     expect(stderr).toMatch(/^error: gone\nCliError: gone\n {4}at /);
   });
 
-  it('come with the usage when the command was typed wrongly', async () => {
+  it('come with the usage line on a usage error', async () => {
     expect((await run(fails(new UsageError('not so', 'but so')), ['w'])).stderr).toBe(
       'error: not so\n  but so\nusage: factory-worker try WORKER [MORE] [flags]\nfactory-worker try --help explains\n',
     );

@@ -224,7 +224,7 @@ describe('exec over kubectl', () => {
   });
 });
 
-describe('exec typed wrongly', () => {
+describe('exec with a usage error', () => {
   it.each([
     [[], /WORKER is missing/],
     [['w'], /COMMAND is missing\n {2}a shell: factory-worker exec w -- bash/],

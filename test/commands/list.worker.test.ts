@@ -380,10 +380,10 @@ describe('list', () => {
   it.each([
     [['-o', 'yaml'], /--output takes table, wide, json, name; not "yaml"/],
     [['--concurrency', '0'], /--concurrency takes a number/],
-    [['--timeout', 'soon'], /--timeout: "soon" is no duration/],
+    [['--timeout', 'soon'], /--timeout: "soon" is not a duration/],
     [['worker-9'], /no worker "worker-9"[\s\S]*did you mean worker-1\?/],
-    [['--json', '-o', 'wide'], /contradict/],
-  ])('%j is typed wrongly: exit 2, nobody is asked', async (args, message) => {
+    [['--json', '-o', 'wide'], /cannot be used together/],
+  ])('%j is a usage error: exit 2, no worker is asked', async (args, message) => {
     const outcome = await look([{ name: 'worker-1' }], args);
     expect([outcome.code, outcome.stdout]).toEqual([2, '']);
     expect(outcome.stderr).toMatch(message);

@@ -207,7 +207,7 @@ describe('peek --follow', () => {
   it.each([
     [['--follow'], /--follow needs --session/],
     [['--follow', '-s', 'qa', '--json'], /--follow prints text/],
-    [['-s', 'qa', '--lines', '0'], /--lines takes a number from 1 on/],
+    [['-s', 'qa', '--lines', '0'], /--lines takes a number of at least 1/],
     [['-s', 'qa', '--lines', '-5'], /--lines/],
     [['-s', 'nope', '--follow'], /there is no session nope/],
   ])('%j: exit 2', async (args, message) => {

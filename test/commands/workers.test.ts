@@ -89,7 +89,11 @@ describe('workers', () => {
     ['add worker-3 --runtime local', '--home is missing: the folder of the local worker', undefined],
     ['add worker-3 --runtime local --home /x --pod p', 'a local worker has no pod', 'leave out --pod'],
     ['add worker-3 --runtime lokal', '--runtime takes kubernetes, local; not "lokal"', 'did you mean local?'],
-    ['add worker-3 --timeout soon', '--timeout: "soon" is no duration', 'write it like 500ms, 30s, 5m or 1h'],
+    [
+      'add worker-3 --timeout soon',
+      '--timeout: "soon" is not a duration',
+      'write it like 500ms, 30s, 5m or 1h',
+    ],
     [
       'add Worker_3',
       'name: must be lower-case letters, digits and hyphens, with a letter or digit at both ends, at most 63, not "Worker_3"; did you mean "worker-3"?',
@@ -402,7 +406,7 @@ describe('workers add', () => {
     expect(stdout).toMatch(
       /^\+# yaml-language-server.*\n\+workers:\n\+ {2}- name: laptop\n\+ {4}runtime: local\n\+ {4}home: \/\n$/,
     );
-    expect(stderr).toBe('~/workers.yaml would be made\n');
+    expect(stderr).toBe('~/workers.yaml would be created\n');
     expect(existsSync(file)).toBe(false);
   });
 

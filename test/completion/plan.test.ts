@@ -1,4 +1,4 @@
-/** From words to what may stand at the cursor. */
+/** From words to what can be typed at the cursor. */
 import { describe, expect, it } from 'vitest';
 import { COMMANDS } from '../../scripts/commands.ts';
 import { type Command, defineCommand } from '../../scripts/lib/cli/command.ts';
@@ -49,7 +49,7 @@ const FLAGS =
     .split(/\s+/)
     .join(' ');
 
-describe('what may stand at the cursor', () => {
+describe('what can be typed at the cursor', () => {
   it.each<[words: string[], plan: string]>([
     [[''], 'add remove'],
     [['a'], 'add remove'],

@@ -18,21 +18,21 @@ describe('parseDuration', () => {
   });
 
   it.each([
-    ['soon', '--timeout: "soon" is no duration'],
-    ['', '--timeout: "" is no duration'],
-    ['-5s', '--timeout: "-5s" is no duration'],
-    ['5 s', '--timeout: "5 s" is no duration'],
-    ['5d', '--timeout: "5d" is no duration'],
-    ['s', '--timeout: "s" is no duration'],
-    ['1e3', '--timeout: "1e3" is no duration'],
-    ['5s5', '--timeout: "5s5" is no duration'],
-    ['Infinity', '--timeout: "Infinity" is no duration'],
+    ['soon', '--timeout: "soon" is not a duration'],
+    ['', '--timeout: "" is not a duration'],
+    ['-5s', '--timeout: "-5s" is not a duration'],
+    ['5 s', '--timeout: "5 s" is not a duration'],
+    ['5d', '--timeout: "5d" is not a duration'],
+    ['s', '--timeout: "s" is not a duration'],
+    ['1e3', '--timeout: "1e3" is not a duration'],
+    ['5s5', '--timeout: "5s5" is not a duration'],
+    ['Infinity', '--timeout: "Infinity" is not a duration'],
     ['0', '--timeout must be longer than 0'],
     ['0.1ms', '--timeout must be longer than 0'],
     ['600h', '--timeout must be shorter than 24 days'],
     ['9'.repeat(400), '--timeout must be shorter than 24 days'],
   ])('refuses %j', (text, message) => {
-    const hints = message.endsWith('is no duration') ? ['write it like 500ms, 30s, 5m or 1h'] : [];
+    const hints = message.endsWith('is not a duration') ? ['write it like 500ms, 30s, 5m or 1h'] : [];
     expect(() => parseDuration(text, '--timeout')).toThrow(new UsageError(message, ...hints));
   });
 });

@@ -219,7 +219,7 @@ describe('a mistake', () => {
     [
       'a key twice',
       `workers:\n${WORKER}    pod: other\n`,
-      '6:5 this key stands twice; remove one of the two',
+      '6:5 this key appears twice; remove one of the two',
     ],
     [
       'an unknown runtime',
@@ -301,7 +301,7 @@ workers.yaml:4:5 workers[0].namespac: unknown key; did you mean "namespace"?
 workers.yaml:6:5 workers[0].replicas: unknown key; known are ${ALL_KEYS}, and keys of your own that begin with x-
 workers.yaml:7:5 workers[1].home: missing; it is the folder of a local worker
 workers.yaml:9:5 workers[1].pod: a local worker has no pod; remove this line, or runtime: local
-workers.yaml:10:5 this key stands twice; remove one of the two
+workers.yaml:10:5 this key appears twice; remove one of the two
 workers.yaml:11:5 workers[2].pod: missing; it is the name of the worker's Deployment, StatefulSet or pod, such as factory-worker-1
 workers.yaml:11:5 workers[2].nme: unknown key; did you mean "name"?
 workers.yaml:14:1 extra: unknown key; known are workers, and keys of your own that begin with x-`);

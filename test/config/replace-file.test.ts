@@ -57,7 +57,7 @@ it('replaces what a symbolic link points to, and makes it where it points to not
 });
 
 it('writes nothing when the file is not what was read any more', async () => {
-  const message = `${file} has changed meanwhile; nothing was written`;
+  const message = `${file} has changed in the meantime; nothing was written`;
   for (const before of ['read\n', null]) {
     writeFileSync(file, 'edited meanwhile\n');
     const error = await replaceFile(file, before, 'new\n').catch((thrown) => thrown);

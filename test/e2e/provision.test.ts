@@ -265,7 +265,7 @@ describe('what is half done or in the way', () => {
     const answer = await provision('half', '--yes');
     saw('provision after the claim was deleted', answer);
     expect(answer).toExitWith(0);
-    expect(answer.stderr).toContain('its claim factory-half-data is gone, and is made anew, empty');
+    expect(answer.stderr).toContain('its claim factory-half-data is gone, and is created again, empty');
     expect(await there('persistentvolumeclaim/factory-half-data')).toHaveLength(1);
     expect(await there('deployment/factory-half')).toHaveLength(1);
   });
@@ -313,7 +313,7 @@ describe('what is half done or in the way', () => {
     });
     const answer = await install('taken');
     expect(answer).toExitWith(1);
-    expect(answer.stderr).toContain('the name taken is taken: there is a Deployment factory-taken');
+    expect(answer.stderr).toContain('the name taken is in use: there is a Deployment factory-taken');
     expect(await there('secret/factory-taken-secrets')).toEqual([]);
     expect(readFileSync(operator.file, 'utf8')).not.toContain('taken');
   });
@@ -398,7 +398,7 @@ describe('retire', () => {
     const left = await operator.type('retire', 'half', ...PLACE);
     expect(left, left.stderr).toMatchObject({
       code: 0,
-      stdout: expect.stringContaining('half is retired already'),
+      stdout: expect.stringContaining('half is already retired'),
     });
   });
 });

@@ -30,7 +30,7 @@ describe('ports', () => {
   });
 
   it.each(['0', '65536', 'http', '1:2:3', '8080:', '', '-1'])('"%s" is none', (text) => {
-    expect(() => parsePorts(text)).toThrow(/is no port/);
+    expect(() => parsePorts(text)).toThrow(/is not a port/);
   });
 
   it('of programs and of containers, IPv6 and ranges among them', () => {

@@ -55,6 +55,6 @@ describe('an entry of workers.yaml', () => {
     const path = join(folder, 'workers.yaml');
     const change = entering(await readWorkers(path, {}), WORKER, {});
     writeFileSync(path, 'workers: []\n');
-    await expect(writeChange(change)).rejects.toThrow('has changed meanwhile');
+    await expect(writeChange(change)).rejects.toThrow('has changed in the meantime');
   });
 });

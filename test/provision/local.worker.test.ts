@@ -64,6 +64,6 @@ it('a folder that is no worker is not deleted', async () => {
   const home = join(worker.dir, '..');
   writeFileSync(file, `workers:\n  - {name: here, runtime: local, home: ${home}}\n`);
   const { code, stderr } = await run(retire, ['here', '--purge', '--confirm', 'here'], { env });
-  expect([code, stderr]).toEqual([1, expect.stringContaining('is no folder of a local worker')]);
+  expect([code, stderr]).toEqual([1, expect.stringContaining('is not the folder of a local worker')]);
   expect(existsSync(file)).toBe(true);
 });

@@ -3,7 +3,12 @@ import { describe, expect, it } from 'vitest';
 import { createSink } from '../../scripts/lib/cli/sink.ts';
 import { type Plan, runSteps } from '../../scripts/lib/plan.ts';
 import type { Brought } from '../../scripts/lib/provision/manifest.ts';
-import { missingKeys, planProvision, type Seen, type Wish } from '../../scripts/lib/provision/plan.ts';
+import {
+  missingKeys,
+  type ProvisionRequest,
+  type ProvisionState,
+  planProvision,
+} from '../../scripts/lib/provision/plan.ts';
 import type { Key, Token } from '../../scripts/lib/secret/tokens.ts';
 import { Captured } from '../support/run-command.ts';
 import { WORKER } from '../support/samples.ts';
@@ -29,7 +34,7 @@ const ALL = (['CLAUDE_CODE_OAUTH_TOKEN', 'GH_TOKEN', 'GH_USER'] as const).map(to
 const KEYS = ALL.map(({ key }) => key);
 
 /** An empty cluster. */
-const NOTHING: Seen = {
+const NOTHING: ProvisionState = {
   now: NOW,
   namespace: { state: 'missing' },
   release: null,
@@ -43,7 +48,7 @@ const NOTHING: Seen = {
 };
 
 /** The worker is there and runs. */
-const THERE: Seen = {
+const THERE: ProvisionState = {
   ...NOTHING,
   namespace: { state: 'there', labels: PRIVILEGED },
   release: release(),
@@ -60,7 +65,7 @@ const THERE: Seen = {
   entry: { there: true, path: '~/.factory/workers.yaml', diff: '' },
 };
 
-const WISH: Wish = {
+const REQUEST: ProvisionRequest = {
   worker: WORKER,
   brought: BROUGHT,
   tokens: ALL,
@@ -80,8 +85,8 @@ const ACT = {
   health: nothing,
 };
 
-const plan = (seen: Partial<Seen> = {}, wish: Partial<Wish> = {}, base = NOTHING) =>
-  planProvision({ ...base, ...seen }, { ...WISH, ...wish }, TOOLS, ACT);
+const plan = (seen: Partial<ProvisionState> = {}, request: Partial<ProvisionRequest> = {}, base = NOTHING) =>
+  planProvision({ ...base, ...seen }, { ...REQUEST, ...request }, TOOLS, ACT);
 
 /** `+namespace =secret`, or why nothing is done. */
 const marks = (result: Plan) =>
@@ -95,7 +100,7 @@ const step = (result: Plan, wanted: string) =>
 const leftBehind = THERE.claim ?? null;
 
 describe('what is left to do', () => {
-  it.each<[string, Partial<Seen>, Partial<Wish>, string]>([
+  it.each<[string, Partial<ProvisionState>, Partial<ProvisionRequest>, string]>([
     ['in an empty cluster', {}, {}, '+namespace +secret +release +entry ·wait ·health'],
     [
       'after the namespace was made',
@@ -171,8 +176,8 @@ describe('what is left to do', () => {
       {},
       '+namespace +secret =pull-secret +release +entry ·wait ·health',
     ],
-  ])('%s', (_, seen, wish, expected) => {
-    expect(marks(plan(seen, wish))).toBe(expected);
+  ])('%s', (_, seen, request, expected) => {
+    expect(marks(plan(seen, request))).toBe(expected);
   });
 
   it.each<[string, boolean, Record<string, string>, string]>([
@@ -190,12 +195,12 @@ describe('what is left to do', () => {
 
 describe('what is refused', () => {
   const there = { namespace: THERE.namespace };
-  it.each<[string, Partial<Seen>, Partial<Wish>, string, string]>([
+  it.each<[string, Partial<ProvisionState>, Partial<ProvisionRequest>, string, string]>([
     [
       'a namespace on its way out',
       { namespace: { state: 'deleting', since: JUST_NOW } },
       {},
-      `namespace factory is being deleted since ${JUST_NOW}`,
+      `namespace factory has been terminating since ${JUST_NOW}`,
       'kubectl get namespace factory --output=yaml',
     ],
     [
@@ -205,14 +210,14 @@ describe('what is refused', () => {
         release: { ...release(), ours: false, revision: { ...release().revision, chart: 'nginx-1.0.0' } },
       },
       {},
-      'the name worker-1 is taken: a release of the chart nginx-1.0.0 has it in namespace factory',
-      'take another name',
+      'the name worker-1 is in use: a release of the chart nginx-1.0.0 has it in namespace factory',
+      'use another name',
     ],
     [
       'a name that a Deployment of nobody has',
       { ...there, deployment: { release: null, namespace: null } },
       {},
-      'the name worker-1 is taken: there is a Deployment factory-worker-1 in namespace factory, of no release',
+      'the name worker-1 is in use: there is a Deployment factory-worker-1 in namespace factory, of no release',
       'factory-worker workers add worker-1 --pod factory-worker-1 --namespace factory --context do-nyc1-factory',
     ],
     [
@@ -236,7 +241,7 @@ describe('what is refused', () => {
         claim: leftBehind && { ...leftBehind, owner: { release: 'other', namespace: 'factory' } },
       },
       {},
-      'a volume factory-worker-1-data is there already (20Gi, of 2026-11-01T00:00:00Z), of the release other: Helm does not take it up by itself',
+      'a volume factory-worker-1-data is there already (20Gi, of 2026-11-01T00:00:00Z), of the release other: Helm does not adopt it',
       '--set persistence.existingClaim=factory-worker-1-data',
     ],
     [
@@ -267,15 +272,15 @@ describe('what is refused', () => {
       "the values name the registry's login registry, and namespace factory has no such Secret: the image could not be pulled",
       '--pull-secret-file',
     ],
-  ])('%s', (_, seen, wish, why, hint) => {
-    const result = plan(seen, wish);
+  ])('%s', (_, seen, request, why, hint) => {
+    const result = plan(seen, request);
     expect(result).toMatchObject({ kind: 'refuse', why });
     expect(result.kind === 'refuse' && result.hints.join('\n')).toContain(hint);
   });
 });
 
 describe('keys to ask for', () => {
-  it.each<[string, Partial<Seen>, Partial<Wish>, readonly string[]]>([
+  it.each<[string, Partial<ProvisionState>, Partial<ProvisionRequest>, readonly string[]]>([
     ['all, when nothing gives them', {}, { tokens: [] }, KEYS],
     [
       'those that are neither given nor there',
@@ -286,8 +291,8 @@ describe('keys to ask for', () => {
     ['none with --no-secret', {}, { tokens: [], noSecret: true }, []],
     ['none with tokens as values', {}, { tokens: [], brought: { ...BROUGHT, inlineSecret: true } }, []],
     ['no SSH key', { secretKeys: KEYS }, { tokens: [] }, []],
-  ])('%s', (_, seen, wish, keys) => {
-    expect(missingKeys({ ...NOTHING, ...seen }, { ...WISH, ...wish })).toEqual(keys);
+  ])('%s', (_, seen, request, keys) => {
+    expect(missingKeys({ ...NOTHING, ...seen }, { ...REQUEST, ...request })).toEqual(keys);
   });
 });
 
@@ -328,7 +333,7 @@ it('makes each login of the registry once, and runs just the calls of kubectl an
   ]);
   const result = planProvision(
     { ...NOTHING, pullSecrets },
-    { ...WISH, loginFile: '~/.docker/config.json' },
+    { ...REQUEST, loginFile: '~/.docker/config.json' },
     toolsThat((line) => ran.push(line)),
     {
       ...ACT,

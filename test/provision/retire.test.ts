@@ -5,21 +5,21 @@ import {
   destroys,
   planRetire,
   planRetireLocal,
+  type RetireRequest,
+  type RetireState,
   type RetireStep,
-  type Seen,
-  type Wish,
 } from '../../scripts/lib/retire/plan.ts';
 import { JUST_NOW, LINES, NOW, nothing, TOOLS } from './lines.ts';
 import { BUSY, IDLE, release, SHUT, STOPPED, state } from './states.ts';
 
-const SEEN: Seen = {
+const SEEN: RetireState = {
   now: NOW,
   state: state(),
   volume: { name: 'factory-worker-1-data', size: '20Gi', own: true, goes: false, retained: null },
   secret: { name: 'factory-worker-1-secrets', own: true, goes: false },
   entry: { path: '~/.factory/workers.yaml', diff: '-  - name: worker-1\n' },
 };
-const WISH: Wish = { purge: false, backup: null, now: false };
+const REQUEST: RetireRequest = { purge: false, backup: null, now: false };
 
 const ACT = {
   drain: nothing,
@@ -32,8 +32,8 @@ const ACT = {
   folder: nothing,
 };
 
-const plan = (seen: Partial<Seen> = {}, wish: Partial<Wish> = {}) =>
-  planRetire({ ...SEEN, ...seen }, { ...WISH, ...wish }, TOOLS, ACT);
+const plan = (seen: Partial<RetireState> = {}, request: Partial<RetireRequest> = {}) =>
+  planRetire({ ...SEEN, ...seen }, { ...REQUEST, ...request }, TOOLS, ACT);
 
 const marks = (result: Plan) =>
   result.kind === 'go'
@@ -47,7 +47,7 @@ const GONE = state({ workload: null, release: null, pods: [], inside: SHUT });
 const { volume, secret } = SEEN;
 
 describe('retire', () => {
-  it.each<[string, Partial<Seen>, Partial<Wish>, string]>([
+  it.each<[string, Partial<RetireState>, Partial<RetireRequest>, string]>([
     ['a worker', {}, {}, '·drain -release ·wait =volume =secret -entry'],
     ['with a backup', {}, { backup: '/b' }, '·drain ·backup -release ·wait =volume =secret -entry'],
     ['--purge', {}, { purge: true }, '·drain -release ·wait -volume -secret -entry'],
@@ -81,7 +81,7 @@ describe('retire', () => {
       'of which the volume is left',
       { state: GONE, entry: null },
       {},
-      'nothing: worker-1 is retired already: no release, no pod, no entry in workers.yaml',
+      'nothing: worker-1 is already retired: no release, no pod, no entry in workers.yaml',
     ],
     [
       'whose volume goes with the release',
@@ -117,7 +117,7 @@ describe('retire', () => {
       'a Deployment of no release',
       { state: state({ release: null }) },
       {},
-      'refuse: deployment/factory-worker-1 is not of a Helm release, and only those are taken away here',
+      'refuse: deployment/factory-worker-1 is not a Helm release; retire only works on those',
     ],
     [
       'with a backup of a worker that cannot be entered',
@@ -125,14 +125,14 @@ describe('retire', () => {
       { backup: '/b' },
       'refuse: worker-1 cannot be backed up: worker-1 is crash-looping: Error',
     ],
-  ])('%s', (_, seen, wish, expected) => {
-    expect(marks(plan(seen, wish))).toBe(expected);
+  ])('%s', (_, seen, request, expected) => {
+    expect(marks(plan(seen, request))).toBe(expected);
   });
 
   it('says the name of the volume that stays, and how to use and to delete it', () => {
     expect(step(plan(), 'volume')?.what).toBe(
       `factory-worker-1-data (20Gi) stays
-to take it up again: factory-worker provision worker-1 --namespace factory --context do-nyc1-factory
+to use it again: factory-worker provision worker-1 --namespace factory --context do-nyc1-factory
 to delete it: kubectl delete persistentvolumeclaim factory-worker-1-data`,
     );
   });
@@ -150,13 +150,13 @@ to delete it: kubectl delete persistentvolumeclaim factory-worker-1-data`,
     );
   });
 
-  it.each<[string, Partial<Seen>, Partial<Wish>, boolean]>([
+  it.each<[string, Partial<RetireState>, Partial<RetireRequest>, boolean]>([
     ['stays', {}, {}, false],
     ['is purged', {}, { purge: true }, true],
     ['goes with the release', { volume: volume && { ...volume, goes: true } }, {}, true],
     ['is theirs', { volume: volume && { ...volume, own: false } }, { purge: true }, false],
-  ])('asks for the name where the volume %s: %s', (_, seen, wish, expected) => {
-    const result = plan(seen, wish);
+  ])('asks for the name where the volume %s: %s', (_, seen, request, expected) => {
+    const result = plan(seen, request);
     expect(result.kind === 'go' && destroys(result.steps)).toBe(expected);
   });
 
@@ -178,17 +178,17 @@ to delete it: kubectl delete persistentvolumeclaim factory-worker-1-data`,
 describe('retire of a local worker', () => {
   const local = { runtime: 'local', name: 'laptop', home: '/home/me/laptop' } as const;
   const entry = { path: 'workers.yaml', diff: '-  - name: laptop\n' };
-  const local1 = (lives: boolean, wish: Partial<Wish>, waitMs = 90_000) =>
-    planRetireLocal(local, lives, waitMs, lives ? IDLE : SHUT, entry, { ...WISH, ...wish }, LINES, ACT);
+  const local1 = (lives: boolean, request: Partial<RetireRequest>, waitMs = 90_000) =>
+    planRetireLocal(local, lives, waitMs, lives ? IDLE : SHUT, entry, { ...REQUEST, ...request }, LINES, ACT);
 
-  it.each<[string, boolean, Partial<Wish>, string]>([
+  it.each<[string, boolean, Partial<RetireRequest>, string]>([
     ['that runs', true, {}, '-release =volume -entry'],
     ['that runs, with a backup', true, { backup: '/b' }, '-release ·backup =volume -entry'],
     ['that is stopped', false, {}, '=volume -entry'],
     ['that is stopped, with a backup', false, { backup: '/b' }, '·backup =volume -entry'],
     ['that is stopped, --purge', false, { purge: true }, '-volume -entry'],
-  ])('%s', (_, lives, wish, expected) => {
-    expect(marks(local1(lives, wish))).toBe(expected);
+  ])('%s', (_, lives, request, expected) => {
+    expect(marks(local1(lives, request))).toBe(expected);
   });
 
   it.each([

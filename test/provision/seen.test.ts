@@ -276,7 +276,7 @@ describe('provision', () => {
       'a Secret that was not made',
       admitting('privileged'),
       () => [...tokens(), '--gh-user', 'bot'],
-      'the Secret factory-worker-1-secrets of worker-1 was not written, although kubectl reported no error: there is none',
+      'the Secret factory-worker-1-secrets of worker-1 was not written, although kubectl reported no error: it does not exist',
     ],
     [
       'a release without pods that was not installed',

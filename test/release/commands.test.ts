@@ -37,7 +37,11 @@ describe('a rollout', () => {
       ['rollout', '--image', IMAGE, '--yes'],
       /WORKER is missing\n {2}name some, or all: --all/,
     ],
-    ['of workers and all', ['rollout', 'worker-1', '--all', '--image', IMAGE, '--yes'], /contradict/],
+    [
+      'of workers and all',
+      ['rollout', 'worker-1', '--all', '--image', IMAGE, '--yes'],
+      /cannot be used together/,
+    ],
     [
       'of a worker on this machine',
       ['rollout', 'mine', '--image', IMAGE, '--yes'],
@@ -48,7 +52,7 @@ describe('a rollout', () => {
       ['rollout', 'worker-1', '--yes'],
       /--image is missing, and nothing has been pushed from here/,
     ],
-    ['of no image', ['rollout', 'worker-1', '--image', 'A B', '--yes'], /names no image/],
+    ['of no image', ['rollout', 'worker-1', '--image', 'A B', '--yes'], /is not a valid image name/],
     ['of a stage that is misspelled', ['rolout'], /no stage "rolout"\n {2}did you mean rollout/],
     [
       'with a restart of a release',
@@ -138,7 +142,7 @@ describe('a backup', () => {
     const exec = fakeExec();
     const { code, stderr } = await run(backup, ['worker-1', file], { exec, env });
     expect([code, exec.calls]).toEqual([1, []]);
-    expect(stderr).toMatch(/is there already\n {2}replace it: --force/);
+    expect(stderr).toMatch(/already exists\n {2}replace it: --force/);
   });
 });
 

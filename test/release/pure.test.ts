@@ -65,7 +65,7 @@ describe('names of images', () => {
   });
 
   it.each(['', 'a b', 'worker@sha256:12', ':v1', 'worker:'])('refused: "%s"', (text) => {
-    expect(() => parseReference(text)).toThrow(/names no image/);
+    expect(() => parseReference(text)).toThrow(/is not a valid image name/);
   });
 
   it('are cut for people, and a digest keeps a tag of its own', () => {

@@ -91,7 +91,7 @@ describe('rotate', () => {
     );
     expect([code, stderr]).toEqual([
       1,
-      expect.stringContaining('somebody else has just changed the Secret s; nothing was changed'),
+      expect.stringContaining('another process has just changed the Secret s; nothing was changed'),
     ]);
   });
 
@@ -124,9 +124,9 @@ describe('rotate', () => {
       expect.stringMatching(/^KEY/),
       expect.stringMatching(/^GH_TOKEN +Secret +[0-9a-f]{8} +current/),
     ]);
-    expect(stderr).toMatch(/nothing else could be asked: worker-1 is stopped: .* scaled to 0\n/);
+    expect(stderr).toMatch(/nothing else could be checked: worker-1 is stopped: .* scaled to 0\n/);
     expect(stderr).toMatch(
-      /no program of it has the old ones.*once it runs: factory-worker rotate worker-1 --check\n/,
+      /none of its programs has the old ones.*once it runs: factory-worker rotate worker-1 --check\n/,
     );
 
     const check = await type(stopped, '--check', '-o', 'json');
@@ -141,7 +141,7 @@ describe('rotate', () => {
 
   it('of a worker that crashes waits for it to come up with the new ones', async () => {
     const crashing = podList(pod({ status: waiting('CrashLoopBackOff', 'back-off', 5) }));
-    // For the nudge and the first look; then it runs.
+    // For the annotation and the first look; then it runs.
     setRules([replaced, ...holding(OLD, NEW), { match: ['get', 'pods'], times: 2, stdout: crashing }]);
     const { code, stderr } = await run(rotate, ['worker-1', ...given(), '--wait', '1h'], {
       env: { KUBECTL: kubectl.path, ...worker.laptop },
@@ -180,7 +180,7 @@ describe('rotate', () => {
     expect([left.code, left.stderr]).toEqual([
       1,
       expect.stringMatching(
-        /could not be put back: somebody else[\s\S]*the refused one is still in the Secret/,
+        /could not be put back: another process[\s\S]*the refused one is still in the Secret/,
       ),
     ]);
   });

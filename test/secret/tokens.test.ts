@@ -76,7 +76,7 @@ describe('tokens that are given', () => {
 
   it.each([
     ['empty', ' \n', /^CLAUDE_CODE_OAUTH_TOKEN from .*token is empty$/],
-    ['two words', 'hush hush', /is more than one word: the file should hold nothing else$/],
+    ['two words', 'hush hush', /is more than one word: the file should contain nothing else$/],
   ])('a file that is %s is refused, without its content', async (_, text, message) => {
     const path = file('token', text);
     const error = (await givenTokens({ ...NONE, 'token-file': path }, {}).catch((caught) => caught)) as Error;
@@ -92,7 +92,7 @@ describe('tokens that are given', () => {
 
   it('a line of the file of all with another key is refused by its number, without its content', () => {
     expect(() => parseSecretsFile('GH_USER=bot\nAWS_SECRET=hush\n', 'all')).toThrow(
-      /^all:2 is no line KEY=VALUE with one of the keys CLAUDE_CODE_OAUTH_TOKEN, /,
+      /^all:2 is not a line KEY=VALUE with one of the keys CLAUDE_CODE_OAUTH_TOKEN, /,
     );
   });
 });

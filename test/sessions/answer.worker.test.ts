@@ -59,7 +59,7 @@ describe('answer', () => {
       stderr: '',
     });
     expect(await pane('23-qa-1')).toContain(`Which colour? → ${colour}\n`);
-    expect((await reply(['qa'])).stderr).toMatch(/^error: 23-qa-1 asks nothing now\n/);
+    expect((await reply(['qa'])).stderr).toMatch(/^error: 23-qa-1 has no question now\n/);
   });
 
   it('asks a person which', async () => {
@@ -95,7 +95,7 @@ describe('answer', () => {
       2,
       /"Type something\." takes a text\n {2}give --text TEXT/,
     ],
-    ['a text is too much', ['qa', '--choice', '1', '--text', 'x'], 2, /"Red" takes no text/],
+    ['a text is too much', ['qa', '--choice', '1', '--text', 'x'], 2, /"Red" does not take a text/],
     ['a text without a choice', ['qa', '--text', 'x'], 2, /--text needs --choice/],
   ])('is refused when %s', async (_, args, code, message) => {
     await asking('23-qa-1');
@@ -109,14 +109,14 @@ describe('answer', () => {
     await worker.bash('tmux new-session -d -s 23-qa-1 cat');
     expect(await reply([])).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining('no session of w asks anything now'),
+      stderr: expect.stringContaining('no session of w has a question now'),
     });
     await asking('24-qa-1');
     await asking('25-qa-1');
     expect(await reply([])).toMatchObject({
       code: 2,
       stderr: expect.stringMatching(
-        /2[45]-qa-1 and 2[45]-qa-1 ask something\n {2}name one: factory-worker answer w 2/,
+        /2[45]-qa-1 and 2[45]-qa-1 have questions\n {2}name one: factory-worker answer w 2/,
       ),
     });
   });

@@ -1,7 +1,7 @@
 /**
- * A backup file on this machine: whether it is whole, and what it says of itself. It comes from a worker, where anybody's code
- * may have run, so it is data here: no database is opened and nothing is unpacked. What it says is for the operator's eyes; the
- * worker that takes it checks everything again.
+ * A backup file on this machine: whether it is complete, and what it says about itself. It comes from a worker, where untrusted
+ * code may have run, so it is only data here: no database is opened and nothing is unpacked. Its facts are shown to the
+ * operator; the worker that restores it checks everything again.
  */
 import { createReadStream, statSync } from 'node:fs';
 import { pipeline, type Readable, Transform } from 'node:stream';
@@ -12,7 +12,7 @@ import { bytes } from '../cli/text.ts';
 import { ArchiveError, type Member, readTar } from '../copy/tar.ts';
 import { parseDatabaseState } from '../worker/database-state.ts';
 
-/** What `backup` wrote down of the database it saved. */
+/** What `backup` recorded about the database. */
 export interface SavedState {
   readonly database: 'sqlite' | 'none';
   readonly schema: number | null;
@@ -30,21 +30,21 @@ export interface Archive {
   readonly file: string;
   readonly bytes: number;
   readonly state: SavedState;
-  /** Issues that have a folder of their own in it. */
+  /** Issues with a pipeline folder in it. */
   readonly pipelines: number;
   readonly clones: readonly SavedClone[];
 }
 
-/** Three times the volume that the chart makes by default (20Gi), since one may be larger; packed, a file of zeros is small. */
+/** Three times the chart's default volume (20Gi), since one may be larger; compressed, a file of zeros is small. */
 export const MOST_BYTES = 64 * 1024 ** 3;
-/** Of what is read into memory: a few lines of state, and some hundred bytes for each worktree. */
+/** Limit of what is read into memory: a few lines of state, and some hundred bytes for each worktree. */
 const RECORD_BYTES = 4 * 1024 * 1024;
 
 const FILES =
   /^(?:factory\.db|state|clones\/(?:list|[^/]+\.bundle)|worker\/(?:dispatch\.jsonl|repairs\.jsonl|projects\.json|logs\/sessions\/.+)|pipelines\/.+)$/s;
 const FOLDERS = /^(?:clones|worker|worker\/logs|worker\/logs\/sessions(?:\/.+)?|pipelines(?:\/.+)?)$/s;
 
-/** @returns null when it does not say all of it */
+/** @returns null when the text is incomplete */
 export function savedState(text: string): SavedState | null {
   const { database, schema, rows, newest, integrity } = parseDatabaseState(text);
   if (database === 'none') return { database, schema: null, rows: 0, newest: 0, integrity: 'ok' };
@@ -54,7 +54,7 @@ export function savedState(text: string): SavedState | null {
 
 /**
  * @param text `clones/list` of an archive
- * @throws ArchiveError when a clone's name leads out of its folder, or git would take its URL for an option or a program
+ * @throws ArchiveError when a clone's name leads out of its folder, or git would read its URL as an option or a program
  */
 export function parseClones(text: string): SavedClone[] {
   const clones = text
@@ -74,16 +74,16 @@ const CONTROL = /[\0-\x1f\x7f]/;
 
 const isFolderName = (name: string) => !/^[-.]|\//.test(name) && !CONTROL.test(name);
 
-/** Whether a file is that of a pipeline: pipelines/23/pipeline.json, in newer programs pipelines/OWNER/REPO/23/pipeline.json. */
+/** Matches the file of a pipeline: pipelines/23/pipeline.json, in newer versions pipelines/OWNER/REPO/23/pipeline.json. */
 export function isPipeline(path: string): boolean {
   return /^pipelines\/(?:.*\/)?pipeline\.json$/s.test(path);
 }
 
 /**
- * Reads all of a backup once, without keeping it.
+ * Reads a whole backup once, as a stream.
  *
- * @param limit of what it may unpack to, in bytes
- * @throws CliError when it is cut short, damaged, of another version, or has what no backup has
+ * @param limit of its unpacked size, in bytes
+ * @throws CliError when it is truncated, damaged, of another version, or has members that do not belong in a backup
  */
 export async function readArchive(
   file: string,
@@ -149,7 +149,7 @@ async function readRecord({ path, content }: Member): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-/** What a file unpacks to, as it is asked for. */
+/** The unpacked content of a file, as a stream. */
 function unpacked(file: string, limit: number, signal: AbortSignal): Readable {
   let total = 0;
   const bounded = new Transform({
@@ -158,9 +158,9 @@ function unpacked(file: string, limit: number, signal: AbortSignal): Readable {
       done(total > limit ? new ArchiveError(`it unpacks to more than ${bytes(limit)}`) : null, chunk);
     },
   });
-  // In pieces of 16 KiB, which is the default, a file of a gigabyte takes ten times as long.
+  // With the default chunks of 16 KiB, a file of a gigabyte takes ten times as long.
   const gunzip = createGunzip({ chunkSize: 256 * 1024 });
-  // Its failure is that of the last one, which is the reader's.
+  // An error anywhere in the pipeline is reported by its last stream, to the reader.
   pipeline(createReadStream(file, { signal }), gunzip, bounded, () => {});
   return bounded;
 }

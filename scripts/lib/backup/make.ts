@@ -1,4 +1,4 @@
-/** A backup of a worker's state: made on its volume, copied to this machine and checked. */
+/** Backs up a worker's state: creates the backup on its volume, copies it to this machine and checks it. */
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import { CliError, InterruptedError } from '../cli/errors.ts';
@@ -10,29 +10,29 @@ import { readJson } from '../read-contract.ts';
 import { type Transport, TransportError } from '../transport/transport.ts';
 import { MOST_BYTES } from './archive.ts';
 
-/** So many stay on the volume. */
+/** How many backups stay on the volume. */
 const KEEP = 5;
-/** Of a copy, in one answer: as base64 it is a third more. */
+/** Bytes of a copy in one answer; base64 makes it a third longer. */
 const CHUNK_BYTES = 3 * 1024 * 1024;
-/** How often one piece is asked for again after the connection broke. */
+/** Retries of one chunk after a broken connection. */
 const TRIES = 4;
 
-/** A backup of a worker's state, on its volume and perhaps here. */
+/** A backup of a worker's state, on its volume and perhaps on this machine. */
 export interface Backup extends BackupRecord {
   /** The copy on this machine; null when there is none. */
   readonly copy: string | null;
 }
 
 /**
- * - `state` what the worker goes on from: small, for every release
- * - `everything` the recordings of its sessions as well, for a worker that goes away or moves
+ * - `state` what the worker needs to continue: small, made for every release
+ * - `everything` also the recordings of its sessions, for a worker that is retired or moved
  */
 export type BackupContent = 'state' | 'everything';
 
 /**
- * Makes the backup on the worker's volume, or finds the one that was made under that id.
+ * Creates the backup on the worker's volume, or finds the existing one with that id.
  *
- * @throws CliError when it fails, or the database is not whole
+ * @throws CliError when it fails, or the database is damaged
  */
 export async function makeBackup(
   transport: Transport,
@@ -56,8 +56,8 @@ export async function makeBackup(
 }
 
 /**
- * @param text what backup.sh says of a backup
- * @returns null when that is not what it says
+ * @param text the record of a backup from backup.sh
+ * @returns null when it is not such a record
  */
 export function parseBackup(text: string): Backup | null {
   let record: BackupRecord;
@@ -67,19 +67,19 @@ export function parseBackup(text: string): Backup | null {
     if (!(error instanceof ContractError)) throw error;
     return null;
   }
-  // Sizes go beyond the schema's largest whole number, 4 GiB.
+  // Sizes exceed the schema's largest integer, 4 GiB.
   const counts = [record.bytes, record.rows, record.newest];
   const fits = counts.every((value) => value === null || (Number.isSafeInteger(value) && value >= 0));
   return fits ? { ...record, copy: null } : null;
 }
 
 /**
- * Copies a backup from the worker into a file, piece by piece, and compares its checksum. No more is taken than the worker
- * announced, and no more announced than a backup can have and this disk has room for.
+ * Copies a backup from the worker into a file, chunk by chunk, and compares its checksum. Accepts no more than the announced
+ * size, and no announced size above the limit of a backup or the free space of this disk.
  *
- * @param file written only when the copy is whole; mode 0600
- * @param say hears how far it is
- * @throws CliError when it fails; the file is as it was then
+ * @param file written only when the copy is complete; mode 0600
+ * @param say gets progress messages
+ * @throws CliError when it fails; then the file is unchanged
  */
 export async function copyBackup(
   transport: Transport,

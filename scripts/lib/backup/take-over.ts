@@ -1,4 +1,4 @@
-/** A backup in the place of a worker's state: at rest first, saved first, and left as it was when anything fails. */
+/** Replaces a worker's state with a backup: drains the worker, saves its state first, and undoes everything on failure. */
 
 import type { Context } from '../cli/command.ts';
 import { CliError } from '../cli/errors.ts';
@@ -15,41 +15,41 @@ import { parseSnapshot, type Snapshot } from '../worker/snapshot.ts';
 import { type Archive, type SavedState, savedState } from './archive.ts';
 import { makeBackup } from './make.ts';
 
-/** In whose name the worker is drained meanwhile. */
+/** The owner of the drain during a restore. */
 const OWNER = { release: DRAINED_BY.restore, force: false };
-/** The loop looks at the drain before each check-in, which come every few seconds or minutes. */
+/** How long to wait for the loop to notice the drain: it does before each check-in, every few seconds or minutes. */
 const REST_MS = 10_000;
 const POLL_MS = 1_000;
-/** What is done on the worker's volume; the transfer has no limit but that it must move. */
+/** Time limit of work on the worker's volume; the transfer may take any time as long as data moves. */
 const WORK_MS = 600_000;
 const CLONE_MS = 300_000;
 
-/** A backup on its way into a worker. */
+/** A backup to restore into a worker. */
 export interface Restoration {
   readonly worker: WorkerEntry;
   readonly transport: Transport;
   readonly archive: Archive;
   readonly timeoutMs: number;
-  /** Also while sessions of stages are there. */
+  /** Restore even if there are sessions of stages. */
   readonly force: boolean;
   readonly context: Context;
 }
 
-/** What the worker has afterwards. */
+/** The worker's state afterwards. */
 export interface Restored {
   readonly state: SavedState;
-  /** On the worker: what it had before; null when that was nothing. */
+  /** File on the worker with its previous state; null when it had none. */
   readonly saved: string | null;
-  /** What could not be put back. */
+  /** What could not be restored. */
   readonly notes: readonly string[];
 }
 
 /**
- * Puts the backup in the place of what the worker has. The worker is drained meanwhile, unless somebody has drained it: whoever
- * did had a reason to, and it stays drained then. The drain of a restore that was cut short is ours: this one goes on with it.
+ * Replaces the worker's state with the backup. The worker is drained in the meantime; if another operator has drained it, it
+ * stays drained. The drain of an interrupted restore counts as ours, and this one continues with it.
  *
- * @param before the worker as it was when the operator agreed
- * @throws CliError when it fails; the worker is as it was then
+ * @param before the worker's state when the operator agreed
+ * @throws CliError when it fails; then the worker is unchanged
  */
 export async function restoreInto(before: Snapshot, restoration: Restoration): Promise<Restored> {
   const ours = before.drain === null || before.drain.release === OWNER.release;
@@ -68,7 +68,7 @@ export async function look({ transport, timeoutMs, context }: Restoration): Prom
   );
 }
 
-/** @throws CliError when a check-in is running: what it is at would be pulled from under it */
+/** @throws CliError when a check-in is running: its state would change under it */
 export function refuseAtWork(snapshot: Snapshot, { worker, context }: Restoration): void {
   if (!snapshot.locks.checkIn) return;
   throw new CliError(`${worker.name} is at work: ${whatRuns(snapshot)}`, {
@@ -76,26 +76,26 @@ export function refuseAtWork(snapshot: Snapshot, { worker, context }: Restoratio
   });
 }
 
-/** Lets no check-in begin. */
+/** Prevents further check-ins. */
 async function drain({ worker, transport, timeoutMs, context }: Restoration): Promise<void> {
   const call = { timeoutMs, signal: context.signal, commandLine: context.commandLine };
   await drainWorker(transport, worker, 'a backup is being restored', OWNER, call);
 }
 
-/** One that has begun just now is not waited for. */
+/** Does not wait for a check-in that has just begun. */
 async function untilAtRest(restoration: Restoration): Promise<void> {
   const { signal } = restoration.context;
   const end = performance.now() + REST_MS;
   for (;;) {
     const snapshot = await look(restoration);
-    // Without a check-in none begins any more, whether the loop has said so or not.
+    // While no check-in runs, none begins any more, whether or not the loop has reported the drain.
     if (isAtRest(snapshot) || (!snapshot.locks.checkIn && performance.now() > end)) return;
     if (performance.now() > end) refuseAtWork(snapshot, restoration);
     await pause(POLL_MS, signal);
   }
 }
 
-/** Also after Ctrl-C: a worker that stays drained without a reason would rest for ever. */
+/** Also after Ctrl-C: otherwise the worker would stay drained for no reason. */
 async function lift({ worker, transport, timeoutMs, context }: Restoration): Promise<void> {
   const { signal } = new AbortController();
   await liftDrain(transport, worker, OWNER, { timeoutMs, signal, commandLine: context.commandLine }).catch(
@@ -138,7 +138,7 @@ async function takeOver(before: Snapshot, restoration: Restoration): Promise<Res
   const state = savedState(frame.parts.get('state')?.text ?? '');
   if (state === null || !sameRows(state, archive.state)) {
     throw new CliError(
-      `${worker.name} has ${state?.rows} rows, the backup ${archive.state.rows}: it was changed meanwhile`,
+      `${worker.name} has ${state?.rows} rows, the backup ${archive.state.rows}: it has changed in the meantime`,
       {
         hints: [commandLine('status', worker.name)],
       },
@@ -148,7 +148,7 @@ async function takeOver(before: Snapshot, restoration: Restoration): Promise<Res
   return { state, saved, notes };
 }
 
-/** Where the worker keeps its backups. */
+/** The worker's folder for backups. */
 async function backupsFolder({ transport, timeoutMs, context }: Restoration): Promise<string> {
   const frame = await transport.run({
     script: 'restore-folder',
@@ -166,7 +166,7 @@ function sameRows(state: SavedState, saved: SavedState): boolean {
   return saved.database === 'none' || (state.rows === saved.rows && state.newest === saved.newest);
 }
 
-/** Clones that the backup has and the worker lacks, so that there is something to put unpushed work into. */
+/** Clones the repositories that the backup has and the worker lacks, so that unpushed work can be restored into them. */
 async function makeClones(
   { clones }: Snapshot,
   { worker, transport, archive, context }: Restoration,

@@ -1,10 +1,10 @@
-/** Commands that do one of several things: `workers add`, `queue remove`. */
+/** Commands with an action word: `workers add`, `queue remove`. */
 import { UsageError } from './errors.ts';
 import { didYouMean, enumerate } from './text.ts';
 
 /**
  * @param command its name, for the message
- * @throws UsageError when the word is none of the actions
+ * @throws UsageError when the word is not one of the actions
  */
 export function chooseAction<A extends string>(command: string, actions: readonly A[], word: string): A {
   const action = actions.find((candidate) => candidate === word);
@@ -17,9 +17,9 @@ export function chooseAction<A extends string>(command: string, actions: readonl
 }
 
 /**
- * Refuses a flag that was given and belongs to another action, instead of ignoring it.
+ * Refuses a flag of another action instead of ignoring it.
  *
- * @param onlyFor flags, and the one action each is for
+ * @param onlyFor flags, each with the one action that takes it
  * @throws UsageError naming the action
  */
 export function refuseMisplaced<A extends string>(

@@ -1,5 +1,5 @@
 /**
- * What a command is, and how one is run: parse, run, one catch, one exit code. Knows nothing of workers.
+ * What a command is, and how it runs: parse, run, one catch, one exit code. Knows nothing about workers.
  *
  * stdout is data only; prompts, progress, notes and errors go to stderr.
  */
@@ -15,7 +15,7 @@ import { createSink, type OutputStream, type Sink } from './sink.ts';
 import { printable, shellQuote } from './text.ts';
 import { packageVersion } from './version.ts';
 
-/** Everything a command touches besides its arguments; tests replace parts of it. */
+/** Everything a command uses besides its arguments; tests replace parts of it. */
 export interface Context {
   readonly env: NodeJS.ProcessEnv;
   readonly stdin: NodeJS.ReadStream;
@@ -24,7 +24,7 @@ export interface Context {
   readonly exec: Exec;
   /** Aborted by Ctrl-C, SIGTERM or SIGHUP. */
   readonly signal: AbortSignal;
-  /** Whether a person is there to answer a question. */
+  /** Whether there is a terminal to ask questions on. */
   readonly interactive: boolean;
   /** How the user types this command and its siblings: `commandLine('list')`. */
   readonly commandLine: (name: string, ...args: string[]) => string;
@@ -39,10 +39,10 @@ export interface Input<F extends Flags> {
 
 export interface Command<F extends Flags> extends Described {
   readonly name: string;
-  /** The rest begins after this many positionals even without `--`: `exec worker-1 ls -l`. */
+  /** After this many positionals everything is passed through, even without `--`: `exec worker-1 ls -l`. */
   readonly restAfter?: number;
   readonly flags: F;
-  /** @returns the exit code; nothing means 0 */
+  /** @returns the exit code; undefined means 0 */
   readonly run: (input: Input<F>, context: Context) => Promise<number | undefined>;
 }
 
@@ -51,18 +51,18 @@ export const COMMON_FLAGS = {
   help: { type: 'boolean', short: 'h', description: 'print this help' },
   version: { type: 'boolean', description: 'print the version' },
   verbose: { type: 'boolean', short: 'v', description: 'show every command line that is run' },
-  'no-color': { type: 'boolean', description: 'print no colours (NO_COLOR=1 does the same)' },
-  'no-input': { type: 'boolean', description: 'ask nothing; fail where an answer is needed' },
+  'no-color': { type: 'boolean', description: 'print without colours (same as NO_COLOR=1)' },
+  'no-input': { type: 'boolean', description: 'never prompt; fail where an answer is needed' },
 } as const satisfies Flags;
 
-/** Declares a command; the identity function, for the inference of its flags. */
+/** Declares a command; an identity function that lets TypeScript infer the flags. */
 export function defineCommand<F extends Flags>(command: Command<F>): Command<F> {
   return command;
 }
 
 /**
- * Runs a command when its file is the program that was started, as in `npx tsx scripts/list.ts`; does nothing when the file
- * was imported by the umbrella command or by a test.
+ * Runs a command when its file was started as the program, as in `npx tsx scripts/list.ts`. Does nothing when the umbrella
+ * command or a test imported the file.
  *
  * @param moduleUrl the file's `import.meta.url`
  */
@@ -71,7 +71,7 @@ export async function runIfMain<F extends Flags>(moduleUrl: string, command: Com
   await main(command, process.argv.slice(2), (name) => `npx tsx scripts/${name}.ts`);
 }
 
-/** The file of the program that was started; null where that is no file, as with `node --eval`. */
+/** The file that was started as the program; null where there is none, as with `node --eval`. */
 function startedFile(): string | null {
   try {
     return realpathSync(process.argv[1] ?? '');
@@ -92,7 +92,7 @@ export async function main<F extends Flags>(
 ): Promise<void> {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      // `list | head -1`, `list 2>&1 | head -1`: the reader has what it wanted.
+      // `list | head -1`, `list 2>&1 | head -1`: the reader has read enough.
       if (error.code === 'EPIPE') process.exit(ExitCode.ok);
       throw error;
     });
@@ -118,27 +118,27 @@ export async function main<F extends Flags>(
   });
 }
 
-type Surroundings = Omit<Context, 'exec' | 'interactive' | 'stdout' | 'stderr'> & {
+type ProcessContext = Omit<Context, 'exec' | 'interactive' | 'stdout' | 'stderr'> & {
   readonly stdout: OutputStream;
   readonly stderr: OutputStream;
   readonly exec?: Exec;
 };
 
 /**
- * Runs a command inside given surroundings: the seam for tests.
+ * Runs a command with the given process context: the seam for tests.
  *
  * @returns the exit code; never throws
  */
 export async function runCommand<F extends Flags>(
   command: Command<F>,
   argv: readonly string[],
-  surroundings: Surroundings,
+  host: ProcessContext,
 ): Promise<number> {
-  const { env } = surroundings;
-  const stdout = createSink(surroundings.stdout);
-  const stderr = createSink(surroundings.stderr);
+  const { env } = host;
+  const stdout = createSink(host.stdout);
+  const stderr = createSink(host.stderr);
   const flags = { ...command.flags, ...COMMON_FLAGS };
-  const program = surroundings.commandLine(command.name);
+  const program = host.commandLine(command.name);
   try {
     const parsed = parseOrHelp(argv, flags, command.restAfter);
     if (parsed === 'help' || parsed.flags.help) {
@@ -152,27 +152,26 @@ export async function runCommand<F extends Flags>(
     checkPositionals(command, parsed.positionals, parsed.rest);
     if (parsed.flags['no-color']) {
       env['NO_COLOR'] = '1';
-      // It would win over NO_COLOR, but the flag was typed for this one run.
+      // FORCE_COLOR would win over NO_COLOR, but the flag was given for this run.
       delete env['FORCE_COLOR'];
     }
     const trace = parsed.flags.verbose ? (line: Argv) => stderr.write(`+ ${traced(line)}\n`) : undefined;
     const code = await command.run(
       { flags: parsed.flags as unknown as FlagValues<F>, positionals: parsed.positionals, rest: parsed.rest },
       {
-        ...surroundings,
+        ...host,
         stdout,
         stderr,
-        commandLine: carryOn(surroundings.commandLine, command.flags, parsed.flags),
-        exec: surroundings.exec ?? createExec(trace),
-        interactive:
-          surroundings.stdin.isTTY === true && stderr.isTTY && !env['CI'] && !parsed.flags['no-input'],
+        commandLine: carryOn(host.commandLine, command.flags, parsed.flags),
+        exec: host.exec ?? createExec(trace),
+        interactive: host.stdin.isTTY === true && stderr.isTTY && !env['CI'] && !parsed.flags['no-input'],
       },
     );
     return code ?? ExitCode.ok;
   } catch (error) {
     return report(
       error,
-      { ...surroundings, stderr },
+      { ...host, stderr },
       {
         json: Object.hasOwn(command.flags, 'json') && wantsJson(argv),
         usage: `${usageLine(command, program)}\n${program} --help explains`,
@@ -181,7 +180,7 @@ export async function runCommand<F extends Flags>(
   }
 }
 
-/** Prints an error the way it was asked for and gives its exit code. */
+/** Prints an error in the requested format and returns its exit code. */
 function report(
   error: unknown,
   { stderr, signal, env }: Pick<Context, 'stderr' | 'signal' | 'env'>,
@@ -189,21 +188,21 @@ function report(
 ): number {
   const known = expected(signal.aborted && !(error instanceof CliError) ? signal.reason : error);
   if (known === null) {
-    // Ours to mend: the stack is what helps.
+    // A bug in this program: print the stack.
     const message = 'factory-worker failed unexpectedly; please report this';
     const stack = String((error as Error | null)?.stack ?? error);
     stderr.write(json ? jsonError(message, [stack], ExitCode.failed) : `${message}\n${stack}\n`);
     return ExitCode.failed;
   }
   const { message, hints } = known;
-  // Whoever was interrupted need not know by which signal.
+  // The operator need not know which signal it was.
   const { exitCode } =
     known instanceof InterruptedError && signal.reason instanceof InterruptedError ? signal.reason : known;
   if (json) {
     stderr.write(jsonError(message, hints, exitCode));
     return exitCode;
   }
-  // A message may quote what a worker said.
+  // A message may quote a worker's output.
   stderr.write(`error: ${printable(message)}\n`);
   for (const hint of hints) stderr.write(`  ${printable(hint).replaceAll('\n', '\n  ')}\n`);
   if (known instanceof UsageError) stderr.write(`usage: ${usage}\n`);
@@ -211,16 +210,16 @@ function report(
   return exitCode;
 }
 
-/** How an error is told where JSON is wanted. */
+/** An error as JSON. */
 export function jsonError(message: string, hints: readonly string[], exitCode: number): string {
   return `${escapeControls(JSON.stringify({ error: { message, hints, exitCode } }))}\n`;
 }
 
 function expected(error: unknown): CliError | null {
   if (error instanceof CliError) return error;
-  // What a worker wrote is not what it should be.
+  // A worker's answer did not match its schema.
   if (error instanceof ContractError) return new CliError(error.message);
-  // Inquirer rejects so at Ctrl-C, since in raw mode no SIGINT arrives (SBoudrias/Inquirer.js#1502).
+  // Inquirer rejects like this at Ctrl-C, since no SIGINT arrives in raw mode (SBoudrias/Inquirer.js#1502).
   if (error instanceof Error && error.name === 'ExitPromptError') return new InterruptedError();
   return null;
 }
@@ -235,7 +234,7 @@ function checkPositionals(command: Described, given: readonly string[], rest: re
     throw new UsageError(`unexpected argument "${rest[0]}" after --`);
 }
 
-/** Prints the commands for a next step with the sticky flags of this one. */
+/** Prints the commands of next steps with this command's sticky flags. */
 function carryOn(
   commandLine: Context['commandLine'],
   flags: Flags,
@@ -250,7 +249,7 @@ function carryOn(
     const end = args.indexOf('--');
     const at = end < 0 ? args.length : end;
     const own = args.slice(0, at);
-    // Where the next step says one of them itself, that is what is meant.
+    // A flag that the next step gives itself takes precedence.
     const carried = sticky
       .filter(({ flag, exceptInto }) => !own.includes(flag) && !exceptInto.includes(name))
       .flatMap(({ flag, value }) => [flag, value]);
@@ -258,7 +257,7 @@ function carryOn(
   };
 }
 
-/** Parsed arguments; or `help`, which is given even to a command that is typed wrongly so far. */
+/** Parsed arguments; or `help`, which works even where the rest of the command line is a usage error. */
 function parseOrHelp<F extends Flags>(argv: readonly string[], flags: F, restAfter: number | undefined) {
   try {
     return parseFlags(argv, flags, restAfter);
@@ -270,14 +269,14 @@ function parseOrHelp<F extends Flags>(argv: readonly string[], flags: F, restAft
   }
 }
 
-/** Whether errors are wanted as JSON too; guessed from the words, since the error may be that they cannot be parsed. */
+/** Whether errors are to be JSON too; guessed from the words, since the error may be that they cannot be parsed. */
 function wantsJson(argv: readonly string[]): boolean {
   const end = argv.indexOf('--');
   const words = argv.slice(0, end < 0 ? undefined : end);
   return / (?:--json|-o[ =]?json|--output[ =]json) /.test(` ${words.join(' ')} `);
 }
 
-/** An argv for `--verbose`: scripts are cut to their first words. */
+/** An argv for `--verbose`: a script is cut to its first line. */
 function traced(argv: Argv): string {
   return argv
     .map((word) => (word.includes('\n') ? `'${word.slice(0, word.indexOf('\n'))} …'` : shellQuote(word)))

@@ -1,4 +1,4 @@
-/** The exit codes of every command, listed in each `--help`. Remote codes of attach and exec pass through unchanged. */
+/** The exit codes of every command, listed in each `--help`. `attach` and `exec` pass the remote exit code through. */
 export const ExitCode = {
   ok: 0,
   failed: 1,
@@ -6,14 +6,14 @@ export const ExitCode = {
   /** Some workers of several failed. */
   partial: 3,
   timeout: 124,
-  /** A program this command needs is not installed. */
+  /** A required program is not installed. */
   missingProgram: 127,
   interrupted: 130,
 } as const;
 
 export interface ErrorDetails {
   readonly exitCode?: number;
-  /** What to type or do next; one line each. */
+  /** What to type or do next, one line each. */
   readonly hints?: readonly string[];
 }
 
@@ -30,7 +30,7 @@ export class CliError extends Error {
   }
 }
 
-/** The command was typed wrongly: exit 2, nothing has been started. */
+/** Usage error: exit 2, nothing was started. */
 export class UsageError extends CliError {
   override readonly name = 'UsageError';
 
@@ -43,12 +43,12 @@ export class UsageError extends CliError {
 export class InterruptedError extends CliError {
   override readonly name = 'InterruptedError';
 
-  /** @param message what was stopped and what, if anything, goes on in the worker */
+  /** @param message what was stopped, and what, if anything, continues in the worker */
   constructor(message = 'interrupted', exitCode: number = ExitCode.interrupted) {
     super(message, { exitCode });
   }
 
-  /** For what an aborted signal ended: with the exit code that belongs to Ctrl-C, SIGTERM or SIGHUP. */
+  /** For an aborted signal: with the exit code of Ctrl-C, SIGTERM or SIGHUP. */
   static by(signal: AbortSignal, message?: string): InterruptedError {
     const { reason } = signal;
     return new InterruptedError(message, reason instanceof InterruptedError ? reason.exitCode : undefined);

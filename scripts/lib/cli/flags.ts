@@ -1,6 +1,6 @@
 /**
- * Declared flags over minimist. minimist collects; what it would guess at (numbers, unknown flags, a boolean that eats the
- * next word, `-ojson`) is settled before it sees the arguments, so that a typing error is an error and `0123` stays `0123`.
+ * Declared flags on top of minimist. What minimist would guess at (numbers, unknown flags, a boolean that swallows the next
+ * word, `-ojson`) is resolved before it sees the arguments, so that a typo is an error and `0123` stays `0123`.
  */
 import minimist from 'minimist';
 import { UsageError } from './errors.ts';
@@ -17,22 +17,22 @@ export interface BooleanFlag extends FlagBase {
 
 export interface StringFlag extends FlagBase {
   readonly type: 'string';
-  /** How the value is called in the help: `NAME`. */
+  /** Placeholder of the value in the help: `NAME`. */
   readonly value: string;
   readonly default?: string;
   readonly choices?: readonly string[];
   /**
-   * Commands that are printed for the next step carry this flag on, so that they can be pasted as they stand; except into the
-   * commands that have no such flag.
+   * Commands printed as next steps repeat this flag, so that they can be pasted as they are; except for the commands that do
+   * not have it.
    */
   readonly sticky?: { readonly exceptInto: readonly string[] };
 }
 
-/** May be given several times, and takes a list with commas as well. */
+/** May be repeated, and takes comma-separated lists. */
 export interface ListFlag extends FlagBase {
   readonly type: 'list';
   readonly value: string;
-  /** A comma is part of a value, as in the file names and assignments that go to another program. */
+  /** Do not split at commas: for file names and assignments that go to another program. */
   readonly whole?: boolean;
 }
 
@@ -53,7 +53,7 @@ export type FlagValues<F extends Flags> = { readonly [K in keyof F]: FlagValue<F
 export interface ParsedArgs<F extends Flags> {
   readonly flags: FlagValues<F>;
   readonly positionals: readonly string[];
-  /** What came after `--`, untouched. */
+  /** Everything after `--`, unchanged. */
   readonly rest: readonly string[];
 }
 
@@ -61,7 +61,7 @@ export interface ParsedArgs<F extends Flags> {
  * Parses arguments against declared flags.
  *
  * @param argv the arguments after the command's name
- * @param restAfter after this many positionals the rest begins, as if `--` stood there
+ * @param restAfter after this many positionals everything is `rest`, as if `--` came before it
  * @throws UsageError for an unknown flag (with the nearest known one), a flag without its value, a value a boolean cannot
  *   take or one that is not among the choices
  */
@@ -87,7 +87,7 @@ function readValue(name: string, flag: Flag, given: unknown): unknown {
   if (flag.type === 'list') {
     return all.flatMap((value) => (flag.whole ? [value] : value.split(','))).filter((value) => value !== '');
   }
-  // The last one wins, as with kubectl, so that an alias may carry defaults.
+  // The last one wins, as with kubectl, so that an alias can set defaults.
   const value = all.at(-1) ?? flag.default;
   if (value !== undefined && flag.choices && !flag.choices.includes(value)) {
     const hint = didYouMean(value, flag.choices);
@@ -99,7 +99,7 @@ function readValue(name: string, flag: Flag, given: unknown): unknown {
   return value;
 }
 
-/** Rewrites every flag to `--name` or `--name=value`; what is left for minimist leaves nothing to guess. */
+/** Rewrites every flag to `--name` or `--name=value`, so that minimist has nothing to guess. */
 function normalize(argv: readonly string[], flags: Flags, restAfter: number): string[] {
   const normalized: string[] = [];
   const queue = [...argv];
@@ -119,7 +119,7 @@ function normalize(argv: readonly string[], flags: Flags, restAfter: number): st
       if (value !== null && value !== 'true' && value !== 'false') {
         throw new UsageError(`--${name} takes no value; not "${value}"`);
       }
-      // With its value: minimist would take `--no-color` for the flag `color` switched off.
+      // With its value: minimist would read `--no-color` as `color` set to false.
       normalized.push(`--${name}=${value ?? 'true'}`);
       continue;
     }
@@ -132,7 +132,7 @@ function normalize(argv: readonly string[], flags: Flags, restAfter: number): st
   return normalized;
 }
 
-/** The next word, unless it is itself a flag: `--project --json` forgot the project. */
+/** The next word, unless it is itself a flag: in `--project --json` the project is missing. */
 function takeValue(queue: string[], flags: Flags): string | null {
   const next = queue[0];
   if (next === undefined || next === '--') return null;
@@ -165,14 +165,14 @@ function split(token: string, flags: Flags): Token {
     : { name, value: tail, cluster: null };
 }
 
-/** A flag by its name; what every object has by birth, such as `constructor`, is none. */
+/** A flag by its name; inherited properties of objects, such as `constructor`, do not count. */
 function declared(flags: Flags, name: string): Flag | undefined {
   return Object.hasOwn(flags, name) ? flags[name] : undefined;
 }
 
 function unknownFlag(token: string, flags: Flags): UsageError {
   const word = token.split('=')[0] ?? token;
-  // Without the dashes, which would make every short flag resemble every other.
+  // Without the dashes, which would make all short flags look alike.
   const hint = didYouMean(word.replace(/^-+/, ''), Object.keys(flags), '--');
   return new UsageError(`unknown flag ${word}`, ...(hint === null ? [] : [hint]));
 }

@@ -8,20 +8,20 @@ export interface Positional {
   readonly repeat?: boolean;
 }
 
-/** What the help says of a command, besides its flags. */
+/** What the help says about a command, besides its flags. */
 export interface Described {
   readonly summary: string;
   readonly description?: string;
   readonly positionals: readonly Positional[];
-  /** What may follow `--`; without it nothing may. */
+  /** What may follow `--`; undefined when nothing may. */
   readonly rest?: string;
-  /** Arguments and what they are good for; at least two. */
+  /** Arguments, each with what it does; at least two. */
   readonly examples: readonly (readonly [args: string, why: string])[];
 }
 
 /**
  * @param program how the command was typed: `factory-worker list` or `npx tsx scripts/list.ts`
- * @returns the full help text, with a newline at its end
+ * @returns the full help text, with a final newline
  */
 export function renderHelp(command: Described, flags: Flags, program: string): string {
   const sections = [
@@ -47,7 +47,7 @@ export function usageLine(command: Described, program: string): string {
 const EXIT_CODES: readonly (readonly [string, string])[] = [
   ['0', 'done'],
   ['1', 'failed'],
-  ['2', 'typed wrongly; nothing was done'],
+  ['2', 'usage error; nothing was done'],
   ['3', 'some of several workers failed'],
   ['124', 'timed out'],
   ['127', 'a needed program is missing'],

@@ -1,12 +1,12 @@
-/** What is told while one waits: each news once, however often one looks. */
+/** Progress messages while a command waits: each is printed once, however often it polls. */
 
-/** Ages grow at each look, and are no news. */
+/** Ages grow between two polls; that alone is not news. */
 const withoutAges = (text: string) => text.replaceAll(/(?<!\d)\d+[smhd]\b/g, '');
 
 /**
- * @param say hears what is news: not what was said last
- * @param essence what makes a text news; by default all of it but its ages
- * @returns takes what one look found; an empty text says nothing, and makes what was said last news again
+ * @param say gets a message that differs from the previous one
+ * @param essence the part of a message to compare; by default all of it except ages
+ * @returns call it with the message of each poll; an empty one prints nothing, and the next one is printed in any case
  */
 export function onlyNews(
   say: (text: string) => void,

@@ -9,9 +9,9 @@ import { cutToWidth, displayWidth } from './width.ts';
 export type Style = 'red' | 'yellow' | 'green' | 'dim' | 'bold';
 
 /**
- * Paints text for a stream. Nothing is painted where the stream is no terminal, or NO_COLOR or TERM=dumb say so;
- * FORCE_COLOR paints anyway. Decided here and not by styleText, for which an empty NO_COLOR or FORCE_COLOR means another
- * thing in each version of Node.
+ * Colours text for a stream. No colours where the stream is not a terminal, or with NO_COLOR or TERM=dumb; FORCE_COLOR
+ * overrides that. Decided here and not by styleText, since the meaning of an empty NO_COLOR or FORCE_COLOR there depends on
+ * the version of Node.
  */
 export function painter(
   stream: Pick<Sink, 'isTTY'>,
@@ -25,17 +25,17 @@ export function painter(
 export interface Column<T> {
   readonly header: string;
   readonly value: (row: T) => string;
-  /** Paints a cell that has its final width already. */
+  /** Colours a cell that already has its final width. */
   readonly paint?: (row: T, cell: string) => string;
 }
 
 export interface TableOptions {
   readonly headers: boolean;
-  /** Cut the last column so that a line fits; undefined for no limit. */
+  /** Cut the last column so that a line fits into this width; undefined for no limit. */
   readonly width?: number | undefined;
 }
 
-/** No cell is wider than this, whatever a worker says: it would push the columns of all the others away. */
+/** No cell is wider than this, whatever a worker says: a wide cell pushes the columns of all other rows away. */
 const WIDEST_CELL = 512;
 /** The last column pushes nothing away. */
 const WIDEST_LAST_CELL = 4096;
@@ -43,7 +43,7 @@ const WIDEST_LAST_CELL = 4096;
 /**
  * A table as kubectl prints it: upper-case headers, two spaces between columns, no borders.
  *
- * @returns lines with a newline at the end of each; empty for no rows and no headers
+ * @returns lines, each with a final newline; empty for no rows and no headers
  */
 export function renderTable<T>(
   rows: readonly T[],
@@ -77,28 +77,28 @@ export function renderTable<T>(
   ].join('');
 }
 
-/** One JSON document, indented for people who read it, valid for programs. What a terminal would obey is escaped. */
+/** One JSON document, indented. Control characters are escaped. */
 export function renderJson(value: unknown): string {
   return `${escapeControls(JSON.stringify(value, null, 2))}\n`;
 }
 
-/** One JSON document on one line, for output that goes on. */
+/** One JSON document on one line, for streams. */
 export function renderJsonLine(value: unknown): string {
   return `${escapeControls(JSON.stringify(value))}\n`;
 }
 
 /**
- * The beginning of a text that is to be redrawn in place, as far as it fits on the terminal: what has scrolled away cannot be
- * drawn over. The last line says how much is left out.
+ * The beginning of a text that is redrawn in place, as far as it fits on the terminal: lines that have scrolled away cannot be
+ * redrawn. The last line says how much is left out.
  *
- * @param text lines with a newline at the end of each
+ * @param text lines, each with a final newline
  */
 export function fitScreen(text: string, terminal: Pick<Sink, 'rows' | 'columns'>): string {
-  // The cursor stands below the last line.
+  // The cursor is below the last line.
   const room = (terminal.rows ?? Number.POSITIVE_INFINITY) - 1;
   const lines = text.split('\n').slice(0, -1);
   if (rowsOf(lines, terminal) <= room) return text;
-  // One row is for the line that says so.
+  // One row is for the line that says how many more there are.
   let left = room - 1;
   let kept = lines.findIndex((line) => {
     left -= rowsOf([line], terminal);
@@ -108,7 +108,7 @@ export function fitScreen(text: string, terminal: Pick<Sink, 'rows' | 'columns'>
   return [...lines.slice(0, kept), `… ${lines.length - kept} more rows`].map((line) => `${line}\n`).join('');
 }
 
-/** How many rows of the terminal lines take, the long ones being wrapped. */
+/** How many rows of the terminal the lines take, with long ones wrapped. */
 function rowsOf(lines: readonly string[], { columns }: Pick<Sink, 'columns'>): number {
   if (!columns) return lines.length;
   return lines.reduce(
@@ -118,9 +118,9 @@ function rowsOf(lines: readonly string[], { columns }: Pick<Sink, 'columns'>): n
 }
 
 /**
- * Shows something again and again until Ctrl-C: redrawn in place on a terminal, appended when piped.
+ * Refreshes a text until Ctrl-C: redrawn in place on a terminal, appended when piped.
  *
- * @param render gives the text of one round
+ * @param render gives the text of one refresh
  */
 export async function watch(
   { stdout, signal }: Pick<Context, 'stdout' | 'signal'>,
@@ -138,9 +138,9 @@ export async function watch(
 }
 
 /**
- * A text on a terminal that is replaced as more becomes known. Nothing is written to anything but a terminal.
+ * A text on a terminal that is updated in place. Nothing is written where there is no terminal.
  *
- * @returns `update` shows a new version; `clear` takes the last one away, before the final text is printed
+ * @returns `update` shows a new version; `clear` removes the last one, before the final text is printed
  */
 export function liveText(stream: Sink): { update: (text: string) => void; clear: () => void } {
   let lines = 0;

@@ -1,4 +1,4 @@
-/** A pause between two looks, which Ctrl-C ends. */
+/** A pause between two polls, ended by Ctrl-C. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { InterruptedError } from './errors.ts';
 

@@ -1,6 +1,6 @@
 /**
- * Questions to the person at the terminal. One policy: without a person nothing is asked, and the error names the flag.
- * Inquirer moves the cursor, so that it gets the stream itself; what it asks is filtered before.
+ * Questions to the operator. One policy: without a terminal nothing is asked, and the error names the flag to give instead.
+ * Inquirer moves the cursor, so it gets the unfiltered stream; its questions are filtered beforehand.
  */
 import type { Context } from './command.ts';
 import { UsageError } from './errors.ts';
@@ -14,8 +14,8 @@ export interface Choice<T> {
 type Asking = Pick<Context, 'interactive' | 'stdin' | 'stderr' | 'signal'>;
 
 /**
- * @param flag what to type instead of answering, for the error without a terminal
- * @throws UsageError when nobody is there to answer
+ * @param flag the flag to give instead, for the error without a terminal
+ * @throws UsageError when there is no terminal to ask on
  */
 export async function select<T>(
   context: Asking,
@@ -44,7 +44,7 @@ export async function input(
   return ask({ message: safe(message), validate }, options);
 }
 
-/** Asks for something that nobody should read over the shoulder; what is typed is shown as asterisks. */
+/** Asks for a secret; the input is shown as asterisks. */
 export async function secret(
   context: Asking,
   message: string,

@@ -1,21 +1,21 @@
 /**
- * Which characters may go to a terminal, whoever wrote them. A control sequence can move the cursor over what was printed
- * before, set the title, write the clipboard, or make the terminal type an answer; a bidirectional control makes text read
- * as another. ECMA-48 and xterm's ctlseqs name the sequences; Unicode TR36 and CVE-2021-42574 the bidirectional ones.
+ * Which characters may go to a terminal, wherever they come from. A control sequence can overwrite earlier output, set the
+ * title, write the clipboard, or make the terminal send an answer; a bidirectional control makes text look like different
+ * text. ECMA-48 and xterm's ctlseqs list the sequences; Unicode TR36 and CVE-2021-42574 the bidirectional ones.
  *
- * Every pattern here takes linear time: what a sequence may hold never includes what begins another.
+ * Every pattern here takes linear time: the body of a sequence never includes the start of another one.
  */
 
-/** Nothing in it could be anything but itself. */
+/** Fast path: text of only these characters needs no filter. */
 const PLAIN = /^[\n\t -~]*$/;
 
-/** What a terminal obeys. Of a sequence that does not end only the beginning, so that nothing can hide behind it. */
+/** Control sequences. Of an unterminated one only the start matches, so that no text can hide behind it. */
 const SEQUENCES = [
-  // Strings up to their end: of OSC (titles, links, the clipboard), DCS, SOS, PM and APC.
+  // Strings up to their terminator: OSC (titles, links, the clipboard), DCS, SOS, PM and APC.
   /(?:\u001b[\]PX^_]|[\u0090\u0098\u009d-\u009f])[^\0-\u0008\n-\u001f\u007f-\u009f]*(?:\u0007|\u001b\\|\u009c)/,
   // CSI, among them SGR.
   /(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]/,
-  // The other escape sequences, and the beginnings of those that were not ended.
+  // The other escape sequences, and the starts of unterminated ones.
   /\u001b[ -/]{0,3}[0-~]/,
 ]
   .map(({ source }) => source)
@@ -23,7 +23,7 @@ const SEQUENCES = [
 
 const SEQUENCE = new RegExp(SEQUENCES, 'g');
 
-/** What a terminal obeys instead of showing it, and what it does not show at all. */
+/** Characters that a terminal acts on or does not show at all. */
 const UNSAFE = new RegExp(
   [
     SEQUENCES,
@@ -38,7 +38,7 @@ const UNSAFE = new RegExp(
   'gu',
 );
 
-/** Select Graphic Rendition: colours and attributes. More parameters than this no program gives. */
+/** Select Graphic Rendition: colours and attributes. No program sends more parameters than this. */
 const SGR = /^\u001b\[(\d{0,3}(?:;\d{0,3}){0,31})m$/;
 const RESET = '\u001b[0m';
 
@@ -53,8 +53,8 @@ export function withoutControls(text: string): string {
 }
 
 /**
- * The same, but colours and attributes stay, without the one that conceals. What is still on at the end is reset there,
- * before the last line breaks, so that it colours nothing of what others write.
+ * The same, but keeps colours and attributes, except "conceal". Those still on at the end are reset before the final line
+ * breaks, so that they do not affect later output.
  */
 export function withColours(text: string): string {
   if (PLAIN.test(text)) return text;
@@ -70,7 +70,7 @@ export function withColours(text: string): string {
 }
 
 /**
- * JSON in which everything that a terminal would not show as itself is escaped; it says the same.
+ * JSON with everything escaped that a terminal would not show as it is; its value stays the same.
  *
  * @param json as JSON.stringify makes it
  */
@@ -102,9 +102,9 @@ const ENDED_BY: Readonly<Record<string, string>> = {
 const CONCEAL = 8;
 
 /**
- * One SGR sequence, without what conceals.
+ * One SGR sequence, without "conceal".
  *
- * @param on what ends the attributes that are on; brought up to date
+ * @param on the parameters that end the attributes now on; updated
  */
 function rendition(given: string, on: Set<string>): string {
   const parameters = given.split(';');
@@ -114,7 +114,7 @@ function rendition(given: string, on: Set<string>): string {
     const code = Number(parameter);
     if (code === CONCEAL) continue;
     if (code === 38 || code === 48 || code === 58) {
-      // A colour in several parameters, in which an 8 is no attribute.
+      // A colour of several parameters, in which an 8 is not an attribute.
       const length = { '5': 3, '2': 5 }[parameters[at + 1] ?? ''];
       if (length === undefined || at + length > parameters.length) break;
       kept.push(...parameters.slice(at, at + length));

@@ -1,9 +1,9 @@
-/** Small functions over text for people: suggestions, ages, counts. */
+/** Small text functions: suggestions, ages, counts, quoting. */
 import leven from 'leven';
 import { withoutControls, withoutSequences } from './safe-text.ts';
 
 /**
- * The candidates a person may have meant, nearest first.
+ * The candidates that may be meant, nearest first.
  *
  * @returns those within an edit distance that grows with the length of the words, so that short words do not match
  *   everything; empty when nothing is near
@@ -30,7 +30,7 @@ export function didYouMean(word: string, candidates: Iterable<string>, prefix = 
 
 /**
  * A duration in its largest unit, as kubectl prints ages: `45s`, `12m`, `5h`, `3d`. Negative ones count as 0; `?` where it is
- * not known, as of a time that cannot be read.
+ * not known, such as for an unreadable time.
  */
 export function age(seconds: number): string {
   if (!Number.isFinite(seconds)) return '?';
@@ -52,13 +52,13 @@ export function enumerate(words: readonly string[]): string {
   return words.length < 2 ? last : `${words.slice(0, -1).join(', ')} and ${last}`;
 }
 
-/** An argument as a person would type it in a shell: quoted only where it has to be. */
+/** An argument as typed in a shell: quoted only where necessary. */
 export function shellQuote(argument: string): string {
-  // Not with `=` in front: zsh takes `=ls` for the path of ls.
+  // Quote a leading `=`: zsh expands `=ls` to the path of ls.
   return /^[\w@%+:,./-][\w@%+=:,./-]*$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`;
 }
 
-/** A command line to be pasted, or shown as what is run: every word stays one word, and nothing but a word. */
+/** A command line to paste or to show, with each word quoted where necessary. */
 export function shellLine(argv: readonly string[]): string {
   return argv.map(shellQuote).join(' ');
 }
@@ -80,7 +80,7 @@ export function oneLine(text: string): string {
   return withoutSequences(text).replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ');
 }
 
-/** Lines from a worker without colours, and without what a sink would leave out. */
+/** Lines from a worker without colours, and without what a sink drops. */
 export function printable(text: string): string {
   return withoutControls(text);
 }

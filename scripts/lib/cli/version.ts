@@ -1,9 +1,9 @@
-/** Where this package lies and which version it is. */
+/** Where this package is, and its version. */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** The folder of package.json: the checkout, or where the package is installed. The same from source and from the bundle. */
+/** The folder of package.json: the checkout or the installed package, both from source and from the bundle. */
 export function packageRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(folder, 'package.json'))) {

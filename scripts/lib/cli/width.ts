@@ -1,25 +1,25 @@
 /**
- * How wide text is on a terminal.
+ * The width of text on a terminal.
  *
- * Not the package string-width: its table of emoji takes 20 ms to compile at every start, more than anything else that a
- * command loads, and it throws at a few characters (U+0600).
+ * Not the package string-width: its emoji table takes 20 ms to compile at every start, more than anything else a command
+ * loads, and it throws for a few characters (U+0600).
  */
 
 const PLAIN = /^[ -~]*$/;
 
-/** What takes no room of its own: accents, joiners, control characters. */
+/** Characters without a width: accents, joiners, control characters. */
 const INVISIBLE = /[\p{Default_Ignorable_Code_Point}\p{Cc}\p{Cf}\p{M}\p{Cs}]/gu;
 
-/** Emoji and the scripts that fill two columns (Unicode TR11), in their half-width forms one. */
+/** Emoji and scripts that take two columns (Unicode TR11); their half-width forms take one. */
 const WIDE =
   /^(?![\u1160-\u11ff\u303f\u3248-\u324f\ud7b0-\ud7ff\uff61-\uffdf])[\p{Emoji_Presentation}\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Bopomofo}\p{Script=Yi}\u3000-\u33ff\ufe30-\ufe6b\uff01-\uffe6\u{1f200}-\u{1f265}]/u;
 
-/** Makes a picture of the character before it. */
+/** Turns the preceding character into an emoji. */
 const PICTURE = '\ufe0f';
 
 let segmenter: Intl.Segmenter | undefined;
 
-/** The number of columns that a text takes, which has no escape sequences in it. */
+/** The number of columns of a text without escape sequences. */
 export function displayWidth(text: string): number {
   if (PLAIN.test(text)) return text.length;
   let width = 0;
@@ -28,8 +28,8 @@ export function displayWidth(text: string): number {
 }
 
 /**
- * As much of the beginning of a text as fits, with `…` where something is left out. What lies behind the cut is not looked at:
- * the text may be as long as a worker pleases.
+ * As much of the beginning of a text as fits, with `…` where something is cut off. The rest is not read: a worker may send a
+ * text of any length.
  *
  * @param width columns; at least one
  */
@@ -37,7 +37,7 @@ export function cutToWidth(text: string, width: number): string {
   if (text.length <= width && PLAIN.test(text)) return text;
   let used = 0;
   let at = 0;
-  // Where the text ends if it has to be cut: there must be room for the ellipsis.
+  // Where to cut if necessary: there must be room for the ellipsis.
   let end = 0;
   for (const grapheme of graphemesOf(text)) {
     used += widthOf(grapheme);
@@ -58,15 +58,15 @@ function widthOf(grapheme: string): number {
 const CHUNK = 512;
 
 /**
- * The characters of a text as people count them. Chunk by chunk: each step of Intl.Segmenter takes time that grows with the
- * text it was given (Node 20: 9 µs within 6,000 characters, 45 µs within 60,000).
+ * The graphemes of a text. Chunk by chunk, since each step of Intl.Segmenter takes longer the longer its text is (Node 20:
+ * 9 µs within 6,000 characters, 45 µs within 60,000).
  */
 function* graphemesOf(text: string): Generator<string> {
   segmenter ??= new Intl.Segmenter();
   for (let start = 0; start < text.length; ) {
     const chunk = text.slice(start, start + CHUNK);
     const segments = Array.from(segmenter.segment(chunk), ({ segment }) => segment);
-    // The last one may go on behind the chunk.
+    // The last one may continue in the next chunk.
     if (start + chunk.length < text.length && segments.length > 1) segments.pop();
     for (const segment of segments) {
       yield segment;

@@ -1,4 +1,4 @@
-/** From what was found in a worker, or said by the real `factory`, to candidates. Pure. */
+/** Turns what was found in a worker, or printed by the real `factory`, into candidates. Pure. */
 import type { WorkerEntry } from '../config/worker-entry.ts';
 import { itemName, openItems } from '../worker/queue.ts';
 import { describeSession, shortNames, workSessions } from '../worker/sessions.ts';
@@ -20,12 +20,12 @@ export function workerCandidates(workers: readonly WorkerEntry[], except: readon
     }));
 }
 
-/** @param before what stands in front of the name in the same word */
+/** @param before the text before the name in the same word */
 export function projectCandidates({ clones }: Snapshot, before: string): Candidate[] {
   return clones.map(({ project, url }) => ({ value: before + project, description: url }));
 }
 
-/** Every session by its name, and by its stage where that is enough for the commands. */
+/** Every session by its name, and by its stage where the commands accept that. */
 export function sessionCandidates({ sessions, now }: Snapshot, before: string): Candidate[] {
   const work = workSessions(sessions);
   const short = shortNames(work);
@@ -35,7 +35,7 @@ export function sessionCandidates({ sessions, now }: Snapshot, before: string): 
   });
 }
 
-/** Issues of the queue: those that still need work first, as a stuck one does. */
+/** Issues of the queue; those that still need work first, which includes stuck ones. */
 export function issueCandidates(snapshot: Snapshot, before: string): Candidate[] {
   const open = openItems(snapshot);
   const rows = [...open, ...snapshot.queue.filter((row) => !open.includes(row))];
@@ -45,17 +45,17 @@ export function issueCandidates(snapshot: Snapshot, before: string): Candidate[]
   }));
 }
 
-/** What a program built with cobra answers to `__complete`. */
+/** What a cobra program answers to `__complete`. */
 export interface ProgramAnswer {
   readonly candidates: readonly Candidate[];
-  /** Whether the shell may offer files where there are no candidates. */
+  /** Whether the shell may offer file names where there are no candidates. */
   readonly files: boolean;
 }
 
 /** Bits of the closing `:N` (spf13/cobra, ShellCompDirective). */
 const DIRECTIVE = { error: 1, noFiles: 4 } as const;
 
-/** @param text lines `VALUE`, tab, `DESCRIPTION`, and the directive `:N` as the last one */
+/** @param text lines `VALUE`, tab, `DESCRIPTION`, then the directive `:N` */
 export function parseProgramAnswer(text: string): ProgramAnswer {
   const lines = text.trimEnd().split('\n');
   const directive = Number(/^:(\d+)$/.exec(lines.at(-1) ?? '')?.[1] ?? DIRECTIVE.error);

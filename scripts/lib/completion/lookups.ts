@@ -1,4 +1,4 @@
-/** What completion has to look up while somebody waits who has pressed Tab. */
+/** The lookups of completion, while the operator waits after pressing Tab. */
 import type { Context } from '../cli/command.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
 import { loadWorkers } from '../config/workers-file.ts';
@@ -8,7 +8,7 @@ import type { Snapshot } from '../worker/snapshot.ts';
 import { type ProgramAnswer, parseProgramAnswer } from './candidates.ts';
 import type { Given } from './plan.ts';
 
-/** All that one press of Tab may take. */
+/** Time limit of one completion. */
 export const LIMIT_MS = 2_000;
 
 /** The workers of workers.yaml. */
@@ -17,23 +17,23 @@ export async function lookUpWorkers({ env }: Context, given: Given): Promise<rea
 }
 
 /**
- * One look into a worker.
+ * One request to a worker.
  *
- * @returns null when it is unknown or cannot be asked
+ * @returns null when it is unknown or unreachable
  * @throws InterruptedError when it takes too long
  */
 export async function lookInto(context: Context, name: string, given: Given): Promise<Snapshot | null> {
   const worker = (await lookUpWorkers(context, given)).find((candidate) => candidate.name === name);
   if (worker === undefined) return null;
-  // One limit for the search for the pod and the look together, whereas a timeout counts for each call.
+  // One limit for finding the pod and the request together; a timeout applies to each call.
   const limited = { ...context, signal: AbortSignal.any([context.signal, AbortSignal.timeout(LIMIT_MS)]) };
   return (await observe(createReach(limited, LIMIT_MS), worker, 'brief', limited, LIMIT_MS)).snapshot;
 }
 
 /**
- * Asks the real `factory` for its own candidates, as the completion that it generates for the shells does.
+ * Asks the real `factory` for its own candidates, as its generated completion scripts do.
  *
- * @param words the words behind its name; the last one is being typed
+ * @param words the words after its name; the last one is being typed
  */
 export async function askFactory(
   { exec, env, signal }: Context,

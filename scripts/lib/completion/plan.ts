@@ -1,4 +1,4 @@
-/** From the words on a command line to what may stand at the cursor. Pure: what is only known by looking is named, not looked up. */
+/** Turns the words of a command line into candidates. Pure: it names what has to be looked up, but does not look it up. */
 import { basename } from 'node:path';
 import { COMMON_FLAGS, type Command } from '../cli/command.ts';
 import { type Flag, type Flags, type ParsedArgs, parseFlags } from '../cli/flags.ts';
@@ -7,22 +7,22 @@ import type { WorkerFlagValues } from '../config/flags.ts';
 export interface Candidate {
   /** The whole word, unquoted. */
   readonly value: string;
-  /** For shells that show one beside each candidate; may be empty. */
+  /** Shown beside the candidate by some shells; may be empty. */
   readonly description: string;
 }
 
-/** The flags typed so far by which workers are found. */
+/** The flags typed so far that say where the workers are. */
 export type Given = Omit<WorkerFlagValues, 'timeout'>;
 
 /** What to offer. */
 export type Plan =
   | { readonly kind: 'nothing' }
-  /** Names of files, which the shell itself knows best. */
+  /** File names, completed by the shell itself. */
   | { readonly kind: 'files' }
   | { readonly kind: 'words'; readonly words: readonly Candidate[] }
-  /** Names of workers but those typed already. */
+  /** Names of workers, except those already typed. */
   | { readonly kind: 'workers'; readonly given: Given; readonly except: readonly string[] }
-  /** What one worker has. `before` is what stands in front of the name in the same word, such as `--session=`. */
+  /** What one worker has. `before` is the text before the name in the same word, such as `--session=`. */
   | {
       readonly kind: 'projects' | 'sessions' | 'issues';
       readonly given: Given;
@@ -33,23 +33,23 @@ export type Plan =
 const NOTHING: Plan = { kind: 'nothing' };
 
 /**
- * The words that are ours on a line that begins with one of the two programs we complete.
+ * The words of our command on a line that begins with one of the two programs we complete.
  *
  * @param words from the program's name up to the cursor, unquoted; the last one, maybe empty, is being typed
- * @returns the words behind `factory-worker` (by whatever alias) or `factory worker`; null when they are factory's own
+ * @returns the words after `factory-worker` (or an alias of it) or `factory worker`; null when the command is factory's own
  */
 export function ownWords([program = '', first, ...rest]: readonly string[]): readonly string[] | null {
   if (basename(program) !== 'factory') return first === undefined ? [''] : [first, ...rest];
   return first === 'worker' && rest.length > 0 ? rest : null;
 }
 
-/** A word that nobody can type: it marks the cursor, to see what the real parser takes it for. */
+/** A word that cannot be typed: it marks the cursor, to see how the real parser reads it. */
 const CURSOR = '\0cursor';
 
 /**
- * What may stand at the cursor among the arguments of a command.
+ * What can be typed at the cursor among the arguments of a command.
  *
- * @param words the words behind the command's name; the last one is being typed
+ * @param words the words after the command's name; the last one is being typed
  */
 export function planArguments(command: Command<Flags>, words: readonly string[]): Plan {
   const flags: Flags = { ...command.flags, ...COMMON_FLAGS };
@@ -67,7 +67,7 @@ export function planArguments(command: Command<Flags>, words: readonly string[])
   return planPositional(command, parsed.positionals, known);
 }
 
-/** Whatever was typed wrongly on the way to the cursor is for the command itself to say. */
+/** Usage errors before the cursor are left to the command itself to report. */
 function parseLeniently(argv: readonly string[], flags: Flags, restAfter: number | undefined) {
   const anyValue = Object.entries(flags).map(([name, flag]) => [name, { ...flag, choices: undefined }]);
   try {
@@ -113,7 +113,7 @@ function planPositional(
   const last = command.positionals.at(-1);
   const positional = command.positionals[typed.length - 1] ?? (last?.repeat ? last : undefined);
   if (positional === undefined) return NOTHING;
-  // Commands with a few fixed words name them so in their usage line: `bash|zsh|fish`.
+  // Commands with a few fixed words list them in their usage line: `bash|zsh|fish`.
   if (positional.name.includes('|')) {
     return { kind: 'words', words: positional.name.split('|').map(plain) };
   }

@@ -1,4 +1,4 @@
-/** Words as bash reads and writes them. bash hands a completion the line as it was typed, quotes and all. */
+/** Words as bash reads and writes them. bash passes the line to a completion as typed, including quotes. */
 
 interface Scan {
   /** Unquoted; the last one, maybe empty, is where the text ends. */
@@ -40,16 +40,16 @@ export function scanLine(line: string): Scan {
   return { words: [...words, word ?? ''], raw: word === null ? '' : line.slice(start), quote };
 }
 
-/** Between double quotes a backslash is itself except before these. */
+/** Between double quotes a backslash is literal except before these. */
 function escapes(next: string, quote: string): boolean {
   return quote === '' || /["\\$`]/.test(next);
 }
 
 /**
- * The text to put at the cursor so that the word there becomes the candidate.
+ * The text to insert at the cursor so that the word there becomes the candidate.
  *
- * @param raw the word as typed so far, quotes and all
- * @param replaced its last part, which readline is going to replace: from the last `=`, `:` or opening quote on
+ * @param raw the word as typed so far, including quotes
+ * @param replaced its last part, which readline will replace: from the last `=`, `:` or opening quote on
  * @returns null when the candidate does not begin with what was typed
  */
 export function insertion(candidate: string, raw: string, replaced: string): string | null {
@@ -57,7 +57,7 @@ export function insertion(candidate: string, raw: string, replaced: string): str
   const head = raw.endsWith(replaced) ? raw.slice(0, raw.length - replaced.length) : '';
   const { quote } = scanLine(head);
   const tail = candidate.slice(unquote(head).length);
-  // readline closes the quote by itself.
+  // readline closes the quote itself.
   if (quote === "'") return tail.replaceAll("'", "'\\''");
   if (quote === '"') return tail.replaceAll(/["\\$`]/g, '\\$&');
   return tail.replaceAll(/[^\p{L}\p{N}_@%+=:,./-]/gu, '\\$&');

@@ -1,12 +1,12 @@
-/** What an edit changes, for people. */
+/** Shows what an edit changes. */
 
-/** So many unchanged lines are shown around a change, as `diff -u` does. */
+/** Unchanged lines shown around a change, as with `diff -u`. */
 const CONTEXT = 3;
 
 /**
  * The changed lines between two texts that differ in one place, as `diff -u` would show them.
  *
- * @returns lines with a newline each; empty when nothing differs
+ * @returns lines, each with a final newline; empty when nothing differs
  */
 export function lineDiff(before: string, after: string): string {
   if (before === after) return '';

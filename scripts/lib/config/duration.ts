@@ -1,4 +1,4 @@
-/** Durations as people type them after a flag. */
+/** Durations in flags. */
 import { UsageError } from '../cli/errors.ts';
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
@@ -7,11 +7,11 @@ const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, 
 const LONGEST_MS = 2 ** 31 - 1;
 
 /**
- * Reads `500ms`, `30s`, `1.5h`, `1m30s` (kubectl's way of writing them) or a plain number of seconds.
+ * Parses `500ms`, `30s`, `1.5h`, `1m30s` (kubectl's notation) or a plain number of seconds.
  *
- * @param flag the flag it was given to, for the message: `--timeout`
+ * @param flag the flag, for the message: `--timeout`
  * @returns milliseconds, at least 1
- * @throws UsageError when it is no duration, zero, or longer than 24 days
+ * @throws UsageError when it is not a duration, zero, or longer than 24 days
  */
 export function parseDuration(text: string, flag: string): number {
   const parts = [...text.matchAll(/(?<!\d)(\d+(?:\.\d+)?)(ms|s|m|h)/g)];
@@ -22,7 +22,7 @@ export function parseDuration(text: string, flag: string): number {
       ? parts.reduce((sum, [, amount, unit]) => sum + Number(amount) * (UNIT_MS[unit ?? ''] ?? 0), 0)
       : Number.NaN;
   if (Number.isNaN(ms)) {
-    throw new UsageError(`${flag}: "${text}" is no duration`, 'write it like 500ms, 30s, 5m or 1h');
+    throw new UsageError(`${flag}: "${text}" is not a duration`, 'write it like 500ms, 30s, 5m or 1h');
   }
   const rounded = Math.round(ms);
   if (rounded < 1) throw new UsageError(`${flag} must be longer than 0`);

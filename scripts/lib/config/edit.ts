@@ -1,13 +1,13 @@
 /**
  * Edits of the text of a workers.yaml. Only the lines of the entry change: the parsed document says where they are, and the
- * rest of the text stays as it is, byte for byte. (Writing the whole document anew would keep the comments, but move them
- * and change the indentation.)
+ * rest of the text stays the same, byte for byte. (Writing the whole document again would keep the comments, but move them and
+ * change the indentation.)
  */
 import { type CST, Document, isSeq, type Pair, parseDocument, type Scalar, type YAMLSeq } from 'yaml';
 import type { WorkerEntry } from './worker-entry.ts';
 
 /**
- * @param text the whole file, without mistakes; may be empty or nothing but comments
+ * @param text the whole file, valid; may be empty or only comments
  * @returns the text with the worker at the end of the list
  */
 export function addWorker(text: string, worker: WorkerEntry): string {
@@ -30,8 +30,8 @@ export function addWorker(text: string, worker: WorkerEntry): string {
 }
 
 /**
- * @param text the whole file, without mistakes, with a worker of that name
- * @returns the text without its entry. The comments inside the entry go with it; those above it may speak of others and stay
+ * @param text the whole file, valid, with a worker of that name
+ * @returns the text without its entry. Comments inside the entry are removed too; those above may be about others and stay
  */
 export function removeWorker(text: string, name: string): string {
   const list = findList(text);
@@ -48,14 +48,14 @@ export function removeWorker(text: string, name: string): string {
   const end = entryEnd(text, seq, index, dash.column);
   let start = lineStart(text, dash.offset);
   const above = text.slice(lineStart(text, start - 1), start);
-  // Two blank lines would remain where one was before and one after the entry.
+  // With one blank line before and one after the entry, two would remain.
   if (above.trim() === '' && /^[ \t]*(\r?\n|$)/.test(text.slice(end))) start -= above.length;
   const head = text.slice(0, start);
   if (seq.items.length > 1 || colon === null) return head + text.slice(end);
   return `${head.slice(0, colon + 1)} []${head.slice(colon + 1)}${text.slice(end)}`;
 }
 
-/** An entry as it stands in the file: what is understood without being said is left out. */
+/** An entry as written to the file, without fields that have their default. */
 export function entryFields(worker: WorkerEntry): Record<string, string> {
   const { runtime, name, ...fields } = worker;
   return runtime === 'local' ? { name, runtime, ...fields } : { name, ...fields };
@@ -89,7 +89,7 @@ function findList(text: string): List | null {
   };
 }
 
-/** Where the dash of an entry stands; null when the list is written in brackets. */
+/** Where the dash of an entry is; null when the list is written in brackets. */
 function dashOf(text: string, seq: YAMLSeq, index: number): { offset: number; column: number } | null {
   const token = seq.srcToken;
   if (token?.type !== 'block-seq') return null;
@@ -99,13 +99,13 @@ function dashOf(text: string, seq: YAMLSeq, index: number): { offset: number; co
   return text.slice(offset - column, offset).trim() === '' ? { offset, column } : null;
 }
 
-/** The end of an entry's last line, comments that are indented like its fields included. */
+/** The end of an entry's last line, including comments that are indented like its fields. */
 function entryEnd(text: string, seq: YAMLSeq, index: number, column: number): number {
   const [start, end] = (seq.items[index] as { range?: [number, number, number] }).range ?? [0, 0];
   return skipComments(text, lineEnd(text, Math.max(start, end - 1)), column);
 }
 
-/** Skips whole lines that hold comments, indented further than a column. */
+/** Skips comment lines that are indented further than a column. */
 function skipComments(text: string, offset: number, column: number): number {
   let end = offset;
   for (;;) {
@@ -131,7 +131,7 @@ function appendLines(text: string, lines: readonly string[]): string {
   return before + lines.map((line) => line + newline).join('');
 }
 
-/** The way for lists in brackets and other rare forms: comments are kept, the layout may change. */
+/** For lists in brackets and other rare forms: keeps comments, but may change the layout. */
 function rewrite(text: string, edit: (document: Document.Parsed) => void): string {
   const document = parseDocument(text, { merge: true });
   edit(document);
@@ -142,7 +142,7 @@ function lineStart(text: string, offset: number): number {
   return offset <= 0 ? 0 : text.lastIndexOf('\n', offset - 1) + 1;
 }
 
-/** After the newline that ends the line of an offset, or the end of the text. */
+/** The offset after the newline that ends the line of an offset, or the end of the text. */
 function lineEnd(text: string, offset: number): number {
   const newline = text.indexOf('\n', offset);
   return newline < 0 ? text.length : newline + 1;

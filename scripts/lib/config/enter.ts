@@ -1,4 +1,4 @@
-/** Adding an entry to workers.yaml and taking one out, for commands that make and remove workers. */
+/** Adds entries to workers.yaml and removes them, for commands that create and remove workers. */
 import { isDeepStrictEqual } from 'node:util';
 import { CliError } from '../cli/errors.ts';
 import { lineDiff } from './diff.ts';
@@ -9,7 +9,7 @@ import { replaceFile } from './replace-file.ts';
 import type { WorkerEntry } from './worker-entry.ts';
 import { readWorkersToEdit } from './workers-file.ts';
 
-/** workers.yaml as it stands, which may not be there yet. */
+/** The present workers.yaml, which may not exist yet. */
 export interface WorkersText {
   readonly path: string;
   /** Null when there is no file. */
@@ -45,7 +45,7 @@ export async function writeChange({ path, before, after }: FileChange): Promise<
   await replaceFile(path, before, after);
 }
 
-/** The edited text, once it is sure to say what it should. */
+/** The edited text, after checking that it means what it should. */
 function change(
   { path, text }: WorkersText,
   after: string,
@@ -67,7 +67,7 @@ function change(
   return { path, before: text, after, diff: lineDiff(text ?? '', after) };
 }
 
-/** The workers of a text; none for a file that is new or holds nothing but comments. */
+/** The workers of a text; none for a file that is new or has only comments. */
 function parse(path: string, text: string, env: NodeJS.ProcessEnv): readonly WorkerEntry[] {
   if (text.split('\n').every((line) => /^\s*(#|$)/.test(line))) return [];
   return parseWorkers(path, text, homeOf(env)).workers;

@@ -1,7 +1,7 @@
-/** The flags by which a command finds its workers: kubectl's names where kubectl has the flag, with kubectl's meaning. */
+/** The flags that tell a command where its workers are: with kubectl's names and meanings where kubectl has the flag. */
 import type { Flags } from '../cli/flags.ts';
 
-/** No cluster has to do with these. */
+/** Commands that use no cluster. */
 const exceptInto = ['local', 'shell-init'];
 
 export const WORKER_FLAGS = {

@@ -1,4 +1,4 @@
-/** What is wrong with a workers.yaml, in sentences: ajv's findings say what a rule was, these say what to type. */
+/** The mistakes of a workers.yaml, in sentences: ajv's errors name the violated rule, these say what to type. */
 import type { ErrorObject } from 'ajv';
 import { nearest } from '../cli/text.ts';
 import schema from './workers.schema.json' with { type: 'json' };
@@ -7,9 +7,9 @@ import schema from './workers.schema.json' with { type: 'json' };
 export type Path = readonly (string | number)[];
 
 export interface Mistake {
-  /** The key or value it is about; empty for the document itself. */
+  /** The key or value concerned; empty for the document itself. */
   readonly path: Path;
-  /** Whether the place to show is the key or its value. */
+  /** Whether to point at the key or at its value. */
   readonly part: 'key' | 'value';
   readonly sentence: string;
 }
@@ -19,7 +19,7 @@ const WORKER_KEYS: Readonly<Record<string, { readonly description: string }>> =
 
 /**
  * @param errors ajv's, with `allErrors` and `verbose`
- * @returns one mistake for each that the writer of the file has made; ajv reports some of them twice
+ * @returns each mistake once; ajv reports some of them twice
  */
 export function schemaMistakes(errors: readonly ErrorObject[]): Mistake[] {
   const unknown = errors.filter(({ keyword }) => keyword === 'additionalProperties');
@@ -39,7 +39,7 @@ export function schemaMistakes(errors: readonly ErrorObject[]): Mistake[] {
       case 'false schema':
         return [{ path, part: 'key', sentence: misplacedKey(String(path.at(-1))) }];
       case 'if':
-        // Only repeats that something in `then` or `else` was wrong.
+        // Only repeats that something in `then` or `else` failed.
         return [];
       default:
         return [{ path, part: 'value', sentence: wrongValue(error, path) }];
@@ -47,7 +47,7 @@ export function schemaMistakes(errors: readonly ErrorObject[]): Mistake[] {
   });
 }
 
-/** Whether a worker that lacks a pod may well be a local one: what it needs then is said at its `runtime` or `home`. */
+/** Whether a worker without a pod is probably a local one: then its `runtime` or `home` says what it needs. */
 function kindIsUnclear({ schemaPath, data }: ErrorObject): boolean {
   if (!schemaPath.includes('/else/')) return false;
   const { runtime, ...worker } = data as Record<string, unknown>;
@@ -55,7 +55,7 @@ function kindIsUnclear({ schemaPath, data }: ErrorObject): boolean {
   return !inCluster && ('home' in worker || (runtime !== undefined && runtime !== 'kubernetes'));
 }
 
-/** Two workers of one name; JSON Schema cannot say that. */
+/** Two workers with the same name; JSON Schema cannot express that. */
 export function duplicateNames(document: unknown): Mistake[] {
   const { workers } = document as { workers?: unknown };
   if (!Array.isArray(workers)) return [];
@@ -68,7 +68,7 @@ export function duplicateNames(document: unknown): Mistake[] {
   });
 }
 
-/** `workers[0].pod`; a key that is no plain word is quoted: `workers[0]["my pod"]`. */
+/** `workers[0].pod`; a key that is not a plain word is quoted: `workers[0]["my pod"]`. */
 export function pathText(path: Path): string {
   return path
     .map((step, index) => {
@@ -87,7 +87,7 @@ function pathOf({ instancePath }: ErrorObject): Path {
     .map((step) => (/^\d+$/.test(step) ? Number(step) : step));
 }
 
-/** The key that was meant by an unknown one; null when none is near. */
+/** The known key nearest to an unknown one; null when none is near. */
 function meantKey({ params, parentSchema, data }: ErrorObject): string | null {
   const free = Object.keys(parentSchema?.['properties'] ?? {}).filter((key) => !(key in (data as object)));
   return nearest(String(params['additionalProperty']), free)[0] ?? null;
@@ -127,7 +127,7 @@ function wrongValue({ keyword, data, params, parentSchema }: ErrorObject, path: 
     const allowed = params['allowedValues'] as string[];
     return `must be ${allowed.join(' or ')}, not ${quoted(data)}${suggest(nearest(String(data), allowed)[0])}`;
   }
-  // The rule's own words stand beside it in the schema.
+  // The rule's own wording is beside it in the schema.
   const wanted = String(parentSchema?.['$comment']);
   const label = parentSchema === schema.definitions.line ? '' : toLabel(String(data));
   return `must be ${wanted}, not ${quoted(data)}${suggest(label)}`;
@@ -154,7 +154,7 @@ function kindOf(value: unknown): string {
   return typeof value === 'string' ? 'text' : `the ${typeof value} ${value}`;
 }
 
-/** `Worker_1` as the label it may become: `worker-1`; empty when nothing is left of it. */
+/** `Worker_1` as a valid label: `worker-1`; empty when nothing is left of it. */
 function toLabel(text: string): string {
   const label = text
     .toLowerCase()

@@ -1,8 +1,7 @@
 /**
- * The text of workers.yaml into workers, or into every mistake it has, each with its place.
+ * Parses the text of workers.yaml into workers, or into all its mistakes, each with its position.
  *
- * With `edit.ts` the only module that loads yaml. It is itself loaded only where the file is needed: `--help` does not pay
- * for it.
+ * Only this module and `edit.ts` load yaml. It is loaded only where the file is needed, so that `--help` stays fast.
  */
 import {
   type Document,
@@ -34,7 +33,7 @@ type EntryFields =
       kubeconfig?: string;
     };
 
-/** A mistake and where it stands in the text, counted in characters. */
+/** A mistake and its offset in the text, in characters. */
 interface Finding {
   readonly offset: number;
   readonly where: string;
@@ -42,9 +41,9 @@ interface Finding {
 }
 
 /**
- * Reads the text of a workers.yaml. Pure.
+ * Parses the text of a workers.yaml. Pure.
  *
- * @param path where the file lies: relative paths inside it start at its folder
+ * @param path where the file is: relative paths in it are relative to its folder
  * @param home what `~` stands for
  * @throws CliError (exit 2) that lists every mistake as `workers.yaml:6:15 workers[0].replicas: …`
  */
@@ -54,7 +53,7 @@ export function parseWorkers(path: string, text: string, home: string): WorkersF
     lineCounter,
     prettyErrors: false,
     logLevel: 'error',
-    // `<<: *defaults` is how YAML files share fields, and x-… keys are where such defaults are kept.
+    // YAML files share fields with `<<: *defaults`, and keep such defaults in x-… keys.
     merge: true,
   });
   const findings = findMistakes(document).sort((a, b) => a.offset - b.offset);
@@ -67,7 +66,7 @@ export function parseWorkers(path: string, text: string, home: string): WorkersF
 }
 
 /**
- * Checks fields that were typed as flags. What is missing is no mistake here.
+ * Checks fields that were given as flags. A missing field is not a mistake here.
  *
  * @returns sentences such as `pod: must be …`
  */
@@ -100,16 +99,16 @@ function findMistakes(document: Document.Parsed): Finding[] {
     where: '',
     sentence:
       code === 'DUPLICATE_KEY'
-        ? 'this key stands twice; remove one of the two'
+        ? 'this key appears twice; remove one of the two'
         : `not valid YAML: ${message}`,
   }));
-  // After a syntax error the rest of the file is not what its writer meant. A key that stands twice harms nothing else.
+  // After a syntax error the rest of the file is not what its author meant. A duplicate key does no other harm.
   if (document.errors.some(({ code }) => code !== 'DUPLICATE_KEY')) return syntax;
   let value: unknown;
   try {
     value = document.toJS();
   } catch (error) {
-    // An alias without its anchor, a bomb of aliases, a `<<` of something that is no map.
+    // An alias without its anchor, an alias bomb, a `<<` of something that is not a map.
     const offset = firstBrokenAlias(document) ?? 0;
     return [...syntax, { offset, where: '', sentence: `not valid YAML: ${(error as Error).message}` }];
   }
@@ -129,8 +128,8 @@ function locate(document: Document.Parsed, { path, part, sentence }: Mistake): F
 }
 
 /**
- * Where a key or its value stands in the text. What is not in the text itself (a missing key, a field that came through
- * `<<`) is found at the nearest thing around it.
+ * The position of a key or its value in the text. For what is not in the text itself (a missing key, a field from `<<`), the
+ * position of the nearest node around it.
  */
 function offsetOf(document: Document.Parsed, path: Path, part: Mistake['part']): number {
   let node: Node | null = document.contents;
@@ -169,7 +168,7 @@ function mistakesError(file: string, findings: readonly Finding[], lineCounter: 
   for (const { offset, where, sentence } of findings) {
     const { line, col } = lineCounter.linePos(offset);
     const text = `${file}:${line}:${col} ${where === '' ? '' : `${where}: `}${sentence}`;
-    // What the YAML parser stumbles over next on the same line follows from the first; ajv repeats itself now and then.
+    // Further YAML errors on the same line follow from the first one; ajv sometimes repeats itself.
     const key = where === '' ? `line ${line}` : text;
     if (!lines.has(key)) lines.set(key, text);
   }

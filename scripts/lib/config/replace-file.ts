@@ -1,6 +1,6 @@
 /**
- * Replaces a file at once: whoever reads it sees the old content or the new one, never half of either. For every file that
- * the operator named, and for our own records.
+ * Replaces a file atomically: a reader sees the old content or the new one, never a part. For every file that the operator
+ * named, and for our own records.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -20,20 +20,20 @@ import { dirname, join, resolve } from 'node:path';
 import { CliError } from '../cli/errors.ts';
 
 export interface Replacement<T> {
-  /** Writes the new content; what it throws leaves the old file as it was. */
+  /** Writes the new content; if it throws, the old file stays. */
   readonly fill: (file: FileHandle, folder: string) => Promise<T>;
-  /** A last look at what is about to be replaced; what it throws leaves that as it was. */
+  /** A last check of the file about to be replaced; if it throws, that file stays. */
   readonly check?: (target: string) => Promise<void>;
-  /** Whether mode and owner of the old file go on; otherwise the new one is 0600, and ours. */
+  /** Whether to keep mode and owner of the old file; otherwise the new one is 0600, and ours. */
   readonly keepMode?: boolean;
 }
 
 /**
  * Writes a new file beside the old one and renames it, so that a full disk, a crash or Ctrl-C leaves the old one. A symbolic
- * link stays one: the file it points to is replaced. New folders are 0700, since contexts and paths tell of clusters.
+ * link stays: the file it points to is replaced. New folders are 0700, since contexts and paths reveal clusters.
  *
  * @returns what `fill` returned
- * @throws CliError when the path cannot be written, or names something else than a regular file
+ * @throws CliError when the path cannot be written, or is not a regular file
  */
 export async function replaceFileBy<T>(path: string, { fill, check, keepMode }: Replacement<T>): Promise<T> {
   try {
@@ -49,7 +49,7 @@ export async function replaceFileBy<T>(path: string, { fill, check, keepMode }: 
         filled = await fill(file, folder);
         if (old !== null) {
           await file.chmod(old.mode & 0o7777);
-          // Root edits a file of somebody else: it stays theirs.
+          // Root edits another user's file: it stays theirs.
           if (old.uid !== process.getuid?.()) await file.chown(old.uid, old.gid);
         }
         await file.sync();
@@ -67,13 +67,13 @@ export async function replaceFileBy<T>(path: string, { fill, check, keepMode }: 
   }
 }
 
-/** To be made with `wx` (O_EXCL), which neither follows a link nor takes a file that is there; nobody can know it in advance. */
+/** An unpredictable name. Create it with `wx` (O_EXCL), which neither follows a link nor accepts an existing file. */
 function temporaryIn(folder: string): string {
   return join(folder, `.factory-worker-new.${randomBytes(8).toString('hex')}`);
 }
 
 /**
- * Replaces a small file of our own, such as a record; 0600, and its folders 0700.
+ * Replaces a small file of our own, such as a record; mode 0600, its folders 0700.
  *
  * @throws NodeJS.ErrnoException when it cannot be written; the old one stays
  */
@@ -90,10 +90,10 @@ export function replaceFileSync(path: string, text: string): void {
 }
 
 /**
- * Replaces a text by one that was made from it. The mode is kept; a new file is 0600.
+ * Replaces a text with its edited version. Keeps the mode; a new file is 0600.
  *
  * @param before the text that was read, null when there was no file
- * @throws CliError when the file is not what was read any more, or cannot be written; nothing has changed then
+ * @throws CliError when the file has changed since it was read, or cannot be written; nothing is written then
  */
 export async function replaceFile(path: string, before: string | null, after: string): Promise<void> {
   await replaceFileBy(path, {
@@ -101,15 +101,17 @@ export async function replaceFile(path: string, before: string | null, after: st
     fill: (file) => file.writeFile(after),
     async check(target) {
       if ((await readFile(target, 'utf8').catch(ifMissing)) === before) return;
-      throw new CliError(`${path} has changed meanwhile; nothing was written`, { hints: ['try again'] });
+      throw new CliError(`${path} has changed in the meantime; nothing was written`, {
+        hints: ['try again'],
+      });
     },
   });
 }
 
 /**
- * Where a path that is to be written leads to: through symbolic links, also one that points to nothing yet.
+ * Resolves a path for writing: follows symbolic links, also dangling ones.
  *
- * @throws CliError when something other than a regular file is there: a rename would put a file in the place of a device
+ * @throws CliError when something other than a regular file is there: a rename would replace a device with a file
  */
 export async function regularTarget(path: string): Promise<string> {
   try {
@@ -123,7 +125,7 @@ export async function regularTarget(path: string): Promise<string> {
   }
 }
 
-/** What the file system had against it; any other error as it is. */
+/** A CliError for an error of the file system; any other error unchanged. */
 function cannotWrite(path: string, error: unknown): unknown {
   if (!(error instanceof Error && 'syscall' in error)) return error;
   return new CliError(`cannot write ${path}: ${error.message}`);
@@ -141,7 +143,7 @@ async function followLinks(path: string): Promise<string> {
   }
 }
 
-/** @returns null for a file that is not there */
+/** @returns null for a file that does not exist */
 function ifMissing(error: unknown): null {
   if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
   throw error;

@@ -1,4 +1,4 @@
-/** Who is at this keyboard, for the records on a worker. */
+/** The operator's name, for the records on a worker. */
 import { hostname, userInfo } from 'node:os';
 
 /** `user@host`. */
@@ -10,7 +10,7 @@ function username(): string {
   try {
     return userInfo().username;
   } catch {
-    // A user id without an entry in the password database, as containers have them.
+    // A user id without an entry in the password database, as in containers.
     return `uid-${process.getuid?.() ?? 'unknown'}`;
   }
 }

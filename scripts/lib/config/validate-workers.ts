@@ -1,6 +1,6 @@
 /**
- * What workers.schema.json accepts. The only module that loads ajv; in the bundle the code that ajv makes of the schema stands
- * in its place (scripts/build/precompile.ts), since loading ajv and compiling takes longer than anything a command does.
+ * Validates against workers.schema.json. The only module that loads ajv. The bundle has ajv's generated code instead
+ * (scripts/build/precompile.ts), since loading ajv and compiling takes longer than anything a command does.
  */
 import { Ajv } from 'ajv';
 import schema from './workers.schema.json' with { type: 'json' };
@@ -12,10 +12,10 @@ export const ajv = new Ajv({
   verbose: true,
   meta: false,
   validateSchema: false,
-  // Nor is a file so long that polishing the code which checks it (8 ms) would pay.
+  // A file is too short for optimizing the generated code (8 ms) to pay off.
   code: { optimize: false, source: true, esm: true },
   inlineRefs: false,
 });
 
-/** Whether a parsed workers.yaml is one; if not, its property `errors` says why. */
+/** Whether a parsed workers.yaml is valid; if not, its property `errors` says why. */
 export const validate = ajv.compile(schema);

@@ -1,6 +1,6 @@
-/** What `workers.yaml` says of a worker. */
+/** The entries of `workers.yaml`. */
 
-/** A worker in a cluster: the four fields of the file as it has always been, and what some clusters need besides. */
+/** A worker in a cluster: the four fields that were always there, and what some clusters need in addition. */
 export interface ClusterWorker {
   readonly runtime: 'kubernetes';
   readonly name: string;
@@ -10,7 +10,7 @@ export interface ClusterWorker {
   /** kubectl context. */
   readonly context: string;
   readonly container?: string;
-  /** Path of a kubeconfig file; kubectl's own rules when absent. */
+  /** Path of a kubeconfig file; without it kubectl's own rules apply. */
   readonly kubeconfig?: string;
 }
 

@@ -1,4 +1,4 @@
-/** workers.yaml: where it lies, what it says, which of its workers a command means. */
+/** workers.yaml: where it is, what it says, which of its workers a command is about. */
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { CliError, UsageError } from '../cli/errors.ts';
@@ -8,11 +8,11 @@ import type { WorkerFlagValues } from './flags.ts';
 import { expandHome, homeOf, shortPath } from './paths.ts';
 import type { WorkerEntry, WorkersFile } from './worker-entry.ts';
 
-/** So many names are listed when one was not found; more would hide the sentence above them. */
+/** Names listed when one was not found; more would hide the sentence above them. */
 const LISTED_NAMES = 12;
 
 /**
- * Where the workers are named: `--workers FILE`, else `$FACTORY_WORKERS`, else `~/.factory/workers.yaml`.
+ * The path of workers.yaml: `--workers FILE`, else `$FACTORY_WORKERS`, else `~/.factory/workers.yaml`.
  *
  * @param flag the value of `--workers`
  */
@@ -22,16 +22,16 @@ export function workersPath(env: NodeJS.ProcessEnv, flag: string | undefined): s
   return given ? expandHome(given, home) : join(home, '.factory', 'workers.yaml');
 }
 
-/** How the user types a command; the context of a command has it. */
+/** How the operator types a command, from the command's context. */
 type CommandLine = (name: string, ...args: string[]) => string;
 
 const fromCheckout: CommandLine = (name, ...args) => [`npx tsx scripts/${name}.ts`, ...args].join(' ');
 
 /**
- * Reads workers.yaml and lets `--context`, `--namespace` and `--kubeconfig` take the place of what it says of workers in a
- * cluster. `$KUBECONFIG` stays kubectl's own business.
+ * Reads workers.yaml and applies `--context`, `--namespace` and `--kubeconfig` to its workers in a cluster. `$KUBECONFIG` is
+ * left to kubectl.
  *
- * @throws CliError when the file cannot be read (with how to make one), or has mistakes (all of them, exit 2)
+ * @throws CliError when the file cannot be read (saying how to create one), or has mistakes (listing all, exit 2)
  */
 export async function loadWorkers(
   env: NodeJS.ProcessEnv,
@@ -48,7 +48,7 @@ export async function loadWorkers(
 
 /**
  * @returns the file's text, null when there is no such file
- * @throws CliError when it is there and cannot be read
+ * @throws CliError when it exists and cannot be read
  */
 export async function readWorkersText(path: string, env: NodeJS.ProcessEnv): Promise<string | null> {
   try {
@@ -68,9 +68,9 @@ export async function readWorkersText(path: string, env: NodeJS.ProcessEnv): Pro
 }
 
 /**
- * As {@link readWorkersText}, for a file that is to be written afterwards.
+ * Like {@link readWorkersText}, for a file that will be written afterwards.
  *
- * @throws CliError also when something other than a regular file is there; a FIFO would never end, a device be replaced
+ * @throws CliError also when it is not a regular file: a FIFO would never end, a device would be replaced
  */
 export async function readWorkersToEdit(path: string, env: NodeJS.ProcessEnv): Promise<string | null> {
   const { regularTarget } = await import('./replace-file.ts');
@@ -81,7 +81,7 @@ export async function readWorkersToEdit(path: string, env: NodeJS.ProcessEnv): P
 /**
  * The worker of that name.
  *
- * @throws UsageError with the nearest names and those there are
+ * @throws UsageError with the nearest names and all existing ones
  */
 export function chooseWorker(file: WorkersFile, name: string): WorkerEntry {
   const worker = file.workers.find((candidate) => candidate.name === name);
@@ -90,7 +90,7 @@ export function chooseWorker(file: WorkersFile, name: string): WorkerEntry {
 }
 
 /**
- * The workers of those names, each once, in the order given.
+ * The workers of those names, each once, in the given order.
  *
  * @throws UsageError that names all that are unknown
  */

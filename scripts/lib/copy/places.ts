@@ -1,4 +1,4 @@
-/** What `cp` is told to copy, and where to. Pure but for the questions asked of the local disk. */
+/** Source and destination of `cp`. Pure except for looking at the local disk. */
 import { lstatSync, mkdtempSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { CliError, UsageError } from '../cli/errors.ts';
@@ -10,7 +10,7 @@ export interface Place {
   readonly path: string;
 }
 
-/** `worker-1:path` is in the worker; anything else, `./a:b` among it, is here. */
+/** `worker-1:path` is in the worker; anything else, including `./a:b`, is on this machine. */
 export function parsePlace(text: string): Place {
   const [, worker, path] = /^([a-z0-9][a-z0-9.-]*):(.*)$/s.exec(text) ?? [];
   return worker === undefined ? { worker: null, path: text } : { worker, path: path || '~' };
@@ -21,26 +21,29 @@ export type Copy =
   | { readonly direction: 'from'; readonly worker: string; readonly from: string; readonly to: string };
 
 /**
- * @throws UsageError unless exactly one side is a worker's
+ * @throws UsageError unless exactly one side is in a worker
  */
 export function planCopy(source: string, destination: string): Copy {
   const [from, to] = [parsePlace(source), parsePlace(destination)];
   if (from.worker !== null && to.worker !== null) {
-    throw new UsageError('both sides are of a worker', 'copy in two steps, over a file here');
+    throw new UsageError(
+      'both sides are in a worker',
+      'copy in two steps, with a file on this machine in between',
+    );
   }
   if (from.worker !== null) return { direction: 'from', worker: from.worker, from: from.path, to: to.path };
   if (to.worker !== null) return { direction: 'to', worker: to.worker, from: from.path, to: to.path };
-  throw new UsageError('neither side is of a worker', 'write one as WORKER:PATH, such as worker-1:notes.txt');
+  throw new UsageError('neither side is in a worker', 'write one as WORKER:PATH, such as worker-1:notes.txt');
 }
 
-/** Something on this machine that is to be sent. */
+/** A file or folder on this machine to send. */
 export interface LocalEntry {
   readonly folder: string;
   readonly name: string;
   readonly kind: 'file' | 'folder';
 }
 
-/** @throws CliError when there is nothing of that name */
+/** @throws CliError when it does not exist */
 export function localEntry(path: string): LocalEntry {
   const absolute = resolve(path);
   const stat = lstatSync(absolute, { throwIfNoEntry: false });
@@ -52,16 +55,16 @@ export function localEntry(path: string): LocalEntry {
   };
 }
 
-/** Where something received is to lie, and the folder beside it in which it is unpacked first. */
+/** The destination of what is received, and the folder beside it in which it is unpacked first. */
 export interface LocalTarget {
   readonly final: string;
   readonly temporary: string;
 }
 
 /**
- * @param name of what is received: its name where the destination is a folder
- * @returns where it will lie; behind a symbolic link, as for every file that is replaced
- * @throws CliError where it cannot lie there
+ * @param name of the source: the name to use when the destination is a folder
+ * @returns the final path; symbolic links are followed, as for every file that is replaced
+ * @throws CliError when it cannot be written there
  */
 export async function resolveTarget(destination: string, name: string): Promise<string> {
   const wanted = resolve(destination);
@@ -77,7 +80,7 @@ export async function resolveTarget(destination: string, name: string): Promise<
   return lstatSync(final, { throwIfNoEntry: false })?.isSymbolicLink() ? target : final;
 }
 
-/** @throws CliError where nothing can be written */
+/** @throws CliError when the folder cannot be written */
 export function prepareTarget(final: string): LocalTarget {
   try {
     return { final, temporary: mkdtempSync(join(dirname(final), '.factory-worker-cp.')) };

@@ -1,29 +1,29 @@
 /**
- * A tar archive from elsewhere, read as data: member by member, in a bounded amount of memory, whatever it claims. Nothing is
- * unpacked here. The format is tar-stream's business; that of a header is at most 4 MiB there.
+ * Reads an untrusted tar archive as data: member by member, in bounded memory. Nothing is unpacked here. tar-stream parses the
+ * format; its limit for a header is 4 MiB.
  */
 import type { Readable } from 'node:stream';
 import type { Header } from 'tar-stream';
 
-/** One who has files for hundreds of thousands of issues is far below it; so many empty ones take 4 GiB of inodes. */
+/** Far more than the files of hundreds of thousands of issues; this many empty files take 4 GiB of inodes. */
 export const MOST_MEMBERS = 1_000_000;
 
 export type MemberKind = 'file' | 'folder' | 'link' | 'hard link' | 'device' | 'FIFO' | 'special file';
 
 export interface Member {
-  /** Relative, without `.`, `..` and empty parts; a folder's without the slash at its end. */
+  /** Relative, without `.`, `..` and empty parts; for a folder without the trailing slash. */
   readonly path: string;
   readonly kind: MemberKind;
   /** Permission bits only. */
   readonly mode: number;
   readonly modified: Date;
-  /** Of a link. */
+  /** Target of a link. */
   readonly target: string;
-  /** Content of a file; what is not read of it is skipped. */
+  /** Content of a file; the unread part is skipped. */
   readonly content: AsyncIterable<Buffer>;
 }
 
-/** An archive that is not to be unpacked, or cannot be read; the message says why, after a colon. */
+/** An archive that is refused or cannot be read. The message says why and is meant to follow a colon. */
 export class ArchiveError extends Error {
   override readonly name = 'ArchiveError';
 }
@@ -40,11 +40,11 @@ const KINDS: Readonly<Record<string, MemberKind>> = {
 };
 
 /**
- * @param source the archive, not compressed; its failure is the reader's. Whoever makes it bounds its bytes
- * @throws ArchiveError when it is cut short or damaged, has more than {@link MOST_MEMBERS}, or a name that leads elsewhere
+ * @param source the uncompressed archive; its errors go to the reader. The caller limits its size
+ * @throws ArchiveError when it is truncated or damaged, has more than {@link MOST_MEMBERS}, or a name that leads elsewhere
  */
 export async function* readTar(source: Readable): AsyncGenerator<Member> {
-  // Only when it is needed; as CommonJS it has its functions on the default export, also in the bundle.
+  // Loaded when needed; as CommonJS it has its functions on the default export, also in the bundle.
   const { default: tar } = await import('tar-stream');
   const archive = tar.extract();
   source.once('error', (error) => archive.destroy(error));

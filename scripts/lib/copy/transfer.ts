@@ -1,6 +1,6 @@
 /**
- * Files between this machine and a worker, as tar over exec. The sum of what was sent is compared with the sum of what
- * arrived before anything is put in place: kubectl can report success for a stream that was cut (kubernetes/kubernetes#60140).
+ * Copies files between this machine and a worker, as tar over exec. The checksums of what was sent and of what arrived are
+ * compared before anything is put in place: kubectl can report success for a truncated stream (kubernetes/kubernetes#60140).
  */
 import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
@@ -23,42 +23,42 @@ export interface Road {
   readonly exec: Exec;
   readonly transport: Transport;
   readonly signal: AbortSignal;
-  /** How long nothing may move, and how long a short call may take. */
+  /** How long the stream may stall, and how long a short call may take. */
   readonly timeoutMs: number;
   /** For messages. */
   readonly worker: string;
-  /** What to type where the worker has no room for it. */
+  /** What to type when the worker has no space for it. */
   readonly makeRoom?: string;
-  /** Hears how many bytes have gone so far. */
+  /** Gets the number of bytes sent so far. */
   readonly onProgress?: (bytes: number) => void;
 }
 
 export interface Transferred {
-  /** Of the archive. */
+  /** Size of the archive. */
   readonly bytes: number;
   readonly sha256: string;
-  /** Where it lies now. */
+  /** The final path. */
   readonly path: string;
-  /** What tar had to say although it went well: a file that changed meanwhile, a socket that it ignored. */
+  /** A warning from tar although it succeeded: a file that changed while it was read, a socket that it ignored. */
   readonly warning: string;
-  /** What a worker sent and was not written here; the first hundred of them. */
+  /** Entries from the worker that were not written here; the first hundred. */
   readonly leftOut: readonly LeftOut[];
   readonly leftOutCount: number;
 }
 
 /** What a copy would do. */
 export interface Outlook {
-  /** Where it would lie, for `send`; what would be read, for `fetch`. */
+  /** The destination, for `send`; the source, for `fetch`. */
   readonly path: string;
-  /** `new` or `replaced`, for `send`; a number of bytes, for `fetch`. */
+  /** `new` or `replaced`, for `send`; the number of bytes, for `fetch`. */
   readonly fact: string;
 }
 
 /**
- * Looks what {@link send} or {@link fetch} would do; nothing is changed.
+ * Finds out what {@link send} or {@link fetch} would do, without changing anything.
  *
- * @param args of the script, after its nonce
- * @throws CliError where it would be refused
+ * @param args arguments of the script, after its nonce
+ * @throws CliError when it would be refused
  */
 export async function foresee(
   road: Road,
@@ -87,7 +87,7 @@ export async function foresee(
  * Sends a file or folder to a worker.
  *
  * @param destination path in the worker
- * @throws CliError when it did not arrive whole; nothing has changed in the worker then
+ * @throws CliError when it did not arrive complete; then nothing in the worker has changed
  */
 export async function send(road: Road, entry: LocalEntry, destination: string): Promise<Transferred> {
   const { exec, transport, worker } = road;
@@ -101,7 +101,7 @@ export async function send(road: Road, entry: LocalEntry, destination: string): 
   const { argv, env } = transport.terminal(script, false);
   const common = { signal, idleMs: road.timeoutMs };
   const [packed, arrived] = await Promise.all([
-    // macOS' own tar would add its resource forks.
+    // The tar of macOS would add resource forks.
     exec
       .stream(tar, { ...common, output: meter, env: { ...process.env, COPYFILE_DISABLE: '1' } })
       .then((result) => {
@@ -156,7 +156,7 @@ export async function send(road: Road, entry: LocalEntry, destination: string): 
 /**
  * Fetches a file or folder from a worker.
  *
- * @throws CliError when it did not arrive whole; nothing has changed here then
+ * @throws CliError when it did not arrive complete; then nothing here has changed
  */
 export async function fetch(road: Road, path: string, target: LocalTarget): Promise<Transferred> {
   try {
@@ -178,7 +178,7 @@ async function fetchInto(road: Road, path: string, { final, temporary }: LocalTa
     exec.stream(argv, { signal, idleMs: road.timeoutMs, output: meter, ...(env ? { env } : {}) }),
     unpack(meter, temporary).catch((error: Error) => {
       stop.abort();
-      // What still arrives must not wait for a reader that has gone.
+      // The rest of the stream must not wait for a reader that has ended.
       meter.resume();
       return error;
     }),
@@ -187,19 +187,19 @@ async function fetchInto(road: Road, path: string, { final, temporary }: LocalTa
   if (meter.full) {
     throw new CliError(
       `${worker} sends more than there is room for: ${bytes(room)} in ${dirname(temporary)}; nothing was changed`,
-      { hints: ['copy a part of it, or into another folder'] },
+      { hints: ['copy a part of it, or copy into another folder'] },
     );
   }
   const { refused, sum } = readAnswer(sent.stderr, nonce);
   if (refused !== undefined) throw new CliError(`${worker}: ${refused}`);
   const failed = unpacked instanceof Error ? unpacked : null;
   if (sum === undefined) {
-    // The connection ended, unless it is our own side that did not take what came.
+    // The connection broke, unless our own side refused the data.
     throw failed === null || CUT_SHORT.test(failed.message) ? lost(road, sent) : notTaken(road, path, failed);
   }
   const [sha256 = '', rc, message = ''] = sum;
   if (sha256 !== meter.sha256()) throw differs(road);
-  // 1 says that a file changed while it was read; the archive is whole nevertheless.
+  // 1 means that a file changed while it was read; the archive is still complete.
   if (rc !== '0' && rc !== '1') throw new CliError(`${worker} could not read all of ${path}: ${message}`);
   if (unpacked instanceof Error) throw notTaken(road, path, unpacked);
   const { name, leftOut, leftOutCount } = unpacked;
@@ -209,7 +209,7 @@ async function fetchInto(road: Road, path: string, { final, temporary }: LocalTa
   return { bytes: meter.bytes, sha256, path: final, warning: message, leftOut, leftOutCount };
 }
 
-/** What tar-stream says of an archive that ends too early. */
+/** tar-stream's error for an archive that ends too early. */
 const CUT_SHORT = /end of data/i;
 
 function notTaken({ worker }: Road, path: string, error: Error): Error {
@@ -226,7 +226,7 @@ interface Answer {
   readonly refused?: string;
 }
 
-/** The lines of a script that begin with the nonce; anything else is kubectl's or a login script's. */
+/** The lines of a script that begin with the nonce; others come from kubectl or a login script. */
 export function readAnswer(text: string, nonce: string): Answer {
   const answer: Record<string, readonly string[]> = {};
   for (const line of text.split(/\r?\n/)) {
@@ -257,7 +257,7 @@ function lost({ worker, timeoutMs }: Road, { stalled, stderr, code }: StreamResu
   });
 }
 
-/** tar does not always say why it wrote less than it had to. */
+/** The error for a failed unpack; tar does not always say why it wrote too little. */
 const NO_ROOM = /No space left on device|Disk quota exceeded|Wrote only \d+ of \d+ bytes/;
 
 function notUnpacked({ worker, makeRoom }: Road, message: string): CliError {
@@ -275,7 +275,7 @@ function differs({ worker }: Road): TransportError {
   });
 }
 
-/** Takes away what was unpacked of a copy that failed. When that fails too, the next copy into the folder does it after a day. */
+/** Removes the unpacked part of a failed copy. If that fails too, a later copy into the folder does it after a day. */
 async function discard({ transport, timeoutMs }: Road, temporary: string | undefined): Promise<void> {
   if (temporary === undefined) return;
   const { signal } = new AbortController();
@@ -288,7 +288,7 @@ async function discard({ transport, timeoutMs }: Road, temporary: string | undef
 
 const lastLine = (text: string) => text.trim().split('\n').at(-1) ?? '';
 
-/** Passes bytes on up to a limit, and knows their number and sum. */
+/** Passes bytes on up to a limit, and counts and hashes them. */
 class Meter extends Transform {
   bytes = 0;
   readonly #hash = createHash('sha256');
@@ -296,13 +296,13 @@ class Meter extends Transform {
   readonly #limit: number;
   readonly #onFull: () => void;
 
-  /** @param onFull hears that the limit is reached; what comes after it is dropped */
+  /** @param onFull called when the limit is reached; further bytes are dropped */
   constructor(onProgress: ((bytes: number) => void) | undefined, limit = Infinity, onFull = () => {}) {
     super();
     this.#onProgress = onProgress;
     this.#limit = limit;
     this.#onFull = onFull;
-    // The end of a child that reads us destroys us; what feeds us then has nothing to say.
+    // When the child that reads this stream ends, the stream is destroyed; errors of its source are ignored then.
     this.on('error', () => {});
   }
 
@@ -322,16 +322,16 @@ class Meter extends Transform {
     done(null, chunk);
   }
 
-  /** Of all that has passed; can be asked once. */
+  /** Checksum of all bytes that passed; can be called once. */
   sha256(): string {
     return this.#hash.digest('hex');
   }
 }
 
-/** An answer of one of our scripts is a few lines: a nonce, two paths, a message of tar. */
+/** Limit of an answer of our scripts: a few lines with a nonce, two paths, and a message from tar. */
 const ANSWER_BYTES = 64 * 1024;
 
-/** Keeps what is written: short answers. More than one can be is an error, which ends the program that says it. */
+/** Collects a short answer. A longer one is an error, which ends the program that writes it. */
 class Collector extends Writable {
   readonly #chunks: Buffer[] = [];
   #bytes = 0;

@@ -1,13 +1,13 @@
 /**
- * Puts what a worker sent onto this disk. A worker may lie, so a member is written only where nothing is yet, below one name,
- * and links are made when all is written: no write can go through one.
+ * Unpacks an archive from a worker onto this disk. A worker is not trusted, so a member is written only where nothing exists
+ * yet, below one name, and links are created last: no write can go through a link.
  */
 import { mkdir, open, symlink, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { ArchiveError, type Member, readTar } from './tar.ts';
 
-/** So many of those that were left out are named. */
+/** How many skipped entries are listed. */
 const NAMED = 100;
 
 export interface LeftOut {
@@ -17,18 +17,18 @@ export interface LeftOut {
 }
 
 export interface Unpacked {
-  /** Of the one file or folder that lies in the folder now. */
+  /** Name of the one file or folder that was unpacked. */
   readonly name: string;
   readonly leftOut: readonly LeftOut[];
-  /** How many were left out, also where they are too many to name. */
+  /** How many entries were skipped, including those not listed. */
   readonly leftOutCount: number;
 }
 
 /**
- * Unpacks one file or folder. Owners and special permission bits are not taken over, and the umask applies; a folder can
- * always be entered and emptied by its owner.
+ * Unpacks one file or folder. Owners and special permission bits are dropped, and the umask applies; the owner can always
+ * enter and empty a folder.
  *
- * @param folder an empty one
+ * @param folder an empty folder
  * @throws ArchiveError when it is damaged, or not one file or folder; NodeJS.ErrnoException when it cannot be written
  */
 export async function unpack(source: Readable, folder: string): Promise<Unpacked> {
@@ -48,7 +48,7 @@ export async function unpack(source: Readable, folder: string): Promise<Unpacked
       throw new ArchiveError(`besides ${top.path} it has ${path}`);
     }
     const place = join(folder, path);
-    // What is not UTF-8 has come to this; written, it would have another name, perhaps that of its neighbour.
+    // A name that was not UTF-8 contains this character; writing it would change the name, perhaps to that of a neighbour.
     if (path.includes('\ufffd')) leave(member, 'its name is not UTF-8');
     else if (kind === 'folder') {
       await mkdir(place, { mode: mode | 0o700 });
@@ -67,12 +67,12 @@ export async function unpack(source: Readable, folder: string): Promise<Unpacked
   if (top === null) throw new ArchiveError('it is empty');
   for (const link of links) {
     const { path, target } = link;
-    // Otherwise it would be made through another link.
+    // Otherwise it would be created through another link.
     if (!folders.has(dirname(path))) throw new ArchiveError(`it has no folder ${dirname(path)}`);
     if (staysInside(path, target)) await symlink(target, join(folder, path));
     else leave(link, `a link to ${target}`);
   }
-  // After what is in them, which sets their time anew.
+  // After their contents, since writing those changes the folder's time.
   for (const { path, modified } of [...folders.values()].toReversed()) {
     await utimes(join(folder, path), modified, modified).catch(ignoreBadTime);
   }
@@ -89,8 +89,8 @@ function topOf(member: Member): Member {
 const withArticle = (kind: string) => `a ${kind}`;
 
 /**
- * Whether a link leads to something below the first part of its own path. `..` may stand at the beginning only: after the
- * name of another link it would count from where that one leads to.
+ * Whether a link leads to something below the first part of its own path. `..` is allowed at the beginning only: after the
+ * name of another link it would be relative to that link's target.
  *
  * @param path of the link; no folder on the way to it is a link
  */
@@ -102,5 +102,5 @@ export function staysInside(path: string, target: string): boolean {
   return !target.startsWith('/') && target !== '' && up < depth && !parts.slice(up).includes('..');
 }
 
-/** A time stamp that this file system cannot hold is not worth a copy. */
+/** Ignores a timestamp that this file system cannot store, instead of failing the copy. */
 function ignoreBadTime(): void {}

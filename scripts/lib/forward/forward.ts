@@ -1,4 +1,4 @@
-/** Keeps a port forwarded: kubectl port-forward, again and again, to whichever pod the worker has. */
+/** Keeps a port forwarded: restarts `kubectl port-forward` after a lost connection, to the worker's present pod. */
 
 import type { Context } from '../cli/command.ts';
 import { CliError, ExitCode, InterruptedError } from '../cli/errors.ts';
@@ -13,11 +13,11 @@ import { TransportError } from '../transport/transport.ts';
 import { createReach } from '../worker/observe.ts';
 import { type Ports, portReader } from './ports.ts';
 
-/** kubectl notices that its pod has gone only when the next connection comes; so the pod is looked at. */
+/** How often to check the pod: kubectl notices that it is gone only at the next connection. */
 const LOOK_MS = 3_000;
-/** Pauses before the tries to come back; the last one is repeated. */
+/** Pauses before attempts to reconnect; the last one is repeated. */
 const PAUSES_MS = [500, 1_000, 2_000, 5_000];
-/** A forward that lasted so long was one; what is lost after that is a new loss. */
+/** A forward that lasted this long was stable; losing it starts the pauses anew. */
 const STABLE_MS = 10_000;
 
 /** A port that is forwarded now. */
@@ -31,9 +31,9 @@ export interface Forwarded {
 /**
  * Forwards until Ctrl-C.
  *
- * @param address on which this machine listens
- * @param onForwarded hears of it each time the port is there, also after a lost connection
- * @throws InterruptedError at Ctrl-C; CliError when it cannot listen, or when coming back makes no sense
+ * @param address the local address to listen on
+ * @param onForwarded called each time the port is forwarded, also after a lost connection
+ * @throws InterruptedError at Ctrl-C; CliError when it cannot listen, or reconnecting is pointless
  */
 export async function keepForwarding(
   context: Context,
@@ -64,7 +64,7 @@ export async function keepForwarding(
       `${local === 0 ? '' : local}:${ports.remote}`,
     ];
     const result = await whilePodIs(pod, context, worker, timeoutMs, argv, (actual) => {
-      // The port that was free the first time is what the operator has typed into the browser.
+      // Keep the port that was chosen the first time: the operator has typed it into the browser.
       local = actual;
       onForwarded({ address, port: actual, remote: ports.remote, pod: pod.name });
       say(`${address}:${actual} → ${worker.name}:${ports.remote} (pod ${pod.name}); Ctrl-C ends it`);
@@ -77,7 +77,7 @@ export async function keepForwarding(
   }
 }
 
-/** Runs kubectl until it ends by itself, or the worker has another pod or container. */
+/** Runs kubectl until it ends, or until the worker has another pod or container. */
 async function whilePodIs(
   pod: PodFacts,
   context: Context,
@@ -106,7 +106,7 @@ async function whilePodIs(
       .then(({ pod: found }) => found)
       .catch((error: unknown) => {
         if (!(error instanceof TransportError)) throw error;
-        // A control plane that does not answer for a while ends no stream.
+        // Streams survive a control plane that does not answer for a while.
         return error.kind === 'not-running' ? null : pod;
       });
     if (now?.name !== pod.name || now.startedAt !== pod.startedAt) over.abort();
@@ -125,7 +125,7 @@ function refuseHopeless(
     throw new CliError('kubectl is not installed, or not on PATH', { exitCode: ExitCode.missingProgram });
   }
   if (/unable to listen on (?:any of the requested ports|port)/.test(stderr)) {
-    throw new CliError(`this machine cannot listen on port ${local}: something else does, or it may not`, {
+    throw new CliError(`this machine cannot listen on port ${local}: it is in use, or not permitted`, {
       hints: [`one that is free: ${commandLine('port-forward', worker.name, `:${remote}`)}`],
     });
   }

@@ -1,4 +1,4 @@
-/** Which port is meant, and what there is to forward. Pure. */
+/** The requested port, and the ports that can be forwarded. Pure. */
 import { UsageError } from '../cli/errors.ts';
 import type { Frame } from '../transport/frame.ts';
 
@@ -13,16 +13,19 @@ export function parsePorts(text: string): Ports {
   const ports = { local: Number(local ?? remote), remote: Number(remote) };
   const fits = (port: number, least: number) => Number.isInteger(port) && port >= least && port <= 65_535;
   if (!fits(ports.remote, 1) || !fits(ports.local, 0)) {
-    throw new UsageError(`"${text}" is no port`, 'write 8080, or 18080:8080 for another one on this machine');
+    throw new UsageError(
+      `"${text}" is not a port`,
+      'write 8080, or 18080:8080 for another one on this machine',
+    );
   }
   return ports;
 }
 
 /**
- * Reads what kubectl prints, piece by piece.
+ * Reads kubectl's output, chunk by chunk.
  *
- * @returns gives the local port once, null for every other piece: a second line says the same of IPv6, and each connection
- *   has one of its own
+ * @returns gives the local port once, and null for every other chunk: a second line repeats it for IPv6, and each connection
+ *   prints a line of its own
  */
 export function portReader(): (piece: string) => number | null {
   let printed: string | null = '';
@@ -36,7 +39,7 @@ export function portReader(): (piece: string) => number | null {
   };
 }
 
-/** Something that can be forwarded. */
+/** A port that can be forwarded. */
 export interface Listener {
   readonly port: number;
   /** The container that publishes it; null for a program of the worker itself. */
@@ -50,7 +53,7 @@ export function parseListeners(frame: Frame): Listener[] {
     const port = Number.parseInt(line.split(':')[1] ?? '', 16);
     if (port > 0) ports.set(port, { port, container: null });
   }
-  // Without its userland proxy Docker publishes by iptables rules alone, and nobody listens.
+  // Without its userland proxy Docker publishes ports by iptables rules alone, and no process listens.
   for (const line of (frame.parts.get('containers')?.text ?? '').split('\n')) {
     const [container = '', published = ''] = line.split('\t');
     for (const [, first, last] of published.matchAll(/:(\d+)(?:-(\d+))?->/g)) {

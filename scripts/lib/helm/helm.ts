@@ -1,13 +1,13 @@
 /**
- * Helm, version 3 or 4, as the commands use it. Every call is one process with the worker's own context, namespace and
- * kubeconfig; nothing is kept between calls.
+ * Helm, version 3 or 4. Every call is one process with the worker's own context, namespace and kubeconfig; no state is kept
+ * between calls.
  *
  *     const helm = await findHelm(context);
  *     const release = { name: 'worker-1', worker };
  *     await helm.upgrade(release, { chart: chartPath(), set: { replicas: '0' } });
  *
- * An upgrade always keeps the values given before (`--reset-then-reuse-values`: the chart's new defaults, the release's own
- * values, then these). Helm never waits here (`--wait`): whoever calls watches the pod, and can say more of it.
+ * An upgrade always keeps earlier values (`--reset-then-reuse-values`: the chart's new defaults, the release's own values, then
+ * these). Helm never waits here (`--wait`): the caller watches the pod, and can report more about it.
  */
 
 import { join } from 'node:path';
@@ -19,19 +19,19 @@ import type { Argv, RunResult } from '../exec.ts';
 import { kubectlError, lastWords } from '../transport/kubectl-errors.ts';
 import { readAnswer } from '../transport/read-answer.ts';
 
-/** A release: its name, and the worker that tells where it is. */
+/** A release: its name, and the worker, which says where it is. */
 export interface Release {
   readonly name: string;
   readonly worker: ClusterWorker;
 }
 
-/** What an upgrade or installation brings. Secrets belong into `values`, never into `set`: that is in the argv. */
+/** What an upgrade or installation changes. Secrets belong in `values`, never in `set`, which is in the argv. */
 export interface Change {
-  /** Folder or package of the chart; {@link chartPath} is this checkout's own. */
+  /** Folder or package of the chart; {@link chartPath} is the one of this checkout. */
   readonly chart: string;
-  /** `--set-string`/`--set`: a string is set as one, a number or boolean as such. */
+  /** `--set-string` for strings, `--set` for numbers and booleans. */
   readonly set?: Readonly<Record<string, string | number | boolean>>;
-  /** Handed over on stdin, so that nobody sees it in a list of processes. */
+  /** Passed on stdin, so that it does not show in a list of processes. */
   readonly values?: unknown;
   /** For `helm history`. */
   readonly description?: string;
@@ -41,34 +41,34 @@ export interface Helm {
   /** `3.18.0` */
   readonly version: string;
   readonly major: number;
-  /** The argv of a call, as `--dry-run` and next steps print it. */
+  /** The argv of a call, for `--dry-run` and next steps. */
   command(release: Release, args: readonly string[]): Argv;
   /**
    * Any other call (`install`, `uninstall` …).
    *
-   * @param input its standard input, for `--values -`
-   * @returns what it printed
+   * @param input its stdin, for `--values -`
+   * @returns its stdout
    * @throws HelmError when it failed
    */
   call(release: Release, args: readonly string[], input?: string): Promise<string>;
-  /** The newest revision, whatever became of it; null when there is no such release. */
+  /** The newest revision, whatever its status; null when there is no such release. */
   status(release: Release): Promise<Revision | null>;
   /** The last revisions (Helm keeps ten), oldest first. */
   history(release: Release): Promise<Revision[]>;
-  /** The values given to a release; with `all`, the chart's defaults as well. They may hold tokens: never print them. */
+  /** The values given to a release; with `all`, including the chart's defaults. May contain tokens: never print them. */
   values(
     release: Release,
     options?: { readonly all?: boolean; readonly revision?: number },
   ): Promise<Record<string, unknown>>;
   /** The manifest of a revision, the newest by default. */
   manifest(release: Release, revision?: number): Promise<string>;
-  /** The manifest that an upgrade would apply, rendered with the cluster's own capabilities; changes nothing. */
+  /** The manifest that an upgrade would apply, rendered with the cluster's capabilities; changes nothing. */
   render(release: Release, change: Change): Promise<string>;
   upgrade(release: Release, change: Change): Promise<void>;
   rollback(release: Release, revision: number): Promise<void>;
 }
 
-/** This checkout's own chart. */
+/** The chart of this checkout. */
 export function chartPath(): string {
   return join(packageRoot(), 'charts', 'factory-worker');
 }
@@ -97,27 +97,27 @@ export function rollbackArgs({ name }: Pick<Release, 'name'>, revision: number):
 }
 
 /**
- * What is said when an upgrade would change more than was asked, since the chart here is not the release's own.
+ * The refusal of an upgrade that would change more than requested, since the chart here differs from the release's.
  *
- * @param would what the worker would do, after its name: `would change in more than its replicas`
- * @param lines of the manifest that differ besides
- * @returns the sentence that follows the worker's name, and what to type
+ * @param would follows the worker's name: `would change in more than its replicas`
+ * @param lines the other lines of the manifest that differ
+ * @returns the sentence to put after the worker's name, and what to type
  */
 export function chartDrift(would: string, lines: readonly string[]): { why: string; hints: string[] } {
   return {
-    why: `${would}, since the chart of this checkout is another than the release's: ${lines.length} lines differ`,
+    why: `${would}, since the chart of this checkout is not the release's: ${lines.length} lines differ`,
     hints: ['upgrade the chart as well: --chart-upgrade', ...lines.slice(0, 12)],
   };
 }
 
-/** How long Helm may take to read, and to change, something. */
+/** Time limits for Helm's reads and changes. */
 const READ_MS = 60_000;
 const CHANGE_MS = 300_000;
 
 /**
  * Finds Helm: `$HELM`, else the one on PATH.
  *
- * @throws CliError when there is none (127), or another version than 3 or 4
+ * @throws CliError when there is none (127), or its version is not 3 or 4
  */
 export async function findHelm({
   env,
@@ -146,7 +146,7 @@ export async function findHelm({
   const [, version = '', digits = ''] = /v((\d+)[\w.+-]*)/.exec(said.stdout.toString('utf8')) ?? [];
   const major = Number(digits);
   if (major !== 3 && major !== 4) {
-    throw new CliError(`${program} is no Helm 3 or 4: ${(said.stderr || said.stdout.toString()).trim()}`, {
+    throw new CliError(`${program} is not Helm 3 or 4: ${(said.stderr || said.stdout.toString()).trim()}`, {
       hints: ['set HELM to the path of one'],
     });
   }
@@ -206,7 +206,7 @@ export async function findHelm({
     manifest: (release, revision) =>
       call(release, ['get', 'manifest', release.name, ...at(revision)], READ_MS),
     async render(release, change) {
-      // Of the server: alone, a Helm that was built with `go install` takes every cluster for Kubernetes 1.20.
+      // Rendered by the server: without it, a Helm built with `go install` assumes Kubernetes 1.20 for every cluster.
       const args = [...upgradeArgs(release, change), '--dry-run=server', '--output=json'];
       const text = await call(release, args, READ_MS, inputOf(change));
       return readAnswer<{ manifest: string }>('helm-render', release.worker.name, text).manifest;
@@ -221,13 +221,13 @@ export async function findHelm({
 }
 
 /**
- * - `pending` another Helm is at work on the release, or was killed
- * - `values` the chart refuses the values
+ * - `pending` another Helm operation is in progress, or was killed
+ * - `values` the chart rejects the values
  * - `chart` there is no chart, or it cannot be rendered
  * - `missing` there is no such release or revision
- * - `conflict` somebody else owns a field (server-side apply)
+ * - `conflict` another field manager owns a field (server-side apply)
  * - `cluster` the cluster refused
- * - `unreachable` it did not answer: what was asked may or may not have happened
+ * - `unreachable` no answer: the change may or may not have happened
  */
 export type HelmErrorKind =
   | 'pending'
@@ -263,13 +263,13 @@ const RULES: readonly Rule[] = [
   {
     pattern: /another operation \(install\/upgrade\/rollback\) is in progress/,
     kind: 'pending',
-    hint: 'wait for it; if it was killed, a release mends that by itself, and so does: helm rollback RELEASE',
+    hint: 'wait for it; if it was killed, build-push-rollout repairs that, or run: helm rollback RELEASE',
   },
   {
     pattern:
       /don't meet the specifications of the schema|execution error at \(factory-worker\/templates\/validate/,
     kind: 'values',
-    hint: 'the values of the release no longer fit this chart: helm get values shows them; give the new ones with helm upgrade --values FILE',
+    hint: 'the values of the release no longer fit this chart: helm get values shows them; give new ones with helm upgrade --values FILE',
   },
   {
     pattern: /release: not found|has no deployed releases/,
@@ -279,12 +279,12 @@ const RULES: readonly Rule[] = [
   {
     pattern: /path ".*" not found|Chart\.yaml file is missing|parse error at|failed to download|template: /,
     kind: 'chart',
-    hint: 'the chart comes with this checkout, in charts/factory-worker; is the checkout whole? git status',
+    hint: 'the chart is in this checkout, in charts/factory-worker; is the checkout complete? git status',
   },
   {
     pattern: /[Cc]onflict(?:s)? with "/,
     kind: 'conflict',
-    hint: 'somebody changed that field by hand (kubectl scale, kubectl edit): helm upgrade … --force-conflicts takes it back',
+    hint: 'that field was changed by hand (kubectl scale, kubectl edit): helm upgrade … --force-conflicts takes it back',
   },
 ];
 
@@ -296,7 +296,7 @@ export function helmError(result: RunResult, worker: ClusterWorker, doing: strin
     .join('\n')
     .replace(/^Error: (?:UPGRADE FAILED: |INSTALLATION FAILED: )?/, '')
     .trim();
-  const message = `helm ${doing} for ${worker.name} failed: ${said || `it ended with ${result.code} and said nothing`}`;
+  const message = `helm ${doing} for ${worker.name} failed: ${said || `it exited with ${result.code} and printed nothing`}`;
   if (result.timedOut) {
     return new HelmError(
       'unreachable',
@@ -308,7 +308,7 @@ export function helmError(result: RunResult, worker: ClusterWorker, doing: strin
   for (const { pattern, kind, hint } of RULES) {
     if (pattern.test(said)) return new HelmError(kind, message, [hint]);
   }
-  // The rest is the cluster's own doing, in the same words as kubectl's.
+  // The rest are errors of the cluster, worded as with kubectl.
   const { kind, hints } = kubectlError(result, worker, `${doing} the release of`);
   return new HelmError(kind === 'unreachable' ? 'unreachable' : 'cluster', message, hints);
 }
@@ -318,14 +318,14 @@ export interface Revision {
   readonly revision: number;
   /** Helm's word: `deployed`, `superseded`, `failed`, `pending-install`, `pending-upgrade`, `pending-rollback` … */
   readonly status: string;
-  /** RFC 3339, by the clock of the machine that ran Helm. */
+  /** RFC 3339, from the clock of the machine that ran Helm. */
   readonly updated: string;
-  /** `factory-worker-0.1.0`; empty in what {@link parseStatus} reads. */
+  /** `factory-worker-0.1.0`; empty from {@link parseStatus}. */
   readonly chart: string;
   readonly description: string;
 }
 
-/** @param json what `helm status NAME --output=json` printed */
+/** @param json the output of `helm status NAME --output=json` */
 export function parseStatus(json: string): Revision {
   const { version, info } = readAnswer<{
     readonly version: number;
@@ -344,7 +344,7 @@ export function parseStatus(json: string): Revision {
   };
 }
 
-/** @param json what `helm history NAME --output=json` printed */
+/** @param json the output of `helm history NAME --output=json` */
 export function parseHistory(json: string): Revision[] {
   const rows = readAnswer<readonly Partial<Revision>[]>('helm-history', 'its release', json);
   return rows
@@ -359,17 +359,17 @@ export function parseHistory(json: string): Revision[] {
 }
 
 /**
- * Whether a Helm is at work on the release, or was killed in the middle: no upgrade is taken until it is settled by a
- * rollback ("another operation is in progress").
+ * Whether a Helm operation on the release is in progress, or was killed: Helm refuses upgrades ("another operation is in
+ * progress") until a rollback resolves that.
  */
 export function isPending({ status }: Revision): boolean {
   return status.startsWith('pending-');
 }
 
 /**
- * The newest revision that is, or was, in effect: where to go back to after one that was left half done.
+ * The newest revision that is, or was, in effect: the one to go back to after an unfinished one.
  *
- * @returns null when there is none, as after a first installation that was killed
+ * @returns null when there is none, such as after a first installation that was killed
  */
 export function lastDeployed(history: readonly Revision[]): Revision | null {
   return (

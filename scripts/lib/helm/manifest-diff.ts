@@ -6,7 +6,7 @@ import { checkAnswer } from '../transport/read-answer.ts';
 /**
  * The objects of a manifest.
  *
- * @throws TransportError when it is not one
+ * @throws TransportError when it is not a manifest
  */
 export function objectsIn(manifest: string): Partial<KubernetesObject>[] {
   return parseAllDocuments(manifest)
@@ -16,10 +16,10 @@ export function objectsIn(manifest: string): Partial<KubernetesObject>[] {
 }
 
 /**
- * The lines that differ between two manifests once both name the same image. Of a Secret only its name is told.
+ * The lines that differ between two manifests, ignoring the image. Of a Secret only its name is shown.
  *
- * @param images every way in which either of them may name the image
- * @returns lines such as `~ Deployment/factory-worker-1: - replicas: 1`; empty when there is nothing but the image
+ * @param images every form in which either of them may name the image
+ * @returns lines such as `~ Deployment/factory-worker-1: - replicas: 1`; empty when only the image differs
  */
 export function manifestChanges(before: string, after: string, images: readonly string[]): string[] {
   const [old, now] = [objects(before, images), objects(after, images)];
@@ -34,7 +34,7 @@ export function manifestChanges(before: string, after: string, images: readonly 
   });
 }
 
-/** The image that the first container of a release's Deployment or StatefulSet names. */
+/** The image of the first container of a release's Deployment or StatefulSet. */
 export function imageIn(manifest: string): string | null {
   const workload = objectsIn(manifest).find(({ kind }) => kind === 'Deployment' || kind === 'StatefulSet');
   return (workload as WithPod | undefined)?.spec?.template?.spec?.containers?.[0]?.image ?? null;
@@ -55,7 +55,7 @@ function objects(manifest: string, images: readonly string[]): Map<string, strin
   );
 }
 
-/** The same object with one name for every image; only whole values are names. */
+/** The same object with every image name replaced by one; only whole values count. */
 function unnamed(value: unknown, images: ReadonlySet<string>): unknown {
   if (typeof value === 'string') return images.has(value) ? 'IMAGE' : value;
   if (Array.isArray(value)) return value.map((item) => unnamed(item, images));
@@ -63,7 +63,7 @@ function unnamed(value: unknown, images: ReadonlySet<string>): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, unnamed(item, images)]));
 }
 
-/** Lines that only one of the two has, each as often as it is too many. */
+/** Lines that only one of the two has, counting duplicates. */
 function differing(old: readonly string[], now: readonly string[]): string[] {
   const count = new Map<string, number>();
   for (const line of now) count.set(line, (count.get(line) ?? 0) + 1);

@@ -1,8 +1,8 @@
-/** Command lines of Helm for a worker's release, for an operator to paste. */
+/** Helm command lines for a worker's release, for the operator to paste. */
 import { shellLine } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 
-/** What `helm` calls the worker, as far as its entry tells. */
+/** The worker's release name, as far as its entry says. */
 const releaseName = ({ pod, name }: ClusterWorker) => (pod === `factory-${name}` ? name : pod);
 
 const place = ({ context, namespace, kubeconfig }: ClusterWorker) => [
@@ -18,8 +18,8 @@ export function helmCommand(worker: ClusterWorker, ...words: string[]): string {
 }
 
 /**
- * @param assignment as `--set` takes it, several with commas between; what the operator has to fill in stands in capitals
- * @returns a line to paste in the folder of this project; the release's other values stay
+ * @param assignment for `--set`, several separated by commas; placeholders for the operator are in capitals
+ * @returns a line to paste in the folder of this project; it keeps the release's other values
  */
 export function setValueCommand(worker: ClusterWorker, assignment: string): string {
   const upgrade = ['helm', 'upgrade', releaseName(worker), 'charts/factory-worker', ...place(worker)];

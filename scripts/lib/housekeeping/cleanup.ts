@@ -1,4 +1,4 @@
-/** What may go from a worker's disk, and what has to stay and why. Pure. */
+/** What can be removed from a worker's disk, and what has to stay and why. Pure. */
 
 import { count } from '../cli/text.ts';
 import type { CleanupOutcome } from '../contract.ts';
@@ -11,21 +11,21 @@ import { parseDockerKinds, sumImageBytes } from './docker-sizes.ts';
 
 export interface Item {
   readonly kind: 'worktree' | 'log' | 'docker';
-  /** For people: `worktree demo#23`, `log 23-qa-1`, `Docker build cache`. */
+  /** Shown to the operator: `worktree demo#23`, `log 23-qa-1`, `Docker build cache`. */
   readonly what: string;
   /** For scripts/remote/cleanup.sh. */
   readonly id: string;
   readonly issue: number | null;
   readonly bytes: number;
-  /** Why it stays; null when it may go. */
+  /** Why it stays; null when it can be removed. */
   readonly keep: string | null;
 }
 
 /**
  * @param frame the answer of scripts/remote/cleanup-look.sh
- * @param named issues whose unsaved work may go too; never one that is worked on
- * @returns everything that was looked at, what may go first, the largest first
- * @throws ContractError when the answer is not one of that script
+ * @param named issues whose unsaved work may be removed too; never one that is being worked on
+ * @returns all items, removable ones first, then by size
+ * @throws ContractError when the answer does not come from that script
  */
 export function planCleanup(frame: Frame, named: readonly number[]): Item[] {
   const snapshot = parseSnapshot(frame);
@@ -53,7 +53,7 @@ export function planCleanup(frame: Frame, named: readonly number[]): Item[] {
   );
   const logs = rows('recordings').flatMap(([name = '', size]): Item[] => {
     const issue = parseStageName(name)?.issue;
-    // Whatever else was recorded is somebody's own.
+    // Other recordings belong to a person.
     if (issue === undefined) return [];
     return [
       {
@@ -71,7 +71,7 @@ export function planCleanup(frame: Frame, named: readonly number[]): Item[] {
   );
 }
 
-/** Build cache, and images without a name; volumes and named images are somebody's own. */
+/** Build cache and unnamed images; volumes and named images may belong to a person. */
 function dockerItems({ parts }: Frame): Item[] {
   const text = (name: string) => (parts.get(name)?.rc === 0 ? (parts.get(name)?.text ?? '') : '');
   const cache = parseDockerKinds(text('docker')).find(({ type }) => type === 'Build Cache');
@@ -96,7 +96,7 @@ function dockerItems({ parts }: Frame): Item[] {
   return items.filter(({ bytes }) => bytes > 0);
 }
 
-/** Why nothing of an issue may go; null when it is finished. */
+/** Why nothing of an issue can be removed; null when it is finished. */
 function reasonToKeep(
   issue: number,
   { queue, pipelines, sessions, locks, faults }: Snapshot,
@@ -108,7 +108,7 @@ function reasonToKeep(
   const pipeline = pipelines.find((candidate) => candidate.issue === issue);
   if (pipeline !== undefined && isLive(pipeline)) return `#${issue} is ${pipeline.status}`;
   if (row?.status === 'pending') return `#${issue} waits in the queue`;
-  // A check-in may be about to begin it; without one nobody is.
+  // Only a check-in could be about to begin it.
   const notBegun = row?.status === 'active' && pipeline === undefined;
   if (notBegun && locks.checkIn) return `#${issue} is being worked on`;
   const session = sessions.find(({ stage }) => stage?.issue === issue);
@@ -136,7 +136,7 @@ function reasonOfWork(
   return `${unsaved.join(', ')}; --issue ${issue} removes it all the same`;
 }
 
-/** The order in which things go: what takes long comes last. */
+/** The order of removal: what takes long comes last. */
 export function removalOrder(items: readonly Item[]): string[] {
   const rank = ({ kind }: Item) => ['worktree', 'log', 'docker'].indexOf(kind);
   return items
@@ -147,9 +147,9 @@ export function removalOrder(items: readonly Item[]): string[] {
 
 /** What scripts/remote/cleanup.sh is asked for. */
 export interface CleanupRequest {
-  /** Who asks, for the record on the worker: `user@host`. */
+  /** The operator, for the record on the worker: `user@host`. */
   readonly by: string;
-  /** Issues whose unsaved work may go too. */
+  /** Issues whose unsaved work may be removed too. */
   readonly named: readonly number[];
   /** `worktree PATH`, `log NAME`, `docker builder` or `docker image`. */
   readonly items: readonly string[];
@@ -157,7 +157,7 @@ export interface CleanupRequest {
 
 /**
  * @param frame the answer of scripts/remote/cleanup.sh
- * @throws ContractError when it is not one of that script
+ * @throws ContractError when the answer does not come from that script
  */
 export function parseOutcomes({ parts }: Frame): CleanupOutcome[] {
   return readLines(

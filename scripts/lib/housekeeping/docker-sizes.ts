@@ -1,15 +1,15 @@
-/** What Docker says of the room it takes. Pure. */
+/** The disk space that Docker reports. Pure. */
 import { readJsonLines } from '../read-contract.ts';
 
 const UNITS: Readonly<Record<string, number>> = { B: 1, kB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12 };
 
-/** @param text `1.234GB`, as Docker prints sizes: powers of 1000; perhaps with a share behind it: `1.2GB (80%)` */
+/** @param text a size from Docker, in powers of 1000: `1.234GB`, or with a share after it: `1.2GB (80%)` */
 export function dockerBytes(text: string): number {
   const [, amount, unit = ''] = /^([\d.]+)(B|kB|MB|GB|TB)\b/.exec(text) ?? [];
   return Math.round(Number(amount ?? 0) * (UNITS[unit] ?? 0));
 }
 
-/** A kind of thing that Docker keeps: `Images`, `Containers`, `Local Volumes`, `Build Cache`. */
+/** A row of `docker system df`: `Images`, `Containers`, `Local Volumes`, `Build Cache`. */
 export interface DockerKind {
   readonly type: string;
   readonly bytes: number;

@@ -1,4 +1,4 @@
-/** What a worker takes: the answer of scripts/remote/usage.sh, parsed. Pure. */
+/** A worker's use of disk and memory, parsed from the answer of scripts/remote/usage.sh. Pure. */
 import type { Frame } from '../transport/frame.ts';
 import { type Disk, parseDisks } from '../worker/disk.ts';
 import { parseMemory } from '../worker/memory.ts';
@@ -9,7 +9,7 @@ export interface Sized {
   readonly bytes: number;
 }
 
-/** Sizes are bytes on the disk. Null: a worker on this machine has none of its own, or it could not be asked. */
+/** Sizes are bytes on disk. Null: a local worker has none of its own, or it is unknown. */
 export interface Usage {
   /** The volume with the clones, the logs and factory's own files. */
   readonly disk: Disk | null;
@@ -22,7 +22,7 @@ export interface Usage {
   readonly clones: readonly Sized[];
   readonly logsBytes: number;
   readonly backupsBytes: number;
-  /** What claude keeps: conversations and settings. */
+  /** Claude's conversations and settings. */
   readonly agentsBytes: number;
   readonly pipelinesBytes: number;
 }

@@ -1,10 +1,10 @@
-/** The environment of a local worker: complete, private, and the same whoever starts it from wherever. */
+/** The environment of a local worker: complete, private, and independent of who starts it and from where. */
 import { userInfo } from 'node:os';
 import { delimiter, isAbsolute, join } from 'node:path';
 import { packageRoot } from '../cli/version.ts';
 import type { LocalLayout } from './layout.ts';
 
-/** What may come from the caller: the clock and the way to the network. Everything else is ours or left out. */
+/** Variables taken from the caller: time zone and network settings. Everything else is ours or left out. */
 const FROM_CALLER = [
   'TZ',
   'HTTP_PROXY',
@@ -24,9 +24,9 @@ const FROM_CALLER = [
 
 /**
  * @param name the worker's name
- * @param binDirs come first on PATH, before the caller's
+ * @param binDirs folders that come first on PATH, before the caller's
  * @param caller the environment of the command that prepares the worker; only an allow-list of it is used, so that no
- *   token, no surrounding tmux and no setting of git, gh, claude or factory gets in
+ *   token, no outer tmux and no setting of git, gh, claude or factory gets in
  */
 export function localEnvironment(
   layout: LocalLayout,
@@ -44,7 +44,7 @@ export function localEnvironment(
     LC_ALL: 'C.UTF-8',
     TERM: 'xterm-256color',
     PATH: path,
-    // Panes are login shells, which reset PATH; their profile takes it from here.
+    // Panes are login shells, which reset PATH; their profile restores it from here.
     WORKER_PATH: path,
     TMUX_TMPDIR: layout.socketDir,
     WORKER_NAME: name,
@@ -60,8 +60,8 @@ export function localEnvironment(
 }
 
 /**
- * The worker's PATH. What npm adds for the time of one script (`node_modules/.bin`) and relative entries, which mean
- * something else in every folder, are left out.
+ * The worker's PATH, without what npm adds while it runs a script (`node_modules/.bin`) and without relative entries, whose
+ * meaning depends on the current folder.
  */
 export function workerPath(binDirs: readonly string[], callerPath: string): string {
   const entries = callerPath

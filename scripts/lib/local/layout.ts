@@ -1,6 +1,6 @@
 /**
- * Where everything of a local worker lies. Nothing of it is outside its own folder but the tmux socket, whose path may
- * have only about a hundred characters.
+ * Where the files of a local worker are. All are in its own folder except the tmux socket, whose path is limited to about a
+ * hundred characters.
  */
 import { createHash } from 'node:crypto';
 import { lstatSync, mkdirSync, realpathSync } from 'node:fs';
@@ -10,9 +10,9 @@ import { shellLine } from '../cli/text.ts';
 import { FILES, type WorkerDirs } from '../contract.ts';
 
 export interface LocalLayout {
-  /** Absolute, without symbolic links where it exists already. */
+  /** Absolute; with symbolic links resolved if it exists. */
   readonly dir: string;
-  /** A private HOME; its `.factory` is what the volume is in a pod. */
+  /** A private HOME; its `.factory` corresponds to the volume of a pod. */
   readonly home: string;
   readonly dirs: WorkerDirs;
   /** TMUX_TMPDIR. */
@@ -21,11 +21,11 @@ export interface LocalLayout {
   readonly bootFile: string;
   readonly bootLock: string;
   readonly heartbeatFile: string;
-  /** What the supervisor prints. */
+  /** The supervisor's output. */
   readonly log: string;
 }
 
-/** @param dir the folder of the worker, which need not exist yet */
+/** @param dir the folder of the worker, which may not exist yet */
 export function localLayout(dir: string): LocalLayout {
   const real = realPath(dir);
   const home = join(real, 'home');
@@ -50,16 +50,16 @@ export function localLayout(dir: string): LocalLayout {
 }
 
 /**
- * Makes the folder of the tmux socket.
+ * Creates the folder of the tmux socket.
  *
- * @throws CliError when it is somebody else's: /tmp is everybody's
+ * @throws CliError when it belongs to another user: /tmp is shared
  */
 export function makeSocketDir({ socketDir }: LocalLayout): void {
   mkdirSync(socketDir, { recursive: true, mode: 0o700 });
   const stat = lstatSync(socketDir);
   if (!stat.isDirectory() || stat.uid !== process.getuid?.() || (stat.mode & 0o077) !== 0) {
-    throw new CliError(`${socketDir} is not a folder of yours alone`, {
-      hints: [`look at it, then: ${shellLine(['rm', '-r', socketDir])}`],
+    throw new CliError(`${socketDir} is not a private folder of yours`, {
+      hints: [`check it, then: ${shellLine(['rm', '-r', socketDir])}`],
     });
   }
 }

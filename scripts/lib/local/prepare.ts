@@ -1,4 +1,4 @@
-/** Makes the folder of a local worker. */
+/** Creates the folder of a local worker. */
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { delimiter, dirname, isAbsolute, join, resolve } from 'node:path';
 import { CliError } from '../cli/errors.ts';
@@ -14,17 +14,17 @@ export interface LocalWorkerSpec {
   readonly name: string;
   /** Folders that hold factory, claude and gh; first on the worker's PATH. Absolute. */
   readonly binDirs: readonly string[];
-  /** Left out: what the folder has already, or none. */
+  /** When omitted: those the folder already has, or none. */
   readonly projects?: readonly Project[];
-  /** Left out: what the folder has already, or the defaults. */
+  /** When omitted: those the folder already has, or the defaults. */
   readonly settings?: Settings;
   /** The author of the worker's commits. */
   readonly identity?: { readonly name: string; readonly email: string };
-  /** By default the environment of this process. */
+  /** Default: the environment of this process. */
   readonly callerEnv?: NodeJS.ProcessEnv;
 }
 
-/** `worker.json`: the environment in which the supervisor and every remote script of this worker run. */
+/** `worker.json`: the environment of the supervisor and of every remote script of this worker. */
 export interface LocalWorkerFile {
   readonly schema: number;
   readonly name: string;
@@ -32,8 +32,8 @@ export interface LocalWorkerFile {
 }
 
 /**
- * Makes the folder, or brings an existing one up to date. State (`home/.factory`) and secrets are never touched; of the
- * private HOME only `.bash_profile`, `.tmux.conf` and `.config/git/{config,ignore}` are ours.
+ * Creates the folder, or updates an existing one. Never touches state (`home/.factory`) or secrets; of the private HOME only
+ * `.bash_profile`, `.tmux.conf` and `.config/git/{config,ignore}` are ours.
  *
  * @throws CliError when the machine or the folder cannot be used
  */
@@ -48,12 +48,12 @@ export function prepareLocalWorker(spec: LocalWorkerSpec): LocalLayout {
   const dir = resolve(spec.dir);
   if (dir.includes("'")) {
     // `factory` types cd '…' into the panes of its stages.
-    throw new CliError(`cannot make a worker in ${dir}: it has a ' in its path`, {
-      hints: ['choose a folder without'],
+    throw new CliError(`cannot create a worker in ${dir}: its path contains a '`, {
+      hints: ['choose another folder'],
     });
   }
   try {
-    // Before the layout is computed: its names come from the folder's real path.
+    // Before computing the layout: its names come from the folder's real path.
     mkdirSync(spec.dir, { recursive: true, mode: 0o700 });
     const layout = localLayout(spec.dir);
     makeFolders(layout);
@@ -68,17 +68,17 @@ export function prepareLocalWorker(spec: LocalWorkerSpec): LocalLayout {
     return layout;
   } catch (error) {
     if (error instanceof CliError) throw error;
-    throw new CliError(`cannot make a worker in ${spec.dir}: ${(error as Error).message}`);
+    throw new CliError(`cannot create a worker in ${spec.dir}: ${(error as Error).message}`);
   }
 }
 
 /**
- * @throws CliError when there is no worker in the folder, or ContractError when another version made it
+ * @throws CliError when there is no worker in the folder, or ContractError when another version created it
  */
 export function readLocalWorker(dir: string): LocalWorkerFile {
   const { workerFile } = localLayout(dir);
   if (!existsSync(workerFile)) {
-    throw new CliError(`there is no local worker in ${dir}`, { hints: ['make one: scripts/local.ts up'] });
+    throw new CliError(`there is no local worker in ${dir}`, { hints: ['create one: scripts/local.ts up'] });
   }
   return readVersioned<LocalWorkerFile>('worker.json', readFileSync(workerFile, 'utf8'));
 }
@@ -90,7 +90,7 @@ function makeFolders({ home, dirs, log }: LocalLayout): void {
   chmodSync(dirs.WORKER_SECRETS_DIR, 0o700);
 }
 
-/** The files of /etc that the image brings, as their counterparts of a private HOME. */
+/** The image's files of /etc, as their counterparts in the private HOME. */
 function makeHome({ home }: LocalLayout, { name, identity }: LocalWorkerSpec): void {
   const etc = join(packageRoot(), 'image', 'etc');
   const gitFolder = join(home, '.config', 'git');
@@ -99,7 +99,7 @@ function makeHome({ home }: LocalLayout, { name, identity }: LocalWorkerSpec): v
   copyFileSync(join(etc, 'profile.d', 'worker-path.sh'), join(home, '.bash_profile'));
   copyFileSync(join(etc, 'gitignore'), join(gitFolder, 'ignore'));
   const author = identity ?? { name, email: `${name}@localhost` };
-  // git reads this one before ~/.gitconfig, which stays the operator's.
+  // git reads this one before ~/.gitconfig, which is left to the operator.
   replaceFileSync(
     join(gitFolder, 'config'),
     `[user]\n\tname = ${gitValue(author.name)}\n\temail = ${gitValue(author.email)}\n[init]\n\tdefaultBranch = main\n`,

@@ -1,4 +1,4 @@
-/** The processes of a local worker, found by what they carry in their environment. Reads /proc; starts nothing. */
+/** The processes of a local worker, found by their environment. Reads /proc; starts nothing. */
 import { readdirSync, readFileSync } from 'node:fs';
 
 export interface WorkerProcess {
@@ -7,8 +7,8 @@ export interface WorkerProcess {
 }
 
 /**
- * Every living process that belongs to the worker with this state folder, except ourselves. The variable is inherited by
- * all that a worker starts: supervisor, tmux server, panes, agents and what they leave in the background.
+ * Every living process of the worker with this state folder, except this one. Everything that a worker starts inherits the
+ * variable: supervisor, tmux server, panes, agents and what they leave in the background.
  *
  * @param stateDir its WORKER_STATE_DIR
  */
@@ -19,7 +19,7 @@ export function processesOf(stateDir: string): WorkerProcess[] {
     .map((pid) => ({ pid, argv: words(pid, 'cmdline') }));
 }
 
-/** Sends a signal to a process, unless its number has meanwhile become somebody else's. */
+/** Sends a signal to a process, unless its id has been reused by another one. */
 export function signalProcess(pid: number, stateDir: string, signal: 'SIGTERM' | 'SIGKILL'): void {
   try {
     if (belongsTo(pid, stateDir)) process.kill(pid, signal);

@@ -13,16 +13,16 @@ import { isRunning, readBoot } from './state.ts';
 
 export interface StartOptions {
   readonly exec: Exec;
-  /** How long the boot may take; the supervisor goes on after it. */
+  /** How long to wait for the boot; the supervisor continues after that. */
   readonly timeoutMs?: number;
-  /** Sees each phase when it begins and when it ends. */
+  /** Called for each phase when it begins and when it ends. */
   readonly onPhase?: (phase: BootPhase) => void;
-  /** The program to start; else the supervisor as it lies beside this file. */
+  /** The program to start; else the supervisor of this package. */
   readonly supervisor?: Argv;
 }
 
 export interface StartResult {
-  /** `failed`: the supervisor is up and tries again, or has ended; `timeout`: it is still booting. */
+  /** `failed`: the supervisor is running and retries, or has ended; `timeout`: it is still booting. */
   readonly outcome: 'started' | 'already-running' | 'failed' | 'timeout';
   readonly boot: Boot | null;
   /** One sentence about a failure; empty otherwise. */
@@ -33,11 +33,11 @@ const TIMEOUT_MS = 60_000;
 const POLL_MS = 25;
 const LOG_LIMIT_BYTES = 5 * 1024 * 1024;
 
-/** Runs in the background and says nothing about the start (see DESIGN.md): clones may take as long as they take. */
+/** Runs in the background and does not affect the start (see DESIGN.md): clones may take any time. */
 const BACKGROUND = new Set(['clones']);
 
 /**
- * Starts the worker and waits for the end of its boot. Harmless when it runs already.
+ * Starts the worker and waits for the end of its boot. Harmless when it is already running.
  *
  * @throws CliError when there is no worker in the folder
  */
@@ -63,7 +63,7 @@ export async function startLocalWorker(dir: string, options: StartOptions): Prom
     closeSync(output);
   }
   const result = await watchBoot(layout, pid, before, options);
-  // Two starts at once: the lock lets one through, and the other one must not wait for its end.
+  // Two starts at once: the lock lets one through, and the other must not wait for it.
   const holder = lockHolder(layout);
   if (holder !== null && holder !== pid && isAlive(pid)) {
     process.kill(pid, 'SIGTERM');
@@ -72,10 +72,10 @@ export async function startLocalWorker(dir: string, options: StartOptions): Prom
   return result;
 }
 
-/** The program: one bundled file where the package is installed, the TypeScript source in a checkout. */
+/** The supervisor's argv: the bundled file in an installed package, the TypeScript source in a checkout. */
 export function supervisorArgv(): Argv {
   if (!runsFromSource()) return [process.execPath, join(packageRoot(), 'dist', 'supervisor.js')];
-  // A URL, since --import takes a path with a space or a percent sign in it for something else.
+  // A URL, since --import misreads a path with a space or a percent sign.
   const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
   return [process.execPath, '--import', tsx, join(packageRoot(), 'image', 'supervisor', 'main.ts')];
 }
@@ -121,7 +121,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** The supervisor that has the boot lock, as it wrote itself into the lock's file. */
+/** The supervisor that holds the boot lock, from the lock's file. */
 function lockHolder({ bootLock }: LocalLayout): number | null {
   try {
     return (JSON.parse(readFileSync(bootLock, 'utf8')) as { pid: number }).pid;

@@ -1,4 +1,4 @@
-/** Whether a local worker runs, and what it says about itself. */
+/** Whether a local worker runs, and what it reports about itself. */
 import { existsSync, readFileSync } from 'node:fs';
 import { type Boot, ContractError, type Documents, FILES, type Heartbeat } from '../contract.ts';
 import type { Exec } from '../exec.ts';
@@ -9,9 +9,9 @@ import { processesOf } from './processes.ts';
 export interface LocalWorkerState {
   /** There is a worker in the folder. */
   readonly prepared: boolean;
-  /** Its boot lock is held: the only sign of life that cannot lie. */
+  /** Whether its boot lock is held: the only reliable sign that it runs. */
   readonly running: boolean;
-  /** How many processes belong to it; some may be left when the supervisor was killed. */
+  /** How many processes belong to it; some may remain after the supervisor was killed. */
   readonly processes: number;
   readonly boot: Boot | null;
   readonly heartbeat: Heartbeat | null;
@@ -28,13 +28,13 @@ export async function localWorkerState(dir: string, exec: Exec): Promise<LocalWo
   };
 }
 
-/** flock's exit code for "somebody else has it". */
+/** flock's exit code for "another process holds the lock". */
 const BUSY = 75;
 
-/** Whether a supervisor holds the worker's boot lock. The lock's file is not made when there is none. */
+/** Whether a supervisor holds the worker's boot lock. Does not create a missing lock file. */
 export async function isRunning({ bootLock }: LocalLayout, exec: Exec): Promise<boolean> {
   if (!existsSync(bootLock)) return false;
-  // Others look at a lock by taking it for a millisecond, so not at once.
+  // Other processes test the lock by taking it for a millisecond, so wait a little.
   const argv = ['flock', '--timeout', '0.5', '--conflict-exit-code', `${BUSY}`, bootLock, 'true'] as const;
   return (await exec.run(argv, { timeoutMs: 10_000 })).code === BUSY;
 }
@@ -43,7 +43,7 @@ export function readBoot({ bootFile }: LocalLayout): Boot | null {
   return readFile('boot', FILES.boot, bootFile);
 }
 
-/** Null when there is none, or only one that is about to be replaced. */
+/** Null when there is none, or it is just being replaced. */
 function readFile<N extends 'boot' | 'heartbeat'>(name: N, file: string, path: string): Documents[N] | null {
   try {
     return readContract(name, file, readFileSync(path, 'utf8'));

@@ -1,4 +1,4 @@
-/** Stops a local worker and leaves no process and no socket behind. */
+/** Stops a local worker, leaving no process and no socket behind. */
 import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CliError } from '../cli/errors.ts';
@@ -6,30 +6,30 @@ import { assertLinux, localLayout } from './layout.ts';
 import { processesOf, signalProcess, type WorkerProcess } from './processes.ts';
 
 export interface StopOptions {
-  /** How long a running stage may go on; 0 ends it at once, and the next start takes it up again. */
+  /** How long to wait for a running stage; 0 interrupts it at once, and the next start resumes it. */
   readonly waitForStageSeconds?: number;
   readonly onProgress?: (message: string) => void;
 }
 
 export interface StopResult {
-  /** A supervisor was running. */
+  /** Whether a supervisor was running. */
   readonly wasRunning: boolean;
-  /** Processes that its orderly end had left, or that were left of a killed supervisor. */
+  /** Processes left after its orderly shutdown, or left by a killed supervisor. */
   readonly swept: number;
 }
 
-/** Signals do not queue: a second one right after the first would be the same. */
+/** Signals do not queue: a second one right after the first would be lost. */
 const BETWEEN_SIGNALS_MS = 500;
-/** More than all steps of an orderly shutdown may take together (image/supervisor/shutdown.ts). */
+/** Longer than all steps of an orderly shutdown together (image/supervisor/shutdown.ts). */
 const SHUTDOWN_MS = 45_000;
 const OBEY_MS = 3_000;
 const POLL_MS = 50;
 
 /**
- * SIGTERM to the supervisor, which ends everything in order; then a sweep over what is left, so that it works also when
- * the supervisor was killed. Signals nothing but processes that carry this worker's state folder in their environment.
+ * Sends SIGTERM to the supervisor, which ends everything in order; then ends remaining processes, so that it also works when
+ * the supervisor was killed. Only signals processes with this worker's state folder in their environment.
  *
- * @throws CliError when called from inside the worker, whose shells it would end
+ * @throws CliError when called from a shell inside the worker, which it would end
  */
 export async function stopLocalWorker(
   dir: string,
@@ -40,7 +40,7 @@ export async function stopLocalWorker(
   const stateDir = dirs.WORKER_STATE_DIR;
   if (process.env['WORKER_STATE_DIR'] === stateDir) {
     throw new CliError('this shell runs inside the worker and would be ended with it', {
-      hints: ['stop the worker from a shell outside'],
+      hints: ['stop the worker from a shell outside it'],
     });
   }
   const supervisors = processesOf(stateDir).filter(isSupervisor);
@@ -56,7 +56,7 @@ export async function stopLocalWorker(
       signal();
       await until(gone, SHUTDOWN_MS);
     }
-    // What holds a lock for it waits on a pipe from it, and ends a moment later.
+    // The processes that hold its locks wait on a pipe from it, and end a moment later.
     await until(() => processesOf(stateDir).length === 0, OBEY_MS);
   }
   const swept = await sweep(stateDir, onProgress);
@@ -64,7 +64,7 @@ export async function stopLocalWorker(
   return { wasRunning: supervisors.length > 0, swept };
 }
 
-/** Ends what is left: SIGTERM, then SIGKILL, again and again until a look finds nothing (a dying shell may still fork). */
+/** Ends what is left: SIGTERM, then SIGKILL, repeated until nothing is found (a dying shell may still fork). */
 async function sweep(stateDir: string, onProgress: (message: string) => void): Promise<number> {
   const swept = new Set<number>();
   const left = () => processesOf(stateDir);

@@ -1,28 +1,28 @@
-/** What a rendered chart brings into the cluster, as far as `provision` has to prepare for it. Pure. */
+/** What a rendered chart installs, as far as `provision` has to prepare for it. Pure. */
 import { CliError } from '../cli/errors.ts';
 import { objectsIn } from '../helm/manifest-diff.ts';
 import { parseWorkload, type WorkloadObject } from '../worker/workload.ts';
 
 export interface Brought {
-  /** `Deployment/factory-worker-1` … without the pods of `helm test`. */
+  /** `Deployment/factory-worker-1` …, without the pods of `helm test`. */
   readonly objects: readonly string[];
   readonly image: string;
   readonly replicas: number;
   readonly privileged: boolean;
-  /** The Secret that is mounted; null when none is. */
+  /** The mounted Secret; null when there is none. */
   readonly secret: string | null;
-  /** The chart makes that Secret itself, from `secrets.inline`. */
+  /** Whether the chart creates that Secret, from `secrets.inline`. */
   readonly inlineSecret: boolean;
   readonly pullSecrets: readonly string[];
-  /** The claim of the state volume; null when nothing is kept. */
+  /** The claim of the state volume; null without persistence. */
   readonly claim: string | null;
-  /** The chart makes that claim; else it has to be there. */
+  /** Whether the chart creates that claim; if not, it has to exist. */
   readonly makesClaim: boolean;
 }
 
 /**
- * @param manifest what `helm template` or `helm get manifest` printed
- * @throws CliError when it is not that of a worker
+ * @param manifest the output of `helm template` or `helm get manifest`
+ * @throws CliError when it is not the manifest of a worker
  */
 export function readManifest(manifest: string): Brought {
   const objects = objectsIn(manifest).filter(

@@ -1,4 +1,4 @@
-/** What there is already of a worker that is to be installed. Reads only; of Secrets only the names of their keys. */
+/** What already exists of a worker that is to be installed. Only reads; of Secrets only the names of their keys. */
 
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import type { Helm } from '../helm/helm.ts';
@@ -9,7 +9,7 @@ import { kubectlError, kubectlMessage } from '../transport/kubectl-errors.ts';
 import { type ClaimObject, getOrNull, isHelms, type KubernetesObject } from '../transport/objects.ts';
 import { readAnswer } from '../transport/read-answer.ts';
 import type { Brought } from './manifest.ts';
-import type { SeenClaim, SeenCluster, SeenNamespace, SeenOwner } from './plan.ts';
+import type { ClaimState, ClusterState, NamespaceState, ObjectOwner } from './plan.ts';
 
 /** @param place the worker as it is to be */
 export async function observeCluster(
@@ -17,7 +17,7 @@ export async function observeCluster(
   helm: Helm,
   place: ClusterWorker,
   brought: Brought,
-): Promise<SeenCluster> {
+): Promise<ClusterState> {
   const namespace = await seeNamespace(cluster, place);
   if (namespace.state === 'missing') {
     return {
@@ -54,12 +54,12 @@ export async function observeCluster(
   };
 }
 
-async function seeNamespace(cluster: Cluster, place: ClusterWorker): Promise<SeenNamespace> {
+async function seeNamespace(cluster: Cluster, place: ClusterWorker): Promise<NamespaceState> {
   const result = await kubectl(cluster, place, ['get', 'namespace', place.namespace, '--output=json']);
   if (result.code !== 0) {
     if (/\(NotFound\)/.test(result.stderr)) return { state: 'missing' };
     const error = kubectlError(result, place, 'look up the namespace of');
-    // Who may work in a namespace need not be allowed to look at it.
+    // The operator may have access inside the namespace, but not to the namespace object.
     if (error.kind === 'forbidden') return { state: 'unknown', why: kubectlMessage(result.stderr) };
     throw error;
   }
@@ -81,8 +81,8 @@ async function seeSecret(cluster: Cluster, place: ClusterWorker, name: string): 
   return result.stdout.length === 0 ? null : keysWithValues(result.stdout.toString('utf8'));
 }
 
-/** What Helm goes by when it is to take up an object that is there: the three marks of its own. */
-function ownerOf({ metadata }: KubernetesObject): SeenOwner {
+/** The label and annotations by which Helm adopts an existing object. */
+function ownerOf({ metadata }: KubernetesObject): ObjectOwner {
   const { annotations } = metadata;
   const ours = isHelms(metadata);
   return {
@@ -91,7 +91,7 @@ function ownerOf({ metadata }: KubernetesObject): SeenOwner {
   };
 }
 
-function seenClaim(claim: ClaimObject): SeenClaim {
+function seenClaim(claim: ClaimObject): ClaimState {
   return {
     owner: ownerOf(claim),
     phase: claim.status?.phase ?? '',

@@ -1,14 +1,14 @@
-/** Where a worker is that no workers.yaml names (yet, or any more). */
+/** Where a worker is that is not in workers.yaml (yet, or any more). */
 import type { Context } from '../cli/command.ts';
 import { CliError, ExitCode } from '../cli/errors.ts';
 import { currentContext } from '../transport/kubectl.ts';
 
-/** What the chart calls everything of a release: `factory-worker-1` for `worker-1` and for `factory-worker-1`. */
+/** The chart's name for the objects of a release: `factory-worker-1` for `worker-1` and for `factory-worker-1`. */
 export function fullName(release: string): string {
   return release.startsWith('factory-') ? release : `factory-${release}`;
 }
 
-/** @throws CliError when kubectl has none, or is missing */
+/** @throws CliError when kubectl has no current context, or is missing */
 export async function contextToUse(
   kubeconfig: string | undefined,
   timeoutMs: number,

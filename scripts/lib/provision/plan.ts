@@ -1,6 +1,6 @@
 /**
- * What is left to do until a worker is there: compared is what the chart would bring with what the cluster has. A run that
- * was cut short is simply run again: what is there already is told and passed over. Pure.
+ * What is left to do to install a worker: compares what the chart would install with what the cluster has. After an
+ * interrupted run the command is run again: existing parts are reported and skipped. Pure.
  */
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { admits, type Level, labelArgs, securityLabels } from '../health/namespace.ts';
@@ -24,16 +24,16 @@ import { CREATE_ARGS } from '../transport/objects.ts';
 import type { Brought } from './manifest.ts';
 
 /**
- * - `namespace` made, or given the Pod Security labels the worker's pod needs
- * - `secret` its tokens
- * - `pull-secret` the registry's login
- * - `clear` what an installation that was killed has left of the release is taken away (never the volume)
- * - `volume` told only: taken up, or made by the release
- * - `release` `helm install`
- * - `entry` in workers.yaml
- * - `wait` until its pod is Ready
- * - `resume` the drain that a stop or retire left on a volume is lifted
- * - `health` how it is
+ * - `namespace` create it, or add the Pod Security labels that the worker's pod needs
+ * - `secret` create the Secret with its tokens
+ * - `pull-secret` create the Secret with the registry's login
+ * - `clear` remove what a killed installation left of the release (never the volume)
+ * - `volume` shown only: reused, or created by the release
+ * - `release` run `helm install`
+ * - `entry` add it to workers.yaml
+ * - `wait` wait until its pod is Ready
+ * - `resume` lift the drain that a stop or retire left on the volume
+ * - `health` report its status
  */
 export type ProvisionStep =
   | 'namespace'
@@ -47,148 +47,149 @@ export type ProvisionStep =
   | 'resume'
   | 'health';
 
-/** What `provision` does itself, or after a call of kubectl to see its effect. */
+/** What `provision` does itself, or after a call of kubectl to check its effect. */
 export type ProvisionActions = Readonly<
   Record<'labelled' | 'secret' | 'entry' | 'wait' | 'resume' | 'health', Run>
 > & {
-  /** Makes the Secret of that name with the registry's login. */
+  /** Creates the Secret of that name with the registry's login. */
   readonly pullSecret: (name: string) => Promise<string | undefined>;
 };
 
-export type SeenNamespace =
+export type NamespaceState =
   | { readonly state: 'missing' }
   | { readonly state: 'deleting'; readonly since: string }
   | { readonly state: 'there'; readonly labels: Readonly<Record<string, string>> }
-  /** It may not be looked at. */
+  /** The operator may not read it. */
   | { readonly state: 'unknown'; readonly why: string };
 
-/** By which release an object says it is owned; null: by none. */
-export interface SeenOwner {
+/** The release that an object names as its owner; null for none. */
+export interface ObjectOwner {
   readonly release: string | null;
   readonly namespace: string | null;
 }
 
-export type SeenRelease = ReleaseState;
-
-export interface SeenClaim {
-  readonly owner: SeenOwner;
+export interface ClaimState {
+  readonly owner: ObjectOwner;
   readonly phase: string;
   readonly size: string;
   readonly since: string;
   readonly deleting: boolean;
 }
 
-/** What there is in the cluster. */
-export interface SeenCluster {
-  readonly namespace: SeenNamespace;
-  readonly release: SeenRelease | null;
-  /** Of the Deployment that has the worker's name; null when there is none. */
-  readonly deployment: SeenOwner | null;
+/** What exists in the cluster. */
+export interface ClusterState {
+  readonly namespace: NamespaceState;
+  readonly release: ReleaseState | null;
+  /** The Deployment with the worker's name; null when there is none. */
+  readonly deployment: ObjectOwner | null;
   readonly ready: boolean;
   /** Keys that have a value; null when there is no such Secret. */
   readonly secretKeys: readonly string[] | null;
   readonly pullSecrets: ReadonlyMap<string, boolean>;
-  readonly claim: SeenClaim | null;
+  readonly claim: ClaimState | null;
 }
 
-/** A release of this chart that was deployed once. */
-export type InstalledRelease = SeenRelease & { readonly lastDeployed: number };
+/** A release of this chart that has been deployed. */
+export type InstalledRelease = ReleaseState & { readonly lastDeployed: number };
 
-export function isInstalled(release: SeenRelease | null): release is InstalledRelease {
+export function isInstalled(release: ReleaseState | null): release is InstalledRelease {
   if (release === null || !release.ours) return false;
   return release.lastDeployed !== null && !isHalfInstalled(release);
 }
 
-/** That, and what there is on this machine. */
-export interface Seen extends SeenCluster {
+/** The same, and what exists on this machine. */
+export interface ProvisionState extends ClusterState {
   readonly now: Date;
-  /** Lines in which the values given now differ from what is installed. */
+  /** Lines of the manifest that differ between the values given now and the installed ones. */
   readonly drift: readonly string[];
-  /** The entry in workers.yaml: the same, or the change that adds it. */
+  /** The entry in workers.yaml: present, or the change that adds it. */
   readonly entry: { readonly there: boolean; readonly path: string; readonly diff: string };
 }
 
-export interface Wish {
+export interface ProvisionRequest {
   readonly worker: ClusterWorker;
   readonly brought: Brought;
   readonly tokens: readonly Token[];
-  /** Install without tokens: the worker says so, and takes them up later. */
+  /** Install without tokens: the worker reports that, and uses them once they are there. */
   readonly noSecret: boolean;
   /** The Docker configuration with the registry's login; null when none was given. */
   readonly loginFile: string | null;
-  /** The arguments of `helm install` after the chart: `--values` and `--set`. */
+  /** Arguments of `helm install` after the chart: `--values` and `--set`. */
   readonly valueArgs: readonly string[];
-  /** The file `-` among them. */
+  /** The content of stdin, where one of the files is `-`. */
   readonly valuesInput?: string | undefined;
   readonly chart: string;
 }
 
-/** Keys that have to be asked for: neither given nor there. */
-export function missingKeys(seen: Pick<Seen, 'secretKeys'>, { brought, tokens, noSecret }: Wish): Key[] {
+/** Keys to ask for: neither given nor present. */
+export function missingKeys(
+  seen: Pick<ProvisionState, 'secretKeys'>,
+  { brought, tokens, noSecret }: ProvisionRequest,
+): Key[] {
   if (noSecret || brought.inlineSecret || brought.secret === null) return [];
   const known = new Set<string>([...(seen.secretKeys ?? []), ...tokens.map(({ key }) => key)]);
   return NEEDED_KEYS.filter((key) => !known.has(key));
 }
 
 export function planProvision(
-  seen: Seen,
-  wish: Wish,
+  seen: ProvisionState,
+  request: ProvisionRequest,
   tools: Tools,
   act: ProvisionActions,
 ): Plan<Step<ProvisionStep>> {
-  const refusal = refusalOf(seen, wish, tools);
+  const refusal = refusalOf(seen, request, tools);
   if (refusal !== null) return refusal;
-  const { name, pod } = wish.worker;
+  const { name, pod } = request.worker;
   const steps: Step<ProvisionStep>[] = [
-    namespaceStep(seen, wish, tools, act.labelled),
-    ...secretStep(seen, wish, tools, act.secret),
-    ...pullSecretSteps(seen, wish, tools, act.pullSecret),
-    ...releaseSteps(seen, wish, tools),
-    entryStep(seen, wish, tools, act.entry),
+    namespaceStep(seen, request, tools, act.labelled),
+    ...secretStep(seen, request, tools, act.secret),
+    ...pullSecretSteps(seen, request, tools, act.pullSecret),
+    ...releaseSteps(seen, request, tools),
+    entryStep(seen, request, tools, act.entry),
   ];
   if (!seen.ready) steps.push(readyStep(pod, tools, act.wait));
   if (!seen.ready && seen.claim !== null) {
-    const what = 'lifts the drain of a stop or retire, should the volume have one';
+    const what = 'lifts the drain of a stop or retire, if the volume has one';
     steps.push(step('resume', '·', what, action(act.resume, tools.ours('resume', name))));
   }
   steps.push(healthStep(name, tools, act.health));
-  return { kind: 'go', steps, notes: notesOn(seen, wish, tools) };
+  return { kind: 'go', steps, notes: notesOn(seen, request, tools) };
 }
 
-function refusalOf(seen: Seen, wish: Wish, lines: CommandLines): Refusal | null {
-  const { worker, brought } = wish;
+function refusalOf(seen: ProvisionState, request: ProvisionRequest, lines: CommandLines): Refusal | null {
+  const { worker, brought } = request;
   const { namespace, release, deployment, claim } = seen;
   if (namespace.state === 'deleting') {
     return refuse(
-      `namespace ${worker.namespace} is being deleted since ${namespace.since}`,
-      `what holds it: ${lines.kubectl('get', 'namespace', worker.namespace, '--output=yaml')}`,
+      `namespace ${worker.namespace} has been terminating since ${namespace.since}`,
+      `what blocks it: ${lines.kubectl('get', 'namespace', worker.namespace, '--output=yaml')}`,
     );
   }
   if (release !== null && !release.ours) {
     return refuse(
-      `the name ${worker.name} is taken: a release of the chart ${release.revision.chart} has it in namespace ${worker.namespace}`,
-      'take another name, or another namespace: --namespace NAME',
+      `the name ${worker.name} is in use: a release of the chart ${release.revision.chart} has it in namespace ${worker.namespace}`,
+      'use another name, or another namespace: --namespace NAME',
     );
   }
   if (release !== null && isAtWork(release, seen.now)) return pendingRefusal(release, lines);
   if (release === null && deployment !== null) {
     const owner = deployment.release === null ? 'no release' : `the release ${deployment.release}`;
     return refuse(
-      `the name ${worker.name} is taken: there is a Deployment ${worker.pod} in namespace ${worker.namespace}, of ${owner}`,
+      `the name ${worker.name} is in use: there is a Deployment ${worker.pod} in namespace ${worker.namespace}, of ${owner}`,
       `if it is the worker you mean: ${lines.ours('workers', 'add', worker.name, '--pod', worker.pod, '--namespace', worker.namespace, '--context', worker.context)}`,
-      'else take another name, or another namespace: --namespace NAME',
+      'else use another name, or another namespace: --namespace NAME',
     );
   }
   if (claim?.deleting) {
     return refuse(
       `the volume ${brought.claim} is being deleted`,
-      `what holds it: ${lines.kubectl('describe', 'persistentvolumeclaim', brought.claim ?? '')}`,
+      `what blocks it: ${lines.kubectl('describe', 'persistentvolumeclaim', brought.claim ?? '')}`,
     );
   }
   if (claim?.phase === 'Lost') {
     return refuse(
       `the claim ${brought.claim} has lost its volume`,
-      `to begin with a new one: ${lines.kubectl('delete', 'persistentvolumeclaim', brought.claim ?? '')}`,
+      `to start with a new one: ${lines.kubectl('delete', 'persistentvolumeclaim', brought.claim ?? '')}`,
     );
   }
   if (claim === null && brought.claim !== null && !brought.makesClaim && release === null) {
@@ -200,13 +201,13 @@ function refusalOf(seen: Seen, wish: Wish, lines: CommandLines): Refusal | null 
   if (claim !== null && brought.makesClaim && release === null && !isAdoptable(claim, worker)) {
     const owner = claim.owner.release === null ? 'not made by Helm' : `of the release ${claim.owner.release}`;
     return refuse(
-      `a volume ${brought.claim} is there already (${claim.size}, of ${claim.since}), ${owner}: Helm does not take it up by itself`,
+      `a volume ${brought.claim} is there already (${claim.size}, of ${claim.since}), ${owner}: Helm does not adopt it`,
       `use it: --set persistence.existingClaim=${brought.claim}`,
-      'or take another name for the worker',
+      'or use another name for the worker',
     );
   }
   const absent = [...seen.pullSecrets].filter(([, there]) => !there).map(([name]) => name);
-  if (absent.length > 0 && wish.loginFile === null) {
+  if (absent.length > 0 && request.loginFile === null) {
     return refuse(
       `the values name the registry's login ${absent.join(', ')}, and namespace ${worker.namespace} has no such Secret: the image could not be pulled`,
       'give the login: --pull-secret-file ~/.docker/config.json',
@@ -215,14 +216,14 @@ function refusalOf(seen: Seen, wish: Wish, lines: CommandLines): Refusal | null 
   return null;
 }
 
-/** Helm takes an object up that says it is of a release of that name and namespace. */
-function isAdoptable({ owner }: SeenClaim, worker: ClusterWorker): boolean {
+/** Helm adopts an object whose labels name this release and namespace. */
+function isAdoptable({ owner }: ClaimState, worker: ClusterWorker): boolean {
   return owner.release === worker.name && owner.namespace === worker.namespace;
 }
 
 function namespaceStep(
-  { namespace }: Seen,
-  { worker, brought }: Wish,
+  { namespace }: ProvisionState,
+  { worker, brought }: ProvisionRequest,
   tools: Tools,
   labelled: Run,
 ): Step<'namespace'> {
@@ -235,12 +236,12 @@ function namespaceStep(
       return namespaceIs('+', ` with ${labels}`, tools.create(namespaceObject(worker.namespace, level)));
     case 'there': {
       const admitted = admits(namespace.labels, level);
-      // Without a label the cluster's default decides; it admits baseline pods unless somebody tightened it.
+      // Without a label the cluster's default applies; it admits baseline pods unless an administrator restricted it.
       if (admitted === true || (admitted === null && level === 'baseline')) return namespaceIs('=', '');
       const now = namespace.labels['pod-security.kubernetes.io/enforce'] ?? 'not set';
       return namespaceIs(
         '~',
-        ` gets ${labels} (now: ${now}); that admits such pods of everybody there`,
+        ` gets ${labels} (now: ${now}); that admits such pods of all users there`,
         tools.runKubectl(...labelArgs(worker.namespace, level)),
         action(labelled),
       );
@@ -259,10 +260,15 @@ function namespaceObject(name: string, level: Level) {
   return { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels: securityLabels(level) } };
 }
 
-function secretStep(seen: Seen, wish: Wish, lines: CommandLines, write: Run): Step<'secret'>[] {
-  const { brought, tokens } = wish;
+function secretStep(
+  seen: ProvisionState,
+  request: ProvisionRequest,
+  lines: CommandLines,
+  write: Run,
+): Step<'secret'>[] {
+  const { brought, tokens } = request;
   if (brought.secret === null || brought.inlineSecret) return [];
-  const missing = missingKeys(seen, wish);
+  const missing = missingKeys(seen, request);
   const from = [
     ...tokens.map(({ key, source }) => `${key} (from ${source})`),
     ...missing.map((key) => `${key} (asked for)`),
@@ -281,8 +287,8 @@ function secretStep(seen: Seen, wish: Wish, lines: CommandLines, write: Run): St
 }
 
 function pullSecretSteps(
-  seen: Seen,
-  { loginFile }: Wish,
+  seen: ProvisionState,
+  { loginFile }: ProvisionRequest,
   lines: CommandLines,
   make: ProvisionActions['pullSecret'],
 ): Step<'pull-secret'>[] {
@@ -299,13 +305,13 @@ function pullSecretSteps(
   );
 }
 
-function releaseSteps(seen: Seen, wish: Wish, tools: Tools): Step<ProvisionStep>[] {
-  const { worker, brought, chart, valueArgs, valuesInput } = wish;
+function releaseSteps(seen: ProvisionState, request: ProvisionRequest, tools: Tools): Step<ProvisionStep>[] {
+  const { worker, brought, chart, valueArgs, valuesInput } = request;
   const { release, claim } = seen;
   const steps: Step<ProvisionStep>[] = [];
-  if (isInstalled(release)) return [installedStep(seen, release, wish, tools)];
+  if (isInstalled(release)) return [installedStep(seen, release, request, tools)];
   if (release !== null) {
-    const what = `what an installation of ${release.revision.updated} left when it was cut short (${release.revision.status}); its volume stays`;
+    const what = `what an interrupted installation of ${release.revision.updated} left (${release.revision.status}); its volume stays`;
     steps.push(step('clear', '-', what, tools.runHelm(['uninstall', release.name])));
   }
   if (brought.claim !== null && claim !== null) {
@@ -324,11 +330,11 @@ function releaseSteps(seen: Seen, wish: Wish, tools: Tools): Step<ProvisionStep>
   return steps;
 }
 
-/** A release that is there is left as it is. A claim it has lost comes back with its own manifest, applied once more. */
+/** An existing release is left as it is. A claim it has lost comes back by applying its own manifest again. */
 function installedStep(
-  { claim }: Seen,
+  { claim }: ProvisionState,
   { name, revision, lastDeployed }: InstalledRelease,
-  { brought }: Wish,
+  { brought }: ProvisionRequest,
   tools: Tools,
 ): Step<'release'> {
   const what = `${name} (${revision.chart}, revision ${revision.revision}, ${revision.status})`;
@@ -336,12 +342,17 @@ function installedStep(
   return step(
     'release',
     '~',
-    `${what} is applied once more: its claim ${brought.claim} is gone, and is made anew, empty`,
+    `${what} is applied again: its claim ${brought.claim} is gone, and is created again, empty`,
     tools.runHelm(['rollback', name, String(lastDeployed)]),
   );
 }
 
-function entryStep({ entry }: Seen, { worker }: Wish, { ours }: CommandLines, add: Run): Step<'entry'> {
+function entryStep(
+  { entry }: ProvisionState,
+  { worker }: ProvisionRequest,
+  { ours }: CommandLines,
+  add: Run,
+): Step<'entry'> {
   if (entry.there) return step('entry', '=', `${worker.name} in ${entry.path}`);
   const { name, pod, namespace, context, kubeconfig } = worker;
   const file = kubeconfig === undefined ? [] : ['--kubeconfig', kubeconfig];
@@ -350,8 +361,8 @@ function entryStep({ entry }: Seen, { worker }: Wish, { ours }: CommandLines, ad
   return step('entry', '+', `${entry.path}\n${entry.diff.trimEnd()}`, action(add, typed));
 }
 
-function notesOn(seen: Seen, wish: Wish, lines: CommandLines): string[] {
-  const { worker, brought, chart, valueArgs } = wish;
+function notesOn(seen: ProvisionState, request: ProvisionRequest, lines: CommandLines): string[] {
+  const { worker, brought, chart, valueArgs } = request;
   const notes: string[] = [];
   if (seen.namespace.state === 'unknown') {
     notes.push(`whether the namespace admits the worker's pod is not known: ${seen.namespace.why}`);
@@ -374,7 +385,7 @@ function notesOn(seen: Seen, wish: Wish, lines: CommandLines): string[] {
   return notes;
 }
 
-/** For the message when a key is missing and nobody can be asked. */
+/** For the message when a key is missing and there is no terminal to ask on. */
 export function howToGive(keys: readonly Key[]): string[] {
   return [
     ...keys.map((key) => `${key}: ${FLAG_OF[key]}`),

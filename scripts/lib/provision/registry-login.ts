@@ -1,10 +1,10 @@
-/** A registry's login out of a Docker configuration: only the one that the worker's image needs. */
+/** Extracts a registry's login from a Docker configuration: only the one that the worker's image needs. */
 import { readFile } from 'node:fs/promises';
 import { CliError } from '../cli/errors.ts';
 import { shellLine } from '../cli/text.ts';
 import { isRecord } from '../contract.ts';
 
-/** The registry that an image names, as Docker's configuration calls it; null when it leaves that to the client. */
+/** The registry in an image's name, as in Docker's configuration; null when the name has none. */
 export function registryOf(image: string): string | null {
   const [first = ''] = image.split('/');
   const isHost = image.includes('/') && (/[.:]/.test(first) || first === 'localhost');
@@ -13,15 +13,15 @@ export function registryOf(image: string): string | null {
 
 /**
  * @param text a Docker config.json
- * @returns the same with one registry's login alone
- * @throws CliError when it has none, also when a helper program keeps it
+ * @returns the same with only one registry's login
+ * @throws CliError when it has none, also when a credential helper has it
  */
 export function loginFor(text: string, registry: string, file: string): string {
   let config: unknown;
   try {
     config = JSON.parse(text);
   } catch {
-    throw new CliError(`${file} is no Docker configuration: it is not JSON`);
+    throw new CliError(`${file} is not a Docker configuration: it is not JSON`);
   }
   const auths = isRecord(config) && isRecord(config['auths']) ? config['auths'] : {};
   const login = auths[registry] ?? auths[`https://${registry}`];
@@ -37,7 +37,7 @@ export function loginFor(text: string, registry: string, file: string): string {
   });
 }
 
-/** @throws CliError when the file cannot be read or has no login, or when the image does not say where it is from */
+/** @throws CliError when the file cannot be read or has no login, or when the image does not name its registry */
 export async function readLogin(file: string, image: string): Promise<string> {
   const registry = registryOf(image);
   if (registry === null) {

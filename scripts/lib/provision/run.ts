@@ -1,4 +1,4 @@
-/** The effects of `provision`: looks, shows the plan, and does what is left of it. */
+/** The effects of `provision`: observes, shows the plan, and carries it out. */
 
 import type { Context } from '../cli/command.ts';
 import { CliError, ExitCode, UsageError } from '../cli/errors.ts';
@@ -32,18 +32,26 @@ import { readAnswer } from '../transport/read-answer.ts';
 import { readManifest } from './manifest.ts';
 import { observeCluster } from './observe.ts';
 import { contextToUse, fullName } from './place.ts';
-import { howToGive, isInstalled, levelOf, missingKeys, planProvision, type Seen, type Wish } from './plan.ts';
+import {
+  howToGive,
+  isInstalled,
+  levelOf,
+  missingKeys,
+  type ProvisionRequest,
+  type ProvisionState,
+  planProvision,
+} from './plan.ts';
 import { readLogin } from './registry-login.ts';
 
-/** What was typed. */
-export interface Typed {
+/** The arguments of the command. */
+export interface ProvisionArguments {
   readonly name: string;
   readonly context: string | undefined;
   readonly namespace: string | undefined;
   readonly kubeconfig: string | undefined;
   /** Path of workers.yaml. */
   readonly workersPath: string;
-  /** Files for `--values`; `-` is our own stdin. */
+  /** Files for `--values`; `-` is stdin. */
   readonly values: readonly string[];
   readonly set: readonly string[];
   readonly tokens: TokenFlagValues;
@@ -56,10 +64,10 @@ export interface Typed {
   readonly json: boolean;
 }
 
-/** The Secret for a registry's login where the values name none. */
+/** The Secret for a registry's login when the values name none. */
 const PULL_SECRET = 'factory-registry';
 
-export async function provisionWorker(given: Typed, context: Context): Promise<number> {
+export async function provisionWorker(given: ProvisionArguments, context: Context): Promise<number> {
   const { name, timeoutMs } = given;
   const { env, stderr, commandLine } = context;
   refuseSecretsInArgv(given.set);
@@ -81,7 +89,7 @@ export async function provisionWorker(given: Typed, context: Context): Promise<n
   const { manifest, valueArgs } = rendered;
   let brought = readManifest(manifest);
   let inCluster = await observeCluster(cluster, helm, worker, brought);
-  // What is installed has the values it was installed with, and is looked for under their names.
+  // An installed release keeps the values it was installed with, so its objects are looked up under those names.
   const own = isInstalled(inCluster.release) ? await helm.manifest({ name, worker }) : null;
   if (own !== null) {
     brought = readManifest(own);
@@ -89,7 +97,7 @@ export async function provisionWorker(given: Typed, context: Context): Promise<n
   }
   const asGiven = given.values.length + given.set.length > 0;
   const entry = known === undefined ? entering(file, worker, env) : null;
-  const seen: Seen = {
+  const seen: ProvisionState = {
     ...inCluster,
     now: context.now(),
     drift: own !== null && asGiven ? manifestChanges(own, withoutHooks(manifest), []) : [],
@@ -99,7 +107,7 @@ export async function provisionWorker(given: Typed, context: Context): Promise<n
       diff: entry?.diff ?? '',
     },
   };
-  const wish: Wish = {
+  const request: ProvisionRequest = {
     worker,
     brought,
     tokens: brought.inlineSecret ? [] : tokens,
@@ -109,7 +117,7 @@ export async function provisionWorker(given: Typed, context: Context): Promise<n
     valuesInput: stdin,
     chart: chartPath(),
   };
-  const missing = missingKeys(seen, wish);
+  const missing = missingKeys(seen, request);
   if (missing.length > 0 && !context.interactive && !given.dryRun) {
     throw new UsageError(
       `${missing.join(', ')}: not given, and there is no terminal to ask on`,
@@ -119,11 +127,11 @@ export async function provisionWorker(given: Typed, context: Context): Promise<n
 
   const say = (what: string) => stderr.write(`${name}: ${what}\n`);
   let health = { status: 'running', problems: [] as readonly string[] };
-  // What goes into Secrets is asked for and read once the plan is agreed to.
+  // Secret values are asked for and read only once the operator agrees to the plan.
   let tokensToWrite: readonly Token[] = [];
   let login = '';
   const tools = createTools(helm, cluster, worker, context);
-  const planned = planProvision(seen, wish, tools, {
+  const planned = planProvision(seen, request, tools, {
     labelled: silently(() => expectLabels(cluster, worker, levelOf(brought))),
     secret: silently(async () => {
       if (tokensToWrite.length > 0) await putSecret(cluster, worker, brought.secret ?? '', tokensToWrite);
@@ -138,13 +146,13 @@ export async function provisionWorker(given: Typed, context: Context): Promise<n
     wait: async () => {
       if (brought.replicas === 0) {
         await expectSeen(installed(cluster, worker), cluster);
-        return 'not waited for: replicas is 0';
+        return 'skipped: replicas is 0';
       }
       await waitReady(
         cluster,
         worker,
         given.waitMs,
-        [`it goes on starting; look: ${commandLine('status', name)}`],
+        [`it is still starting; check: ${commandLine('status', name)}`],
         say,
       );
       return 'Ready';
@@ -167,7 +175,7 @@ export async function provisionWorker(given: Typed, context: Context): Promise<n
   };
   const plan = await agree(planned, asked, context);
   if (typeof plan === 'number') return plan;
-  tokensToWrite = [...wish.tokens, ...(await askTokens(missing, context))];
+  tokensToWrite = [...request.tokens, ...(await askTokens(missing, context))];
   hideTokens(tokensToWrite, context);
   if (given.pullSecretFile !== undefined && [...seen.pullSecrets.values()].includes(false)) {
     login = await readLogin(expandHome(given.pullSecretFile, homeOf(env)), brought.image);
@@ -181,19 +189,19 @@ export async function provisionWorker(given: Typed, context: Context): Promise<n
   return ExitCode.ok;
 }
 
-/** An argv is read by everybody on the machine, and kept by shells. */
+/** Every user of the machine can read an argv, and shells keep it in their history. */
 function refuseSecretsInArgv(set: readonly string[]): void {
   const found = set.flatMap((text) => /secrets\.inline\.(\w+)=/.exec(text)?.[1] ?? []);
   if (found.length === 0) return;
   throw new UsageError(
-    `${found.join(', ')} would stand in the argv with --set`,
+    `${found.join(', ')} would be visible in the argv with --set`,
     'give a file instead: --token-file, --gh-token-file, --secrets-file (or --from-env)',
   );
 }
 
-/** Where the worker is to be: as typed, else as workers.yaml has it, else the current context and the namespace factory. */
+/** Where to install the worker: from the flags, else workers.yaml, else the current context and the namespace factory. */
 async function placeOf(
-  given: Typed,
+  given: ProvisionArguments,
   known: ClusterWorker | undefined,
   context: Context,
 ): Promise<ClusterWorker> {
@@ -214,7 +222,7 @@ async function placeOf(
   const mistakes = mistakesInFields({ name, pod, namespace: worker.namespace, context: worker.context });
   if (!/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(name) || `${pod}-secrets`.length > 63) {
     mistakes.unshift(
-      `name: "${name}" is no name for a release: lower-case letters, digits and "-", at most ${pod === name ? 53 : 47} of them`,
+      `name: "${name}" is not a valid name for a release: lower-case letters, digits and "-", at most ${pod === name ? 53 : 47} of them`,
     );
   }
   if (mistakes.length > 0) throw new UsageError(mistakes.join('; '));
@@ -224,9 +232,9 @@ async function placeOf(
   );
   if (differs.length > 0) {
     const is = differs.map((field) => `${field} ${known[field]}`).join(', ');
-    throw new CliError(`the name ${name} is taken: in workers.yaml it is a worker with ${is}`, {
+    throw new CliError(`the name ${name} is in use: in workers.yaml it is a worker with ${is}`, {
       hints: [
-        `take another name, or first: ${context.commandLine('workers', 'remove', name)}`,
+        `use another name, or first: ${context.commandLine('workers', 'remove', name)}`,
         `that worker: ${context.commandLine('workers', 'show', name)}`,
       ],
     });
@@ -239,12 +247,12 @@ interface Rendered {
   readonly valueArgs: readonly string[];
 }
 
-/** What the chart makes of the values, for this cluster's version; with the login that was given, when the values name none. */
+/** Renders the chart with the values, for this cluster's version; adds the given login when the values name none. */
 async function render(
   helm: Helm,
   cluster: Cluster,
   worker: ClusterWorker,
-  { values, set, pullSecretFile }: Typed,
+  { values, set, pullSecretFile }: ProvisionArguments,
   stdin: string | undefined,
 ): Promise<Rendered> {
   const version = await serverVersion(cluster, worker);
@@ -256,7 +264,7 @@ async function render(
   const template = (args: readonly string[]) =>
     helm.call(
       { name: worker.name, worker },
-      // Without it, a Helm that was built with `go install` takes every cluster for Kubernetes 1.20.
+      // Without it, a Helm built with `go install` assumes Kubernetes 1.20 for every cluster.
       ['template', worker.name, chartPath(), `--kube-version=${version}`, ...args],
       stdin,
     );
@@ -281,7 +289,7 @@ async function serverVersion(cluster: Cluster, worker: ClusterWorker): Promise<s
   return server.gitVersion;
 }
 
-/** A release's own manifest has no hooks in it either. */
+/** Like a release's own manifest, without hooks. */
 function withoutHooks(manifest: string): string {
   return manifest
     .split(/^---$/m)
@@ -312,9 +320,9 @@ async function expectLabels(cluster: Cluster, worker: ClusterWorker, level: Leve
 }
 
 /**
- * Made, or read and replaced with the other keys as they are; never applied: `kubectl apply` would keep a copy of the tokens
- * in an annotation, and a token that was rotated would live on there. (Nor patched: kubectl opens a patch file by its name,
- * and stdin has none where it is a socket, as Node makes it.)
+ * Created, or read and replaced with the other keys unchanged; never applied: `kubectl apply` would keep a copy of the tokens
+ * in an annotation, where a rotated token would survive. (Nor patched: kubectl opens a patch file by its name, and stdin has
+ * none when it is a socket, as under Node.)
  */
 async function putSecret(
   cluster: Cluster,
@@ -325,7 +333,7 @@ async function putSecret(
   await writeSecret(cluster, worker, withTokens(await readSecret(cluster, worker, name), name, tokens));
 }
 
-/** What waiting for the pod would show as well. */
+/** Fails earlier than waiting for the pod would. */
 function installed(cluster: Cluster, worker: ClusterWorker): Effect {
   return {
     failed: `release ${worker.name} was not installed`,
@@ -348,14 +356,14 @@ function loginObject(name: string, config: string) {
   };
 }
 
-/** What to type again, with names of files and never what is in them; the place is carried along by the command line itself. */
+/** The arguments for typing the command again: names of files, never their content. Sticky flags are added by `commandLine`. */
 export function againArgs({
   values,
   set,
   tokens,
   noSecret,
   pullSecretFile,
-}: Pick<Typed, 'values' | 'set' | 'tokens' | 'noSecret' | 'pullSecretFile'>): string[] {
+}: Pick<ProvisionArguments, 'values' | 'set' | 'tokens' | 'noSecret' | 'pullSecretFile'>): string[] {
   const named = ['token-file', 'gh-token-file', 'gh-user', 'ssh-key-file', 'secrets-file'] as const;
   const option = (flag: string, value: string | undefined) =>
     value === undefined ? [] : [`--${flag}`, value];

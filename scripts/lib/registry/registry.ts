@@ -1,13 +1,13 @@
-/** A registry, asked through `docker buildx imagetools`: it has the operator's logins, and knows every kind of manifest. */
+/** A registry, queried with `docker buildx imagetools`: it has the operator's logins, and reads every kind of manifest. */
 import type { Context } from '../cli/command.ts';
 import { CliError, ExitCode, InterruptedError } from '../cli/errors.ts';
 import { shellQuote } from '../cli/text.ts';
 import type { Argv, RunResult } from '../exec.ts';
 
-/** What a registry has under a name. */
+/** An image in a registry. */
 export interface RegistryImage {
   readonly digest: string;
-  /** `linux/amd64` …; empty when the manifest does not tell. */
+  /** `linux/amd64` …; empty when the manifest does not say. */
   readonly platforms: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
 }
@@ -18,9 +18,9 @@ const TIMEOUT_MS = 60_000;
 export const docker = (env: NodeJS.ProcessEnv): string => env['DOCKER'] || 'docker';
 
 /**
- * @param reference an image's name with a tag or digest
+ * @param reference an image name with a tag or digest
  * @returns null when the registry has no such image
- * @throws CliError when the registry refuses or cannot be reached, or there is no buildx
+ * @throws CliError when the registry refuses or cannot be reached, or buildx is missing
  */
 export async function lookUp(
   { env, exec, signal }: Pick<Context, 'env' | 'exec' | 'signal'>,
@@ -34,7 +34,7 @@ export async function lookUp(
   throw registryError(result, `look up ${reference}`, reference);
 }
 
-/** Gives an image one more tag inside its registry; nothing is uploaded. */
+/** Adds a tag to an image in its registry, without uploading anything. */
 export async function addTag(
   { env, exec, signal }: Pick<Context, 'env' | 'exec' | 'signal'>,
   repository: string,
@@ -89,7 +89,7 @@ export function parseInspection(json: string): RegistryImage {
   };
 }
 
-/** What Docker says, and what to do; REGISTRY stands for the one that was asked. */
+/** Docker's errors, and what to do; REGISTRY is replaced by the registry's name. */
 const RULES: readonly (readonly [RegExp, string])[] = [
   [
     /unauthorized|authentication required|no basic auth|denied|403 Forbidden|401 Unauthorized/i,
@@ -97,15 +97,15 @@ const RULES: readonly (readonly [RegExp, string])[] = [
   ],
   [
     /garbage collection|read[- ]only|Method Not Allowed|UNSUPPORTED/i,
-    'the registry takes nothing just now: while it collects garbage it is read-only (DigitalOcean: doctl registry garbage-collection get-active); try again afterwards',
+    'the registry is read-only during garbage collection (DigitalOcean: doctl registry garbage-collection get-active); try again afterwards',
   ],
   [
     /no such host|connection refused|i\/o timeout|network is unreachable|TLS handshake|server gave HTTP response/i,
-    'is the registry up, and its name right?',
+    'is the registry up, and its name correct?',
   ],
   [
     /unknown blob|unexpected EOF|connection reset|broken pipe|closed (?:pipe|network connection)|content size/i,
-    'the connection was cut: type it again, what is there already is not sent again',
+    'the connection was interrupted: type it again; what is already there is not sent again',
   ],
   [/Cannot connect to the Docker daemon/i, 'start Docker (or set DOCKER_HOST)'],
   [
@@ -116,7 +116,7 @@ const RULES: readonly (readonly [RegExp, string])[] = [
 
 /**
  * @param doing completes "cannot …"
- * @param image the image it was about, whose name begins with its registry's
+ * @param image the image concerned; its name begins with the registry
  */
 export function registryError(
   result: Pick<RunResult, 'argv' | 'code' | 'stderr' | 'timedOut'>,

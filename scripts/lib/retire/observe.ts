@@ -1,22 +1,22 @@
-/** The volume and the Secret of a worker that is to be retired: whose they are, and what becomes of them. */
+/** The volume and the Secret of a worker that is to be retired: who owns them, and whether they stay. */
 
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { kubectlError } from '../transport/kubectl-errors.ts';
 import { type ClaimObject, getOrNull, isHelms, type Metadata } from '../transport/objects.ts';
 import type { Workload } from '../worker/workload.ts';
-import type { Belonging, SeenVolume } from './plan.ts';
+import type { Belonging, VolumeState } from './plan.ts';
 
 interface VolumeObject {
   readonly spec?: { readonly persistentVolumeReclaimPolicy?: string };
 }
 
-/** @param install by its Deployment; null when that is gone already, and the chart's own names are looked for */
+/** @param install from its Deployment; null when that is gone, and the chart's own names are looked up */
 export async function seeBelongings(
   cluster: Cluster,
   worker: ClusterWorker,
   install: Workload | null,
-): Promise<{ readonly volume: SeenVolume | null; readonly secret: Belonging | null }> {
+): Promise<{ readonly volume: VolumeState | null; readonly secret: Belonging | null }> {
   const [volume, secret] = await Promise.all([
     seeVolume(cluster, worker, install === null ? `${worker.pod}-data` : install.claim),
     seeSecret(cluster, worker, install === null ? `${worker.pod}-secrets` : install.secret),
@@ -28,12 +28,12 @@ async function seeVolume(
   cluster: Cluster,
   worker: ClusterWorker,
   name: string | null,
-): Promise<SeenVolume | null> {
+): Promise<VolumeState | null> {
   const claim =
     name === null ? null : await getOrNull<ClaimObject>(cluster, worker, 'persistentvolumeclaim', name);
   if (name === null || claim === null || claim.metadata.deletionTimestamp !== undefined) return null;
   const volumeName = claim.spec?.volumeName;
-  // A volume is of no namespace: whoever may work in one need not be allowed to look at it.
+  // A PersistentVolume is cluster-scoped: the operator may have access to the namespace only.
   const volume =
     volumeName === undefined
       ? null
@@ -51,7 +51,7 @@ async function seeSecret(
   name: string | null,
 ): Promise<Belonging | null> {
   if (name === null) return null;
-  // Its metadata alone: values do not leave the cluster.
+  // Only its metadata: values do not leave the cluster.
   const result = await kubectl(cluster, worker, [
     'get',
     'secret',

@@ -1,4 +1,4 @@
-/** What is taken away of a worker, in which order, and what stays. Pure. */
+/** What is removed of a worker, in which order, and what stays. Pure. */
 import { shellLine } from '../cli/text.ts';
 import type { ClusterWorker, LocalWorker } from '../config/worker-entry.ts';
 import type { Inside, WorkerState } from '../lifecycle/look.ts';
@@ -24,18 +24,18 @@ import {
 } from '../plan.ts';
 
 /**
- * - `drain` no further check-in; the running stage ends
- * - `backup` its state into a file here
- * - `release` `helm uninstall`; a local worker is stopped
- * - `hurry` with --now: the stopping worker does not wait for its stage
- * - `wait` until its pod is gone
- * - `volume` stays, or is deleted with --purge
- * - `secret` likewise: its tokens, when they are its own
- * - `entry` out of workers.yaml
+ * - `drain` start no other check-in, and let the running stage end
+ * - `backup` copy its state into a file here
+ * - `release` run `helm uninstall`; stop a local worker
+ * - `hurry` with --now: do not wait for the running stage
+ * - `wait` wait until its pod is gone
+ * - `volume` keep it, or delete it with --purge
+ * - `secret` the same for its tokens, if the Secret is its own
+ * - `entry` remove it from workers.yaml
  */
 export type RetireStep = 'drain' | 'backup' | 'release' | 'hurry' | 'wait' | 'volume' | 'secret' | 'entry';
 
-/** What `retire` does itself; `uninstalled` sees that the release is gone. */
+/** What `retire` does itself; `uninstalled` checks that the release is gone. */
 export type RetireActions = Readonly<
   Record<'drain' | 'backup' | 'uninstalled' | 'hurry' | 'wait' | 'entry', Run>
 >;
@@ -46,44 +46,49 @@ export type RetireLocalActions = Readonly<Record<'backup' | 'stop' | 'folder' | 
 /** A claim or a Secret of the worker. */
 export interface Belonging {
   readonly name: string;
-  /** Made for this worker alone: by the chart, or by `provision`. What an operator named in the values is theirs. */
+  /** Created for this worker: by the chart, or by `provision`. What the operator named in the values is theirs. */
   readonly own: boolean;
-  /** `helm uninstall` takes it away: it is of the release, and nothing keeps it. */
+  /** `helm uninstall` deletes it: it belongs to the release, and no policy keeps it. */
   readonly goes: boolean;
 }
 
-export interface SeenVolume extends Belonging {
+export interface VolumeState extends Belonging {
   readonly size: string;
   /** The PersistentVolume, when it outlives its claim (reclaim policy Retain). */
   readonly retained: string | null;
 }
 
-export interface Seen {
+export interface RetireState {
   readonly now: Date;
   readonly state: WorkerState;
-  readonly volume: SeenVolume | null;
+  readonly volume: VolumeState | null;
   readonly secret: Belonging | null;
-  /** The change of workers.yaml; null when it has no such entry. */
+  /** The edit of workers.yaml; null when it has no such entry. */
   readonly entry: { readonly path: string; readonly diff: string } | null;
 }
 
-export interface Wish {
+export interface RetireRequest {
   readonly purge: boolean;
   /** Path of the backup; null for none. */
   readonly backup: string | null;
-  /** Do not wait for what runs. */
+  /** Do not wait for running work. */
   readonly now: boolean;
 }
 
-export function planRetire(seen: Seen, wish: Wish, tools: Tools, act: RetireActions): Plan<Step<RetireStep>> {
+export function planRetire(
+  seen: RetireState,
+  request: RetireRequest,
+  tools: Tools,
+  act: RetireActions,
+): Plan<Step<RetireStep>> {
   const { state, volume, secret, entry } = seen;
   const { worker, workload, release, pods, inside } = state;
-  const refusal = refusalOf(seen, wish, tools);
+  const refusal = refusalOf(seen, request, tools);
   if (refusal !== null) return refusal;
   const steps: Step<RetireStep>[] = [];
   const notes: string[] = [];
-  if (inside.entered && !wish.now) steps.push(drainStep(worker.name, inside.runs, tools, act.drain));
-  if (wish.backup !== null) steps.push(backupStep(worker.name, wish.backup, tools, act.backup));
+  if (inside.entered && !request.now) steps.push(drainStep(worker.name, inside.runs, tools, act.drain));
+  if (request.backup !== null) steps.push(backupStep(worker.name, request.backup, tools, act.backup));
   if (release !== null) {
     steps.push(
       step(
@@ -92,47 +97,47 @@ export function planRetire(seen: Seen, wish: Wish, tools: Tools, act: RetireActi
         `${release.name} (${release.revision.chart})`,
         tools.runHelm(['uninstall', release.name]),
         action(act.uninstalled),
-        // The pod of the last `helm test` is of no release.
+        // The pod of the last `helm test` does not belong to the release.
         tools.remove('pod', `${worker.pod}-test`),
       ),
     );
   }
-  if (release !== null && wish.now && inside.entered) {
+  if (release !== null && request.now && inside.entered) {
     steps.push(hurryStep(pods[0] ?? worker.pod, tools, act.hurry));
   }
   if (pods.length > 0) {
     const waits = pods.map((pod) => tools.kubectl('wait', '--for=delete', '--timeout=30m', `pod/${pod}`));
     steps.push(step('wait', '·', `until ${pods.join(', ')} is gone`, action(act.wait, ...waits)));
   }
-  if (volume !== null) steps.push(volumeStep(volume, worker, wish.purge, tools));
-  if (secret !== null) steps.push(secretStep(secret, wish.purge, tools));
+  if (volume !== null) steps.push(volumeStep(volume, worker, request.purge, tools));
+  if (secret !== null) steps.push(secretStep(secret, request.purge, tools));
   if (entry !== null) steps.push(entryStep(worker.name, entry, tools, act.entry));
   if (!steps.some(({ mark }) => mark === '-')) {
     return {
       kind: 'nothing',
-      why: `${worker.name} is retired already: no release, no pod${entry === null ? ', no entry in workers.yaml' : ''}`,
+      why: `${worker.name} is already retired: no release, no pod${entry === null ? ', no entry in workers.yaml' : ''}`,
       hints: volume === null ? [] : leftovers(volume, worker, tools),
     };
   }
   if (workload !== null && !inside.entered && workload.replicas !== 0) {
     notes.push(`it cannot be entered, so it is not drained first: ${inside.why}`);
   }
-  if (wish.now && inside.entered && inside.runs !== null) notes.push(`${inside.runs} is interrupted`);
+  if (request.now && inside.entered && inside.runs !== null) notes.push(`${inside.runs} is interrupted`);
   notes.push(...unfinished(inside));
   return { kind: 'go', steps, notes };
 }
 
-/** Whether something is lost for good, so that a plain yes is not enough. */
+/** Whether something is lost permanently, so that a plain yes is not enough. */
 export function destroys(steps: readonly Step<RetireStep>[]): boolean {
   return steps.some(({ name, mark }) => name === 'volume' && mark === '-');
 }
 
-function refusalOf({ now, state }: Seen, wish: Wish, lines: CommandLines): Refusal | null {
+function refusalOf({ now, state }: RetireState, request: RetireRequest, lines: CommandLines): Refusal | null {
   const { worker, workload, release, inside } = state;
   if (workload !== null && release === null) {
     const object = `${workload.kind.toLowerCase()}/${workload.name}`;
     return refuse(
-      `${object} is not of a Helm release, and only those are taken away here`,
+      `${object} is not a Helm release; retire only works on those`,
       `without a release: ${lines.kubectl('delete', object)}`,
       `the entry alone: ${lines.ours('workers', 'remove', worker.name)}`,
     );
@@ -143,13 +148,18 @@ function refusalOf({ now, state }: Seen, wish: Wish, lines: CommandLines): Refus
       `the entry alone: ${lines.ours('workers', 'remove', worker.name)}`,
     );
   }
-  // A Helm that was killed is nothing to wait for: uninstalling does not mind what it left.
+  // No need to wait for a Helm that was killed: uninstalling works on what it left.
   if (release !== null && isAtWork(release, now) && isRecent(release, now))
     return pendingRefusal(release, lines);
-  return refuseBackup(worker.name, inside, wish, lines);
+  return refuseBackup(worker.name, inside, request, lines);
 }
 
-function refuseBackup(name: string, inside: Inside, { backup }: Wish, lines: CommandLines): Refusal | null {
+function refuseBackup(
+  name: string,
+  inside: Inside,
+  { backup }: RetireRequest,
+  lines: CommandLines,
+): Refusal | null {
   if (backup === null || inside.entered) return null;
   return refuse(
     `${name} cannot be backed up: ${inside.why}`,
@@ -170,7 +180,7 @@ function backupStep(
 
 function entryStep(
   name: string,
-  { path, diff }: NonNullable<Seen['entry']>,
+  { path, diff }: NonNullable<RetireState['entry']>,
   { ours }: Pick<CommandLines, 'ours'>,
   remove: Run,
 ): Step<'entry'> {
@@ -178,7 +188,12 @@ function entryStep(
   return step('entry', '-', `${path}\n${diff.trimEnd()}`, action(remove, typed));
 }
 
-function volumeStep(volume: SeenVolume, worker: ClusterWorker, purge: boolean, tools: Tools): Step<'volume'> {
+function volumeStep(
+  volume: VolumeState,
+  worker: ClusterWorker,
+  purge: boolean,
+  tools: Tools,
+): Step<'volume'> {
   const { name, size, own, goes, retained } = volume;
   const stays = retained === null ? '' : `; its PersistentVolume ${retained} stays (reclaim policy Retain)`;
   const volumeIs = (mark: Step['mark'], what: string, ...actions: Action[]) =>
@@ -186,7 +201,7 @@ function volumeStep(volume: SeenVolume, worker: ClusterWorker, purge: boolean, t
   if (goes) {
     return volumeIs(
       '-',
-      `goes with the release, since persistence.keep is false: queue, clones and logs are lost${stays}`,
+      `is deleted with the release, since persistence.keep is false: queue, clones and logs are lost${stays}`,
     );
   }
   if (!own) return volumeIs('=', 'is yours (persistence.existingClaim) and stays');
@@ -198,8 +213,8 @@ function volumeStep(volume: SeenVolume, worker: ClusterWorker, purge: boolean, t
   );
 }
 
-/** What to do with a volume that stays. */
-export function leftovers({ name }: SeenVolume, worker: ClusterWorker, lines: CommandLines): string[] {
+/** How to use or delete a volume that stays. */
+export function leftovers({ name }: VolumeState, worker: ClusterWorker, lines: CommandLines): string[] {
   const { namespace, context, kubeconfig } = worker;
   const place = [
     '--namespace',
@@ -209,13 +224,13 @@ export function leftovers({ name }: SeenVolume, worker: ClusterWorker, lines: Co
     ...(kubeconfig === undefined ? [] : ['--kubeconfig', kubeconfig]),
   ];
   return [
-    `to take it up again: ${lines.ours('provision', worker.name, ...place)}`,
+    `to use it again: ${lines.ours('provision', worker.name, ...place)}`,
     `to delete it: ${lines.kubectl('delete', 'persistentvolumeclaim', name)}`,
   ];
 }
 
 function secretStep({ name, own, goes }: Belonging, purge: boolean, tools: Tools): Step<'secret'> {
-  if (goes) return step('secret', '·', `${name} goes with the release`);
+  if (goes) return step('secret', '·', `${name} is deleted with the release`);
   if (!own) return step('secret', '=', `${name} is yours (secrets.existingSecret) and stays`);
   return purge
     ? step('secret', '-', `${name} with its tokens`, tools.remove('secret', name))
@@ -228,19 +243,19 @@ function unfinished(inside: Inside): string[] {
 }
 
 /**
- * A worker on this machine waits for its running stage itself when it is stopped, and can be backed up afterwards: there is
- * nothing to drain first.
+ * A local worker waits for its running stage itself when it is stopped, and can be backed up afterwards, so it is not drained
+ * first.
  *
- * @param lives whether it runs, or processes of it do
- * @param waitMs how long its running stage may take
+ * @param lives whether the worker or any of its processes runs
+ * @param waitMs how long to wait for its running stage
  */
 export function planRetireLocal(
   worker: LocalWorker,
   lives: boolean,
   waitMs: number,
   inside: Inside,
-  entry: NonNullable<Seen['entry']>,
-  { purge, backup }: Pick<Wish, 'purge' | 'backup'>,
+  entry: NonNullable<RetireState['entry']>,
+  { purge, backup }: Pick<RetireRequest, 'purge' | 'backup'>,
   lines: Pick<CommandLines, 'ours'>,
   act: RetireLocalActions,
 ): Plan<Step<RetireStep>> {

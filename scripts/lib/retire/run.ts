@@ -1,4 +1,4 @@
-/** The effects of `retire`: looks, shows the plan, gets leave, and takes away what is planned. */
+/** The effects of `retire`: observes, shows the plan, asks for confirmation, and removes what is planned. */
 
 import { existsSync, rmSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -31,12 +31,12 @@ import {
   planRetire,
   planRetireLocal,
   type RetireActions,
+  type RetireRequest,
   type RetireStep,
-  type Wish,
 } from './plan.ts';
 
-/** What was typed. */
-export interface Typed {
+/** The arguments of the command. */
+export interface RetireArguments {
   readonly name: string;
   readonly context: string | undefined;
   readonly namespace: string | undefined;
@@ -44,7 +44,7 @@ export interface Typed {
   readonly workersPath: string;
   readonly backup: string | undefined;
   readonly purge: boolean;
-  /** The worker's name, given instead of being typed at the question. */
+  /** The worker's name, given by flag instead of at the prompt. */
   readonly confirm: string | undefined;
   readonly now: boolean;
   readonly drainMs: number;
@@ -56,23 +56,23 @@ export interface Typed {
 
 const BACKUP_MS = 600_000;
 
-export async function retireWorker(given: Typed, context: Context): Promise<number> {
+export async function retireWorker(given: RetireArguments, context: Context): Promise<number> {
   const { name } = given;
   if (given.confirm !== undefined && given.confirm !== name) {
     throw new UsageError(`--confirm ${given.confirm} is not the name of the worker, ${name}`);
   }
   const file = await readWorkers(given.workersPath, context.env);
-  const wish: Wish = { purge: given.purge, now: given.now, backup: backupFile(given, context) };
+  const request: RetireRequest = { purge: given.purge, now: given.now, backup: backupFile(given, context) };
   const worker = await findEntry(given, file, context);
   return worker.runtime === 'local'
-    ? retireLocal(worker, wish, given, file, context)
-    : retireFromCluster(worker, wish, given, file, context);
+    ? retireLocal(worker, request, given, file, context)
+    : retireFromCluster(worker, request, given, file, context);
 }
 
 async function retireFromCluster(
   worker: ClusterWorker,
-  wish: Wish,
-  given: Typed,
+  request: RetireRequest,
+  given: RetireArguments,
   file: WorkersText,
   context: Context,
 ): Promise<number> {
@@ -92,10 +92,10 @@ async function retireFromCluster(
   const again = tools.helm('uninstall', state.release?.name ?? '');
   const planned = planRetire(
     { now: now(), state, ...belongings, entry: removal?.shown ?? null },
-    wish,
+    request,
     tools,
     {
-      ...commonActions(worker, wish, given, removal, context),
+      ...commonActions(worker, request, given, removal, context),
       drain: rest.begin,
       uninstalled: async () => {
         await expectSeen(uninstalled(helm, cluster, state, again), cluster);
@@ -109,7 +109,7 @@ async function retireFromCluster(
   return runPlan(planned, worker, rest.giveUp, given, context);
 }
 
-/** @param again what was run, to type it again */
+/** @param again the command line that was run, to type it again */
 function uninstalled(
   helm: Helm,
   cluster: Cluster,
@@ -135,16 +135,16 @@ function uninstalled(
 
 async function retireLocal(
   worker: LocalWorker,
-  wish: Wish,
-  given: Typed,
+  request: RetireRequest,
+  given: RetireArguments,
   file: WorkersText,
   context: Context,
 ): Promise<number> {
   const { exec, stderr } = context;
   const { prepared, running, processes } = await localWorkerState(worker.home, exec);
-  if (wish.purge && !prepared && existsSync(worker.home)) {
-    throw new CliError(`${worker.home} is no folder of a local worker; it is not deleted`, {
-      hints: ['leave out --purge, and look what it is'],
+  if (request.purge && !prepared && existsSync(worker.home)) {
+    throw new CliError(`${worker.home} is not the folder of a local worker; it is not deleted`, {
+      hints: ['omit --purge, and check what it is'],
     });
   }
   const removal = removalOf(file, worker.name, context);
@@ -152,11 +152,11 @@ async function retireLocal(
   const inside = running
     ? await lookInside(worker, context, given.timeoutMs)
     : { entered: false as const, why: `${worker.name} does not run` };
-  const waitMs = wish.now ? 0 : given.drainMs;
+  const waitMs = request.now ? 0 : given.drainMs;
   const lives = running || processes > 0;
   const lines = { ours: context.commandLine };
-  const planned = planRetireLocal(worker, lives, waitMs, inside, removal.shown, wish, lines, {
-    ...commonActions(worker, wish, given, removal, context),
+  const planned = planRetireLocal(worker, lives, waitMs, inside, removal.shown, request, lines, {
+    ...commonActions(worker, request, given, removal, context),
     stop: silently(() =>
       stopLocalWorker(worker.home, {
         waitForStageSeconds: Math.round(waitMs / 1000),
@@ -168,7 +168,7 @@ async function retireLocal(
   return runPlan(planned, worker, async () => {}, given, context);
 }
 
-function restOf(worker: WorkerEntry, { drainMs, timeoutMs }: Typed, context: Context): Resting {
+function restOf(worker: WorkerEntry, { drainMs, timeoutMs }: RetireArguments, context: Context): Resting {
   const { stderr, commandLine } = context;
   const say = (what: string) => stderr.write(`${worker.name}: ${what}\n`);
   const hints = [
@@ -179,11 +179,11 @@ function restOf(worker: WorkerEntry, { drainMs, timeoutMs }: Typed, context: Con
   return resting(worker, { reason, waitMs: drainMs, timeoutMs, say, hints }, context);
 }
 
-/** The steps that are the same wherever the worker runs. */
+/** The steps that are the same for a local worker and one in a cluster. */
 function commonActions(
   worker: WorkerEntry,
-  { backup }: Wish,
-  { timeoutMs }: Typed,
+  { backup }: RetireRequest,
+  { timeoutMs }: RetireArguments,
   removal: Removal | null,
   context: Context,
 ): Pick<RetireActions, 'backup' | 'entry'> {
@@ -198,7 +198,7 @@ function commonActions(
       const copy = await copyBackup(transport, made, backup ?? '', timeoutMs, signal);
       if (copy.integrity !== null && copy.integrity !== 'ok') {
         throw new CliError(`the database of ${worker.name} is not whole: ${copy.integrity}`, {
-          hints: [`the backup holds it as it is: ${backup}`, 'to retire it all the same, leave out --backup'],
+          hints: [`the backup holds it as it is: ${backup}`, 'to retire it anyway, omit --backup'],
         });
       }
       return `${bytes(copy.bytes)}, ${copy.database === 'none' ? 'no SQLite database' : `${copy.rows} rows, integrity ${copy.integrity}`}`;
@@ -213,7 +213,7 @@ async function runPlan(
   planned: Plan<Step<RetireStep>>,
   worker: WorkerEntry,
   giveUp: () => Promise<void>,
-  given: Typed,
+  given: RetireArguments,
   context: Context,
 ): Promise<number> {
   const { name } = given;
@@ -233,7 +233,7 @@ async function runPlan(
       name,
       ...(given.purge ? ['--purge'] : []),
       ...(given.now ? ['--now'] : []),
-      // Once the copy is there, asking for it again would be refused.
+      // Once the copy exists, another one of that name would be refused.
       ...(given.backup === undefined || existsSync(inFull(given.backup, context))
         ? []
         : ['--backup', given.backup]),
@@ -246,11 +246,11 @@ async function runPlan(
   return ExitCode.ok;
 }
 
-/** A yes; where something is lost for good, the worker's name. */
+/** Asks for a yes; where something is lost permanently, for the worker's name. */
 async function leave(
   plan: Plan<Step<RetireStep>>,
   worker: WorkerEntry,
-  given: Typed,
+  given: RetireArguments,
   context: Context,
 ): Promise<boolean> {
   const { name } = given;
@@ -261,7 +261,7 @@ async function leave(
   const where = worker.runtime === 'local' ? 'on this machine' : `in ${worker.context}`;
   await input(
     context,
-    `Its volume is deleted for good, ${where}. Type the worker's name:`,
+    `Its volume is deleted permanently, ${where}. Type the worker's name:`,
     `--confirm ${name}`,
     (text) => text === name || `type ${name}, or Ctrl-C`,
   );
@@ -279,8 +279,8 @@ function removalOf(file: WorkersText, name: string, { env }: Context): Removal |
   return { change, shown: { path: shortPath(file.path, homeOf(env)), diff: change.diff } };
 }
 
-/** The entry; or, when a run before this one has taken it out, the place that was typed. */
-async function findEntry(given: Typed, file: WorkersText, context: Context): Promise<WorkerEntry> {
+/** The entry; or, when an earlier run has removed it, the place given by flags. */
+async function findEntry(given: RetireArguments, file: WorkersText, context: Context): Promise<WorkerEntry> {
   const { name, namespace, timeoutMs } = given;
   const entry = file.workers.find((candidate) => candidate.name === name);
   if (entry?.runtime === 'local') return entry;
@@ -309,11 +309,11 @@ async function findEntry(given: Typed, file: WorkersText, context: Context): Pro
   };
 }
 
-function backupFile({ backup }: Typed, context: Context): string | null {
+function backupFile({ backup }: RetireArguments, context: Context): string | null {
   if (backup === undefined) return null;
   const file = inFull(backup, context);
   if (existsSync(file)) {
-    throw new CliError(`${backup} is there already`, { hints: ['give --backup another name'] });
+    throw new CliError(`${backup} already exists`, { hints: ['give --backup another name'] });
   }
   return file;
 }

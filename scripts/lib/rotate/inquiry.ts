@@ -1,4 +1,4 @@
-/** Asks a worker by which tokens it goes, and waits until they are the wanted ones. */
+/** Asks a worker which tokens it uses, and waits until they are the new ones. */
 
 import type { Context } from '../cli/command.ts';
 import { onlyNews } from '../cli/news.ts';
@@ -14,23 +14,23 @@ const POLL_MS = 2_000;
 /** gh and claude have their own time limits in the worker (scripts/remote/rotate.sh). */
 const CALLS_MS = 90_000;
 
-/** From these a worker comes up by itself, perhaps because of the new tokens. */
+/** A worker leaves these states by itself, perhaps because of the new tokens. */
 const PASSING = new Set<Status>(['starting', 'crash-looping', 'draining']);
 
-/** What a worker goes by; or why nothing in it could be asked. */
+/** The tokens that a worker uses; or why it could not be entered. */
 export type Proof = Credentials | NoEntranceError;
 
-/** What came of waiting: they are `there`; it is too `late`; or no container can be entered, so that nothing was asked. */
+/** The result of waiting: the tokens are `there`; it is too `late`; or no container can be entered. */
 export type Arrival = 'there' | 'late' | NoEntranceError;
 
 export interface Inquiry {
   /**
-   * Lets gh and claude use their tokens too, which takes seconds.
+   * Also lets gh and claude use their tokens, which takes seconds.
    *
    * @throws TransportError when the worker cannot be asked
    */
   ask(): Promise<Proof>;
-  /** Asks until the mounted files are the wanted ones; of a worker that starts, until it has started. */
+  /** Polls until the mounted files have the new tokens; waits for a worker that is starting. */
   untilMounted(wanted: Hashes, waitMs: number): Promise<Arrival>;
 }
 
@@ -65,7 +65,7 @@ export function createInquiry(context: Context, worker: ClusterWorker, timeoutMs
       const tell = onlyNews((line) => stderr.write(`${line}\n`));
       for (;;) {
         const arrival = await look(wanted).catch((error: unknown) => {
-          // The container that was entered has ended meanwhile: the next look says how the worker is.
+          // The container has ended in the meantime: the next poll says how the worker is.
           if (error instanceof TransportError && error.kind === 'not-running' && performance.now() < end)
             return 'late' as const;
           throw error;

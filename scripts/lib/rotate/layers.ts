@@ -1,4 +1,4 @@
-/** Where a worker's tokens are, layer by layer, by short hashes: the proof that an old one is gone. Pure. */
+/** Where a worker's tokens are, layer by layer, as short hashes: the proof that an old one is gone. Pure. */
 import { accountCause } from '../account.ts';
 import type { Hashes } from '../secret/secret.ts';
 import type { Key } from '../secret/tokens.ts';
@@ -7,25 +7,25 @@ import type { Frame } from '../transport/frame.ts';
 export interface TokenProcess {
   readonly pid: number;
   readonly name: string;
-  /** The session in whose pane it runs; null when in none. */
+  /** The session in whose pane it runs; null outside of sessions. */
   readonly session: string | null;
   readonly key: string;
   readonly hash: string;
 }
 
-/** What became of a call with the worker's own token. */
+/** The result of a call with the worker's own token. */
 export interface CallVerdict {
-  /** `unknown`: it was not the token's fault, or not to be told. */
+  /** `unknown`: it failed for another reason, or the reason is not clear. */
   readonly verdict: 'accepted' | 'refused' | 'unknown';
   readonly reason: string;
 }
 
-/** What the worker goes by. */
+/** The tokens that a worker uses. */
 export interface Credentials {
   readonly files: Hashes;
   readonly next: Hashes;
   readonly processes: readonly TokenProcess[];
-  /** Null when it was not called. */
+  /** Null when there was no call. */
   readonly gh: CallVerdict | null;
   readonly claude: CallVerdict | null;
 }
@@ -71,8 +71,8 @@ export function judgeGh(rc: number, text: string): CallVerdict {
 }
 
 /**
- * @param text what `claude --print` printed, both streams. Its words decide, as they do for the supervisor: an account at its
- *   limit or without credit proves the token good, one that is disabled refuses it.
+ * @param text what `claude --print` printed, both streams. The text decides, as it does for the supervisor: an account at its
+ *   limit or without credit proves that the token is valid; a disabled one refuses it.
  */
 export function judgeClaude(rc: number, text: string): CallVerdict {
   if (rc === 0) return { verdict: 'accepted', reason: '' };
@@ -96,7 +96,7 @@ export interface Layer {
   readonly key: string;
   readonly layer: 'Secret' | 'file' | 'next call' | 'process';
   readonly hash: string;
-  /** `stale`: it is not the Secret's. */
+  /** `stale`: it differs from the Secret's. */
   readonly state: 'current' | 'stale' | 'refused' | 'unknown';
   readonly note: string;
 }
@@ -107,9 +107,9 @@ const CALL_OF: Readonly<Record<string, 'gh' | 'claude'>> = {
 };
 
 /**
- * @param secret hashes of what the Secret has
- * @param found null where nothing in the worker could be asked: the Secret alone is known then
- * @param keys those that matter
+ * @param secret hashes of the Secret's values
+ * @param found null when the worker could not be entered: then only the Secret is known
+ * @param keys the keys to show
  */
 export function layersOf(secret: Hashes, found: Credentials | null, keys: readonly Key[]): Layer[] {
   return keys.flatMap((key) => {

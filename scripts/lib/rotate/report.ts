@@ -1,4 +1,4 @@
-/** What a rotation, or a look at the layers, comes to. Pure. */
+/** The result of a rotation or of `rotate --check`. Pure. */
 import { count } from '../cli/text.ts';
 import type { Hashes } from '../secret/secret.ts';
 import type { Key } from '../secret/tokens.ts';
@@ -8,18 +8,18 @@ import { type Layer, layersOf } from './layers.ts';
 
 export interface Report {
   readonly layers: readonly Layer[];
-  /** Why nothing beyond the Secret could be asked; null when it was. */
+  /** Why only the Secret could be checked; null when the worker was asked too. */
   readonly notAsked: string | null;
-  /** For people: what follows from it, and what to type. */
+  /** For the operator: what it means, and what to type. */
   readonly notes: readonly string[];
-  /** An old or refused token is where a new one should be, or nothing could be found out. */
+  /** Whether an old or refused token is where a new one should be, or nothing could be found out. */
   readonly failed: boolean;
 }
 
 /**
- * @param secret hashes of what the Secret has now
- * @param rotated whether it has just been given new tokens
- * @param check how the operator types the look at the layers
+ * @param secret hashes of the Secret's present values
+ * @param rotated whether new tokens have just been written
+ * @param check the command line of `rotate --check`
  */
 export function reportOn(
   secret: Hashes,
@@ -32,10 +32,10 @@ export function reportOn(
     const notAsked = proof.message;
     const notes = rotated
       ? [
-          `the new tokens are in the Secret; nothing else could be asked: ${notAsked}`,
+          `the new tokens are in the Secret; nothing else could be checked: ${notAsked}`,
           `${whatFollows(proof)}; once it runs: ${check}`,
         ]
-      : [`${notAsked}: only its Secret could be looked at`, ...proof.hints];
+      : [`${notAsked}: only its Secret could be checked`, ...proof.hints];
     return { layers: layersOf(secret, null, keys), notAsked, notes, failed: !rotated };
   }
   const layers = layersOf(secret, proof, keys);
@@ -52,9 +52,9 @@ export function reportOn(
   return { layers, notAsked: null, notes, failed };
 }
 
-/** What is known of a worker without a container to enter. */
+/** What is known about a worker that cannot be entered. */
 function whatFollows({ status }: NoEntranceError): string {
   return status === 'node-lost'
-    ? 'what runs on its node, should it still run, may have the old ones'
-    : 'no program of it has the old ones, and its next start takes the new ones';
+    ? 'programs that still run on its node may have the old ones'
+    : 'none of its programs has the old ones, and its next start uses the new ones';
 }

@@ -1,4 +1,4 @@
-/** New tokens into a worker's Secret, and what then goes by them; a token that is refused is taken back. */
+/** Writes new tokens into a worker's Secret and checks that they are used; a refused token is replaced by the old one. */
 import type { Context } from '../cli/command.ts';
 import { CliError, ExitCode, InterruptedError } from '../cli/errors.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
@@ -16,20 +16,20 @@ export interface Rotation {
   readonly worker: ClusterWorker;
   readonly cluster: Cluster;
   readonly tokens: readonly Token[];
-  /** What the Secret had before. */
+  /** The previous values of the Secret. */
   readonly old: Hashes;
   readonly writer: Writer;
-  /** How long the worker may take to have them. */
+  /** How long the new tokens may take to reach the worker. */
   readonly waitMs: number;
-  /** Of each question. */
+  /** Of each request. */
   readonly timeoutMs: number;
 }
 
 /**
  * Writes the tokens, waits until the worker has them and lets gh and claude use them.
  *
- * @throws CliError when one is refused (the old ones are back in the Secret then), or when the worker does not get them in
- *   time; what holds then is said in the message
+ * @throws CliError when one is refused (the old ones are back in the Secret then), or when they do not reach the worker in
+ *   time; the message says which tokens are in use then
  */
 export async function rotateTokens(rotation: Rotation, context: Context): Promise<Proof> {
   const { worker, cluster, tokens, writer, waitMs, timeoutMs } = rotation;
@@ -67,7 +67,7 @@ function late({ worker, waitMs }: Rotation, { commandLine }: Context): CliError 
   });
 }
 
-/** @throws CliError always: that the token was refused, and what the worker goes by now */
+/** @throws CliError always: the token was refused, and which tokens the worker uses now */
 async function putBack(rotation: Rotation, reason: string, context: Context): Promise<never> {
   const { worker, cluster, tokens, old, writer, waitMs, timeoutMs } = rotation;
   context.stderr.write(`${reason}; putting the old one back\n`);
@@ -90,17 +90,17 @@ async function putBack(rotation: Rotation, reason: string, context: Context): Pr
     await syncSecret(cluster, worker, context);
     seen = (await createInquiry(context, worker, timeoutMs).untilMounted(was, waitMs)) === 'there';
   } catch (error) {
-    // What matters has been done; that it was not seen is said below.
+    // The old tokens are in the Secret; the message below says that they were not seen in the worker.
     if (!(error instanceof InterruptedError || error instanceof TransportError)) throw error;
   }
   throw seen
-    ? outcome(`: ${worker.name} has its old ${named} again`, 'get a token that works, and type it again')
+    ? outcome(`: ${worker.name} has its old ${named} again`, 'get a valid token, and type it again')
     : outcome(`: the Secret has its old ${named} again; it was not seen to reach ${worker.name}`, check);
 }
 
 /**
- * Makes the kubelet look at a pod's Secrets at once, which it does whenever the pod itself changes. Where that is not allowed,
- * or there is no pod, the kubelet's own minute goes by.
+ * Makes the kubelet sync a pod's Secrets at once by annotating the pod: it does so whenever the pod changes. Where that is not
+ * allowed, or there is no pod, the kubelet syncs within its usual minute.
  */
 async function syncSecret(
   cluster: Cluster,

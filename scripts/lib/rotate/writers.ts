@@ -1,4 +1,4 @@
-/** Two ways to give a worker tokens: into a Secret of the operator's own, or through the release whose Secret it is. */
+/** Two ways to give a worker tokens: write the operator's own Secret, or upgrade the release that owns it. */
 import type { Context } from '../cli/command.ts';
 import { CliError } from '../cli/errors.ts';
 import { shellLine } from '../cli/text.ts';
@@ -32,16 +32,16 @@ export interface Place {
   readonly context: Context;
   readonly cluster: Cluster;
   readonly worker: ClusterWorker;
-  /** The Secret as it was read; null where there is none yet. */
+  /** The Secret as read; null where there is none yet. */
   readonly secret: SecretObject | null;
   readonly name: string;
-  /** Whether the chart of this checkout may change more than the tokens. */
+  /** Whether the chart of this checkout is allowed to change more than the tokens. */
   readonly chartUpgrade: boolean;
 }
 
 /**
- * @param tokens those that will be written
- * @throws CliError when the chart here would change more than the Secret, unless `chartUpgrade`
+ * @param tokens the tokens to write
+ * @throws CliError when this checkout's chart would change more than the Secret, unless `chartUpgrade`
  */
 export async function chooseWriter(place: Place, tokens: readonly Token[]): Promise<Writer> {
   const release = releaseOf(place.secret);
@@ -59,7 +59,7 @@ function ownWriter({ cluster, worker, secret: before, name }: Place, tokens: rea
     step: step(
       'secret',
       before === null ? '+' : '~',
-      before === null ? `makes the Secret ${name}` : `into the Secret ${name}`,
+      before === null ? `creates the Secret ${name}` : `into the Secret ${name}`,
       action(write, `${typed}${UNSHOWN}`),
     ),
     async putBack() {
@@ -79,8 +79,8 @@ function ownWriter({ cluster, worker, secret: before, name }: Place, tokens: rea
 }
 
 /**
- * For a Secret that the chart made from `secrets.inline`: written past the release, the next upgrade would bring the old
- * token back.
+ * For a Secret that the chart created from `secrets.inline`: if it were written directly, the next upgrade would bring the
+ * old token back.
  */
 async function inlineWriter(
   { context, cluster, worker, secret: before, name, chartUpgrade }: Place,
@@ -96,7 +96,7 @@ async function inlineWriter(
   });
   const fresh = Object.fromEntries(tokens.map(({ key, value }) => [key, value]));
   const [now, then] = await Promise.all([helm.manifest(release), helm.render(release, change(fresh))]);
-  // With `secrets.asEnv` the pod carries a sum of them, so that it restarts.
+  // With `secrets.asEnv` the pod has a checksum of them, so that it restarts.
   const others = manifestChanges(now, then, []).filter(
     (line) => !line.startsWith('~ Secret/') && !line.includes('checksum/secrets:'),
   );

@@ -1,4 +1,4 @@
-/** The Secret of a worker: its keys, short hashes of its values, and the whole, replaced only when nobody else has changed it. */
+/** The Secret of a worker: its keys, short hashes of its values, and replacing it unless it has changed since it was read. */
 
 import { createHash } from 'node:crypto';
 import { CliError } from '../cli/errors.ts';
@@ -17,7 +17,7 @@ export interface SecretObject {
     readonly namespace?: string;
     readonly labels?: Readonly<Record<string, string>>;
     readonly annotations?: Readonly<Record<string, string>>;
-    /** Of what was read; a replacement is refused when it is not the newest any more. */
+    /** From reading it; a replacement is refused when a newer one exists. */
     readonly resourceVersion?: string;
   };
   readonly type?: string;
@@ -25,20 +25,20 @@ export interface SecretObject {
   readonly data?: Readonly<Record<string, string>>;
 }
 
-/** The first digits of a token's SHA-256: enough to tell two apart, of no use to anybody else. */
+/** The first digits of a token's SHA-256: enough to tell two apart, and useless to an attacker. */
 export function shortHash(value: string): string {
-  // As the wrappers read it: without the newline that editors leave.
+  // As the wrappers read it: without the newline that editors add.
   const token = value.replaceAll(/[\r\n]/g, '');
   return token === '' ? '-' : createHash('sha256').update(token).digest('hex').slice(0, 8);
 }
 
 export type Hashes = ReadonlyMap<string, string>;
 
-/** Prints each key and how long its value is: values do not leave kubectl. */
+/** Prints each key with the length of its value: values do not leave kubectl. */
 export const KEYS_TEMPLATE = '{{range $key, $value := .data}}{{$key}} {{len $value}}{{"\\n"}}{{end}}';
 
 /**
- * @param text what {@link KEYS_TEMPLATE} printed
+ * @param text the output of {@link KEYS_TEMPLATE}
  * @returns names of the keys that have a value
  */
 export function keysWithValues(text: string): string[] {
@@ -58,7 +58,7 @@ export async function readSecret(
   return getOrNull<SecretObject>(cluster, worker, 'secret', name, 'read the Secret of');
 }
 
-/** What the Secret has, decoded. */
+/** The Secret's values, decoded. */
 export function valuesOf(secret: SecretObject | null): { readonly key: string; readonly value: string }[] {
   return Object.entries(secret?.data ?? {}).map(([key, value]) => ({
     key,
@@ -70,20 +70,20 @@ export function hashesOf(secret: SecretObject | null): Hashes {
   return new Map(valuesOf(secret).map(({ key, value }) => [key, shortHash(value)]));
 }
 
-/** The release that made the Secret from `secrets.inline`; null when it is the operator's own. */
+/** The release that created the Secret from `secrets.inline`; null when it is the operator's own. */
 export function releaseOf(secret: SecretObject | null): string | null {
   if (secret === null || !isHelms(secret.metadata)) return null;
   return secret.metadata.annotations?.['meta.helm.sh/release-name'] ?? null;
 }
 
-/** Values as a Secret has them. */
+/** Values encoded for a Secret. */
 export function encoded(values: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(values).map(([key, value]) => [key, Buffer.from(value).toString('base64')]),
   );
 }
 
-/** The Secret with other tokens in it; made where there was none. */
+/** The Secret with new tokens; a new one where there was none. */
 export function withTokens(
   secret: SecretObject | null,
   name: string,
@@ -92,7 +92,7 @@ export function withTokens(
   const data = encoded(Object.fromEntries(tokens.map(({ key, value }) => [key, value])));
   if (secret === null) return { apiVersion: 'v1', kind: 'Secret', metadata: { name }, type: 'Opaque', data };
   const { labels = {}, annotations = {}, resourceVersion, namespace } = secret.metadata;
-  // It would hold the old token for ever.
+  // It would keep the old token for ever.
   const { 'kubectl.kubernetes.io/last-applied-configuration': _, ...kept } = annotations;
   return {
     apiVersion: 'v1',
@@ -109,25 +109,25 @@ export function withTokens(
   };
 }
 
-/** Follows a command line that reads a Secret from its standard input. */
+/** Appended to a printed command line that reads a Secret from stdin. */
 export const UNSHOWN = '   # the Secret on stdin, not shown';
 
-/** How a Secret is written: one that was read is replaced, as long as nobody else has changed it. */
+/** How to write a Secret: one that was read is replaced, unless it has changed since. */
 export function verbFor({ metadata }: SecretObject): 'create' | 'replace' {
   return metadata.resourceVersion === undefined ? 'create' : 'replace';
 }
 
-/** What follows `kubectl` to write the Secret on its stdin. */
+/** Arguments of `kubectl` to write the Secret given on stdin. */
 export function writeArgs(verb: 'create' | 'replace'): string[] {
   return [verb, '--filename=-', '--output=name'];
 }
 
 /**
- * Writes the Secret over stdin, and reads it again.
+ * Writes the Secret over stdin, and reads it back.
  *
- * @returns it as it is now
- * @throws CliError when somebody else has changed it since it was read, or it is immutable: nothing has changed then; or when
- *   something else is in it afterwards
+ * @returns the Secret as it is now
+ * @throws CliError when another process has changed it since it was read, or it is immutable: then nothing was written; or
+ *   when it does not hold the written values afterwards
  */
 export async function writeSecret(
   cluster: Cluster,
@@ -140,18 +140,18 @@ export async function writeSecret(
   });
   if (result.code === 0) return expectWritten(cluster, worker, name, secret.data ?? {}, 'kubectl');
   if (/\(Conflict\)|AlreadyExists/.test(result.stderr)) {
-    throw new CliError(`somebody else has just changed the Secret ${name}; nothing was changed`, {
-      hints: ['look who it was, then type it again'],
+    throw new CliError(`another process has just changed the Secret ${name}; nothing was changed`, {
+      hints: ['check what it was, then type it again'],
     });
   }
   throw kubectlError(result, worker, 'write the Secret of');
 }
 
 /**
- * Sees that a Secret holds what was written into it.
+ * Checks that a Secret holds what was written into it.
  *
- * @param data keys and values as they have to be, in base64; an empty one may be missing, and there may be other keys besides
- * @param by the program that has written it
+ * @param data the expected keys and values, in base64; an empty one may be missing, and other keys are allowed
+ * @param by the program that wrote it
  * @returns the Secret as it is now
  * @throws CliError when it holds something else
  */
@@ -162,7 +162,7 @@ export async function expectWritten(
   data: Readonly<Record<string, string>>,
   by: 'kubectl' | 'helm',
 ): Promise<SecretObject> {
-  // The chart has its own mind about the line break at the end of a key.
+  // The chart treats the line break at the end of a key differently.
   const plain = (value = '') => Buffer.from(value, 'base64').toString('utf8').trim();
   let found = null as SecretObject | null;
   await expectSeen(
@@ -171,7 +171,7 @@ export async function expectWritten(
       by,
       look: async () => {
         found = await readSecret(cluster, worker, name);
-        if (found === null) return 'there is none';
+        if (found === null) return 'it does not exist';
         const others = Object.keys(data).filter((key) => plain(found?.data?.[key]) !== plain(data[key]));
         return others.length === 0 ? null : `another ${enumerate(others)} is in it`;
       },

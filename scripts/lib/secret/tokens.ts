@@ -1,4 +1,4 @@
-/** A worker's tokens from files, the environment or a prompt; never from the argv, which every user of the machine can read. */
+/** A worker's tokens, from files, the environment or a prompt; never from argv, which every user of the machine can read. */
 import { readFile } from 'node:fs/promises';
 import type { Context } from '../cli/command.ts';
 import { CliError, UsageError } from '../cli/errors.ts';
@@ -6,7 +6,7 @@ import type { Flags, FlagValues } from '../cli/flags.ts';
 import { input, secret } from '../cli/prompt.ts';
 import { expandHome, homeOf } from '../config/paths.ts';
 
-/** The keys of a worker's Secret. The first three are needed; SSH_PRIVATE_KEY only for clones over SSH. */
+/** The keys of a worker's Secret. The first three are required; SSH_PRIVATE_KEY only for clones over SSH. */
 export const NEEDED_KEYS = ['CLAUDE_CODE_OAUTH_TOKEN', 'GH_TOKEN', 'GH_USER'] as const;
 export const KEYS = [...NEEDED_KEYS, 'SSH_PRIVATE_KEY'] as const;
 export type Key = (typeof KEYS)[number];
@@ -23,17 +23,17 @@ export const TOKEN_FLAGS = {
   'secrets-file': {
     type: 'string',
     value: 'FILE',
-    description: 'file with some of these keys, one KEY=VALUE a line',
+    description: 'file with some of these keys, one KEY=VALUE per line',
   },
   'from-env': {
     type: 'boolean',
-    description: 'take keys that no file gives from the environment of this command',
+    description: 'read keys that no file gives from the environment',
   },
 } as const satisfies Flags;
 
 export type TokenFlagValues = FlagValues<typeof TOKEN_FLAGS>;
 
-/** What `--flag` gives each key. */
+/** The flag that gives each key. */
 export const FLAG_OF: Readonly<Record<Key, string>> = {
   CLAUDE_CODE_OAUTH_TOKEN: '--token-file',
   GH_TOKEN: '--gh-token-file',
@@ -44,14 +44,14 @@ export const FLAG_OF: Readonly<Record<Key, string>> = {
 export interface Token {
   readonly key: Key;
   readonly value: string;
-  /** Where it came from, for people: `~/claude-token`. */
+  /** Where it comes from, for messages: `~/claude-token`. */
   readonly source: string;
 }
 
 /**
- * The tokens that flags and environment give: a file of its own before the file of all, the environment last.
+ * The tokens from flags and environment: a key's own file first, then the file with several keys, then the environment.
  *
- * @throws UsageError when one is no token, or a file has other keys; CliError when a file cannot be read. Never with a value
+ * @throws UsageError when one is not a token, or a file has other keys; CliError when a file cannot be read. Never with a value
  */
 export async function givenTokens(flags: TokenFlagValues, env: NodeJS.ProcessEnv): Promise<Token[]> {
   const found = new Map<Key, Token>();
@@ -82,7 +82,7 @@ export async function givenTokens(flags: TokenFlagValues, env: NodeJS.ProcessEnv
 }
 
 /**
- * Asks the person at the terminal for keys that nothing gave.
+ * Asks the operator for the missing keys.
  *
  * @throws UsageError without a terminal, naming the flag
  */
@@ -98,7 +98,7 @@ export async function askTokens(keys: readonly Key[], context: Context): Promise
   return tokens;
 }
 
-/** Lets none of these be printed, should a worker or the cluster say it again. A login is no secret. */
+/** Masks these in all output, in case a worker or the cluster echoes them. A login is not a secret. */
 export function hideTokens(
   tokens: readonly { readonly key: string; readonly value: string }[],
   { stdout, stderr }: Pick<Context, 'stdout' | 'stderr'>,
@@ -107,7 +107,7 @@ export function hideTokens(
   for (const sink of [stdout, stderr]) sink.hide(secrets);
 }
 
-/** @param text lines KEY=VALUE, as `kubectl create secret --from-env-file` takes them */
+/** @param text lines KEY=VALUE, as for `kubectl create secret --from-env-file` */
 export function parseSecretsFile(text: string, file: string): [Key, string][] {
   return text
     .split(/\r?\n/)
@@ -118,14 +118,14 @@ export function parseSecretsFile(text: string, file: string): [Key, string][] {
       const key = KEYS.find((candidate) => candidate === line.slice(0, at));
       if (key === undefined) {
         throw new UsageError(
-          `${file}:${number} is no line KEY=VALUE with one of the keys ${KEYS.join(', ')}`,
+          `${file}:${number} is not a line KEY=VALUE with one of the keys ${KEYS.join(', ')}`,
         );
       }
       return [key, line.slice(at + 1).replace(/^(['"])(.*)\1$/, '$2')];
     });
 }
 
-/** A trailing newline breaks a token, and the lack of one breaks an SSH key. */
+/** A trailing newline breaks a token, and a missing one breaks an SSH key. */
 function checked(key: Key, value: string, source: string): string {
   const trimmed = value.trim();
   const problem = problemWith(key, trimmed);
@@ -136,9 +136,9 @@ function checked(key: Key, value: string, source: string): string {
 function problemWith(key: Key, value: string): string | null {
   if (value === '') return 'empty';
   if (key === 'SSH_PRIVATE_KEY') {
-    return value.includes('PRIVATE KEY-----') ? null : 'no private key: give the file of the key itself';
+    return value.includes('PRIVATE KEY-----') ? null : 'not a private key: give the file of the key itself';
   }
-  return /\s/.test(value) ? 'more than one word: the file should hold nothing else' : null;
+  return /\s/.test(value) ? 'more than one word: the file should contain nothing else' : null;
 }
 
 async function read(file: string, flag: string, env: NodeJS.ProcessEnv): Promise<string> {
