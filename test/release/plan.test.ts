@@ -6,9 +6,9 @@ import {
   afterFailure,
   migrationOf,
   planRelease,
+  type ReleaseRequest,
   type Seen,
   unreadableState,
-  type Wish,
 } from '../../scripts/lib/release/plan.ts';
 import { newRecord, type ReleaseRecord, type StepName } from '../../scripts/lib/release/record.ts';
 import { commandLine } from '../support/samples.ts';
@@ -28,7 +28,7 @@ const RUNNING: Seen = {
   manifestChanges: [],
   rows: { count: 5, newest: 7 },
 };
-const ROLLOUT: Wish = {
+const ROLLOUT: ReleaseRequest = {
   kind: 'rollout',
   image: NEW,
   revision: null,
@@ -71,7 +71,7 @@ const BACKUP: Backup = {
 const steps = (plan: Plan<StepName>) => (plan.kind === 'go' ? plan.steps : plan);
 
 describe('the steps of a release', () => {
-  it.each<[string, Partial<Seen>, Partial<Wish>, readonly string[]]>([
+  it.each<[string, Partial<Seen>, Partial<ReleaseRequest>, readonly string[]]>([
     ['a running worker', {}, {}, ALL],
     ['without a pre-pull', {}, { prepull: false }, ALL.slice(1)],
     ['without waiting for the stage', {}, { drain: false }, ALL.filter((step) => step !== 'drain')],
@@ -104,22 +104,22 @@ describe('the steps of a release', () => {
       { kind: 'rollback', image: OLD, revision: 2, undo: record({ migration: true, backup: BACKUP }) },
       [...ALL.slice(0, 6), 'restore', 'health', 'resume'],
     ],
-  ])('%s', (_, seen, wish, expected) => {
-    expect(steps(planRelease({ ...RUNNING, ...seen }, { ...ROLLOUT, ...wish }, null, commandLine))).toEqual(
-      expected,
-    );
+  ])('%s', (_, seen, request, expected) => {
+    expect(
+      steps(planRelease({ ...RUNNING, ...seen }, { ...ROLLOUT, ...request }, null, commandLine)),
+    ).toEqual(expected);
   });
 
-  it.each<[string, Partial<Seen>, Partial<Wish>]>([
+  it.each<[string, Partial<Seen>, Partial<ReleaseRequest>]>([
     ['the image runs already', { specImage: NEW, pod: { uid: 'u', image: NEW, ready: true } }, {}],
     ['the image is set, and the worker stopped', { specImage: NEW, replicas: 0, pod: null }, {}],
-  ])('nothing: %s', (_, seen, wish) => {
-    expect(planRelease({ ...RUNNING, ...seen }, { ...ROLLOUT, ...wish }, null, commandLine).kind).toBe(
+  ])('nothing: %s', (_, seen, request) => {
+    expect(planRelease({ ...RUNNING, ...seen }, { ...ROLLOUT, ...request }, null, commandLine).kind).toBe(
       'nothing',
     );
   });
 
-  it.each<[string, Partial<Seen>, Partial<Wish>, RegExp]>([
+  it.each<[string, Partial<Seen>, Partial<ReleaseRequest>, RegExp]>([
     ['drained by another release', { drain: drainBy('theirs') }, {}, /by another release, of ann@laptop/],
     [
       'more than the image would change',
@@ -146,11 +146,13 @@ describe('the steps of a release', () => {
       { kind: 'rollback', image: OLD, undo: record({ migration: true, backup: BACKUP }) },
       /cannot go back/,
     ],
-  ])('refused: %s', (_, seen, wish, why) => {
-    expect(planRelease({ ...RUNNING, ...seen }, { ...ROLLOUT, ...wish }, null, commandLine)).toMatchObject({
-      kind: 'refuse',
-      why: expect.stringMatching(why),
-    });
+  ])('refused: %s', (_, seen, request, why) => {
+    expect(planRelease({ ...RUNNING, ...seen }, { ...ROLLOUT, ...request }, null, commandLine)).toMatchObject(
+      {
+        kind: 'refuse',
+        why: expect.stringMatching(why),
+      },
+    );
   });
 });
 

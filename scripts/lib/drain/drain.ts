@@ -7,7 +7,7 @@ import type { WorkerEntry } from '../config/worker-entry.ts';
 import { type Drain, SCHEMA } from '../contract.ts';
 import type { Transport } from '../transport/transport.ts';
 import { parseSnapshot, type Snapshot } from '../worker/snapshot.ts';
-import { isLeftBehind, wayOutOf } from './way-out.ts';
+import { isLeftBehind, resumeHint } from './resume-hint.ts';
 
 /** In whose name: the id of a release, a command of {@link DRAINED_BY}, or a person (null). */
 export interface DrainOwner {
@@ -88,7 +88,7 @@ function heldBy(
     `${worker.name} is drained by ${who}${since}: ${drain?.reason || 'no reason given'}${drain?.release && !left ? ` (release ${drain.release})` : ''}`,
     {
       hints: [
-        ...(left ? [wayOutOf(drain, worker.name, commandLine)] : []),
+        ...(left ? [resumeHint(drain, worker.name, commandLine)] : []),
         `to ${doing} all the same: --force`,
       ],
     },

@@ -2,7 +2,7 @@
 import { describeHold } from '../account.ts';
 import { age } from '../cli/text.ts';
 import { FILES } from '../contract.ts';
-import { wayOutOf } from '../drain/way-out.ts';
+import { resumeHint } from '../drain/resume-hint.ts';
 import type { Pipeline } from '../factory.ts';
 import { setValueCommand } from '../helm/set-value.ts';
 import { accountHold, describeAccount, isBlocked, waitsForAccount } from '../worker/account.ts';
@@ -58,7 +58,7 @@ export const drained = whenProbed(({ worker, snapshot: { drain, locks, heartbeat
       status: busy ? 'draining' : 'drained',
       id: 'drained',
       cause: `drained by ${drain.by}@${drain.host}${since}: ${drain.reason || 'no reason given'}${busy ? '; the running stage ends first' : ''}`,
-      next: [wayOutOf(drain, worker.name, command)],
+      next: [resumeHint(drain, worker.name, command)],
     },
   ];
 });

@@ -5,7 +5,7 @@
 
 import type { LocalWorker } from '../config/worker-entry.ts';
 import { DRAINED_BY } from '../contract.ts';
-import { wayOutOf } from '../drain/way-out.ts';
+import { resumeHint } from '../drain/resume-hint.ts';
 import { type Change, chartDrift, chartPath, upgradeArgs } from '../helm/helm.ts';
 import {
   action,
@@ -24,10 +24,10 @@ export type StopStep = 'drain' | 'release' | 'hurry' | 'wait';
 export type StartStep = 'release' | 'wait' | 'resume' | 'health';
 
 /** What `stop` does itself; `scaled` sees that the release has the new number. */
-export type StopActions = Readonly<Record<'drain' | 'scaled' | 'hurry' | 'wait', Run>>;
+export type StopActions = Readonly<Record<'drain' | 'scaled' | 'stopNow' | 'wait', Run>>;
 export type StartActions = Readonly<Record<'scaled' | 'wait' | 'resume' | 'health', Run>>;
 
-export interface Wish {
+export interface ReplicaRequest {
   /** Path of the chart. */
   readonly chart: string;
   /** Take the chart of this checkout although it changes more than the replicas. */
@@ -42,12 +42,12 @@ export type Drift = readonly string[];
 export function planStop(
   state: WorkerState,
   drift: Drift,
-  wish: Wish,
+  request: ReplicaRequest,
   tools: Tools,
   act: StopActions,
 ): Plan<Step<StopStep>> {
   const { worker, workload, pods, inside } = state;
-  const release = usableRelease(state, drift, wish, tools);
+  const release = usableRelease(state, drift, request, tools);
   if ('kind' in release) return release;
   if (workload?.replicas === 0 && pods.length === 0) {
     return {
@@ -59,16 +59,16 @@ export function planStop(
   const steps: Step<StopStep>[] = [];
   const notes: string[] = [];
   if (workload?.replicas !== 0) {
-    if (!wish.now && inside.entered) {
+    if (!request.now && inside.entered) {
       steps.push(drainStep(worker.name, inside.runs, tools, act.drain));
     }
-    steps.push(scaleStep(release, 0, wish, tools, act.scaled));
+    steps.push(scaleStep(release, 0, request, tools, act.scaled));
   }
   if (!inside.entered) notes.push(`it cannot be entered, so it is not drained first: ${inside.why}`);
-  if (wish.now && inside.entered) {
+  if (request.now && inside.entered) {
     if (inside.runs !== null)
       notes.push(`${inside.runs} is interrupted; the next start takes it up where it was`);
-    steps.push(hurryStep(pods[0] ?? worker.pod, tools, act.hurry));
+    steps.push(stopNowStep(pods[0] ?? worker.pod, tools, act.stopNow));
   }
   const what = `until ${pods.length === 0 ? 'its pod' : pods.join(', ')} is gone`;
   const wait = tools.kubectl('wait', '--for=delete', '--timeout=30m', `pod/${pods[0] ?? worker.pod}`);
@@ -88,13 +88,13 @@ export function drainStep(
 }
 
 /** A second SIGTERM, without which a stopping worker waits for its running stage (`shutdown.waitForStage`). */
-export function hurryStep(
+export function stopNowStep(
   pod: string,
   { kubectl }: Pick<CommandLines, 'kubectl'>,
-  hurry: Run,
+  stopNow: Run,
 ): Step<'hurry'> {
   const what = 'the stopping worker does not wait for its running stage';
-  return step('hurry', '·', what, action(hurry, kubectl('exec', pod, '--', 'kill', '-TERM', '1')));
+  return step('hurry', '·', what, action(stopNow, kubectl('exec', pod, '--', 'kill', '-TERM', '1')));
 }
 
 /** @param lives whether its supervisor or any of its processes do */
@@ -128,12 +128,12 @@ export function planStart(
   state: WorkerState,
   ready: boolean,
   drift: Drift,
-  wish: Wish,
+  request: ReplicaRequest,
   tools: Tools,
   act: StartActions,
 ): Plan<Step<StartStep>> {
   const { worker, workload, inside } = state;
-  const release = usableRelease(state, drift, wish, tools);
+  const release = usableRelease(state, drift, request, tools);
   if ('kind' in release) return release;
   const running = workload?.replicas !== 0;
   if (running && ready && inside.entered && inside.drain?.release !== DRAINED_BY.stop) {
@@ -141,11 +141,11 @@ export function planStart(
     const held =
       drain === null
         ? []
-        : [`it is drained by ${drain.by}@${drain.host}`, wayOutOf(drain, worker.name, tools.ours)];
+        : [`it is drained by ${drain.by}@${drain.host}`, resumeHint(drain, worker.name, tools.ours)];
     return { kind: 'nothing', why: `${worker.name} runs already`, hints: held };
   }
   const steps: Step<StartStep>[] = [];
-  if (!running) steps.push(scaleStep(release, 1, wish, tools, act.scaled));
+  if (!running) steps.push(scaleStep(release, 1, request, tools, act.scaled));
   if (!running || !ready) steps.push(readyStep(worker.pod, tools, act.wait));
   steps.push(
     step(
@@ -195,7 +195,7 @@ export function scaling(replicas: 0 | 1, chart = chartPath()): Change {
 function scaleStep(
   release: ReleaseState,
   replicas: 0 | 1,
-  { chart }: Wish,
+  { chart }: ReplicaRequest,
   tools: Tools,
   scaled: Run,
 ): Step<'release'> {
@@ -212,7 +212,7 @@ function scaleStep(
 function usableRelease(
   { worker, workload, release }: WorkerState,
   drift: Drift,
-  wish: Wish,
+  request: ReplicaRequest,
   lines: CommandLines,
 ): ReleaseState | Refusal {
   if (workload === null) {
@@ -231,7 +231,7 @@ function usableRelease(
     );
   }
   if (release.pending) return pendingRefusal(release, lines);
-  if (drift.length > 0 && !wish.chartUpgrade) {
+  if (drift.length > 0 && !request.chartUpgrade) {
     const { why, hints } = chartDrift('would change in more than its replicas', drift);
     return refuse(`${worker.name} ${why}`, ...hints);
   }

@@ -69,7 +69,7 @@ export function createTools(helm: Helm, cluster: Cluster, worker: ClusterWorker,
  *
  * @returns a sentence when it could not be told: mostly because it is gone already
  */
-export async function hurry(
+export async function stopNow(
   worker: ClusterWorker,
   context: Context,
   timeoutMs: number,

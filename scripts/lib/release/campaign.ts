@@ -11,8 +11,8 @@ import type { Plan } from '../plan.ts';
 import { shortReference } from '../registry/reference.ts';
 import { fanOut } from '../worker/fan-out.ts';
 import type { Limits, Outcome } from './job.ts';
-import { continues, planRelease, type Wish } from './plan.ts';
-import { describeTarget, lookAt, type Surroundings, see, type Target } from './preflight.ts';
+import { continues, planRelease, type ReleaseRequest } from './plan.ts';
+import { describeTarget, lookAt, type ReleaseContext, see, type Target } from './preflight.ts';
 import {
   isUnderWay,
   newRecord,
@@ -35,11 +35,11 @@ export interface CampaignOptions extends Limits {
 }
 
 /** What is wanted of a worker, once it has been looked at. */
-export type WishOf = (target: Target, records: readonly ReleaseRecord[]) => Promise<Wish>;
+export type RequestOf = (target: Target, records: readonly ReleaseRecord[]) => Promise<ReleaseRequest>;
 
 interface Prepared {
   readonly target: Target;
-  readonly wish: Wish;
+  readonly request: ReleaseRequest;
   readonly plan: Plan<StepName>;
   readonly earlier: ReleaseRecord | null;
 }
@@ -72,16 +72,16 @@ export function clusterWorkers(workers: readonly WorkerEntry[]): ClusterWorker[]
  */
 export async function runCampaign(
   workers: readonly ClusterWorker[],
-  wishOf: WishOf,
+  requestOf: RequestOf,
   what: string,
-  around: Surroundings,
+  around: ReleaseContext,
   options: CampaignOptions,
 ): Promise<number> {
   const { context } = around;
   if (!options.yes && !options.dryRun && !context.interactive) {
     throw new UsageError(`${what} restarts workers, and there is no terminal to ask on`, 'give --yes');
   }
-  const prepared = await Promise.all(workers.map((worker) => prepare(worker, wishOf, around)));
+  const prepared = await Promise.all(workers.map((worker) => prepare(worker, requestOf, around)));
   const refusals = prepared.flatMap(({ target, plan }) =>
     plan.kind === 'refuse' ? [{ name: target.worker.name, ...plan }] : [],
   );
@@ -99,7 +99,7 @@ export async function runCampaign(
       options,
     );
   if (todo.length > 0 && !options.yes) {
-    const lines = todo.map(({ target, wish }) => `  ${describe(target, wish)}\n`);
+    const lines = todo.map(({ target, request }) => `  ${describe(target, request)}\n`);
     context.stderr.write(lines.join(''));
     const names = enumerate(todo.map(({ target }) => target.worker.name));
     if (!(await confirm(context, `${what}: ${names}?`, false))) throw new CliError('nothing was touched');
@@ -108,12 +108,16 @@ export async function runCampaign(
   return report(context, results, options);
 }
 
-function describe({ worker, ...rest }: Target, { image }: Wish): string {
+function describe({ worker, ...rest }: Target, { image }: ReleaseRequest): string {
   const target = { worker, ...rest };
   return `${worker.name} (context ${worker.context}, namespace ${worker.namespace}): ${shortReference(target.workload.image)} -> ${shortReference(image)}; ${describeTarget(target).join('; ')}`;
 }
 
-async function prepare(worker: ClusterWorker, wishOf: WishOf, around: Surroundings): Promise<Prepared> {
+async function prepare(
+  worker: ClusterWorker,
+  requestOf: RequestOf,
+  around: ReleaseContext,
+): Promise<Prepared> {
   const records = readRecords(around.context.env);
   const earlier = unfinished(records, worker);
   if (earlier !== null && isUnderWay(earlier, around.context.env)) {
@@ -128,39 +132,39 @@ async function prepare(worker: ClusterWorker, wishOf: WishOf, around: Surroundin
     );
   }
   const target = await lookAt(worker, around);
-  const wish = await wishOf(target, records);
-  const seen = await see(target, wish.kind === 'rollout' ? wish.image : null);
+  const request = await requestOf(target, records);
+  const seen = await see(target, request.kind === 'rollout' ? request.image : null);
   const plan: Plan<StepName> =
     earlier?.state === 'rolling-back'
       ? { kind: 'go', steps: [], notes: ['is still being rolled back'] }
-      : planRelease(seen, wish, earlier, around.context.commandLine, records);
-  return { target, wish, plan, earlier };
+      : planRelease(seen, request, earlier, around.context.commandLine, records);
+  return { target, request, plan, earlier };
 }
 
 /** The first one alone: what is wrong with an image shows there, and the others stay as they are. */
 async function inOrder(
   prepared: readonly Prepared[],
-  around: Surroundings,
+  around: ReleaseContext,
   options: CampaignOptions,
 ): Promise<Result[]> {
   const first = prepared.findIndex(({ plan }) => plan.kind === 'go');
   const results = new Map<Prepared, Result>();
   const canary = prepared[first];
   if (canary !== undefined) {
-    const result = await one(canary, around, options);
+    const result = await releaseOne(canary, around, options);
     results.set(canary, result);
     if (result.result !== 'done') {
       return prepared.map((item) => results.get(item) ?? untouched(item));
     }
   }
   const rest = prepared.filter((item) => item !== canary);
-  const others = await fanOut(rest, options.maxParallel, (item) => one(item, around, options));
+  const others = await fanOut(rest, options.maxParallel, (item) => releaseOne(item, around, options));
   rest.forEach((item, index) => void results.set(item, others[index] as Result));
   return prepared.map((item) => results.get(item) as Result);
 }
 
-async function one(item: Prepared, around: Surroundings, options: CampaignOptions): Promise<Result> {
-  const { target, wish, plan, earlier } = item;
+async function releaseOne(item: Prepared, around: ReleaseContext, options: CampaignOptions): Promise<Result> {
+  const { target, request, plan, earlier } = item;
   const { worker } = target;
   const { context } = around;
   if (plan.kind !== 'go') return untouched(item);
@@ -169,11 +173,11 @@ async function one(item: Prepared, around: Surroundings, options: CampaignOption
   let outcome: Outcome;
   try {
     if (earlier?.state === 'rolling-back')
-      outcome = await finishUndo(target, wish, earlier, { ...options, say }, around);
+      outcome = await finishUndo(target, request, earlier, { ...options, say }, around);
     else
       outcome = await runRelease(
         target,
-        wish,
+        request,
         plan.steps,
         recordFor(item, context),
         { ...options, say },
@@ -185,7 +189,7 @@ async function one(item: Prepared, around: Surroundings, options: CampaignOption
     return {
       worker: worker.name,
       result: 'failed',
-      image: wish.image,
+      image: request.image,
       why: error.message,
       exitCode: error.exitCode,
       record: null,
@@ -218,8 +222,8 @@ function tell(
 }
 
 /** The record to go on with, or a new one in the place of one that is given up. */
-function recordFor({ target, wish, earlier }: Prepared, { env, now }: Context): ReleaseRecord {
-  if (earlier !== null && continues(earlier, wish)) return earlier;
+function recordFor({ target, request, earlier }: Prepared, { env, now }: Context): ReleaseRecord {
+  if (earlier !== null && continues(earlier, request)) return earlier;
   if (earlier !== null) saveRecord(env, { ...earlier, state: 'abandoned', finishedAt: now().toISOString() });
   const { worker, workload, helmed, pod } = target;
   // One that was given up half way is no place to go back to: what it had replaced is.
@@ -227,8 +231,8 @@ function recordFor({ target, wish, earlier }: Prepared, { env, now }: Context): 
   return newRecord(
     worker,
     {
-      kind: wish.kind,
-      image: wish.image,
+      kind: request.kind,
+      image: request.image,
       replaces: earlier?.id ?? null,
       previous: {
         image: known?.image ?? workload.image,
@@ -248,24 +252,24 @@ function deployedRevision(helmed: Target['helmed']): number | null {
   );
 }
 
-function untouched({ target, wish, plan }: Prepared): Result {
+function untouched({ target, request, plan }: Prepared): Result {
   return {
     worker: target.worker.name,
     result: plan.kind === 'nothing' ? 'unchanged' : 'untouched',
-    image: wish.image,
+    image: request.image,
     why: plan.kind === 'nothing' ? plan.why : null,
     record: null,
   };
 }
 
-function planned(item: Prepared, around: Surroundings): Result {
-  const { target, wish, plan, earlier } = item;
+function planned(item: Prepared, around: ReleaseContext): Result {
+  const { target, request, plan, earlier } = item;
   if (plan.kind !== 'go') return untouched(item);
-  const planned = { target, wish, around, id: earlier?.id ?? 'ID' };
+  const planned = { target, request, around, id: earlier?.id ?? 'ID' };
   return {
     worker: target.worker.name,
     result: 'planned',
-    image: wish.image,
+    image: request.image,
     commands: plan.steps.flatMap((name) => STEPS[name].commands(planned)),
     why: plan.notes.join('; ') || null,
     record: null,

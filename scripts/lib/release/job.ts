@@ -10,8 +10,8 @@ import { change, expectSeen, kubectlArgv } from '../transport/objects.ts';
 import { podFacts } from '../transport/pods.ts';
 import { TransportError } from '../transport/transport.ts';
 import { readPods, readWorkload } from '../worker/workload.ts';
-import type { Wish } from './plan.ts';
-import { imageChange, type Surroundings, type Target } from './preflight.ts';
+import type { ReleaseRequest } from './plan.ts';
+import { imageChange, type ReleaseContext, type Target } from './preflight.ts';
 import { HOPELESS } from './prepull.ts';
 import { type ReleaseRecord, type StepName, saveRecord } from './record.ts';
 
@@ -34,9 +34,9 @@ export type Outcome = { readonly record: ReleaseRecord; readonly error: CliError
 export interface Job {
   /** As it was before the release; looked at again after a mend, which changes it. */
   target: Target;
-  readonly wish: Wish;
+  readonly request: ReleaseRequest;
   readonly options: Options;
-  readonly around: Surroundings;
+  readonly around: ReleaseContext;
   record: ReleaseRecord;
 }
 
@@ -78,7 +78,7 @@ export type Change =
   | { readonly to: 'revision'; readonly revision: number };
 
 /** @param id of the release, which its revision is described with */
-export function changeFor({ kind, image, revision }: Wish, id: string): Change {
+export function changeFor({ kind, image, revision }: ReleaseRequest, id: string): Change {
   if (kind === 'restart') return { to: 'restart' };
   return revision === null ? { to: 'image', image, id } : { to: 'revision', revision };
 }
@@ -90,7 +90,7 @@ export function changeFor({ kind, image, revision }: Wish, id: string): Change {
 export function changeAction(
   target: Target,
   wanted: Change,
-  { cluster }: Pick<Surroundings, 'cluster'>,
+  { cluster }: Pick<ReleaseContext, 'cluster'>,
 ): Action {
   const { helmed, worker } = target;
   if (helmed === null || wanted.to === 'restart') {
@@ -116,7 +116,7 @@ export function changeAction(
 export async function expectImage(
   { worker, helmed, workload }: Target,
   image: string,
-  { cluster }: Pick<Surroundings, 'cluster'>,
+  { cluster }: Pick<ReleaseContext, 'cluster'>,
 ): Promise<void> {
   await expectSeen(
     {

@@ -6,7 +6,7 @@
 import type { Backup } from '../backup/make.ts';
 import type { Context } from '../cli/command.ts';
 import type { Build, Drain } from '../contract.ts';
-import { isLeftBehind, wayOutOf } from '../drain/way-out.ts';
+import { isLeftBehind, resumeHint } from '../drain/resume-hint.ts';
 import { dialectName } from '../factory.ts';
 import { chartDrift } from '../helm/helm.ts';
 import { type Plan, type Refusal, refuse } from '../plan.ts';
@@ -19,7 +19,7 @@ import { parseSnapshot, type Snapshot } from '../worker/snapshot.ts';
 import { lineOf, type ReleaseRecord, type StepName } from './record.ts';
 
 /** What was asked for one worker. */
-export interface Wish {
+export interface ReleaseRequest {
   readonly kind: ReleaseRecord['kind'];
   /** `repository@sha256:…` */
   readonly image: string;
@@ -55,16 +55,16 @@ export interface Seen {
  */
 export function planRelease(
   seen: Seen,
-  wish: Wish,
+  request: ReleaseRequest,
   earlier: ReleaseRecord | null,
   commandLine: Context['commandLine'],
   records: readonly ReleaseRecord[] = [],
 ): Plan<StepName> {
-  const continued = continues(earlier, wish) ? earlier : null;
-  const refusal = refusalOf(seen, wish, earlier === null ? [] : lineOf(earlier, records), commandLine);
+  const continued = continues(earlier, request) ? earlier : null;
+  const refusal = refusalOf(seen, request, earlier === null ? [] : lineOf(earlier, records), commandLine);
   if (refusal !== null) return refusal;
-  if (earlier === null && isThere(seen, wish)) {
-    return { kind: 'nothing', why: `runs ${shortReference(wish.image)} already` };
+  if (earlier === null && isThere(seen, request)) {
+    return { kind: 'nothing', why: `runs ${shortReference(request.image)} already` };
   }
   if (seen.replicas === 0) {
     return {
@@ -73,7 +73,7 @@ export function planRelease(
       notes: ['is stopped: the image is set, and runs when the worker is started'],
     };
   }
-  const rolled = continued !== null && seen.specImage === wish.image && continued.done.includes('roll');
+  const rolled = continued !== null && seen.specImage === request.image && continued.done.includes('roll');
   const done = (step: StepName) => continued?.done.includes(step) ?? false;
   // After a mend there is a pod again.
   const enterable = seen.pod !== null || seen.helm?.pending === true;
@@ -81,16 +81,16 @@ export function planRelease(
   const notes: string[] = [];
   // A rollback of ours that was cut short is not mended by one more: the roll sets it right.
   if (seen.helm?.pending) steps.push('mend');
-  if (wish.prepull && wish.kind !== 'restart' && !done('prepull') && !rolled) steps.push('prepull');
+  if (request.prepull && request.kind !== 'restart' && !done('prepull') && !rolled) steps.push('prepull');
   if (!rolled && enterable) {
-    if (wish.drain) steps.push('drain');
+    if (request.drain) steps.push('drain');
     if (!done('backup')) steps.push('backup');
   }
   if (!enterable && !rolled && !done('backup'))
     notes.push('cannot be entered: neither drained nor backed up first');
   if (!rolled || seen.helm?.pending) steps.push('roll');
   steps.push('wait', 'verify');
-  if (wish.undo?.migration && wish.undo.backup !== null) steps.push('restore');
+  if (request.undo?.migration && request.undo.backup !== null) steps.push('restore');
   steps.push('health', 'resume');
   if (continued !== null)
     notes.push(
@@ -100,24 +100,27 @@ export function planRelease(
 }
 
 /** Whether an unfinished release is what is asked for again. */
-export function continues(earlier: ReleaseRecord | null, wish: Pick<Wish, 'image' | 'kind'>): boolean {
+export function continues(
+  earlier: ReleaseRecord | null,
+  request: Pick<ReleaseRequest, 'image' | 'kind'>,
+): boolean {
   return (
     earlier !== null &&
     earlier.state === 'running' &&
-    earlier.image === wish.image &&
-    earlier.kind === wish.kind
+    earlier.image === request.image &&
+    earlier.kind === request.kind
   );
 }
 
 /** The pod's own spec names the image, it is Ready, and nothing was left half done. */
-function isThere({ helm, specImage, pod, replicas }: Seen, { kind, image }: Wish): boolean {
+function isThere({ helm, specImage, pod, replicas }: Seen, { kind, image }: ReleaseRequest): boolean {
   if (kind === 'restart' || helm?.pending || specImage !== image) return false;
   return replicas === 0 || (pod?.ready === true && pod.image === image);
 }
 
 function refusalOf(
   seen: Seen,
-  wish: Wish,
+  request: ReleaseRequest,
   ours: readonly string[],
   commandLine: Context['commandLine'],
 ): Refusal | null {
@@ -125,7 +128,7 @@ function refusalOf(
   if (drain !== null && drain.release !== null && !ours.includes(drain.release)) {
     return refuseDrained(drain, seen.name, commandLine);
   }
-  if (manifestChanges.length > 0 && !wish.chartUpgrade && wish.kind === 'rollout') {
+  if (manifestChanges.length > 0 && !request.chartUpgrade && request.kind === 'rollout') {
     const { why, hints } = moreThanTheImage(manifestChanges);
     return refuse(why, ...hints);
   }
@@ -138,12 +141,12 @@ function refusalOf(
       ],
     };
   }
-  const lost = wish.undo?.migration ? lostByGoingBack(wish.undo.backup, seen.rows) : null;
+  const lost = request.undo?.migration ? lostByGoingBack(request.undo.backup, seen.rows) : null;
   if (lost === null) return null;
-  const backup = wish.undo?.backup;
+  const backup = request.undo?.backup;
   return {
     kind: 'refuse',
-    why: `cannot go back over the migration of ${wish.undo?.startedAt}: ${lost}`,
+    why: `cannot go back over the migration of ${request.undo?.startedAt}: ${lost}`,
     hints: [
       ...(backup ? [`the backup: ${backup.copy ?? backup.file}`] : []),
       `roll forward instead: ${commandLine('build-push-rollout', 'rollout', seen.name, '--image', 'REFERENCE')}`,
@@ -167,7 +170,7 @@ function refuseDrained(drain: Drain, worker: string, commandLine: Context['comma
     return {
       kind: 'refuse',
       why: `is drained by ${who}: ${drain.reason}`,
-      hints: [wayOutOf(drain, worker, commandLine)],
+      hints: [resumeHint(drain, worker, commandLine)],
     };
   }
   return {
@@ -200,7 +203,7 @@ export function migrationOf(old: Store, next: Store): string | null {
  * @param kind of a rollback, no record here tells of the migration, so that there is nothing to restore
  */
 export function unreadableState(
-  kind: Wish['kind'],
+  kind: ReleaseRequest['kind'],
   name: string,
   migration: string,
   commandLine: Context['commandLine'],

@@ -43,7 +43,7 @@ export interface Target {
 }
 
 /** What a command on a cluster needs; one for all its workers. */
-export interface Surroundings {
+export interface ReleaseContext {
   readonly context: Context;
   readonly cluster: Cluster;
   /** How long one answer of a worker may take. */
@@ -52,7 +52,7 @@ export interface Surroundings {
   readonly enter: (worker: ClusterWorker) => Promise<Transport>;
 }
 
-export function surroundings(context: Context, timeoutMs: number): Surroundings {
+export function releaseContext(context: Context, timeoutMs: number): ReleaseContext {
   return {
     context,
     cluster: clusterOf(context, timeoutMs),
@@ -70,7 +70,7 @@ const LOOK_MS = 1_000;
  *
  * @throws CliError when the cluster or Helm does not tell
  */
-export async function lookAt(worker: ClusterWorker, around: Surroundings): Promise<Target> {
+export async function lookAt(worker: ClusterWorker, around: ReleaseContext): Promise<Target> {
   for (let looks = 1; ; looks += 1) {
     try {
       return await look(worker, around);
@@ -82,7 +82,7 @@ export async function lookAt(worker: ClusterWorker, around: Surroundings): Promi
   }
 }
 
-async function look(worker: ClusterWorker, around: Surroundings): Promise<Target> {
+async function look(worker: ClusterWorker, around: ReleaseContext): Promise<Target> {
   const { cluster, context, timeoutMs } = around;
   const [workload, pods] = await Promise.all([readWorkload(cluster, worker), readPods(cluster, worker)]);
   const pod = currentPod(pods, worker);

@@ -27,10 +27,10 @@ import {
   type Outcome,
   waitForPod,
 } from './job.ts';
-import { afterFailure, migrationOf, readFacts, storeOf, type Wish } from './plan.ts';
-import type { Surroundings, Target } from './preflight.ts';
+import { afterFailure, migrationOf, type ReleaseRequest, readFacts, storeOf } from './plan.ts';
+import type { ReleaseContext, Target } from './preflight.ts';
 import type { ReleaseRecord, StepName } from './record.ts';
-import { hurryAway, lift, restoreBackup, stepsOf, stillDrained } from './steps.ts';
+import { lift, restoreBackup, stepsOf, stillDrained, stopPodNow } from './steps.ts';
 
 /**
  * @param record new, or that of the run which is gone on with
@@ -39,13 +39,13 @@ import { hurryAway, lift, restoreBackup, stepsOf, stillDrained } from './steps.t
  */
 export async function runRelease(
   target: Target,
-  wish: Wish,
+  request: ReleaseRequest,
   steps: readonly StepName[],
   record: ReleaseRecord,
   options: Options,
-  around: Surroundings,
+  around: ReleaseContext,
 ): Promise<Outcome> {
-  const job: Job = { target, wish, options, around, record };
+  const job: Job = { target, request, options, around, record };
   note(job, { pid: process.pid, state: 'running' });
   let started = 0;
   const failed = await carryOut(stepsOf(steps, job), {
@@ -72,12 +72,12 @@ export async function runRelease(
 /** Goes on with undoing a release that failed and was interrupted while it undid itself. */
 export async function finishUndo(
   target: Target,
-  wish: Wish,
+  request: ReleaseRequest,
   record: ReleaseRecord,
   options: Options,
-  around: Surroundings,
+  around: ReleaseContext,
 ): Promise<Outcome> {
-  const job: Job = { target, wish, options, around, record };
+  const job: Job = { target, request, options, around, record };
   note(job, { pid: process.pid });
   return rollBack(job, new CliError(record.why ?? 'it had failed'));
 }
@@ -190,8 +190,8 @@ export async function rollBack(job: Job, cause: CliError): Promise<Outcome> {
       if (helmed === null || previous.revision !== null) await expectImage(target, back, around);
       how = `${name} is stopped`;
     } else {
-      const other = isBack || job.wish.image === back ? null : failed;
-      await hurryAway(job, other);
+      const other = isBack || job.request.image === back ? null : failed;
+      await stopPodNow(job, other);
       await waitForPod(job, back, other);
       if (migration || (await isMigrated(job))) await restoreBackup(job, record);
       const { word, drain } = await lift(await around.enter(worker), job);

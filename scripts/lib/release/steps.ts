@@ -8,9 +8,9 @@ import { bytes, shellLine } from '../cli/text.ts';
 import type { Drain } from '../contract.ts';
 import { drainWorker } from '../drain/drain.ts';
 import { waitForRest } from '../drain/rest.ts';
-import { wayOutOf } from '../drain/way-out.ts';
+import { resumeHint } from '../drain/resume-hint.ts';
 import { isPending, lastDeployed, rollbackArgs } from '../helm/helm.ts';
-import { hurry } from '../lifecycle/tools.ts';
+import { stopNow } from '../lifecycle/tools.ts';
 import { type Action, type Step, silently } from '../plan.ts';
 import { shortReference } from '../registry/reference.ts';
 import { kubectlArgv } from '../transport/objects.ts';
@@ -33,7 +33,7 @@ import { CREATION, prepull, prepullPod, removal } from './prepull.ts';
 import { backupCopyPath, lineOf, type ReleaseRecord, readRecords, type StepName } from './record.ts';
 
 /** What the command lines of a step are made from. */
-export type Planned = Pick<Job, 'target' | 'wish' | 'around'> & { readonly id: string };
+export type Planned = Pick<Job, 'target' | 'request' | 'around'> & { readonly id: string };
 
 interface ReleaseStep extends Pick<Step, 'mark' | 'what'> {
   /** As a person could type them; `#` begins what a script is for, or given. */
@@ -51,17 +51,17 @@ export const STEPS: Readonly<Record<StepName, ReleaseStep>> = {
       const { helm, release } = helmed;
       return [shellLine(helm.command(release, rollbackArgs(release, last.revision)))];
     },
-    run: mend,
+    run: repair,
   },
   prepull: {
     mark: '·',
     what: "the new image runs its self-check on the worker's node; nothing has been touched before it ends well",
-    commands: ({ target, wish, around }) => {
+    commands: ({ target, request, around }) => {
       const { worker, workload, pod } = target;
-      const object = prepullPod(worker, workload, pod?.spec?.nodeName ?? null, wish.image, 900);
+      const object = prepullPod(worker, workload, pod?.spec?.nodeName ?? null, request.image, 900);
       const kubectl = (args: readonly string[]) => shellLine(kubectlArgv(around.cluster, worker, args));
       return [
-        `${kubectl(CREATION)}  # a pod with ${wish.image} on ${object.spec.nodeName ?? 'any node'}, scripts/remote/release-prepull.sh`,
+        `${kubectl(CREATION)}  # a pod with ${request.image} on ${object.spec.nodeName ?? 'any node'}, scripts/remote/release-prepull.sh`,
         kubectl(removal(object)),
       ];
     },
@@ -95,12 +95,12 @@ export const STEPS: Readonly<Record<StepName, ReleaseStep>> = {
     mark: '·',
     what: 'until the new pod is Ready',
     commands: (planned) => {
-      const { target, wish, around } = planned;
+      const { target, request, around } = planned;
       return [
-        ...(wish.drain || target.pod === null
+        ...(request.drain || target.pod === null
           ? []
           : [remote(planned, 'stop-now', 'its stage is interrupted')]),
-        `${shellLine(kubectlArgv(around.cluster, target.worker, ['get', 'pods']))}  # until another pod with ${wish.image} is Ready`,
+        `${shellLine(kubectlArgv(around.cluster, target.worker, ['get', 'pods']))}  # until another pod with ${request.image} is Ready`,
       ];
     },
     run: wait,
@@ -116,7 +116,7 @@ export const STEPS: Readonly<Record<StepName, ReleaseStep>> = {
   restore: {
     mark: '~',
     what: 'the database of before a migration is put back',
-    commands: (planned) => [remote(planned, 'rollback-restore', planned.wish.undo?.backup?.file ?? '')],
+    commands: (planned) => [remote(planned, 'rollback-restore', planned.request.undo?.backup?.file ?? '')],
     run: restore,
   },
   health: {
@@ -162,7 +162,7 @@ function remote({ target, around }: Planned, script: string, note: string): stri
 /** A Helm that has just begun may still be alive, on another laptop. */
 const PENDING_PATIENCE_MS = 30_000;
 
-async function mend(job: Job): Promise<void> {
+async function repair(job: Job): Promise<void> {
   const { target, options, around } = job;
   const { helmed, worker } = target;
   if (helmed === null) return;
@@ -187,26 +187,33 @@ async function mend(job: Job): Promise<void> {
   job.target = await lookAt(worker, around);
   const podUid = job.target.pod?.metadata.uid ?? null;
   note(job, { previous: { image, revision: last.revision, podUid } });
-  const { wish } = job;
-  if (job.target.helmed === null || wish.kind !== 'rollout' || wish.chartUpgrade) return;
-  const changes = await changesOf(job.target, job.target.helmed, wish.image);
+  const { request } = job;
+  if (job.target.helmed === null || request.kind !== 'rollout' || request.chartUpgrade) return;
+  const changes = await changesOf(job.target, job.target.helmed, request.image);
   if (changes.length === 0) return;
   const { why, hints } = moreThanTheImage(changes);
   throw new CliError(`${worker.name} ${why}`, { hints });
 }
 
 async function check(job: Job): Promise<void> {
-  const { target, wish, options, around } = job;
+  const { target, request, options, around } = job;
   const { worker, workload, pod, facts } = target;
-  options.say(`pre-pull of ${shortReference(wish.image)} on ${pod?.spec?.nodeName ?? 'a node'}`);
+  options.say(`pre-pull of ${shortReference(request.image)} on ${pod?.spec?.nodeName ?? 'a node'}`);
   const object = prepullPod(
     worker,
     workload,
     pod?.spec?.nodeName ?? null,
-    wish.image,
+    request.image,
     Math.ceil(options.prepullMs / 1000),
   );
-  const checked = await prepull(around.cluster, worker, object, wish.image, options.prepullMs, options.say);
+  const checked = await prepull(
+    around.cluster,
+    worker,
+    object,
+    request.image,
+    options.prepullMs,
+    options.say,
+  );
   note(job, { build: checked.build });
   admit(job, migrationOf(storeOf(facts), checked));
 }
@@ -217,18 +224,18 @@ async function check(job: Job): Promise<void> {
  * @throws CliError when it is, and the operator has not allowed it
  */
 function admit(job: Job, migration: string | null): void {
-  const { target, wish, options, around } = job;
+  const { target, request, options, around } = job;
   note(job, { migration: migration !== null });
   if (migration === null) return;
-  if (!options.allowMigration && wish.undo === null) {
+  if (!options.allowMigration && request.undo === null) {
     const { commandLine } = around.context;
-    throw new CliError(...unreadableState(wish.kind, target.worker.name, migration, commandLine));
+    throw new CliError(...unreadableState(request.kind, target.worker.name, migration, commandLine));
   }
   options.say(`the state is migrated: ${migration}`);
 }
 
 async function drain(job: Job): Promise<void> {
-  const { target, wish, options, around, record } = job;
+  const { target, request, options, around, record } = job;
   const { worker } = target;
   const { context, timeoutMs } = around;
   const { signal } = context;
@@ -236,7 +243,7 @@ async function drain(job: Job): Promise<void> {
   if (theirs == null || theirs.release !== null) {
     // An earlier release of ours that is given up leaves its drain to this one.
     const owner = { release: record.id, force: theirs != null };
-    const reason = `release of ${shortReference(wish.image)}`;
+    const reason = `release of ${shortReference(request.image)}`;
     await drainWorker(await around.enter(worker), worker, reason, owner, {
       timeoutMs,
       signal,
@@ -281,25 +288,25 @@ async function backup(job: Job): Promise<void> {
 }
 
 /** The change to the worker's workload. */
-function rolling({ target, wish, around, id }: Planned): Action {
-  return changeAction(target, changeFor(wish, id), around);
+function rolling({ target, request, around, id }: Planned): Action {
+  return changeAction(target, changeFor(request, id), around);
 }
 
 async function roll(job: Job): Promise<void> {
-  const { target, wish, options, around, record } = job;
-  options.say(wish.kind === 'restart' ? 'restarting' : `rolling to ${shortReference(wish.image)}`);
-  await rolling({ target, wish, around, id: record.id }).run();
+  const { target, request, options, around, record } = job;
+  options.say(request.kind === 'restart' ? 'restarting' : `rolling to ${shortReference(request.image)}`);
+  await rolling({ target, request, around, id: record.id }).run();
   // No pod of it will be waited for.
-  if (target.workload.replicas === 0 && wish.kind !== 'restart')
-    await expectImage(target, wish.image, around);
+  if (target.workload.replicas === 0 && request.kind !== 'restart')
+    await expectImage(target, request.image, around);
 }
 
 async function wait(job: Job): Promise<void> {
   const { podUid } = job.record.previous;
-  const told = await hurryAway(job, podUid);
+  const told = await stopPodNow(job, podUid);
   if (told && job.target.facts?.snapshot.pipelines.some(({ status }) => status === 'in_progress'))
     job.options.say('its stage is interrupted; the next start takes it up again');
-  await waitForPod(job, job.wish.image, podUid);
+  await waitForPod(job, job.request.image, podUid);
 }
 
 /**
@@ -308,20 +315,21 @@ async function wait(job: Job): Promise<void> {
  *
  * @returns whether it was told
  */
-export async function hurryAway({ target, wish, around }: Job, uid: string | null): Promise<boolean> {
-  if (wish.drain || uid === null) return false;
+export async function stopPodNow({ target, request, around }: Job, uid: string | null): Promise<boolean> {
+  if (request.drain || uid === null) return false;
   const { worker } = target;
   if (currentPod(await readPods(around.cluster, worker), worker)?.metadata.uid !== uid) return false;
   // One that cannot be told is mostly gone already; whatever else is wrong with it, the waiting shows.
-  return (await hurry(worker, around.context, around.timeoutMs)) === undefined;
+  return (await stopNow(worker, around.context, around.timeoutMs)) === undefined;
 }
 
 async function verify(job: Job): Promise<void> {
-  const { target, wish, around, record } = job;
+  const { target, request, around, record } = job;
   const { worker, workload } = target;
   const pod = currentPod(await readPods(around.cluster, worker), worker);
   const image = pod?.spec?.containers?.find(({ name }) => name === workload.container)?.image;
-  if (image !== wish.image) throw new CliError(`the pod of ${worker.name} names ${image}, not ${wish.image}`);
+  if (image !== request.image)
+    throw new CliError(`the pod of ${worker.name} names ${image}, not ${request.image}`);
   if (pod?.metadata.uid === record.previous.podUid)
     throw new CliError(`the pod of ${worker.name} is the one of before the release`);
   if (record.build === null) return;
@@ -334,7 +342,7 @@ async function verify(job: Job): Promise<void> {
 }
 
 async function restore(job: Job): Promise<void> {
-  await restoreBackup(job, job.wish.undo);
+  await restoreBackup(job, job.request.undo);
 }
 
 /** Puts the state back that a release had saved, where that was of a database. @param of null: there is none */
@@ -364,7 +372,7 @@ const HEALTH_MS = 180_000;
 const HEALTH_POLL_MS = 1_500;
 
 async function health(job: Job): Promise<void> {
-  const { target, around, options, wish, record } = job;
+  const { target, around, options, request, record } = job;
   const { worker, facts } = target;
   const say = onlyNews(options.say);
   const until = Date.now() + HEALTH_MS;
@@ -376,7 +384,7 @@ async function health(job: Job): Promise<void> {
       if (worse.length > 0) trouble = worse.join('; ');
       else if (isUp(after)) {
         // Without a pre-pull it shows only now what the factory in the image makes of the state.
-        const unseen = wish.kind !== 'restart' && !record.done.includes('prepull');
+        const unseen = request.kind !== 'restart' && !record.done.includes('prepull');
         if (unseen) admit(job, migrationOf(storeOf(facts), storeOf(after)));
         return;
       } else trouble = 'its boot has not come to its end';
@@ -423,5 +431,5 @@ export function stillDrained({ target, around }: Job, drain: Drain | null): stri
   const { name } = target.worker;
   const { commandLine } = around.context;
   if (drain === null) return `stays drained; how it is: ${commandLine('status', name)}`;
-  return `stays drained, as ${drain.by}@${drain.host} left it; ${wayOutOf(drain, name, commandLine)}`;
+  return `stays drained, as ${drain.by}@${drain.host} left it; ${resumeHint(drain, name, commandLine)}`;
 }

@@ -8,7 +8,7 @@ export function isLeftBehind({ release }: Pick<Drain, 'release'>): boolean {
 }
 
 /** What to type so that the worker works again: `take up work again: factory-worker resume worker-1`. */
-export function wayOutOf(
+export function resumeHint(
   { release }: Pick<Drain, 'release'>,
   worker: string,
   commandLine: Context['commandLine'],
