@@ -43,7 +43,7 @@ describe('stop', () => {
       'no release',
       { release: null },
       {},
-      'refuse: Deployment factory-worker-1 is not of a Helm release, and only those are stopped and started here',
+      'refuse: Deployment factory-worker-1 does not belong to a Helm release; stop and start work only on those',
     ],
     [
       'a release of another chart',
@@ -55,13 +55,13 @@ describe('stop', () => {
         },
       },
       {},
-      'refuse: release worker-1 is of the chart nginx-1.0.0, not of factory-worker',
+      'refuse: release worker-1 belongs to the chart nginx-1.0.0, not to factory-worker',
     ],
     [
       'a release that another Helm is at',
       { release: release('pending-upgrade') },
       {},
-      'refuse: release worker-1 is pending-upgrade since 2026-11-21T20:00:00Z: another Helm is at work on it, or was killed',
+      'refuse: release worker-1 is pending-upgrade since 2026-11-21T20:00:00Z: another helm is running, or was killed',
     ],
   ])('%s', (_, changes, request, expected) => {
     expect(names(planStop(state(changes), [], { ...REQUEST, ...request }, TOOLS, STOP))).toBe(expected);
@@ -77,7 +77,7 @@ describe('stop', () => {
 
   it('says what --now interrupts, and why a worker is not drained', () => {
     expect(planStop(state({ inside: BUSY }), [], { ...REQUEST, now: true }, TOOLS, STOP)).toMatchObject({
-      notes: ['demo#23 at stage qa is interrupted; the next start takes it up where it was'],
+      notes: ['demo#23 at stage qa is interrupted; it continues after the next start'],
     });
     expect(planStop(state({ inside: SHUT }), [], REQUEST, TOOLS, STOP)).toMatchObject({
       notes: ['it cannot be entered, so it is not drained first: worker-1 is crash-looping: Error'],
@@ -151,7 +151,7 @@ describe('start', () => {
   it('says how to install a worker that is not there', () => {
     const plan = planStart(state({ workload: null, release: null }), false, [], REQUEST, TOOLS, START);
     expect(plan).toMatchObject({
-      hints: ['what there is: kubectl get deployments,pods', 'install it: factory-worker provision worker-1'],
+      hints: ['what exists: kubectl get deployments,pods', 'install it: factory-worker provision worker-1'],
     });
   });
 

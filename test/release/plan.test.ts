@@ -120,7 +120,12 @@ describe('the steps of a release', () => {
   });
 
   it.each<[string, Partial<Seen>, Partial<ReleaseRequest>, RegExp]>([
-    ['drained by another release', { drain: drainBy('theirs') }, {}, /by another release, of ann@laptop/],
+    [
+      'drained by another release',
+      { drain: drainBy('theirs') },
+      {},
+      /by another release, started by ann@laptop/,
+    ],
     [
       'more than the image would change',
       { manifestChanges: ['~ Deployment/x: - a'] },
@@ -132,19 +137,19 @@ describe('the steps of a release', () => {
       'issues came after a migration',
       { rows: { count: 6, newest: 8 } },
       { kind: 'rollback', image: OLD, undo: record({ migration: true, backup: BACKUP }) },
-      /cannot go back over the migration/,
+      /cannot undo the migration/,
     ],
     [
       'a migration without a backup of before',
       {},
       { kind: 'rollback', image: OLD, undo: record({ migration: true, backup: null }) },
-      /no backup of the state of before/,
+      /no backup of the previous state/,
     ],
     [
       'issues came and went after a migration',
       { rows: { count: 5, newest: 8 } },
       { kind: 'rollback', image: OLD, undo: record({ migration: true, backup: BACKUP }) },
-      /cannot go back/,
+      /cannot undo/,
     ],
   ])('refused: %s', (_, seen, request, why) => {
     expect(planRelease({ ...RUNNING, ...seen }, { ...ROLLOUT, ...request }, null, commandLine)).toMatchObject(
@@ -161,7 +166,7 @@ describe('a drain of another command', () => {
     [DRAINED_BY.stop, 'it was being stopped; let it work again: factory-worker start w'],
     [
       DRAINED_BY.restore,
-      'a restore was cut short; type that again, or take up work as it is: factory-worker resume w --force',
+      'a restore was interrupted; run it again, or take up work as it is: factory-worker resume w --force',
     ],
   ])('is refused with its own way out: %s', (owner, hint) => {
     expect(planRelease({ ...RUNNING, drain: drainBy(owner) }, ROLLOUT, null, commandLine)).toMatchObject({
@@ -265,7 +270,7 @@ describe('a state that the factory of an image does not read', () => {
 
   it('of a rollback without a record of the migration: nothing is promised, and the way to a backup is told', () => {
     const [why, { hints }] = unreadableState('rollback', 'w', 'M', commandLine);
-    expect(why).toBe('the image of before does not know the state of w: M');
+    expect(why).toBe('the previous image cannot read the state of w: M');
     expect(hints.join('\n')).toMatch(
       /nothing would be restored[\s\S]*exec w -- ls[\s\S]*cp w:\S+ FILE\n.*--allow-state-migration.*restore FILE w/,
     );

@@ -177,7 +177,7 @@ describe('a restart that failed', () => {
     [
       'says what to type when it cannot be entered',
       { record: drained },
-      /It is drained still; once it can be entered: factory-worker resume worker-1$/,
+      /It is still drained; once it can be entered: factory-worker resume worker-1$/,
     ],
     ['says nothing of a drain that it did not make (--now)', { resumed: () => 'none' }, /stays as it is\.$/],
     [

@@ -1,4 +1,4 @@
-/** A release of one worker or several: look at all, ask once, one worker first, then the others. */
+/** A release of one or more workers: look at all, ask once, release one worker first, then the others. */
 import { type Context, jsonError } from '../cli/command.ts';
 import { CliError, ExitCode, InterruptedError, UsageError } from '../cli/errors.ts';
 import type { Flags } from '../cli/flags.ts';
@@ -34,7 +34,7 @@ export interface CampaignOptions extends Limits {
   readonly json: boolean;
 }
 
-/** What is wanted of a worker, once it has been looked at. */
+/** Makes the request for a worker from its state. */
 export type RequestOf = (target: Target, records: readonly ReleaseRecord[]) => Promise<ReleaseRequest>;
 
 interface Prepared {
@@ -44,7 +44,7 @@ interface Prepared {
   readonly earlier: ReleaseRecord | null;
 }
 
-/** What became of one worker, as `-o json` tells it. */
+/** The outcome for one worker, as `-o json` prints it. */
 interface Result {
   readonly worker: string;
   readonly result: 'unchanged' | 'planned' | 'untouched' | ReleaseRecord['state'];
@@ -61,7 +61,7 @@ export function clusterWorkers(workers: readonly WorkerEntry[]): ClusterWorker[]
     if (worker.runtime === 'kubernetes') return worker;
     throw new UsageError(
       `${worker.name} runs on this machine and has no image`,
-      'it is renewed by: local down, local up',
+      'to update it: local down, local up',
     );
   });
 }
@@ -122,11 +122,11 @@ async function prepare(
   const earlier = unfinished(records, worker);
   if (earlier !== null && isUnderWay(earlier, around.context.env)) {
     throw new CliError(
-      `a release of ${worker.name} is under way on this machine (process ${earlier.pid}, since ${earlier.startedAt})`,
+      `a release of ${worker.name} is in progress on this machine (process ${earlier.pid}, since ${earlier.startedAt})`,
       {
         hints: [
-          'let it come to its end, or interrupt it there',
-          `what it is: ps -p ${earlier.pid}; if it is another program, put 0 in its place in ${recordPath(around.context.env, earlier)}`,
+          'let it finish, or interrupt it there',
+          `look: ps -p ${earlier.pid}; if it is another program, set "pid" to 0 in ${recordPath(around.context.env, earlier)}`,
         ],
       },
     );
@@ -141,7 +141,7 @@ async function prepare(
   return { target, request, plan, earlier };
 }
 
-/** The first one alone: what is wrong with an image shows there, and the others stay as they are. */
+/** Releases the first worker alone: a bad image fails there, and the others stay as they are. */
 async function inOrder(
   prepared: readonly Prepared[],
   around: ReleaseContext,
@@ -207,7 +207,7 @@ async function releaseOne(item: Prepared, around: ReleaseContext, options: Campa
   };
 }
 
-/** At once, and not when the last worker is done. */
+/** Prints an error at once, not when the last worker is done. */
 function tell(
   { stderr }: Context,
   worker: string,
@@ -221,12 +221,12 @@ function tell(
   );
 }
 
-/** The record to go on with, or a new one in the place of one that is given up. */
+/** The record to continue, or a new one; an earlier record that is not continued becomes `abandoned`. */
 function recordFor({ target, request, earlier }: Prepared, { env, now }: Context): ReleaseRecord {
   if (earlier !== null && continues(earlier, request)) return earlier;
   if (earlier !== null) saveRecord(env, { ...earlier, state: 'abandoned', finishedAt: now().toISOString() });
   const { worker, workload, helmed, pod } = target;
-  // One that was given up half way is no place to go back to: what it had replaced is.
+  // Never go back to the image of an abandoned release, but to the one that it replaced.
   const known = earlier?.done.includes('roll') ? earlier.previous : null;
   return newRecord(
     worker,
@@ -293,7 +293,7 @@ function report({ stdout }: Context, results: readonly Result[], { json }: Campa
   return exitCodeOf(results);
 }
 
-/** What a release of these workers ends with. */
+/** The exit code of a release of these workers. */
 export function exitCodeOf(results: readonly Pick<Result, 'result' | 'exitCode'>[]): number {
   const bad = results.filter(({ result }) =>
     ['failed', 'rolled-back', 'rolling-back', 'running', 'untouched'].includes(result),
@@ -303,7 +303,7 @@ export function exitCodeOf(results: readonly Pick<Result, 'result' | 'exitCode'>
   const [code = ExitCode.failed, ...others] = new Set(
     tried.map(({ exitCode = ExitCode.failed }) => exitCode),
   );
-  // One cause of all failures is told as such: 124 for drains that took too long.
+  // If all failures have the same code, it is the exit code: 124 for drains that took too long.
   if (others.length === 0 && (code !== ExitCode.failed || results.length === 1)) return code;
   return bad.length === results.length ? ExitCode.failed : ExitCode.partial;
 }
@@ -318,39 +318,40 @@ function took(record: ReleaseRecord | null): string {
 export const CAMPAIGN_FLAGS = {
   'no-prepull': {
     type: 'boolean',
-    description: 'do not try the image in a pod of its own first; a migration then shows after the roll only',
+    description:
+      'do not test the image in its own pod first; a migration is then noticed only after the roll',
   },
   'prepull-timeout': {
     type: 'string',
     value: 'DURATION',
     default: '15m',
-    description: 'how long pulling may take',
+    description: 'how long to wait for the image pull',
   },
   'drain-timeout': {
     type: 'string',
     value: 'DURATION',
     default: '1h',
-    description: 'how long the running stage may take; then nothing is rolled (124)',
+    description: 'how long to wait for the running stage; then exit 124, nothing rolled',
   },
   now: {
     type: 'boolean',
-    description: 'do not wait for the running stage; the next start takes it up again',
+    description: 'do not wait for the running stage; it continues after the next start',
   },
   'ready-timeout': {
     type: 'string',
     value: 'DURATION',
     default: '15m',
-    description: 'how long the new pod may take',
+    description: 'how long to wait for the new pod',
   },
   'allow-state-migration': {
     type: 'boolean',
-    description: 'take an image whose factory has another dialect or database schema',
+    description: 'accept an image whose factory has another dialect or database schema',
   },
   'max-parallel': {
     type: 'string',
     value: 'N',
     default: '2',
-    description: 'after the first: so many at a time',
+    description: 'after the first worker, how many at a time',
   },
   'dry-run': { type: 'boolean', description: 'print every command; change nothing' },
   yes: { type: 'boolean', short: 'y', description: 'do not ask' },
@@ -369,7 +370,7 @@ interface CampaignFlagValues {
 export function campaignOptions(flags: CampaignFlagValues, json: boolean): CampaignOptions {
   const maxParallel = Number(flags['max-parallel']);
   if (!Number.isInteger(maxParallel) || maxParallel < 1)
-    throw new UsageError('--max-parallel takes a number from 1 on');
+    throw new UsageError('--max-parallel must be a whole number, at least 1');
   return {
     prepullMs: parseDuration(flags['prepull-timeout'], '--prepull-timeout'),
     drainMs: parseDuration(flags['drain-timeout'], '--drain-timeout'),
