@@ -199,7 +199,7 @@ describe('the answer to a dispatch', () => {
       {},
       /: query queue: disk I\/O error \(10\); \/root\/\.factory is 100% full$/,
       1,
-      /^what can go of finished issues: factory-worker cleanup worker-1 --dry-run$/,
+      /^leftovers of finished issues that can be removed: factory-worker cleanup worker-1 --dry-run$/,
     ],
     [
       'a PostgreSQL build without its database',

@@ -99,7 +99,7 @@ export function parsePlatforms(platforms: readonly string[]): Architecture[] | n
   const found = platforms.map((platform) => {
     const architecture = platform.replace(/^linux\//, '');
     if (architecture === 'amd64' || architecture === 'arm64') return architecture;
-    throw new UsageError(`--platform takes linux/amd64 and linux/arm64, not "${platform}"`);
+    throw new UsageError(`--platform takes linux/amd64 and linux/arm64; not "${platform}"`);
   });
   return found.length === 0 ? null : [...new Set(found)];
 }
