@@ -469,7 +469,7 @@ describe.concurrent('a number that two projects use', () => {
     await desk.worker.sql("DELETE FROM issue_queue WHERE namespace = 'acme/demo'");
 
     expect((await desk.why()).stdout).toContain(
-      '#42 cannot move: the store has a completed pipeline of the same number',
+      '#42 cannot start: the store has a completed pipeline with the same number',
     );
     const { code, stdout } = await desk.unstick('42', '--yes');
     expect([code, stdout]).toEqual([0, expect.stringContaining('the old pipeline is gone')]);
@@ -557,7 +557,7 @@ describe.concurrent('panes', () => {
 
     const { stdout } = await desk.why();
     expect(stdout).toMatch(
-      /1\. factory takes the session 23-implement-1 for driven by a person and leaves #23 alone\n +seen: .*Human: true\n/,
+      /1\. factory takes the session 23-implement-1 as human-driven and leaves #23 alone\n +seen: .*Human: true\n/,
     );
     expect(stdout).toMatch(/hand it back .*: factory-worker unstick w 23\n/);
     expect(stdout).not.toContain('2. ');
