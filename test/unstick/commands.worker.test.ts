@@ -366,9 +366,9 @@ describe.concurrent('queue', () => {
       );
       const again = await desk.queue('requeue', '23', '--yes');
       expect(again.stderr).toBe(
-        'demo#23 (completed) is to be queued again; its pipeline, worktree and branch go, commits that are merged nowhere are kept\n',
+        'demo#23 (completed) is queued again; its pipeline, worktree and branch are removed, unmerged commits are kept\n',
       );
-      const kept = /the commits of the run before stay in (refs\/\S+)\n$/.exec(again.stdout)?.[1] ?? '';
+      const kept = /the commits of the previous run stay in (refs\/\S+)\n$/.exec(again.stdout)?.[1] ?? '';
       expect(kept).toMatch(/^refs\/factory-worker\/issue-23\/[0-9a-f]{12}$/);
       expect(await inClone(`git log -1 --format=%s ${kept}`)).toBe('of the run before\n');
       expect(await desk.checkIn()).toContain('queue_started');

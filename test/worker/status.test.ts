@@ -164,7 +164,7 @@ describe('a worker is', () => {
       },
       'stuck',
       'requeues-given-up',
-      /#23 was taken from the queue and not started/,
+      /#23 was taken from the queue and not begun/,
     ],
     [
       'stuck: no queue',

@@ -287,7 +287,7 @@ export const requeuesGivenUp = whenProbed(({ worker, snapshot: { queue, repairs,
       {
         status: 'stuck' as const,
         id: 'requeues-given-up',
-        cause: `#${issue} was taken from the queue and not started, and the automatic requeues are exhausted`,
+        cause: `#${issue} was taken from the queue and not begun, and the automatic requeues are exhausted`,
         next: [`put it back: ${command('queue', worker.name, 'requeue', String(issue))}`],
       },
     ];

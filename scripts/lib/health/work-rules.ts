@@ -234,7 +234,7 @@ export const rowNotBegun = whenEntered(({ snapshot, inside, worker, command }) =
     .filter(({ status, pipeline }) => status === 'active' && pipeline === null && !snapshot.locks.checkIn)
     .map((row) => ({
       id: 'row-not-begun',
-      cause: `${itemName(row)} was taken from the queue and not started: its check-in was killed`,
+      cause: `${itemName(row)} was taken from the queue and not begun: its check-in was killed`,
       evidence: [
         `factory queue: #${row.issue} active; there is no pipeline`,
         'the check-in lock is free',
