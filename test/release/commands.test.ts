@@ -89,10 +89,7 @@ describe('a push', () => {
       exec,
       env,
     });
-    expect([code, stderr]).toEqual([
-      1,
-      expect.stringMatching(/uncommitted changes[\s\S]*--allow-dirty/),
-    ]);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/uncommitted changes[\s\S]*--allow-dirty/)]);
     expect(exec.calls.every(([program]) => program === 'git')).toBe(true);
   });
 });

@@ -89,12 +89,15 @@ async function settle(
       trouble = error;
     }
     if (attempt === SETTLE_TRIES || until - performance.now() < SETTLE_PAUSE_MS) {
-      throw new CliError(`it is not known whether ${describeRequest(request)} was queued: ${trouble.message}`, {
-        hints: [
-          'run the same dispatch again once the worker answers: it never queues anything twice',
-          ...trouble.hints,
-        ],
-      });
+      throw new CliError(
+        `it is not known whether ${describeRequest(request)} was queued: ${trouble.message}`,
+        {
+          hints: [
+            'run the same dispatch again once the worker answers: it never queues anything twice',
+            ...trouble.hints,
+          ],
+        },
+      );
     }
     await pause(SETTLE_PAUSE_MS, signal);
   }

@@ -44,7 +44,7 @@ interface ReleaseStep extends Pick<Step, 'mark' | 'what'> {
 export const STEPS: Readonly<Record<StepName, ReleaseStep>> = {
   mend: {
     mark: '~',
-    what: 'an earlier helm run was interrupted: back to the last deployed revision, so that the release accepts upgrades again',
+    what: 'an earlier run of Helm was interrupted: back to the last deployed revision, so that the release accepts upgrades again',
     commands: ({ target: { helmed } }) => {
       const last = helmed === null ? null : lastDeployed(helmed.history);
       if (helmed === null || last === null) return [];
@@ -179,7 +179,7 @@ async function repair(job: Job): Promise<void> {
   const last = lastDeployed(await helm.history(release));
   if (last === null) throw new CliError(`release ${release.name} has no revision to go back to`);
   options.say(
-    `an earlier helm run was interrupted; going back to revision ${last.revision}, so that the release accepts upgrades again`,
+    `an earlier run of Helm was interrupted; going back to revision ${last.revision}, so that the release accepts upgrades again`,
   );
   await helm.rollback(release, last.revision);
   const { image, replicas } = await readWorkload(around.cluster, worker);
