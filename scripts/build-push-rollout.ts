@@ -13,7 +13,7 @@ import { addTag, lookUp } from './lib/registry/registry.ts';
 import { type Built, buildImage, lastPushed, planBuild, pushImage } from './lib/release/build.ts';
 import { type BuildOptions, planOptions } from './lib/release/build-options.ts';
 import { CAMPAIGN_FLAGS, campaignOptions, clusterWorkers, runCampaign } from './lib/release/campaign.ts';
-import { type Surroundings, surroundings } from './lib/release/preflight.ts';
+import { type ReleaseContext, releaseContext } from './lib/release/preflight.ts';
 import { readWorkload } from './lib/worker/workload.ts';
 import { SUMMARIES } from './summaries.ts';
 
@@ -85,7 +85,7 @@ One worker goes first, the others follow. After an interruption, the same comman
   async run({ flags, positionals }, context) {
     const { stage, names } = stageAndNames(positionals);
     const format = outputFormat(flags, FORMATS);
-    const around = surroundings(context, parseDuration(flags.timeout, '--timeout'));
+    const around = releaseContext(context, parseDuration(flags.timeout, '--timeout'));
     const options = campaignOptions(flags, format === 'json');
     if (flags.restart && stage !== 'rollout') throw new UsageError('--restart belongs to rollout');
     const rolls = stage === 'rollout' || stage === 'release';
@@ -160,7 +160,7 @@ async function buildOptions(
   context: Context,
   flags: FlagsOf,
   workers: readonly ClusterWorker[],
-  { cluster }: Surroundings,
+  { cluster }: ReleaseContext,
   push: boolean,
 ): Promise<BuildOptions> {
   const [first] = workers;

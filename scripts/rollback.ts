@@ -6,8 +6,8 @@ import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { imageIn } from './lib/helm/manifest-diff.ts';
 import { shortReference } from './lib/registry/reference.ts';
 import { CAMPAIGN_FLAGS, campaignOptions, clusterWorkers, runCampaign } from './lib/release/campaign.ts';
-import type { Wish } from './lib/release/plan.ts';
-import { type Helmed, surroundings, type Target } from './lib/release/preflight.ts';
+import type { ReleaseRequest } from './lib/release/plan.ts';
+import { type Helmed, releaseContext, type Target } from './lib/release/preflight.ts';
 import { isOf, type ReleaseRecord } from './lib/release/record.ts';
 import { findWorker } from './lib/worker/observe.ts';
 import { SUMMARIES } from './summaries.ts';
@@ -38,12 +38,12 @@ added since.`,
     if (to !== null && !(Number.isInteger(to) && to > 0))
       throw new UsageError(`--revision takes a number; not "${flags.revision}"`);
     const { worker, timeoutMs } = await findWorker(context, flags, name);
-    const around = surroundings(context, timeoutMs);
+    const around = releaseContext(context, timeoutMs);
     return runCampaign(
       clusterWorkers([worker]),
       async (target, records) => {
         const { revision, image } = await whereTo(target, records, to, context);
-        const wish: Wish = {
+        const request: ReleaseRequest = {
           kind: 'rollback',
           image,
           revision,
@@ -52,7 +52,7 @@ added since.`,
           chartUpgrade: true,
           undo: migrationOver(target, records),
         };
-        return wish;
+        return request;
       },
       'Roll back',
       around,

@@ -67,11 +67,11 @@ async function startInCluster(worker: ClusterWorker, flags: FlagInput, context: 
   const helm = await findHelm(context);
   const state = await lookAtWorker(helm, worker, context, timeoutMs);
   const drift = await driftOf(helm, state, scaling(1));
-  const wish = { chart: chartPath(), chartUpgrade: flags['chart-upgrade'], now: false };
+  const request = { chart: chartPath(), chartUpgrade: flags['chart-upgrade'], now: false };
   const say = (what: string) => stderr.write(`${worker.name}: ${what}\n`);
   let health = { status: 'running', problems: [] as readonly string[] };
   const tools = createTools(helm, cluster, worker, context);
-  const planned = planStart(state, await isReady(cluster, worker), drift, wish, tools, {
+  const planned = planStart(state, await isReady(cluster, worker), drift, request, tools, {
     scaled: silently(() => expectReplicas(cluster, worker, 1)),
     wait: async () => {
       await waitReady(

@@ -13,7 +13,7 @@ import { chartPath, findHelm } from './lib/helm/helm.ts';
 import { driftOf, expectReplicas, lookAtWorker } from './lib/lifecycle/look.ts';
 import { waitGone } from './lib/lifecycle/pod-wait.ts';
 import { planStop, planStopLocal, scaling } from './lib/lifecycle/replicas.ts';
-import { createTools, hurry } from './lib/lifecycle/tools.ts';
+import { createTools, stopNow } from './lib/lifecycle/tools.ts';
 import { localWorkerState } from './lib/local/state.ts';
 import { stopLocalWorker } from './lib/local/stop.ts';
 import { agree, answer, runSteps, silently } from './lib/plan.ts';
@@ -72,7 +72,7 @@ async function stopInCluster(worker: ClusterWorker, flags: FlagInput, context: C
   const helm = await findHelm(context);
   const state = await lookAtWorker(helm, worker, context, timeoutMs);
   const drift = await driftOf(helm, state, scaling(0));
-  const wish = { chart: chartPath(), chartUpgrade: flags['chart-upgrade'], now: flags.now };
+  const request = { chart: chartPath(), chartUpgrade: flags['chart-upgrade'], now: flags.now };
   const say = (what: string) => stderr.write(`${worker.name}: ${what}\n`);
   const hints = [
     `wait longer: ${commandLine('stop', worker.name, '--drain-timeout', '2h')}`,
@@ -81,14 +81,14 @@ async function stopInCluster(worker: ClusterWorker, flags: FlagInput, context: C
   const reason = `stopped by ${userAtHost()}`;
   const rest = resting(worker, { reason, waitMs, timeoutMs, say, hints }, context);
   const tools = createTools(helm, cluster, worker, context);
-  const planned = planStop(state, drift, wish, tools, {
+  const planned = planStop(state, drift, request, tools, {
     drain: rest.begin,
     scaled: async () => {
       await expectReplicas(cluster, worker, 0);
       rest.done();
       return undefined;
     },
-    hurry: () => hurry(worker, context, timeoutMs),
+    stopNow: () => stopNow(worker, context, timeoutMs),
     wait: silently(() => waitGone(cluster, worker, say)),
   });
   const asked = askedOf(worker, flags, context);

@@ -1,4 +1,4 @@
-/** Bundles the umbrella command, so that it starts as fast as Node itself, and the supervisor into dist/. */
+/** Bundles the umbrella command, so that it starts as fast as Node itself, and the supervisor, into dist/. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BuildOptions, build } from 'esbuild';
@@ -24,5 +24,5 @@ writeOutputs(
   outputs.toSorted((a, b) => Number(b.path.includes('/chunks/')) - Number(a.path.includes('/chunks/'))),
 );
 
-// A bundle that does not start, or takes every workers.yaml for a bad one, would be found by the first user.
+// Checks that the bundle starts and accepts a valid workers.yaml.
 await $({ quiet: true })`${program} list -o name --workers ${join(root, 'workers.example.yaml')}`;

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Says plainly when Node is missing or too old, before npm does it less plainly.
+# Reports a missing or too old Node, more clearly than npm would.
 set -Eeuo pipefail
 
 needed_major=20

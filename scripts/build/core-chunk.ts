@@ -1,14 +1,14 @@
 /**
- * Puts what nearly every command needs into one chunk of the bundle.
+ * Puts the modules that nearly every command needs into one chunk of the bundle.
  *
- * esbuild makes a chunk for each set of lazily loaded modules, of all that exactly these use: `list` was 27 files, and to
- * find, read and link one takes 0.4 ms. So in the bundle each of them imports all of the core, and the core is one chunk.
+ * esbuild makes a chunk for each set of modules that share the same lazily loaded users: `list` was 27 files, and finding,
+ * reading and linking one takes 0.4 ms. So in the bundle every lazy module imports the whole core, and the core is one chunk.
  */
 import { dirname, join } from 'node:path';
 import type { Plugin } from 'esbuild';
 import { packageRoot } from '../lib/cli/version.ts';
 
-/** With all that these import. */
+/** The core: these, and everything they import. */
 const CORE = [
   'lib/cli/command.ts',
   'lib/cli/output.ts',

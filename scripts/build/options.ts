@@ -18,23 +18,23 @@ const shared = {
   outdir: join(root, 'dist'),
 } as const satisfies BuildOptions;
 
-/** The umbrella command. Code that a command does not use stays in chunks that are not loaded. */
+/** The umbrella command. A command loads only the chunks that it uses. */
 export const commands = {
   ...shared,
   entryPoints: { 'factory-worker': join(root, 'scripts/factory-worker.ts') },
   plugins: [...shared.plugins, coreInOneChunk],
   splitting: true,
-  // Its other build is CommonJS, which takes 7 ms longer to load.
+  // The other build of yaml is CommonJS, which takes 7 ms longer to load.
   alias: { yaml: join(root, 'node_modules/yaml/browser/index.js') },
   chunkNames: 'chunks/[name]-[hash]',
   minifySyntax: true,
-  // Some packages are CommonJS and ask for Node's own modules by `require`.
+  // Some packages are CommonJS and load Node's built-in modules with `require`.
   banner: {
     js: "import { createRequire as createBundleRequire } from 'node:module'; const require = createBundleRequire(import.meta.url);",
   },
 } as const satisfies BuildOptions;
 
-/** The supervisor, which the image carries as one readable file. */
+/** The supervisor: one readable file in the image. */
 export const supervisor = {
   ...shared,
   entryPoints: { supervisor: join(root, 'image/supervisor/main.ts') },

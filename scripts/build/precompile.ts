@@ -1,4 +1,4 @@
-/** Puts the code that ajv makes of our schemas into a bundle, in the place of ajv and the schemas. */
+/** Replaces ajv and our schemas in a bundle with the validators that ajv compiles from them. */
 import { dirname } from 'node:path';
 import standaloneCode from 'ajv/dist/standalone/index.js';
 import type { Plugin } from 'esbuild';
@@ -11,7 +11,7 @@ import * as contract from '../lib/validate-contract.ts';
 export const precompiledSchemas: Plugin = {
   name: 'precompiled-schemas',
   setup(build) {
-    // Each exports what the module does whose place it takes.
+    // Each has the same exports as the module that it replaces.
     const replace = (filter: RegExp, contents: () => string) =>
       build.onLoad({ filter }, ({ path }) => ({
         contents: contents(),
@@ -24,9 +24,9 @@ export const precompiledSchemas: Plugin = {
   },
 };
 
-/** A function for each schema, and `validator`, which chooses among them by the name of the schema. */
+/** A function for each schema, and `validator`, which selects one by the name of the schema. */
 function validators(ajv: Parameters<typeof standaloneCode.default>[0], names: readonly string[]): string {
-  // A name of a schema need not be one of JavaScript.
+  // The name of a schema may not be a valid JavaScript identifier.
   const exported = names.map((name, index) => [`answer${index}`, name] as const);
   const functions = standaloneCode.default(ajv, Object.fromEntries(exported));
   const entries = exported.map(([identifier, name]) => `${JSON.stringify(name)}: ${identifier}`);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes .cache a link to one folder for all checkouts, so that what is fetched and built for the tests (Helm, a Docker, a
-# Kubernetes, images) is there in a fresh clone too. What is in it is named or stamped by checksums of what it is made of, and
-# may be deleted at any time that no test runs. A .cache that is there already is left alone.
+# Makes .cache a link to one folder for all checkouts, so that a fresh clone has what the tests fetch and build (Helm, Docker,
+# Kubernetes, images). Its files are named or stamped with checksums of their inputs, and may be deleted whenever no test runs.
+# An existing .cache is left alone.
 set -Eeuo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -12,6 +12,6 @@ if [ -L .cache ]; then
   mkdir -p "$(readlink .cache)"
   exit 0
 fi
-# Not a user's business to read: kubeconfigs of test clusters are in it for a while.
+# Not readable for other users: it has kubeconfigs of test clusters at times.
 (umask 077 && mkdir -p "$SHARED")
 ln -s "$SHARED" .cache

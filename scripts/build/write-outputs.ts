@@ -1,4 +1,4 @@
-/** Puts the files of a build in the place of the earlier ones while commands of the earlier build run. */
+/** Replaces the files of an earlier build while commands of that build may be running. */
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 
@@ -9,11 +9,11 @@ export interface Output {
 }
 
 /**
- * Writes what differs, each file by a rename, and removes what the build no longer makes. So a build of the same sources
- * changes nothing: in a checkout the tests of several lanes build at the same time as others start the commands.
+ * Writes only files that differ, each by a rename, and removes files that the build no longer makes. So building the same
+ * sources again changes nothing: in one checkout, some test lanes build while others start the commands.
  *
- * @param executable the one that is started by its name
- * @param outputs in the order in which they are written: what imports others comes after them
+ * @param executable the file that is started by its name
+ * @param outputs in the order to write them: a file comes after those that it imports
  */
 export function writeOutputs(folder: string, executable: string, outputs: readonly Output[]): void {
   for (const { path, contents } of outputs) {

@@ -178,7 +178,7 @@ describe('a dispatch', () => {
     await worker.sql("UPDATE issue_queue SET status = 'failed'");
     const { code, stderr } = await send(['w', '-p', 'slow', '-i', '3', '--requeue']);
     expect(code).toBe(1);
-    expect(stderr).toContain('slow#3 was not queued: its row is failed, yet its pipeline is in progress');
+    expect(stderr).toContain('slow#3 was not queued: its row is failed, but its pipeline is in progress');
     expect(await worker.rows()).toEqual(['3 failed']);
     await worker.bash('test -d "$WORKER_REPOS_DIR/slow/worktrees/issue-3"');
   });
@@ -267,7 +267,7 @@ describe('a dispatch', () => {
     const { code, stderr } = await send([...demo(9), '--requeue', '--depends-on', '3']);
     expect([code, stderr]).toEqual([
       2,
-      expect.stringContaining('knows no dependencies between issues (--depends-on)'),
+      expect.stringContaining('has no dependencies between issues (--depends-on)'),
     ]);
     expect(await worker.rows()).toEqual(['9 completed']);
     expect(await worker.lines('dispatch.jsonl')).toHaveLength(1);

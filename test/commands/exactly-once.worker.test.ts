@@ -143,7 +143,7 @@ describe('a stream that is cut, yet ends with success', () => {
       const issue = fresh();
       const path = kubectlThat({ dispatch: `KUBECTL | { head -c ${cut}; cat >/dev/null; }; exit 0` });
       const outcome = await send([issue], [], path);
-      expect(outcome.stderr, `cut at ${cut}`).toContain('looking what became of it');
+      expect(outcome.stderr, `cut at ${cut}`).toContain('checking whether it was queued');
       for (const word of await expectAgreement(outcome, [issue])) seen.add(word);
     });
     expect([...seen]).toEqual(['queued']);
@@ -169,7 +169,7 @@ describe.concurrent('a connection that dies', () => {
     const issue = fresh();
     const outcome = await send([issue], [], kubectlThat({ dispatch: EOF }));
     expect(await expectAgreement(outcome, [issue])).toEqual(['not queued']);
-    expect(outcome.stderr).toContain('unexpected EOF; looking what became of it');
+    expect(outcome.stderr).toContain('unexpected EOF; checking whether it was queued');
     expect(await expectAgreement(await send([issue]), [issue])).toEqual(['queued']);
   });
 
@@ -207,7 +207,7 @@ describe.concurrent('a connection that dies', () => {
     const { code, stderr } = await send([issue], [], kubectlThat({ exec: EOF }));
     expect(code).toBe(1);
     expect(stderr).toContain(`it is not known whether demo#${issue} was queued`);
-    expect(stderr).toContain('type the same dispatch again once the worker answers');
+    expect(stderr).toContain('run the same dispatch again once the worker answers');
   });
 
   it('and after which nothing answers any more: gives up after three times its --timeout', async () => {
@@ -229,7 +229,7 @@ describe.concurrent('a connection that dies', () => {
       const { code, stderr } = await send([issue], [], refused);
       expect(code).toBe(1);
       expect(stderr).toContain(`error: demo#${issue} is not queued: cannot run a command in worker-1`);
-      expect(stderr).toContain('type the same dispatch again later');
+      expect(stderr).toContain('run the same dispatch again later');
       expect(stderr).not.toContain('not known');
       expect(own.calls().filter(({ argv }) => argv.includes('exec'))).toEqual([]);
       expect(await counts([issue])).toEqual([0]);
@@ -357,7 +357,7 @@ describe('Ctrl-C', () => {
     const issue = fresh();
     const { code, stderr } = await press(issue, { dispatch: 'sleep 3600' }, '--container=worker');
     expect(code).toBe(130);
-    expect(stderr).toContain(`may still queue demo#${issue}. Typing it again never queues twice`);
+    expect(stderr).toContain(`may still queue demo#${issue}. Running it again never queues it twice`);
   });
 
   it('while it is being looked what became of it says the same', async () => {
@@ -365,7 +365,7 @@ describe('Ctrl-C', () => {
     const { code, stderr } = await press(
       issue,
       { dispatch: EOF, withdraw: 'sleep 3600' },
-      'looking what became of it',
+      'checking whether it was queued',
     );
     expect(code).toBe(130);
     expect(stderr).toContain(`may still queue demo#${issue}`);

@@ -242,7 +242,9 @@ describe('list', () => {
       ['a', '(local)', 'missing', '-', '-'],
       ['b', '(local)', 'missing', '-', '-'],
     ]);
-    expect(outcome.stderr).toContain(`there is no worker in ${none}\n  make it: factory-worker local up a `);
+    expect(outcome.stderr).toContain(
+      `there is no worker in ${none}\n  create it: factory-worker local up a `,
+    );
     expect(outcome.stderr).toContain('update this checkout\n');
   });
 

@@ -68,7 +68,7 @@ describe('status', () => {
       '',
       '  ! #23 is blocked at stage one, and the queue waits behind it',
       '      try the stage again: factory-worker unstick w 23',
-      '      give it up, so that the queue goes on: factory-worker unstick w 23 --give-up',
+      '      give it up, so that the queue continues: factory-worker unstick w 23 --give-up',
       '',
     ]);
     expect(stdout).toMatch(/demo#23 {2}active, blocked/);
@@ -204,7 +204,7 @@ describe('of a pod that cannot be entered, status', () => {
       [{ match: ['get', 'pods'], stdout: podList(pod({ status: nodeSilent() })) }],
       'node-lost',
       1,
-      /the node: kubectl --context do-nyc1-factory get node node-a\n {6}when the machine is gone for good: /,
+      /the node: kubectl --context do-nyc1-factory get node node-a\n {6}if the machine is gone for good: /,
     ],
     [
       'knows it before that by a kubelet that cannot be dialled and a pod that is not Ready',

@@ -344,8 +344,8 @@ describe('workers add', () => {
       expect(await type('add worker-2')).toEqual({
         code: 1,
         stdout: '',
-        stderr: `error: kubectl has no current context: it is not known which cluster to look into
-  give --context NAME; this lists them: kubectl config get-contexts
+        stderr: `error: kubectl has no current context, so there is no cluster to look in
+  give --context NAME; to list them: kubectl config get-contexts
 `,
       });
     });
@@ -357,7 +357,7 @@ describe('workers add', () => {
         stderr,
       ).toBe(`error: no Deployment of release worker-9 (label app.kubernetes.io/instance=worker-9, or called worker-9 or factory-worker-9) in namespace factory of context do-nyc1-factory
   releases there: worker-1 (namespace factory), worker-2 (namespace factory)
-  give what you know: --pod NAME --namespace NAME --context NAME (with all three nothing has to be found)
+  give what you know: --pod NAME --namespace NAME --context NAME (with all three nothing is looked up)
 `);
     });
 

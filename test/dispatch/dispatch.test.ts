@@ -169,7 +169,7 @@ describe('the answer to a dispatch', () => {
       2,
       /^$/,
     ],
-    ['no intents', { dialect: '' }, { intent: 'x' }, /takes no intent/, 2, /^$/],
+    ['no intents', { dialect: '' }, { intent: 'x' }, /has no intents/, 2, /^$/],
     [
       'factory cannot read its queue',
       {
@@ -199,7 +199,7 @@ describe('the answer to a dispatch', () => {
       {},
       /: query queue: disk I\/O error \(10\); \/root\/\.factory is 100% full$/,
       1,
-      /^what can go of finished issues: factory-worker cleanup worker-1 --dry-run$/,
+      /^leftovers of finished issues that can be removed: factory-worker cleanup worker-1 --dry-run$/,
     ],
     [
       'a PostgreSQL build without its database',
@@ -308,7 +308,7 @@ describe('the sentence for an issue', () => {
       'queued',
       'refs/factory-worker/issue-23/0123456789ab',
       23,
-      'demo#23 queued: place 2 of 3, behind demo#22; the commits of the run before stay in refs/factory-worker/issue-23/0123456789ab',
+      'demo#23 queued: place 2 of 3, behind demo#22; the commits of the previous run stay in refs/factory-worker/issue-23/0123456789ab',
       true,
     ],
     [
@@ -354,14 +354,14 @@ describe('the sentence for an issue', () => {
       'working',
       'failed',
       23,
-      'demo#23 was not queued: its row is failed, yet its pipeline is in progress; to give that up first: unstick … --give-up',
+      'demo#23 was not queued: its row is failed, but its pipeline is in progress; to give that up first: unstick … --give-up',
       false,
     ],
     [
       'lost',
       '',
       23,
-      'demo#23 is not queued, and will not be: the connection broke first; type the same dispatch again',
+      'demo#23 is not queued, and will not be: the connection broke first; run the same dispatch again',
       false,
     ],
     [

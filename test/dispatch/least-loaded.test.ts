@@ -84,6 +84,6 @@ describe('dispatch auto chooses', () => {
       ...worker('a', null),
       lastSeen: { schema: 1, at: '2026-03-02T12:00:00Z', items: [{ name: 'demo#23', stage: null }] },
     };
-    expect(() => choose(lost, worker('b', {}))).toThrow(/a cannot be asked.*nothing was queued/);
+    expect(() => choose(lost, worker('b', {}))).toThrow(/a cannot be reached.*nothing was queued/);
   });
 });

@@ -126,7 +126,7 @@ describe('waiting for a drained worker to come to rest', () => {
   it('fails when somebody lifts the drain: work goes on, and nobody would ever say that it rests', async () => {
     const { outcome } = wait([busy(0), {}]);
     await vi.advanceTimersByTimeAsync(10_000);
-    await expect(outcome).rejects.toThrow('the drain of w was lifted by somebody else');
+    await expect(outcome).rejects.toThrow('the drain of w was lifted by someone else');
   });
 
   it('ends with the time, saying what it was at', async () => {

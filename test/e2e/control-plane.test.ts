@@ -157,7 +157,7 @@ describe('the kubelet', () => {
       const dispatch = await operator.dispatch(worker, 52, '--timeout', '5s');
       saw('kubelet frozen: dispatch --timeout 5s', dispatch);
       expect(dispatch).toExitWith(1, 124);
-      expect(dispatch.stderr).toMatch(/type the same dispatch again|test: kubectl/);
+      expect(dispatch.stderr).toMatch(/run the same dispatch again|test: kubectl/);
     });
     // Its node counted as lost for a while; then its pod is Ready again only once the kubelet has said so.
     await readyPod(worker);

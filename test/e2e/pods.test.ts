@@ -43,7 +43,7 @@ describe('the pod is deleted while a dispatch runs', () => {
     } else {
       expect(answer).toExitWith(1);
       if (/not queued/.test(answer.stderr)) expect(queued).toBe(false);
-      else expect(answer.stderr).toMatch(/it is not known whether|type the same dispatch again|events:/);
+      else expect(answer.stderr).toMatch(/it is not known whether|run the same dispatch again|events:/);
     }
     const again = await operator.dispatch(worker, issue);
     expect(again).toExitWith(0);

@@ -51,7 +51,7 @@ describe('a Helm that was killed in the middle', () => {
     saw('a release after a Helm that was killed', stdout + stderr);
     expect([code, stderr]).toEqual([
       0,
-      expect.stringMatching(/a Helm was cut short; going back to revision \d+/),
+      expect.stringMatching(/an earlier run of Helm was interrupted; going back to revision \d+/),
     ]);
     expect(await status()).toBe('deployed');
     await assertServes(w2, image);

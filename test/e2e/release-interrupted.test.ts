@@ -52,7 +52,7 @@ describe('an interruption', () => {
     expect([code, stderr]).toEqual([
       130,
       expect.stringMatching(
-        /interrupted at the step "drain"; two is drained\. The same command again goes on from there, or .*resume.* two/,
+        /interrupted at the step "drain"; two is drained\. The same command again continues from there, or .*resume.* two/,
       ),
     ]);
     expect(await isDrained(w2)).toBe(true);

@@ -55,7 +55,7 @@ describe('another factory', () => {
     saw('a rollback over a migration', back.stdout + back.stderr);
     expect([back.code, back.stderr]).toEqual([
       0,
-      expect.stringContaining('the state of before the migration is back'),
+      expect.stringContaining('the state from before the migration is restored'),
     ]);
     expect(await schema()).toBe('3');
     expect(await queueOf(w1)).toEqual(rows);
@@ -70,7 +70,7 @@ describe('another factory', () => {
     expect([code, stderr]).toEqual([
       1,
       expect.stringMatching(
-        /the state of before the migration is back[\s\S]*rolled back to [\s\S]*migrates the state of one: its factory speaks dialect B[\s\S]*--allow-state-migration/,
+        /the state from before the migration is restored[\s\S]*rolled back to [\s\S]*migrates the state of one: its factory speaks dialect B[\s\S]*--allow-state-migration/,
       ),
     ]);
     expect(await schema()).toBe('3');
@@ -88,7 +88,7 @@ describe('another factory', () => {
     saw('a rollback over a migration, with issues added since', stderr);
     expect([code, stderr]).toEqual([
       1,
-      expect.stringMatching(/cannot go back over the migration of .* what came since would be lost/),
+      expect.stringMatching(/cannot undo the migration of .* everything added since would be lost/),
     ]);
     expect(await podOf(w1)).toEqual(before);
     expect(await queueOf(w1)).toContain(50);

@@ -156,7 +156,7 @@ describe('a release that does not wait', () => {
     saw('a release with --now, at work', stdout + stderr);
     expect([code, stderr]).toEqual([
       0,
-      expect.stringContaining('its stage is interrupted; the next start takes it up again'),
+      expect.stringContaining('its stage is interrupted; it continues after the next start'),
     ]);
     expect(seconds).toBeLessThan(stageSeconds / 2);
     await assertServes(w2, image);

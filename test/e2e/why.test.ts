@@ -19,7 +19,7 @@ describe('a pod that does not come up', () => {
       'no such image',
       { image: { repository: `${REGISTRY}/nobody`, tag: 'none', pullPolicy: 'Always' } },
       'image-pull-reason',
-      /not found[\s\S]*push it, or name one that is there/,
+      /not found[\s\S]*push it, or name one that exists/,
     ],
     [
       'no such storage class',
@@ -31,7 +31,7 @@ describe('a pod that does not come up', () => {
       'more CPUs than any node has',
       { resources: { requests: { cpu: '64' }, limits: { cpu: '64' } } },
       'unscheduled',
-      /Insufficient cpu[\s\S]*smaller resources\.requests/,
+      /Insufficient cpu[\s\S]*reduce resources\.requests/,
     ],
   ])('%s', async (_, values, id, text) => {
     const broken = workerIn(NAMESPACE, id);

@@ -81,7 +81,7 @@ describe('doctor on a laptop with a local worker', () => {
       const findings = (JSON.parse(stdout) as Section[]).at(-1)?.findings;
       expect(findings?.find(({ id }) => id === 'noexec')).toMatchObject({
         state: 'fail',
-        reason: expect.stringContaining(`no program runs in ${worker.repos}:`),
+        reason: expect.stringContaining(`no program can run in ${worker.repos}:`),
       });
     },
   );

@@ -100,7 +100,7 @@ describe('the preflight of a worker', () => {
       { 'cgroup.handed-down': 'cpu' },
       'cgroup',
       'fail',
-      /memory, pids not handed down/,
+      /memory, pids not delegated/,
     ],
     [
       'a container outside the pod',
@@ -134,7 +134,7 @@ describe('the preflight of a worker', () => {
       { 'programs.noexec': '/repos' },
       'noexec',
       'fail',
-      /^no program runs in \/repos:/,
+      /^no program can run in \/repos:/,
     ],
   ])('%s', (_, change, id, state, reason) => {
     const findings = wrong({ ...HEALTHY, ...change });
@@ -196,7 +196,7 @@ describe('the preflight of a worker', () => {
       {
         id: 'mtu',
         state: 'fail',
-        reason: expect.stringMatching(/a compose network 1450: packets of oldstack are larger/),
+        reason: expect.stringMatching(/a compose network 1450: packets of oldstack are too large/),
       },
     ]);
   });

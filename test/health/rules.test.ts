@@ -85,7 +85,7 @@ describe('inside a worker', () => {
         ]),
       },
       'session-gone',
-      /factory believes it active.*factory-worker logs w 23-qa-1/,
+      /factory believes it is active.*factory-worker logs w 23-qa-1/,
     ],
     [
       'tmux',
@@ -221,7 +221,7 @@ describe('inside a worker', () => {
       'Docker on an overlay',
       { boot: dockerOn, docker: 'driver=overlay2\nversion=26\nbelow=overlayfs' },
       'docker-driver',
-      /lies on an overlay.*\/var\/lib\/docker: overlayfs/,
+      /is on an overlay.*\/var\/lib\/docker: overlayfs/,
     ],
     [
       'the MTU',
@@ -357,7 +357,7 @@ describe('inside a worker', () => {
         evidence: [
           'claude said: API Error: 401 Invalid bearer token',
           'no work is taken since 2026-03-02T11:50:00Z',
-          '23-build-1 could not work; it is run again by itself',
+          '23-build-1 could not work; it is retried automatically',
         ],
         next: ['log its claude in, with HOME=/w/home'],
       });
@@ -459,13 +459,13 @@ describe('in Kubernetes', () => {
       'a pull secret',
       () => lookAt(pulling, { warnings: [warning(name, 'Failed', 'pull access denied: 401 Unauthorized')] }),
       'image-pull-reason',
-      /does not let it in[\s\S]*imagePullSecrets of the chart: helm upgrade .* --set 'imagePullSecrets=\{SECRET\}'/,
+      /denies access[\s\S]*imagePullSecrets of the chart: helm upgrade .* --set 'imagePullSecrets=\{SECRET\}'/,
     ],
     [
       'a tag',
       () => lookAt(pulling, { warnings: [warning(name, 'Failed', 'manifest unknown')] }),
       'image-pull-reason',
-      /no such image or tag[\s\S]*push it, or name one that is there: .*: helm upgrade .* --set image\.repository=REPOSITORY,image\.tag=TAG,image\.digest=/,
+      /no such image or tag[\s\S]*push it, or name one that exists: .*: helm upgrade .* --set image\.repository=REPOSITORY,image\.tag=TAG,image\.digest=/,
     ],
     [
       'a registry out of reach',
@@ -505,7 +505,7 @@ describe('in Kubernetes', () => {
           nodes: [tainted('node.kubernetes.io/memory-pressure')],
         }),
       'unscheduled',
-      /^(?!.*tolerations).*node-a takes no pods as long as it has node\.kubernetes\.io\/memory-pressure; why: kubectl .* describe node node-a/,
+      /^(?!.*tolerations).*node-a takes no pods while it has node\.kubernetes\.io\/memory-pressure; why: kubectl .* describe node node-a/,
     ],
     [
       'a cordoned node',
@@ -517,13 +517,13 @@ describe('in Kubernetes', () => {
       'no room',
       () => lookAt(pendingPod('1 Insufficient memory')),
       'unscheduled',
-      /smaller resources\.requests of the release: helm upgrade worker-1 charts\/factory-worker --kube-context do-nyc1-factory -n factory --reset-then-reuse-values --set resources\.requests\.memory=SIZE nodes:/,
+      /reduce resources\.requests of the release: helm upgrade worker-1 charts\/factory-worker --kube-context do-nyc1-factory -n factory --reset-then-reuse-values --set resources\.requests\.memory=SIZE nodes:/,
     ],
     [
       'no room for something that is no request of ours',
       () => lookAt(pendingPod('1 Insufficient pods')),
       'unscheduled',
-      /smaller resources\.requests of the release nodes:/,
+      /reduce resources\.requests of the release nodes:/,
     ],
     ['a node that is gone', () => lookAt(unknown, { node: 'gone' }), 'node-gone', /--force --grace-period=0/],
     [
@@ -554,7 +554,7 @@ describe('in Kubernetes', () => {
       'an eviction for memory',
       () => lookAt(evicted),
       'evicted-memory',
-      /low on resource: memory[\s\S]* go first: helm upgrade .* --set resources\.requests\.memory=512Mi .* a node pool/,
+      /low on resource: memory[\s\S]* evicted first: helm upgrade .* --set resources\.requests\.memory=512Mi .* a node pool/,
     ],
     [
       'a kill for memory',
@@ -596,7 +596,7 @@ describe('in Kubernetes', () => {
           }),
         ),
       'restarted',
-      /^the container ended with 0 \(not for memory\).*lastState OOMKilled, exit code 0.*killed earlier in the container/,
+      /^the container ended with 0 \(not for lack of memory\).*lastState OOMKilled, exit code 0.*killed earlier in the container/,
     ],
     [
       'exec',
@@ -641,7 +641,7 @@ describe('in Kubernetes', () => {
     const pod = podObject({ status: { ...running(), containerStatuses } });
     expect(lookAt(pod).find(({ id }) => id === 'restarted')).toMatchObject({
       cause: expect.stringContaining('started again'),
-      evidence: [`pod ${pod.metadata.name}: 2 restarts, and nothing of the last end`],
+      evidence: [`pod ${pod.metadata.name}: 2 restarts, no last state`],
       next: [expect.stringContaining('factory-worker logs worker-1 boot --previous'), expect.anything()],
     });
   });

@@ -39,6 +39,6 @@ it('is a row of its own, and says what it did', async () => {
   expect(code).toBe(3);
   expect(stdout).toMatch(/^hostile +factory-hostile +unreachable/m);
   expect(stderr).toContain(
-    'hostile answered with more than 8.0MiB to `look`; no such answer is that long, and nothing of it was read\n',
+    'hostile answered with more than 8.0MiB to `look`; no valid answer is that long, and none of it was read\n',
   );
 });

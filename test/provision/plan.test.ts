@@ -224,14 +224,14 @@ describe('what is refused', () => {
       'a Helm that is at work',
       { ...there, release: release('pending-install', JUST_NOW) },
       {},
-      `release worker-1 is pending-install since ${JUST_NOW}: another Helm is at work on it, or was killed`,
+      `release worker-1 is pending-install since ${JUST_NOW}: another helm is running, or was killed`,
       'helm uninstall worker-1',
     ],
     [
       'an upgrade that was killed, however long ago',
       { ...there, release: release('pending-upgrade') },
       {},
-      'release worker-1 is pending-upgrade since 2026-11-21T20:00:00Z: another Helm is at work on it, or was killed',
+      'release worker-1 is pending-upgrade since 2026-11-21T20:00:00Z: another helm is running, or was killed',
       'helm rollback worker-1 2',
     ],
     [

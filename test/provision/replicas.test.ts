@@ -6,26 +6,26 @@ import {
   planStartLocal,
   planStop,
   planStopLocal,
-  type Wish,
+  type ReplicaRequest,
 } from '../../scripts/lib/lifecycle/replicas.ts';
 import type { Plan } from '../../scripts/lib/plan.ts';
 import { LINES, nothing, TOOLS } from './lines.ts';
 import { BUSY, release, SHUT, STOPPED, state, WORKLOAD } from './states.ts';
 
-const WISH: Wish = { chart: 'charts/factory-worker', chartUpgrade: false, now: false };
+const REQUEST: ReplicaRequest = { chart: 'charts/factory-worker', chartUpgrade: false, now: false };
 
 const names = (plan: Plan) =>
   plan.kind === 'go' ? plan.steps.map(({ name }) => name).join(' ') : `${plan.kind}: ${plan.why}`;
 
 const commands = (plan: Plan) => (plan.kind === 'go' ? plan.steps.flatMap((step) => step.commands) : []);
 
-const STOP = { drain: nothing, scaled: nothing, hurry: nothing, wait: nothing };
+const STOP = { drain: nothing, scaled: nothing, stopNow: nothing, wait: nothing };
 const START = { scaled: nothing, wait: nothing, resume: nothing, health: nothing };
 
 const LOCAL = { runtime: 'local', name: 'laptop', home: '/home/me/laptop' } as const;
 
 describe('stop', () => {
-  it.each<[string, Partial<WorkerState>, Partial<Wish>, string]>([
+  it.each<[string, Partial<WorkerState>, Partial<ReplicaRequest>, string]>([
     ['an idle worker', {}, {}, 'drain release wait'],
     ['one at work', { inside: BUSY }, {}, 'drain release wait'],
     ['--now', { inside: BUSY }, { now: true }, 'release hurry wait'],
@@ -43,7 +43,7 @@ describe('stop', () => {
       'no release',
       { release: null },
       {},
-      'refuse: Deployment factory-worker-1 is not of a Helm release, and only those are stopped and started here',
+      'refuse: Deployment factory-worker-1 does not belong to a Helm release; stop and start work only on those',
     ],
     [
       'a release of another chart',
@@ -55,20 +55,20 @@ describe('stop', () => {
         },
       },
       {},
-      'refuse: release worker-1 is of the chart nginx-1.0.0, not of factory-worker',
+      'refuse: release worker-1 belongs to the chart nginx-1.0.0, not to factory-worker',
     ],
     [
       'a release that another Helm is at',
       { release: release('pending-upgrade') },
       {},
-      'refuse: release worker-1 is pending-upgrade since 2026-11-21T20:00:00Z: another Helm is at work on it, or was killed',
+      'refuse: release worker-1 is pending-upgrade since 2026-11-21T20:00:00Z: another helm is running, or was killed',
     ],
-  ])('%s', (_, changes, wish, expected) => {
-    expect(names(planStop(state(changes), [], { ...WISH, ...wish }, TOOLS, STOP))).toBe(expected);
+  ])('%s', (_, changes, request, expected) => {
+    expect(names(planStop(state(changes), [], { ...REQUEST, ...request }, TOOLS, STOP))).toBe(expected);
   });
 
   it('says every command line', () => {
-    expect(commands(planStop(state(), [], WISH, TOOLS, STOP))).toEqual([
+    expect(commands(planStop(state(), [], REQUEST, TOOLS, STOP))).toEqual([
       'factory-worker drain worker-1 --wait',
       'helm upgrade worker-1 charts/factory-worker --reset-then-reuse-values --set=replicas=0 --description=stop',
       'kubectl wait --for=delete --timeout=30m pod/factory-worker-1-5d9-x',
@@ -76,28 +76,28 @@ describe('stop', () => {
   });
 
   it('says what --now interrupts, and why a worker is not drained', () => {
-    expect(planStop(state({ inside: BUSY }), [], { ...WISH, now: true }, TOOLS, STOP)).toMatchObject({
-      notes: ['demo#23 at stage qa is interrupted; the next start takes it up where it was'],
+    expect(planStop(state({ inside: BUSY }), [], { ...REQUEST, now: true }, TOOLS, STOP)).toMatchObject({
+      notes: ['demo#23 at stage qa is interrupted; it continues after the next start'],
     });
-    expect(planStop(state({ inside: SHUT }), [], WISH, TOOLS, STOP)).toMatchObject({
+    expect(planStop(state({ inside: SHUT }), [], REQUEST, TOOLS, STOP)).toMatchObject({
       notes: ['it cannot be entered, so it is not drained first: worker-1 is crash-looping: Error'],
     });
   });
 
   it('does not take another chart along unless told to', () => {
     const drift = ['~ Deployment/factory-worker-1: + image: new'];
-    expect(planStop(state(), drift, WISH, TOOLS, STOP)).toMatchObject({
+    expect(planStop(state(), drift, REQUEST, TOOLS, STOP)).toMatchObject({
       kind: 'refuse',
       hints: ['upgrade the chart as well: --chart-upgrade', ...drift],
     });
-    expect(planStop(state(), drift, { ...WISH, chartUpgrade: true }, TOOLS, STOP).kind).toBe('go');
+    expect(planStop(state(), drift, { ...REQUEST, chartUpgrade: true }, TOOLS, STOP).kind).toBe('go');
   });
 
   it.each([
     ['pending-upgrade', 'helm rollback worker-1 2'],
     ['pending-install', 'helm uninstall worker-1'],
   ])('a release that is %s is set right with: %s', (status, cure) => {
-    const plan = planStop(state({ release: release(status) }), [], WISH, TOOLS, STOP);
+    const plan = planStop(state({ release: release(status) }), [], REQUEST, TOOLS, STOP);
     expect(plan.kind === 'refuse' && plan.hints.join('\n')).toContain(`if it was killed: ${cure}`);
   });
 
@@ -132,26 +132,26 @@ describe('start', () => {
       'refuse: worker-1 has no Deployment factory-worker-1 in namespace factory of context do-nyc1-factory',
     ],
   ])('%s', (_, changes, ready, expected) => {
-    expect(names(planStart(state(changes), ready, [], WISH, TOOLS, START))).toBe(expected);
+    expect(names(planStart(state(changes), ready, [], REQUEST, TOOLS, START))).toBe(expected);
   });
 
   it('sets the replicas through the release', () => {
-    expect(commands(planStart(state(STOPPED), false, [], WISH, TOOLS, START))[0]).toBe(
+    expect(commands(planStart(state(STOPPED), false, [], REQUEST, TOOLS, START))[0]).toBe(
       'helm upgrade worker-1 charts/factory-worker --reset-then-reuse-values --set=replicas=1 --description=start',
     );
   });
 
   it('says whose drain stays, and how to lift it', () => {
     const inside = { ...BUSY, drain: { ...drain, release: null } };
-    expect(planStart(state({ inside }), true, [], WISH, TOOLS, START)).toMatchObject({
+    expect(planStart(state({ inside }), true, [], REQUEST, TOOLS, START)).toMatchObject({
       hints: ['it is drained by me@laptop', 'take up work again: factory-worker resume worker-1'],
     });
   });
 
   it('says how to install a worker that is not there', () => {
-    const plan = planStart(state({ workload: null, release: null }), false, [], WISH, TOOLS, START);
+    const plan = planStart(state({ workload: null, release: null }), false, [], REQUEST, TOOLS, START);
     expect(plan).toMatchObject({
-      hints: ['what there is: kubectl get deployments,pods', 'install it: factory-worker provision worker-1'],
+      hints: ['what exists: kubectl get deployments,pods', 'install it: factory-worker provision worker-1'],
     });
   });
 
@@ -167,7 +167,7 @@ it('a worker that is being stopped waits for all its pods', () => {
   const plan = planStop(
     state({ pods: ['old', 'new'], workload: { ...WORKLOAD, replicas: 0 } }),
     [],
-    WISH,
+    REQUEST,
     TOOLS,
     STOP,
   );

@@ -111,7 +111,7 @@ describe('retire', () => {
       'a release that a Helm is at',
       { state: state({ release: release('pending-upgrade', JUST_NOW) }) },
       {},
-      `refuse: release worker-1 is pending-upgrade since ${JUST_NOW}: another Helm is at work on it, or was killed`,
+      `refuse: release worker-1 is pending-upgrade since ${JUST_NOW}: another helm is running, or was killed`,
     ],
     [
       'a Deployment of no release',

@@ -264,7 +264,7 @@ describe('provision', () => {
       'a namespace that was not made',
       missing,
       () => ['--no-secret'],
-      'the Namespace factory for worker-1 was not made, although kubectl reported no error: there is none of that name',
+      'the Namespace factory for worker-1 was not created, although kubectl reported no error: there is none with that name',
     ],
     [
       'a namespace that was not labelled',

@@ -62,7 +62,7 @@ describe('a rollout', () => {
     [
       'with no number',
       ['rollout', 'worker-1', '--max-parallel', '0', '--yes'],
-      /--max-parallel takes a number/,
+      /--max-parallel must be a whole number/,
     ],
   ])('is refused %s: exit 2, and nothing is started', async (_, argv, said) => {
     const exec = fakeExec();
@@ -93,10 +93,7 @@ describe('a push', () => {
       exec,
       env,
     });
-    expect([code, stderr]).toEqual([
-      1,
-      expect.stringMatching(/changes that are not committed[\s\S]*--allow-dirty/),
-    ]);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/uncommitted changes[\s\S]*--allow-dirty/)]);
     expect(exec.calls.every(([program]) => program === 'git')).toBe(true);
   });
 });

@@ -6,9 +6,9 @@ import {
   afterFailure,
   migrationOf,
   planRelease,
+  type ReleaseRequest,
   type Seen,
   unreadableState,
-  type Wish,
 } from '../../scripts/lib/release/plan.ts';
 import { newRecord, type ReleaseRecord, type StepName } from '../../scripts/lib/release/record.ts';
 import { commandLine } from '../support/samples.ts';
@@ -28,7 +28,7 @@ const RUNNING: Seen = {
   manifestChanges: [],
   rows: { count: 5, newest: 7 },
 };
-const ROLLOUT: Wish = {
+const ROLLOUT: ReleaseRequest = {
   kind: 'rollout',
   image: NEW,
   revision: null,
@@ -71,7 +71,7 @@ const BACKUP: Backup = {
 const steps = (plan: Plan<StepName>) => (plan.kind === 'go' ? plan.steps : plan);
 
 describe('the steps of a release', () => {
-  it.each<[string, Partial<Seen>, Partial<Wish>, readonly string[]]>([
+  it.each<[string, Partial<Seen>, Partial<ReleaseRequest>, readonly string[]]>([
     ['a running worker', {}, {}, ALL],
     ['without a pre-pull', {}, { prepull: false }, ALL.slice(1)],
     ['without waiting for the stage', {}, { drain: false }, ALL.filter((step) => step !== 'drain')],
@@ -104,23 +104,28 @@ describe('the steps of a release', () => {
       { kind: 'rollback', image: OLD, revision: 2, undo: record({ migration: true, backup: BACKUP }) },
       [...ALL.slice(0, 6), 'restore', 'health', 'resume'],
     ],
-  ])('%s', (_, seen, wish, expected) => {
-    expect(steps(planRelease({ ...RUNNING, ...seen }, { ...ROLLOUT, ...wish }, null, commandLine))).toEqual(
-      expected,
-    );
+  ])('%s', (_, seen, request, expected) => {
+    expect(
+      steps(planRelease({ ...RUNNING, ...seen }, { ...ROLLOUT, ...request }, null, commandLine)),
+    ).toEqual(expected);
   });
 
-  it.each<[string, Partial<Seen>, Partial<Wish>]>([
+  it.each<[string, Partial<Seen>, Partial<ReleaseRequest>]>([
     ['the image runs already', { specImage: NEW, pod: { uid: 'u', image: NEW, ready: true } }, {}],
     ['the image is set, and the worker stopped', { specImage: NEW, replicas: 0, pod: null }, {}],
-  ])('nothing: %s', (_, seen, wish) => {
-    expect(planRelease({ ...RUNNING, ...seen }, { ...ROLLOUT, ...wish }, null, commandLine).kind).toBe(
+  ])('nothing: %s', (_, seen, request) => {
+    expect(planRelease({ ...RUNNING, ...seen }, { ...ROLLOUT, ...request }, null, commandLine).kind).toBe(
       'nothing',
     );
   });
 
-  it.each<[string, Partial<Seen>, Partial<Wish>, RegExp]>([
-    ['drained by another release', { drain: drainBy('theirs') }, {}, /by another release, of ann@laptop/],
+  it.each<[string, Partial<Seen>, Partial<ReleaseRequest>, RegExp]>([
+    [
+      'drained by another release',
+      { drain: drainBy('theirs') },
+      {},
+      /by another release, started by ann@laptop/,
+    ],
     [
       'more than the image would change',
       { manifestChanges: ['~ Deployment/x: - a'] },
@@ -132,25 +137,27 @@ describe('the steps of a release', () => {
       'issues came after a migration',
       { rows: { count: 6, newest: 8 } },
       { kind: 'rollback', image: OLD, undo: record({ migration: true, backup: BACKUP }) },
-      /cannot go back over the migration/,
+      /cannot undo the migration/,
     ],
     [
       'a migration without a backup of before',
       {},
       { kind: 'rollback', image: OLD, undo: record({ migration: true, backup: null }) },
-      /no backup of the state of before/,
+      /no backup of the previous state/,
     ],
     [
       'issues came and went after a migration',
       { rows: { count: 5, newest: 8 } },
       { kind: 'rollback', image: OLD, undo: record({ migration: true, backup: BACKUP }) },
-      /cannot go back/,
+      /cannot undo/,
     ],
-  ])('refused: %s', (_, seen, wish, why) => {
-    expect(planRelease({ ...RUNNING, ...seen }, { ...ROLLOUT, ...wish }, null, commandLine)).toMatchObject({
-      kind: 'refuse',
-      why: expect.stringMatching(why),
-    });
+  ])('refused: %s', (_, seen, request, why) => {
+    expect(planRelease({ ...RUNNING, ...seen }, { ...ROLLOUT, ...request }, null, commandLine)).toMatchObject(
+      {
+        kind: 'refuse',
+        why: expect.stringMatching(why),
+      },
+    );
   });
 });
 
@@ -159,7 +166,7 @@ describe('a drain of another command', () => {
     [DRAINED_BY.stop, 'it was being stopped; let it work again: factory-worker start w'],
     [
       DRAINED_BY.restore,
-      'a restore was cut short; type that again, or take up work as it is: factory-worker resume w --force',
+      'a restore was interrupted; run it again, or take up work as it is: factory-worker resume w --force',
     ],
   ])('is refused with its own way out: %s', (owner, hint) => {
     expect(planRelease({ ...RUNNING, drain: drainBy(owner) }, ROLLOUT, null, commandLine)).toMatchObject({
@@ -263,7 +270,7 @@ describe('a state that the factory of an image does not read', () => {
 
   it('of a rollback without a record of the migration: nothing is promised, and the way to a backup is told', () => {
     const [why, { hints }] = unreadableState('rollback', 'w', 'M', commandLine);
-    expect(why).toBe('the image of before does not know the state of w: M');
+    expect(why).toBe('the previous image cannot read the state of w: M');
     expect(hints.join('\n')).toMatch(
       /nothing would be restored[\s\S]*exec w -- ls[\s\S]*cp w:\S+ FILE\n.*--allow-state-migration.*restore FILE w/,
     );

@@ -1,6 +1,6 @@
 /** The look at a worker before a release, whose pod is just going. */
 import { expect, it } from 'vitest';
-import { lookAt, type Surroundings } from '../../scripts/lib/release/preflight.ts';
+import { lookAt, type ReleaseContext } from '../../scripts/lib/release/preflight.ts';
 import { TransportError } from '../../scripts/lib/transport/transport.ts';
 import { fakeExec } from '../support/fake-exec.ts';
 import { WORKER } from '../support/samples.ts';
@@ -31,7 +31,7 @@ function around(ends: number, error: Error) {
     throw error;
   };
   const surroundings = { context, cluster: { ...context, timeoutMs: 1000 }, timeoutMs: 1000, enter };
-  return { surroundings: surroundings as unknown as Surroundings, entered: () => entered };
+  return { surroundings: surroundings as unknown as ReleaseContext, entered: () => entered };
 }
 
 it('looks again when the container has ended since the list of pods', async () => {

@@ -286,7 +286,7 @@ describe('a worker after a release', () => {
       'has no whole database',
       facts(),
       facts({}, 'row 3 missing'),
-      ['its database is not whole: row 3 missing'],
+      ['its database is damaged: row 3 missing'],
     ],
     [
       'lost Docker',
@@ -459,7 +459,7 @@ describe('the factory program', () => {
     await expect(stage(file, 'amd64')).rejects.toThrow(/is for arm64, and the image is for linux\/amd64/);
     await expect(stage(join(scratch, 'nope'), 'amd64')).rejects.toThrow(/there is no such file/);
     await expect(stage(undefined, 'amd64')).rejects.toThrow(/--factory is missing/);
-    await expect(stage(file, 'amd64', 'arm64')).rejects.toThrow(/not for two platforms/);
+    await expect(stage(file, 'amd64', 'arm64')).rejects.toThrow(/cannot serve two platforms/);
   });
 
   it(

@@ -188,7 +188,7 @@ describe('a push that fails', () => {
     const { code, stderr, logged } = await typeAndInterrupt(at, builder, 'push');
     expect([code, stderr]).toEqual([
       130,
-      expect.stringMatching(/error: the \w+ was interrupted.*type it again/),
+      expect.stringMatching(/error: the \w+ was interrupted.*run it again/),
     ]);
     expect(logged.join().includes('docker push')).toBe(at === 'pushing ');
   });

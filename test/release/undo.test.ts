@@ -6,7 +6,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { CliError } from '../../scripts/lib/cli/errors.ts';
 import { SCHEMA } from '../../scripts/lib/contract.ts';
 import type { Job } from '../../scripts/lib/release/job.ts';
-import type { Surroundings, Target } from '../../scripts/lib/release/preflight.ts';
+import type { ReleaseContext, Target } from '../../scripts/lib/release/preflight.ts';
 import { newRecord, type ReleaseRecord, readRecords, saveRecord } from '../../scripts/lib/release/record.ts';
 import { undo } from '../../scripts/lib/release/run.ts';
 import { STEPS } from '../../scripts/lib/release/steps.ts';
@@ -104,7 +104,7 @@ function jobOf({
         },
       };
     },
-  } as unknown as Surroundings;
+  } as unknown as ReleaseContext;
   const helmed = {
     helm: {
       manifest: async () =>
@@ -126,7 +126,7 @@ function jobOf({
   const options = { prepullMs: 1, drainMs: 1, readyMs: 1, allowMigration: false };
   const job: Job = {
     target,
-    wish: {
+    request: {
       kind,
       image: kind === 'restart' ? OLD : NEW,
       revision: null,
@@ -177,7 +177,7 @@ describe('a restart that failed', () => {
     [
       'says what to type when it cannot be entered',
       { record: drained },
-      /It is drained still; once it can be entered: factory-worker resume worker-1$/,
+      /It is still drained; once it can be entered: factory-worker resume worker-1$/,
     ],
     ['says nothing of a drain that it did not make (--now)', { resumed: () => 'none' }, /stays as it is\.$/],
     [

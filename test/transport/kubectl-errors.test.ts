@@ -295,7 +295,7 @@ describe('what kubectl complains of', () => {
     expect(error).toMatchObject({
       kind: 'program',
       exitCode: 127,
-      message: 'kubectl is no program that can be run',
+      message: 'kubectl is not a program that can be run',
     });
   });
 
@@ -319,11 +319,11 @@ describe('what kubectl complains of', () => {
     [
       'the page of a login',
       `${KLOG_METRICS}To sign in, open https://login.example.org/device?user_code=AB-CD&x=1\n`,
-      '; the last it said: To sign in, open https://login.example.org/device?user_code=AB-CD&x=1',
+      '; its last output: To sign in, open https://login.example.org/device?user_code=AB-CD&x=1',
     ],
-    ['much', 'one\ntwo\nthree\nfour\n', '; the last it said: two / three / four'],
-    ['a long line', `${'x'.repeat(5000)}\n`, `; the last it said: ${'x'.repeat(300)}`],
-    ['what a terminal obeys', 'open\u001b[2J the \u009b1mpage\r\n', '; the last it said: open the page'],
+    ['much', 'one\ntwo\nthree\nfour\n', '; its last output: two / three / four'],
+    ['a long line', `${'x'.repeat(5000)}\n`, `; its last output: ${'x'.repeat(300)}`],
+    ['what a terminal obeys', 'open\u001b[2J the \u009b1mpage\r\n', '; its last output: open the page'],
   ])('no answer in time, from a program that had said %s', (_, stderr, said) => {
     const { message } = kubectlError(failed(stderr, { code: 143, timedOut: true }), worker, 'reach');
     expect(message).toBe(

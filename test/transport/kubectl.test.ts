@@ -314,7 +314,7 @@ describe('a script run in a pod', () => {
     expect(await failure(slow.run({ ...call, timeoutMs: 100 }))).toMatchObject({
       kind: 'timeout',
       message:
-        'worker-1 did not answer within 0.1s; the last it said: To sign in, open https://login.example.org/device?code=1',
+        'worker-1 did not answer within 0.1s; its last output: To sign in, open https://login.example.org/device?code=1',
     });
     rmSync(folder, { recursive: true });
   });

@@ -64,7 +64,7 @@ describe('a worker on this machine', () => {
     worker = { ...worker, home: '/dev/null/w' };
     expect(make).toThrow('there is no worker in /dev/null/w');
     expect(make).toThrow(
-      expect.objectContaining({ kind: 'missing', hints: ['make it: factory-worker local up w'] }),
+      expect.objectContaining({ kind: 'missing', hints: ['create it: factory-worker local up w'] }),
     );
   });
 
@@ -77,7 +77,10 @@ describe('a worker on this machine', () => {
     writeFileSync(join(home, 'worker.json'), text);
     expect(make).toThrow(message);
     expect(make).toThrow(
-      expect.objectContaining({ name: 'TransportError', hints: ['make it anew: factory-worker local up w'] }),
+      expect.objectContaining({
+        name: 'TransportError',
+        hints: ['create it again: factory-worker local up w'],
+      }),
     );
   });
 

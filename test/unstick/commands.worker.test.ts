@@ -366,9 +366,9 @@ describe.concurrent('queue', () => {
       );
       const again = await desk.queue('requeue', '23', '--yes');
       expect(again.stderr).toBe(
-        'demo#23 (completed) is to be queued again; its pipeline, worktree and branch go, commits that are merged nowhere are kept\n',
+        'demo#23 (completed) is queued again; its pipeline, worktree and branch are removed, unmerged commits are kept\n',
       );
-      const kept = /the commits of the run before stay in (refs\/\S+)\n$/.exec(again.stdout)?.[1] ?? '';
+      const kept = /the commits of the previous run stay in (refs\/\S+)\n$/.exec(again.stdout)?.[1] ?? '';
       expect(kept).toMatch(/^refs\/factory-worker\/issue-23\/[0-9a-f]{12}$/);
       expect(await inClone(`git log -1 --format=%s ${kept}`)).toBe('of the run before\n');
       expect(await desk.checkIn()).toContain('queue_started');
@@ -469,7 +469,7 @@ describe.concurrent('a number that two projects use', () => {
     await desk.worker.sql("DELETE FROM issue_queue WHERE namespace = 'acme/demo'");
 
     expect((await desk.why()).stdout).toContain(
-      '#42 cannot move: the store has a completed pipeline of the same number',
+      '#42 cannot start: the store has a completed pipeline with the same number',
     );
     const { code, stdout } = await desk.unstick('42', '--yes');
     expect([code, stdout]).toEqual([0, expect.stringContaining('the old pipeline is gone')]);
@@ -557,7 +557,7 @@ describe.concurrent('panes', () => {
 
     const { stdout } = await desk.why();
     expect(stdout).toMatch(
-      /1\. factory takes the session 23-implement-1 for driven by a person and leaves #23 alone\n +seen: .*Human: true\n/,
+      /1\. factory takes the session 23-implement-1 as human-driven and leaves #23 alone\n +seen: .*Human: true\n/,
     );
     expect(stdout).toMatch(/hand it back .*: factory-worker unstick w 23\n/);
     expect(stdout).not.toContain('2. ');

@@ -126,8 +126,8 @@ describe('wait', () => {
   });
 
   it.each([
-    ['nothing', /there is no waiting for "nothing"/],
-    ['issue:x=completed', /there is no waiting for/],
+    ['nothing', /cannot wait for "nothing"/],
+    ['issue:x=completed', /cannot wait for/],
     ['issue:23=complete', /not "complete"\n {2}did you mean completed/],
   ])('%s: exit 2', async (word, message) => {
     const { code, stderr } = await waitFor([word]);

@@ -50,7 +50,7 @@ describe('what to do', () => {
   it.each<[string, Partial<CloneFault>, string[]]>([
     ['fetch-failed', {}, [`${git} fetch --prune`, 'factory-worker rotate w']],
     ['upstream-gone', { subject: 'dev' }, [`${git} ls-remote --heads`, 'push dev again']],
-    ['upstream-gone', {}, [`${git} ls-remote --heads`, 'name one of them']],
+    ['upstream-gone', {}, [`${git} ls-remote --heads`, 'set one of them']],
     [
       'head-moved',
       { subject: 'main' },

@@ -85,7 +85,7 @@ describe('the answer', () => {
     );
     expect(hints).toEqual([
       'releases there: worker-2 (namespace factory)',
-      'give what you know: --pod NAME --namespace NAME --context NAME (with all three nothing has to be found)',
+      'give what you know: --pod NAME --namespace NAME --context NAME (with all three nothing is looked up)',
     ]);
     expect(errorOf([], wanted({ pod: 'p' })).message).toBe(
       'no Deployment of name p in any namespace of context do',

@@ -111,7 +111,7 @@ describe('the answer of a probe', () => {
       /^boot\.json is not as expected: /,
     ],
     ['a clock that is none', { clock: 'noon' }, 'clock', /cannot be read$/],
-    ['a table that is not of tmux', { sessions: 'a\tb\tc' }, 'sessions', /^tmux gave a table/],
+    ['a table that is not of tmux', { sessions: 'a\tb\tc' }, 'sessions', /^tmux printed an unexpected table/],
     ['a record without a project', { dispatches: '{"issue":1}' }, 'dispatches-rest', /^1 of 1 lines/],
     ['a heartbeat cut by a full disk', { heartbeat: '{"sch' }, 'heartbeat', /is not JSON/],
   ])('that holds a fault — %s — keeps the rest', (_, parts, part, message) => {

@@ -132,7 +132,7 @@ describe('a worker is', () => {
       OFF,
       'drained',
       'switched-off',
-      /is switched off, as its settings say/,
+      /is switched off in its settings/,
     ],
     [
       'stuck all the same when its supervisor is gone',
@@ -334,8 +334,8 @@ describe('of several troubles', () => {
       dispatches: '{"issue":23,"project":"other"}',
     });
     expect(problems.map(({ next }) => next[1])).toEqual([
-      'give it up, so that the queue goes on: factory-worker unstick worker-1 23 --give-up',
-      'give it up, so that the queue goes on: factory-worker unstick worker-1 24 --give-up',
+      'give it up, so that the queue continues: factory-worker unstick worker-1 23 --give-up',
+      'give it up, so that the queue continues: factory-worker unstick worker-1 24 --give-up',
     ]);
     expect(look({ drain }).problems[0]?.next[0]).toContain('factory-worker resume worker-1');
   });
@@ -348,8 +348,8 @@ describe('of several troubles', () => {
     const again = `${repairs}\n${JSON.stringify({ ...gaveUp, action: 'advance' })}`;
     expect(look({ repairs: again, pipelines: pipelinesJson({ issue: 23 }) }).status).toBe('running');
     expect(look({ repairs, pipelines: pipelinesJson({ issue: 23 }) }).problems[0]?.next).toEqual([
-      'set it going again: factory-worker unstick worker-1 23',
-      'what that types in the worker: factory session kill 23-build-1; factory pipeline advance 23',
+      'start it again: factory-worker unstick worker-1 23',
+      'which runs in the worker: factory session kill 23-build-1; factory pipeline advance 23',
     ]);
   });
 });

@@ -1,31 +1,31 @@
-/** How a dialog on a pane is shown to a person, and which keys answer it. Pure. */
+/** Renders a dialog of a pane, and turns a decision into the keys that answer it. Pure. */
 
 import type { Choice, Dialog } from '../claude/screen.ts';
 import { UsageError } from '../cli/errors.ts';
 import { count } from '../cli/text.ts';
 
-/** What a person has decided: which choices, counted from 1, and what is typed at the last of them. */
+/** The operator's decision: choices, counted from 1, and the text for a choice that takes one. */
 export interface Decision {
   readonly choices: readonly number[];
   readonly text: string;
 }
 
-/** Keys by tmux's names, and what is typed before them. */
+/** Keys by tmux's names, and the text to type before them. */
 export interface Step {
-  /** The line with the cursor before it, by which the dialog is known again. */
+  /** The line with the cursor before the step; it shows that this is still the same dialog. */
   readonly line: string;
   readonly text: string;
   readonly keys: readonly string[];
 }
 
-/** Choices that are the beginning of a text of one's own. */
+/** Choices that take a free text. */
 const OWN_WORDS = /^(?:\[.\] )?(?:Type something|Tell Claude what to change)/;
 
 export const wantsText = ({ label }: Choice): boolean => OWN_WORDS.test(label);
 
 /**
- * @param text of --choice: `2`, or `1,3` where several may be ticked
- * @throws UsageError naming what there is to choose
+ * @param text of --choice: `2`, or `1,3` if several may be ticked
+ * @throws UsageError naming the valid choices
  */
 export function parseChoice(text: string, dialog: Dialog): number[] {
   const most = dialog.choices.length;
@@ -49,12 +49,12 @@ export function renderDialog({ text, question, choices }: Dialog): string {
   return `${[...head, ...lines].join('\n')}\n`;
 }
 
-/** The line of a choice as the pane has it, without blanks at its ends. */
+/** The line of a choice on the pane, trimmed. */
 const lineOf = ({ number, label }: Choice) => (number === null ? `❯ ${label}` : `❯ ${number}. ${label}`);
 
 /**
- * The steps that answer a dialog: by the arrows, which every dialog of claude takes, to the choice, and there Enter. Where
- * choices are ticked, Tab leads on from the last one.
+ * The steps that answer a dialog: arrow keys, which every dialog of claude accepts, to the choice, then Enter. If choices are
+ * ticked, Tab continues after the last one.
  */
 export function stepsFor({ choices, multiple }: Dialog, decision: Decision): Step[] {
   const steps: Step[] = [];
@@ -79,7 +79,7 @@ export function stepsFor({ choices, multiple }: Dialog, decision: Decision): Ste
 const ticked = (label: string) =>
   label.replace(/^\[(.)\]/, (_, mark: string) => (mark === ' ' ? '[✔]' : '[ ]'));
 
-/** Whether a dialog still stands after it was answered. */
+/** Whether the same dialog is still shown after it was answered. */
 export function isSame(before: Dialog, after: Dialog): boolean {
   const words = ({ text, choices }: Dialog) =>
     JSON.stringify([text.filter((line) => !/^←/.test(line)), choices.map(({ label }) => label)]);

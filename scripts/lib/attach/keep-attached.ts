@@ -1,4 +1,4 @@
-/** One attach from the first connection to its end: what ended each connection, and the way back. */
+/** Attaches to a session and reconnects: handles how each connection ended. */
 
 import { randomUUID } from 'node:crypto';
 import type { Context } from '../cli/command.ts';
@@ -13,36 +13,36 @@ import { type Entrance, NoEntranceError } from '../worker/observe.ts';
 import { parseStageName } from '../worker/sessions.ts';
 import { saveTerminal } from './terminal.ts';
 
-/** How scripts/remote/attach.sh says what ended it; every other code means that the connection was lost. */
+/** Exit codes of scripts/remote/attach.sh; every other code means that the connection was lost. */
 const DETACHED = 80;
 const ENDED = 81;
 const ABSENT = 82;
-/** The worker is still booting, so that the session may come. */
+/** The worker is still booting; the session may come. */
 const STARTING = 83;
-/** tmux could not attach, and has said why on the terminal. */
+/** tmux could not attach, and printed why. */
 const FAILED = 84;
 
-/** Pauses before the tries to come back; the last one is repeated. */
+/** Pauses before reconnecting; the last one is repeated. */
 const RECONNECT_PAUSES_MS = [500, 1_000, 2_000, 5_000];
 
-/** A connection that lasted so long was one; what is lost after that is a new loss. */
+/** A connection that lasted this long was established: the next loss starts with the shortest pause again. */
 const STABLE_MS = 5_000;
 
-/** A session that somebody wants to be in. */
+/** The session to attach to. */
 export interface Attachment {
   readonly worker: WorkerEntry;
   readonly session: string;
   readonly mode: 'read-only' | 'read-write';
-  /** Looks for the worker's pod anew: it may have been replaced. */
+  /** Finds the worker's pod again: it may have been replaced. */
   readonly enter: () => Promise<Entrance>;
 }
 
 /**
- * Attaches, and attaches again after each lost connection, until the person detaches or the session ends.
+ * Attaches, and attaches again after each lost connection, until the operator detaches or the session ends.
  *
- * @param first the way by which the session was found
+ * @param first the entrance through which the session was found
  * @returns the exit code
- * @throws CliError when the session is gone, or tmux refuses the terminal; InterruptedError when the waiting is given up
+ * @throws CliError when the session is gone, or tmux refuses the terminal; InterruptedError when the wait is interrupted
  */
 export async function keepAttached(
   context: Context,
@@ -50,7 +50,7 @@ export async function keepAttached(
   first: Entrance,
 ): Promise<number> {
   const { exec, env, stderr, signal } = context;
-  // By this the worker finds the client that a lost connection leaves behind.
+  // Identifies the tmux client that a lost connection leaves behind.
   const id = randomUUID();
   const program = plainScript('attach', [session, mode, env['TERM'] ?? '', id, userAtHost()]);
   const terminal = await saveTerminal(context);
@@ -60,7 +60,7 @@ export async function keepAttached(
     stderr.write(`${text}\n`);
   });
   for (let attempt = 0; ; attempt++) {
-    // Ctrl-C may have come while something else was awaited.
+    // Ctrl-C may have come during another await.
     if (signal.aborted) throw InterruptedError.by(signal);
     const begun = performance.now();
     const { argv, ...how } = entrance.transport.terminal(program, true);
@@ -118,7 +118,7 @@ export async function keepAttached(
 /**
  * Whether a session ended because its pod, or the container in it, is being replaced: then it may come back.
  *
- * @param entrance the way by which the session was reached
+ * @param entrance through which the session was reached
  */
 async function isPodGoing({ pod }: Entrance, enter: () => Promise<Entrance>): Promise<boolean> {
   if (pod === null) return false;
@@ -127,13 +127,13 @@ async function isPodGoing({ pod }: Entrance, enter: () => Promise<Entrance>): Pr
     return now.pod?.name !== pod.name || now.pod.state === 'draining';
   } catch (error) {
     if (error instanceof NoEntranceError) return true;
-    // The cluster cannot be asked; tmux has said that it ended.
+    // The cluster does not answer, but tmux said that the session ended.
     if (error instanceof TransportError) return false;
     throw error;
   }
 }
 
-/** What to type after a session is gone. */
+/** Hints for a session that is gone. */
 function afterwards(
   { commandLine }: Context,
   worker: WorkerEntry,
@@ -151,7 +151,7 @@ function afterwards(
   ];
 }
 
-/** Long enough to be tried, short enough for a terminal that is being closed. */
+/** Long enough for a try, short enough for a terminal that is being closed. */
 const LEAVE_TIMEOUT_MS = 3_000;
 
 /** Ends the client that a lost connection may have left behind in the worker. */
@@ -165,9 +165,9 @@ async function leave({ transport }: Entrance, id: string): Promise<void> {
 }
 
 /**
- * Waits until the worker can be entered again; says each new reason once.
+ * Waits until the worker can be entered again; reports each new reason once.
  *
- * @param first how many tries there were before, for the pauses between them
+ * @param first the number of earlier tries, for the length of the pauses
  */
 async function reenter(
   context: Context,

@@ -1,4 +1,4 @@
-/** The person's terminal, kept in order whatever becomes of the connection. */
+/** Restores the operator's terminal after a broken connection. */
 import type { Context } from '../cli/command.ts';
 
 /**

@@ -1,4 +1,4 @@
-/** What a program in a pane waits for, and what has brought claude to a stop. Pure. */
+/** Recognizes what a program in a pane waits for, and what has stopped claude. Pure. */
 import { type Dialog, type PromptBox, readScreen, unframed } from './screen.ts';
 
 export interface PanePrompt {
@@ -21,20 +21,19 @@ export interface PanePrompt {
     | 'question';
   /** Completes "the session …". */
   readonly says: string;
-  /** The line by which it was known. */
+  /** The line by which it was recognized. */
   readonly line: string;
-  /** How a person answers it: by a choice, or at the terminal. Null: it is an error, which no answer cures. */
+  /** How to answer it: with a choice, or at the terminal. Null: it is an error, which no answer fixes. */
   readonly takes: 'choice' | 'typing' | null;
 }
 
-/** Screens of claude's account: where the worker holds its work for it, that says more. */
+/** Screens about claude's account: if the worker holds its work because of the account, that finding says more. */
 export const OF_THE_ACCOUNT: ReadonlySet<PanePrompt['id']> = new Set(['rate-limit', 'login', 'no-credit']);
 
 type Known = readonly [PanePrompt['id'], RegExp, string];
 
 /**
- * The words of claude's dialogs, each as its text or its choices have them. A dialog with other words is a question all the
- * same.
+ * The words of claude's dialogs, from their text or their choices. A dialog with other words is still a question.
  */
 const DIALOGS: readonly Known[] = [
   ['rate-limit', /^Stop and wait for limit to reset$/, 'has hit the limit of its account'],
@@ -97,7 +96,7 @@ const ERRORS: readonly Known[] = [
   ['api-error', /^API Error\b/, 'has stopped at an error of the API'],
 ];
 
-/** git's, ssh's and other programs' questions are the last line; the program waits behind it. */
+/** Questions of git, ssh and other programs are the last line; the program waits for the answer. */
 const QUESTIONS: readonly Known[] = [
   [
     'password',
@@ -113,7 +112,7 @@ const QUESTIONS: readonly Known[] = [
 
 /**
  * @param lines of a pane, without blank ones
- * @returns what it waits for; null when nothing is known by which it would wait
+ * @returns what it waits for; null when nothing is recognized
  */
 export function findPrompt(lines: readonly string[]): PanePrompt | null {
   const screen = readScreen(lines);
@@ -133,7 +132,7 @@ function ofDialog({ transcript, text, question, choices }: Dialog): PanePrompt {
     const line = words.find((word) => pattern.test(word));
     if (line === undefined) continue;
     if (id !== 'rate-limit') return { id, says, line, takes: 'choice' };
-    // Which limit it was, claude said before it asked what to do.
+    // claude named the limit before it asked what to do.
     return ofTranscript(transcript) ?? { id, says, line, takes: null };
   }
   const line = question || (choices[0]?.label ?? '');

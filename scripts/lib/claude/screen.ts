@@ -1,12 +1,12 @@
 /**
- * What a pane shows, by its shape: claude draws a box for the prompt between two rules, and a dialog as a list of choices above
- * a line of keys. Words change with every version, shapes have not from 2.1.185 to 2.1.332. Pure.
+ * Parses a pane by its shape: claude draws a box for the prompt between two rules, and a dialog as a list of choices above a
+ * line of keys. Words change with every version; shapes did not change from 2.1.185 to 2.1.332. Pure.
  */
 
-/** A list to choose from, as in ` ❯ 1. Yes`; what stands above it is the question. */
+/** A list to choose from, as in ` ❯ 1. Yes`; the question is above it. */
 export interface Dialog {
   readonly kind: 'dialog';
-  /** What stood on the pane before. */
+  /** The lines above the dialog. */
   readonly transcript: readonly string[];
   /** The lines between the rule and the first choice, without the frame; the question among them. */
   readonly text: readonly string[];
@@ -17,25 +17,25 @@ export interface Dialog {
 }
 
 export interface Choice {
-  /** What the program calls it; null in a list without numbers. */
+  /** Its number on the pane; null in a list without numbers. */
   readonly number: number | null;
   readonly label: string;
-  /** What stands below the label. */
+  /** The text below the label. */
   readonly description: string;
-  /** Whether the cursor is at it. */
+  /** Whether the cursor is on it. */
   readonly current: boolean;
 }
 
-/** claude's box, in which a prompt is typed. */
+/** claude's box for typing a prompt. */
 export interface PromptBox {
   readonly kind: 'box';
-  /** What stands above the box. */
+  /** The lines above the box. */
   readonly transcript: readonly string[];
-  /** What is in the box: typed and not sent, or grey words of the program. */
+  /** The content of the box: typed and not sent, or the program's grey placeholder. */
   readonly input: string;
-  /** What stands below the box. */
+  /** The lines below the box. */
   readonly status: readonly string[];
-  /** Whether an agent works at it. */
+  /** Whether the agent is working. */
   readonly busy: boolean;
 }
 
@@ -48,9 +48,9 @@ const DIALOG_KEYS = /\b(?:Enter to (?:select|confirm|submit|continue)|Esc to (?:
 const NUMBERED = /^\s*(?:(?<cursor>❯)\s*)?(?<number>\d{1,2})\. (?<label>.*)$/;
 /** `[ ] Red`, `[✔] Red`. */
 const TICK = /^\[.\] /;
-/** Below its last choice a dialog has little: a description, a line or two of keys. */
+/** Lines below the last choice of a dialog: a description, one or two lines of keys. */
 const MOST_BELOW = 5;
-/** Above the choices: of a longer text the end. */
+/** Lines above the choices; of a longer text, the end. */
 const MOST_ABOVE = 30;
 
 /** @param lines of a pane, without blank ones and without blanks at their ends */
@@ -65,7 +65,7 @@ function readBox(lines: readonly string[]): PromptBox | null {
   const [first = '', ...more] = lines.slice(above + 1, below);
   const status = lines.slice(below + 1);
   if (above < 0 || !first.startsWith('❯') || NUMBERED.test(first)) return null;
-  // The shell's prompt: claude has ended, or somebody shows a file.
+  // The shell's prompt: claude has ended, or the pane shows a file.
   if (status.some((line) => /^\S/.test(line))) return null;
   const transcript = lines.slice(0, above);
   const busy = [...transcript.slice(-6), ...status].some((line) => /\besc to interrupt\b/.test(line));
@@ -95,10 +95,10 @@ function readDialog(lines: readonly string[]): Dialog | null {
   };
 }
 
-/** Whether nothing but the rest of a dialog stands below its choices. */
+/** Whether only the rest of a dialog is below its choices. */
 function isEnd(below: readonly string[], hasKeys: boolean): boolean {
   if (below.length > MOST_BELOW) return false;
-  // The shell's prompt, or anything else that is no part of it: it was answered, or somebody shows a file.
+  // The shell's prompt, or anything else that is not part of it: it was answered, or the pane shows a file.
   return hasKeys || !below.some((line) => /^[^\s─]/.test(line) && !KEYS.test(line));
 }
 

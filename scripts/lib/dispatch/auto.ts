@@ -1,4 +1,4 @@
-/** `dispatch auto`: asks all workers at the same time and chooses one. */
+/** `dispatch auto`: probes all workers at the same time and chooses one. */
 import type { Context } from '../cli/command.ts';
 import { UsageError } from '../cli/errors.ts';
 import type { WorkerEntry, WorkersFile } from '../config/worker-entry.ts';
@@ -7,22 +7,22 @@ import { fanOut, guarded } from '../worker/fan-out.ts';
 import type { Reach } from '../worker/observe.ts';
 import { chooseLeastLoaded } from './least-loaded.ts';
 
-/** The word in the place of a worker's name. */
+/** The word to give instead of a worker's name. */
 export const AUTO = 'auto';
 
-/** How many workers are asked at the same time, and how long each may take: a dead cluster must not hold a dispatch up. */
+/** How many workers are probed at the same time, and how long each may take: a dead cluster must not delay a dispatch. */
 const CONCURRENCY = 8;
 const LOOK_MS = 15_000;
 
-/** Whether the word means the choice, and not a worker of that name. */
+/** Whether the word means the choice, not a worker with that name. */
 export function meansAuto(word: string | undefined, { workers }: WorkersFile): boolean {
   return word === AUTO && !workers.some(({ name }) => name === AUTO);
 }
 
 /**
- * The worker to dispatch to; says on stderr why that one.
+ * Chooses the worker to dispatch to, and says on stderr why that one.
  *
- * @throws UsageError without a project; CliError when no worker is fit
+ * @throws UsageError without a project; CliError when no worker is suitable
  */
 export async function chooseAuto(
   context: Context,

@@ -1,4 +1,4 @@
-/** A project that the worker does not have yet: cloned first. */
+/** Clones a project that the worker does not have yet. */
 import type { Context } from '../cli/command.ts';
 import { CliError, ExitCode } from '../cli/errors.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
@@ -8,10 +8,10 @@ import { type DispatchAnswer, planWithoutClone } from './outcome.ts';
 import type { DispatchRequest } from './request.ts';
 
 /**
- * Has the worker clone a repository and waits for it.
+ * Makes the worker clone a repository, and waits for it.
  *
- * @returns null once the clone is there; with `--dry-run`, and without a clone, what would become of the issues after it
- * @throws CliError when another repository is there under that name, or when none comes in time
+ * @returns null once the clone exists; with `--dry-run` and no clone, what would happen to the issues
+ * @throws CliError when another repository has that name, or the clone is not ready in time
  */
 export async function clone(
   context: Context,
@@ -49,12 +49,12 @@ export async function clone(
   throw new CliError(`${worker.name} has not cloned ${repo} within ${seconds}s; nothing was queued`, {
     hints: [
       ...(phase && phase.message !== '' ? [`it says: ${phase.message}`] : []),
-      'it goes on trying; type the dispatch again later',
+      'it keeps trying; run the dispatch again later',
     ],
   });
 }
 
-/** @throws CliError when the clone is one of another repository: the issues would go to the wrong project */
+/** @throws CliError when the clone is of another repository: the issues would go to the wrong project */
 function checkOrigin({ project, url }: Clone, repo: string, worker: WorkerEntry): null {
   if (isSameRepo(url, repo)) return null;
   throw new CliError(
@@ -66,12 +66,12 @@ function checkOrigin({ project, url }: Clone, repo: string, worker: WorkerEntry)
   );
 }
 
-/** Whether the origin of a clone is the repository that was asked for, each `owner/name` on GitHub or any form of URL. */
+/** Whether the origin of a clone is the given repository; each may be `owner/name` on GitHub or any form of URL. */
 export function isSameRepo(origin: string, repo: string): boolean {
   return repoPlace(origin) === repoPlace(repo);
 }
 
-/** `host/path` of a repository, whatever protocol, user and port its URL names; the bare path of one on a disk. */
+/** `host/path` of a repository, without protocol, user and port; the bare path of one on a disk. */
 function repoPlace(repo: string): string {
   const path = repo.replace(/(?:\.git)?(?<!\/)\/*$/, '').toLowerCase();
   if (/^[\w.-]+\/[\w.-]+$/.test(path)) return `github.com/${path}`;

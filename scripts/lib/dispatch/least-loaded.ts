@@ -1,4 +1,4 @@
-/** Which worker of several takes an issue: `dispatch auto`. Pure. */
+/** Chooses the worker for an issue: `dispatch auto`. Pure. */
 import { CliError } from '../cli/errors.ts';
 import { count } from '../cli/text.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
@@ -13,16 +13,16 @@ export interface Choice {
   readonly because: string;
 }
 
-/** Statuses in which what is queued is not worked on soon. */
+/** Statuses in which a queued issue is not worked on soon. */
 const UNFIT = new Set(['draining', 'drained', 'stuck', 'stopped', 'starting']);
 
 /**
- * The worker with the fewest open issues among those that have a clone of the project and take work; of equals the one that
- * nothing is wrong with, then the first of workers.yaml. A worker that knows one of the issues already is chosen before all
- * others: the same issue must not be worked on twice.
+ * Chooses the worker with the fewest open issues among those that have a clone of the project and take work; of equals, the
+ * one with the fewest problems, then the first in workers.yaml. A worker that has one of the issues already comes before all
+ * others: the same issue must not be done twice.
  *
  * @param observations in the order of workers.yaml
- * @throws CliError when no worker is fit, with the reason for each
+ * @throws CliError when no worker is suitable, with the reason for each
  */
 export function chooseLeastLoaded(
   observations: readonly Observation[],
@@ -43,11 +43,9 @@ export function chooseLeastLoaded(
   );
   if (maybe !== undefined) {
     throw new CliError(
-      `${maybe.worker.name} cannot be asked, and when it last could it had what is to be dispatched; nothing was queued`,
+      `${maybe.worker.name} cannot be reached, and had this issue when it last answered; nothing was queued`,
       {
-        hints: [
-          'the same issue on two workers is done twice; if you mean it, name the worker instead of auto',
-        ],
+        hints: ['an issue on two workers is done twice; to dispatch anyway, name the worker instead of auto'],
       },
     );
   }
@@ -69,7 +67,7 @@ export function chooseLeastLoaded(
   return { worker: best.seen.worker, because: `${best.seen.worker.name}: it has ${load}; ${beside}` };
 }
 
-/** Why a worker does not come into question; null when it does. */
+/** Why a worker is not suitable; null when it is. */
 function unfitness({ status, problems, snapshot }: Observation, project: string, issues: readonly number[]) {
   if (snapshot === null) return `${status}: ${problems[0]?.cause ?? 'cannot be asked'}`;
   if (UNFIT.has(status)) return `${status}: ${problems[0]?.cause ?? ''}`;
@@ -80,13 +78,13 @@ function unfitness({ status, problems, snapshot }: Observation, project: string,
   return null;
 }
 
-/** One of the issues that this worker has to do for this project. */
+/** One of the issues that is open on this worker for this project. */
 function knownIssue(snapshot: Snapshot, project: string, issues: readonly number[]): number | null {
   const open = openItems(snapshot).filter(({ owner }) => owner === project);
   return issues.find((issue) => open.some((row) => row.issue === issue)) ?? null;
 }
 
-/** Open rows, and pipelines that are worked on without one. */
+/** Open rows, and live pipelines without a row. */
 function loadOf({ snapshot }: Observation): number {
   if (snapshot === null) return Number.POSITIVE_INFINITY;
   const rows = new Set(openItems(snapshot).map(({ issue }) => issue));

@@ -1,4 +1,4 @@
-/** What became of a dispatch: the answers of scripts/remote/dispatch.sh and withdraw.sh, read and told. Pure. */
+/** The outcome of a dispatch: parses and describes the answers of scripts/remote/dispatch.sh and dispatch-withdraw.sh. Pure. */
 import { CliError, ExitCode, UsageError } from '../cli/errors.ts';
 import { didYouMean, enumerate } from '../cli/text.ts';
 import type { IssueOutcome } from '../contract.ts';
@@ -18,7 +18,7 @@ export interface DispatchAnswer {
 
 /**
  * @param worker name of the worker, for messages
- * @param command how a command is typed, for what is to be done
+ * @param command how a command is typed, for the hints
  * @throws CliError when nothing was added, with the reason and what to do
  */
 export function parseDispatchAnswer(
@@ -32,7 +32,7 @@ export function parseDispatchAnswer(
   if (project?.rc === 1) throw noClone(snapshot, request.project, worker);
   if (project?.rc === 2) {
     throw new CliError(`${request.project} has no pipeline configuration: ${project.text} is missing`, {
-      hints: ['commit one to the repository, or say in the list of projects where it lies'],
+      hints: ['commit one to the repository, or set its path in the list of projects'],
     });
   }
   const busy = frame.parts.get('busy');
@@ -44,7 +44,7 @@ export function parseDispatchAnswer(
   return { outcomes: parseOutcomes(outcomes.text), snapshot };
 }
 
-/** What would become of a dispatch to a project that the worker has yet to clone, so that it knows none of its issues. */
+/** The outcome of a dry run for a project that the worker has not cloned yet, so it has none of its issues. */
 export function planWithoutClone({ issues }: DispatchRequest, snapshot: Snapshot): DispatchAnswer {
   const outcomes = issues.map((issue): IssueOutcome => {
     const row = snapshot.queue.find((item) => item.issue === issue);
@@ -56,9 +56,9 @@ export function planWithoutClone({ issues }: DispatchRequest, snapshot: Snapshot
 }
 
 /**
- * @param frame the answer of scripts/remote/dispatch-withdraw.sh, given when the answer to the dispatch was lost
- * @returns what became of each issue; null while that is not certain, since the dispatch may still be at work or the queue
- *   cannot be read just now
+ * @param frame the answer of scripts/remote/dispatch-withdraw.sh, which runs when the answer to the dispatch was lost
+ * @returns the outcome of each issue; null while that is uncertain, since the dispatch may still run or the queue cannot be
+ *   read
  */
 export function parseWithdrawal(frame: Frame, { issues, project }: DispatchRequest): DispatchAnswer | null {
   if (frame.parts.has('busy')) return null;
@@ -77,7 +77,7 @@ export function parseWithdrawal(frame: Frame, { issues, project }: DispatchReque
   return { outcomes, snapshot };
 }
 
-/** @throws ContractError when a line is not one of those scripts */
+/** @throws ContractError when a line is not an outcome */
 function parseOutcomes(text: string): IssueOutcome[] {
   return readLines('issueOutcome', 'what the worker says of the dispatch', text);
 }
@@ -90,7 +90,7 @@ function noQueue({ faults, dialect, disk }: Snapshot, room: string): CliError {
     hints: [
       ...(dialect?.postgres
         ? [
-            'this factory keeps its queue in PostgreSQL: put DATABASE_URL into its environment, or a SQLite build into the image',
+            'this factory keeps its queue in PostgreSQL: set DATABASE_URL in its environment, or use an image with a SQLite build',
           ]
         : []),
       ...(full === null ? [] : [room]),
@@ -108,7 +108,7 @@ function noClone({ clones, boot }: Snapshot, project: string, worker: string): C
       ...(suggestion === null ? [] : [suggestion]),
       names.length === 0 ? 'it has no projects yet' : `its projects: ${names.join(', ')}`,
       ...(phase && phase.status !== 'ok' && phase.message !== '' ? [`clones: ${phase.message}`] : []),
-      'bring it there: dispatch … --clone owner/name',
+      'clone it there: dispatch … --clone owner/name',
     ],
   });
 }
@@ -116,25 +116,25 @@ function noClone({ clones, boot }: Snapshot, project: string, worker: string): C
 function checkDialect(dialect: Dialect | null, { intent, dependsOn }: DispatchRequest): void {
   if (dialect === null) return;
   if (dependsOn.length > 0 && !dialect.dependsOn) {
-    throw new UsageError('the factory in this worker knows no dependencies between issues (--depends-on)');
+    throw new UsageError('the factory in this worker has no dependencies between issues (--depends-on)');
   }
   if (intent !== undefined && !dialect.intent) {
-    throw new UsageError('the factory in this worker takes no intent (--intent)');
+    throw new UsageError('the factory in this worker has no intents (--intent)');
   }
 }
 
-/** Whether the operator got what was asked for: the issue is in the queue, or would be. */
+/** Whether the issue is in the queue, or would be. */
 export function succeeded({ outcome }: IssueOutcome): boolean {
   return outcome === 'queued' || outcome === 'already' || outcome.startsWith('would-');
 }
 
-/** How to go on where an issue was not queued. */
+/** What to type when an issue was not queued. */
 export interface WayOn {
   /** This dispatch with `--requeue`. */
   readonly requeue: string;
-  /** What gives up the pipeline that is there. */
+  /** The command that gives up the existing pipeline. */
   readonly giveUp: string;
-  /** What clears what is in the way: words to run in the worker, or empty for what `cleanup` removes. */
+  /** The command that clears what is in the way; `cure`: words to run in the worker, empty when `cleanup` removes it. */
   readonly clear: (cure: string) => string;
 }
 
@@ -148,7 +148,7 @@ export function describeOutcome(
   const name = `${project}#${issue}`;
   switch (outcome) {
     case 'queued':
-      return `${name} queued: ${place(issue, snapshot)}${detail && `; the commits of the run before stay in ${detail}`}`;
+      return `${name} queued: ${place(issue, snapshot)}${detail && `; the commits of the previous run stay in ${detail}`}`;
     case 'already':
       return `${name} is already queued: ${place(issue, snapshot)}`;
     case 'would-queue':
@@ -158,9 +158,9 @@ export function describeOutcome(
     case 'finished':
       return `${name} was not queued: it is ${finishedWord(detail)} already; to run it again, dropping its worktree and branch: ${requeue}`;
     case 'working':
-      return `${name} was not queued: its row is ${finishedWord(detail)}, yet its pipeline is in progress; to give that up first: ${giveUp}`;
+      return `${name} was not queued: its row is ${finishedWord(detail)}, but its pipeline is in progress; to give that up first: ${giveUp}`;
     case 'lost':
-      return `${name} is not queued, and will not be: the connection broke first; type the same dispatch again`;
+      return `${name} is not queued, and will not be: the connection broke first; run the same dispatch again`;
     case 'other-project':
       return `${name} was not queued: this worker has ${detail}#${issue}, and one worker counts issues of all projects together; use another worker, or remove ${detail}#${issue} there first`;
     case 'in-the-way': {

@@ -1,9 +1,9 @@
-/** What is asked of a worker's queue. Pure. */
+/** The request of a dispatch. Pure. */
 import { count } from '../cli/text.ts';
 
 /** One dispatch: issues of one project, as scripts/remote/dispatch.sh reads it. */
 export interface DispatchRequest {
-  /** A word of its own for each dispatch, by which it can be withdrawn after a lost connection. */
+  /** Unique for each dispatch, so that it can be withdrawn after a lost connection. */
   readonly id: string;
   /** Who dispatches, for the record on the worker: `user@host`. */
   readonly by: string;

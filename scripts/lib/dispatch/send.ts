@@ -1,4 +1,4 @@
-/** Sends a dispatch so that each issue is queued once or certainly not, whatever becomes of the connection. */
+/** Sends a dispatch so that each issue is queued exactly once or certainly not, even if the connection breaks. */
 
 import type { Context } from '../cli/command.ts';
 import { CliError, InterruptedError } from '../cli/errors.ts';
@@ -10,7 +10,7 @@ import { createReach, type Reach } from '../worker/observe.ts';
 import { type DispatchAnswer, parseDispatchAnswer, parseWithdrawal } from './outcome.ts';
 import { type DispatchRequest, describeRequest, dispatchArgs } from './request.ts';
 
-/** Sends the dispatch; after a lost connection, finds out what became of it. */
+/** Sends the dispatch; after a lost connection, finds out whether it was queued. */
 export async function send(
   context: Context,
   reach: Reach,
@@ -29,10 +29,10 @@ export async function send(
       if (!error.mayHaveHappened) {
         throw new CliError(`${describeRequest(request)} is not queued: ${error.message}`, {
           exitCode: error.exitCode,
-          hints: [...error.hints, 'nothing of it has reached the worker; type the same dispatch again later'],
+          hints: [...error.hints, 'nothing has reached the worker; run the same dispatch again later'],
         });
       }
-      stderr.write(`${error.message}; looking what became of it\n`);
+      stderr.write(`${error.message}; checking whether it was queued\n`);
       return await settle(context, worker, request, timeoutMs);
     }
     return parseDispatchAnswer(frame, request, worker.name, context.commandLine);
@@ -40,27 +40,27 @@ export async function send(
     if (!(error instanceof InterruptedError)) throw error;
     throw InterruptedError.by(
       signal,
-      `interrupted; ${worker.name} may still queue ${describeRequest(request)}. Typing it again never queues twice`,
+      `interrupted; ${worker.name} may still queue ${describeRequest(request)}. Running it again never queues it twice`,
     );
   }
 }
 
-/** How often, and how far apart, a worker is asked what became of a dispatch. */
+/** How often, and at what interval, to ask a worker about the dispatch. */
 const SETTLE_TRIES = 5;
 const SETTLE_PAUSE_MS = 2_000;
 
-/** For all tries together, as the help says: this many times the --timeout, but no more than that. */
+/** The limit for all tries together, as the help says: this many times the --timeout, and at most SETTLE_LIMIT_MS. */
 const SETTLE_TIMEOUTS = 2;
 const SETTLE_LIMIT_MS = 120_000;
 
-/** For one try: longer than a withdrawal waits for the queue. */
+/** The limit for one try: longer than a withdrawal waits for the queue. */
 const SETTLE_TRY_MS = 45_000;
 
 /**
- * Withdraws the dispatch and looks: what was not added by then never will be.
+ * Withdraws the dispatch and looks: what has not been added by then never will be.
  *
  * @param givenMs the --timeout
- * @throws CliError when the worker cannot be asked
+ * @throws CliError when the worker does not answer
  */
 async function settle(
   context: Context,
@@ -93,7 +93,7 @@ async function settle(
         `it is not known whether ${describeRequest(request)} was queued: ${trouble.message}`,
         {
           hints: [
-            'type the same dispatch again once the worker answers: it never queues anything twice',
+            'run the same dispatch again once the worker answers: it never queues anything twice',
             ...trouble.hints,
           ],
         },

@@ -1,4 +1,4 @@
-/** Draining a worker and lifting the drain: a person does it in their own name, a release and some commands in theirs. */
+/** Drains a worker and lifts the drain. The owner is a person, a release or one of some commands. */
 import { hostname } from 'node:os';
 import type { Context } from '../cli/command.ts';
 import { CliError } from '../cli/errors.ts';
@@ -7,12 +7,12 @@ import type { WorkerEntry } from '../config/worker-entry.ts';
 import { type Drain, SCHEMA } from '../contract.ts';
 import type { Transport } from '../transport/transport.ts';
 import { parseSnapshot, type Snapshot } from '../worker/snapshot.ts';
-import { isLeftBehind, wayOutOf } from './way-out.ts';
+import { isLeftBehind, resumeHint } from './resume-hint.ts';
 
-/** In whose name: the id of a release, a command of {@link DRAINED_BY}, or a person (null). */
+/** The owner of a drain: the id of a release, a command of {@link DRAINED_BY}, or a person (null). */
 export interface DrainOwner {
   readonly release: string | null;
-  /** Also in the place of somebody else's. */
+  /** Replace or lift another owner's drain as well. */
   readonly force: boolean;
 }
 
@@ -26,7 +26,7 @@ function person(): { by: string; host: string } {
  * Writes the drain file.
  *
  * @returns whether it is new, and the worker as it is now
- * @throws CliError when somebody else's drain is there and `force` is not given
+ * @throws CliError when another owner has drained it and `force` is not given
  */
 export async function drainWorker(
   transport: Transport,
@@ -51,10 +51,10 @@ export async function drainWorker(
 }
 
 /**
- * Lifts a drain that is ours, or with `force` anybody's.
+ * Lifts our own drain, or any drain with `force`.
  *
  * @returns `none` when the worker was not drained
- * @throws CliError when the drain is somebody else's
+ * @throws CliError when the drain belongs to another owner
  */
 export async function liftDrain(
   transport: Transport,
@@ -82,15 +82,12 @@ function heldBy(
   commandLine: Context['commandLine'],
 ): CliError {
   const left = drain !== null && isLeftBehind(drain);
-  const who = drain === null ? 'somebody' : `${drain.by}@${drain.host}`;
+  const who = drain === null ? 'someone' : `${drain.by}@${drain.host}`;
   const since = drain?.since ? ` since ${drain.since}` : '';
   return new CliError(
     `${worker.name} is drained by ${who}${since}: ${drain?.reason || 'no reason given'}${drain?.release && !left ? ` (release ${drain.release})` : ''}`,
     {
-      hints: [
-        ...(left ? [wayOutOf(drain, worker.name, commandLine)] : []),
-        `to ${doing} all the same: --force`,
-      ],
+      hints: [...(left ? [resumeHint(drain, worker.name, commandLine)] : []), `to ${doing} anyway: --force`],
     },
   );
 }

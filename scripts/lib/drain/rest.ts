@@ -1,4 +1,4 @@
-/** A drained worker at rest: nothing runs in it, and nothing begins. */
+/** Whether a drained worker is at rest: nothing runs in it, and nothing starts. */
 
 import { CliError } from '../cli/errors.ts';
 import { onlyNews } from '../cli/news.ts';
@@ -11,22 +11,22 @@ import { parseSnapshot, type Snapshot } from '../worker/snapshot.ts';
 export interface RestWait {
   /** Name of the worker, for messages. */
   readonly worker: string;
-  /** The way into it; asked for anew after a lost connection, since its pod may have been replaced. */
+  /** Enters the worker; called again after a lost connection, since its pod may have been replaced. */
   readonly enter: () => Promise<Transport>;
   /** How long one look may take. */
   readonly timeoutMs: number;
-  /** How long is waited in all. */
+  /** The limit of the whole wait. */
   readonly limitMs: number;
   readonly signal: AbortSignal;
-  /** Hears what is waited for, each news once: `waits for demo#23 at stage qa (12m), session 23-qa-1 active`. */
+  /** Called with what it waits for, each change once: `waits for demo#23 at stage qa (12m), session 23-qa-1 active`. */
   readonly say: (what: string) => void;
-  /** The pause between two looks; a test's clock instead of the real one. */
+  /** The pause between two looks; tests pass their own clock. */
   readonly pause?: (ms: number, signal: AbortSignal) => Promise<unknown>;
 }
 
 export type RestOutcome =
   | { readonly rests: true; readonly snapshot: Snapshot }
-  /** The time was over; `it` says what the worker did at last: `waits for …`, `does not answer just now: …`. */
+  /** Timed out; `it` says what the worker did last: `waits for …`, `does not answer just now: …`. */
   | { readonly rests: false; readonly it: string };
 
 const LOOK_AGAIN_MS = 2_000;
@@ -34,7 +34,7 @@ const LOOK_AGAIN_MS = 2_000;
 /**
  * Waits until a drained worker has come to rest.
  *
- * @throws CliError when somebody lifts its drain; TransportError when asking again is no use; what the signal was aborted with
+ * @throws CliError when its drain is lifted meanwhile; TransportError when retrying is no use; the signal's abort reason
  */
 export async function waitForRest(wait: RestWait): Promise<RestOutcome> {
   const { worker, enter, timeoutMs, limitMs, signal, say, pause = realPause } = wait;
@@ -48,7 +48,7 @@ export async function waitForRest(wait: RestWait): Promise<RestOutcome> {
       const snapshot = parseSnapshot(
         await transport.run({ script: 'look', args: ['brief'], timeoutMs, signal }),
       );
-      if (snapshot.drain === null) throw new CliError(`the drain of ${worker} was lifted by somebody else`);
+      if (snapshot.drain === null) throw new CliError(`the drain of ${worker} was lifted by someone else`);
       if (isAtRest(snapshot)) return { rests: true, snapshot };
       it = `waits for ${whatRuns(snapshot)}`;
     } catch (error) {
@@ -62,14 +62,14 @@ export async function waitForRest(wait: RestWait): Promise<RestOutcome> {
   }
 }
 
-/** Whether a drained worker has come to rest: nothing checks in, and its loop has seen the drain. */
+/** Whether a drained worker has come to rest: no check-in runs, and its loop has seen the drain. */
 export function isAtRest({ drain, locks, heartbeat }: Snapshot): boolean {
   if (drain === null || locks.checkIn || heartbeat?.state === 'checking-in') return false;
-  // Without a loop, nobody says so; with one, a check-in may be about to begin until it does.
+  // Without a loop nothing starts a check-in. With one, a check-in may be about to start until the loop reports the drain.
   return heartbeat === null || !locks.boot || heartbeat.state === 'drained' || heartbeat.state === 'refused';
 }
 
-/** What a draining worker is waited for: `demo#23 at stage qa (12m), session 23-qa-1 active`. */
+/** What a draining worker still does: `demo#23 at stage qa (12m), session 23-qa-1 active`. */
 export function whatRuns(snapshot: Snapshot): string {
   const { heartbeat, pipelines, sessions, now } = snapshot;
   const working = pipelines

@@ -1,4 +1,4 @@
-/** Bringing a worker to rest before it is stopped: drained, and its running stage at its end. */
+/** Brings a worker to rest before it is stopped: drains it, and waits for its running stage. */
 import type { Context } from '../cli/command.ts';
 import { CliError, ExitCode, InterruptedError } from '../cli/errors.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
@@ -9,7 +9,7 @@ import { parseSnapshot } from '../worker/snapshot.ts';
 import { drainWorker, liftDrain } from './drain.ts';
 import { waitForRest } from './rest.ts';
 
-/** In whose name a worker is drained before it is stopped: whoever starts it again lifts that, from whatever laptop. */
+/** The owner of the drain before a stop. `start` lifts it, from any laptop. */
 const OWNER = { release: DRAINED_BY.stop, force: false };
 
 export interface Rest {
@@ -19,15 +19,15 @@ export interface Rest {
   /** How long the worker may take to answer. */
   readonly timeoutMs: number;
   readonly say: (what: string) => void;
-  /** What to type instead of waiting, for the message when the time is over. */
+  /** What to type instead of waiting, for the timeout message. */
   readonly hints: readonly string[];
 }
 
 const LIFT_MS = 15_000;
 
 /**
- * Drains the worker, unless somebody has, and waits until nothing runs. When that fails or is interrupted, its own drain is
- * lifted again: a worker that is not stopped after all goes on working.
+ * Drains the worker, unless it is drained already, and waits until nothing runs. When that fails or is interrupted, lifts its
+ * own drain again: a worker that is not stopped after all continues to work.
  *
  * @throws CliError (exit 124) when the running stage does not end in time
  */
@@ -66,13 +66,13 @@ async function bringToRest(worker: WorkerEntry, rest: Rest, context: Context): P
   }
 }
 
-/** A drain on the way to something else: lifted again when that fails, given up once the worker is being stopped. */
+/** The drain before a stop: lifted again when the stop fails, left alone once the worker is being stopped. */
 export interface Resting {
   /** Brings the worker to rest; see {@link bringToRest}. */
   begin(): Promise<string>;
-  /** From here on the worker stops: the drain stays on its volume. */
+  /** From here on the worker stops, and the drain stays on its volume. */
   done(): void;
-  /** What comes after failed: a worker that is not stopped after all goes on working. */
+  /** A later step failed: a worker that is not stopped after all continues to work. */
   giveUp(): Promise<void>;
 }
 
@@ -94,12 +94,12 @@ export function resting(worker: WorkerEntry, rest: Rest, context: Context): Rest
 }
 
 /**
- * Lifts the drain of a stop, also after Ctrl-C, and never fails: what went wrong before is what must be told.
+ * Lifts the drain of a stop, also after Ctrl-C. Never fails: the earlier error is the one to report.
  *
  * @returns a sentence about it
  */
 export async function lift(worker: WorkerEntry, context: Context, timeoutMs: number): Promise<string> {
-  // Ctrl-C has aborted the command's own signal.
+  // Not the command's own signal, which Ctrl-C has aborted.
   const signal = AbortSignal.timeout(3 * timeoutMs);
   try {
     const { transport } = await createReach({ ...context, signal }, timeoutMs).enter(worker);
@@ -109,11 +109,11 @@ export async function lift(worker: WorkerEntry, context: Context, timeoutMs: num
       commandLine: context.commandLine,
     });
     if (word === 'none') return 'it is not drained';
-    return `its drain of ${drain?.since || 'just now'} is lifted: it takes up work`;
+    return `its drain of ${drain?.since || 'just now'} is lifted: it takes up work again`;
   } catch (error) {
     const unanswered = error instanceof TransportError || error instanceof InterruptedError;
-    // Somebody else's.
+    // Another owner's drain.
     if (error instanceof CliError && !unanswered) return `${error.message}; that drain stays`;
-    return `whether it is drained is not known (${unanswered ? 'it did not answer' : (error as Error).message}); look: ${context.commandLine('status', worker.name)}`;
+    return `it may still be drained (${unanswered ? 'it did not answer' : (error as Error).message}); look: ${context.commandLine('status', worker.name)}`;
   }
 }

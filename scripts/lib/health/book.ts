@@ -1,4 +1,4 @@
-/** The one book of rules, in the order in which findings are worth reading: from the ground up. */
+/** All rules, in the order in which to read their findings: from the infrastructure up. */
 import * as pod from './pod-rules.ts';
 import { type Entry, entries, PROBE_BOOK } from './report.ts';
 import * as work from './work-rules.ts';
@@ -17,7 +17,7 @@ export const BOOK: readonly Entry[] = [
   ...entries('info', work.rowFailed),
   ...entries('warning', work.rowNotBegun),
   ...entries('warning', work.loopWaits),
-  // What has passed, and may have caused the rest.
+  // What is over, and may have caused the rest.
   ...entries('warning', pod.killedInside),
   ...entries('info', pod.killedBefore, pod.evictedBefore),
   { severity: 'info', rule: pod.warned, besides: true },

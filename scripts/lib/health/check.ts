@@ -1,11 +1,11 @@
-/** What `doctor` finds: one sentence about one thing, and what to type when it is not as it should be. */
+/** The checks of `doctor`: one sentence about one thing, and what to type when it is not ok. */
 
 /**
- * - `ok` as it should be
+ * - `ok` works
  * - `warn` works, but something will be missed or go wrong later
  * - `fail` does not work
- * - `off` not wanted here, so that it was not looked at
- * - `unknown` could not be looked at; the reason says why
+ * - `off` not wanted here, so it was not checked
+ * - `unknown` could not be checked; the reason says why
  */
 export type State = 'ok' | 'warn' | 'fail' | 'off' | 'unknown';
 
@@ -17,11 +17,11 @@ export interface Check {
   readonly reason: string;
   /** What to type; one line each, empty when there is nothing to do. */
   readonly fix: readonly string[];
-  /** Does the first line of `fix`, where that can harm nothing: for `--fix`. */
+  /** Does what the first line of `fix` says, if that is safe: for `--fix`. */
   readonly repair?: () => Promise<void>;
 }
 
-/** The findings of one place: the laptop, a namespace of a cluster, a worker. */
+/** The checks of one place: the laptop, a namespace of a cluster, a worker. */
 export interface Section {
   readonly where: string;
   readonly findings: readonly Check[];
@@ -35,7 +35,7 @@ export const found = (
   repair?: () => Promise<void>,
 ): Check => ({ id, state, reason, fix, ...(repair ? { repair } : {}) });
 
-/** Whether a section has something that does not work. */
+/** Whether a check of the section has failed. */
 export function isSick({ findings }: Section): boolean {
   return findings.some(({ state }) => state === 'fail');
 }

@@ -1,4 +1,4 @@
-/** What Kubernetes says of a worker, as far as `why` needs it: two kubectl calls, each of which may be partly forbidden. */
+/** What Kubernetes reports about a worker, for `why`: two kubectl calls, each of which may be partly forbidden. */
 
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
@@ -56,15 +56,15 @@ export type WorkerPod = PodObject & PodVolumes;
 export interface ClusterFacts {
   /** The worker's current pod. */
   readonly pod: WorkerPod | null;
-  /** All of its pods, those that have ended too: an evicted one stays for days. */
+  /** All of its pods, including finished ones: an evicted pod stays for days. */
   readonly pods: readonly WorkerPod[];
   /** The claims that its pods mount. */
   readonly claims: readonly ClaimObject[];
   /** Warnings about the worker, its pods and its claims, oldest first. */
   readonly warnings: readonly EventObject[];
-  /** `gone`: the pod names a node that does not exist any more; null: not asked, or not allowed to. */
+  /** `gone`: the pod names a node that no longer exists; null: not asked, or forbidden. */
   readonly node: NodeObject | 'gone' | null;
-  /** All nodes, where the scheduler says that their taints keep the pod away; it does not say which taints. */
+  /** All nodes, if the scheduler says that taints keep the pod away; it does not say which taints. */
   readonly nodes: readonly NodeObject[];
   /** What could not be read, in kubectl's words. */
   readonly unreadable: readonly string[];
@@ -72,9 +72,9 @@ export interface ClusterFacts {
 
 const KINDS = 'pods,persistentvolumeclaims,events';
 
-/** @throws nothing but an interruption: what cannot be read is named in the facts */
+/** @throws only InterruptedError: what cannot be read is named in the facts */
 export async function lookAtCluster(cluster: Cluster, worker: ClusterWorker): Promise<ClusterFacts> {
-  // One call for all kinds: of those that are forbidden kubectl complains, and prints the others.
+  // One call for all kinds: kubectl reports the forbidden ones, and prints the others.
   const listing = await kubectl(cluster, worker, ['get', KINDS, '--output=json']);
   const items = parseItems(listing.stdout);
   const ofKind = <T extends Named>(kind: string) => items.filter((item) => item.kind === kind) as T[];
@@ -117,7 +117,7 @@ export async function lookAtCluster(cluster: Cluster, worker: ClusterWorker): Pr
   };
 }
 
-/** Why no node takes the pod, in the scheduler's words; null when one has, or nobody has looked for one yet. */
+/** Why no node takes the pod, in the scheduler's words; null when it is scheduled, or scheduling has not started. */
 export function unscheduledBecause(pod: WorkerPod | null): string | null {
   const condition = pod?.status?.conditions?.find(
     ({ type, status }) => type === 'PodScheduled' && status === 'False',
@@ -125,7 +125,7 @@ export function unscheduledBecause(pod: WorkerPod | null): string | null {
   return condition === undefined ? null : (condition.message ?? '');
 }
 
-/** When an event happened last; newer ones have only the second field. */
+/** When an event last happened; newer events have only the second field. */
 export function timeOf({ lastTimestamp, eventTime }: EventObject): string {
   return lastTimestamp ?? eventTime ?? '';
 }

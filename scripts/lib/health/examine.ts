@@ -1,4 +1,4 @@
-/** The whole examination: laptop, each namespace, each worker. */
+/** The whole examination of `doctor`: laptop, each namespace, each worker. */
 
 import type { Context } from '../cli/command.ts';
 import { CliError } from '../cli/errors.ts';
@@ -15,7 +15,7 @@ import { INOTIFY_RAISED, judge } from './preflight.ts';
 import { checkClaim, checkPullSecrets, checkRelease, checkSecret } from './release.ts';
 import { checkRights } from './rights.ts';
 
-/** Time for a container besides that for an answer. */
+/** Extra time for running a container. */
 const RUN_MS = 60_000;
 
 export interface Examination {
@@ -33,9 +33,9 @@ export async function examineLaptop({ context }: Examination, workersFile: Check
 }
 
 /**
- * One namespace of one cluster, as all its workers need it.
+ * Examines one namespace of one cluster, for all its workers.
  *
- * @param workers those there; none before the first is installed
+ * @param workers those in the namespace; none before the first is installed
  */
 export async function examineNamespace(
   { context, timeoutMs }: Examination,
@@ -62,7 +62,7 @@ export async function examineNamespace(
   return { where, findings: [...configured, ...server, ...checks.flat()] };
 }
 
-/** What the cluster does not tell, or not as expected, is a finding; the others are made all the same. */
+/** A check that the cluster does not answer becomes a finding, and the other checks still run. */
 async function orUnknown(id: string, check: Promise<Check | Check[]>): Promise<Check[]> {
   try {
     return [await check].flat();

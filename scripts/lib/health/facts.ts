@@ -1,4 +1,4 @@
-/** What the rules go by: facts, as they were observed, and the form of what a rule finds in them. */
+/** The observed facts that rules judge, and the form of their findings. */
 import type { ClusterWorker, WorkerEntry } from '../config/worker-entry.ts';
 import { setValueCommand } from '../helm/set-value.ts';
 import { kubectlInNamespace } from '../transport/kubectl-errors.ts';
@@ -9,23 +9,23 @@ import type { CommandLine, Problem, Status } from '../worker/status.ts';
 import type { ClusterFacts } from './cluster.ts';
 import type { Docker, Inside, PaneView } from './inside.ts';
 
-/** Everything a rule may look at. What a command has not asked for is null, and then the rules about it say nothing. */
+/** Everything a rule may look at. What a command did not ask for is null, and the rules about it then find nothing. */
 export interface Facts {
   readonly worker: WorkerEntry;
-  /** Null for a worker on this machine, and where there is none. */
+  /** Null for a local worker, and when there is no pod. */
   readonly pod: PodFacts | null;
   /** Why the worker could not be entered; null when it was. */
   readonly refusal: Finding | null;
   /** What a probe found; null when the worker could not be entered. */
   readonly snapshot: Snapshot | null;
   readonly panes: readonly PaneView[] | null;
-  /** Null also for a worker that wants none, or has none of its own. */
+  /** Null also when Docker is off, or the worker has none of its own. */
   readonly docker: Docker | null;
-  /** Disks other than that of the state, which is in the snapshot. */
+  /** All disks except the state volume, which is in the snapshot. */
   readonly disks: readonly Disk[] | null;
-  /** What `why` looks at besides. */
+  /** What `why` reads in addition. */
   readonly inside: Inside | null;
-  /** Null for a worker on this machine. */
+  /** Null for a local worker. */
   readonly cluster: ClusterFacts | null;
   readonly command: CommandLine;
 }
@@ -33,20 +33,20 @@ export interface Facts {
 /**
  * - `error` something does not work, or work stands still
  * - `warning` works, but something will be missed or go wrong later
- * - `info` wanted, or passes by itself, or has passed
+ * - `info` wanted, or passes without help, or has passed
  */
 export type Severity = 'error' | 'warning' | 'info';
 
-/** A cause, what it was seen by, and what to type. */
+/** A cause, its evidence, and what to type. */
 export interface Finding extends Problem {
   readonly severity: Severity;
-  /** Lines as programs said them. */
+  /** Lines in the words of the programs. */
   readonly evidence: readonly string[];
-  /** The word of the STATUS column for it; null when it changes none. */
+  /** The word it gives the STATUS column; null when it does not change it. */
   readonly status: Status | null;
 }
 
-/** What a rule finds; the book says how severe that is, unless the rule knows better. */
+/** What a rule finds. The book sets the severity, unless the rule does. */
 export interface Found extends Problem {
   readonly severity?: Severity;
   readonly evidence?: readonly string[];
@@ -60,12 +60,12 @@ export interface ProbedFacts extends Facts {
   readonly snapshot: Snapshot;
 }
 
-/** A rule that has nothing to say about a worker that could not be entered. */
+/** A rule that finds nothing in a worker that could not be entered. */
 export function whenProbed(rule: (facts: ProbedFacts) => readonly Found[]): Rule {
   return (facts) => (facts.snapshot === null ? [] : rule({ ...facts, snapshot: facts.snapshot }));
 }
 
-/** Facts of a worker into which somebody has looked longer than a probe does. */
+/** Facts of a worker that was examined beyond a probe. */
 export interface EnteredFacts extends ProbedFacts {
   readonly inside: Inside;
 }
@@ -75,7 +75,7 @@ export function whenEntered(rule: (facts: EnteredFacts) => readonly Found[]): Ru
   return whenProbed((facts) => (facts.inside === null ? [] : rule({ ...facts, inside: facts.inside })));
 }
 
-/** Completes words that name a value of the chart with the command that sets it; a worker on this machine has no chart. */
+/** Adds the command that sets a chart value to a hint; a local worker has no chart. */
 export function withValue(words: string, worker: WorkerEntry, assignment: string): string {
   return worker.runtime === 'local' ? words : `${words}: ${setValueCommand(worker, assignment)}`;
 }
@@ -88,7 +88,7 @@ export interface InClusterFacts extends Facts {
   readonly kubectl: (...words: string[]) => string;
 }
 
-/** A rule that has nothing to say about a worker on this machine. */
+/** A rule that finds nothing in a local worker. */
 export function whenInCluster(rule: (facts: InClusterFacts) => readonly Found[]): Rule {
   return (facts) => {
     const { worker, cluster } = facts;
@@ -98,5 +98,5 @@ export function whenInCluster(rule: (facts: InClusterFacts) => readonly Found[])
   };
 }
 
-/** What a probe alone does not tell. */
+/** The facts that a probe alone does not give. */
 export const NOT_ASKED = { panes: null, docker: null, disks: null, inside: null, cluster: null } as const;

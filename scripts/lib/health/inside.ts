@@ -1,4 +1,4 @@
-/** What `why` finds inside a worker besides its snapshot: the answer of scripts/remote/why.sh, parsed. */
+/** What `why` reads in a worker in addition to its snapshot: parses the answer of scripts/remote/why.sh. */
 
 import { maskTokens } from '../tokens.ts';
 import type { Frame } from '../transport/frame.ts';
@@ -10,7 +10,7 @@ export interface PaneView {
   readonly session: string;
   /** The program in the foreground. */
   readonly program: string;
-  /** Its last lines without blank ones, tokens masked. */
+  /** Its last lines, without blank ones and with tokens masked. */
   readonly lines: readonly string[];
 }
 
@@ -22,34 +22,34 @@ export interface Network {
 export interface Docker {
   /** Null while it does not answer. */
   readonly driver: string | null;
-  /** The file system under its folder; null when it was not found out. */
+  /** The file system under its folder; null when unknown. */
   readonly below: string | null;
-  /** What it said instead; empty when it answers. */
+  /** Its error message; empty when it answers. */
   readonly error: string;
-  /** Null when it could not be found out. */
+  /** Null when unknown. */
   readonly podMtu: number | null;
   readonly networks: readonly Network[];
 }
 
-/** A process that the kernel has killed for memory. */
+/** A process that the kernel killed for lack of memory. */
 export interface Kill {
   readonly program: string;
   readonly pid: number;
-  /** Whether the limit of Docker's cgroup was reached, and not that of the whole pod. */
+  /** Whether the limit of Docker's cgroup was reached, not that of the whole pod. */
   readonly atDockersLimit: boolean;
 }
 
 export interface Inside {
-  /** Sessions that the program takes for driven by a person. */
+  /** Sessions that factory considers human-driven. */
   readonly human: ReadonlySet<string>;
-  /** Sessions of stages in which no agent runs, but only the shell it was started from. */
+  /** Sessions of stages in which only the shell is left that started the agent. */
   readonly loneShells: ReadonlySet<string>;
-  /** Lines of the loop's log: what last went wrong with issues, oldest first. */
+  /** Lines of the loop's log: the last failures of issues, oldest first. */
   readonly failures: readonly string[];
-  /** Of issues that have not begun: what keeps them from it and is not ours to remove. */
+  /** Leftovers that keep issues from starting and are not ours to remove. */
   readonly inTheWay: ReadonlyMap<number, InTheWay>;
   readonly memory: { readonly pod: CgroupMemory | null; readonly docker: CgroupMemory | null };
-  /** What the kernel's log says it has killed in this pod, oldest first. */
+  /** Processes of this pod that the kernel's log says it has killed, oldest first. */
   readonly kills: readonly Kill[];
 }
 
@@ -75,7 +75,7 @@ export function parseInside(frame: Frame): Inside {
   };
 }
 
-/** What the panes of a worker show. @param frame the answer of a script that ends with the function `show_panes` */
+/** Parses the panes of a worker. @param frame the answer of a script that ends with the function `show_panes` */
 export function parsePanes(frame: Frame): PaneView[] {
   return numbered(frame, 'pane').map(parsePane);
 }
@@ -100,7 +100,7 @@ function parsePane(text: string): PaneView {
   return { session, program, lines: paneLines(shown.join('\n')) };
 }
 
-/** The lines of a captured pane without blank ones, tokens masked. */
+/** The lines of a captured pane, without blank ones and with tokens masked. */
 export function paneLines(text: string): string[] {
   return maskTokens(text)
     .split('\n')
@@ -108,7 +108,7 @@ export function paneLines(text: string): string[] {
     .filter((line) => line !== '');
 }
 
-/** @returns null where nothing was asked of it: a worker on this machine has none of its own, another may want none */
+/** @returns null when the script did not ask: a local worker has no Docker of its own, and others may have it off */
 export function parseDocker(frame: Frame): Docker | null {
   const info = frame.parts.get('docker');
   if (info === undefined) return null;
@@ -122,7 +122,7 @@ export function parseDocker(frame: Frame): Docker | null {
   };
 }
 
-/** What the function `docker_networks` in scripts/remote/docker.sh has printed. */
+/** Parses what the function `docker_networks` in scripts/remote/docker.sh printed. */
 export function parseNetworks(frame: Frame): Pick<Docker, 'podMtu' | 'networks'> {
   const text = frame.parts.get('docker-networks')?.text ?? '';
   const [pod, ...rest] = text
@@ -131,7 +131,7 @@ export function parseNetworks(frame: Frame): Pick<Docker, 'podMtu' | 'networks'>
     .map((line) => line.split(' '));
   return {
     podMtu: Number(pod?.[1]) || null,
-    // Without the option Docker takes 1500.
+    // Docker's default is 1500.
     networks: rest.map(([name = '', mtu]) => ({ name, mtu: Number(mtu) || 1500 })),
   };
 }

@@ -1,4 +1,4 @@
-/** The programs on the laptop and what kubectl's configuration says. */
+/** Checks the programs on the laptop and kubectl's configuration. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Context } from '../cli/command.ts';
@@ -12,16 +12,16 @@ import { kubectlMessage } from '../transport/kubectl-errors.ts';
 import { readAnswer } from '../transport/read-answer.ts';
 import { type Check, found } from './check.ts';
 
-/** The chart needs it (charts/factory-worker/README.md). */
+/** The oldest version that the chart supports (charts/factory-worker/README.md). */
 const OLDEST_HELM = [3, 18] as const;
 
-/** The version in what `kubectl version --output=json` printed. */
+/** The output of `kubectl version --output=json`. */
 interface Versions {
   readonly clientVersion?: { readonly gitVersion?: string };
   readonly serverVersion?: { readonly gitVersion?: string };
 }
 
-/** @returns what kubectl is, and its version where there is one */
+/** Whether kubectl is installed, and its version. */
 export async function checkKubectl({ exec, env, signal }: Context): Promise<Check> {
   const program = env['KUBECTL'] || 'kubectl';
   const result = await exec.run([program, 'version', '--client', '--output=json'], {
@@ -40,10 +40,10 @@ export async function checkKubectl({ exec, env, signal }: Context): Promise<Chec
 }
 
 /**
- * What is lost with the operator's kuberc, which is switched off for our calls (program-environment.ts): from kubectl 1.35 on
- * it can say which programs a kubeconfig may start to log in.
+ * Warns of what the operator's kuberc cannot do, since it is switched off for our calls (program-environment.ts): as of
+ * kubectl 1.35 it can restrict which programs a kubeconfig may start to log in.
  *
- * @returns nothing where it says nothing of the kind
+ * @returns empty when it has no such restriction
  */
 export function checkKuberc({ env }: Pick<Context, 'env'>): Check[] {
   const home = homeOf(env);
@@ -55,7 +55,7 @@ export function checkKuberc({ env }: Pick<Context, 'env'>): Check[] {
     return [];
   }
   if (!/credentialPluginPolicy["']?\s*:\s*["']?(?!AllowAll\b)\w/.test(text)) return [];
-  const reason = `the credentialPluginPolicy in ${shortPath(file, home)} does not hold here, since kuberc is switched off: its defaults would change what a call does`;
+  const reason = `the credentialPluginPolicy in ${shortPath(file, home)} has no effect here: kuberc is switched off, since its defaults would change our calls`;
   return [
     found('kuberc', 'warn', reason, [
       `which programs your kubeconfigs start: ${shellLine(['kubectl', 'config', 'view', '--output=jsonpath={.users[*].user.exec.command}'])}`,
@@ -93,14 +93,14 @@ interface KubeConfig {
   }[];
 }
 
-/** Whether the context of a place is there, and the program that logs in to it. */
+/** Whether the context exists, and the program that logs in to it. */
 export async function checkContext(cluster: Cluster, place: ClusterWorker): Promise<Check[]> {
-  const known = `which there are: ${shellLine(['kubectl', ...(place.kubeconfig ? ['--kubeconfig', place.kubeconfig] : []), 'config', 'get-contexts'])}`;
+  const known = `existing contexts: ${shellLine(['kubectl', ...(place.kubeconfig ? ['--kubeconfig', place.kubeconfig] : []), 'config', 'get-contexts'])}`;
   if (place.context === '') {
     return [
       found('context', 'fail', 'kubectl has no current context, and none was given with --context', [
         known,
-        'choose one for good: kubectl config use-context NAME',
+        'choose one permanently: kubectl config use-context NAME',
       ]),
     ];
   }
@@ -123,7 +123,7 @@ async function checkCredentialPlugin({ exec, env, signal }: Cluster, config: Kub
       'fail',
       `the context logs in with auth-provider ${old}, which kubectl dropped in 1.26`,
       [
-        "have the provider's tool write the kubeconfig anew, such as: doctl kubernetes cluster kubeconfig save NAME",
+        "write the kubeconfig again with the provider's tool, such as: doctl kubernetes cluster kubeconfig save NAME",
       ],
     );
   }
@@ -135,12 +135,12 @@ async function checkCredentialPlugin({ exec, env, signal }: Cluster, config: Kub
     timeoutMs: 10_000,
   });
   if (result.code === 0) return found('credential-plugin', 'ok', result.stdout.toString().trim());
-  return found('credential-plugin', 'fail', `${command}, by which the context logs in, is not on PATH`, [
+  return found('credential-plugin', 'fail', `${command}, which the context uses to log in, is not on PATH`, [
     user?.exec?.installHint?.trim().split('\n')[0] || `install ${command}`,
   ]);
 }
 
-/** Whether the cluster answers and lets us in, and how far its version is from kubectl's. */
+/** Whether the cluster answers and accepts us, and how far its version is from kubectl's. */
 export async function checkServer(cluster: Cluster, place: ClusterWorker): Promise<Check> {
   const begun = performance.now();
   const result = await kubectl(cluster, place, ['version', '--output=json']);

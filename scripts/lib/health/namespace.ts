@@ -1,4 +1,4 @@
-/** The namespace of workers: whether it is there, whether it admits their pods, and what volumes the cluster has. */
+/** Checks the namespace of workers: whether it exists and admits their pods, and which storage classes the cluster has. */
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { kubectlCommand, kubectlMessage } from '../transport/kubectl-errors.ts';
@@ -6,7 +6,7 @@ import { readAnswer } from '../transport/read-answer.ts';
 import type { Workload } from '../worker/workload.ts';
 import { type Check, found } from './check.ts';
 
-/** Pod Security levels, by how much they admit. */
+/** Pod Security levels, from strict to permissive. */
 const LEVELS = ['restricted', 'baseline', 'privileged'] as const;
 export type Level = (typeof LEVELS)[number];
 
@@ -26,7 +26,7 @@ export function labelArgs(namespace: string, level: Level): string[] {
 
 /**
  * @param labels of the namespace
- * @returns whether its labels admit pods of the level; null when they say nothing, so that the cluster's default decides
+ * @returns whether its labels admit pods of the level; null without such a label: the cluster's default decides
  */
 export function admits(labels: Readonly<Record<string, string>>, level: Level): boolean | null {
   const enforced = LEVELS.indexOf(labels[ENFORCE] as Level);
@@ -34,16 +34,16 @@ export function admits(labels: Readonly<Record<string, string>>, level: Level): 
 }
 
 /**
- * The level that the workers of a namespace need: `privileged` as long as one of them has Docker, or may have.
+ * The level that the workers of a namespace need: `privileged` if one of them has Docker, or may have.
  *
- * @param workloads of the workers there; null for one that is not there or could not be looked at
+ * @param workloads of its workers; null for one that does not exist or could not be read
  */
 export function neededLevel(workloads: readonly (Pick<Workload, 'privileged'> | null)[]): Level {
   const none = workloads.length > 0 && workloads.every((workload) => workload?.privileged === false);
   return none ? 'baseline' : 'privileged';
 }
 
-/** A pod of the level, which is never made. */
+/** A pod of the level, for a dry run only. */
 function probePod(level: Level): string {
   return JSON.stringify({
     apiVersion: 'v1',
@@ -74,7 +74,7 @@ export async function checkNamespace(
     if (/\(NotFound\)/.test(result.stderr)) {
       return [
         found('namespace', 'fail', `there is no namespace ${namespace} in context ${place.context}`, [
-          `the first worker's ${provision} makes it`,
+          `the first worker's ${provision} creates it`,
         ]),
       ];
     }
@@ -110,8 +110,8 @@ export async function checkNamespace(
   }
   const workers =
     level === 'privileged'
-      ? 'as a worker with Docker is one'
-      : 'as the workers here are, of which none has Docker; provision asks for more when one comes';
+      ? 'which a worker with Docker is'
+      : 'which the workers here are, since none has Docker; provision asks for more when one does';
   const reason = `${ENFORCE}=${metadata.labels?.[ENFORCE]} refuses ${level} pods, ${workers}`;
   return [there, refused(cluster, place, level, reason)];
 }
@@ -129,7 +129,7 @@ function refused(cluster: Cluster, place: ClusterWorker, level: Level, reason: s
   });
 }
 
-/** Asks the API server itself, without making anything: what the cluster's default admits stands nowhere. */
+/** Asks the API server with a dry run: the cluster's default level cannot be read anywhere. */
 async function tryPod(cluster: Cluster, place: ClusterWorker, level: Level): Promise<Check> {
   const result = await kubectl(
     cluster,
@@ -147,7 +147,7 @@ async function tryPod(cluster: Cluster, place: ClusterWorker, level: Level): Pro
         'fail',
         `the API server refuses a ${level} pod: ${why.replace(/^.*violates/s, 'it violates')}`,
       )
-    : found('pod-security', 'unknown', `whether ${level} pods are admitted is not known: ${why}`);
+    : found('pod-security', 'unknown', `whether ${level} pods are admitted is unknown: ${why}`);
 }
 
 interface StorageClassList {
@@ -159,7 +159,7 @@ interface StorageClassList {
   }[];
 }
 
-/** Whether a claim without a storage class, as the chart makes it by default, gets a volume. */
+/** Whether a claim without a storage class, the chart's default, gets a volume. */
 export async function checkStorage(cluster: Cluster, place: ClusterWorker): Promise<Check> {
   const result = await kubectl(cluster, place, ['get', 'storageclasses', '--output=json']);
   if (result.code !== 0) {
@@ -176,8 +176,8 @@ export async function checkStorage(cluster: Cluster, place: ClusterWorker): Prom
       'warn',
       items.length === 0
         ? 'the cluster has no storage class'
-        : `no storage class is the default (there are ${names})`,
-      ['name one in the values of each worker: persistence.storageClass'],
+        : `no storage class is the default (existing: ${names})`,
+      ['set one in the values of each worker: persistence.storageClass'],
     );
   }
   const { metadata, reclaimPolicy, allowVolumeExpansion } = standard;

@@ -1,4 +1,4 @@
-/** Looking at workers: reach each, probe it, judge it. A worker that cannot be reached becomes an observation too. */
+/** Observes workers: enters each, probes it, judges it. A worker that cannot be reached becomes an observation too. */
 import type { Context } from '../cli/command.ts';
 import { ExitCode } from '../cli/errors.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
@@ -16,13 +16,13 @@ import { assess, severityOf } from './report.ts';
 export interface Observation {
   readonly worker: WorkerEntry;
   readonly status: Status;
-  /** What is wrong, or explains why nothing happens; in the order of the STATUS column. */
+  /** What is wrong, or explains why nothing happens; the finding that decides the STATUS column comes first. */
   readonly problems: readonly Finding[];
-  /** Null for a local worker, and where there is no pod. */
+  /** Null for a local worker, and when there is no pod. */
   readonly pod: PodFacts | null;
   /** Null when the worker could not be entered. */
   readonly snapshot: Snapshot | null;
-  /** What it did when it could last be asked from here; null while it can be asked, or when it never was. */
+  /** What it did when it was last probed from here; null while it can be probed, or when it never was. */
   readonly lastSeen: LastSeen | null;
 }
 
@@ -30,7 +30,7 @@ export interface Observation {
  * Probes a worker.
  *
  * @param scope `brief` for what a list shows, `full` for what `status` shows
- * @returns always an observation; thrown are only an interruption, and that kubectl is missing
+ * @returns always an observation; throws only when interrupted, or when kubectl is missing
  */
 export async function observe(
   reach: Reach,
@@ -43,7 +43,7 @@ export async function observe(
 }
 
 /**
- * The same with a script that probes and tells more; `frame` is its whole answer, null when the worker gave none.
+ * The same with a script that returns more than a probe; `frame` is its whole answer, null when the worker gave none.
  */
 export async function observeWith(
   reach: Reach,
@@ -60,7 +60,7 @@ export async function observeWith(
     const ask = () => entrance.transport.run({ ...call, timeoutMs, signal });
     const frame = await ask().catch(async (error: unknown) => {
       if (!(error instanceof TransportError) || error.kind !== 'not-running') throw error;
-      // Its container has ended since the list of pods: another list says what became of it.
+      // Its container has ended since the list of pods was read: read it again.
       entrance = await createReach(context, timeoutMs).enter(worker);
       ({ pod } = entrance);
       return ask();
@@ -71,7 +71,7 @@ export async function observeWith(
     return { seen, frame };
   } catch (error) {
     if (!(error instanceof TransportError)) throw error;
-    // Without kubectl no worker can be asked: that is the command's failure, not the worker's.
+    // Without kubectl no worker can be entered: that is the command's failure, not the worker's.
     if (error.exitCode === ExitCode.missingProgram) throw error;
     const status = statusOf(error, pod);
     const there = error instanceof NoEntranceError ? error.pod : pod;
@@ -87,18 +87,18 @@ export async function observeWith(
   }
 }
 
-/** What the rules of the book can go by; who has looked for more adds it. */
+/** The facts of an observation; the caller adds what it read in addition. */
 export function factsOf({ worker, pod, snapshot, problems }: Observation, command: CommandLine): Facts {
   const refusal = snapshot === null ? (problems[0] ?? null) : null;
   return { ...NOT_ASKED, worker, pod, refusal, snapshot, command };
 }
 
-/** Why a worker was not entered. @param pod the one that is there all the same */
+/** Why a worker was not entered. @param pod its pod, if there is one anyway */
 function refusal(status: Status, pod: PodFacts | null, { message, hints }: TransportError): Finding {
   return { id: status, severity: severityOf(status, pod), status, cause: message, evidence: [], next: hints };
 }
 
-/** A worker whose answer we could not deal with, through a mistake of ours. @param sentence says so */
+/** An observation of a worker whose answer we failed to handle, through a bug of ours. @param sentence says so */
 export function unexpected(worker: WorkerEntry, sentence: string): Observation {
   return {
     worker,
@@ -121,11 +121,11 @@ export function unexpected(worker: WorkerEntry, sentence: string): Observation {
 
 const UNEXPECTED = 'unexpected-error';
 
-/** @param pod the pod that was entered in vain, if there was one */
+/** @param pod the pod that could not be entered, if there was one */
 function statusOf(error: TransportError, pod: PodFacts | null): Status {
   if (error instanceof NoEntranceError) return error.status;
   if (error.kind === 'not-running' && pod?.state === 'draining') return 'draining';
-  // A kubelet that restarts does not answer either, but its pods stay Ready.
+  // A restarting kubelet does not answer either, but its pods stay Ready.
   if (error.kind === 'node-unreachable' && pod?.ready === false) return 'node-lost';
   return STATUS_OF[error.kind];
 }
@@ -142,7 +142,7 @@ const STATUS_OF: Readonly<Record<TransportErrorKind, Status>> = {
   program: 'degraded',
 };
 
-/** Whether a worker could be asked at all; decides between exit 0 and 3 of a command on several. */
+/** Whether the state of a worker is known; decides between exit 0 and 3 of a command on several workers. */
 export function isKnown({ snapshot, status, problems }: Observation): boolean {
   if (snapshot !== null) return true;
   const lost = ['unreachable', 'forbidden', 'unauthorized', 'missing', 'node-lost'].includes(status);

@@ -1,4 +1,4 @@
-/** Rules about the machine under the work: Docker, memory, disks of a pod, and what Kubernetes says of it. Pure. */
+/** Rules about the infrastructure: Docker, memory, disks, and what Kubernetes says about the pod. Pure. */
 import { bytes, count, enumerate, shellLine } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import type { CgroupMemory } from '../worker/memory.ts';
@@ -8,10 +8,10 @@ import { judgeDisk } from './probe-rules.ts';
 
 const MORE_MEMORY = 'resources.limits.memory=SIZE';
 
-/** Docker is down, or keeps its layers where every one of them is copied. */
+/** Docker is down, or its storage driver copies every layer. */
 export const docker = whenProbed(({ docker: found, snapshot: { boot }, worker, command }) => {
   const phase = boot?.phases.find(({ name }) => name === 'docker');
-  // A start that has not got to it.
+  // The boot has not reached Docker yet.
   if (found === null || (phase === undefined && boot?.finishedAt === null)) return [];
   const { driver, below, error } = found;
   const logs = `its log: ${command('logs', worker.name, 'docker')}`;
@@ -28,7 +28,7 @@ export const docker = whenProbed(({ docker: found, snapshot: { boot }, worker, c
       },
     ];
   }
-  // btrfs, zfs and the others share what layers have in common, each in its way.
+  // btrfs, zfs and the others share what layers have in common.
   if (driver !== 'vfs' && below !== 'overlayfs') return [];
   return [
     {
@@ -36,11 +36,11 @@ export const docker = whenProbed(({ docker: found, snapshot: { boot }, worker, c
       cause:
         driver === 'vfs'
           ? `Docker uses the storage driver ${driver}, which copies whole layers: it is slow and fills the disk`
-          : `Docker's storage driver ${driver} lies on an overlay: every layer is copied whole, or not made at all`,
+          : `Docker's storage driver ${driver} is on an overlay: every layer is copied whole, or cannot be created`,
       evidence: [`docker info: Driver ${driver}`, ...(below === null ? [] : [`/var/lib/docker: ${below}`])],
       next: [
         withValue(
-          '/var/lib/docker has to be a volume (docker.storage of the chart), not a part of the container',
+          '/var/lib/docker has to be a volume (docker.storage of the chart), not part of the container',
           worker,
           'docker.storage.kind=ephemeral',
         ),
@@ -50,7 +50,7 @@ export const docker = whenProbed(({ docker: found, snapshot: { boot }, worker, c
   ];
 });
 
-/** Packets that are larger than the pod's network takes are lost: pulls and TLS handshakes hang. */
+/** Packets larger than the MTU of the pod's network are lost: pulls and TLS handshakes hang. */
 export const mtu: Rule = ({ docker: found, worker }) => {
   const { podMtu = null, networks = [] } = found ?? {};
   if (podMtu === null) return [];
@@ -59,17 +59,17 @@ export const mtu: Rule = ({ docker: found, worker }) => {
   return [
     {
       id: 'mtu',
-      cause: `packets of ${enumerate(larger.map(({ name }) => name))} are larger than the network of the pod takes: downloads and TLS in containers hang`,
+      cause: `packets of ${enumerate(larger.map(({ name }) => name))} are too large for the pod's network: downloads and TLS in containers hang`,
       evidence: [`pod: ${podMtu}`, ...larger.map(({ name, mtu: size }) => `docker network ${name}: ${size}`)],
       next: [
-        'networks that are older than the setting keep theirs: bring their stack down and up again',
-        withValue('for all to come: docker.mtu of the chart', worker, `docker.mtu=${podMtu}`),
+        'existing networks keep their MTU: bring their stack down and up again',
+        withValue('for new networks: docker.mtu of the chart', worker, `docker.mtu=${podMtu}`),
       ],
     },
   ];
 };
 
-/** Disks other than the state volume, about which another rule is. */
+/** All disks except the state volume, which has its own rule. */
 export const disks: Rule = ({ disks: found, worker, command }) =>
   (found ?? []).flatMap((disk) => {
     const verdict = judgeDisk(disk);
@@ -80,19 +80,19 @@ export const disks: Rule = ({ disks: found, worker, command }) =>
         ...verdict,
         evidence: [`df: ${bytes(disk.freeBytes)} free of ${bytes(disk.sizeBytes)}`],
         next: [
-          `by what: ${command('usage', worker.name)}`,
-          `what could go: ${command('cleanup', worker.name, '--dry-run')}`,
+          `what fills it: ${command('usage', worker.name)}`,
+          `what can be removed: ${command('cleanup', worker.name, '--dry-run')}`,
         ],
       },
     ];
   });
 
-/** The kernel has killed something inside the living pod; counts and the kernel's log say at whose limit, the log says whom. */
+/** The kernel killed a process inside the running pod. Counters and the kernel's log say at which limit, the log says which process. */
 export const killedInside = whenEntered(({ inside, worker, command }) => {
-  const usage = `what takes how much: ${command('usage', worker.name)}`;
+  const usage = `what uses how much: ${command('usage', worker.name)}`;
   const look = (name: string, memory: CgroupMemory | null, ofDocker: boolean) => {
     const logged = inside.kills.filter(({ atDockersLimit }) => atDockersLimit === ofDocker);
-    // In cgroup v1 the count is that of the victim's own cgroup, which goes with its container.
+    // In cgroup v1 the counter belongs to the victim's own cgroup, which disappears with its container.
     const kills = Math.max(memory?.kills ?? 0, logged.length);
     const inUse =
       memory === null
@@ -115,7 +115,7 @@ export const killedInside = whenEntered(({ inside, worker, command }) => {
   if (containers.any) {
     found.push({
       id: 'oom-container',
-      cause: `a container was killed for memory, at the limit of all containers together (${containers.kills})`,
+      cause: `a container was killed for lack of memory, at the limit of all containers together (${containers.kills})`,
       evidence: containers.evidence,
       next: [
         usage,
@@ -127,15 +127,15 @@ export const killedInside = whenEntered(({ inside, worker, command }) => {
   if (processes.any) {
     found.push({
       id: 'oom-process',
-      cause: `a process of the worker was killed for memory, at the limit of the pod (${processes.kills})`,
+      cause: `a process of the worker was killed for lack of memory, at the limit of the pod (${processes.kills})`,
       evidence: processes.evidence,
-      next: [usage, withValue('more of it: resources.limits.memory of the release', worker, MORE_MEMORY)],
+      next: [usage, withValue('more memory: resources.limits.memory of the release', worker, MORE_MEMORY)],
     });
   }
   return found;
 });
 
-/** The end of what a container printed, which Kubernetes keeps as its message. */
+/** The last lines of a container's output, which Kubernetes keeps as its termination message. */
 function lastWords(message = ''): string[] {
   return message
     .split('\n')
@@ -143,10 +143,10 @@ function lastWords(message = ''): string[] {
     .slice(-3);
 }
 
-/** The exit code of a process that SIGKILL has ended. */
+/** The exit code of a process that SIGKILL ended. */
 const SIGKILLED = 137;
 
-/** The container itself ended: who was PID 1 then is gone, and with it every session. `now`: it does not run again yet. */
+/** The container itself ended, and with it every session. `now`: it does not run again yet. */
 const endedContainer = (now: boolean) =>
   whenInCluster(({ cluster: { pod }, kubectl, worker, command }) => {
     const containers = pod?.status?.containerStatuses ?? [];
@@ -158,22 +158,22 @@ const endedContainer = (now: boolean) =>
     const { restartCount = 0, lastState } = ended;
     const last = lastState?.terminated;
     const restarts = count(restartCount, 'restart');
-    const log = `what it said last: ${command('logs', worker.name, 'boot', '--previous')}`;
+    const log = `its last output: ${command('logs', worker.name, 'boot', '--previous')}`;
     const more = `more: ${kubectl('describe', 'pod', pod.metadata.name ?? '')}`;
     if (last === undefined) {
-      // The kubelet's clean-up, once a minute, may take away the ended container before anybody has read of it.
+      // The kubelet's clean-up, once a minute, may remove the ended container before its state is read.
       return [
         {
           id: 'restarted',
-          cause: 'the container has ended and was started again; Kubernetes does not know any more why',
-          evidence: [`pod ${pod.metadata.name}: ${restarts}, and nothing of the last end`],
+          cause: 'the container ended and was started again; Kubernetes no longer knows why',
+          evidence: [`pod ${pod.metadata.name}: ${restarts}, no last state`],
           next: [log, more],
         },
       ];
     }
     const limit = pod.spec?.containers?.[0]?.resources?.limits?.memory;
-    // containerd remembers a kill of any process in the container's cgroup and gives it as the reason of a later end, also
-    // of a clean one (seen with Kubernetes 1.34 and 1.37). Only SIGKILL's exit code says that the container died of it.
+    // containerd remembers a kill of any process in the container's cgroup and reports it as the reason of a later end, even
+    // of a clean one (seen with Kubernetes 1.34 and 1.37). Only SIGKILL's exit code shows that the container died of it.
     const oom = last.reason === 'OOMKilled' && last.exitCode === SIGKILLED;
     const earlierKill = last.reason === 'OOMKilled' && !oom;
     return [
@@ -181,17 +181,17 @@ const endedContainer = (now: boolean) =>
         id: oom ? 'oom-killed' : 'restarted',
         cause: oom
           ? `the kernel killed the container at its memory limit${limit ? ` of ${limit}` : ''}; it was started again`
-          : `the container ended with ${last.exitCode ?? '?'} (${earlierKill ? 'not for memory' : (last.reason ?? 'no reason given')}) and was started again`,
+          : `the container ended with ${last.exitCode ?? '?'} (${earlierKill ? 'not for lack of memory' : (last.reason ?? 'no reason given')}) and was started again`,
         evidence: [
           `pod ${pod.metadata.name}: lastState ${last.reason ?? '-'}, exit code ${last.exitCode ?? '-'}, ${restarts}`,
           ...(earlierKill
-            ? ['OOMKilled is about a process that was killed earlier in the container, not about its end']
+            ? ['OOMKilled refers to a process that was killed earlier in the container, not to its end']
             : []),
           ...lastWords(last.message).map((line) => `its last words: ${line}`),
         ],
         next: [
           log,
-          oom ? withValue('more of it: resources.limits.memory of the release', worker, MORE_MEMORY) : more,
+          oom ? withValue('more memory: resources.limits.memory of the release', worker, MORE_MEMORY) : more,
         ],
       },
     ];
@@ -206,8 +206,8 @@ interface Eviction {
 }
 
 /**
- * Pods that the kubelet has thrown out, the newest first. One that was killed says so itself; one that stopped in good order
- * within its grace period reads Succeeded like any other (seen with Kubernetes 1.34), and only an event tells.
+ * Pods that the kubelet evicted, newest first. A killed pod says so itself; one that stopped cleanly within its grace period
+ * reads Succeeded like any other (seen with Kubernetes 1.34), and only an event shows the eviction.
  */
 function evictions({ pods, warnings }: ClusterFacts): Eviction[] {
   const byEvents = warnings
@@ -220,13 +220,13 @@ function evictions({ pods, warnings }: ClusterFacts): Eviction[] {
       (b.metadata.creationTimestamp ?? '').localeCompare(a.metadata.creationTimestamp ?? ''),
     )
     .map(({ metadata, status }) => ({ pod: metadata.name ?? '', message: status?.message ?? '' }));
-  // Of what is told of a pod the first, which is its own word, or the newest.
+  // One entry per pod: its own status wins, otherwise its newest event.
   return [
     ...new Map([...byPods, ...byEvents].reverse().map((eviction) => [eviction.pod, eviction])).values(),
   ].reverse();
 }
 
-/** Of the message with which the kubelet evicts for want of memory (its pkg/kubelet/eviction/helpers.go). */
+/** Part of the kubelet's message when it evicts for lack of memory (its pkg/kubelet/eviction/helpers.go). */
 const MEMORY_IN_USE = /Container worker was using (\d+)Ki, request is/;
 
 /** `now`: the worker has no other pod. */
@@ -249,13 +249,13 @@ const evictedPods = (now: boolean) =>
         cause: `the kubelet evicted ${last.pod} for ${what}${since}`,
         evidence: [
           message || 'status.reason Evicted',
-          ...(thrown.length > 1 ? [`${thrown.length} pods of this worker were evicted lately`] : []),
+          ...(thrown.length > 1 ? [`${thrown.length} pods of this worker were evicted recently`] : []),
         ],
         next:
           what === 'disk'
             ? [
                 withValue(
-                  'put /var/lib/docker and what grows on a volume of their own: docker.storage of the chart',
+                  'put /var/lib/docker and everything that grows on a separate volume: docker.storage of the chart',
                   worker,
                   'docker.storage.kind=ephemeral',
                 ),
@@ -266,12 +266,12 @@ const evictedPods = (now: boolean) =>
                   ? []
                   : [
                       withValue(
-                        'ask for what it uses: pods that use more than they ask for go first',
+                        'request what it uses: pods that use more than they request are evicted first',
                         worker,
                         `resources.requests.memory=${Math.ceil(Number(kibibytes) / 1024)}Mi`,
                       ),
                     ]),
-                'the node is short of it: a larger one, or a node pool for workers alone',
+                'the node is short of it: use a larger one, or a node pool for workers only',
               ],
       },
     ];
@@ -280,7 +280,7 @@ const evictedPods = (now: boolean) =>
 export const evicted = evictedPods(true);
 export const evictedBefore = evictedPods(false);
 
-/** A volume that is not there yet, or not any more. */
+/** A volume that does not exist yet, or no longer exists. */
 export const volumePending = whenInCluster(({ cluster: { claims, warnings }, kubectl, worker, command }) =>
   claims
     .filter(({ status }) => status?.phase !== 'Bound')
@@ -289,12 +289,12 @@ export const volumePending = whenInCluster(({ cluster: { claims, warnings }, kub
       if (status?.phase === 'Lost') {
         return {
           id: 'volume-lost',
-          cause: `the volume of the claim ${metadata.name} is gone, and what was on it`,
+          cause: `the volume of the claim ${metadata.name} is gone, with everything on it`,
           evidence: [`claim: ${status.phase}`, ...about(warnings, metadata.name)],
           next: [
-            `the claim has to go: ${kubectl('delete', 'persistentvolumeclaim', metadata.name ?? '')}`,
-            `then the worker gets a new one: ${command('provision', worker.name)}`,
-            `and its state from a backup: ${command('restore', 'FILE', worker.name)}`,
+            `delete the claim: ${kubectl('delete', 'persistentvolumeclaim', metadata.name ?? '')}`,
+            `then create a new one: ${command('provision', worker.name)}`,
+            `and restore the state from a backup: ${command('restore', 'FILE', worker.name)}`,
           ],
         };
       }
@@ -303,47 +303,44 @@ export const volumePending = whenInCluster(({ cluster: { claims, warnings }, kub
         id: 'volume-pending',
         cause: `the volume ${metadata.name} is ${status?.phase ?? 'unknown'}, and the pod waits for it`,
         evidence: [
-          `storage class: ${storageClass === '' ? 'none, a volume made by hand' : storageClass}`,
+          `storage class: ${storageClass === '' ? 'none, a volume created by hand' : storageClass}`,
           ...about(warnings, metadata.name),
         ],
-        next: [
-          `which classes there are: ${kubectl('get', 'storageclasses')}`,
-          `what it waits for: ${describe}`,
-        ],
+        next: [`existing classes: ${kubectl('get', 'storageclasses')}`, `what it waits for: ${describe}`],
       };
     }),
 );
 
-/** Without the digest, which wins over a tag. */
+/** Clears the digest, which takes precedence over a tag. */
 const OTHER_IMAGE = 'image.repository=REPOSITORY,image.tag=TAG,image.digest=';
 
-/** What the messages of a failed pull mean, what to do, and the value that does it. */
+/** Messages of a failed pull: the cause, what to do, and the chart value that does it. */
 const PULLS: readonly (readonly [RegExp, string, string, string?])[] = [
   [
     /unauthorized|authentication required|denied|403 Forbidden|401/i,
-    'the registry does not let it in',
+    'the registry denies access',
     'the release needs a pull secret: imagePullSecrets of the chart',
     'imagePullSecrets={SECRET}',
   ],
   [
     /not found|manifest unknown|does not exist/i,
     'there is no such image or tag',
-    'push it, or name one that is there: image.repository, image.tag, image.digest of the release',
+    'push it, or name one that exists: image.repository, image.tag, image.digest of the release',
     OTHER_IMAGE,
   ],
   [
     /no match for platform|exec format/i,
-    'the image is for another kind of processor',
+    'the image is for another architecture',
     'build it for the nodes: --platform linux/amd64',
   ],
   [
     /no such host|timeout|connection refused|server misbehaving|dial tcp|certificate|HTTP response to HTTPS/i,
     'the node cannot reach the registry',
-    'is its name right, and can nodes reach it?',
+    'check its name, and whether nodes can reach it',
   ],
   [
     /InvalidImageName|couldn't parse image/i,
-    'the name of the image is no name',
+    'the image name is invalid',
     'image.repository and image.tag of the release',
     OTHER_IMAGE,
   ],
@@ -372,35 +369,35 @@ export const imagePull = whenInCluster(({ cluster: { pod, warnings }, kubectl, w
   ];
 });
 
-/** What the scheduler means, and the value that changes it. */
+/** Messages of the scheduler: what to do, and the chart value that does it. */
 const HINTS: readonly (readonly [RegExp, string, string?])[] = [
   [
     /selector|affinity/,
     'nodeSelector of the release names labels that no node has; one that they have (a dot in LABEL is typed \\.)',
     'nodeSelector.LABEL=VALUE',
   ],
-  [/were unschedulable/, 'a node is cordoned; whoever did it lifts it with kubectl uncordon NODE'],
+  [/were unschedulable/, 'a node is cordoned; to lift that: kubectl uncordon NODE'],
   ...['cpu', 'memory', 'ephemeral-storage'].map(
     (resource) =>
       [
         new RegExp(`Insufficient ${resource}`),
-        'no node has so much left: another node, or smaller resources.requests of the release',
+        'no node has enough free: add a node, or reduce resources.requests of the release',
         `resources.requests.${resource}=SIZE`,
       ] as const,
   ),
   [
     /Insufficient (?!cpu|memory|ephemeral-storage)/,
-    'no node has so much left: another node, or smaller resources.requests of the release',
+    'no node has enough free: add a node, or reduce resources.requests of the release',
   ],
-  [/ReadWriteOncePod|in-use/, 'another pod still has the volume; it has to end first'],
+  [/ReadWriteOncePod|in-use/, 'another pod still uses the volume; it has to end first'],
 ];
 
-/** Begins the taints by which Kubernetes itself keeps pods away, for as long as something is wrong with the node. */
+/** Prefix of the taints with which Kubernetes itself keeps pods away while a node has a problem. */
 const OWN_TAINT = 'node.kubernetes.io/';
-/** Nobody wants a worker there. */
+/** Workers do not belong on the control plane. */
 const CONTROL_PLANE = 'node-role.kubernetes.io/control-plane';
 
-/** What lets a pod onto tainted nodes: time where the node is in trouble, a toleration where somebody reserves it. */
+/** Hints for tainted nodes: wait while the node has a problem; add a toleration if the node is reserved. */
 function taintHints(
   nodes: readonly NodeObject[],
   worker: ClusterWorker,
@@ -413,12 +410,12 @@ function taintHints(
   const reserved = taints.filter(({ key }) => !key.startsWith(OWN_TAINT) && key !== CONTROL_PLANE);
   const waits = passing.map(
     ({ name, key }) =>
-      `${name} takes no pods as long as it has ${key}; why: ${kubectl('describe', 'node', name ?? '')}`,
+      `${name} takes no pods while it has ${key}; why: ${kubectl('describe', 'node', name ?? '')}`,
   );
   if (waits.length > 0 && reserved.length === 0) return waits;
   const keys = [...new Set(reserved.map(({ key }) => key))];
   const fit = withValue(
-    `tolerations of the release, the whole list, have to fit the taints of the node pool${keys.length === 0 ? '' : `: ${keys.join(', ')}`}`,
+    `tolerations of the release (the whole list) have to match the taints of the node pool${keys.length === 0 ? '' : `: ${keys.join(', ')}`}`,
     worker,
     `tolerations[0].key=${keys[0] ?? 'KEY'},tolerations[0].operator=Exists`,
   );
@@ -446,12 +443,12 @@ export const unscheduled = whenInCluster(({ cluster: { pod, nodes, claims }, kub
 
 export const node = whenInCluster(({ cluster: { node: found, pod }, kubectl, snapshot, pod: seen }) => {
   const name = pod?.spec?.nodeName ?? '';
-  const force = `when the machine is gone for good: ${kubectl('delete', 'pod', pod?.metadata.name ?? '', '--force', '--grace-period=0')}`;
+  const force = `if the machine is gone for good: ${kubectl('delete', 'pod', pod?.metadata.name ?? '', '--force', '--grace-period=0')}`;
   if (found === 'gone') {
     return [
       {
         id: 'node-gone',
-        cause: `the node ${name} of the pod does not exist any more`,
+        cause: `the node ${name} of the pod no longer exists`,
         evidence: [`${shellLine(['kubectl', 'get', 'node', name])}: not found`],
         next: [force],
       },
@@ -493,27 +490,28 @@ export const node = whenInCluster(({ cluster: { node: found, pod }, kubectl, sna
   return findings;
 });
 
-/** The pod was found and cannot be entered for want of a permission. */
+/** The pod exists, but a permission to enter it is missing. */
 export const execForbidden = whenInCluster(({ refusal, cluster: { pod }, kubectl }) => {
   if (refusal?.status !== 'forbidden' || pod === null || !/pods\/exec/.test(refusal.cause)) return [];
   return [
     {
       id: 'exec-forbidden',
-      cause: 'the pod is there, but nobody lets you in: the verb create on pods/exec is missing',
+      cause:
+        'the pod exists, but you have no permission to enter it: the verb create on pods/exec is missing',
       evidence: [refusal.cause, `pod ${pod.metadata.name} is ${pod.status?.phase}`],
       next: [
         `check: ${kubectl('auth', 'can-i', 'create', 'pods/exec')}`,
-        `somebody who may grants it: ${kubectl('create', 'role', 'worker-operator', '--verb=get,list,create', '--resource=pods,pods/exec')}`,
+        `an administrator can grant it: ${kubectl('create', 'role', 'worker-operator', '--verb=get,list,create', '--resource=pods,pods/exec')}`,
       ],
     },
   ];
 });
 
-/** Reasons of warnings that other rules explain better, or that pass by themselves. */
+/** Reasons of warnings that other rules explain better, or that pass. */
 const EXPLAINED =
   /^(?:Failed|BackOff|Evicted|FailedScheduling|ErrImagePull|InspectFailed|NodeNotReady|MissingClusterDNS)$/;
 
-/** What else Kubernetes warns of. */
+/** All other warnings of Kubernetes about the pod. */
 export const warned = whenInCluster(({ cluster: { warnings, pod }, kubectl }) => {
   if (pod === null) return [];
   const current = warnings.filter(
@@ -523,23 +521,23 @@ export const warned = whenInCluster(({ cluster: { warnings, pod }, kubectl }) =>
   const latest = new Map(current.map((event) => [event.reason ?? '', event]));
   return [...latest.values()].slice(-3).map(({ reason, message, count }) => ({
     id: `event-${(reason ?? 'warning').toLowerCase()}`,
-    cause: `Kubernetes warns of the pod: ${reason}`,
+    cause: `Kubernetes warns about the pod: ${reason}`,
     evidence: [`${message ?? ''}${count && count > 1 ? ` (${count} times)` : ''}`],
     next: [`all events: ${kubectl('describe', 'pod', pod.metadata.name ?? '')}`],
   }));
 });
 
-/** What could not be looked at, so that nobody takes silence for health. */
+/** Reports what could not be read, so that no finding is not mistaken for health. */
 export const unreadable = whenInCluster(({ cluster }) =>
   cluster.unreadable.map((text) => ({
     id: 'not-looked-at',
-    cause: 'not everything could be looked at',
+    cause: 'not everything could be read',
     evidence: text.split('\n'),
     next: [],
   })),
 );
 
-/** A hint, with the command where a value can be named. */
+/** A hint, with the command if there is a chart value to set. */
 function cure(worker: ClusterWorker, hint: string, assignment?: string): string {
   return assignment === undefined ? hint : withValue(hint, worker, assignment);
 }

@@ -1,4 +1,4 @@
-/** The measured preflight inside a worker: the answer of scripts/remote/doctor.sh, judged. Pure. */
+/** The checks of `doctor` inside a worker: judges the answer of scripts/remote/doctor.sh. Pure. */
 import { age, bytes } from '../cli/text.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
 import type { Frame } from '../transport/frame.ts';
@@ -14,15 +14,15 @@ import { type Docker, parseNetworks } from './inside.ts';
 import { judgeDisk } from './probe-rules.ts';
 import { judge as judgeFacts } from './report.ts';
 
-/** inotify limits count for root on the whole node: agents' watchers, dev servers and nested containers share them. */
+/** inotify limits apply to root on the whole node: agents' watchers, dev servers and nested containers share them. */
 export const INOTIFY = { instances: 512, watches: 65_536 } as const;
 /** What `--fix` raises them to. */
 export const INOTIFY_RAISED = { instances: 8_192, watches: 524_288 } as const;
 
-/** TLS, tokens and git all go by the clock. */
+/** TLS, tokens and git all depend on the clock. */
 const CLOCK_SECONDS = 30;
 
-/** What was measured: KEY and value. */
+/** The measured values by key. */
 export type Measured = ReadonlyMap<string, string>;
 
 export function parseMeasured(text: string): Measured {
@@ -37,7 +37,7 @@ export function parseMeasured(text: string): Measured {
   );
 }
 
-/** What the checks need besides the facts. */
+/** What the checks need in addition to the measured values. */
 export interface Where {
   readonly worker: WorkerEntry;
   readonly pod: PodFacts | null;
@@ -46,7 +46,7 @@ export interface Where {
   readonly command: CommandLine;
 }
 
-/** A fact that is a number; NaN where the worker does not tell it, or tells something else. */
+/** A measured number; NaN when it is missing or not a number. */
 function numberOf(facts: Measured, key: string): number {
   const text = facts.get(key) ?? '';
   return /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
@@ -56,9 +56,9 @@ type Measure = (facts: Measured, where: Where) => Check | Check[];
 
 const STATES: Readonly<Record<Severity, State>> = { error: 'fail', warning: 'warn', info: 'ok' };
 
-/** What the rules of the book have found, for the checks that are about the same; the others are told as they are. */
+/** The findings of the rules, for the checks about the same thing; all other findings become checks of their own. */
 interface Findings {
-  /** A check of something that was measured: as it should be, unless one of the rules of these names has found something. */
+  /** A check of a measured value: `ok`, unless there is a finding with one of these ids. */
   about(id: string, measured: string, ...rules: readonly string[]): Check[];
 }
 
@@ -93,17 +93,17 @@ export function judge(frame: Frame, where: Where): Check[] {
   );
   return [
     ...checks,
-    // About the work, which may stand still in a worker that is set up well: what fails is only what was checked.
+    // About work, which may stand still in a worker that is set up well: only what doctor itself checks may fail.
     ...others.map(({ id, cause, next }) => found(id, 'warn', cause, next)),
   ];
 }
 
-/** What the checks of boot, main checkouts and disks say, which have ids of their own. */
+/** Findings that the checks of boot, main checkouts and disks report with their own ids. */
 const OF_OTHER_CHECKS = /^(?:phase-.*|probe-boot|disk-full|clone-.*)$/;
 
 function clock(workerNow: number, { now, worker: { name: worker } }: Where): Check {
   const off = Math.round(Math.abs(workerNow - now));
-  if (!Number.isFinite(off)) return found('clock', 'unknown', `${worker} does not tell its time`);
+  if (!Number.isFinite(off)) return found('clock', 'unknown', `${worker} does not report its time`);
   return off > CLOCK_SECONDS
     ? found('clock', 'warn', `the clocks of ${worker} and of this machine are ${age(off)} apart`, [
         'set the one that is wrong: timedatectl',
@@ -111,7 +111,7 @@ function clock(workerNow: number, { now, worker: { name: worker } }: Where): Che
     : found('clock', 'ok', `${off}s from this machine's`);
 }
 
-/** What the supervisor found at its start, the credentials' worth among it. */
+/** What the supervisor found at boot, including whether the credentials work. */
 function bootPhases(
   { boot, faults }: Snapshot,
   problems: readonly Finding[],
@@ -120,7 +120,7 @@ function bootPhases(
   const fault = faults.find(({ part }) => part === 'boot');
   if (fault !== undefined) return [found('boot', 'unknown', fault.message)];
   if (boot === null)
-    return [found('boot', 'unknown', 'the worker has not begun to start', [command('status', worker.name)])];
+    return [found('boot', 'unknown', 'the worker has not started yet', [command('status', worker.name)])];
   const wrong = problems.filter(({ id }) => id.startsWith('phase-'));
   if (wrong.length > 0) {
     return wrong.map(({ id, severity, cause, next }) =>
@@ -133,7 +133,7 @@ function bootPhases(
   ];
 }
 
-/** Whether the next issue would begin at what the remotes have, as the loop has found last. */
+/** Whether the next issue would start from what the remotes have, as the loop last saw. */
 function mainCheckouts(snapshot: Snapshot, { worker, command }: Where): Check[] {
   if (snapshot.heartbeat?.clones === undefined) return [];
   const faults = cloneFaults(snapshot);
@@ -149,7 +149,7 @@ const MEASURES: readonly Measure[] = [
   function programs(facts, { command }) {
     const missing = facts.get('programs.missing') ?? '';
     return missing === ''
-      ? found('programs', 'ok', 'factory, claude, gh, git, tmux, jq and sqlite3 are there')
+      ? found('programs', 'ok', 'factory, claude, gh, git, tmux, jq and sqlite3 are on the PATH')
       : found('programs', 'fail', `not on the worker's PATH: ${missing}`, [
           `build and release an image that has them: ${command('build-push-rollout')}`,
         ]);
@@ -161,9 +161,9 @@ const MEASURES: readonly Measure[] = [
       : found(
           'noexec',
           'fail',
-          `no program runs in ${folders}: what a project brings to build and test itself fails there`,
+          `no program can run in ${folders}: a project's own build and test programs fail there`,
           [
-            'take noexec from the mountOptions of its storage class, or from the mount',
+            'remove noexec from the mountOptions of its storage class, or from the mount',
             `the mount: ${command('exec', worker, '--', 'findmnt', '--target', folders.split(' ')[0] ?? '')}`,
           ],
         );
@@ -172,7 +172,7 @@ const MEASURES: readonly Measure[] = [
     const instances = numberOf(facts, 'inotify.max_user_instances');
     const watches = numberOf(facts, 'inotify.max_user_watches');
     if (Number.isNaN(instances + watches))
-      return found('inotify', 'unknown', `${worker} does not tell its limits`);
+      return found('inotify', 'unknown', `${worker} does not report its limits`);
     const reason = `${instances} instances, ${watches} watches`;
     if (instances >= INOTIFY.instances && watches >= INOTIFY.watches) return found('inotify', 'ok', reason);
     const low = `${reason}; watchers fail with "too many open files" below ${INOTIFY.instances} and ${INOTIFY.watches}`;
@@ -200,7 +200,7 @@ function diskRoom(facts: Measured, { worker, command }: Where): Check[] {
     const room = `${bytes(disk.freeBytes)} free`;
     if (verdict === null) return [found(`disk-${name}`, 'ok', `${describeFull(disk)}, ${room}`)];
     const { severity, cause } = verdict;
-    // Work does not wait for room in the folder of temporary files.
+    // A full folder for temporary files does not stop the queue.
     const then = severity === 'error' && name !== 'temporary' ? ': no more work is taken' : '';
     return [
       found(`disk-${name}`, STATES[severity], `${cause}, ${room}${then}`, [
@@ -214,7 +214,7 @@ function dockerOff(): Check {
   return found('docker', 'off', 'this worker has no Docker');
 }
 
-/** Docker as the rules of the book know it; null where the worker wants none. */
+/** Docker as the rules see it; null when it is off. */
 function dockerOf(facts: Measured, frame: Frame): Docker | null {
   if (facts.get('docker.wanted') !== 'yes') return null;
   const [, driver] = (facts.get('docker.info') ?? '').split(' ');
@@ -237,10 +237,10 @@ function dockerChecks(facts: Measured, docker: Docker, findings: Findings, where
   const { driver, below, error, podMtu, networks } = docker;
   if (driver === null) {
     const down = findings.about('docker', error, 'docker-down');
-    // A start that has not got to it.
+    // The boot has not reached Docker yet.
     return down.map((check) => (check.state === 'ok' ? { ...check, state: 'unknown' } : check));
   }
-  // The others are in what is found, where they are too large.
+  // The other networks appear in the finding if they are too large.
   const own = networks.filter(({ name }) => MEASURED_NETWORKS.some(([, known]) => known === name));
   const measured = own.map(({ name, mtu }) => `${name} ${mtu}`);
   return [
@@ -248,7 +248,7 @@ function dockerChecks(facts: Measured, docker: Docker, findings: Findings, where
     ...findings.about('storage-driver', `${driver} on ${below ?? 'an unknown file system'}`, 'docker-driver'),
     cgroups(facts),
     ...(podMtu === null
-      ? [found('mtu', 'unknown', `${where.worker.name} does not tell the MTU of its pod`)]
+      ? [found('mtu', 'unknown', `${where.worker.name} does not report the MTU of its pod`)]
       : findings.about('mtu', [`pod ${podMtu}`, ...measured].join(', '), 'mtu')),
     iptables(facts),
     container(facts, where),
@@ -263,8 +263,8 @@ function cgroups(facts: Measured): Check {
     return found(
       'cgroup',
       'fail',
-      `v2, but ${lacking.join(', ')} not handed down: containers have no such limits`,
-      ['what the start said: see the pod log, "entrypoint:"'],
+      `v2, but ${lacking.join(', ')} not delegated: containers have no such limits`,
+      ['what the entrypoint said: "entrypoint:" in the pod log'],
     );
   }
   const container = facts.get('run.cgroup');
@@ -286,7 +286,7 @@ function iptables(facts: Measured): Check {
     : found(
         'iptables',
         'fail',
-        `${backend}; Docker's rules are not in its nat table: published ports are not reached`,
+        `${backend}; Docker's rules are not in its nat table: published ports cannot be reached`,
       );
 }
 
@@ -303,6 +303,6 @@ function container(facts: Measured, { worker: { name: worker }, command }: Where
     : found(
         'docker-run',
         'ok',
-        `a container ran in a network of its own, ${(ms / 1000).toFixed(1)}s with making both`,
+        `a container ran in its own network; creating and running took ${(ms / 1000).toFixed(1)}s`,
       );
 }

@@ -1,8 +1,8 @@
-/** Rules that need no more than a probe: what `status` and `list` see of a worker's own programs and of its issues. Pure. */
+/** Rules that need only a probe: about a worker's own programs and its issues. For `status`, `list` and the others. Pure. */
 import { describeHold } from '../account.ts';
 import { age } from '../cli/text.ts';
 import { FILES } from '../contract.ts';
-import { wayOutOf } from '../drain/way-out.ts';
+import { resumeHint } from '../drain/resume-hint.ts';
 import type { Pipeline } from '../factory.ts';
 import { setValueCommand } from '../helm/set-value.ts';
 import { accountHold, describeAccount, isBlocked, waitsForAccount } from '../worker/account.ts';
@@ -13,10 +13,10 @@ import type { Snapshot } from '../worker/snapshot.ts';
 import { isSwitchedOff, makeRoom } from '../worker/status.ts';
 import { type Finding, type ProbedFacts, type Rule, whenProbed } from './facts.ts';
 
-/** There was no way in. */
+/** The worker could not be entered. */
 export const refused: Rule = ({ refusal }) => (refusal === null ? [] : [refusal]);
 
-/** The worker works, and something of it does not. */
+/** The worker works, but a part of it does not. */
 const DEGRADED = { severity: 'error', status: 'degraded' } as const;
 
 export const supervisorGone = whenProbed(({ worker, snapshot, command }) => {
@@ -58,7 +58,7 @@ export const drained = whenProbed(({ worker, snapshot: { drain, locks, heartbeat
       status: busy ? 'draining' : 'drained',
       id: 'drained',
       cause: `drained by ${drain.by}@${drain.host}${since}: ${drain.reason || 'no reason given'}${busy ? '; the running stage ends first' : ''}`,
-      next: [wayOutOf(drain, worker.name, command)],
+      next: [resumeHint(drain, worker.name, command)],
     },
   ];
 });
@@ -68,7 +68,7 @@ export const switchedOff = whenProbed(({ worker, snapshot: { heartbeat, locks } 
   const on =
     worker.runtime === 'local'
       ? [
-          `switch it on: set orchestrator.enabled to true in ${worker.home}/config/${FILES.settings}; it is read again at the next tick`,
+          `switch it on: set orchestrator.enabled to true in ${worker.home}/config/${FILES.settings}; it is read at the next tick`,
         ]
       : [`switch it on: ${setValueCommand(worker, 'orchestrator.enabled=true')}`];
   return [
@@ -76,7 +76,7 @@ export const switchedOff = whenProbed(({ worker, snapshot: { heartbeat, locks } 
       status: 'drained',
       id: 'switched-off',
       cause:
-        'its orchestrator is switched off, as its settings say: it takes no work, and what is dispatched waits in the queue',
+        'its orchestrator is switched off in its settings: it takes no work, and dispatched issues wait in the queue',
       next: on,
     },
   ];
@@ -89,14 +89,14 @@ export const loopDead = whenProbed(({ worker, snapshot: { locks }, command }) =>
       status: 'stuck',
       id: 'loop-dead',
       cause: 'no supervisor runs in the worker, so nothing checks in',
-      next: [`what its boot said: ${command('logs', worker.name, 'boot')}`],
+      next: [`its boot log: ${command('logs', worker.name, 'boot')}`],
     },
   ];
 });
 
 export const loopRefuses = whenProbed(({ worker, snapshot: { heartbeat }, command }) => {
   if (heartbeat?.state !== 'refused' || isSwitchedOff(heartbeat)) return [];
-  // Another rule says more.
+  // Other rules say more about an account and a clone.
   if (heartbeat.account && heartbeat.reason === describeHold(heartbeat.account)) return [];
   if (cloneHold({ heartbeat }) !== undefined) return [];
   const reason = heartbeat.reason ?? 'no reason given';
@@ -111,14 +111,14 @@ export const loopRefuses = whenProbed(({ worker, snapshot: { heartbeat }, comman
           cause: `no work is taken: ${volumeFull[0]}`,
           next: [
             `what fills it: ${docker('system', 'df')}`,
-            `free what nothing uses: ${docker('system', 'prune')}`,
-            `volumes are never removed unasked: ${docker('volume', 'ls')}`,
+            `remove what is unused: ${docker('system', 'prune')}`,
+            `volumes are never removed automatically: ${docker('volume', 'ls')}`,
           ],
         },
   ];
 });
 
-/** Not stuck: it goes on by itself, and nothing of its queue is lost. */
+/** Not stuck: the worker continues automatically, and its queue is unchanged. */
 export const accountHeld = whenProbed(({ worker, snapshot, command }) => {
   const hold = accountHold(snapshot);
   if (hold === null || !snapshot.locks.boot) return [];
@@ -129,7 +129,7 @@ export const accountHeld = whenProbed(({ worker, snapshot, command }) => {
       evidence: [
         ...(hold.text === '' ? [] : [`${hold.cause === 'unheard' ? 'claude' : 'claude said'}: ${hold.text}`]),
         `no work is taken since ${hold.since}`,
-        ...hold.sessions.map((session) => `${session} could not work; it is run again by itself`),
+        ...hold.sessions.map((session) => `${session} could not work; it is retried automatically`),
       ],
     },
   ];
@@ -139,11 +139,11 @@ export const mainCheckouts = whenProbed(({ worker, snapshot, inside, command }) 
   if (!snapshot.locks.boot) return [];
   return (
     cloneFaults(snapshot)
-      // What may pass in a moment is for who asks why.
+      // A fault that may pass in a moment is reported by `why` only.
       .filter((fault) => inside !== null || !isBrief(fault, snapshot.now))
       .map((fault) => ({
         severity: fault.holds ? ('error' as const) : ('warning' as const),
-        // A remote comes back by itself.
+        // An unreachable remote usually comes back.
         status: !fault.holds ? null : fault.cause === 'fetch-failed' ? DEGRADED.status : ('stuck' as const),
         ...describeClone(fault, worker.name, command),
         evidence: [...(fault.said === '' ? [] : [`git: ${fault.said}`]), `heartbeat: since ${fault.since}`],
@@ -152,9 +152,9 @@ export const mainCheckouts = whenProbed(({ worker, snapshot, inside, command }) 
 });
 
 export const partsFailed = whenProbed(({ snapshot: { faults }, inside }) => {
-  // Of tmux and its panes another rule says more, where somebody has looked at them.
+  // Another rule says more about tmux when its panes were read.
   const told = inside === null ? faults : faults.filter(({ part }) => part !== 'sessions');
-  // Without its queue the worker is stuck; the rest is a nuisance.
+  // Without its queue the worker is stuck; the other parts are less important.
   const worstFirst = told.toSorted((a, b) => Number(b.part === 'queue') - Number(a.part === 'queue'));
   return worstFirst.map(({ part, message }) => ({
     ...(part === 'queue' ? { severity: 'error' as const, status: 'stuck' as const } : {}),
@@ -165,13 +165,13 @@ export const partsFailed = whenProbed(({ snapshot: { faults }, inside }) => {
 });
 
 export const phasesFailed = whenProbed(({ worker, snapshot: { boot, heartbeat }, docker, command }) => {
-  // What the loop refuses for has been said; the phase that looked ahead for it says the same.
+  // The phase that checked the same thing at boot would repeat the loop's own reason.
   const said = heartbeat?.state === 'refused' ? heartbeat.reason : null;
   const wrong = (boot?.phases ?? []).filter(
     ({ name, status, message }) =>
       (status === 'failed' || status === 'missing') &&
       message !== said &&
-      // Of a daemon that is down when it is asked, another rule says more.
+      // Another rule says more about a daemon that is down now.
       !(name === 'docker' && docker?.driver === null),
   );
   const cures: Readonly<Record<string, string>> = {
@@ -182,7 +182,7 @@ export const phasesFailed = whenProbed(({ worker, snapshot: { boot, heartbeat },
     const cure = cures[name];
     return {
       severity: 'error' as const,
-      // The others leave a worker at work, only not at everything.
+      // The other phases do not keep a worker from working.
       status: cure === undefined ? null : DEGRADED.status,
       id: `phase-${name}`,
       cause: `${name} ${status}: ${message}`,
@@ -211,14 +211,14 @@ export const podNotReady = whenProbed(({ pod }) => {
 
 const PART_FAILED: Readonly<Record<string, string>> = {
   queue: 'factory cannot read its queue',
-  pipelines: 'factory cannot tell its status',
+  pipelines: 'factory cannot report its status',
   sessions: 'tmux does not answer',
 };
 
-/** Below this a disk with room takes no more files. */
+/** Below this, a disk with free space may soon accept no more files. */
 const INODES_LOW_PERCENT = 5;
 
-/** Whether a disk has room; null when it has. */
+/** Whether a disk is full, or nearly; null when it has room. */
 export function judgeDisk(disk: Disk): Pick<Finding, 'severity' | 'cause'> | null {
   const used = shareUsed(disk);
   if (used >= DISK_WARN)
@@ -229,7 +229,7 @@ export function judgeDisk(disk: Disk): Pick<Finding, 'severity' | 'cause'> | nul
     : null;
 }
 
-/** An agent that thinks prints something every few seconds; factory itself looks every half minute. */
+/** A thinking agent prints something every few seconds; factory itself looks every half minute. */
 const SILENT_SECONDS = 10 * 60;
 
 export const inProgress = ({ pipelines }: Snapshot) =>
@@ -238,14 +238,14 @@ export const inProgress = ({ pipelines }: Snapshot) =>
 export const says = ({ issue, status, stage, attempt }: Pipeline) =>
   `factory status: #${issue} ${status}, stage ${stage}, attempt ${attempt}`;
 
-/** What was said of an issue: by the last check-in, and when something last went wrong with it. */
+/** Evidence about an issue: the last check-in's message, and its last failure in the loop's log. */
 export function lastWords(
   { snapshot, inside }: Pick<ProbedFacts, 'snapshot' | 'inside'>,
   issue: number,
 ): string[] {
   const action = snapshot.heartbeat?.actions.find((candidate) => candidate.issue === issue);
   const own = (inside?.failures ?? []).filter((line) => new RegExp(`#${issue} `).test(line));
-  // What claude said may stand before what factory made of it, or after.
+  // The line with claude's own words may come before or after factory's.
   const failures = new Set([own.findLast((line) => line.includes(': claude said: ')), own.at(-1)]);
   return [
     ...(action
@@ -267,17 +267,17 @@ export const repairsGivenUp = whenProbed(({ worker, snapshot: { repairs, pipelin
       {
         status: 'stuck' as const,
         id: 'repairs-given-up',
-        cause: `#${pipeline.issue} was interrupted in stage ${pipeline.stage} more often than it is set going by itself`,
+        cause: `#${pipeline.issue} was interrupted in stage ${pipeline.stage}, and the automatic retries are exhausted`,
         next: [
-          `set it going again: ${command('unstick', worker.name, String(pipeline.issue))}`,
-          `what that types in the worker: ${last.cure.trim().replaceAll('\n', '; ')}`,
+          `start it again: ${command('unstick', worker.name, String(pipeline.issue))}`,
+          `which runs in the worker: ${last.cure.trim().replaceAll('\n', '; ')}`,
         ],
       },
     ];
   });
 });
 
-/** Active without a pipeline: seen for a moment whenever an issue is taken, and for ever when that was cut off. */
+/** Active without a pipeline: for a moment whenever an issue is taken, for ever when that was interrupted. */
 export const requeuesGivenUp = whenProbed(({ worker, snapshot: { queue, repairs, pipelines }, command }) => {
   return queue.flatMap(({ issue, status }) => {
     if (status !== 'active' || pipelines.some((pipeline) => pipeline.issue === issue)) return [];
@@ -287,7 +287,7 @@ export const requeuesGivenUp = whenProbed(({ worker, snapshot: { queue, repairs,
       {
         status: 'stuck' as const,
         id: 'requeues-given-up',
-        cause: `#${issue} was taken from the queue and not begun, more often than it is put back by itself`,
+        cause: `#${issue} was taken from the queue and not begun, and the automatic requeues are exhausted`,
         next: [`put it back: ${command('queue', worker.name, 'requeue', String(issue))}`],
       },
     ];
@@ -304,12 +304,12 @@ export const blocked = whenProbed(({ worker, snapshot, inside, command }) =>
       evidence: [says(pipeline), ...lastWords({ snapshot, inside }, pipeline.issue)],
       next: [
         `try the stage again: ${command('unstick', worker.name, String(pipeline.issue))}`,
-        `give it up, so that the queue goes on: ${command('unstick', worker.name, String(pipeline.issue), '--give-up')}`,
+        `give it up, so that the queue continues: ${command('unstick', worker.name, String(pipeline.issue), '--give-up')}`,
       ],
     })),
 );
 
-/** A stage that has said nothing for long: hanging, or thinking. */
+/** A stage that has printed nothing for a long time: it hangs, or thinks. */
 export const silent = whenProbed(({ snapshot, worker, command }) => {
   if (!snapshot.locks.checkIn) return [];
   return inProgress(snapshot).flatMap((pipeline) => {
@@ -327,14 +327,14 @@ export const silent = whenProbed(({ snapshot, worker, command }) => {
         ],
         next: [
           `look: ${command('peek', worker.name, '--session', session.name)}`,
-          `give the issue up, so that the queue goes on: ${command('unstick', worker.name, String(pipeline.issue), '--give-up')}`,
+          `give the issue up, so that the queue continues: ${command('unstick', worker.name, String(pipeline.issue), '--give-up')}`,
         ],
       },
     ];
   });
 });
 
-/** A row whose dependency has failed waits without a word. */
+/** A row whose dependency has failed waits silently. */
 export const dependencyFailed = whenProbed(({ snapshot: { queue }, worker, command }) =>
   queue
     .filter(({ status }) => status === 'pending')
@@ -350,24 +350,24 @@ export const dependencyFailed = whenProbed(({ snapshot: { queue }, worker, comma
           ],
           next: [
             `run #${failed.issue} again: ${command('queue', worker.name, 'requeue', String(failed.issue))}`,
-            `do without it: ${command('queue', worker.name, 'remove', String(failed.issue))}`,
+            `remove #${failed.issue}: ${command('queue', worker.name, 'remove', String(failed.issue))}`,
           ],
         },
       ];
     }),
 );
 
-/** The first row cannot be begun, and the others wait behind it: what the last check-in said of it. */
+/** The first row cannot be started, and the others wait behind it. */
 export const rowSkipped = whenProbed(({ snapshot, worker, command }) =>
   (snapshot.heartbeat?.actions ?? [])
     .filter(({ action, message }) => action === 'skip' && /intent|failed to fetch issue/.test(message ?? ''))
     .map(({ issue, message }) => ({
       id: 'row-without-intent',
-      cause: `#${issue} is skipped at every check-in, and the queue stands behind it: it has no intent`,
+      cause: `#${issue} is skipped at every check-in, and the queue waits behind it: it has no intent`,
       evidence: [`last check-in: ${message}`],
       next: [
-        `say what it is for: ${command('queue', worker.name, 'set-intent', String(issue), 'Users can …')}`,
-        `or take it out: ${command('queue', worker.name, 'remove', String(issue))}`,
+        `give it an intent: ${command('queue', worker.name, 'set-intent', String(issue), 'Users can …')}`,
+        `or remove it: ${command('queue', worker.name, 'remove', String(issue))}`,
       ],
     })),
 );

@@ -1,4 +1,4 @@
-/** What a worker's release has in the cluster: Deployment, Secret keys (never values), pull secrets, volume. */
+/** Checks a worker's release in the cluster: Deployment, Secret keys (never values), pull secrets, volume. */
 
 import { CliError } from '../cli/errors.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
@@ -13,7 +13,7 @@ import { readAnswer } from '../transport/read-answer.ts';
 import type { Workload } from '../worker/workload.ts';
 import { type Check, found } from './check.ts';
 
-/** @param rotate how the operator types the command that brings tokens */
+/** @param rotate the command line that writes tokens */
 export async function checkSecret(
   cluster: Cluster,
   worker: ClusterWorker,
@@ -50,7 +50,7 @@ export async function checkPullSecrets(
 ): Promise<Check> {
   const pullSecrets = pod.imagePullSecrets.map(({ name }) => name);
   if (pullSecrets.length === 0) {
-    return found('pull-secret', 'ok', `none named; ${image} has to be readable for the nodes`);
+    return found('pull-secret', 'ok', `none named; the nodes must be able to pull ${image} without a login`);
   }
   const result = await kubectl(cluster, worker, [
     'get',
@@ -74,7 +74,7 @@ export async function checkPullSecrets(
   return found(
     'pull-secret',
     'fail',
-    `${wrong.join(', ')}: ${types.has(first) ? 'no Secret with a registry login' : 'no such Secret'}; the image cannot be pulled`,
+    `${wrong.join(', ')}: ${types.has(first) ? 'not a Secret with a registry login' : 'no such Secret'}; the image cannot be pulled`,
     [
       `${kubectlInNamespace(worker, 'create', 'secret', 'generic', first, '--type=kubernetes.io/dockerconfigjson')} --from-file=.dockerconfigjson="$HOME/.docker/config.json"`,
     ],
@@ -96,7 +96,7 @@ export async function checkClaim(cluster: Cluster, worker: ClusterWorker, claim:
     : found('volume', 'fail', `${what} is ${status?.phase ?? 'without a phase'}`, [describe]);
 }
 
-/** @param deployment null where there is none */
+/** @param deployment null when there is none */
 export async function checkRelease(
   helm: Helm | null,
   worker: ClusterWorker,
@@ -112,18 +112,18 @@ export async function checkRelease(
     return found(
       'release',
       'warn',
-      `Deployment ${worker.pod} is not of a Helm release: start, stop and releases do not work on it`,
+      `Deployment ${worker.pod} does not belong to a Helm release: start, stop and releases do not work on it`,
     );
   }
   if (helm === null)
-    return found('release', 'unknown', `${deployment.release}; helm is missing, so its state is not known`);
+    return found('release', 'unknown', `${deployment.release}; helm is missing, so its state is unknown`);
   try {
     const revision = await helm.status({ name: deployment.release, worker });
-    if (revision === null) return found('release', 'fail', `Helm knows no release ${deployment.release}`);
+    if (revision === null) return found('release', 'fail', `Helm has no release ${deployment.release}`);
     const what = `${deployment.release} revision ${revision.revision} is ${revision.status}`;
     if (isPending(revision)) {
-      return found('release', 'fail', `${what}: a Helm is at work on it, or was killed`, [
-        `when it was killed: ${helmCommand(worker, 'rollback', deployment.release)}`,
+      return found('release', 'fail', `${what}: a helm is running, or was killed`, [
+        `if it was killed: ${helmCommand(worker, 'rollback', deployment.release)}`,
       ]);
     }
     return found('release', revision.status === 'deployed' ? 'ok' : 'warn', what);

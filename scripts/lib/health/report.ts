@@ -1,6 +1,6 @@
 /**
- * The report that is made by the rules: findings, and the word of the STATUS column. `list`, `status` and `watch` ask those that need
- * no more than a probe; `why` and `doctor` ask the whole book (book.ts), so that a list does not load it. Pure.
+ * Runs the rules and reports their findings and the word of the STATUS column. `list`, `status` and `watch` run the rules that
+ * need only a probe; `why` and `doctor` run the whole book (book.ts), which `list` therefore does not load. Pure.
  */
 import type { WorkerEntry } from '../config/worker-entry.ts';
 import type { PodFacts } from '../transport/pods.ts';
@@ -11,17 +11,17 @@ import * as probe from './probe-rules.ts';
 
 /** A rule of the book. */
 export interface Entry {
-  /** Of what the rule finds, unless it says otherwise. */
+  /** Of its findings, unless the rule sets another. */
   readonly severity: Severity;
   readonly rule: Rule;
-  /** Whether it says something only besides other findings. */
+  /** Whether it runs only when there are other findings. */
   readonly besides?: boolean;
 }
 
 export const entries = (severity: Severity, ...rules: readonly Rule[]): Entry[] =>
   rules.map((rule) => ({ severity, rule }));
 
-/** What needs no more than a probe; its order is that of the STATUS column, where the first finding with a status decides. */
+/** The rules that need only a probe. The first finding with a status decides the STATUS column. */
 export const PROBE_BOOK: readonly Entry[] = [
   ...entries('error', probe.refused),
   ...entries('info', probe.supervisorGone, probe.podStops, probe.booting),
@@ -41,9 +41,9 @@ export interface Assessment {
 }
 
 /**
- * Asks every rule for which there are facts.
+ * Runs every rule.
  *
- * @param book the rules, in the order in which their findings are read
+ * @param book the rules, in the order of their findings in the report
  */
 export function judge(facts: Facts, book: readonly Entry[]): Assessment {
   const all: Finding[] = [];
@@ -51,7 +51,7 @@ export function judge(facts: Facts, book: readonly Entry[]): Assessment {
     if (besides && all.length === 0) continue;
     for (const found of rule(facts)) all.push({ severity, evidence: [], status: null, ...found });
   }
-  // What kept us out (`pending`, `forbidden`) is only the sign of what the rules before it have explained.
+  // What kept us out (`pending`, `forbidden`) is only a symptom of what earlier rules have explained.
   const sign = facts.refusal === null ? -1 : all.findIndex(({ id }) => id === facts.refusal?.id);
   return {
     status: facts.refusal?.status ?? all.find(({ status }) => status !== null)?.status ?? 'running',
@@ -60,7 +60,7 @@ export function judge(facts: Facts, book: readonly Entry[]): Assessment {
 }
 
 /**
- * Judges what a probe has found in a worker.
+ * Judges what a probe found in a worker.
  *
  * @param pod null for a local worker
  */
@@ -74,9 +74,9 @@ export function assess(
 }
 
 /**
- * How severe it is that a worker is so: with `info` it is wanted, or passes.
+ * The severity of a status; `info`: it is wanted, or passes.
  *
- * @param pod one that ended by itself (evicted, say) is there still; one that was scaled away is not
+ * @param pod still there when it ended on its own (evicted, for example), but not when it was scaled down
  */
 export function severityOf(status: Status, pod: PodFacts | null = null): Severity {
   return PASSING.includes(status) && !(status === 'stopped' && pod !== null) ? 'info' : 'error';
@@ -84,7 +84,7 @@ export function severityOf(status: Status, pod: PodFacts | null = null): Severit
 
 const PASSING: readonly Status[] = ['running', 'starting', 'draining', 'drained', 'stopped', 'pending'];
 
-/** The stable form for programs. */
+/** A problem as JSON: the stable form for programs. */
 export function problemJson({ id, severity, cause, next }: Finding): Problem & { severity: Severity } {
   return { id, severity, cause, next };
 }

@@ -1,4 +1,4 @@
-/** What the person at the laptop may do in a namespace: SelfSubjectAccessReviews, all in one kubectl call. */
+/** Checks the operator's permissions in a namespace: SelfSubjectAccessReviews, all in one kubectl call. */
 
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
@@ -30,7 +30,7 @@ const rights = (resource: string, ...verbs: string[]): Right[] => {
 
 const CHANGE = ['get', 'list', 'create', 'patch', 'delete'] as const;
 
-/** In the order in which they are missed. */
+/** The most needed first. */
 export const NEEDS: readonly Needs[] = [
   {
     id: 'rbac-look',
@@ -87,7 +87,7 @@ interface Review {
   readonly status: { readonly allowed: boolean };
 }
 
-/** The word for a right, as kubectl writes it: `create pods/exec`. */
+/** The resource as kubectl writes it: `pods/exec`. */
 const nameOf = ({ resource, subresource, group }: Right): string =>
   `${resource}${subresource && `/${subresource}`}${group && `.${group}`}`;
 
@@ -111,7 +111,7 @@ export function reviewList(namespace: string): string {
 }
 
 /**
- * @param text what `kubectl create --output=json` printed: one JSON document after the other
+ * @param text output of `kubectl create --output=json`: one JSON document after the other
  * @returns a finding for each group of needs
  */
 export function judgeRights(text: string, namespace: string): Check[] {
@@ -141,7 +141,11 @@ export async function checkRights(cluster: Cluster, place: ClusterWorker): Promi
   });
   if (result.code !== 0) {
     return [
-      found('rbac', 'unknown', `the cluster does not say what is allowed: ${kubectlMessage(result.stderr)}`),
+      found(
+        'rbac',
+        'unknown',
+        `the cluster did not report what is allowed: ${kubectlMessage(result.stderr)}`,
+      ),
     ];
   }
   return judgeRights(result.stdout.toString(), place.namespace);

@@ -1,4 +1,4 @@
-/** Rules about issues that need more than a probe: what panes show, who typed into them, what was said. Pure. */
+/** Rules about issues that need more than a probe: panes, human-driven sessions, logs. Pure. */
 
 import { findPrompt, OF_THE_ACCOUNT } from '../claude/prompts.ts';
 import { isBehind, type Pipeline, parseStageName } from '../factory.ts';
@@ -10,12 +10,12 @@ import { type EnteredFacts, whenEntered, whenProbed } from './facts.ts';
 import type { Inside, PaneView } from './inside.ts';
 import { inProgress, lastWords, says } from './probe-rules.ts';
 
-/** The issue is in progress and nothing is at it: its check-in was killed. */
+/** The issue is in progress and nothing works on it: its check-in was killed. */
 export const interrupted = whenEntered(({ snapshot, inside, worker, command }) => {
   const { locks, sessions, heartbeat } = snapshot;
-  // Without a supervisor that is what matters, and its start takes the issue up.
+  // Without a supervisor, another finding matters more; its start continues the issue.
   if (!locks.boot || locks.checkIn || heartbeat?.state === 'checking-in') return [];
-  // Of one that is left to a person another rule says more.
+  // Another rule says more about a human-driven issue.
   const orphans = inProgress(snapshot).filter(
     (pipeline) => !isHumanDriven(inside, pipeline) && !waitsForAccount(snapshot, pipeline),
   );
@@ -30,15 +30,15 @@ export const interrupted = whenEntered(({ snapshot, inside, worker, command }) =
         'the check-in lock is free',
         session === ''
           ? 'it has no session'
-          : `session ${session} ${alive ? 'is there' : `is gone from tmux; factory believes it ${sessionState || 'unknown'}`}`,
+          : `session ${session} ${alive ? 'exists' : `is gone from tmux; factory believes it is ${sessionState || 'unknown'}`}`,
         ...(heartbeat?.reason ? [`the loop says: ${heartbeat.reason}`] : []),
       ],
-      next: [`set it going again: ${command('unstick', worker.name, String(issue))}`],
+      next: [`start it again: ${command('unstick', worker.name, String(issue))}`],
     };
   });
 });
 
-/** The program waits for a session that tmux does not have, while something does hold the check-in lock. */
+/** A check-in waits for a session that tmux does not have. */
 export const sessionGone = whenEntered(({ snapshot, worker, command }) => {
   const { locks, sessions, faults } = snapshot;
   if (!locks.checkIn || faults.some(({ part }) => part === 'sessions')) return [];
@@ -55,16 +55,16 @@ export const sessionGone = whenEntered(({ snapshot, worker, command }) => {
       cause: `the session ${pipeline.session} of #${pipeline.issue} is gone while a check-in waits for it`,
       evidence: [
         says(pipeline),
-        `factory believes it ${pipeline.sessionState}; tmux has no session of that name`,
+        `factory believes it is ${pipeline.sessionState}; tmux has no session with that name`,
       ],
       next: [
-        `what it said last: ${command('logs', worker.name, pipeline.session)}`,
-        `when the check-in does not end by itself: ${command('unstick', worker.name, String(pipeline.issue))}`,
+        `its last output: ${command('logs', worker.name, pipeline.session)}`,
+        `if the check-in does not end by itself: ${command('unstick', worker.name, String(pipeline.issue))}`,
       ],
     }));
 });
 
-/** tmux itself does not answer: with its server every session is gone. Of a worker that is stopped that is as it should be. */
+/** tmux does not answer: its server is gone, and every session with it. Normal in a stopped worker. */
 export const tmuxGone = whenEntered(({ snapshot: { faults, locks }, worker, command }) =>
   faults
     .filter(({ part }) => part === 'sessions' && locks.boot)
@@ -74,7 +74,7 @@ export const tmuxGone = whenEntered(({ snapshot: { faults, locks }, worker, comm
       evidence: [`tmux: ${message}`],
       next: [
         `the supervisor starts it again; see: ${command('logs', worker.name, 'boot')}`,
-        `what the sessions said: ${command('sessions', worker.name)}`,
+        `the sessions' output: ${command('sessions', worker.name)}`,
       ],
     })),
 );
@@ -83,8 +83,8 @@ const isHumanDriven = ({ human }: Inside, { session, sessionState }: Pipeline) =
   human.has(session) || (session !== '' && sessionState === 'human_input');
 
 /**
- * A check-in leaves an issue alone in whose session a person has typed last; the one that is under way goes on. Typing into
- * it once more hands nothing back: that is a person again.
+ * A check-in leaves an issue alone when a person was the last to type into its session; a running check-in continues. Typing
+ * again does not hand it back: that is a person again.
  */
 export const humanDriven = whenEntered(({ snapshot, inside, worker, command }) => {
   if (snapshot.locks.checkIn || snapshot.heartbeat?.state === 'checking-in') return [];
@@ -93,19 +93,19 @@ export const humanDriven = whenEntered(({ snapshot, inside, worker, command }) =
     .filter((pipeline) => isHumanDriven(inside, pipeline))
     .map((pipeline) => ({
       id: 'human-driven',
-      cause: `factory takes the session ${pipeline.session} for driven by a person and leaves #${pipeline.issue} alone`,
+      cause: `factory takes the session ${pipeline.session} as human-driven and leaves #${pipeline.issue} alone`,
       evidence: [
         `factory session status ${pipeline.session}: ${inside.human.has(pipeline.session) ? 'Human: true' : `State: ${pipeline.sessionState}`}`,
         ...lastWords({ snapshot, inside }, pipeline.issue),
       ],
       next: [
         `see what the person left: ${command('peek', worker.name, '--session', pipeline.session)}`,
-        `hand it back (the stage is run again, on what is committed and on disk): ${command('unstick', worker.name, String(pipeline.issue))}`,
+        `hand it back (the stage runs again, with the commits and files as they are): ${command('unstick', worker.name, String(pipeline.issue))}`,
       ],
     }));
 });
 
-/** Panes of stages that show a question, or an error that only a person cures; not those of an account that is known not to work. */
+/** Panes of stages that show a question, or an error that only a person can fix; except errors of an account known not to work. */
 export function waitingPanes(snapshot: Snapshot, panes: readonly PaneView[]) {
   const held = accountHold(snapshot) !== null;
   return panes.flatMap(({ session, lines }) => {
@@ -117,20 +117,20 @@ export function waitingPanes(snapshot: Snapshot, panes: readonly PaneView[]) {
 /** A pane shows a question that only a person can answer. */
 export const paneWaits = whenProbed(({ panes, snapshot, worker, command }) =>
   waitingPanes(snapshot, panes ?? []).map(({ session, prompt }) => {
-    const untilThen = `take up no more work until then: ${command('drain', worker.name)}`;
+    const untilThen = `take no more work until then: ${command('drain', worker.name)}`;
     const cures: Readonly<Partial<Record<typeof prompt.id, readonly string[]>>> = {
       'rate-limit': [
-        'it goes on when the limit is reset; other workers with the same account have the same limit',
+        'it continues when the limit is reset; other workers with the same account have the same limit',
         untilThen,
       ],
       'no-credit': [
-        'whoever administers the account has to add credit or raise the limit; other workers with the same account stand still too',
+        "the account's administrator has to add credit or raise the limit; other workers with the same account stand still too",
         untilThen,
       ],
       login: [`put a valid token into its Secret: ${command('rotate', worker.name)}`],
-      'api-error': ['see whether the API has a problem: https://status.claude.com'],
+      'api-error': ['check whether the API has a problem: https://status.claude.com'],
       password: [
-        `git asks when GH_TOKEN is missing, refused or not allowed to do this: ${command('rotate', worker.name)}`,
+        `git asks when GH_TOKEN is missing, refused or lacks permission: ${command('rotate', worker.name)}`,
       ],
     };
     const attach = command('attach', worker.name, '--session', session);
@@ -148,12 +148,12 @@ export const paneWaits = whenProbed(({ panes, snapshot, worker, command }) =>
   }),
 );
 
-/** The agent has ended and left its shell; whatever factory pastes there is executed. */
+/** The agent has ended and only its shell is left, which would execute whatever factory pastes. */
 export const agentEnded = whenEntered(({ inside, panes, snapshot, worker, command }) =>
   inProgress(snapshot).flatMap((pipeline) => {
     const pane = panes?.find(({ session }) => session === pipeline.session);
     const started = snapshot.sessions.find(({ name }) => name === pipeline.session);
-    // At the beginning of a stage the shell is there before the agent.
+    // At the start of a stage, the shell runs before the agent does.
     if (pane === undefined || started === undefined || snapshot.now - started.createdAt < 30) return [];
     if (!inside.loneShells.has(pipeline.session)) return [];
     return [
@@ -161,7 +161,7 @@ export const agentEnded = whenEntered(({ inside, panes, snapshot, worker, comman
         id: 'agent-ended',
         cause: `no agent runs in the session ${pipeline.session} of #${pipeline.issue}: it has ended, or never started`,
         evidence: [
-          `in its pane only the shell is left (${pane.program})`,
+          `only the shell is left in its pane (${pane.program})`,
           ...pane.lines.slice(-3).map((line) => `its pane: ${line}`),
         ],
         next: [
@@ -173,7 +173,7 @@ export const agentEnded = whenEntered(({ inside, panes, snapshot, worker, comman
   }),
 );
 
-/** Those that factory has seen hit a limit, where that is not known of the account itself. */
+/** Pipelines that factory saw hit a limit, unless the account itself is known to have hit it. */
 export function limitedPipelines(snapshot: Snapshot): Pipeline[] {
   return pipelinesAtLimit(snapshot, ({ status }) => status === 'rate_limited');
 }
@@ -182,17 +182,17 @@ function pipelinesAtLimit(snapshot: Snapshot, isLimited: (pipeline: Pipeline) =>
   return accountHold(snapshot) === null ? snapshot.pipelines.filter(isLimited) : [];
 }
 
-/** How long a try takes at most that ends at the limit: the program looks at the pane every half minute. */
+/** The longest a try that ends at the limit takes: factory looks at the pane every half minute. */
 const LIMITED_TRY_SECONDS = 3 * 60;
 
-/** Whether a pipeline in progress is trying again what has just ended at the limit: between its tries it says so itself. */
+/** Whether a pipeline in progress is retrying after the limit: between its tries its own status says so. */
 function triesAfterLimit({ snapshot, inside }: EnteredFacts, { issue, stage, status }: Pipeline): boolean {
   const last = inside.failures.findLast((line) => line.includes(`#${issue} `));
   if (status !== 'in_progress' || !last?.includes(`#${issue} rate_limited ${stage} `)) return false;
   return snapshot.now - Date.parse(last.split(' ')[0] ?? '') / 1000 < LIMITED_TRY_SECONDS;
 }
 
-/** Limits that the program itself has seen. */
+/** Limits that factory itself saw. */
 export const rateLimited = whenEntered((facts) => {
   const { snapshot, inside, worker, command } = facts;
   return pipelinesAtLimit(
@@ -209,7 +209,7 @@ export const rateLimited = whenEntered((facts) => {
   }));
 });
 
-/** A row that failed before any work was done: `gh` or `git` said no. */
+/** A row that failed before any work was done: `gh` or `git` failed. */
 export const rowFailed = whenEntered(({ snapshot, inside, worker, command }) =>
   snapshot.queue
     .filter(({ status, pipeline }) => status === 'failed' && pipeline === null)
@@ -222,13 +222,13 @@ export const rowFailed = whenEntered(({ snapshot, inside, worker, command }) =>
         ...lastWords({ snapshot, inside }, row.issue),
       ],
       next: [
-        `what was said: ${command('logs', worker.name, 'orchestrator')}`,
+        `the loop's log: ${command('logs', worker.name, 'orchestrator')}`,
         ...beginAgain({ inside, worker, command }, row.issue),
       ],
     })),
 );
 
-/** A row that was taken and not begun, and that the supervisor does not put back: it was not there, or something is in the way. */
+/** A row that was taken but not started, and that the supervisor does not requeue: it was not running, or something is in the way. */
 export const rowNotBegun = whenEntered(({ snapshot, inside, worker, command }) =>
   snapshot.queue
     .filter(({ status, pipeline }) => status === 'active' && pipeline === null && !snapshot.locks.checkIn)
@@ -249,7 +249,7 @@ function evidenceOfWay({ inTheWay }: Inside, issue: number): string[] {
   return way === undefined ? [] : [`in its way: ${way.says}`];
 }
 
-/** What is in the way first: until it is gone, a requeue is refused. */
+/** How to requeue a row. What is in the way comes first: until it is gone, a requeue is refused. */
 function beginAgain(
   { inside, worker, command }: Pick<EnteredFacts, 'inside' | 'worker' | 'command'>,
   issue: number,
@@ -259,11 +259,11 @@ function beginAgain(
     ...(way === undefined
       ? []
       : [`clear the way first: ${describeClearing(command, worker.name, issue, way.cure)}`]),
-    `again: ${command('queue', worker.name, 'requeue', String(issue))}`,
+    `requeue it: ${command('queue', worker.name, 'requeue', String(issue))}`,
   ];
 }
 
-/** A row that does not say that its issue is completed. The supervisor removes it, unless it is drained or was not there. */
+/** A row of a completed issue that is still active. The supervisor removes it, unless it is drained or not running. */
 export const rowBehind = whenEntered(({ snapshot, inside, worker, command }) =>
   snapshot.queue
     .filter((row) => isBehind(row, snapshot.pipelines) && !snapshot.locks.checkIn)
@@ -274,11 +274,11 @@ export const rowBehind = whenEntered(({ snapshot, inside, worker, command }) =>
         `factory queue: #${row.issue} active; factory status: completed`,
         ...lastWords({ snapshot, inside }, row.issue),
       ],
-      next: [`take the row out: ${command('queue', worker.name, 'remove', String(row.issue))}`],
+      next: [`remove the row: ${command('queue', worker.name, 'remove', String(row.issue))}`],
     })),
 );
 
-/** A row beside the completed pipeline of another one: a number that two projects use. */
+/** A row with the completed pipeline of another issue: two projects use the same number. */
 export const numberUsedTwice = whenEntered(({ snapshot, inside, worker, command }) =>
   snapshot.queue
     .filter(
@@ -288,7 +288,7 @@ export const numberUsedTwice = whenEntered(({ snapshot, inside, worker, command 
     .filter((row) => !isBehind(row, snapshot.pipelines) && !snapshot.locks.checkIn)
     .map((row) => ({
       id: 'number-used-twice',
-      cause: `${itemName(row)} cannot move: the store has a completed pipeline of the same number`,
+      cause: `${itemName(row)} cannot start: the store has a completed pipeline with the same number`,
       evidence: [
         `factory queue: #${row.issue} ${row.status}${row.namespace ? ` in ${row.namespace}` : ''}; factory status: completed`,
         ...lastWords({ snapshot, inside }, row.issue),
@@ -297,18 +297,18 @@ export const numberUsedTwice = whenEntered(({ snapshot, inside, worker, command 
     })),
 );
 
-/** The loop says itself why it takes nothing up. */
+/** The loop itself says why it takes no work. */
 export const loopWaits = whenEntered(({ snapshot, worker, command }) => {
   const { heartbeat, locks } = snapshot;
-  // Without a supervisor it is an old one.
+  // Without a supervisor, the heartbeat is old.
   if (!locks.boot) return [];
   if (heartbeat?.state !== 'waiting' || !heartbeat.reason || openItems(snapshot).length === 0) return [];
   return [
     {
       id: 'loop-waits',
-      cause: `nothing is taken up: ${heartbeat.reason}`,
+      cause: `no work is taken: ${heartbeat.reason}`,
       evidence: [`heartbeat: ${heartbeat.state} since ${heartbeat.finishedAt ?? heartbeat.startedAt}`],
-      next: [`what it did before: ${command('logs', worker.name, 'orchestrator')}`],
+      next: [`the loop's log: ${command('logs', worker.name, 'orchestrator')}`],
     },
   ];
 });

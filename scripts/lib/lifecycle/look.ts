@@ -1,4 +1,4 @@
-/** How a worker is before and after its plan: workload, release, pods, what it is at, what is wrong. */
+/** The state of a worker before and after its plan: workload, release, pods, running work, problems. */
 import type { Context } from '../cli/command.ts';
 import type { ClusterWorker, WorkerEntry } from '../config/worker-entry.ts';
 import type { Drain } from '../contract.ts';
@@ -23,38 +23,38 @@ import { parseSnapshot } from '../worker/snapshot.ts';
 import { findWorkload, type Workload } from '../worker/workload.ts';
 import { livePods } from './pod-wait.ts';
 
-/** The name by which the chart begins in Helm's history: `factory-worker-0.1.0`. */
+/** The chart's name and version in Helm's history: `factory-worker-0.1.0`. */
 const CHART = /^factory-worker-\d/;
 
 export interface ReleaseState {
   readonly name: string;
-  /** The newest revision, whatever became of it. */
+  /** The newest revision, deployed or failed. */
   readonly revision: Revision;
   readonly pending: boolean;
-  /** Where a rollback would go; null when nothing was ever deployed. */
+  /** The revision that a rollback would go to; null when nothing was ever deployed. */
   readonly lastDeployed: number | null;
-  /** Whether it is of this chart. */
+  /** Whether it was installed with this chart. */
   readonly ours: boolean;
 }
 
 export interface WorkerState {
   readonly worker: ClusterWorker;
   readonly workload: Workload | null;
-  /** Null: Helm knows of none. */
+  /** Null: Helm has none. */
   readonly release: ReleaseState | null;
-  /** Names of the pods that are there or on their way out. */
+  /** Names of the pods, including those that are being deleted. */
   readonly pods: readonly string[];
   readonly inside: Inside;
 }
 
-/** What the worker itself says; `null` where it cannot be entered, with the reason. */
+/** What the worker itself reports; when it cannot be entered, why. */
 export type Inside =
   | {
       readonly entered: true;
       /** `demo#23 at stage qa`; null when nothing runs. */
       readonly runs: string | null;
       readonly drain: Drain | null;
-      /** What is not finished in its queue: `demo#23`. */
+      /** The unfinished issues in its queue: `demo#23`. */
       readonly open: readonly string[];
     }
   | { readonly entered: false; readonly why: string };
@@ -74,13 +74,13 @@ export async function lookAtWorker(
   return { worker, workload, release, pods: pods.map(({ metadata }) => metadata.name ?? ''), inside };
 }
 
-/** Whether the worker's pod is Ready just now. */
+/** Whether the worker's pod is Ready now. */
 export async function isReady(cluster: Cluster, worker: ClusterWorker): Promise<boolean> {
   const search = await podFinder(cluster)(worker);
   return search.kind === 'pod' && search.pod.ready && search.pod.state === 'running';
 }
 
-/** The release by what its Deployment says; without a Deployment by the names that would give it the worker's. */
+/** The release that the Deployment names; without a Deployment, one of the names that lead to the worker's pod name. */
 async function findRelease(
   helm: Helm,
   worker: ClusterWorker,
@@ -95,7 +95,7 @@ async function findRelease(
   return null;
 }
 
-/** @returns null when Helm knows of no such release */
+/** @returns null when Helm has no such release */
 export async function releaseState(helm: Helm, release: Release): Promise<ReleaseState | null> {
   const revision = await helm.status(release);
   if (revision === null) return null;
@@ -134,8 +134,8 @@ export async function lookInside(worker: WorkerEntry, context: Context, timeoutM
 }
 
 /**
- * The lines of the manifest that setting the replicas would change besides them, when the chart here is not the release's.
- * Nothing is asked where there is nothing to set.
+ * The manifest lines that setting the replicas would change besides the replicas, because the chart here differs from the
+ * release's. Asks nothing when there is nothing to set.
  */
 export async function driftOf(
   helm: Helm,
@@ -143,14 +143,14 @@ export async function driftOf(
   change: Change,
 ): Promise<string[]> {
   if (!release?.ours || release.pending || workload?.replicas === change.set?.['replicas']) return [];
-  // Loads yaml, for which --help need not wait.
+  // Loads yaml, which --help does not need.
   const { manifestChanges } = await import('../helm/manifest-diff.ts');
   const place = { name: release.name, worker };
   const [now, then] = await Promise.all([helm.manifest(place), helm.render(place, change)]);
   return manifestChanges(now, then, []).filter((line) => !/: [-+] replicas: \d+$/.test(line));
 }
 
-/** Sees that the Deployment has that number of replicas. @throws CliError when it has not */
+/** Checks that the Deployment has that number of replicas. @throws CliError when it does not */
 export async function expectReplicas(
   cluster: Cluster,
   worker: ClusterWorker,
@@ -173,7 +173,7 @@ export async function expectReplicas(
   );
 }
 
-/** How a worker is once it has been started, in lines for people. */
+/** The health of a worker after a start, in lines for people. */
 export interface Health {
   /** The word of the STATUS column. */
   readonly status: string;

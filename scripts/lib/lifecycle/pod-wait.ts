@@ -1,4 +1,4 @@
-/** Waiting for a worker's pod: to be gone, or to be Ready. Says on the way what the cluster says. */
+/** Waits for a worker's pod to be gone, or to be Ready, and reports what the cluster says meanwhile. */
 
 import { CliError, ExitCode } from '../cli/errors.ts';
 import { onlyNews } from '../cli/news.ts';
@@ -12,12 +12,12 @@ import { TransportError } from '../transport/transport.ts';
 import { type ReleasePod, readPods } from '../worker/workload.ts';
 
 const POLL_MS = 2_000;
-/** After the release has changed, its controllers have to notice; under load that takes seconds. */
+/** The controllers have to notice that the release has changed; under load that takes seconds. */
 const NOTICE_MS = 60_000;
 
 /**
- * The pods of a worker that are there or on their way out. One that has ended and that nobody deletes, as an evicted one stays
- * for days, is not waited for; one that is being deleted is, for until it is gone its volumes may still be mounted.
+ * The pods of a worker, including those that are being deleted: until such a pod is gone, its volumes may still be mounted.
+ * Without finished pods that nothing deletes: an evicted one stays for days.
  */
 export async function livePods(cluster: Cluster, worker: ClusterWorker): Promise<ReleasePod[]> {
   const pods = await readPods(cluster, worker);
@@ -25,10 +25,10 @@ export async function livePods(cluster: Cluster, worker: ClusterWorker): Promise
 }
 
 /**
- * Waits until no pod of the worker is left. How long that takes says the pod: it has its grace period.
+ * Waits until no pod of the worker is left. The limit is the pod's own grace period.
  *
- * @param say hears what is waited for, whenever it changes
- * @throws CliError when a pod outlives its grace period (its node does not answer), or nobody stops it
+ * @param say called with what it waits for, whenever that changes
+ * @throws CliError when a pod outlives its grace period (its node does not answer), or its controller does not stop it
  */
 export async function waitGone(
   cluster: Cluster,
@@ -42,10 +42,10 @@ export async function waitGone(
     if (pod === undefined) return;
     const { state, reason, node, name } = podFacts(pod, worker.container, cluster.now());
     if (state === 'node-lost') {
-      throw new CliError(`pod ${name} does not end: ${reason}`, {
+      throw new CliError(`pod ${name} does not terminate: ${reason}`, {
         hints: [
           `its node: ${kubectlCommand(worker, 'get', 'node', ...(node === null ? [] : [node]))}`,
-          `when that machine is gone for good: ${kubectlInNamespace(worker, 'delete', 'pod', name, '--force', '--grace-period=0')}`,
+          `if that machine is gone for good: ${kubectlInNamespace(worker, 'delete', 'pod', name, '--force', '--grace-period=0')}`,
         ],
       });
     }
@@ -64,8 +64,8 @@ export async function waitGone(
  * Waits until the worker's pod is Ready.
  *
  * @param limitMs from now
- * @param look what to type to see more, for the message when the time is over
- * @throws CliError (exit 124) that says what the pod was at
+ * @param look commands that show more, for the timeout message
+ * @throws CliError (exit 124) with the pod's state
  */
 export async function waitReady(
   cluster: Cluster,
@@ -77,7 +77,7 @@ export async function waitReady(
   const end = cluster.now().getTime() + limitMs;
   const tell = onlyNews(say);
   for (;;) {
-    // Anew each time: a finder looks once.
+    // A new finder each time: it looks only once.
     const search = await patiently(() => podFinder(cluster)(worker), cluster, end);
     const now =
       search.kind === 'none'
@@ -95,7 +95,7 @@ export async function waitReady(
   }
 }
 
-/** A cluster that is away for a moment is no reason to give up a wait of minutes. */
+/** Retries while the cluster does not answer: a short outage must not end a wait of minutes. */
 async function patiently<T>(ask: () => Promise<T>, cluster: Cluster, end: number): Promise<T> {
   for (;;) {
     try {

@@ -1,11 +1,11 @@
 /**
- * Stopping and starting a worker through its release: `replicas` is a value of the chart, 0 or 1. (Not `kubectl scale`: the
- * next upgrade would give the pod back, and Helm 4 refuses it, since the field belongs to somebody else.) Pure.
+ * Stops and starts a worker through its Helm release: `replicas` is a value of the chart, 0 or 1. (Not `kubectl scale`: the
+ * next upgrade would bring the pod back, and Helm 4 refuses it, since another field manager owns the field.) Pure.
  */
 
 import type { LocalWorker } from '../config/worker-entry.ts';
 import { DRAINED_BY } from '../contract.ts';
-import { wayOutOf } from '../drain/way-out.ts';
+import { resumeHint } from '../drain/resume-hint.ts';
 import { type Change, chartDrift, chartPath, upgradeArgs } from '../helm/helm.ts';
 import {
   action,
@@ -23,31 +23,31 @@ import type { Tools } from './tools.ts';
 export type StopStep = 'drain' | 'release' | 'hurry' | 'wait';
 export type StartStep = 'release' | 'wait' | 'resume' | 'health';
 
-/** What `stop` does itself; `scaled` sees that the release has the new number. */
-export type StopActions = Readonly<Record<'drain' | 'scaled' | 'hurry' | 'wait', Run>>;
+/** The actions of `stop`; `scaled` checks that the release has the new number. */
+export type StopActions = Readonly<Record<'drain' | 'scaled' | 'stopNow' | 'wait', Run>>;
 export type StartActions = Readonly<Record<'scaled' | 'wait' | 'resume' | 'health', Run>>;
 
-export interface Wish {
+export interface ReplicaRequest {
   /** Path of the chart. */
   readonly chart: string;
-  /** Take the chart of this checkout although it changes more than the replicas. */
+  /** Use the chart of this checkout even if it changes more than the replicas. */
   readonly chartUpgrade: boolean;
-  /** Do not wait for what runs. */
+  /** Do not wait for the running stage. */
   readonly now: boolean;
 }
 
-/** Lines that the upgrade would change besides `replicas`. */
+/** Manifest lines that the upgrade would change besides `replicas`. */
 export type Drift = readonly string[];
 
 export function planStop(
   state: WorkerState,
   drift: Drift,
-  wish: Wish,
+  request: ReplicaRequest,
   tools: Tools,
   act: StopActions,
 ): Plan<Step<StopStep>> {
   const { worker, workload, pods, inside } = state;
-  const release = usableRelease(state, drift, wish, tools);
+  const release = usableRelease(state, drift, request, tools);
   if ('kind' in release) return release;
   if (workload?.replicas === 0 && pods.length === 0) {
     return {
@@ -59,16 +59,15 @@ export function planStop(
   const steps: Step<StopStep>[] = [];
   const notes: string[] = [];
   if (workload?.replicas !== 0) {
-    if (!wish.now && inside.entered) {
+    if (!request.now && inside.entered) {
       steps.push(drainStep(worker.name, inside.runs, tools, act.drain));
     }
-    steps.push(scaleStep(release, 0, wish, tools, act.scaled));
+    steps.push(scaleStep(release, 0, request, tools, act.scaled));
   }
   if (!inside.entered) notes.push(`it cannot be entered, so it is not drained first: ${inside.why}`);
-  if (wish.now && inside.entered) {
-    if (inside.runs !== null)
-      notes.push(`${inside.runs} is interrupted; the next start takes it up where it was`);
-    steps.push(hurryStep(pods[0] ?? worker.pod, tools, act.hurry));
+  if (request.now && inside.entered) {
+    if (inside.runs !== null) notes.push(`${inside.runs} is interrupted; it continues after the next start`);
+    steps.push(stopNowStep(pods[0] ?? worker.pod, tools, act.stopNow));
   }
   const what = `until ${pods.length === 0 ? 'its pod' : pods.join(', ')} is gone`;
   const wait = tools.kubectl('wait', '--for=delete', '--timeout=30m', `pod/${pods[0] ?? worker.pod}`);
@@ -76,7 +75,7 @@ export function planStop(
   return { kind: 'go', steps, notes };
 }
 
-/** @param runs what its check-in is at; null when nothing runs */
+/** @param runs what its check-in is doing; null when nothing runs */
 export function drainStep(
   worker: string,
   runs: string | null,
@@ -88,16 +87,16 @@ export function drainStep(
 }
 
 /** A second SIGTERM, without which a stopping worker waits for its running stage (`shutdown.waitForStage`). */
-export function hurryStep(
+export function stopNowStep(
   pod: string,
   { kubectl }: Pick<CommandLines, 'kubectl'>,
-  hurry: Run,
+  stopNow: Run,
 ): Step<'hurry'> {
   const what = 'the stopping worker does not wait for its running stage';
-  return step('hurry', '·', what, action(hurry, kubectl('exec', pod, '--', 'kill', '-TERM', '1')));
+  return step('hurry', '·', what, action(stopNow, kubectl('exec', pod, '--', 'kill', '-TERM', '1')));
 }
 
-/** @param lives whether its supervisor or any of its processes do */
+/** @param lives whether its supervisor or any of its processes runs */
 export function planStopLocal(
   worker: LocalWorker,
   lives: boolean,
@@ -128,12 +127,12 @@ export function planStart(
   state: WorkerState,
   ready: boolean,
   drift: Drift,
-  wish: Wish,
+  request: ReplicaRequest,
   tools: Tools,
   act: StartActions,
 ): Plan<Step<StartStep>> {
   const { worker, workload, inside } = state;
-  const release = usableRelease(state, drift, wish, tools);
+  const release = usableRelease(state, drift, request, tools);
   if ('kind' in release) return release;
   const running = workload?.replicas !== 0;
   if (running && ready && inside.entered && inside.drain?.release !== DRAINED_BY.stop) {
@@ -141,17 +140,17 @@ export function planStart(
     const held =
       drain === null
         ? []
-        : [`it is drained by ${drain.by}@${drain.host}`, wayOutOf(drain, worker.name, tools.ours)];
+        : [`it is drained by ${drain.by}@${drain.host}`, resumeHint(drain, worker.name, tools.ours)];
     return { kind: 'nothing', why: `${worker.name} runs already`, hints: held };
   }
   const steps: Step<StartStep>[] = [];
-  if (!running) steps.push(scaleStep(release, 1, wish, tools, act.scaled));
+  if (!running) steps.push(scaleStep(release, 1, request, tools, act.scaled));
   if (!running || !ready) steps.push(readyStep(worker.pod, tools, act.wait));
   steps.push(
     step(
       'resume',
       '·',
-      'lifts the drain of the stop; one by a person stays',
+      "lifts the stop's own drain; an operator's drain stays",
       action(act.resume, tools.ours('resume', worker.name)),
     ),
     healthStep(worker.name, tools, act.health),
@@ -173,7 +172,7 @@ export function healthStep(
   { ours }: Pick<CommandLines, 'ours'>,
   health: Run,
 ): Step<'health'> {
-  return step('health', '·', 'looks how it is', action(health, ours('status', worker)));
+  return step('health', '·', 'shows its status', action(health, ours('status', worker)));
 }
 
 export function planStartLocal(
@@ -195,7 +194,7 @@ export function scaling(replicas: 0 | 1, chart = chartPath()): Change {
 function scaleStep(
   release: ReleaseState,
   replicas: 0 | 1,
-  { chart }: Wish,
+  { chart }: ReplicaRequest,
   tools: Tools,
   scaled: Run,
 ): Step<'release'> {
@@ -208,64 +207,64 @@ function scaleStep(
   );
 }
 
-/** The release, or why it takes no upgrade. */
+/** The release, or why it cannot be upgraded. */
 function usableRelease(
   { worker, workload, release }: WorkerState,
   drift: Drift,
-  wish: Wish,
+  request: ReplicaRequest,
   lines: CommandLines,
 ): ReleaseState | Refusal {
   if (workload === null) {
     return refuse(
       `${worker.name} has no Deployment ${worker.pod} in namespace ${worker.namespace} of context ${worker.context}`,
-      `what there is: ${lines.kubectl('get', 'deployments,pods')}`,
+      `what exists: ${lines.kubectl('get', 'deployments,pods')}`,
       `install it: ${lines.ours('provision', worker.name)}`,
     );
   }
   if (release === null || !release.ours) {
     return refuse(
       release === null
-        ? `${workload.kind} ${workload.name} is not of a Helm release, and only those are stopped and started here`
-        : `release ${release.name} is of the chart ${release.revision.chart}, not of factory-worker`,
+        ? `${workload.kind} ${workload.name} does not belong to a Helm release; stop and start work only on those`
+        : `release ${release.name} belongs to the chart ${release.revision.chart}, not to factory-worker`,
       `without a release: ${lines.kubectl('scale', `${workload.kind.toLowerCase()}/${workload.name}`, '--replicas=0')} (or 1)`,
     );
   }
   if (release.pending) return pendingRefusal(release, lines);
-  if (drift.length > 0 && !wish.chartUpgrade) {
+  if (drift.length > 0 && !request.chartUpgrade) {
     const { why, hints } = chartDrift('would change in more than its replicas', drift);
     return refuse(`${worker.name} ${why}`, ...hints);
   }
   return release;
 }
 
-/** Longer than any Helm that is started here may run (lib/helm/helm.ts). */
+/** Longer than the limit of any helm that is started here (lib/helm/helm.ts). */
 const HELM_MS = 6 * 60_000;
 
-/** The first installation was cut short, so that nothing was ever deployed; or an uninstallation was. */
+/** Whether the first installation was interrupted, so that nothing was ever deployed, or an uninstallation was. */
 export function isHalfInstalled({ revision, lastDeployed }: ReleaseState): boolean {
   if (revision.status === 'uninstalling') return true;
   return lastDeployed === null && /^(pending-install|failed)$/.test(revision.status);
 }
 
-/** Whether another Helm may be at it just now: one that was killed half way looks the same, but only the first while. */
+/** Whether another helm may be running now. A killed one looks the same at first, but not for long. */
 export function isAtWork(release: ReleaseState, now: Date): boolean {
   if (release.pending && !isHalfInstalled(release)) return true;
   return /^(pending-|uninstalling)/.test(release.revision.status) && isRecent(release, now);
 }
 
-/** Whether a Helm that began with the release's newest revision may still be running. */
+/** Whether the helm that created the release's newest revision may still be running. */
 export function isRecent({ revision }: ReleaseState, now: Date): boolean {
   return now.getTime() - Date.parse(revision.updated) < HELM_MS;
 }
 
-/** Another Helm is at work, or was killed in the middle: nothing may be taken for granted. */
+/** The refusal when another helm is running, or was killed half way: the release's state is then unknown. */
 export function pendingRefusal(
   { name, revision, lastDeployed }: ReleaseState,
   lines: Pick<CommandLines, 'helm'>,
 ): Refusal {
   return refuse(
-    `release ${name} is ${revision.status} since ${revision.updated}: another Helm is at work on it, or was killed`,
-    'if it is at work, wait for it',
+    `release ${name} is ${revision.status} since ${revision.updated}: another helm is running, or was killed`,
+    'if it is running, wait for it',
     lastDeployed === null
       ? `if it was killed: ${lines.helm('uninstall', name)} (its volume stays)`
       : `if it was killed: ${lines.helm('rollback', name, String(lastDeployed))}`,

@@ -1,4 +1,4 @@
-/** The programs that change a worker in a cluster: each call as an action of a plan, line and effect from one argv. */
+/** The programs that change a worker in a cluster: each call is an action of a plan, command line and effect from one argv. */
 import type { Context } from '../cli/command.ts';
 import { shellLine } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
@@ -17,15 +17,15 @@ import {
 import { TransportError } from '../transport/transport.ts';
 import { createReach } from '../worker/observe.ts';
 
-/** What a pure plan is made with; tests have their own. */
+/** What a pure plan is built with; tests pass their own. */
 export interface Tools extends CommandLines {
   /** A kubectl call that changes something. */
   runKubectl(...args: string[]): Action;
   /** A helm call that changes something. @param input its standard input */
   runHelm(args: readonly string[], input?: string): Action;
-  /** Creates an object, and sees that it is there. The printed line has the object in it. */
+  /** Creates an object, and checks that it exists. The printed line contains the object. */
   create(object: NewObject): Action;
-  /** Deletes an object where there is one, and sees that it goes. */
+  /** Deletes an object if it exists, and checks that it goes. */
   remove(kind: string, name: string): Action;
 }
 
@@ -67,9 +67,9 @@ export function createTools(helm: Helm, cluster: Cluster, worker: ClusterWorker,
 /**
  * Tells a worker that is being stopped not to wait for its running stage.
  *
- * @returns a sentence when it could not be told: mostly because it is gone already
+ * @returns a sentence when it could not be told, usually because it is gone already
  */
-export async function hurry(
+export async function stopNow(
   worker: ClusterWorker,
   context: Context,
   timeoutMs: number,
@@ -80,6 +80,6 @@ export async function hurry(
     return undefined;
   } catch (error) {
     if (!(error instanceof TransportError)) throw error;
-    return `it was not told: ${error.message}`;
+    return `it could not be told: ${error.message}`;
   }
 }

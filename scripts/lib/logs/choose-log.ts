@@ -1,4 +1,4 @@
-/** Which log a person means. Pure. */
+/** Chooses the log that the operator means. Pure. */
 import { CliError, ExitCode } from '../cli/errors.ts';
 import { didYouMean } from '../cli/text.ts';
 import { BOOT_SESSION, ORCHESTRATOR_SESSION } from '../contract.ts';
@@ -6,7 +6,7 @@ import type { Frame } from '../transport/frame.ts';
 import { parseSessions, parseStageName } from '../worker/sessions.ts';
 import type { Log } from './piece.ts';
 
-/** The logs that are no session's, by the words for them. */
+/** The logs that do not belong to a session of a stage. */
 export function fixedLog(word: string): Log | null {
   if (word === BOOT_SESSION) return { kind: 'boot' };
   if (word === ORCHESTRATOR_SESSION) return { kind: 'orchestrator' };
@@ -15,7 +15,8 @@ export function fixedLog(word: string): Log | null {
 }
 
 /**
- * The session of exactly that name, running or gone; else the only one that runs at that stage; else the only recorded one.
+ * The session with exactly that name, running or gone; otherwise the only running one at that stage; otherwise the only
+ * recorded one.
  *
  * @param frame the answer of scripts/remote/look.sh with `recordings`
  * @throws CliError with the candidates, exit 2
@@ -49,7 +50,7 @@ export function chooseRecording(frame: Frame, wanted: string): Log {
   });
 }
 
-/** Names in a hint; more of them would hide the sentence above. */
+/** Names for a hint; a longer list would hide the message above it. */
 function latest(names: readonly string[], most = 12): string {
   const more = names.length - most;
   return `${names.slice(-most).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;

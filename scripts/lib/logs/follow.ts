@@ -11,16 +11,16 @@ import { absent, findLog, type LogSource, nextPiece } from './source.ts';
 
 /** Between two looks with --follow. */
 const FOLLOW_MS = 1_000;
-/** Between two tries to come back after a lost connection. */
+/** Between two tries to reconnect. */
 const RECONNECT_MS = 3_000;
-/** What a session has printed last is written down within seconds of its end (FLUSH_MS in the recorder, and its round). */
+/** The recorder writes a session's last output within seconds of its end (its FLUSH_MS, and its round). */
 const LAST_WORDS_LOOKS = 6;
-/** A line without its end is shown after so many looks in which it has not grown. */
+/** An incomplete line is shown after this many looks in which it has not grown. */
 const HELD_LOOKS = 2;
 
 /**
- * Shows a log as it grows. A piece counts when its answer came whole; a lost one is asked for again from the same place, so
- * that nothing is shown twice and nothing is left out.
+ * Shows a log as it grows. A piece counts once its answer arrived completely; a lost one is requested again from the same
+ * position, so that nothing is shown twice or left out.
  *
  * @returns the exit code, once the session has ended
  * @throws InterruptedError at Ctrl-C

@@ -1,17 +1,17 @@
-/** The bytes of a log as text for people, piece by piece: whole characters, tokens masked, without what moves a cursor. */
+/** Turns the bytes of a log into text, piece by piece: whole characters, tokens masked, no cursor movements. */
 import { StringDecoder } from 'node:string_decoder';
 import { withColours, withoutControls } from '../cli/safe-text.ts';
 import { maskTokens } from '../tokens.ts';
 
-/** How much of what was shown is looked at again: a token may begin there and go on in what comes. */
+/** How much of the shown text is scanned again: a token may begin there and continue in the next piece. */
 const CONTEXT = 4096;
-/** A line that is longer is shown before its end has come: no more than this is held back. */
+/** A longer line is shown before it is complete: no more than this is held back. */
 const LONGEST_LINE = 1024 * 1024;
 
 export interface LogText {
-  /** @returns the lines that are whole by now; a last one without its end is held back */
+  /** @returns the lines that are complete now; an incomplete last one is held back */
   push(bytes: Buffer): string;
-  /** @returns what is held back: nothing more comes for a while, or ever */
+  /** @returns what is held back; for when nothing more comes for a while, or ever */
   flush(): string;
 }
 
@@ -22,7 +22,7 @@ export function createLogText(ansi: boolean): LogText {
   let held = '';
   const take = (text: string): string => {
     if (text === '') return '';
-    // Masking keeps lengths, so that the part that was shown can be taken off again.
+    // Masking keeps lengths, so the part that was shown can be cut off again.
     const masked = maskTokens(shown + text).slice(shown.length);
     shown = (shown + text).slice(-CONTEXT);
     return ansi ? withColours(lastDrawn(masked)) : withoutControls(lastDrawn(masked));
@@ -43,7 +43,7 @@ export function createLogText(ansi: boolean): LogText {
   };
 }
 
-/** Of what was drawn over in the same line (a progress bar) only the last. */
+/** Keeps only the last state of a line that was redrawn, such as a progress bar. */
 function lastDrawn(text: string): string {
   return text
     .split('\n')

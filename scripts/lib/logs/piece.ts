@@ -1,15 +1,15 @@
-/** Where in a log we are: arguments and answer of scripts/remote/logs.sh. Pure. */
+/** One piece of a log: arguments and answer of scripts/remote/logs.sh. Pure. */
 import { wholeNumber } from '../read-contract.ts';
 import type { Frame } from '../transport/frame.ts';
 
-/** A log of a worker. `boot` is what its supervisor said since it started, `docker` is dockerd's own. */
+/** A log of a worker. `boot` is the supervisor's output since it started, `docker` is dockerd's log. */
 export type Log =
   | { readonly kind: 'boot' | 'orchestrator' | 'docker' }
   | { readonly kind: 'session'; readonly name: string };
 
 /** How far a log was read. */
 export interface Position {
-  /** The file, whatever it is called by now. */
+  /** Identifies the file, even after it was renamed. */
   readonly id: string;
   readonly offset: number;
 }
@@ -19,7 +19,7 @@ export interface Piece {
   readonly bytes: Buffer;
   /** More is there already. */
   readonly more: boolean;
-  /** What was read before is no longer there: the log begins anew, and something between may be missing. */
+  /** The file that was read before is gone: the log starts again, and something in between may be missing. */
   readonly cut: boolean;
 }
 
@@ -31,10 +31,10 @@ export interface Answer {
   readonly ended: boolean;
 }
 
-/** Half a megabyte a call: little enough for a bad line, enough for a log of many megabytes. */
+/** Half a megabyte per call: small enough for a bad connection, large enough for a log of many megabytes. */
 export const LIMIT_BYTES = 512 * 1024;
 
-/** What scripts/remote/logs.sh is asked for. Without a position: the beginning, `lines` before the end. */
+/** The request to scripts/remote/logs.sh. Without a position it starts `lines` before the end. */
 type LogRequest = Log &
   Partial<Position> & {
     readonly previous: boolean;
@@ -49,7 +49,7 @@ export function pieceArgs(log: Log, previous: boolean, lines: string, from: Posi
   return [JSON.stringify(request)];
 }
 
-/** @throws ContractError when the answer is not one of that script */
+/** @throws ContractError when the answer is not valid */
 export function parsePiece({ parts }: Frame): Answer {
   const file = parts.get('file');
   const ended = parts.get('going')?.text === 'no';
@@ -59,10 +59,10 @@ export function parsePiece({ parts }: Frame): Answer {
   const [id = '', start, size, fate] = place.text.split(' ');
   const number = (text?: string) =>
     wholeNumber(text, 'the worker does not say which part of the log it gives');
-  // Never more than was asked for.
+  // Never more than requested.
   const bytes = Buffer.from(parts.get('data')?.text ?? '', 'base64').subarray(0, LIMIT_BYTES);
   const offset = number(start) + bytes.length;
-  // After the end of a file that was rotated comes its successor. Whoever gives nothing has no more, whatever it says.
+  // A rotated file is followed by its successor. A worker that gives nothing has no more, whatever it claims.
   const more = bytes.length > 0 && (offset < number(size) || fate === 'rotated');
   return { piece: { position: { id, offset }, bytes, more, cut: fate === 'cut' }, path, ended };
 }

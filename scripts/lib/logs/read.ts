@@ -1,4 +1,4 @@
-/** Reads a log to its end; where no pod can be entered, what Kubernetes has kept of its container. */
+/** Reads a whole log; if no pod can be entered, what Kubernetes has kept of the container's log. */
 import { CliError } from '../cli/errors.ts';
 import { bytes } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
@@ -10,7 +10,7 @@ import type { LogText } from './log-text.ts';
 import { LIMIT_BYTES, type Position } from './piece.ts';
 import { absent, findLog, type LogSource, nextPiece } from './source.ts';
 
-/** 64 MiB: a log is rotated at 10 MiB at the latest, and a worker that always says there is more is not believed for ever. */
+/** 64 MiB: a log is rotated at 10 MiB at the latest, and a worker may claim for ever that there is more. */
 const MOST_PIECES = (64 * 1024 * 1024) / LIMIT_BYTES;
 
 /**
@@ -52,7 +52,7 @@ function endLine(text: string): string {
   return text === '' || text.endsWith('\n') ? text : `${text}\n`;
 }
 
-/** Kubernetes' own record of a container, for when there is none to enter, or of the one before. */
+/** Kubernetes' own log of a container: when there is none to enter, or of the previous one. */
 async function kubectlLogs(
   { context, lines, previous, timeoutMs }: LogSource,
   worker: ClusterWorker,
@@ -76,7 +76,7 @@ async function kubectlLogs(
   return endLine(text.push(result.stdout) + text.flush());
 }
 
-/** What was asked for lies on the volume, which nobody can read without a running pod. */
+/** The log is on the volume, which cannot be read without a running pod. */
 function needsPod({ context, worker, wanted }: LogSource, error: NoEntranceError): CliError {
   const { commandLine } = context;
   return new CliError(`${error.message}; its logs are on its volume, and only a running pod can read them`, {

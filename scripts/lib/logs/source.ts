@@ -1,4 +1,4 @@
-/** A log of a worker as it was asked for, and how it is read piece by piece. */
+/** The log that was requested, and how to read it piece by piece. */
 import type { Context } from '../cli/command.ts';
 import { CliError } from '../cli/errors.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
@@ -9,7 +9,7 @@ import { type Answer, type Log, type Position, parsePiece, pieceArgs } from './p
 export interface LogSource {
   readonly context: Context;
   readonly worker: WorkerEntry;
-  /** As it was typed. */
+  /** As typed. */
   readonly wanted: string;
   readonly previous: boolean;
   readonly lines: string;

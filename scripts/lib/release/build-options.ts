@@ -1,4 +1,4 @@
-/** What a build is made of: the checkout, the factory program, the platforms, the builder; found out before it is begun. */
+/** The inputs of a build: checkout, factory program, platforms, builder. All are checked before the build starts. */
 
 import { createHash } from 'node:crypto';
 import { copyFileSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
@@ -17,17 +17,17 @@ import { releasesDir } from './record.ts';
 export interface BuildOptions {
   readonly repository: string;
   readonly tag: string;
-  /** Of this checkout; with `-modified` when it is dirty. */
+  /** The commit of this checkout; with `-modified` when it is dirty. */
   readonly revision: string;
   readonly dirty: boolean;
   readonly factory: { readonly dir: string; readonly sha256: string };
   readonly architectures: readonly Architecture[];
   readonly base: string | undefined;
-  /** Whether the builder can attach SBOM and provenance; then it pushes by itself. */
+  /** Whether the builder can attach SBOM and provenance; then the builder itself pushes. */
   readonly attests: boolean;
   /** Whether the SBOM is wanted: the builder pulls an image to make it. */
   readonly sbom: boolean;
-  /** What the builder prints is kept here. */
+  /** Where the builder's output is kept. */
   readonly log: string;
 }
 
@@ -44,9 +44,9 @@ export interface Given {
 }
 
 /**
- * Finds out everything a build needs, and that it can be done, before it is begun.
+ * Collects everything a build needs, and checks that it is possible.
  *
- * @param worker whose cluster's nodes tell the platform; null when no worker is meant
+ * @param worker the nodes of its cluster decide the platform; null when no worker is named
  */
 export async function planOptions(
   context: Context,
@@ -58,9 +58,9 @@ export async function planOptions(
   const { revision, described, dirty } = await readGit(context);
   if (dirty && given.push && !given.allowDirty) {
     throw new CliError(
-      'the checkout has changes that are not committed: nobody could tell later what the image was made of',
+      'the checkout has uncommitted changes: no one could tell later what the image was built from',
       {
-        hints: ['commit them; what they are: git status', 'push it all the same: --allow-dirty'],
+        hints: ['commit them; to see them: git status', 'push anyway: --allow-dirty'],
       },
     );
   }
@@ -89,7 +89,7 @@ export async function planOptions(
   };
 }
 
-/** A tag that never names two images: checkout and factory are both in it. */
+/** A unique tag: it contains both checkout and factory. */
 export function tagOf(described: string, factorySha256: string): string {
   return `${described.replaceAll(/[^\w.-]/g, '-')}-f${factorySha256.slice(0, 8)}`.slice(0, 128);
 }
@@ -115,7 +115,7 @@ async function readGit(context: Context): Promise<{ revision: string; described:
   const revision = await git('rev-parse', 'HEAD');
   if (revision === null) {
     throw new CliError(
-      `${packageRoot()} is no git checkout: it cannot be told what an image from it is made of`,
+      `${packageRoot()} is not a git checkout: no one could tell later what the image was built from`,
       {
         hints: ['build from a checkout of the project'],
       },
@@ -134,7 +134,7 @@ async function nodeArchitectures(
   const own: Architecture = process.arch === 'arm64' ? 'arm64' : 'amd64';
   if (worker === null) {
     context.stderr.write(
-      `note: no worker is named whose cluster could tell: building for linux/${own}, as this machine is (else: --platform)\n`,
+      `note: no worker is named, so its cluster cannot tell: building for linux/${own}, the platform of this machine (otherwise: --platform)\n`,
     );
     return [own];
   }
@@ -153,7 +153,7 @@ async function nodeArchitectures(
   } catch (error) {
     if (!(error instanceof TransportError) || error.kind !== 'forbidden') throw error;
     context.stderr.write(
-      'note: the nodes of the cluster may not be listed; building for linux/amd64 (else: --platform)\n',
+      'note: no permission to list the nodes of the cluster; building for linux/amd64 (otherwise: --platform)\n',
     );
   }
   return ['amd64'];
@@ -170,7 +170,7 @@ async function builderAttests(
     throw new CliError(error.message, {
       exitCode: error.exitCode,
       hints: [
-        'Docker with buildx is needed: https://docs.docker.com/build/install-buildx/',
+        'Docker with buildx is required: https://docs.docker.com/build/install-buildx/',
         'is Docker running? docker info',
       ],
     });
@@ -183,8 +183,11 @@ async function builderAttests(
   });
   const attests = info.stdout.includes('io.containerd.snapshotter');
   if (!attests && architectures.length > 1) {
-    throw new CliError('this builder makes images for one platform at a time', {
-      hints: ['make one that can: docker buildx create --use', 'or name one: --platform linux/amd64'],
+    throw new CliError('this builder builds for one platform at a time', {
+      hints: [
+        'create one that can: docker buildx create --use',
+        'or choose one platform: --platform linux/amd64',
+      ],
     });
   }
   return attests;
@@ -199,8 +202,8 @@ const MACHINES: Readonly<Record<number, Architecture>> = { 62: 'amd64', 183: 'ar
  * What kind of program a file is.
  *
  * @param head its first 20 bytes
- * @returns the processor it is for; `script` for one that needs an interpreter; null for anything else, a program for
- *   another system among them
+ * @returns its architecture; `script` for one that needs an interpreter; null for anything else, such as a program for
+ *   another system
  */
 export function platformOf(head: Buffer): Architecture | 'script' | null {
   if (head.subarray(0, 2).toString('latin1') === '#!') return 'script';
@@ -216,10 +219,10 @@ export interface FactoryBinary {
 }
 
 /**
- * Takes the program into a folder for the build.
+ * Copies the factory program into a folder for the build.
  *
  * @param given the value of `--factory`
- * @param into a folder of ours, replaced
+ * @param into our own folder, which is replaced
  * @throws CliError when it is missing, for another platform, does not start or cannot open its database
  */
 export async function stageFactory(
@@ -236,7 +239,7 @@ export async function stageFactory(
     const found = platformOf(content.subarray(0, 20));
     if (found !== 'script' && found !== architecture) {
       throw new CliError(
-        `${file} is ${found === null ? 'no Linux program' : `for ${found}`}, and the image is for linux/${architecture}`,
+        `${file} is ${found === null ? 'not a Linux program' : `for ${found}`}, and the image is for linux/${architecture}`,
         {
           hints: [
             `build it with GOOS=linux GOARCH=${architecture} CGO_ENABLED=1`,
@@ -274,7 +277,7 @@ function sourceOf(
   if (file) {
     if (count > 1) {
       throw new UsageError(
-        'one factory is not for two platforms',
+        'one factory program cannot serve two platforms',
         'FACTORY_DIR=DIR with linux_amd64/factory and linux_arm64/factory in it',
       );
     }
@@ -283,14 +286,14 @@ function sourceOf(
   const dir = env['FACTORY_DIR'];
   if (dir) return join(expandHome(dir, homeOf(env)), `linux_${architecture}`, 'factory');
   throw new UsageError(
-    '--factory is missing: where is the factory program that the image is to carry?',
+    '--factory is missing: where is the factory program for the image?',
     '--factory FILE, FACTORY_BIN=FILE, or FACTORY_DIR=DIR with linux_amd64/factory in it',
   );
 }
 
 function readProgram(file: string): Buffer {
   try {
-    if (!statSync(file).isFile()) throw new Error('it is no file');
+    if (!statSync(file).isFile()) throw new Error('it is not a file');
     return readFileSync(file);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;

@@ -1,4 +1,4 @@
-/** Builds the worker image and brings it to a registry. */
+/** Builds the worker image and pushes it to a registry. */
 
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -21,7 +21,7 @@ import type { BuildOptions } from './build-options.ts';
 import { releasesDir } from './record.ts';
 
 export interface Built {
-  /** With its digest once it is in a registry, else with its tag. */
+  /** With its digest once it is in a registry, otherwise with its tag. */
   readonly image: string;
   readonly tag: string;
   readonly digest: string | null;
@@ -37,7 +37,7 @@ export async function buildImage(context: Context, options: BuildOptions): Promi
 }
 
 /**
- * Builds what the registry does not have yet, and pushes it. The digest gets a tag of its own.
+ * Builds and pushes the image unless the registry has it already. The digest gets its own tag.
  *
  * @returns the image by its digest
  */
@@ -57,12 +57,12 @@ export async function pushImage(context: Context, options: BuildOptions): Promis
   const sent = options.attests ? await buildAndPush(context, options) : await buildThenPush(context, options);
   const found = await lookUp(context, name);
   if (found === null)
-    throw new CliError(`${name} was pushed, but the registry does not have it`, { hints: ['type it again'] });
+    throw new CliError(`${name} was pushed, but the registry does not have it`, { hints: ['try again'] });
   if (sent !== null && found.digest !== sent) {
     throw new CliError(
       `digest mismatch: ${sent} was pushed, but ${name} is ${found.digest} in the registry`,
       {
-        hints: ['somebody pushed the same tag at the same moment; type it again'],
+        hints: ['the same tag was pushed from elsewhere at the same moment; try again'],
       },
     );
   }
@@ -104,7 +104,7 @@ async function buildThenPush(context: Context, options: BuildOptions): Promise<s
   if (signal.aborted)
     throw InterruptedError.by(
       signal,
-      'the push was interrupted: type it again, what is there already is not sent again',
+      'the push was interrupted: run it again, layers that are there already are not sent again',
     );
   const log = pushLog(options);
   if (code !== 0) throw pushError(env, options, { code, said: read(log), log });
@@ -129,10 +129,7 @@ async function build(context: Context, options: BuildOptions, target: 'load' | '
   );
   const code = await exec.interactive(buildArgv(options, target), { env, signal });
   if (signal.aborted)
-    throw InterruptedError.by(
-      signal,
-      'the build was interrupted: type it again, what it has done so far is cached',
-    );
+    throw InterruptedError.by(signal, 'the build was interrupted: run it again, finished steps are cached');
   if (code === 0) return;
   const reason = reasonIn(read(log));
   const refused = PUSH_FAILED.exec(reason)?.[1];
@@ -141,22 +138,20 @@ async function build(context: Context, options: BuildOptions, target: 'load' | '
     exitCode: code === 127 ? ExitCode.missingProgram : ExitCode.failed,
     hints: [
       ...(target === 'push' && options.sbom && SCANNER.test(reason)
-        ? [
-            'the list of the contents (SBOM) is made by this scanner, which the builder has to pull and run; without the list: --no-sbom',
-          ]
+        ? ['this scanner makes the SBOM, and the builder has to pull and run it; without an SBOM: --no-sbom']
         : []),
-      `the whole log: ${log}`,
+      `full log: ${log}`,
     ],
   });
 }
 
-/** How BuildKit begins when all is built, and only the push by the builder has failed. */
+/** BuildKit's message when the build succeeded and only the builder's push failed. */
 const PUSH_FAILED = /failed to push \S+: (.+)/;
 
 /** BuildKit makes SBOMs with docker/buildkit-syft-scanner:stable-1 (docs.docker.com/build/metadata/attestations/sbom). */
 const SCANNER = /syft-scanner/;
 
-/** @param failed its exit code, what Docker or the builder said of it, and where all that was said is */
+/** @param failed exit code, what Docker or the builder said, and the path of the full log */
 function pushError(
   env: NodeJS.ProcessEnv,
   options: BuildOptions,
@@ -167,12 +162,12 @@ function pushError(
   return new CliError(message, { exitCode, hints: [...hints, `what Docker said: ${log}`] });
 }
 
-/** A log; empty when it could not even be begun. */
+/** The text of a log; empty when there is no such file. */
 function read(log: string): string {
   return existsSync(log) ? readFileSync(log, 'utf8') : '';
 }
 
-/** What a builder's log says last of an error. */
+/** The last error in a builder's log. */
 export function reasonIn(log: string): string {
   const lines = log.split('\n').filter((line) => line.trim() !== '');
   const refused = lines.findLast((line) => /factory cannot be used in this image/.test(line));
@@ -184,11 +179,11 @@ export function reasonIn(log: string): string {
   return error.replace(/^(?:ERROR: |error: |build\.sh: |#\d+ [\d.]+ )+/, '').trim();
 }
 
-/** The label by which an image in a registry is known to carry the same factory. */
+/** The label that identifies the factory in an image. */
 const FACTORY_LABEL = 'factory-worker.factory.sha256';
 const REVISION_LABEL = 'org.opencontainers.image.revision';
 
-/** The command lines of build and push, in order; of the attesting builder the push is part of the build. */
+/** The command lines of build and push, in order; an attesting builder pushes as part of the build. */
 export function planBuild(
   options: BuildOptions,
   env: NodeJS.ProcessEnv,
@@ -239,7 +234,7 @@ export function buildArgv(options: BuildOptions, target: 'load' | 'push'): Argv 
 /** Where the builder that pushes leaves the digest. */
 export const metadataFile = ({ log }: BuildOptions) => `${log}.json`;
 
-/** What Docker prints of a push is kept here. */
+/** Where Docker's output of a push is kept. */
 export const pushLog = ({ log }: BuildOptions) => `${log}.push`;
 
 export function pushArgv(options: BuildOptions, env: NodeJS.ProcessEnv): Argv {
@@ -252,7 +247,7 @@ export function pushArgv(options: BuildOptions, env: NodeJS.ProcessEnv): Argv {
   ];
 }
 
-/** Whether an image in a registry was made of the same checkout and factory. */
+/** Whether an image in a registry was built from the same checkout and factory. */
 export function isSame({ labels, platforms }: RegistryImage, options: BuildOptions): boolean {
   return (
     !options.dirty &&

@@ -1,4 +1,4 @@
-/** A release of one worker or several: look at all, ask once, one worker first, then the others. */
+/** A release of one or more workers: look at all, ask once, release one worker first, then the others. */
 import { type Context, jsonError } from '../cli/command.ts';
 import { CliError, ExitCode, InterruptedError, UsageError } from '../cli/errors.ts';
 import type { Flags } from '../cli/flags.ts';
@@ -11,8 +11,8 @@ import type { Plan } from '../plan.ts';
 import { shortReference } from '../registry/reference.ts';
 import { fanOut } from '../worker/fan-out.ts';
 import type { Limits, Outcome } from './job.ts';
-import { continues, planRelease, type Wish } from './plan.ts';
-import { describeTarget, lookAt, type Surroundings, see, type Target } from './preflight.ts';
+import { continues, planRelease, type ReleaseRequest } from './plan.ts';
+import { describeTarget, lookAt, type ReleaseContext, see, type Target } from './preflight.ts';
 import {
   isUnderWay,
   newRecord,
@@ -34,17 +34,17 @@ export interface CampaignOptions extends Limits {
   readonly json: boolean;
 }
 
-/** What is wanted of a worker, once it has been looked at. */
-export type WishOf = (target: Target, records: readonly ReleaseRecord[]) => Promise<Wish>;
+/** Makes the request for a worker from its state. */
+export type RequestOf = (target: Target, records: readonly ReleaseRecord[]) => Promise<ReleaseRequest>;
 
 interface Prepared {
   readonly target: Target;
-  readonly wish: Wish;
+  readonly request: ReleaseRequest;
   readonly plan: Plan<StepName>;
   readonly earlier: ReleaseRecord | null;
 }
 
-/** What became of one worker, as `-o json` tells it. */
+/** The outcome for one worker, as `-o json` prints it. */
 interface Result {
   readonly worker: string;
   readonly result: 'unchanged' | 'planned' | 'untouched' | ReleaseRecord['state'];
@@ -61,7 +61,7 @@ export function clusterWorkers(workers: readonly WorkerEntry[]): ClusterWorker[]
     if (worker.runtime === 'kubernetes') return worker;
     throw new UsageError(
       `${worker.name} runs on this machine and has no image`,
-      'it is renewed by: local down, local up',
+      'to update it: local down, local up',
     );
   });
 }
@@ -72,16 +72,16 @@ export function clusterWorkers(workers: readonly WorkerEntry[]): ClusterWorker[]
  */
 export async function runCampaign(
   workers: readonly ClusterWorker[],
-  wishOf: WishOf,
+  requestOf: RequestOf,
   what: string,
-  around: Surroundings,
+  around: ReleaseContext,
   options: CampaignOptions,
 ): Promise<number> {
   const { context } = around;
   if (!options.yes && !options.dryRun && !context.interactive) {
     throw new UsageError(`${what} restarts workers, and there is no terminal to ask on`, 'give --yes');
   }
-  const prepared = await Promise.all(workers.map((worker) => prepare(worker, wishOf, around)));
+  const prepared = await Promise.all(workers.map((worker) => prepare(worker, requestOf, around)));
   const refusals = prepared.flatMap(({ target, plan }) =>
     plan.kind === 'refuse' ? [{ name: target.worker.name, ...plan }] : [],
   );
@@ -99,7 +99,7 @@ export async function runCampaign(
       options,
     );
   if (todo.length > 0 && !options.yes) {
-    const lines = todo.map(({ target, wish }) => `  ${describe(target, wish)}\n`);
+    const lines = todo.map(({ target, request }) => `  ${describe(target, request)}\n`);
     context.stderr.write(lines.join(''));
     const names = enumerate(todo.map(({ target }) => target.worker.name));
     if (!(await confirm(context, `${what}: ${names}?`, false))) throw new CliError('nothing was touched');
@@ -108,59 +108,63 @@ export async function runCampaign(
   return report(context, results, options);
 }
 
-function describe({ worker, ...rest }: Target, { image }: Wish): string {
+function describe({ worker, ...rest }: Target, { image }: ReleaseRequest): string {
   const target = { worker, ...rest };
   return `${worker.name} (context ${worker.context}, namespace ${worker.namespace}): ${shortReference(target.workload.image)} -> ${shortReference(image)}; ${describeTarget(target).join('; ')}`;
 }
 
-async function prepare(worker: ClusterWorker, wishOf: WishOf, around: Surroundings): Promise<Prepared> {
+async function prepare(
+  worker: ClusterWorker,
+  requestOf: RequestOf,
+  around: ReleaseContext,
+): Promise<Prepared> {
   const records = readRecords(around.context.env);
   const earlier = unfinished(records, worker);
   if (earlier !== null && isUnderWay(earlier, around.context.env)) {
     throw new CliError(
-      `a release of ${worker.name} is under way on this machine (process ${earlier.pid}, since ${earlier.startedAt})`,
+      `a release of ${worker.name} is in progress on this machine (process ${earlier.pid}, since ${earlier.startedAt})`,
       {
         hints: [
-          'let it come to its end, or interrupt it there',
-          `what it is: ps -p ${earlier.pid}; if it is another program, put 0 in its place in ${recordPath(around.context.env, earlier)}`,
+          'let it finish, or interrupt it there',
+          `look: ps -p ${earlier.pid}; if it is another program, set "pid" to 0 in ${recordPath(around.context.env, earlier)}`,
         ],
       },
     );
   }
   const target = await lookAt(worker, around);
-  const wish = await wishOf(target, records);
-  const seen = await see(target, wish.kind === 'rollout' ? wish.image : null);
+  const request = await requestOf(target, records);
+  const seen = await see(target, request.kind === 'rollout' ? request.image : null);
   const plan: Plan<StepName> =
     earlier?.state === 'rolling-back'
       ? { kind: 'go', steps: [], notes: ['is still being rolled back'] }
-      : planRelease(seen, wish, earlier, around.context.commandLine, records);
-  return { target, wish, plan, earlier };
+      : planRelease(seen, request, earlier, around.context.commandLine, records);
+  return { target, request, plan, earlier };
 }
 
-/** The first one alone: what is wrong with an image shows there, and the others stay as they are. */
+/** Releases the first worker alone: a bad image fails there, and the others stay as they are. */
 async function inOrder(
   prepared: readonly Prepared[],
-  around: Surroundings,
+  around: ReleaseContext,
   options: CampaignOptions,
 ): Promise<Result[]> {
   const first = prepared.findIndex(({ plan }) => plan.kind === 'go');
   const results = new Map<Prepared, Result>();
   const canary = prepared[first];
   if (canary !== undefined) {
-    const result = await one(canary, around, options);
+    const result = await releaseOne(canary, around, options);
     results.set(canary, result);
     if (result.result !== 'done') {
       return prepared.map((item) => results.get(item) ?? untouched(item));
     }
   }
   const rest = prepared.filter((item) => item !== canary);
-  const others = await fanOut(rest, options.maxParallel, (item) => one(item, around, options));
+  const others = await fanOut(rest, options.maxParallel, (item) => releaseOne(item, around, options));
   rest.forEach((item, index) => void results.set(item, others[index] as Result));
   return prepared.map((item) => results.get(item) as Result);
 }
 
-async function one(item: Prepared, around: Surroundings, options: CampaignOptions): Promise<Result> {
-  const { target, wish, plan, earlier } = item;
+async function releaseOne(item: Prepared, around: ReleaseContext, options: CampaignOptions): Promise<Result> {
+  const { target, request, plan, earlier } = item;
   const { worker } = target;
   const { context } = around;
   if (plan.kind !== 'go') return untouched(item);
@@ -169,11 +173,11 @@ async function one(item: Prepared, around: Surroundings, options: CampaignOption
   let outcome: Outcome;
   try {
     if (earlier?.state === 'rolling-back')
-      outcome = await finishUndo(target, wish, earlier, { ...options, say }, around);
+      outcome = await finishUndo(target, request, earlier, { ...options, say }, around);
     else
       outcome = await runRelease(
         target,
-        wish,
+        request,
         plan.steps,
         recordFor(item, context),
         { ...options, say },
@@ -185,7 +189,7 @@ async function one(item: Prepared, around: Surroundings, options: CampaignOption
     return {
       worker: worker.name,
       result: 'failed',
-      image: wish.image,
+      image: request.image,
       why: error.message,
       exitCode: error.exitCode,
       record: null,
@@ -203,7 +207,7 @@ async function one(item: Prepared, around: Surroundings, options: CampaignOption
   };
 }
 
-/** At once, and not when the last worker is done. */
+/** Prints an error at once, not when the last worker is done. */
 function tell(
   { stderr }: Context,
   worker: string,
@@ -217,18 +221,18 @@ function tell(
   );
 }
 
-/** The record to go on with, or a new one in the place of one that is given up. */
-function recordFor({ target, wish, earlier }: Prepared, { env, now }: Context): ReleaseRecord {
-  if (earlier !== null && continues(earlier, wish)) return earlier;
+/** The record to continue, or a new one; an earlier record that is not continued becomes `abandoned`. */
+function recordFor({ target, request, earlier }: Prepared, { env, now }: Context): ReleaseRecord {
+  if (earlier !== null && continues(earlier, request)) return earlier;
   if (earlier !== null) saveRecord(env, { ...earlier, state: 'abandoned', finishedAt: now().toISOString() });
   const { worker, workload, helmed, pod } = target;
-  // One that was given up half way is no place to go back to: what it had replaced is.
+  // Never go back to the image of an abandoned release, but to the one that it replaced.
   const known = earlier?.done.includes('roll') ? earlier.previous : null;
   return newRecord(
     worker,
     {
-      kind: wish.kind,
-      image: wish.image,
+      kind: request.kind,
+      image: request.image,
       replaces: earlier?.id ?? null,
       previous: {
         image: known?.image ?? workload.image,
@@ -248,24 +252,24 @@ function deployedRevision(helmed: Target['helmed']): number | null {
   );
 }
 
-function untouched({ target, wish, plan }: Prepared): Result {
+function untouched({ target, request, plan }: Prepared): Result {
   return {
     worker: target.worker.name,
     result: plan.kind === 'nothing' ? 'unchanged' : 'untouched',
-    image: wish.image,
+    image: request.image,
     why: plan.kind === 'nothing' ? plan.why : null,
     record: null,
   };
 }
 
-function planned(item: Prepared, around: Surroundings): Result {
-  const { target, wish, plan, earlier } = item;
+function planned(item: Prepared, around: ReleaseContext): Result {
+  const { target, request, plan, earlier } = item;
   if (plan.kind !== 'go') return untouched(item);
-  const planned = { target, wish, around, id: earlier?.id ?? 'ID' };
+  const planned = { target, request, around, id: earlier?.id ?? 'ID' };
   return {
     worker: target.worker.name,
     result: 'planned',
-    image: wish.image,
+    image: request.image,
     commands: plan.steps.flatMap((name) => STEPS[name].commands(planned)),
     why: plan.notes.join('; ') || null,
     record: null,
@@ -289,7 +293,7 @@ function report({ stdout }: Context, results: readonly Result[], { json }: Campa
   return exitCodeOf(results);
 }
 
-/** What a release of these workers ends with. */
+/** The exit code of a release of these workers. */
 export function exitCodeOf(results: readonly Pick<Result, 'result' | 'exitCode'>[]): number {
   const bad = results.filter(({ result }) =>
     ['failed', 'rolled-back', 'rolling-back', 'running', 'untouched'].includes(result),
@@ -299,7 +303,7 @@ export function exitCodeOf(results: readonly Pick<Result, 'result' | 'exitCode'>
   const [code = ExitCode.failed, ...others] = new Set(
     tried.map(({ exitCode = ExitCode.failed }) => exitCode),
   );
-  // One cause of all failures is told as such: 124 for drains that took too long.
+  // If all failures have the same code, it is the exit code: 124 for drains that took too long.
   if (others.length === 0 && (code !== ExitCode.failed || results.length === 1)) return code;
   return bad.length === results.length ? ExitCode.failed : ExitCode.partial;
 }
@@ -314,39 +318,40 @@ function took(record: ReleaseRecord | null): string {
 export const CAMPAIGN_FLAGS = {
   'no-prepull': {
     type: 'boolean',
-    description: 'do not try the image in a pod of its own first; a migration then shows after the roll only',
+    description:
+      'do not test the image in its own pod first; a migration is then noticed only after the roll',
   },
   'prepull-timeout': {
     type: 'string',
     value: 'DURATION',
     default: '15m',
-    description: 'how long pulling may take',
+    description: 'how long to wait for the image pull',
   },
   'drain-timeout': {
     type: 'string',
     value: 'DURATION',
     default: '1h',
-    description: 'how long the running stage may take; then nothing is rolled (124)',
+    description: 'how long to wait for the running stage; then exit 124, nothing rolled',
   },
   now: {
     type: 'boolean',
-    description: 'do not wait for the running stage; the next start takes it up again',
+    description: 'do not wait for the running stage; it continues after the next start',
   },
   'ready-timeout': {
     type: 'string',
     value: 'DURATION',
     default: '15m',
-    description: 'how long the new pod may take',
+    description: 'how long to wait for the new pod',
   },
   'allow-state-migration': {
     type: 'boolean',
-    description: 'take an image whose factory has another dialect or database schema',
+    description: 'accept an image whose factory has another dialect or database schema',
   },
   'max-parallel': {
     type: 'string',
     value: 'N',
     default: '2',
-    description: 'after the first: so many at a time',
+    description: 'after the first worker, how many at a time',
   },
   'dry-run': { type: 'boolean', description: 'print every command; change nothing' },
   yes: { type: 'boolean', short: 'y', description: 'do not ask' },
@@ -365,7 +370,7 @@ interface CampaignFlagValues {
 export function campaignOptions(flags: CampaignFlagValues, json: boolean): CampaignOptions {
   const maxParallel = Number(flags['max-parallel']);
   if (!Number.isInteger(maxParallel) || maxParallel < 1)
-    throw new UsageError('--max-parallel takes a number from 1 on');
+    throw new UsageError('--max-parallel must be a whole number, at least 1');
   return {
     prepullMs: parseDuration(flags['prepull-timeout'], '--prepull-timeout'),
     drainMs: parseDuration(flags['drain-timeout'], '--drain-timeout'),

@@ -1,4 +1,4 @@
-/** One release of one worker under way: what its steps share, the change they make, and the wait for the new pod. */
+/** One release of one worker in progress: what its steps share, the change they make, and the wait for the new pod. */
 import { CliError, ExitCode, InterruptedError } from '../cli/errors.ts';
 import { onlyNews } from '../cli/news.ts';
 import { pause } from '../cli/pause.ts';
@@ -10,8 +10,8 @@ import { change, expectSeen, kubectlArgv } from '../transport/objects.ts';
 import { podFacts } from '../transport/pods.ts';
 import { TransportError } from '../transport/transport.ts';
 import { readPods, readWorkload } from '../worker/workload.ts';
-import type { Wish } from './plan.ts';
-import { imageChange, type Surroundings, type Target } from './preflight.ts';
+import type { ReleaseRequest } from './plan.ts';
+import { imageChange, type ReleaseContext, type Target } from './preflight.ts';
 import { HOPELESS } from './prepull.ts';
 import { type ReleaseRecord, type StepName, saveRecord } from './record.ts';
 
@@ -24,23 +24,23 @@ export interface Limits {
 
 export interface Options extends Limits {
   readonly allowMigration: boolean;
-  /** Hears what goes on, for people. */
+  /** Called with progress messages for the operator. */
   readonly say: (text: string) => void;
 }
 
 export type Outcome = { readonly record: ReleaseRecord; readonly error: CliError | null };
 
-/** One release of one worker under way. */
+/** One release of one worker in progress. */
 export interface Job {
-  /** As it was before the release; looked at again after a mend, which changes it. */
+  /** As it was before the release; read again after a repair, which changes it. */
   target: Target;
-  readonly wish: Wish;
+  readonly request: ReleaseRequest;
   readonly options: Options;
-  readonly around: Surroundings;
+  readonly around: ReleaseContext;
   record: ReleaseRecord;
 }
 
-/** Writes down how far it is; a later run goes on from there. */
+/** Records the progress; a later run continues from there. */
 export function note(job: Job, change: Partial<ReleaseRecord>): void {
   job.record = { ...job.record, ...change };
   saveRecord(job.around.context.env, job.record);
@@ -49,13 +49,13 @@ export function note(job: Job, change: Partial<ReleaseRecord>): void {
 export const now = ({ around }: Job) => around.context.now().toISOString();
 export const nameOf = ({ target }: Job) => target.worker.name;
 
-/** Whether the cluster did not answer: that says nothing of the release, which is gone on with once it does. */
+/** Whether the cluster did not answer: that says nothing about the release, which can continue once it does. */
 export function isLost(error: unknown): boolean {
   if (error instanceof HelmError) return error.kind === 'unreachable';
   return error instanceof TransportError && error.unanswered;
 }
 
-/** How a worker is left by Ctrl-C, and what to type. */
+/** The state in which Ctrl-C leaves a worker, and what to type. */
 export function interrupted({ around, record, target }: Job, step: StepName): InterruptedError {
   const { commandLine, signal } = around.context;
   const { name } = target.worker;
@@ -67,30 +67,29 @@ export function interrupted({ around, record, target }: Job, step: StepName): In
   const undoIt = drained ? `, or take up work as it is: ${commandLine('resume', name)}` : '';
   return InterruptedError.by(
     signal,
-    `interrupted ${how}. The same command again goes on from there${undoIt}`,
+    `interrupted ${how}. The same command again continues from there${undoIt}`,
   );
 }
 
-/** `image` by the worker's release if it has one, else at the workload itself; `revision` of the release. */
+/** `image`: through the worker's Helm release if it has one, otherwise on the workload itself. `revision`: of the release. */
 export type Change =
   | { readonly to: 'restart' }
   | { readonly to: 'image'; readonly image: string; readonly id: string }
   | { readonly to: 'revision'; readonly revision: number };
 
-/** @param id of the release, which its revision is described with */
-export function changeFor({ kind, image, revision }: Wish, id: string): Change {
+/** @param id of the release; becomes part of the revision's description */
+export function changeFor({ kind, image, revision }: ReleaseRequest, id: string): Change {
   if (kind === 'restart') return { to: 'restart' };
   return revision === null ? { to: 'image', image, id } : { to: 'revision', revision };
 }
 
 /**
- * A change as an action. Running it throws CliError when Helm or Kubernetes refuses; the change may have been made all the
- * same.
+ * A change as an action. Running it throws CliError when Helm or Kubernetes refuses; the change may have been made anyway.
  */
 export function changeAction(
   target: Target,
   wanted: Change,
-  { cluster }: Pick<Surroundings, 'cluster'>,
+  { cluster }: Pick<ReleaseContext, 'cluster'>,
 ): Action {
   const { helmed, worker } = target;
   if (helmed === null || wanted.to === 'restart') {
@@ -109,14 +108,14 @@ export function changeAction(
 }
 
 /**
- * Sees that a worker's workload names an image: of one that is stopped no pod shows it.
+ * Checks that a worker's workload names an image: a stopped worker has no pod that would show it.
  *
  * @throws CliError when it names another
  */
 export async function expectImage(
   { worker, helmed, workload }: Target,
   image: string,
-  { cluster }: Pick<Surroundings, 'cluster'>,
+  { cluster }: Pick<ReleaseContext, 'cluster'>,
 ): Promise<void> {
   await expectSeen(
     {
@@ -126,24 +125,22 @@ export async function expectImage(
         const found = (await readWorkload(cluster, worker)).image;
         return found === image ? null : `its ${workload.kind} ${workload.name} names ${found}`;
       },
-      hints: [
-        `what it is made of: ${kubectlInNamespace(worker, 'describe', workload.kind.toLowerCase(), workload.name)}`,
-      ],
+      hints: [`look: ${kubectlInNamespace(worker, 'describe', workload.kind.toLowerCase(), workload.name)}`],
     },
     cluster,
   );
 }
 
-/** What kubectl does to a worker that has no release, or to any when it is only restarted. */
+/** The kubectl arguments for a worker without a Helm release, or for any worker that is only restarted. */
 function workloadArgs({ worker, workload }: Target, wanted: Change): string[] {
   const object = `${workload.kind.toLowerCase()}/${workload.name}`;
   if (wanted.to === 'restart') return ['rollout', 'restart', object];
   if (wanted.to === 'image') return ['set', 'image', object, `${workload.container}=${wanted.image}`];
-  throw new RangeError(`${worker.name} has no Helm release, hence no revision ${wanted.revision}`);
+  throw new RangeError(`${worker.name} has no Helm release, so it has no revision ${wanted.revision}`);
 }
 
 const POLL_MS = 400;
-/** A kubelet tries a failed pull again, and a container that ended once may have lost a race. */
+/** The kubelet retries a failed pull, and a container that ended once may have lost a race. */
 const PULL_PATIENCE_MS = 30_000;
 const RESTARTS_ALLOWED = 2;
 
@@ -160,7 +157,7 @@ export async function waitForPod(
   const { worker, workload } = target;
   let until = Date.now() + options.readyMs;
   let failing: number | null = null;
-  // Kubernetes' reasons go to and fro in their details; the first word is the news.
+  // The details of Kubernetes' reasons alternate; only a new first word is worth reporting.
   const say = onlyNews(options.say, (text) => /^[\s\S]*?: \S+(?= )/.exec(text)?.[0] ?? text);
   for (; ; await pause(POLL_MS, around.context.signal)) {
     const pods = await readPods(around.cluster, worker).catch((error: unknown) => {
@@ -189,10 +186,10 @@ export async function waitForPod(
         throw new CliError(`pod ${facts.name} cannot pull its image: ${facts.reason}`);
     } else if (pods.length === 0) {
       const { failure } = await readWorkload(around.cluster, worker);
-      if (failure !== null) text = `no pod can be made: ${failure}`;
+      if (failure !== null) text = `no pod can be created: ${failure}`;
     } else {
       text = 'the old pod is stopping';
-      // Its stage may end first, for as long as its grace period allows; the new one's time begins afterwards.
+      // Its stage may finish first, within the grace period; the time limit of the new pod begins afterwards.
       const gone = pods
         .map(({ metadata }) => Date.parse(metadata.deletionTimestamp ?? ''))
         .find((time) => time > Date.now());

@@ -1,12 +1,12 @@
 /**
- * The steps of a release of one worker, as a pure function of what was asked, what was seen and how far an earlier run came.
- * Beside it the facts that a release compares before and after. Only `readFacts` has an effect: it asks the worker.
+ * Plans the release of one worker: a pure function of the request, the worker's state and the record of an earlier run.
+ * Also the facts that a release compares before and after. Only `readFacts` has an effect: it asks the worker.
  */
 
 import type { Backup } from '../backup/make.ts';
 import type { Context } from '../cli/command.ts';
 import type { Build, Drain } from '../contract.ts';
-import { isLeftBehind, wayOutOf } from '../drain/way-out.ts';
+import { isLeftBehind, resumeHint } from '../drain/resume-hint.ts';
 import { dialectName } from '../factory.ts';
 import { chartDrift } from '../helm/helm.ts';
 import { type Plan, type Refusal, refuse } from '../plan.ts';
@@ -18,53 +18,53 @@ import { type DatabaseState, parseDatabaseState } from '../worker/database-state
 import { parseSnapshot, type Snapshot } from '../worker/snapshot.ts';
 import { lineOf, type ReleaseRecord, type StepName } from './record.ts';
 
-/** What was asked for one worker. */
-export interface Wish {
+/** What the operator asked for, for one worker. */
+export interface ReleaseRequest {
   readonly kind: ReleaseRecord['kind'];
   /** `repository@sha256:…` */
   readonly image: string;
-  /** Of a rollback: the revision of Helm to go back to; null for a worker that was not installed by the chart. */
+  /** For a rollback: the Helm revision to go back to; null for a worker that was not installed with the chart. */
   readonly revision: number | null;
   readonly prepull: boolean;
-  /** Wait for the running stage; without, it is interrupted. */
+  /** Wait for the running stage; otherwise it is interrupted. */
   readonly drain: boolean;
   readonly chartUpgrade: boolean;
-  /** A rollback: the release whose migration it undoes; null when there was none. */
+  /** For a rollback: the release whose migration it undoes; null when there was no migration. */
   readonly undo: ReleaseRecord | null;
 }
 
-/** What was seen of one worker. */
+/** The state of one worker, as seen before the release. */
 export interface Seen {
   readonly name: string;
-  /** Null: the workload was not installed by the chart. */
+  /** Null: the workload was not installed with the chart. */
   readonly helm: { readonly pending: boolean; readonly lastDeployed: number | null } | null;
   readonly specImage: string;
   readonly replicas: number;
   /** Null: there is no running pod to enter. */
   readonly pod: { readonly uid: string; readonly image: string; readonly ready: boolean } | null;
   readonly drain: Drain | null;
-  /** Lines of the manifest that the roll would change, besides those that name the image. */
+  /** Lines of the manifest that the rollout would change, besides those that name the image. */
   readonly manifestChanges: readonly string[];
   readonly rows: { readonly count: number | null; readonly newest: number | null };
 }
 
 /**
- * @param earlier the release of this worker that has no end yet
- * @param commandLine how a command is typed, for what is to be done about a refusal
- * @param records of this machine: they tell which releases the earlier one had replaced
+ * @param earlier the unfinished release of this worker, if any
+ * @param commandLine how a command is typed, for the hints of a refusal
+ * @param records of this machine: they say which releases the earlier one replaced
  */
 export function planRelease(
   seen: Seen,
-  wish: Wish,
+  request: ReleaseRequest,
   earlier: ReleaseRecord | null,
   commandLine: Context['commandLine'],
   records: readonly ReleaseRecord[] = [],
 ): Plan<StepName> {
-  const continued = continues(earlier, wish) ? earlier : null;
-  const refusal = refusalOf(seen, wish, earlier === null ? [] : lineOf(earlier, records), commandLine);
+  const continued = continues(earlier, request) ? earlier : null;
+  const refusal = refusalOf(seen, request, earlier === null ? [] : lineOf(earlier, records), commandLine);
   if (refusal !== null) return refusal;
-  if (earlier === null && isThere(seen, wish)) {
-    return { kind: 'nothing', why: `runs ${shortReference(wish.image)} already` };
+  if (earlier === null && isThere(seen, request)) {
+    return { kind: 'nothing', why: `runs ${shortReference(request.image)} already` };
   }
   if (seen.replicas === 0) {
     return {
@@ -73,24 +73,24 @@ export function planRelease(
       notes: ['is stopped: the image is set, and runs when the worker is started'],
     };
   }
-  const rolled = continued !== null && seen.specImage === wish.image && continued.done.includes('roll');
+  const rolled = continued !== null && seen.specImage === request.image && continued.done.includes('roll');
   const done = (step: StepName) => continued?.done.includes(step) ?? false;
-  // After a mend there is a pod again.
+  // After the repair there is a pod again.
   const enterable = seen.pod !== null || seen.helm?.pending === true;
   const steps: StepName[] = [];
   const notes: string[] = [];
-  // A rollback of ours that was cut short is not mended by one more: the roll sets it right.
+  // Repairs what an interrupted helm left. A rollback of ours that was interrupted needs no more than that: the roll fixes it.
   if (seen.helm?.pending) steps.push('mend');
-  if (wish.prepull && wish.kind !== 'restart' && !done('prepull') && !rolled) steps.push('prepull');
+  if (request.prepull && request.kind !== 'restart' && !done('prepull') && !rolled) steps.push('prepull');
   if (!rolled && enterable) {
-    if (wish.drain) steps.push('drain');
+    if (request.drain) steps.push('drain');
     if (!done('backup')) steps.push('backup');
   }
   if (!enterable && !rolled && !done('backup'))
     notes.push('cannot be entered: neither drained nor backed up first');
   if (!rolled || seen.helm?.pending) steps.push('roll');
   steps.push('wait', 'verify');
-  if (wish.undo?.migration && wish.undo.backup !== null) steps.push('restore');
+  if (request.undo?.migration && request.undo.backup !== null) steps.push('restore');
   steps.push('health', 'resume');
   if (continued !== null)
     notes.push(
@@ -99,25 +99,28 @@ export function planRelease(
   return { kind: 'go', steps, notes };
 }
 
-/** Whether an unfinished release is what is asked for again. */
-export function continues(earlier: ReleaseRecord | null, wish: Pick<Wish, 'image' | 'kind'>): boolean {
+/** Whether the request repeats the unfinished release. */
+export function continues(
+  earlier: ReleaseRecord | null,
+  request: Pick<ReleaseRequest, 'image' | 'kind'>,
+): boolean {
   return (
     earlier !== null &&
     earlier.state === 'running' &&
-    earlier.image === wish.image &&
-    earlier.kind === wish.kind
+    earlier.image === request.image &&
+    earlier.kind === request.kind
   );
 }
 
-/** The pod's own spec names the image, it is Ready, and nothing was left half done. */
-function isThere({ helm, specImage, pod, replicas }: Seen, { kind, image }: Wish): boolean {
+/** The pod's own spec names the image, the pod is Ready, and no Helm operation is pending. */
+function isThere({ helm, specImage, pod, replicas }: Seen, { kind, image }: ReleaseRequest): boolean {
   if (kind === 'restart' || helm?.pending || specImage !== image) return false;
   return replicas === 0 || (pod?.ready === true && pod.image === image);
 }
 
 function refusalOf(
   seen: Seen,
-  wish: Wish,
+  request: ReleaseRequest,
   ours: readonly string[],
   commandLine: Context['commandLine'],
 ): Refusal | null {
@@ -125,25 +128,25 @@ function refusalOf(
   if (drain !== null && drain.release !== null && !ours.includes(drain.release)) {
     return refuseDrained(drain, seen.name, commandLine);
   }
-  if (manifestChanges.length > 0 && !wish.chartUpgrade && wish.kind === 'rollout') {
+  if (manifestChanges.length > 0 && !request.chartUpgrade && request.kind === 'rollout') {
     const { why, hints } = moreThanTheImage(manifestChanges);
     return refuse(why, ...hints);
   }
   if (helm?.pending && helm.lastDeployed === null) {
     return {
       kind: 'refuse',
-      why: 'has a release that was never deployed: its installation was cut short',
+      why: 'has a release that was never deployed: its installation was interrupted',
       hints: [
-        `take it away and install it anew, its volume is kept: ${commandLine('retire', seen.name)}, then ${commandLine('provision', seen.name)}`,
+        `uninstall it and install it again, its volume is kept: ${commandLine('retire', seen.name)}, then ${commandLine('provision', seen.name)}`,
       ],
     };
   }
-  const lost = wish.undo?.migration ? lostByGoingBack(wish.undo.backup, seen.rows) : null;
+  const lost = request.undo?.migration ? lostByGoingBack(request.undo.backup, seen.rows) : null;
   if (lost === null) return null;
-  const backup = wish.undo?.backup;
+  const backup = request.undo?.backup;
   return {
     kind: 'refuse',
-    why: `cannot go back over the migration of ${wish.undo?.startedAt}: ${lost}`,
+    why: `cannot undo the migration of ${request.undo?.startedAt}: ${lost}`,
     hints: [
       ...(backup ? [`the backup: ${backup.copy ?? backup.file}`] : []),
       `roll forward instead: ${commandLine('build-push-rollout', 'rollout', seen.name, '--image', 'REFERENCE')}`,
@@ -151,38 +154,38 @@ function refusalOf(
   };
 }
 
-/** Why the state of before a migration cannot be put back; null when it can, as far as that is known. */
+/** Why the state before a migration cannot be restored; null when it can, as far as is known. */
 function lostByGoingBack(backup: Backup | null, rows: Seen['rows']): string | null {
-  // Of a worker that could not be entered none was made: its old factory would find a database it does not know.
-  if (backup === null) return 'there is no backup of the state of before';
-  // The worker itself looks once more before it puts anything back.
+  // A worker that could not be entered has none. The old factory would find a database that it cannot read.
+  if (backup === null) return 'there is no backup of the previous state';
+  // The worker itself checks again before it restores anything.
   if (rows.count === null || (rows.count === backup.rows && rows.newest === backup.newest)) return null;
-  return `its queue has ${rows.count} rows, the backup of before has ${backup.rows}, and what came since would be lost`;
+  return `its queue has ${rows.count} rows, the backup has ${backup.rows}, and everything added since would be lost`;
 }
 
-/** The drain of another release, or of a command that has its own way to end it. */
+/** Refuses because another release, or a command such as `stop`, has drained the worker. */
 function refuseDrained(drain: Drain, worker: string, commandLine: Context['commandLine']): Refusal {
   const who = `${drain.by}@${drain.host} since ${drain.since}`;
   if (isLeftBehind(drain)) {
     return {
       kind: 'refuse',
       why: `is drained by ${who}: ${drain.reason}`,
-      hints: [wayOutOf(drain, worker, commandLine)],
+      hints: [resumeHint(drain, worker, commandLine)],
     };
   }
   return {
     kind: 'refuse',
-    why: `is drained by another release, of ${who}`,
+    why: `is drained by another release, started by ${who}`,
     hints: [
-      `let that one come to its end, on the machine where it was begun; if it is dead: ${commandLine('resume', worker, '--force')}`,
+      `let it finish, on the machine where it was started; if it is dead: ${commandLine('resume', worker, '--force')}`,
     ],
   };
 }
 
 /**
- * What another factory in the new image means for the state.
+ * Whether the factory in the new image migrates the state.
  *
- * @returns null when it reads the state as the old one does
+ * @returns a sentence why; null when it reads the state as the old one does
  */
 export function migrationOf(old: Store, next: Store): string | null {
   if (old.schema !== null && next.schema !== null && old.schema !== next.schema) {
@@ -195,12 +198,12 @@ export function migrationOf(old: Store, next: Store): string | null {
 }
 
 /**
- * The message and the hints for an image whose factory does not read the state as it is.
+ * The message and the hints for an image whose factory cannot read the state as it is.
  *
- * @param kind of a rollback, no record here tells of the migration, so that there is nothing to restore
+ * @param kind for a rollback, no record on this machine knows of the migration, so there is nothing to restore
  */
 export function unreadableState(
-  kind: Wish['kind'],
+  kind: ReleaseRequest['kind'],
   name: string,
   migration: string,
   commandLine: Context['commandLine'],
@@ -216,24 +219,24 @@ export function unreadableState(
     ];
   }
   return [
-    `the image of before does not know the state of ${name}: ${migration}`,
+    `the previous image cannot read the state of ${name}: ${migration}`,
     {
       hints: [
-        'the state was migrated by a release of which this machine has no record: nothing would be restored, and an older factory would find a newer database',
-        `backups of before are on the worker: ${commandLine('exec', name, '--', 'ls', '-l', '/root/.factory/worker/backups')}`,
+        'the state was migrated by a release that this machine has no record of: nothing would be restored, and an older factory would find a newer database',
+        `earlier backups are on the worker: ${commandLine('exec', name, '--', 'ls', '-l', '/root/.factory/worker/backups')}`,
         `fetch one: ${commandLine('cp', `${name}:/root/.factory/worker/backups/FILE`, 'FILE')}`,
-        `then go back all the same, with --allow-state-migration, and put it back: ${commandLine('restore', 'FILE', name)}`,
+        `then roll back anyway, with --allow-state-migration, and restore it: ${commandLine('restore', 'FILE', name)}`,
       ],
     },
   ];
 }
 
-/** What is said of a roll that would bring more than a new image, after the worker's name. */
+/** The refusal of a rollout that would change more than the image; follows the worker's name. */
 export function moreThanTheImage(changes: readonly string[]): { why: string; hints: string[] } {
   return chartDrift('would get more than a new image', changes);
 }
 
-/** What a failure before, during or after the roll asks for. */
+/** What to do after a failure before, during or after the roll. */
 export function afterFailure(step: StepName, changed: boolean): 'lift' | 'roll-back' {
   const before: readonly StepName[] = ['mend', 'prepull', 'drain', 'backup'];
   return before.includes(step) || (step === 'roll' && !changed) ? 'lift' : 'roll-back';
@@ -271,14 +274,14 @@ function parseBuild(text: string): Build | null {
   }
 }
 
-/** How the factory of a worker keeps its state. */
+/** How a worker's factory stores its state. */
 export interface Store {
-  /** Null while it is not known, as of a factory that does not start. */
+  /** Null when unknown, for example because factory does not start. */
   readonly dialect: string | null;
   readonly schema: number | null;
 }
 
-/** @param facts null when the worker could not be asked */
+/** @param facts null when the worker could not be entered */
 export function storeOf(facts: Facts | null): Store {
   const dialect = facts?.snapshot.dialect ?? null;
   return {
@@ -288,10 +291,10 @@ export function storeOf(facts: Facts | null): Store {
 }
 
 /**
- * What is worse in a worker than it was before the release. Work that came meanwhile is not; nor is what was broken before.
+ * What is worse in a worker than before the release. Work added meanwhile does not count, nor does what was broken before.
  *
- * @param before null when the worker could not be asked then
- * @returns sentences; empty when nothing is
+ * @param before null when the worker could not be entered then
+ * @returns sentences; empty when nothing is worse
  */
 export function worseThan(before: Facts | null, after: Facts): string[] {
   const { snapshot, state } = after;
@@ -319,12 +322,12 @@ export function worseThan(before: Facts | null, after: Facts): string[] {
       ? [`rows of its queue are gone: ${lost.map((issue) => `#${issue}`).join(', ')}`]
       : []),
     ...(before?.state.integrity === 'ok' && state.integrity !== 'ok'
-      ? [`its database is not whole: ${state.integrity ?? 'it is gone'}`]
+      ? [`its database is damaged: ${state.integrity ?? 'it is gone'}`]
       : []),
   ];
 }
 
-/** Whether the worker has come up as far as it will: boot over, supervisor there, a first heartbeat. */
+/** Whether the worker has started completely: boot finished, supervisor running, a first heartbeat. */
 export function isUp({ snapshot: { boot, locks, heartbeat } }: Facts): boolean {
   const docker = boot?.phases.find(({ name }) => name === 'docker')?.status;
   return boot?.finishedAt != null && locks.boot && heartbeat !== null && docker !== 'running';

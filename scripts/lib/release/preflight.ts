@@ -1,4 +1,4 @@
-/** Looks at a worker before a release: workload, Helm release, pod, what is inside. Changes nothing. */
+/** Looks at a worker before a release: workload, Helm release, pod, the worker itself. Changes nothing. */
 
 import type { Context } from '../cli/command.ts';
 import { CliError } from '../cli/errors.ts';
@@ -35,24 +35,24 @@ export interface Helmed {
 export interface Target {
   readonly worker: ClusterWorker;
   readonly workload: Workload;
-  /** Null for a workload that was not installed by the chart. */
+  /** Null for a workload that was not installed with the chart. */
   readonly helmed: Helmed | null;
   readonly pod: ReleasePod | null;
   /** Null when the worker cannot be entered. */
   readonly facts: Facts | null;
 }
 
-/** What a command on a cluster needs; one for all its workers. */
-export interface Surroundings {
+/** What a release command needs; shared by all its workers. */
+export interface ReleaseContext {
   readonly context: Context;
   readonly cluster: Cluster;
   /** How long one answer of a worker may take. */
   readonly timeoutMs: number;
-  /** A way into a worker as it is now: a release changes its pod. */
+  /** Enters a worker's current pod; never reuse the transport, since a release replaces the pod. */
   readonly enter: (worker: ClusterWorker) => Promise<Transport>;
 }
 
-export function surroundings(context: Context, timeoutMs: number): Surroundings {
+export function releaseContext(context: Context, timeoutMs: number): ReleaseContext {
   return {
     context,
     cluster: clusterOf(context, timeoutMs),
@@ -61,16 +61,16 @@ export function surroundings(context: Context, timeoutMs: number): Surroundings 
   };
 }
 
-/** A container that ends is gone before the list of pods says so, by a second or two. */
+/** A container that has ended is gone a second or two before the list of pods says so. */
 const LOOKS = 10;
 const LOOK_MS = 1_000;
 
 /**
- * Looks at a worker. Its container may end between the list of pods and the look inside: then the list is asked for again.
+ * Looks at a worker. Its container may end between the list of pods and the look inside; then the list is read again.
  *
- * @throws CliError when the cluster or Helm does not tell
+ * @throws CliError when the cluster or Helm does not answer
  */
-export async function lookAt(worker: ClusterWorker, around: Surroundings): Promise<Target> {
+export async function lookAt(worker: ClusterWorker, around: ReleaseContext): Promise<Target> {
   for (let looks = 1; ; looks += 1) {
     try {
       return await look(worker, around);
@@ -82,7 +82,7 @@ export async function lookAt(worker: ClusterWorker, around: Surroundings): Promi
   }
 }
 
-async function look(worker: ClusterWorker, around: Surroundings): Promise<Target> {
+async function look(worker: ClusterWorker, around: ReleaseContext): Promise<Target> {
   const { cluster, context, timeoutMs } = around;
   const [workload, pods] = await Promise.all([readWorkload(cluster, worker), readPods(cluster, worker)]);
   const pod = currentPod(pods, worker);
@@ -90,12 +90,12 @@ async function look(worker: ClusterWorker, around: Surroundings): Promise<Target
   const entering = enterable
     ? around.enter(worker).then((transport) => readFacts(transport, timeoutMs, context.signal))
     : Promise.resolve(null);
-  // Awaited below; should Helm fail first, nobody else listens.
+  // Awaited below. Should Helm fail first, the rejection would otherwise be unhandled.
   entering.catch(() => {});
   const helmed =
     workload.release === null ? null : await lookAtHelm(context, { name: workload.release, worker });
   const facts = await entering.catch((error: unknown) => {
-    // Its pod may be going or coming; it is looked at again once the release is mended.
+    // Its pod may be stopping or starting; `repair` looks again once the release is fixed.
     if (helmed !== null && isPending(helmed.status) && error instanceof TransportError) return null;
     throw error;
   });
@@ -107,14 +107,14 @@ async function lookAtHelm(context: Context, release: Release): Promise<Helmed> {
   const [status, history] = await Promise.all([helm.status(release), helm.history(release)]);
   if (status === null) {
     throw new CliError(
-      `${release.worker.name}: Helm knows no release ${release.name} in namespace ${release.worker.namespace}, though its workload names it`,
-      { hints: ['what there is: helm list --all', 'install it anew; its volume is kept'] },
+      `${release.worker.name}: Helm has no release ${release.name} in namespace ${release.worker.namespace}, though its workload names it`,
+      { hints: ['existing releases: helm list --all', 'install it again; its volume is kept'] },
     );
   }
   return { helm, release, status, history };
 }
 
-/** The upgrade that gives a release another image and nothing else; one with a chart of its own values. */
+/** The upgrade that changes a release's image and nothing else. */
 export function imageChange(image: string, id: string): Change {
   const { repository, digest } = parseReference(image);
   return {
@@ -124,7 +124,7 @@ export function imageChange(image: string, id: string): Change {
   };
 }
 
-/** What the plan is made from. @param image what the pod is to run */
+/** The state that the plan is made from. @param image what the pod is to run */
 export async function see(target: Target, image: string | null): Promise<Seen> {
   const { worker, workload, helmed, pod, facts } = target;
   return {
@@ -144,7 +144,7 @@ export async function see(target: Target, image: string | null): Promise<Seen> {
             ready: podFacts(pod, worker.container, new Date()).ready,
           },
     drain: facts?.snapshot.drain ?? null,
-    // Helm renders no upgrade of a pending release; then it is looked at after the mend.
+    // Helm renders no upgrade of a pending release; `repair` compares afterwards.
     manifestChanges:
       helmed === null || image === null || isPending(helmed.status)
         ? []
@@ -153,7 +153,7 @@ export async function see(target: Target, image: string | null): Promise<Seen> {
   };
 }
 
-/** What an upgrade to that image would change besides it, line by line. */
+/** What an upgrade to that image would change besides the image, line by line. */
 export async function changesOf(
   { workload }: Target,
   { helm, release, status, history }: Helmed,
@@ -170,7 +170,7 @@ export async function changesOf(
   );
 }
 
-/** What is going on in a worker that is about to be rolled, for the question and for `--dry-run`. */
+/** What a worker that is about to be rolled is doing, for the confirmation and for `--dry-run`. */
 export function describeTarget({ facts, workload }: Target): string[] {
   if (workload.replicas === 0) return ['stopped'];
   if (facts === null) return ['cannot be entered just now'];

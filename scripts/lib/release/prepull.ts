@@ -1,4 +1,4 @@
-/** The pre-pull: the new image runs its self-check in a pod of its own on the worker's node, before the worker is touched. */
+/** The pre-pull: the new image runs its self-check in its own pod on the worker's node, before the worker is touched. */
 
 import { CliError } from '../cli/errors.ts';
 import { onlyNews } from '../cli/news.ts';
@@ -15,7 +15,7 @@ import { podFacts } from '../transport/pods.ts';
 import { plainScript } from '../transport/scripts.ts';
 import type { ReleasePod, Workload } from '../worker/workload.ts';
 
-/** What the new image says of itself. */
+/** What the new image says about itself. */
 export interface Checked {
   readonly build: Build;
   readonly schema: number | null;
@@ -31,7 +31,7 @@ interface PrepullPod {
   readonly spec: { readonly restartPolicy: string; readonly nodeName?: string };
 }
 
-/** The pod. It has none of the worker's labels, volumes or secrets, and the rights of nobody. */
+/** The pod. It has none of the worker's labels, volumes or secrets, and no permissions. */
 export function prepullPod(
   worker: ClusterWorker,
   workload: Workload,
@@ -43,7 +43,7 @@ export function prepullPod(
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: {
-      // Never the name of one that is still being deleted.
+      // Generated: a fixed name may belong to a pod that is still being deleted.
       generateName: `${workload.name.slice(0, 48)}-prepull-`,
       namespace: worker.namespace,
       labels: { 'app.kubernetes.io/name': 'factory-worker-prepull', [LABEL]: workload.name },
@@ -54,7 +54,7 @@ export function prepullPod(
       terminationGracePeriodSeconds: 1,
       automountServiceAccountToken: false,
       enableServiceLinks: false,
-      // The node itself, not a selector for it: it must be this one, however full it is.
+      // The node itself, not a selector: it must be this node, however full it is.
       ...(node === null ? { nodeSelector: workload.pod.nodeSelector } : { nodeName: node }),
       tolerations: workload.pod.tolerations,
       imagePullSecrets: workload.pod.imagePullSecrets,
@@ -72,9 +72,9 @@ export function prepullPod(
   return pod;
 }
 
-/** A pull that failed is tried again by the kubelet, for a registry that was restarted, say. */
+/** The kubelet retries a failed pull: the registry may just have been restarted. */
 const PULL_PATIENCE_MS = 45_000;
-/** What no second try mends. */
+/** Reasons that a retry does not fix. */
 export const HOPELESS =
   /not found|manifest unknown|unauthorized|denied|no match for platform|InvalidImageName|no such host/i;
 const POLL_MS = 700;
@@ -82,7 +82,7 @@ const POLL_MS = 700;
 /**
  * Runs the pre-pull.
  *
- * @param say hears what goes on
+ * @param say called with progress messages
  * @throws CliError with the reason when the image cannot be pulled, does not run on that node or fails its self-check
  */
 export async function prepull(
@@ -95,7 +95,7 @@ export async function prepull(
 ): Promise<Checked> {
   const failed = (why: string, ...hints: string[]) =>
     new CliError(`the new image does not work on the node of ${worker.name}: ${why}`, { hints });
-  // What an earlier run left behind.
+  // An earlier run may have left a pod behind.
   await kubectl(cluster, worker, removal(pod));
   try {
     const created = await change(cluster, worker, CREATION, JSON.stringify(pod));
@@ -122,7 +122,7 @@ export async function prepull(
       if (reason !== '') tell(reason);
     }
   } finally {
-    // Also after Ctrl-C, which has aborted the command's own signal.
+    // Also after Ctrl-C, which aborts the command's own signal.
     const still = { ...cluster, signal: AbortSignal.timeout(10_000), timeoutMs: 10_000 };
     await clearAway(still, worker, pod).catch((error: Error) => {
       const command = kubectlInNamespace(worker, ...removal(pod));
@@ -131,12 +131,12 @@ export async function prepull(
   }
 }
 
-/** What follows `kubectl`: makes the pod of stdin, and prints its name. */
+/** Arguments for `kubectl` that create the pod from stdin and print its name. */
 export const CREATION = ['create', '--filename=-', '--output=name'] as const;
 
 const selectorOf = ({ metadata }: PrepullPod) => `--selector=${LABEL}=${metadata.labels[LABEL]}`;
 
-/** What follows `kubectl`: removes each pre-pull pod of the worker. */
+/** Arguments for `kubectl` that delete every pre-pull pod of the worker. */
 export const removal = (pod: PrepullPod) => [
   'delete',
   'pod',
@@ -171,7 +171,7 @@ async function logs(cluster: Cluster, worker: ClusterWorker, pod: string): Promi
 /** @param text what scripts/remote/release-prepull.sh printed */
 export function parseResult(text: string, worker: Pick<ClusterWorker, 'name'>): Checked {
   const line = text.split('\n').findLast((candidate) => candidate.startsWith('RESULT '));
-  if (line === undefined) throw new CliError(`the self-check for ${worker.name} ended well but said nothing`);
+  if (line === undefined) throw new CliError(`the self-check for ${worker.name} passed but said nothing`);
   const said = `the self-check for ${worker.name}`;
   const { build, schema, postgres, help } = readJson('selfCheck', said, line.slice('RESULT '.length));
   return { build, schema, dialect: help === '' ? null : dialectName(parseDialect(help, postgres)) };
@@ -179,7 +179,7 @@ export function parseResult(text: string, worker: Pick<ClusterWorker, 'name'>): 
 
 function describeFailure({ status }: ReleasePod, said: string): string {
   if (/exec format error/.test(said))
-    return 'it was built for another kind of processor than the node’s (exec format error)';
+    return 'it was built for another architecture than the node’s (exec format error)';
   const line =
     said
       .trim()

@@ -1,6 +1,6 @@
 /**
- * What releases did, and where each stands: one file for each release of a worker, on this machine. A second run finds the
- * first one's and goes on; `releases` lists them.
+ * Records of releases: one file per release of a worker, on this machine. A second run finds the record of the first and
+ * continues; `releases` lists them.
  */
 import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
@@ -28,7 +28,7 @@ export type StepName =
   | 'resume';
 
 /**
- * `running` until it has an end, also after it was interrupted; `rolling-back` while it undoes itself; `abandoned` when a
+ * `running` until it ends, also after an interruption; `rolling-back` while it is being undone; `abandoned` when a
  * later release took its place.
  */
 export type ReleaseState = 'running' | 'rolling-back' | 'done' | 'failed' | 'rolled-back' | 'abandoned';
@@ -39,22 +39,22 @@ export interface ReleaseRecord {
   readonly kind: 'rollout' | 'rollback' | 'restart';
   readonly worker: Pick<ClusterWorker, 'name' | 'context' | 'namespace' | 'pod'>;
   readonly by: string;
-  /** The release that was given up for this one; its drain is this one's to lift. */
+  /** The release that was abandoned for this one, which therefore lifts its drain too. */
   readonly replaces: string | null;
   /** The process that runs it, on this machine. */
   readonly pid: number;
   readonly startedAt: string;
   readonly finishedAt: string | null;
-  /** What the pod's spec is to name. */
+  /** The image that the pod's spec is to name. */
   readonly image: string;
   readonly previous: {
     readonly image: string;
-    /** Helm's; null for a worker that was not installed by the chart. */
+    /** Helm's; null for a worker that was not installed with the chart. */
     readonly revision: number | null;
     readonly podUid: string | null;
   };
   readonly state: ReleaseState;
-  /** What it was at last. */
+  /** The last step that was begun. */
   readonly step: StepName | null;
   readonly done: readonly StepName[];
   readonly backup: Backup | null;
@@ -68,7 +68,7 @@ export interface ReleaseRecord {
   readonly why: string | null;
 }
 
-/** Where records and logs of releases lie. */
+/** The directory of the release records. */
 export function releasesDir(env: NodeJS.ProcessEnv): string {
   const root = env['XDG_STATE_HOME'] || join(homeOf(env), '.local', 'state');
   return join(root, 'factory-worker', 'releases');
@@ -105,7 +105,7 @@ export function newRecord(worker: ClusterWorker, given: NewRecord, now: Date): R
   };
 }
 
-/** Writes a record, whole or not at all. */
+/** Writes a record atomically. */
 export function saveRecord(env: NodeJS.ProcessEnv, record: ReleaseRecord): void {
   replaceFileSync(recordPath(env, record), `${JSON.stringify(record, null, 2)}\n`);
 }
@@ -114,7 +114,7 @@ export function recordPath(env: NodeJS.ProcessEnv, { id }: Pick<ReleaseRecord, '
   return join(releasesDir(env), `${id}.json`);
 }
 
-/** All records of this machine, oldest first. A file that cannot be read is left out. */
+/** All records on this machine, oldest first. Unreadable files are left out. */
 export function readRecords(env: NodeJS.ProcessEnv): ReleaseRecord[] {
   let names: string[];
   try {
@@ -134,17 +134,17 @@ export function readRecords(env: NodeJS.ProcessEnv): ReleaseRecord[] {
     });
 }
 
-/** Whether a record is of that worker: two files may call different workers by one name. */
+/** Whether a record belongs to that worker: two `workers.yaml` may give different workers the same name. */
 export function isOf({ worker }: Pick<ReleaseRecord, 'worker'>, other: ClusterWorker): boolean {
   return worker.context === other.context && worker.namespace === other.namespace && worker.pod === other.pod;
 }
 
-/** The release of the worker that has no end yet; null when there is none. */
+/** The worker's unfinished release; null when there is none. */
 export function unfinished(records: readonly ReleaseRecord[], worker: ClusterWorker): ReleaseRecord | null {
   return records.findLast((record) => isOf(record, worker) && isOpen(record)) ?? null;
 }
 
-/** A release and those that were given up for it, one for the next: the drain of any of them is its own to lift. @returns ids */
+/** A release and those that were abandoned for it, newest first: it lifts the drain of any of them. @returns ids */
 export function lineOf(
   record: Pick<ReleaseRecord, 'id' | 'replaces'>,
   records: readonly ReleaseRecord[],
@@ -161,11 +161,11 @@ export function isOpen({ state }: Pick<ReleaseRecord, 'state'>): boolean {
   return state === 'running' || state === 'rolling-back';
 }
 
-/** Whether the process of an open record still runs: another terminal is at it. */
+/** Whether the process of an open record still runs, in another terminal. */
 export function isUnderWay(record: Pick<ReleaseRecord, 'id' | 'pid'>, env: NodeJS.ProcessEnv): boolean {
   const { pid } = record;
   if (pid === process.pid || pid === 0) return false;
-  // What wrote before this machine was started is gone, whoever has its number now.
+  // A process that wrote before this machine booted is gone, whatever process has its number now.
   const written = statSync(recordPath(env, record), { throwIfNoEntry: false })?.mtimeMs ?? 0;
   if (written < Date.now() - uptime() * 1000) return false;
   try {

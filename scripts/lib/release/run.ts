@@ -1,6 +1,6 @@
 /**
- * Does what was planned for one worker, one step after the other, and writes down each: a run that is interrupted anywhere is
- * gone on with by the next one. A failure after the roll is undone.
+ * Runs the planned steps for one worker, one after the other, and records each: the next run continues an interrupted one.
+ * A failure after the roll is undone.
  */
 
 import { CliError } from '../cli/errors.ts';
@@ -27,25 +27,25 @@ import {
   type Outcome,
   waitForPod,
 } from './job.ts';
-import { afterFailure, migrationOf, readFacts, storeOf, type Wish } from './plan.ts';
-import type { Surroundings, Target } from './preflight.ts';
+import { afterFailure, migrationOf, type ReleaseRequest, readFacts, storeOf } from './plan.ts';
+import type { ReleaseContext, Target } from './preflight.ts';
 import type { ReleaseRecord, StepName } from './record.ts';
-import { hurryAway, lift, restoreBackup, stepsOf, stillDrained } from './steps.ts';
+import { lift, restoreBackup, stepsOf, stillDrained, stopPodNow } from './steps.ts';
 
 /**
- * @param record new, or that of the run which is gone on with
- * @returns how it ended; a failed one has been undone
+ * @param record new, or that of the run to continue
+ * @returns how it ended; a failed release has been undone
  * @throws InterruptedError after Ctrl-C, saying how the worker was left
  */
 export async function runRelease(
   target: Target,
-  wish: Wish,
+  request: ReleaseRequest,
   steps: readonly StepName[],
   record: ReleaseRecord,
   options: Options,
-  around: Surroundings,
+  around: ReleaseContext,
 ): Promise<Outcome> {
-  const job: Job = { target, wish, options, around, record };
+  const job: Job = { target, request, options, around, record };
   note(job, { pid: process.pid, state: 'running' });
   let started = 0;
   const failed = await carryOut(stepsOf(steps, job), {
@@ -69,15 +69,15 @@ export async function runRelease(
   return { record: job.record, error: null };
 }
 
-/** Goes on with undoing a release that failed and was interrupted while it undid itself. */
+/** Continues to undo a failed release whose undo was interrupted. */
 export async function finishUndo(
   target: Target,
-  wish: Wish,
+  request: ReleaseRequest,
   record: ReleaseRecord,
   options: Options,
-  around: Surroundings,
+  around: ReleaseContext,
 ): Promise<Outcome> {
-  const job: Job = { target, wish, options, around, record };
+  const job: Job = { target, request, options, around, record };
   note(job, { pid: process.pid });
   return rollBack(job, new CliError(record.why ?? 'it had failed'));
 }
@@ -90,12 +90,12 @@ function lost({ around, record, target }: Job, step: StepName, error: CliError):
     `the release stopped at the step "${step}"${drained ? `, and ${name} is drained` : ''}: ${error.message}`,
     {
       exitCode: error.exitCode,
-      hints: ['the same command again goes on from there', ...(drained ? [cure] : []), ...error.hints],
+      hints: ['the same command again continues from there', ...(drained ? [cure] : []), ...error.hints],
     },
   );
 }
 
-/** Undoes what a failed step had done, and says in one paragraph why. */
+/** Undoes what a failed step did, and says why in one paragraph. */
 export async function undo(job: Job, step: StepName, error: CliError): Promise<Outcome> {
   const { target, around, options, record } = job;
   const changed = step === 'roll' && (await hasChanged(job));
@@ -108,7 +108,7 @@ export async function undo(job: Job, step: StepName, error: CliError): Promise<O
   const evidence = await podEvidence(around.cluster, target.worker, target.workload.container);
   const why = [`${error.message}.`, evidence].filter(Boolean).join(' ');
   if (record.kind === 'restart') {
-    // There is no other image to go back to; what is wrong was wrong before.
+    // There is no other image to go back to; whatever is wrong was wrong before.
     const told = `${why} ${nameOf(job)} was restarted with the image it had, and stays as it is.${await leaveDrain(job, step)}`;
     note(job, { state: 'failed', finishedAt: now(job), why: told });
     const hints = [`how it is: ${around.context.commandLine('status', nameOf(job))}`];
@@ -119,9 +119,9 @@ export async function undo(job: Job, step: StepName, error: CliError): Promise<O
 }
 
 /**
- * Lifts the drain of a release that ends here: nobody would lift it later, and the next release would be refused for it.
+ * Lifts the drain of a release that ends here: nothing would lift it later, and the next release would be refused.
  *
- * @returns a sentence about it, with a space before; empty when there was none
+ * @returns a sentence about it, with a leading space; empty when there was no drain
  */
 async function leaveDrain(job: Job, step: StepName): Promise<string> {
   const { target, around, record } = job;
@@ -133,11 +133,11 @@ async function leaveDrain(job: Job, step: StepName): Promise<string> {
     return word === 'lifted' ? ' Its drain was lifted.' : '';
   } catch {
     const cure = around.context.commandLine('resume', nameOf(job));
-    return ` It ${drained ? 'is' : 'may be'} drained still; once it can be entered: ${cure}`;
+    return ` It ${drained ? 'is' : 'may be'} still drained; once it can be entered: ${cure}`;
   }
 }
 
-/** Whether a roll that failed has changed the workload all the same. */
+/** Whether a failed roll has changed the workload anyway. */
 async function hasChanged({ target, around, record }: Job): Promise<boolean> {
   try {
     const { image } = await readWorkload(around.cluster, target.worker);
@@ -148,7 +148,7 @@ async function hasChanged({ target, around, record }: Job): Promise<boolean> {
   }
 }
 
-/** Whether the state is another factory's: one that never came up was not asked what it makes of it (`--no-prepull`). */
+/** Whether the new factory has migrated the state. Without a pre-pull, a factory that never started was not asked before. */
 async function isMigrated({ target, around }: Job): Promise<boolean> {
   const { state } = await readFacts(
     await around.enter(target.worker),
@@ -159,7 +159,7 @@ async function isMigrated({ target, around }: Job): Promise<boolean> {
   return migrationOf(before, { ...before, schema: state.schema }) !== null;
 }
 
-/** The image that going back brings: a revision's own, which is not the one that ran when somebody had set that by hand. */
+/** The image that a rollback brings: that of the Helm revision, which differs from the running one if that was set by hand. */
 async function imageToGoBackTo({ target, record }: Job): Promise<string> {
   const { helmed } = target;
   const { image, revision } = record.previous;
@@ -180,18 +180,18 @@ export async function rollBack(job: Job, cause: CliError): Promise<Outcome> {
     options.say(`rolling back to ${shortReference(back)}`);
     const failed = currentPod(await readPods(around.cluster, worker), worker)?.metadata.uid ?? null;
     const isBack = (await readWorkload(around.cluster, worker)).image === back && failed === previous.podUid;
-    // Of a release without an earlier revision nothing was ever rolled.
+    // A Helm release without an earlier revision was never rolled.
     if (helmed === null)
       await changeAction(target, { to: 'image', image: back, id: record.id }, around).run();
     else if (previous.revision !== null)
       await changeAction(target, { to: 'revision', revision: previous.revision }, around).run();
-    // Asked only now: a revision brings its own number of replicas.
+    // Read only now: a revision brings its own number of replicas.
     if ((await readWorkload(around.cluster, worker)).replicas === 0) {
       if (helmed === null || previous.revision !== null) await expectImage(target, back, around);
       how = `${name} is stopped`;
     } else {
-      const other = isBack || job.wish.image === back ? null : failed;
-      await hurryAway(job, other);
+      const other = isBack || job.request.image === back ? null : failed;
+      await stopPodNow(job, other);
       await waitForPod(job, back, other);
       if (migration || (await isMigrated(job))) await restoreBackup(job, record);
       const { word, drain } = await lift(await around.enter(worker), job);
@@ -200,13 +200,13 @@ export async function rollBack(job: Job, cause: CliError): Promise<Outcome> {
   } catch (error) {
     if (around.context.signal.aborted) throw interrupted(job, 'roll');
     if (!(error instanceof CliError)) throw error;
-    const why = `rolling back to ${shortReference(back)} failed as well: ${error.message}. The cause of it all: ${cause.message}`;
+    const why = `rolling back to ${shortReference(back)} failed as well: ${error.message}. The original cause: ${cause.message}`;
     return {
       record: job.record,
       error: new CliError(why, {
         hints: [
           ...error.hints,
-          'type the same again: it goes on with rolling back',
+          'the same command again continues the rollback',
           `how it is: ${around.context.commandLine('status', name)}`,
         ],
       }),
@@ -223,7 +223,7 @@ const LINES_SHOWN = 8;
 /**
  * The last events and log lines of the worker's pod.
  *
- * @returns a sentence or two; empty when nothing could be asked
+ * @returns a sentence or two; empty when the cluster does not answer
  */
 export async function podEvidence(
   cluster: Cluster,
@@ -243,12 +243,12 @@ export async function podEvidence(
     const said = describeEvents(events.items);
     return [said && `Events of ${pod}: ${said}.`, log && `Its last lines: ${log}.`].filter(Boolean).join(' ');
   } catch {
-    // What led here must be told, even where nothing can be added to it.
+    // The error that led here must be reported, with or without evidence.
     return '';
   }
 }
 
-/** Warnings before the rest, each once, the newest last. */
+/** The warnings if there are any, otherwise all events; each once, the newest last. */
 export function describeEvents(events: readonly EventObject[]): string {
   const sorted = [...events].sort((a, b) => timeOf(a).localeCompare(timeOf(b)));
   const warnings = sorted.filter(({ type }) => type === 'Warning');

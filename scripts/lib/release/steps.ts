@@ -1,4 +1,4 @@
-/** The steps of a release. Each can be done twice: a run that was interrupted in one begins with it again. */
+/** The steps of a release. Each is safe to repeat: a run that was interrupted in one begins with it again. */
 
 import { copyBackup, makeBackup } from '../backup/make.ts';
 import { CliError, ExitCode } from '../cli/errors.ts';
@@ -8,9 +8,9 @@ import { bytes, shellLine } from '../cli/text.ts';
 import type { Drain } from '../contract.ts';
 import { drainWorker } from '../drain/drain.ts';
 import { waitForRest } from '../drain/rest.ts';
-import { wayOutOf } from '../drain/way-out.ts';
+import { resumeHint } from '../drain/resume-hint.ts';
 import { isPending, lastDeployed, rollbackArgs } from '../helm/helm.ts';
-import { hurry } from '../lifecycle/tools.ts';
+import { stopNow } from '../lifecycle/tools.ts';
 import { type Action, type Step, silently } from '../plan.ts';
 import { shortReference } from '../registry/reference.ts';
 import { kubectlArgv } from '../transport/objects.ts';
@@ -33,10 +33,10 @@ import { CREATION, prepull, prepullPod, removal } from './prepull.ts';
 import { backupCopyPath, lineOf, type ReleaseRecord, readRecords, type StepName } from './record.ts';
 
 /** What the command lines of a step are made from. */
-export type Planned = Pick<Job, 'target' | 'wish' | 'around'> & { readonly id: string };
+export type Planned = Pick<Job, 'target' | 'request' | 'around'> & { readonly id: string };
 
 interface ReleaseStep extends Pick<Step, 'mark' | 'what'> {
-  /** As a person could type them; `#` begins what a script is for, or given. */
+  /** As the operator could type them; a comment after `#` says what a script is for, or what it is given. */
   readonly commands: (planned: Planned) => string[];
   readonly run: (job: Job) => Promise<void>;
 }
@@ -44,24 +44,24 @@ interface ReleaseStep extends Pick<Step, 'mark' | 'what'> {
 export const STEPS: Readonly<Record<StepName, ReleaseStep>> = {
   mend: {
     mark: '~',
-    what: 'a Helm was killed in the middle: back to the last deployed revision, so that the release takes upgrades again',
+    what: 'an earlier run of Helm was interrupted: back to the last deployed revision, so that the release accepts upgrades again',
     commands: ({ target: { helmed } }) => {
       const last = helmed === null ? null : lastDeployed(helmed.history);
       if (helmed === null || last === null) return [];
       const { helm, release } = helmed;
       return [shellLine(helm.command(release, rollbackArgs(release, last.revision)))];
     },
-    run: mend,
+    run: repair,
   },
   prepull: {
     mark: '·',
-    what: "the new image runs its self-check on the worker's node; nothing has been touched before it ends well",
-    commands: ({ target, wish, around }) => {
+    what: "the new image runs its self-check on the worker's node; nothing is touched before it passes",
+    commands: ({ target, request, around }) => {
       const { worker, workload, pod } = target;
-      const object = prepullPod(worker, workload, pod?.spec?.nodeName ?? null, wish.image, 900);
+      const object = prepullPod(worker, workload, pod?.spec?.nodeName ?? null, request.image, 900);
       const kubectl = (args: readonly string[]) => shellLine(kubectlArgv(around.cluster, worker, args));
       return [
-        `${kubectl(CREATION)}  # a pod with ${wish.image} on ${object.spec.nodeName ?? 'any node'}, scripts/remote/release-prepull.sh`,
+        `${kubectl(CREATION)}  # a pod with ${request.image} on ${object.spec.nodeName ?? 'any node'}, scripts/remote/release-prepull.sh`,
         kubectl(removal(object)),
       ];
     },
@@ -69,7 +69,7 @@ export const STEPS: Readonly<Record<StepName, ReleaseStep>> = {
   },
   drain: {
     mark: '·',
-    what: 'no further check-in; the running stage ends',
+    what: 'no further check-in; waits for the running stage',
     commands: (planned) => [
       remote(planned, 'drain', `release ${planned.id}`),
       remote(planned, 'look', 'brief, until nothing runs'),
@@ -95,19 +95,19 @@ export const STEPS: Readonly<Record<StepName, ReleaseStep>> = {
     mark: '·',
     what: 'until the new pod is Ready',
     commands: (planned) => {
-      const { target, wish, around } = planned;
+      const { target, request, around } = planned;
       return [
-        ...(wish.drain || target.pod === null
+        ...(request.drain || target.pod === null
           ? []
           : [remote(planned, 'stop-now', 'its stage is interrupted')]),
-        `${shellLine(kubectlArgv(around.cluster, target.worker, ['get', 'pods']))}  # until another pod with ${wish.image} is Ready`,
+        `${shellLine(kubectlArgv(around.cluster, target.worker, ['get', 'pods']))}  # until another pod with ${request.image} is Ready`,
       ];
     },
     run: wait,
   },
   verify: {
     mark: '·',
-    what: 'it is the image that was pushed, and was started after the roll',
+    what: 'the pod runs the pushed image, and was started after the roll',
     commands: (planned) => [
       remote(planned, 'release-facts', 'the pod names the digest, its build.json is the one of the pre-pull'),
     ],
@@ -115,8 +115,8 @@ export const STEPS: Readonly<Record<StepName, ReleaseStep>> = {
   },
   restore: {
     mark: '~',
-    what: 'the database of before a migration is put back',
-    commands: (planned) => [remote(planned, 'rollback-restore', planned.wish.undo?.backup?.file ?? '')],
+    what: 'the database from before the migration is restored',
+    commands: (planned) => [remote(planned, 'rollback-restore', planned.request.undo?.backup?.file ?? '')],
     run: restore,
   },
   health: {
@@ -133,7 +133,7 @@ export const STEPS: Readonly<Record<StepName, ReleaseStep>> = {
   },
 };
 
-/** The steps of a release under way. */
+/** The steps of a release in progress. */
 export function stepsOf(names: readonly StepName[], job: Job): Step<StepName>[] {
   return names.map((name) => {
     const { mark, what, commands, run } = STEPS[name];
@@ -149,7 +149,7 @@ export function stepsOf(names: readonly StepName[], job: Job): Step<StepName>[] 
   });
 }
 
-/** The call of a remote script. @param note what it is given, or what for */
+/** The call of a remote script. @param note what it is given, or what it is for */
 function remote({ target, around }: Planned, script: string, note: string): string {
   const { worker, workload, pod } = target;
   const exec = ['exec', pod?.metadata.name ?? workload.name, '--', 'bash', '-c'];
@@ -159,10 +159,10 @@ function remote({ target, around }: Planned, script: string, note: string): stri
   return `${shellLine(kubectlArgv(around.cluster, worker, exec))} "$(cat ${files})" ${script}  # ${note}`;
 }
 
-/** A Helm that has just begun may still be alive, on another laptop. */
+/** A helm that has just started may still be alive, on another laptop. */
 const PENDING_PATIENCE_MS = 30_000;
 
-async function mend(job: Job): Promise<void> {
+async function repair(job: Job): Promise<void> {
   const { target, options, around } = job;
   const { helmed, worker } = target;
   if (helmed === null) return;
@@ -173,13 +173,13 @@ async function mend(job: Job): Promise<void> {
     const left = PENDING_PATIENCE_MS - (Date.now() - Date.parse(status.updated));
     if (!(left > 0)) break;
     if (!said)
-      options.say(`Helm is at ${status.status} since ${status.updated}; waiting whether it comes to an end`);
+      options.say(`Helm is at ${status.status} since ${status.updated}; waiting to see whether it finishes`);
     await pause(Math.min(left, 5_000), around.context.signal);
   }
   const last = lastDeployed(await helm.history(release));
   if (last === null) throw new CliError(`release ${release.name} has no revision to go back to`);
   options.say(
-    `a Helm was cut short; going back to revision ${last.revision}, so that the release takes upgrades again`,
+    `an earlier run of Helm was interrupted; going back to revision ${last.revision}, so that the release accepts upgrades again`,
   );
   await helm.rollback(release, last.revision);
   const { image, replicas } = await readWorkload(around.cluster, worker);
@@ -187,56 +187,63 @@ async function mend(job: Job): Promise<void> {
   job.target = await lookAt(worker, around);
   const podUid = job.target.pod?.metadata.uid ?? null;
   note(job, { previous: { image, revision: last.revision, podUid } });
-  const { wish } = job;
-  if (job.target.helmed === null || wish.kind !== 'rollout' || wish.chartUpgrade) return;
-  const changes = await changesOf(job.target, job.target.helmed, wish.image);
+  const { request } = job;
+  if (job.target.helmed === null || request.kind !== 'rollout' || request.chartUpgrade) return;
+  const changes = await changesOf(job.target, job.target.helmed, request.image);
   if (changes.length === 0) return;
   const { why, hints } = moreThanTheImage(changes);
   throw new CliError(`${worker.name} ${why}`, { hints });
 }
 
 async function check(job: Job): Promise<void> {
-  const { target, wish, options, around } = job;
+  const { target, request, options, around } = job;
   const { worker, workload, pod, facts } = target;
-  options.say(`pre-pull of ${shortReference(wish.image)} on ${pod?.spec?.nodeName ?? 'a node'}`);
+  options.say(`pre-pull of ${shortReference(request.image)} on ${pod?.spec?.nodeName ?? 'a node'}`);
   const object = prepullPod(
     worker,
     workload,
     pod?.spec?.nodeName ?? null,
-    wish.image,
+    request.image,
     Math.ceil(options.prepullMs / 1000),
   );
-  const checked = await prepull(around.cluster, worker, object, wish.image, options.prepullMs, options.say);
+  const checked = await prepull(
+    around.cluster,
+    worker,
+    object,
+    request.image,
+    options.prepullMs,
+    options.say,
+  );
   note(job, { build: checked.build });
   admit(job, migrationOf(storeOf(facts), checked));
 }
 
 /**
- * Writes down whether the state is migrated, so that going back brings the backup back as well.
+ * Records whether the state is migrated, so that a rollback restores the backup as well.
  *
  * @throws CliError when it is, and the operator has not allowed it
  */
 function admit(job: Job, migration: string | null): void {
-  const { target, wish, options, around } = job;
+  const { target, request, options, around } = job;
   note(job, { migration: migration !== null });
   if (migration === null) return;
-  if (!options.allowMigration && wish.undo === null) {
+  if (!options.allowMigration && request.undo === null) {
     const { commandLine } = around.context;
-    throw new CliError(...unreadableState(wish.kind, target.worker.name, migration, commandLine));
+    throw new CliError(...unreadableState(request.kind, target.worker.name, migration, commandLine));
   }
   options.say(`the state is migrated: ${migration}`);
 }
 
 async function drain(job: Job): Promise<void> {
-  const { target, wish, options, around, record } = job;
+  const { target, request, options, around, record } = job;
   const { worker } = target;
   const { context, timeoutMs } = around;
   const { signal } = context;
   const theirs = target.facts?.snapshot.drain;
   if (theirs == null || theirs.release !== null) {
-    // An earlier release of ours that is given up leaves its drain to this one.
+    // An abandoned release of ours leaves its drain to this one.
     const owner = { release: record.id, force: theirs != null };
-    const reason = `release of ${shortReference(wish.image)}`;
+    const reason = `release of ${shortReference(request.image)}`;
     await drainWorker(await around.enter(worker), worker, reason, owner, {
       timeoutMs,
       signal,
@@ -256,12 +263,12 @@ async function drain(job: Job): Promise<void> {
     exitCode: ExitCode.timeout,
     hints: [
       'wait longer: --drain-timeout 2h',
-      'interrupt what runs (it is taken up again afterwards): --now',
+      'interrupt the running stage (it continues afterwards): --now',
     ],
   });
 }
 
-/** A backup of a large volume takes longer than an answer. */
+/** A backup of a large volume takes longer than other answers. */
 const BACKUP_MS = 600_000;
 
 async function backup(job: Job): Promise<void> {
@@ -271,8 +278,8 @@ async function backup(job: Job): Promise<void> {
   const transport = await around.enter(target.worker);
   const made = await makeBackup(transport, name, record.id, 'state', BACKUP_MS, signal);
   if (made.integrity !== null && made.integrity !== 'ok') {
-    throw new CliError(`the database of ${name} is not whole: ${made.integrity}`, {
-      hints: [`its backup is on the worker all the same: ${made.file}`, 'mend it first; nothing was rolled'],
+    throw new CliError(`the database of ${name} is damaged: ${made.integrity}`, {
+      hints: [`its backup is on the worker anyway: ${made.file}`, 'repair it first; nothing was rolled'],
     });
   }
   const file = backupCopyPath(env, record.id);
@@ -281,49 +288,50 @@ async function backup(job: Job): Promise<void> {
 }
 
 /** The change to the worker's workload. */
-function rolling({ target, wish, around, id }: Planned): Action {
-  return changeAction(target, changeFor(wish, id), around);
+function rolling({ target, request, around, id }: Planned): Action {
+  return changeAction(target, changeFor(request, id), around);
 }
 
 async function roll(job: Job): Promise<void> {
-  const { target, wish, options, around, record } = job;
-  options.say(wish.kind === 'restart' ? 'restarting' : `rolling to ${shortReference(wish.image)}`);
-  await rolling({ target, wish, around, id: record.id }).run();
-  // No pod of it will be waited for.
-  if (target.workload.replicas === 0 && wish.kind !== 'restart')
-    await expectImage(target, wish.image, around);
+  const { target, request, options, around, record } = job;
+  options.say(request.kind === 'restart' ? 'restarting' : `rolling to ${shortReference(request.image)}`);
+  await rolling({ target, request, around, id: record.id }).run();
+  // No step waits for a pod of it.
+  if (target.workload.replicas === 0 && request.kind !== 'restart')
+    await expectImage(target, request.image, around);
 }
 
 async function wait(job: Job): Promise<void> {
   const { podUid } = job.record.previous;
-  const told = await hurryAway(job, podUid);
+  const told = await stopPodNow(job, podUid);
   if (told && job.target.facts?.snapshot.pipelines.some(({ status }) => status === 'in_progress'))
-    job.options.say('its stage is interrupted; the next start takes it up again');
-  await waitForPod(job, job.wish.image, podUid);
+    job.options.say('its stage is interrupted; it continues after the next start');
+  await waitForPod(job, job.request.image, podUid);
 }
 
 /**
- * Tells a pod that is replaced without a drain not to wait for its running stage. Never its successor, which a second SIGTERM
- * would end.
+ * Tells a pod that is being replaced without a drain not to wait for its running stage. Never tells its successor, which
+ * a SIGTERM would end.
  *
  * @returns whether it was told
  */
-export async function hurryAway({ target, wish, around }: Job, uid: string | null): Promise<boolean> {
-  if (wish.drain || uid === null) return false;
+export async function stopPodNow({ target, request, around }: Job, uid: string | null): Promise<boolean> {
+  if (request.drain || uid === null) return false;
   const { worker } = target;
   if (currentPod(await readPods(around.cluster, worker), worker)?.metadata.uid !== uid) return false;
-  // One that cannot be told is mostly gone already; whatever else is wrong with it, the waiting shows.
-  return (await hurry(worker, around.context, around.timeoutMs)) === undefined;
+  // A pod that cannot be told is usually gone already; the wait reports anything else.
+  return (await stopNow(worker, around.context, around.timeoutMs)) === undefined;
 }
 
 async function verify(job: Job): Promise<void> {
-  const { target, wish, around, record } = job;
+  const { target, request, around, record } = job;
   const { worker, workload } = target;
   const pod = currentPod(await readPods(around.cluster, worker), worker);
   const image = pod?.spec?.containers?.find(({ name }) => name === workload.container)?.image;
-  if (image !== wish.image) throw new CliError(`the pod of ${worker.name} names ${image}, not ${wish.image}`);
+  if (image !== request.image)
+    throw new CliError(`the pod of ${worker.name} names ${image}, not ${request.image}`);
   if (pod?.metadata.uid === record.previous.podUid)
-    throw new CliError(`the pod of ${worker.name} is the one of before the release`);
+    throw new CliError(`the pod of ${worker.name} is still the one from before the release`);
   if (record.build === null) return;
   const { build } = await readFacts(await around.enter(worker), around.timeoutMs, around.context.signal);
   if (JSON.stringify(build) !== JSON.stringify(record.build)) {
@@ -334,10 +342,10 @@ async function verify(job: Job): Promise<void> {
 }
 
 async function restore(job: Job): Promise<void> {
-  await restoreBackup(job, job.wish.undo);
+  await restoreBackup(job, job.request.undo);
 }
 
-/** Puts the state back that a release had saved, where that was of a database. @param of null: there is none */
+/** Restores the state that a release saved, if it included a database. @param of null: there is nothing to restore */
 export async function restoreBackup(
   { target, options, around }: Job,
   of: ReleaseRecord | null,
@@ -353,10 +361,10 @@ export async function restoreBackup(
   });
   const { rc, text } = frame.parts.get('restored') ?? { rc: 1, text: 'no answer' };
   if (rc !== 0)
-    throw new CliError(`the state of before the migration was not restored: ${text}`, {
+    throw new CliError(`the state from before the migration was not restored: ${text}`, {
       hints: [`the backup: ${saved.copy ?? saved.file}`],
     });
-  options.say('the state of before the migration is back');
+  options.say('the state from before the migration is restored');
 }
 
 /** After the pod is Ready: boot's last phases, and the loop's first look. */
@@ -364,7 +372,7 @@ const HEALTH_MS = 180_000;
 const HEALTH_POLL_MS = 1_500;
 
 async function health(job: Job): Promise<void> {
-  const { target, around, options, wish, record } = job;
+  const { target, around, options, request, record } = job;
   const { worker, facts } = target;
   const say = onlyNews(options.say);
   const until = Date.now() + HEALTH_MS;
@@ -375,17 +383,17 @@ async function health(job: Job): Promise<void> {
       const worse = worseThan(facts, after);
       if (worse.length > 0) trouble = worse.join('; ');
       else if (isUp(after)) {
-        // Without a pre-pull it shows only now what the factory in the image makes of the state.
-        const unseen = wish.kind !== 'restart' && !record.done.includes('prepull');
+        // Without a pre-pull, only now is it known whether the factory in the image migrates the state.
+        const unseen = request.kind !== 'restart' && !record.done.includes('prepull');
         if (unseen) admit(job, migrationOf(storeOf(facts), storeOf(after)));
         return;
-      } else trouble = 'its boot has not come to its end';
+      } else trouble = 'its boot has not finished';
     } catch (error) {
       if (!(error instanceof TransportError)) throw error;
       trouble = error.message;
     }
-    say(`Ready, not well yet: ${trouble}`);
-    if (Date.now() > until) throw new CliError(`${worker.name} is Ready but not well: ${trouble}`);
+    say(`Ready, not healthy yet: ${trouble}`);
+    if (Date.now() > until) throw new CliError(`${worker.name} is Ready but not healthy: ${trouble}`);
     await pause(HEALTH_POLL_MS, around.context.signal);
   }
 }
@@ -396,14 +404,14 @@ async function resume(job: Job): Promise<void> {
   if (lifted.word === 'held') options.say(stillDrained(job, lifted.drain));
 }
 
-/** What became of a drain: `held` when it is neither this release's nor of one it replaced. */
+/** What happened to a drain: `held` when it belongs neither to this release nor to one that it replaced. */
 export interface Lifted {
   readonly word: 'lifted' | 'none' | 'held';
   /** As it was before. */
   readonly drain: Drain | null;
 }
 
-/** Lifts this release's own drain, or that of one it replaced; nobody else's. @throws CliError when that fails */
+/** Lifts this release's own drain, or that of one it replaced, and no other. @throws CliError when that fails */
 export async function lift(transport: Transport, { target, around, record }: Job): Promise<Lifted> {
   const { timeoutMs, context } = around;
   let drain: Drain | null = null;
@@ -418,10 +426,10 @@ export async function lift(transport: Transport, { target, around, record }: Job
   return { word: 'held', drain };
 }
 
-/** Why a worker does not take up work after its release, and what to type: `stays drained, as ann@laptop left it; …`. */
+/** Why a worker stays drained after its release, and what to type: `stays drained, as ann@laptop left it; …`. */
 export function stillDrained({ target, around }: Job, drain: Drain | null): string {
   const { name } = target.worker;
   const { commandLine } = around.context;
-  if (drain === null) return `stays drained; how it is: ${commandLine('status', name)}`;
-  return `stays drained, as ${drain.by}@${drain.host} left it; ${wayOutOf(drain, name, commandLine)}`;
+  if (drain === null) return `stays drained; look: ${commandLine('status', name)}`;
+  return `stays drained, as ${drain.by}@${drain.host} left it; ${resumeHint(drain, name, commandLine)}`;
 }

@@ -4,11 +4,11 @@ import type { ClusterWorker, LocalWorker } from '../config/worker-entry.ts';
 import type { Inside, WorkerState } from '../lifecycle/look.ts';
 import {
   drainStep,
-  hurryStep,
   isAtWork,
   isRecent,
   localDown,
   pendingRefusal,
+  stopNowStep,
 } from '../lifecycle/replicas.ts';
 import type { Tools } from '../lifecycle/tools.ts';
 import {
@@ -103,7 +103,7 @@ export function planRetire(
     );
   }
   if (release !== null && request.now && inside.entered) {
-    steps.push(hurryStep(pods[0] ?? worker.pod, tools, act.hurry));
+    steps.push(stopNowStep(pods[0] ?? worker.pod, tools, act.hurry));
   }
   if (pods.length > 0) {
     const waits = pods.map((pod) => tools.kubectl('wait', '--for=delete', '--timeout=30m', `pod/${pod}`));

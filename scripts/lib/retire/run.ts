@@ -16,7 +16,7 @@ import { type Resting, resting } from '../drain/resting.ts';
 import { findHelm, type Helm } from '../helm/helm.ts';
 import { lookAtWorker, lookInside, type WorkerState } from '../lifecycle/look.ts';
 import { waitGone } from '../lifecycle/pod-wait.ts';
-import { createTools, hurry } from '../lifecycle/tools.ts';
+import { createTools, stopNow } from '../lifecycle/tools.ts';
 import { localWorkerState } from '../local/state.ts';
 import { stopLocalWorker } from '../local/stop.ts';
 import { agree, answer, type Plan, runSteps, type Step, silently } from '../plan.ts';
@@ -102,7 +102,7 @@ async function retireFromCluster(
         rest.done();
         return undefined;
       },
-      hurry: () => hurry(worker, context, timeoutMs),
+      hurry: () => stopNow(worker, context, timeoutMs),
       wait: silently(() => waitGone(cluster, worker, say)),
     },
   );

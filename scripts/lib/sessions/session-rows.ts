@@ -1,27 +1,27 @@
-/** The sessions of a worker with what they work on: the answer of scripts/remote/look.sh with `brief humans`, parsed. Pure. */
+/** The sessions of a worker with what they work on: parses the answer of scripts/remote/look.sh with `brief humans`. Pure. */
 import { parseInside } from '../health/inside.ts';
 import type { Frame } from '../transport/frame.ts';
 import { isActive, workSessions } from '../worker/sessions.ts';
 import { parseSnapshot } from '../worker/snapshot.ts';
 
-/** A session as a table and a program want it; times are RFC 3339 by the worker's clock. */
+/** A session for the table and for JSON; times are RFC 3339 by the worker's clock. */
 export interface SessionRow {
   readonly name: string;
-  /** Null for the orchestrator and for sessions of other origin; so are the next three. */
+  /** Null for the orchestrator and all sessions that factory did not create; so are the next three. */
   readonly stage: string | null;
   readonly attempt: number | null;
   readonly issue: number | null;
-  /** Null also when nothing says which project the issue belongs to. */
+  /** Null also when the project of the issue is unknown. */
   readonly project: string | null;
   readonly state: 'active' | 'idle' | 'exited';
-  /** Null also when it has exited, and tmux does not know how. */
+  /** Null also when it has exited and tmux does not know the code. */
   readonly exitCode: number | null;
   readonly createdAt: string;
   /** Time of the last output. */
   readonly activityAt: string;
   /** How many terminals are attached. */
   readonly attached: number;
-  /** Whether factory takes it for driven by a person; null where it has no opinion. */
+  /** Whether factory considers it human-driven; null for a session that is not of a stage. */
   readonly human: boolean | null;
 }
 

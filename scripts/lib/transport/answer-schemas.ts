@@ -1,16 +1,16 @@
 /**
- * What kubectl and Helm print as JSON, as far as it is read here (JSON Schema). Kinds of Kubernetes need no schema of their
- * own: a field that several have is the same in all of them (Kubernetes API conventions).
+ * JSON Schemas for the parts of kubectl's and Helm's output that we read. Kubernetes kinds need no separate schemas: a field
+ * that several kinds have is the same in all of them (Kubernetes API conventions).
  *
- * What is not named here is let through as it is: a Secret is written back whole.
+ * Fields that are not named here pass unchanged: a Secret is written back whole.
  */
 const text = { type: 'string' } as const;
-/** Kubernetes writes null for a time that is not set. */
+/** Kubernetes writes null for an unset time. */
 const time = { type: ['string', 'null'] } as const;
 const number = { type: 'number' } as const;
 const flag = { type: 'boolean' } as const;
 const texts = { type: 'array', items: text } as const;
-/** A shape that several have, so that its code stands in the bundle once: every command loads it. */
+/** A shared shape, so that its code is in the bundle only once: every command loads it. */
 const shared = (name: string) => ({ $ref: name });
 const textMap = shared('text-map');
 const quantities = shared('quantities');
@@ -22,10 +22,10 @@ const orNull = <T extends { readonly type: string }>(schema: T) => ({
   type: [schema.type, 'null'],
 });
 
-/** By the names under which the others have them. */
+/** Shared shapes by name. */
 export const SHARED_SHAPES = {
   'text-map': { type: 'object', additionalProperties: text },
-  /** Text from the API server; a manifest has what values.yaml has, such as `cpu: 2`. */
+  /** Strings from the API server; a manifest may have numbers from values.yaml, such as `cpu: 2`. */
   quantities: { type: 'object', additionalProperties: { type: ['string', 'number'] } },
   containers: list(
     object({
@@ -126,20 +126,20 @@ const kubernetes = {
 
 const revision = { revision: number, status: text, updated: text, chart: text, description: text };
 
-/** Named and not repeated, so that its code stands in the bundle once: every command loads it. */
+/** By reference, so that its code is in the bundle only once: every command loads it. */
 const anyObject = { $ref: 'object' } as const;
 
-/** By what was asked for. */
+/** Schemas by the kind of answer. */
 export const ANSWER_SCHEMAS = {
   /** `kubectl get KIND NAME` */
   object: object(kubernetes, 'metadata'),
   /** `kubectl get KIND` */
   list: object({ items: list(anyObject) }, 'items'),
-  /** What tells of a Deployment or StatefulSet. */
+  /** A Deployment or StatefulSet. */
   workload: {
     allOf: [anyObject, object({ spec: object({ template: object({}, 'spec') }, 'template') }, 'spec')],
   },
-  /** A review of a right. */
+  /** A SelfSubjectAccessReview. */
   review: object(
     {
       spec: object({ resourceAttributes }, 'resourceAttributes'),

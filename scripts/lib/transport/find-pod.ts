@@ -1,4 +1,4 @@
-/** Finds the pod of a worker, or why there is none. */
+/** Finds the pod of a worker, or says why there is none. */
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { type Cluster, kubectl } from './kubectl.ts';
 import { kubectlError } from './kubectl-errors.ts';
@@ -7,16 +7,16 @@ import { choosePod, type PodFacts, type PodObject, podFacts } from './pods.ts';
 import { readAnswer } from './read-answer.ts';
 import { TransportError } from './transport.ts';
 
-/** What became of the search for a worker's pod. `missing` and `stopped` say that there is none, and why. */
+/** The result of the search for a worker's pod. */
 export type PodSearch =
   | { readonly kind: 'pod'; readonly pod: PodFacts }
   | { readonly kind: 'none'; readonly status: 'missing' | 'stopped' | 'pending'; readonly reason: string };
 
 /**
- * Resolves workers to pods for the time of one command.
+ * Resolves workers to pods for the duration of one command.
  *
- * @returns a function that finds the pod of a worker; workers of one context and namespace share a single `get pods`. It
- *   throws TransportError when the cluster cannot be asked.
+ * @returns a function that finds the pod of a worker; workers with the same context and namespace share a single `get pods`.
+ *   It throws TransportError when the cluster does not answer.
  */
 export function podFinder(cluster: Cluster): (worker: ClusterWorker) => Promise<PodSearch> {
   const lists = new Map<string, Promise<readonly PodObject[] | TransportError>>();
@@ -25,7 +25,7 @@ export function podFinder(cluster: Cluster): (worker: ClusterWorker) => Promise<
     const listing = lists.get(key) ?? listPods(cluster, worker);
     lists.set(key, listing);
     const pods = await listing;
-    // A list that is forbidden still leaves `get pod P`, which is enough where `pod:` names a pod.
+    // If listing is forbidden, `get pod P` may still work, which is enough when `pod:` names a pod.
     const pod =
       pods instanceof TransportError ? await podItself(cluster, worker, pods) : choosePod(pods, worker.pod);
     if (pod !== null) return { kind: 'pod', pod: podFacts(pod, worker.container, cluster.now()) };
@@ -33,7 +33,7 @@ export function podFinder(cluster: Cluster): (worker: ClusterWorker) => Promise<
   };
 }
 
-/** The pods of a namespace; or, when listing them is forbidden, the error that says so, since something else may not be. */
+/** The pods of a namespace; or the error when listing them is forbidden, since reading a single pod may not be. */
 async function listPods(
   cluster: Cluster,
   worker: ClusterWorker,
@@ -47,9 +47,9 @@ async function listPods(
 }
 
 /**
- * The pod called as `pod:` says.
+ * The pod whose name is in `pod:`.
  *
- * @throws the given error when there is none: a Deployment's pod can only be found in a list
+ * @throws the given error when there is none: a Deployment's pod can be found only in a list
  */
 async function podItself(
   cluster: Cluster,
@@ -77,7 +77,7 @@ interface DeploymentObject {
   };
 }
 
-/** No pod: scaled to none, not created yet (and why), or nothing of that name at all. */
+/** Why there is no pod: scaled to 0, not created yet, or nothing with that name at all. */
 async function explainAbsence(cluster: Cluster, worker: ClusterWorker): Promise<PodSearch> {
   const missing = { kind: 'none', status: 'missing', reason: `no pod or Deployment ${worker.pod}` } as const;
   let deployment: DeploymentObject | null;

@@ -1,4 +1,4 @@
-/** The answers of captured remote scripts, as `scripts/remote/frame.sh` writes them. */
+/** Parses the answers of captured remote scripts, as `scripts/remote/frame.sh` writes them. */
 import { randomBytes } from 'node:crypto';
 
 export interface Part {
@@ -6,14 +6,14 @@ export interface Part {
   readonly text: string;
 }
 
-/** A whole answer. */
+/** A complete answer. */
 export interface Frame {
   /** Exit code of the script. */
   readonly rc: number;
   readonly parts: ReadonlyMap<string, Part>;
 }
 
-/** A word that no answer contains by chance. */
+/** A random word that no answer contains by chance. */
 export function newNonce(): string {
   return `=${randomBytes(12).toString('hex')}`;
 }
@@ -22,8 +22,8 @@ export function newNonce(): string {
  * Parses an answer. Anything before its first line, such as the banner of a login script, is skipped.
  *
  * @param output everything the transport delivered
- * @param nonce the word given to the script
- * @returns null when the answer is not whole: no marker, or fewer bytes than it counts
+ * @param nonce the word that was given to the script
+ * @returns null when the answer is incomplete: no marker, or a wrong byte count
  */
 export function parseFrame(output: Buffer, nonce: string): Frame | null {
   const parts = new Map<string, Part>();

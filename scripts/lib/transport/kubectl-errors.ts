@@ -1,4 +1,4 @@
-/** What kubectl's complaints mean, and what to do about each. */
+/** Turns kubectl's error messages into error kinds, each with a hint. */
 import { ExitCode } from '../cli/errors.ts';
 import { oneLine, shellLine } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
@@ -11,7 +11,7 @@ interface Rule {
   readonly hint: (worker: ClusterWorker, match: RegExpExecArray) => string;
 }
 
-/** A command to paste, for the worker's cluster; with its own kubeconfig, where it has one. */
+/** A command to paste, for the worker's cluster; with the worker's kubeconfig if it has one. */
 export function kubectlCommand({ context, kubeconfig }: ClusterWorker, ...words: string[]): string {
   const file = kubeconfig === undefined ? [] : ['--kubeconfig', kubeconfig];
   return shellLine(['kubectl', ...file, '--context', context, ...words]);
@@ -22,7 +22,7 @@ export function kubectlInNamespace(worker: ClusterWorker, ...words: string[]): s
   return kubectlCommand(worker, '-n', worker.namespace, ...words);
 }
 
-/** First match wins: the more particular ones stand before the general ones. */
+/** The first match wins, so specific rules come before general ones. */
 const RULES: readonly Rule[] = [
   {
     pattern: /context "([^"]+)" does not exist|context was not found for specified context: (\S+)/,
@@ -33,12 +33,13 @@ const RULES: readonly Rule[] = [
     pattern: /error loading config file|^(?:error: )?stat .*: no such file or directory/,
     kind: 'missing',
     hint: ({ kubeconfig }) =>
-      `the kubeconfig: ${kubeconfig ?? '$KUBECONFIG, else ~/.kube/config'}; kubectl config view reads it`,
+      `the kubeconfig: ${kubeconfig ?? '$KUBECONFIG, otherwise ~/.kube/config'}; to check it: kubectl config view`,
   },
   {
     pattern: /container \S+ (?:is not valid for pod|not found in pod)/,
     kind: 'missing',
-    hint: () => '`container:` in workers.yaml names the container; without it the pod’s own default is taken',
+    hint: () =>
+      '`container:` in workers.yaml names the container; without it, the pod’s default container is used',
   },
   {
     pattern: /cannot (\w+) resource "([^"]+)"/,
@@ -59,13 +60,13 @@ const RULES: readonly Rule[] = [
   {
     pattern: /namespaces "([^"]+)" not found/,
     kind: 'missing',
-    hint: (worker) => `which there are: ${kubectlCommand(worker, 'get', 'namespaces')}`,
+    hint: (worker) => `existing namespaces: ${kubectlCommand(worker, 'get', 'namespaces')}`,
   },
   {
     pattern:
       /pods "([^"]+)" not found|pod does not exist|container not found|cannot exec into a container in a completed pod/,
     kind: 'not-running',
-    hint: (worker) => `what became of it: ${kubectlInNamespace(worker, 'get', 'pods')}`,
+    hint: (worker) => `its pods now: ${kubectlInNamespace(worker, 'get', 'pods')}`,
   },
   {
     pattern:
@@ -78,7 +79,7 @@ const RULES: readonly Rule[] = [
     pattern: /error dialing backend|error sending request: \w+ "https:\/\/[^"]*:10250\//,
     kind: 'node-unreachable',
     hint: (worker) =>
-      `its node does not answer; which, and how it is: ${kubectlInNamespace(worker, 'get', 'pods', '-o', 'wide')}; ${kubectlCommand(worker, 'get', 'nodes')}`,
+      `its node does not answer; to see the node and its state: ${kubectlInNamespace(worker, 'get', 'pods', '-o', 'wide')}; ${kubectlCommand(worker, 'get', 'nodes')}`,
   },
   {
     pattern:
@@ -90,20 +91,20 @@ const RULES: readonly Rule[] = [
 ];
 
 /**
- * No connection was made to the API server, or by the API server to the kubelet. An API server writes the request only after
- * it has dialled (k8s.io/apimachinery 0.34, proxy/upgradeaware.go); a request that was sent and lost is called something else.
+ * No connection was made to the API server, or from the API server to the kubelet. An API server writes the request only
+ * after it has dialled (k8s.io/apimachinery 0.34, proxy/upgradeaware.go); a lost request has another message.
  */
 const NEVER_BEGAN = /error dialing backend: |\bdial tcp\b|The connection to the server \S+ was refused/;
 
-/** How kubectl says that the program in the worker, and not kubectl, ended with a code. */
+/** kubectl's message that the program in the worker, not kubectl itself, ended with a code. */
 const REMOTE_END = /^command terminated with exit code/m;
 
-/** What kubectl says without log lines, of which one may span many lines (`err=<`), as credential plugins cause them. */
+/** kubectl's stderr without log lines; one may span many lines (`err=<`), as credential plugins cause them. */
 function ownLines(stderr: string): string {
   return (
     stderr
       .replaceAll(/^[EWIF]\d{4} .*err=<\n(?:\t.*\n)* >$/gm, '')
-      // The address of an exec request to a kubelet has the whole script in it. (That of a login page needs its query.)
+      // The URL of an exec request to a kubelet contains the whole script. (A login page's URL needs its query.)
       .replaceAll(/(\bhttps?:\/\/[^\s"?]+)\?[^\s"]*\bcommand=[^\s"]*/g, '$1')
       .split('\n')
       .filter(
@@ -113,7 +114,7 @@ function ownLines(stderr: string): string {
   );
 }
 
-/** kubectl's own words, as they go into a sentence of ours. */
+/** kubectl's own words, for a sentence of ours. */
 export function kubectlMessage(stderr: string): string {
   return ownLines(stderr)
     .replace(/^(?:error: |Error from server(?: \(\w+\))?: )/, '')
@@ -124,9 +125,9 @@ const LAST_LINES = 3;
 const LINE_CHARACTERS = 300;
 
 /**
- * What a program that was ended for want of an answer had said: a login plugin that waits for its user has named a page there.
+ * What a program printed before it timed out: a login plugin that waits for its user names a page there.
  *
- * @returns the end of a sentence; empty when it had said nothing
+ * @returns the end of a sentence; empty when it printed nothing
  */
 export function lastWords(stderr: string): string {
   const lines = ownLines(stderr)
@@ -134,20 +135,20 @@ export function lastWords(stderr: string): string {
     .slice(-LAST_LINES)
     .map((line) => oneLine(line.slice(0, LINE_CHARACTERS)).trim())
     .filter((line) => line !== '');
-  return lines.length === 0 ? '' : `; the last it said: ${lines.join(' / ')}`;
+  return lines.length === 0 ? '' : `; its last output: ${lines.join(' / ')}`;
 }
 
 /**
- * What a failed kubectl call means.
+ * Turns a failed kubectl call into an error.
  *
  * @param result a call that timed out, or ended with another code than 0
  * @param doing completes the sentence "cannot …"
  */
 export function kubectlError(result: RunResult, worker: ClusterWorker, doing: string): TransportError {
   const where = `${worker.name} (context ${worker.context}, namespace ${worker.namespace})`;
-  // What a shell gives for a program that is not there, or is none.
+  // A shell's exit codes for a program that is not found, or cannot be run.
   if ((result.code === 127 || result.code === 126) && !REMOTE_END.test(result.stderr)) {
-    const why = result.code === 127 ? 'is not installed, or not on PATH' : 'is no program that can be run';
+    const why = result.code === 127 ? 'is not installed, or not on PATH' : 'is not a program that can be run';
     return new TransportError('program', `${result.argv[0]} ${why}`, {
       exitCode: ExitCode.missingProgram,
       hints: ['get it: https://kubernetes.io/docs/tasks/tools/ (or set KUBECTL to its path)'],
@@ -166,7 +167,7 @@ export function kubectlError(result: RunResult, worker: ClusterWorker, doing: st
   const said = kubectlMessage(result.stderr);
   const message = `cannot ${doing} ${where}: ${said || `kubectl ended with ${result.code} and said nothing`}`;
   for (const { pattern, kind, hint } of RULES) {
-    // The log lines count only when there is nothing else: a cluster whose metrics are down adds some to every call.
+    // Log lines count only when there is nothing else: a cluster whose metrics are down adds some to every call.
     const match = pattern.exec(ownLines(result.stderr) || result.stderr);
     if (match) {
       return new TransportError(kind, message, {

@@ -1,4 +1,4 @@
-/** Runs kubectl, and reaches a worker through its pod with `kubectl exec`. */
+/** Runs kubectl, and enters a worker's pod with `kubectl exec`. */
 import type { Context } from '../cli/command.ts';
 import { InterruptedError } from '../cli/errors.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
@@ -9,7 +9,7 @@ import type { PodFacts } from './pods.ts';
 import { GRACE_MS, scriptArgv } from './scripts.ts';
 import { floodError, type Transport, TransportError } from './transport.ts';
 
-/** Where kubectl calls go; one `get pods` serves all workers that share it. */
+/** What every kubectl call needs. */
 export interface Cluster {
   readonly exec: Exec;
   readonly env: NodeJS.ProcessEnv;
@@ -29,7 +29,7 @@ function brokenConnection({ name }: ClusterWorker): TransportError {
   return new TransportError('broken', `the connection to ${name} broke before its answer was whole`);
 }
 
-/** Reaches a worker through its pod, pinned for the time of one command. */
+/** Enters a worker through its pod, the same one for the whole command. */
 export function kubectlTransport(cluster: Cluster, worker: ClusterWorker, pod: PodFacts): Transport {
   const into = ['exec', pod.name, `--container=${pod.container}`];
   return {
@@ -51,8 +51,8 @@ export function kubectlTransport(cluster: Cluster, worker: ClusterWorker, pod: P
           `${worker.name} did not answer within ${call.timeoutMs / 1000}s${said}`,
         );
       }
-      // kubectl reports the script's own end, or its own trouble, or nothing at all when the stream was cut. Once the script
-      // has begun, what is on stderr may be its own, and says nothing of whether it has done its work.
+      // kubectl reports the script's exit code, or its own error, or nothing at all when the stream was cut. Once the script
+      // has started, stderr may be the script's, and does not say whether it has done its work.
       if (!begun && result.code !== 0 && kubectlMessage(result.stderr) !== '')
         throw kubectlError(result, worker, 'run a command in');
       throw brokenConnection(worker);
@@ -61,14 +61,14 @@ export function kubectlTransport(cluster: Cluster, worker: ClusterWorker, pod: P
       return {
         argv: [...base(cluster, worker), ...into, '--stdin', ...(tty ? ['--tty'] : []), '--', ...argv],
         env: cluster.env,
-        // kubectl says so of every exit code but 0, also of ours that mean "detached".
+        // kubectl prints this for every exit code but 0, also for ours that mean "detached".
         dropStderr: /^command terminated with exit code \d+\r?\n?/m,
       };
     },
   };
 }
 
-/** How every kubectl call on the cluster of a worker begins. */
+/** The beginning of every kubectl call for a worker. */
 export function base({ env }: Pick<Cluster, 'env'>, worker: ClusterWorker): [string, ...string[]] {
   const kubeconfig = worker.kubeconfig === undefined ? [] : [`--kubeconfig=${worker.kubeconfig}`];
   return [
@@ -80,20 +80,20 @@ export function base({ env }: Pick<Cluster, 'env'>, worker: ClusterWorker): [str
 }
 
 interface KubectlOptions {
-  /** With a limit for each request. */
+  /** Whether to set --request-timeout. */
   readonly bounded?: boolean;
   /** Its stdin. */
   readonly input?: string;
-  /** More than this is no answer; by default what any program may print. */
+  /** The most it may print; by default the limit for any program. */
   readonly maxBytes?: number;
-  /** What is asked, for the message about an answer without end; by default kubectl's verb. */
+  /** What is asked, for the message when the limit is exceeded; by default kubectl's verb. */
   readonly asked?: string;
 }
 
 /**
  * Runs kubectl on the cluster of a worker.
  *
- * @throws TransportError when it prints without end; of its own failure tells the result
+ * @throws TransportError when it prints too much; other failures are in the result
  */
 export async function kubectl(
   cluster: Cluster,
@@ -101,7 +101,7 @@ export async function kubectl(
   args: readonly string[],
   { bounded = true, input, maxBytes, asked = `kubectl ${args[0]}` }: KubectlOptions = {},
 ) {
-  // Without --request-timeout kubectl retries inside and an unreachable cluster holds it for minutes.
+  // Without --request-timeout, kubectl itself retries for minutes when the cluster is unreachable.
   const limit = bounded ? [`--request-timeout=${Math.ceil(cluster.timeoutMs / 1000)}s`] : [];
   const argv: Argv = [...base(cluster, worker), ...limit, ...args];
   const result = await cluster.exec.run(argv, {
@@ -119,7 +119,7 @@ export async function kubectl(
 /**
  * Asks kubectl for its current context.
  *
- * @returns the name, or an empty text where there is none; and the result of the call, which says why
+ * @returns the name, empty when there is none; and the result of the call, which says why
  */
 export async function currentContext(
   { exec, env, signal }: Pick<Cluster, 'exec' | 'env' | 'signal'>,

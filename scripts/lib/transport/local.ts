@@ -1,4 +1,4 @@
-/** Reaches a worker on this machine: the same scripts, started in the worker's own environment. */
+/** Enters a local worker: runs the same scripts in the worker's own environment. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Context } from '../cli/command.ts';
@@ -12,7 +12,7 @@ import { GRACE_MS, scriptArgv } from './scripts.ts';
 import { floodError, type Transport, TransportError } from './transport.ts';
 
 /**
- * @throws TransportError `missing` when there is no worker in that folder, or one that another version made
+ * @throws TransportError `missing` when there is no worker in that folder, or one that another version created
  */
 export function localTransport(
   worker: LocalWorker,
@@ -55,7 +55,7 @@ function readEnvironment(worker: LocalWorker, commandLine: Context['commandLine'
     text = readFileSync(file, 'utf8');
   } catch {
     throw new TransportError('missing', `there is no worker in ${worker.home}`, {
-      hints: [`make it: ${commandLine('local', 'up', worker.name)}`],
+      hints: [`create it: ${commandLine('local', 'up', worker.name)}`],
     });
   }
   try {
@@ -63,7 +63,7 @@ function readEnvironment(worker: LocalWorker, commandLine: Context['commandLine'
   } catch (error) {
     if (!(error instanceof ContractError)) throw error;
     throw new TransportError('missing', error.message, {
-      hints: [`make it anew: ${commandLine('local', 'up', worker.name)}`],
+      hints: [`create it again: ${commandLine('local', 'up', worker.name)}`],
     });
   }
 }

@@ -1,9 +1,9 @@
 /**
- * Kubernetes objects beside pods: looked up and changed, by kubectl.
+ * Reads and changes Kubernetes objects other than pods, with kubectl.
  *
- * An effect is believed when it has been seen, never by an exit code: kubectl ends with 0 as well where it has asked for a yes
- * and got none, or where a wrapper in its place has only shown what it would do. Each change that no later step of its command
- * looks at is followed by {@link expectSeen}.
+ * A change counts only once it has been seen, never because of an exit code: kubectl also exits with 0 when it asked for
+ * confirmation and got none, or when a wrapper only showed what it would do. Each change that no later step of its command
+ * checks is followed by {@link expectSeen}.
  */
 
 import { CliError } from '../cli/errors.ts';
@@ -22,7 +22,7 @@ export interface Metadata {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
-/** An object as far as commands read it. */
+/** The fields of an object that commands read. */
 export interface KubernetesObject {
   readonly kind?: string;
   readonly metadata: Metadata;
@@ -38,15 +38,15 @@ export interface ClaimObject extends KubernetesObject {
   readonly status?: { readonly phase?: string; readonly capacity?: { readonly storage?: string } };
 }
 
-/** Whether an object bears the label that Helm gives to all it makes, and asks for before it takes one over. */
+/** Whether an object has the label that Helm sets on everything it creates, and requires before it adopts an object. */
 export function isHelms({ labels }: Pick<Metadata, 'labels'>): boolean {
   return labels?.['app.kubernetes.io/managed-by'] === 'Helm';
 }
 
 /**
- * @param args what follows `kubectl get`
- * @param shape whether that is many objects or one
- * @throws TransportError when the cluster does not tell
+ * @param args the arguments after `kubectl get`
+ * @param shape whether the answer is a list or one object
+ * @throws TransportError when the cluster does not answer
  */
 export async function getJson<T>(
   cluster: Cluster,
@@ -60,9 +60,9 @@ export async function getJson<T>(
 }
 
 /**
- * @param doing what it is for, for the error: `look up the pod of`
- * @returns null when there is none of that name
- * @throws TransportError when the cluster does not tell
+ * @param doing what it is for, for the error message: `look up the pod of`
+ * @returns null when there is none with that name
+ * @throws TransportError when the cluster does not answer
  */
 export async function getOrNull<T>(
   cluster: Cluster,
@@ -78,7 +78,7 @@ export async function getOrNull<T>(
     : readAnswer<T>('object', worker.name, result.stdout.toString('utf8'));
 }
 
-/** Runs a kubectl that changes something. @throws TransportError when it fails */
+/** Runs a kubectl call that changes something. @throws TransportError when it fails */
 export async function change(
   cluster: Cluster,
   worker: ClusterWorker,
@@ -92,7 +92,7 @@ export async function change(
 
 export type Presence = 'missing' | 'deleting' | 'there';
 
-/** Whether there is an object of that name, by its metadata alone: what is in a Secret does not leave the cluster. */
+/** Whether an object exists. Reads only its metadata, so that the content of a Secret does not leave the cluster. */
 export async function presenceOf(
   cluster: Cluster,
   worker: ClusterWorker,
@@ -107,26 +107,26 @@ export async function presenceOf(
   return text.trim() === name ? 'there' : 'deleting';
 }
 
-/** What a change was to bring about. */
+/** The expected effect of a change. */
 export interface Effect {
-  /** What is said when it has not: `the secret worker-1-secrets was not deleted`. */
+  /** The message when it is missing: `the secret worker-1-secrets was not deleted`. */
   readonly failed: string;
   /** The program that reported success. */
   readonly by: 'kubectl' | 'helm';
-  /** @returns null when all is as it should be, else what is there instead: `it is still there` */
+  /** @returns null when the effect is there, otherwise what is there instead: `it is still there` */
   readonly look: () => Promise<string | null>;
   /** What to type. */
   readonly hints: readonly string[];
 }
 
 /**
- * A read of one object by its name is answered with its newest state (kubernetes.io/docs/reference/using-api/api-concepts,
- * "Resource versions"); the second look is for a proxy in between that keeps answers for a moment.
+ * A read of one object by name returns its newest state (kubernetes.io/docs/reference/using-api/api-concepts, "Resource
+ * versions"); the second look is for a proxy in between that caches answers for a moment.
  */
 const SECOND_LOOK_MS = 500;
 
 /**
- * Looks whether a change has come about.
+ * Checks that a change has taken effect.
  *
  * @throws CliError when it has not
  */
@@ -141,12 +141,12 @@ export async function expectSeen(
     throw new CliError(`${failed}, although ${by} reported no error: ${instead}`, { hints });
 }
 
-/** What follows `kubectl` to delete an object. */
+/** Arguments for `kubectl` to delete an object. */
 export function removeArgs(kind: string, name: string): string[] {
   return ['delete', kind, name, '--ignore-not-found', '--wait=false'];
 }
 
-/** What follows `kubectl` to create the object on its stdin. */
+/** Arguments for `kubectl` to create the object on its stdin. */
 export const CREATE_ARGS = ['create', '--filename=-'] as const;
 
 export interface NewObject {
@@ -155,10 +155,10 @@ export interface NewObject {
 }
 
 /**
- * Deletes an object, where there is one, and sees that it goes. It is not waited for: a claim that something still uses goes
- * when that is gone.
+ * Deletes an object if it exists, and checks that it is being deleted. Does not wait for the end: a claim that is still used
+ * is deleted only when its user is gone.
  *
- * @throws TransportError when the cluster refuses; CliError when it is still there and nobody deletes it
+ * @throws TransportError when the cluster refuses; CliError when it is still there and not being deleted
  */
 export async function remove(
   cluster: Cluster,
@@ -180,9 +180,9 @@ export async function remove(
 }
 
 /**
- * Makes an object, and sees that it is there.
+ * Creates an object, and checks that it exists.
  *
- * @throws TransportError when the cluster refuses, also when somebody else made it meanwhile; CliError when it is not there
+ * @throws TransportError when the cluster refuses, also when the object was created meanwhile; CliError when it is missing
  */
 export async function create(cluster: Cluster, worker: ClusterWorker, object: NewObject): Promise<void> {
   const { kind, metadata } = object;
@@ -190,19 +190,19 @@ export async function create(cluster: Cluster, worker: ClusterWorker, object: Ne
   const look = async () =>
     (await presenceOf(cluster, worker, kind, metadata.name)) === 'there'
       ? null
-      : 'there is none of that name';
+      : 'there is none with that name';
   await expectSeen(
     {
-      failed: `the ${kind} ${metadata.name} for ${worker.name} was not made`,
+      failed: `the ${kind} ${metadata.name} for ${worker.name} was not created`,
       by: 'kubectl',
       look: () => unlessForbidden(look),
-      hints: [`what there is: ${kubectlInNamespace(worker, 'get', kind.toLowerCase())}`],
+      hints: [`what exists: ${kubectlInNamespace(worker, 'get', kind.toLowerCase())}`],
     },
     cluster,
   );
 }
 
-/** Who may make or label a namespace need not be allowed to look at it: then there is nothing to see. */
+/** Skips a look that is forbidden: permission to create or label a namespace does not include permission to read it. */
 export async function unlessForbidden(look: () => Promise<string | null>): Promise<string | null> {
   try {
     return await look();

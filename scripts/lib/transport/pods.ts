@@ -1,4 +1,4 @@
-/** Which pod is a worker's, and what Kubernetes says of it. Pure functions over `kubectl get … -o json`. */
+/** Chooses a worker's pod, and says what state it is in. Pure functions over `kubectl get … -o json`. */
 
 /** The fields of Kubernetes objects that are read here. */
 interface Meta {
@@ -25,7 +25,7 @@ export interface PodObject {
     readonly containers?: readonly {
       readonly name: string;
       readonly image?: string;
-      /** Overrides the pod's; with rules of its own since Kubernetes 1.34. */
+      /** Overrides the pod's; may have its own rules since Kubernetes 1.34. */
       readonly restartPolicy?: string;
     }[];
   };
@@ -48,7 +48,7 @@ export interface PodObject {
   };
 }
 
-/** What a pod's state comes to, in the words of the STATUS column. */
+/** The state of a pod, in the words of the STATUS column. */
 export type PodState =
   | 'running'
   | 'starting'
@@ -59,7 +59,7 @@ export type PodState =
   | 'draining'
   | 'stopped';
 
-/** What is worth knowing of a worker's pod. */
+/** What we need to know about a worker's pod. */
 export interface PodFacts {
   readonly name: string;
   readonly container: string;
@@ -75,21 +75,21 @@ export interface PodFacts {
   readonly startedAt: string | null;
 }
 
-/** The annotation by which a pod says which container is meant when none is named. */
+/** The annotation that names a pod's default container. */
 export const DEFAULT_CONTAINER = 'kubectl.kubernetes.io/default-container';
 
-/** How long past its grace period a deleted pod may linger before its node must be gone. */
+/** How long a deleted pod may outlive its grace period before its node counts as lost. */
 const LOST_AFTER_SECONDS = 60;
 
 /**
- * The worker's pod among those of its namespace: owned by the Deployment's ReplicaSet (`P-` + the pod's own hash), by the
- * StatefulSet P, or named P. Not `kubectl exec deploy/P`, which goes by labels and may choose a terminating pod
+ * Chooses the worker's pod in its namespace: owned by the Deployment's ReplicaSet (`P-` + the pod's own hash), by the
+ * StatefulSet P, or named P. Not `kubectl exec deploy/P`, which uses labels and may choose a terminating pod
  * (kubernetes/kubernetes#112755, kubernetes/kubectl#1370).
  *
  * @param name the `pod:` of workers.yaml
- * @returns the best one: not being deleted, then Ready, then newest; one that is being deleted only when no other works,
- *   one that has ended (an evicted pod stays for days) only when there is nothing else; one on a lost node when its
- *   replacement does not run either, since that waits for the same node or its volume
+ * @returns the best one: not being deleted, then Ready, then newest. One that is being deleted only when no other works; a
+ *   finished one (an evicted pod stays for days) only when there is nothing else; one on a lost node when its replacement
+ *   does not run either, since that waits for the same node or its volume
  */
 export function choosePod(pods: readonly PodObject[], name: string): PodObject | null {
   const rank = (pod: PodObject) => [
@@ -114,7 +114,7 @@ function runs({ status }: PodObject): boolean {
   return status?.containerStatuses?.some(({ state }) => state?.running !== undefined) ?? false;
 }
 
-/** Whether a pod is one of the Deployment, the StatefulSet or the pod that `pod:` names. */
+/** Whether a pod belongs to the Deployment or StatefulSet that `pod:` names, or is that pod. */
 export function belongsTo({ metadata }: PodObject, name: string): boolean {
   if (metadata.name === name) return true;
   const hash = metadata.labels?.['pod-template-hash'];
@@ -126,7 +126,7 @@ export function belongsTo({ metadata }: PodObject, name: string): boolean {
 }
 
 /**
- * @param container the `container:` of workers.yaml, if any; else the pod's annotation, else the first container
+ * @param container the `container:` of workers.yaml, if any; otherwise the pod's annotation, otherwise the first container
  * @param now the laptop's time, to tell a slow stop from a lost node
  */
 export function podFacts(pod: PodObject, container: string | undefined, now: Date): PodFacts {
@@ -155,13 +155,13 @@ function stateOf(pod: PodObject, name: string, now: Date): { state: PodState; re
   const { metadata, status } = pod;
   const { state: container, restartCount: restarts = 0 } =
     status?.containerStatuses?.find((candidate) => candidate.name === name) ?? {};
-  // Before the deletion: the pod of a lost node is deleted too, with a grace of many minutes.
+  // Checked before deletion: the pod of a lost node is deleted too, with a grace period of many minutes.
   const ready = status?.conditions?.find(({ type }) => type === 'Ready');
   if (isNodeSilent(status)) {
     return { state: 'node-lost', reason: ready?.message ?? 'its node does not answer' };
   }
   if (metadata.deletionTimestamp !== undefined) {
-    // The API server sets this to the moment by which the pod should be gone.
+    // The API server sets this to the time by which the pod should be gone.
     const overdue = (now.getTime() - Date.parse(metadata.deletionTimestamp)) / 1000;
     return overdue > LOST_AFTER_SECONDS
       ? {
@@ -203,7 +203,7 @@ function stateOf(pod: PodObject, name: string, now: Date): { state: PodState; re
     }
     if (restarts > 0) return { state: 'starting', reason: `restarting after ${reason}` };
   }
-  // Until the sandbox has its network and volumes, the kubelet explains the wait here and not at the container.
+  // Until the sandbox has its network and volumes, the kubelet explains the wait here, not at the container.
   const sandbox = condition('PodReadyToStartContainers');
   const detail = sandbox?.status === 'False' && !waiting?.message ? sandbox.message : undefined;
   return {
@@ -212,15 +212,15 @@ function stateOf(pod: PodObject, name: string, now: Date): { state: PodState; re
   };
 }
 
-/** Kubernetes' default is Always, which is also all that a Deployment takes for its pods. */
+/** Kubernetes' default is Always, which is also the only one that a Deployment accepts. */
 function restartPolicyOf({ spec }: PodObject, container: string): string {
   const own = spec?.containers?.find(({ name }) => name === container)?.restartPolicy;
   return own ?? spec?.restartPolicy ?? 'Always';
 }
 
 /**
- * Whether the cluster has given up on a pod's node. The node controller turns a Ready pod's condition to False and leaves the
- * rest of it alone (Kubernetes 1.34, MarkPodsNotReady), so that it has no reason; the kubelet never says False without one.
+ * Whether the cluster has given up on a pod's node. The node controller sets a Ready pod's condition to False and leaves the
+ * rest alone (Kubernetes 1.34, MarkPodsNotReady), so it has no reason; the kubelet never sets False without one.
  */
 function isNodeSilent(status: PodObject['status']): boolean {
   const ready = status?.conditions?.find(({ type }) => type === 'Ready');
@@ -232,7 +232,7 @@ function isReady({ status }: PodObject): boolean {
   return status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') ?? false;
 }
 
-/** Whether its containers are over for good: evicted, or ended while it is being deleted. */
+/** Whether its containers have ended permanently: evicted, or ended while it is being deleted. */
 export function finished({ status }: PodObject): boolean {
   return status?.phase === 'Succeeded' || status?.phase === 'Failed';
 }

@@ -1,16 +1,15 @@
 /**
- * Reads the JSON that kubectl and Helm print, where it arrives. It may be cut: kubectl can report success for a stream that was
- * (kubernetes/kubernetes#73056). What does not have the shape of such an answer is an error with a sentence; nothing later can
- * trip over it.
+ * Parses and validates the JSON that kubectl and Helm print. It may be cut: kubectl can report success for a stream that was
+ * (kubernetes/kubernetes#73056). An invalid answer becomes an error with a message here, and cannot cause failures later.
  */
 import type { AnswerName } from './answer-schemas.ts';
 import { TransportError } from './transport.ts';
 import { validator } from './validate-answers.ts';
 
 /**
- * @param name of its schema
+ * @param name of the schema
  * @param whose name of the worker, for messages
- * @param text what was printed
+ * @param text the output
  * @throws TransportError `broken` when it is not JSON, or does not fit
  */
 export function readAnswer<T>(name: AnswerName, whose: string, text: string): T {
@@ -24,7 +23,7 @@ export function readAnswer<T>(name: AnswerName, whose: string, text: string): T 
 }
 
 /**
- * The same for a document that is parsed already, such as one of a manifest.
+ * The same for a parsed document, such as one from a manifest.
  *
  * @throws TransportError `broken` when it does not fit
  */
@@ -38,6 +37,6 @@ export function checkAnswer<T>(name: AnswerName, whose: string, document: unknow
     .replace(/^\./, '');
   throw new TransportError(
     'broken',
-    `what the cluster says of ${whose} is not as expected${path === '' ? '' : `: ${path.slice(0, 200)} does not fit`}`,
+    `the cluster's answer about ${whose} is not as expected${path === '' ? '' : `: ${path.slice(0, 200)} does not fit`}`,
   );
 }

@@ -1,4 +1,4 @@
-/** The bash that the commands send to a worker. */
+/** The bash scripts that the commands send to a worker. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CliError } from '../cli/errors.ts';
@@ -6,18 +6,18 @@ import { packageRoot } from '../cli/version.ts';
 import type { Argv } from '../exec.ts';
 import type { RemoteCall } from './transport.ts';
 
-/** The arguments of a script are too long for one call; also where a worker has said them before. */
+/** The arguments of a script are too long for one call, even if they come from a worker. */
 export class TooLongError extends CliError {
   override readonly name = 'TooLongError';
 }
 
-/** A URL carries the script in an exec request; nothing we send comes near this (DESIGN: below 64 KiB). */
+/** An exec request carries the script in its URL; nothing we send comes near this (DESIGN: below 64 KiB). */
 export const SCRIPT_LIMIT_BYTES = 64 * 1024;
 
 /** How much longer the laptop waits than the worker, so that the worker's own time-out can still answer. */
 export const GRACE_MS = 3_000;
 
-/** Functions that a few scripts share, besides those of worker.sh. */
+/** Files with functions that a few scripts share, in addition to worker.sh. */
 const SHARED: Readonly<Record<string, readonly string[]>> = {
   backup: ['database'],
   dispatch: ['standings', 'leftovers'],
@@ -30,7 +30,7 @@ const SHARED: Readonly<Record<string, readonly string[]>> = {
   why: ['standings', 'leftovers', 'docker'],
 };
 
-/** The names of what a captured script consists of, in their order. */
+/** The names of the files that make up a captured script, in order. */
 export function partsOfScript(script: string): string[] {
   return ['frame', 'worker', ...(SHARED[script] ?? []), script];
 }
@@ -58,18 +58,18 @@ export function scriptArgv({ script, args, timeoutMs }: RemoteCall, nonce: strin
   const bytes = argv.reduce((sum, word) => sum + Buffer.byteLength(word), 0);
   if (bytes > SCRIPT_LIMIT_BYTES) {
     throw new TooLongError(
-      `${script}: ${bytes} bytes are too much for one call to a worker (${SCRIPT_LIMIT_BYTES})`,
+      `${script}: ${bytes} bytes are too many for one call to a worker (${SCRIPT_LIMIT_BYTES})`,
     );
   }
   return argv;
 }
 
-/** A script that owns the terminal, or whose output goes through as it is: no frame, no time limit. */
+/** A script that gets the terminal, or whose output passes unchanged: no frame, no time limit. */
 export function plainScript(script: string, args: readonly string[]): Argv {
   return ['bash', '-c', readScript(script), script, ...args];
 }
 
-/** A script without its comment lines, which nobody reads in the pod. */
+/** A script without its comment lines, to keep the request small. */
 function readScript(name: string): string {
   return readFileSync(join(packageRoot(), 'scripts', 'remote', `${name}.sh`), 'utf8').replaceAll(
     /^[ \t]*(?:#.*)?\n/gm,

@@ -1,32 +1,32 @@
 /**
- * The end of a program whose output goes through as it is. kubectl can report success for a stream that was cut
- * (kubernetes/kubernetes#73056), so scripts/remote/exec.sh writes `NUL NONCE SPACE CODE NEWLINE` behind all that the program
- * wrote to stderr; only that says that the program has ended, and how.
+ * Detects the end of a program whose output passes unchanged. kubectl can report success for a stream that was cut
+ * (kubernetes/kubernetes#73056), so scripts/remote/exec.sh writes `NUL NONCE SPACE CODE NEWLINE` after everything that the
+ * program wrote to stderr; only this trailer shows that the program has ended, and with which code.
  */
 
-/** Takes the trailer out of a stderr. */
+/** Removes the trailer from a stderr stream. */
 export interface Trailer {
   /** Null until the trailer was read; then the exit code of the program. */
   readonly code: number | null;
-  /** The end of what stood before the trailer, or of all where there is none, for messages of kubectl's own. */
+  /** The last output before the trailer, or of the whole stream if there is none, for kubectl's own messages. */
   readonly tail: string;
-  /** @returns what of the stream can go on now: all but what may be the beginning of the trailer, and what follows it */
+  /** @returns the bytes to pass on now: everything except what may be the beginning of the trailer, and what follows it */
   pass(chunk: Buffer): Buffer;
-  /** @returns at the end of the stream what was held back and is no trailer */
+  /** @returns at the end of the stream, the held back bytes that are not the trailer */
   rest(): Buffer;
 }
 
 const TAIL_BYTES = 2_000;
 
-/** What follows the nonce: a space, the exit code, a newline. */
+/** The bytes after the nonce: a space, the exit code, a newline. */
 const CODE_BYTES = 5;
 
-/** kubectl says so after the trailer, of every exit code but 0. */
+/** kubectl prints this after the trailer, for every exit code but 0. */
 const KUBECTLS_OWN = /^command terminated with exit code \d+\r?\n?/m;
 
 /**
- * @param nonce the word given to the script. The trailer begins with a NUL, with which no prompt and no line of progress
- *   ends: none of them has to wait.
+ * @param nonce the word given to the script. The trailer begins with a NUL; no prompt or progress line ends with one, so none
+ *   of them is held back.
  */
 export function createTrailer(nonce: string): Trailer {
   const mark = Buffer.from(`\0${nonce} `);
@@ -69,7 +69,7 @@ export function createTrailer(nonce: string): Trailer {
   };
 }
 
-/** Where at the end of some bytes a mark may begin that goes on in the next ones; their length where it cannot. */
+/** The index at which a mark may begin at the end of the bytes and continue in the next ones; their length if none does. */
 function beginningOf(mark: Buffer, bytes: Buffer): number {
   const first = Math.max(0, bytes.length - mark.length + 1);
   for (let at = first; at < bytes.length; at++) {

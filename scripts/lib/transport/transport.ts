@@ -1,6 +1,6 @@
 /**
- * How a worker is reached. Two implementations behind one interface: kubectl for a pod, plain processes for a worker on
- * this machine. A multiplexed connection could become a third.
+ * The interface to a worker. Two implementations: kubectl for a pod, plain processes for a local worker. A multiplexed
+ * connection could become a third.
  */
 import { CliError, type ErrorDetails } from '../cli/errors.ts';
 import { bytes } from '../cli/text.ts';
@@ -8,15 +8,15 @@ import type { Argv } from '../exec.ts';
 import type { Frame } from './frame.ts';
 
 /**
- * Why a worker could not be asked.
+ * Why a worker did not answer.
  *
  * - `unreachable` the cluster does not answer
  * - `node-unreachable` the cluster answers, the node of the worker's pod does not
- * - `unauthorized` it does not know who we are; `forbidden` it knows and refuses
+ * - `unauthorized` the cluster does not know who we are; `forbidden` it knows, and refuses
  * - `missing` no such context, namespace, pod or local worker
  * - `not-running` there is a pod, but no container to enter
- * - `timeout` the worker took longer than allowed; what was started there ends at its own time limit
- * - `broken` the connection ended before the answer was whole: what was asked may or may not have happened
+ * - `timeout` the worker took longer than allowed; the script there ends at its own time limit
+ * - `broken` the connection ended before the answer was complete: the request may or may not have taken effect
  * - `program` a program is missing, here or in the worker
  */
 export type TransportErrorKind =
@@ -31,24 +31,24 @@ export type TransportErrorKind =
   | 'program';
 
 export interface TransportErrorDetails extends ErrorDetails {
-  /** Not even a connection was made, so that nothing of what was asked has happened or will. */
+  /** No connection was made, so the request has not taken effect and never will. */
   readonly neverBegan?: boolean;
 }
 
-/** The cluster gave no whole answer. */
+/** The cluster gave no complete answer. */
 const UNANSWERED: ReadonlySet<TransportErrorKind> = new Set<TransportErrorKind>([
   'broken',
   'timeout',
   'unreachable',
 ]);
 
-/** After these what was asked may or may not have happened. */
+/** After these, the request may or may not have taken effect. */
 const UNCERTAIN: ReadonlySet<TransportErrorKind> = new Set<TransportErrorKind>([
   ...UNANSWERED,
   'node-unreachable',
 ]);
 
-/** After these, asking again may help. */
+/** After these, a retry may help. */
 const PASSING: ReadonlySet<TransportErrorKind> = new Set<TransportErrorKind>([...UNCERTAIN, 'not-running']);
 
 export class TransportError extends CliError {
@@ -62,27 +62,27 @@ export class TransportError extends CliError {
     this.neverBegan = details.neverBegan ?? false;
   }
 
-  /** Whether the cluster gave no whole answer, which says nothing of the worker. */
+  /** Whether the cluster gave no complete answer, which says nothing about the worker. */
   get unanswered(): boolean {
     return UNANSWERED.has(this.kind);
   }
 
-  /** Whether a worker that is asked again may answer. */
+  /** Whether a retry may succeed. */
   get mayPass(): boolean {
     return PASSING.has(this.kind);
   }
 
-  /** Whether what was asked may have happened all the same. */
+  /** Whether the request may have taken effect anyway. */
   get mayHaveHappened(): boolean {
     return !this.neverBegan && UNCERTAIN.has(this.kind);
   }
 }
 
-/** A worker, or the cluster for it, printed without end. @param asked what it was to answer: the script, or kubectl's verb */
+/** A worker, or its cluster, printed too much. @param asked the request: the script, or kubectl's verb */
 export function floodError(worker: string, limitBytes: number, asked: string): TransportError {
   return new TransportError(
     'broken',
-    `${worker} answered with more than ${bytes(limitBytes)} to \`${asked}\`; no such answer is that long, and nothing of it was read`,
+    `${worker} answered with more than ${bytes(limitBytes)} to \`${asked}\`; no valid answer is that long, and none of it was read`,
   );
 }
 
@@ -100,21 +100,21 @@ export interface RemoteCall {
 export interface TerminalCall {
   readonly argv: Argv;
   readonly env?: NodeJS.ProcessEnv;
-  /** Lines of its stderr that are the transport's own and say nothing to people. */
+  /** Lines of its stderr that come from the transport itself and mean nothing to people. */
   readonly dropStderr?: RegExp;
 }
 
 export interface Transport {
   /**
-   * Runs a script in the worker and gives its whole answer.
+   * Runs a script in the worker and returns its complete answer.
    *
-   * @throws TransportError when there is no whole answer; InterruptedError after Ctrl-C
+   * @throws TransportError when there is no complete answer; InterruptedError after Ctrl-C
    */
   run(call: RemoteCall): Promise<Frame>;
   /**
    * @param argv a program to run in the worker
-   * @param tty whether it gets a terminal there; stdin is passed on in either case
-   * @returns what to start here for that
+   * @param tty whether it gets a terminal there; stdin is passed on either way
+   * @returns the program to start here for that
    */
   terminal(argv: Argv, tty: boolean): TerminalCall;
 }

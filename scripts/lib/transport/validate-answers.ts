@@ -1,12 +1,12 @@
 /**
- * Whether an answer of kubectl or Helm has the shape of one. In the bundle the code that ajv makes of the schemas stands in the
- * place of this module (scripts/build/precompile.ts), so that no command waits for ajv.
+ * Validates the answers of kubectl and Helm. In the bundle, code that ajv compiled from the schemas replaces this module
+ * (scripts/build/precompile.ts), so that no command waits for ajv.
  */
 import { Ajv, type ValidateFunction } from 'ajv';
 import { ANSWER_SCHEMAS, type AnswerName, SHARED_SHAPES } from './answer-schemas.ts';
 
 export const ajv = new Ajv({
-  // The first misfit is told; the rest follows from it.
+  // Only the first error is reported.
   allErrors: false,
   strict: true,
   strictTypes: false,
@@ -14,7 +14,7 @@ export const ajv = new Ajv({
   meta: false,
   validateSchema: false,
   messages: false,
-  // A schema that others name is a function of its own, and not repeated in each of them.
+  // A referenced schema becomes one function, instead of a copy in each schema that references it.
   inlineRefs: false,
   code: { source: true, esm: true },
 });

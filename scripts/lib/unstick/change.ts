@@ -4,8 +4,8 @@ import type { Frame } from '../transport/frame.ts';
 import { type RemoteCall, type Transport, TransportError } from '../transport/transport.ts';
 
 /**
- * @param look what to type to see what became of it
- * @throws CliError when the connection is lost: that it is not known what was done, and that typing it again is safe
+ * @param look the command line that shows the result
+ * @throws CliError when the connection is lost: says that the result is unknown, and that running it again is safe
  */
 export async function runChange(transport: Transport, call: RemoteCall, look: string): Promise<Frame> {
   try {
@@ -14,7 +14,7 @@ export async function runChange(transport: Transport, call: RemoteCall, look: st
     if (!(error instanceof TransportError) || !error.mayHaveHappened) throw error;
     throw new CliError(`${error.message}; it is not known whether everything was done`, {
       exitCode: error.exitCode,
-      hints: [`look: ${look}`, 'typed again it does only what is still to be done', ...error.hints],
+      hints: [`look: ${look}`, 'running it again does only what is still to be done', ...error.hints],
     });
   }
 }

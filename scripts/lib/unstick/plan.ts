@@ -1,6 +1,6 @@
 /**
- * What sets a stuck issue going again, or gives it up, in the dialect of the worker's program: only verbs that were seen to
- * work on the real one (contract of the program, §4). Pure.
+ * Plans how to start a stuck issue again, or give it up, in the dialect of the worker's factory: only with verbs that were
+ * seen to work on the real one (contract of the program, §4). Pure.
  */
 import { describeHold } from '../account.ts';
 import { isBehind, type Pipeline } from '../factory.ts';
@@ -11,19 +11,19 @@ import type { QueueItem, Snapshot } from '../worker/snapshot.ts';
 
 export type StepName = 'kill-session' | 'exited' | 'await' | 'retry' | 'advance' | 'fail' | 'cleanup';
 
-/** The worker runs the steps of a plan together, under its lock: a step has what scripts/remote/unstick.sh takes for it. */
+/** The worker runs the steps of a plan together, under its lock; `argument` is what scripts/remote/unstick.sh takes for a step. */
 export interface Step extends StepText<StepName> {
   readonly argument: string;
 }
 
-/** What scripts/remote/unstick.sh is asked for. */
+/** The request to scripts/remote/unstick.sh. */
 export interface UnstickRequest {
-  /** Who asks, for the record on the worker: `user@host`. */
+  /** The operator, for the record on the worker: `user@host`. */
   readonly by: string;
   readonly issue: number;
-  /** Name of the clone that the steps are done in; empty when the worker has none. */
+  /** Name of the clone to run the steps in; empty when the worker has none. */
   readonly project: string;
-  /** When the issue stands otherwise by now, nothing is done. */
+  /** If the issue's standing has changed since, nothing is done. */
   readonly standing: string;
   /** `kill-session NAME`, `exited SESSION STAGE`, `await`, `retry`, `advance`, `fail` or `cleanup`. */
   readonly steps: readonly string[];
@@ -32,19 +32,19 @@ export interface UnstickRequest {
 export interface Plan extends Go<Step> {
   /** What is wrong, in one sentence. */
   readonly because: string;
-  /** `status stage attempt`, which must still hold when the steps are done; null when there is no pipeline. */
+  /** `status stage attempt`, which must still hold when the steps run. */
   readonly standing: string;
-  /** What has to be true afterwards. */
+  /** What must be true afterwards. */
   readonly goal: 'working' | 'given-up' | 'forgotten';
-  /** Someone is attached to a session that is going to be ended. */
+  /** The session that is going to be ended, if someone is attached to it. */
   readonly attached: string | null;
 }
 
-/** Nothing is done, and why; `next` names other commands by their name and arguments. */
+/** Why nothing is done; `next` has other commands, by name and arguments. */
 export interface NoPlan {
   readonly kind: 'nothing';
   readonly because: string;
-  /** Whether that is as it should be, so that typing it twice is no failure. */
+  /** Whether there is no need to do anything: then running it twice is not a failure. */
   readonly fine: boolean;
   readonly next: readonly Advice[];
 }
@@ -54,7 +54,7 @@ export interface Advice {
   readonly command: readonly [name: string, ...args: string[]];
 }
 
-export interface Wish {
+export interface PlanRequest {
   readonly issue: number;
   readonly worker: string;
   /** End the work on it, so that the queue goes on. */
@@ -62,24 +62,24 @@ export interface Wish {
 }
 
 /**
- * @param human whether factory takes the issue's session for driven by a person, and so leaves the issue alone
- * @param way what keeps an issue without a pipeline from beginning; null when nothing does
+ * @param human whether factory considers the issue's session human-driven, and so leaves the issue alone
+ * @param way what keeps an issue without a pipeline from starting; null when nothing does
  */
 export function planUnstick(
   snapshot: Snapshot,
-  wish: Wish,
+  request: PlanRequest,
   human = false,
   way: InTheWay | null = null,
 ): Plan | NoPlan {
-  const { issue, worker } = wish;
+  const { issue, worker } = request;
   const pipeline = snapshot.pipelines.find((candidate) => candidate.issue === issue);
   const row = snapshot.queue.find((candidate) => candidate.issue === issue);
-  if (pipeline === undefined) return planRow(snapshot, row, wish, way);
+  if (pipeline === undefined) return planRow(snapshot, row, request, way);
   switch (pipeline.status) {
     case 'completed':
       if (row !== undefined && isBehind(row, snapshot.pipelines)) {
         return nothing(`#${issue} is completed; only its row in the queue still says active`, true, [
-          { why: 'take the row out', command: ['queue', worker, 'remove', `${issue}`] },
+          { why: 'remove the row', command: ['queue', worker, 'remove', `${issue}`] },
         ]);
       }
       return row !== undefined && (row.status === 'pending' || row.status === 'active')
@@ -88,18 +88,18 @@ export function planUnstick(
             { why: 'run it again', command: ['queue', worker, 'requeue', `${issue}`] },
           ]);
     case 'failed':
-      return nothing(`#${issue} has failed, and holds nobody up`, true, [
+      return nothing(`#${issue} has failed, and blocks no other issue`, true, [
         { why: 'run it again', command: ['queue', worker, 'requeue', `${issue}`] },
       ]);
     default:
-      return wish.giveUp ? planGiveUp(snapshot, pipeline) : planRetry(snapshot, pipeline, wish, human);
+      return request.giveUp ? planGiveUp(snapshot, pipeline) : planRetry(snapshot, pipeline, request, human);
   }
 }
 
 function planRow(
   snapshot: Snapshot,
   row: QueueItem | undefined,
-  { issue, worker }: Wish,
+  { issue, worker }: PlanRequest,
   way: InTheWay | null,
 ): NoPlan {
   if (row === undefined) {
@@ -125,7 +125,7 @@ function planRow(
   if (failed !== undefined) {
     return nothing(`#${issue} waits for #${failed}, which has failed`, false, [
       { why: `run #${failed} again`, command: ['queue', worker, 'requeue', `${failed}`] },
-      { why: 'do without it', command: ['queue', worker, 'remove', `${failed}`] },
+      { why: `remove #${failed}`, command: ['queue', worker, 'remove', `${failed}`] },
     ]);
   }
   const blocked = snapshot.pipelines.find(({ status }) => status === 'blocked');
@@ -139,7 +139,12 @@ function planRow(
   ]);
 }
 
-function planRetry(snapshot: Snapshot, pipeline: Pipeline, { worker }: Wish, human: boolean): Plan | NoPlan {
+function planRetry(
+  snapshot: Snapshot,
+  pipeline: Pipeline,
+  { worker }: PlanRequest,
+  human: boolean,
+): Plan | NoPlan {
   const { issue, status, stage, session } = pipeline;
   const look: Advice = { why: 'look at it', command: ['why', worker] };
   if (!snapshot.locks.boot) {
@@ -150,7 +155,7 @@ function planRetry(snapshot: Snapshot, pipeline: Pipeline, { worker }: Wish, hum
     );
   }
   const hold = accountHold(snapshot);
-  // Set going now, it would only lose another attempt.
+  // Started now, it would only lose another attempt.
   if (hold !== null && waitsForAccount(snapshot, pipeline)) {
     return nothing(`#${issue} is run again by itself; until then: ${describeHold(hold)}`, true, [look]);
   }
@@ -167,9 +172,8 @@ function planRetry(snapshot: Snapshot, pipeline: Pipeline, { worker }: Wish, hum
       ],
     );
   }
-  if (snapshot.dialect === null)
-    return nothing('factory did not say how it wants to be spoken to', false, [look]);
-  // Also a session that the pipeline does not know of: of that name no other can be made.
+  if (snapshot.dialect === null) return nothing('the dialect of factory is unknown', false, [look]);
+  // Also a session that the pipeline does not know: no other with that name can be created.
   const own = session || `${issue}-${stage}-${pipeline.attempt}`;
   const alive = snapshot.sessions.find(({ name }) => name === own);
   const kill = alive === undefined ? [] : [killSession(own)];
@@ -183,10 +187,10 @@ function planRetry(snapshot: Snapshot, pipeline: Pipeline, { worker }: Wish, hum
     attached: alive !== undefined && alive.attached > 0 ? own : null,
   });
   const configured = snapshot.dialect.name === 'B';
-  // Who typed last is asked before how the session is, so that B goes on skipping one that has exited; `retry` forgets it.
+  // factory asks who typed last before it asks how the session is, so B keeps skipping an exited one; `retry` forgets it.
   const handBack = () =>
     plan(
-      `factory takes ${session} for driven by a person and leaves #${issue} alone`,
+      `factory takes ${session} as human-driven and leaves #${issue} alone`,
       configured ? retry(issue) : advance(issue),
     );
   switch (status) {
@@ -204,7 +208,7 @@ function planRetry(snapshot: Snapshot, pipeline: Pipeline, { worker }: Wish, hum
       if (human) return handBack();
       const because = `#${issue} was interrupted at stage ${stage}`;
       if (!configured) return plan(because, advance(issue));
-      // B runs it again at its next check-in, once it knows that the session is gone.
+      // B runs the stage again at its next check-in, once it knows that the session is gone.
       return session === '' ? plan(because, retry(issue)) : plan(because, exited(session, stage));
     }
     case 'rate_limited':
@@ -213,14 +217,14 @@ function planRetry(snapshot: Snapshot, pipeline: Pipeline, { worker }: Wish, hum
       ]);
     default:
       if (human) return handBack();
-      // A session of that name would make the next start fail.
+      // A session with that name would make the next start fail.
       if (alive !== undefined)
-        return plan(`#${issue} is to begin stage ${stage}, and a session of that name is in the way`);
+        return plan(`#${issue} is to begin stage ${stage}, and a session with that name is in the way`);
       return nothing(`#${issue} is ${status}: the next check-in takes it up`, true, [look]);
   }
 }
 
-/** Of a session that is only gone a check-in may not hear until the stage's time-out: it has to be told. */
+/** A check-in may not notice until the stage's time-out that its session is gone: tells it. */
 function endCheckIn({ session, stage }: Pipeline): Step[] {
   return [...(session === '' ? [] : [exited(session, stage)]), awaitCheckIn()];
 }
@@ -243,11 +247,11 @@ function planGiveUp({ sessions, locks }: Snapshot, pipeline: Pipeline): Plan {
   };
 }
 
-/** B looks pipelines up by their number alone: with a completed one of another project the row never moves. */
+/** B looks pipelines up by number only: with a completed one of another project, the row never starts. */
 function planForget(pipeline: Pipeline, row: QueueItem): Plan {
   return {
     kind: 'go',
-    because: `#${row.issue} is ${row.status} in the queue, and the store has a completed pipeline of the same number`,
+    because: `#${row.issue} is ${row.status} in the queue, and the store has a completed pipeline with the same number`,
     steps: [cleanup(row.issue)],
     notes: [],
     standing: standingOf(pipeline),
@@ -301,7 +305,7 @@ const retry = (issue: number) => ofPipeline('retry', '~', issue, 'counts one mor
 const advance = (issue: number) =>
   ofPipeline('advance', '~', issue, 'runs the stage again, in the background');
 const fail = (issue: number) =>
-  ofPipeline('fail', '~', issue, 'the queue goes on without it; branch and worktree stay');
+  ofPipeline('fail', '~', issue, 'the queue continues without it; branch and worktree stay');
 const cleanup = (issue: number) =>
   ofPipeline(
     'cleanup',
@@ -310,12 +314,12 @@ const cleanup = (issue: number) =>
     'removes the old pipeline and its worktree; its branch stays unless merged',
   );
 
-/** A step for people: what is typed in the worker, and what that does. */
+/** A step for people: the command that runs in the worker, and what it does. */
 export function describeStep({ commands, what }: Step): string {
   return [...commands, what].join(': ');
 }
 
-/** Whether the goal of a plan is reached, by a look after its steps. */
+/** Whether the goal of a plan is reached, judged after its steps. */
 export function isReached({ goal }: Plan, { pipelines, locks }: Snapshot, issue: number): boolean {
   const pipeline = pipelines.find((candidate) => candidate.issue === issue);
   switch (goal) {
@@ -324,7 +328,7 @@ export function isReached({ goal }: Plan, { pipelines, locks }: Snapshot, issue:
     case 'given-up':
       return pipeline === undefined || pipeline.status === 'failed';
     case 'working':
-      // Between two check-ins it is pending, or B's in progress without one; blocked is what it must not be.
+      // Between two check-ins it is pending, or with B in progress without one; it must not be blocked.
       return (
         pipeline !== undefined &&
         (locks.checkIn || ['in_progress', 'pending', 'completed'].includes(pipeline.status))

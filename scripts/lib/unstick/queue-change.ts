@@ -1,4 +1,4 @@
-/** Changes of rows of a queue: which can be made, what they mean, and what became of them. Pure. */
+/** Changes to rows of a queue: which are possible, what they mean, and their outcome. Pure. */
 import { CliError } from '../cli/errors.ts';
 import type { DispatchRequest } from '../dispatch/request.ts';
 import { isLive, parseError } from '../factory.ts';
@@ -10,7 +10,7 @@ import type { Advice } from './plan.ts';
 
 export type Action = 'remove' | 'requeue' | 'set-intent';
 
-/** What became of one row, or why nothing is done with it. */
+/** The outcome for one row, or why nothing is done with it. */
 export interface Outcome {
   readonly issue: number;
   readonly ok: boolean;
@@ -26,9 +26,9 @@ export interface Wanted {
   readonly worker: string;
 }
 
-/** A change of rows, as scripts/remote/queue.sh reads it. */
+/** A change to rows, as scripts/remote/queue.sh reads it. */
 export interface RowRequest {
-  /** Who changes them, for the record on the worker: `user@host`. */
+  /** The operator, for the record on the worker: `user@host`. */
   readonly by: string;
   readonly action: 'remove' | 'set-intent';
   readonly issues: readonly number[];
@@ -37,7 +37,7 @@ export interface RowRequest {
 }
 
 export interface QueueChange extends Wanted {
-  /** Of the issues asked for, those with which nothing is done. */
+  /** The issues with which nothing is done. */
   readonly outcomes: readonly Outcome[];
 }
 
@@ -50,7 +50,7 @@ export function planChange(snapshot: Snapshot, wanted: Wanted): QueueChange {
   };
 }
 
-/** What to say instead of doing it; null when it is to be done. */
+/** The outcome when there is nothing to do or it is refused; null when the change is to be made. */
 function settle({ queue, pipelines }: Snapshot, issue: number, { action, worker }: Wanted): Outcome | null {
   const row = queue.find((candidate) => candidate.issue === issue);
   const pipeline = pipelines.find((candidate) => candidate.issue === issue);
@@ -71,7 +71,7 @@ function settle({ queue, pipelines }: Snapshot, issue: number, { action, worker 
       return working
         ? outcome(
             false,
-            `${name} is being worked on (${pipeline.status}, stage ${pipeline.stage}): without its row nobody would see it`,
+            `${name} is being worked on (${pipeline.status}, stage ${pipeline.stage}): without its row it would be invisible`,
             giveUp,
           )
         : null;
@@ -91,7 +91,7 @@ function settle({ queue, pipelines }: Snapshot, issue: number, { action, worker 
         : null;
     case 'set-intent':
       return row !== undefined && (row.status === 'completed' || row.status === 'failed')
-        ? outcome(false, `${name} is ${row.status}: its intent is not read any more`, {
+        ? outcome(false, `${name} is ${row.status}: its intent is no longer read`, {
             why: 'run it again',
             command: ['queue', worker, 'requeue', `${issue}`],
           })
@@ -99,7 +99,7 @@ function settle({ queue, pipelines }: Snapshot, issue: number, { action, worker 
   }
 }
 
-/** What is going to be done, a line for each row. */
+/** What is going to be done, one line per row. */
 export function describeChange(
   { action, issues, text }: QueueChange,
   { queue, pipelines }: Snapshot,
@@ -109,8 +109,8 @@ export function describeChange(
     const name = row === undefined ? `#${issue}` : itemName(row);
     const begun = pipelines.some((pipeline) => pipeline.issue === issue);
     const sentences: Readonly<Record<Action, string>> = {
-      remove: `${name} (${row?.status}) is taken out of the queue${begun ? '; its pipeline and worktree stay' : ''}`,
-      requeue: `${name} (${row?.status}) is to be queued again; its pipeline, worktree and branch go, commits that are merged nowhere are kept`,
+      remove: `${name} (${row?.status}) is removed from the queue${begun ? '; its pipeline and worktree stay' : ''}`,
+      requeue: `${name} (${row?.status}) is queued again; its pipeline, worktree and branch are removed, unmerged commits are kept`,
       'set-intent': `${name}: the intent "${row?.intent}" becomes "${text}"`,
     };
     return `${sentences[action]}\n`;
@@ -139,7 +139,7 @@ export function requeueRequest(
 
 /**
  * @param frame the answer of scripts/remote/queue.sh
- * @throws CliError when nothing was changed, ContractError when the answer is not one of that script
+ * @throws CliError when nothing was changed, ContractError when the answer is not valid
  */
 export function parseChange(frame: Frame, action: Action): Outcome[] {
   const busy = frame.parts.get('busy');

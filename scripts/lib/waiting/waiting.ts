@@ -1,4 +1,4 @@
-/** Waiting for something to come about in a worker: what is waited for, and the looks until it has. */
+/** Waits until a worker reaches a goal: the goals, and the loop that checks them. */
 
 import type { Context } from '../cli/command.ts';
 import { CliError, ExitCode, UsageError } from '../cli/errors.ts';
@@ -13,17 +13,17 @@ import { createReach } from '../worker/observe.ts';
 import { isQueueUnknown, itemName, openItems } from '../worker/queue.ts';
 import type { Snapshot } from '../worker/snapshot.ts';
 
-/** How a look found what is waited for. */
+/** The state of a goal at one look. */
 export interface Verdict {
-  /** `never`: not without a person. */
+  /** `never`: not without the operator. */
   readonly state: 'reached' | 'open' | 'never';
   /** A sentence for people: `demo#23 is at stage qa`. */
   readonly says: string;
 }
 
-/** Something that is waited for. */
+/** Something to wait for. */
 export interface Goal {
-  /** As it is typed: `idle`, `issue:23=completed`. */
+  /** As typed: `idle`, `issue:23=completed`. */
   readonly name: string;
   readonly judge: (snapshot: Snapshot) => Verdict;
 }
@@ -39,7 +39,7 @@ export function parseGoal(word: string): Goal {
   if (word === 'idle') return IDLE;
   const [, number, end = 'completed'] = /^issue:([1-9]\d{0,8})(?:=(\w+))?$/.exec(word) ?? [];
   if (number === undefined) {
-    throw new UsageError(`there is no waiting for "${word}"`, 'wait for idle, or for issue:23=completed');
+    throw new UsageError(`cannot wait for "${word}"`, 'wait for idle, or for issue:23=completed');
   }
   const wanted = ENDS.find((known) => known === end);
   if (wanted === undefined) {
@@ -52,7 +52,7 @@ export function parseGoal(word: string): Goal {
   return issueGoal(Number(number), wanted);
 }
 
-/** @param name how people call the issue, where that is known before the worker is asked */
+/** @param name the name of the issue, if it is known before the first look */
 export function issueGoal(issue: number, end: End, name?: string): Goal {
   let known = name !== undefined;
   return {
@@ -85,7 +85,7 @@ function describeFate(fate: Fate): string {
   return fate.stage === null ? 'waits in the queue' : `is at stage ${fate.stage}`;
 }
 
-/** Nothing is queued, and no pipeline is left to be worked on. */
+/** Nothing is queued, and no pipeline is left to work on. */
 const IDLE: Goal = {
   name: 'idle',
   judge(snapshot) {
@@ -112,16 +112,16 @@ const PAUSE_MS = 3_000;
 interface Limits {
   /** How long one look may take. */
   readonly timeoutMs: number;
-  /** How long is waited in all. */
+  /** The limit of the whole wait. */
   readonly limitMs: number;
 }
 
 /**
- * Looks until all goals are reached, or one of them never will be; says each change once, on stderr. A worker that does not
- * answer is asked again.
+ * Looks until all goals are reached, or one of them never will be; reports each change once, on stderr. Keeps asking a worker
+ * that does not answer.
  *
  * @returns the last verdicts, in the order of the goals
- * @throws CliError with exit 124 when the time is over
+ * @throws CliError with exit 124 after the time limit
  */
 export async function waitUntil(
   context: Context,
@@ -156,11 +156,11 @@ export async function waitUntil(
     if (verdicts.length > 0 && verdicts.every(({ state }) => state === 'reached')) return verdicts;
     if (now().getTime() >= until) {
       throw new CliError(
-        `not ${goals.map(({ name }) => name).join(', ')} within ${limitMs / 1000}s; the work goes on`,
+        `not ${goals.map(({ name }) => name).join(', ')} within ${limitMs / 1000}s; the work continues`,
         { exitCode: ExitCode.timeout, hints: [`look: ${context.commandLine('status', worker.name)}`] },
       );
     }
     const rest = Math.max(1, until - now().getTime());
-    await pause(Math.min(PAUSE_MS, rest), signal, `not waiting any more; the work goes on in ${worker.name}`);
+    await pause(Math.min(PAUSE_MS, rest), signal, `no longer waiting; the work continues in ${worker.name}`);
   }
 }

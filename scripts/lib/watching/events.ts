@@ -1,4 +1,4 @@
-/** What has happened in a worker between two looks. Pure. */
+/** The events between two looks at a worker. Pure. */
 import { isBehind, type Pipeline } from '../factory.ts';
 import type { Finding, Severity } from '../health/facts.ts';
 import type { PaneView } from '../health/inside.ts';
@@ -43,11 +43,11 @@ interface IssueState {
   readonly state: string;
 }
 
-/** What is known of a worker after a look. */
+/** What is known about a worker after a look. */
 export interface Known {
   /** What was told to be wrong with the worker itself; null when nothing is. */
   readonly trouble: Status | null;
-  /** So many looks in a row found it unreachable. */
+  /** How many looks in a row found it unreachable. */
   readonly misses: number;
   /** How each issue stands; null while the worker was never asked with success. */
   readonly issues: ReadonlyMap<number, IssueState> | null;
@@ -59,10 +59,10 @@ export interface Known {
 
 type Typed = (command: 'peek' | 'answer', session: string) => string;
 
-/** One look that fails is a lost packet, or a laptop that was asleep. */
+/** A single failed look may be a lost packet, or a laptop that was asleep. */
 const MISSES = 2;
 
-/** Whether nobody has to be called: it is wanted, or passes. */
+/** Whether there is no need to alert anyone: the status is wanted, or passes. */
 function isQuiet({ status, pod }: Observation): boolean {
   return severityOf(status, pod) === 'info';
 }
@@ -98,7 +98,7 @@ export function eventsOf(
     ...(snapshot === null ? [] : attention(snapshot, panes, typed)),
   ];
   const keys = new Set(found.map(({ key }) => key));
-  // Of a worker that cannot be asked nobody knows whether its sessions still wait.
+  // For a worker that cannot be entered, it is unknown whether its sessions still wait.
   const standing = snapshot === null ? new Set([...(known?.standing ?? []), ...keys]) : keys;
   const ended = ends(known?.issues ?? null, issues, seen);
   const blocked = ended.some(({ event }) => event === 'issue-blocked');
@@ -161,7 +161,7 @@ function ofWorker(seen: Observation): State[] {
       },
     };
   };
-  // While it starts, or is on its way out, more may be amiss that passes.
+  // While it starts or stops, other problems may appear that pass.
   if (isQuiet(seen) && status !== 'running')
     return deciding === undefined ? [] : [stateOf(deciding, 'info', status)];
   return problems.flatMap((finding) => {
@@ -178,7 +178,7 @@ function recovery(known: Known | null, seen: Observation): News[] {
   return [{ event: 'worker-recovered', subject: seen.status, text, next: [] }];
 }
 
-/** Sessions that wait for a person, and limits. */
+/** Sessions that wait for the operator, and limits. */
 function attention(snapshot: Snapshot, panes: readonly PaneView[], typed: Typed): Standing[] {
   const { queue } = snapshot;
   const named = (issue: number) => {
@@ -223,11 +223,11 @@ const ENDED: Readonly<Record<string, EventKind>> = {
   blocked: 'issue-blocked',
 };
 
-/** How each issue stands: the pipeline's word where it says more, else the row's. */
+/** The state of each issue: the pipeline's status if it says more, otherwise the row's. */
 function issueStates(snapshot: Snapshot): Map<number, IssueState> {
   const { queue, pipelines } = snapshot;
   const states = new Map<number, IssueState>();
-  // A stage that is run again by itself does not need a person.
+  // A stage that is retried automatically does not need the operator.
   const stateOf = (pipeline: Pipeline) =>
     pipeline.status === 'blocked' && !isBlocked(snapshot, pipeline) ? 'in_progress' : pipeline.status;
   for (const pipeline of pipelines) {

@@ -1,4 +1,4 @@
-/** Ways to tell a person who does not look at the terminal: the desktop, and a webhook. */
+/** Notifies an operator who does not look at the terminal: on the desktop, or through a webhook. */
 import { readFileSync } from 'node:fs';
 import type { Context } from '../cli/command.ts';
 import { CliError, ExitCode, UsageError } from '../cli/errors.ts';
@@ -7,12 +7,12 @@ import type { Argv } from '../exec.ts';
 import { maskTokens } from '../tokens.ts';
 import type { WatchEvent } from './events.ts';
 
-/** @throws CliError when the event could not be told */
+/** @throws CliError when the notification failed */
 export type Notify = (event: WatchEvent) => Promise<void>;
 
 const TIMEOUT_MS = 10_000;
 
-/** The program that shows a notice on a desktop. Title and text are arguments of it, never part of a script. */
+/** The program that shows a desktop notification. Title and text are arguments, never part of a script. */
 export function desktopArgv(platform: NodeJS.Platform, title: string, text: string): Argv | null {
   if (platform === 'darwin') {
     const show = 'display notification (item 2 of argv) with title (item 1 of argv)';
@@ -60,7 +60,7 @@ export async function desktopNotify(
   };
 }
 
-/** Text of a worker for where no sink filters it: nothing but characters to be read, tokens masked. */
+/** Text of a worker for outputs that no sink filters: no control characters, tokens masked. */
 function plain(text: string): string {
   return maskTokens(withoutControls(text));
 }
@@ -81,7 +81,7 @@ function mapStrings<T>(value: T, change: (text: string) => string): T {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, mapStrings(item, change)])) as T;
 }
 
-/** Where the URL may stand besides a file; a URL of this kind lets everybody post who knows it. */
+/** The variable for the URL, instead of a file. The URL is a secret: anyone who knows it can post. */
 export const WEBHOOK_VARIABLE = 'FACTORY_WORKER_WEBHOOK';
 
 /**

@@ -1,4 +1,4 @@
-/** A worker whose claude has an account that does not work: what waits for it, and what to do. Pure. */
+/** A worker whose claude account does not work: what waits for it, and what to do. Pure. */
 import { describeHold } from '../account.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
 import type { AccountCause, AccountHold } from '../contract.ts';
@@ -6,12 +6,12 @@ import type { Pipeline } from '../factory.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { CommandLine, Problem } from './status.ts';
 
-/** Null while nothing is known to be wrong with it. */
+/** Null when no problem with the account is known. */
 export function accountHold({ heartbeat }: Pick<Snapshot, 'heartbeat'>): AccountHold | null {
   return heartbeat?.account ?? null;
 }
 
-/** Whether a stage could not work for that, and is run again by itself. */
+/** Whether a stage failed because of the account, and is retried automatically. */
 export function waitsForAccount(
   snapshot: Pick<Snapshot, 'heartbeat'>,
   { session, issue, stage, attempt }: Pick<Pipeline, 'session' | 'issue' | 'stage' | 'attempt'>,
@@ -21,7 +21,7 @@ export function waitsForAccount(
   return accountHold(snapshot)?.sessions.includes(own.replaceAll(/[.:]/g, '_')) ?? false;
 }
 
-/** Whether a stage needs a person: one that waits for the account does not. */
+/** Whether a stage needs the operator: one that waits for the account does not. */
 export function isBlocked(snapshot: Pick<Snapshot, 'heartbeat'>, pipeline: Pipeline): boolean {
   return pipeline.status === 'blocked' && !waitsForAccount(snapshot, pipeline);
 }

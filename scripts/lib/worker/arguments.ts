@@ -1,11 +1,11 @@
-/** Issues and projects as people type them. Pure. */
+/** Parses issues and projects from the command line. Pure. */
 import { UsageError } from '../cli/errors.ts';
 import { projectName } from '../factory.ts';
 
 /**
- * Reads issue numbers as they were typed. Only plain numbers: `0123` may be a slip as well as a habit.
+ * Parses issue numbers. Only plain numbers: `0123` may be a typing mistake.
  *
- * @throws UsageError naming what is no issue number
+ * @throws UsageError naming what is not an issue number
  */
 export function parseIssues(words: readonly string[], flag: string): number[] {
   for (const word of words) {
@@ -16,7 +16,7 @@ export function parseIssues(words: readonly string[], flag: string): number[] {
   return [...new Set(words.map(Number))];
 }
 
-/** The project's name as the worker's clone bears it: `deathcookies` of `deathcookies` and `owner/deathcookies`. */
+/** The name of the project's clone: `deathcookies` for both `deathcookies` and `owner/deathcookies`. */
 export function parseProject(word: string): string {
   const name = projectName(word);
   if (!/^[\w.-]+$/.test(name) || name.startsWith('.') || name.startsWith('-')) {

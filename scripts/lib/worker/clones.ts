@@ -1,17 +1,17 @@
-/** A worker's main checkouts that are not what their remotes have: which there are, and what to do. Pure. */
+/** Main checkouts that differ from their remotes: which ones, and what to do. Pure. */
 import { describeCloneHold } from '../clones.ts';
 import type { CloneCause, CloneFault } from '../contract.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { CommandLine, Problem } from './status.ts';
 
-/** A remote that is away for a moment is no news: an issue waits so long, and nothing else does. */
+/** A remote that is unreachable for a moment is not worth reporting: only an issue waits for it. */
 const BRIEF_SECONDS = 5 * 60;
 
 export function cloneFaults({ heartbeat }: Pick<Snapshot, 'heartbeat'>): readonly CloneFault[] {
   return heartbeat?.clones ?? [];
 }
 
-/** The fault for which the loop takes no row; undefined when there is none, or it refuses for something else. */
+/** The fault that keeps the loop from taking a row; undefined when there is none, or another reason keeps it. */
 export function cloneHold({ heartbeat }: Pick<Snapshot, 'heartbeat'>): CloneFault | undefined {
   return heartbeat?.clones?.find((fault) => fault.holds && describeCloneHold(fault) === heartbeat.reason);
 }
@@ -46,48 +46,48 @@ const OPERATIONS = ['merge', 'rebase', 'cherry-pick', 'revert'];
 
 const setAside: Cure = (_fault, git) => [
   `look: ${git('status')}`,
-  `set aside what is not committed: ${git('stash', 'push', '--include-untracked')}`,
+  `stash the uncommitted changes: ${git('stash', 'push', '--include-untracked')}`,
 ];
 
 const CURES: Readonly<Record<CloneCause, Cure>> = {
   'fetch-failed': (_fault, git, of) => [
-    `it is asked again before each issue; to ask it now: ${git('fetch', '--prune')}`,
-    `when it refuses the token: ${of('rotate')}`,
+    `git fetches again before each issue; to fetch now: ${git('fetch', '--prune')}`,
+    `if it refuses the token: ${of('rotate')}`,
   ],
   'upstream-gone': ({ subject }, git) => [
-    `the branches there are: ${git('ls-remote', '--heads')}`,
+    `existing branches: ${git('ls-remote', '--heads')}`,
     subject === ''
-      ? 'name one of them as the branch of the project'
-      : `push ${subject} again, or name another one as the branch of the project`,
+      ? 'set one of them as the branch of the project'
+      : `push ${subject} again, or set another one as the branch of the project`,
   ],
   'head-moved': (fault, git, of) =>
     fault.subject === ''
       ? setAside(fault, git, of)
       : [
           `switch to what the remote has: ${git('switch', fault.subject)}`,
-          `or let its branch follow that: ${git('branch', `--set-upstream-to=origin/${fault.subject}`)}`,
+          `or let its branch track it: ${git('branch', `--set-upstream-to=origin/${fault.subject}`)}`,
         ],
   unfinished: ({ subject }, git) => [
     `look: ${git('status')}`,
-    ...(OPERATIONS.includes(subject) ? [`give it up: ${git(subject, '--abort')}`] : []),
+    ...(OPERATIONS.includes(subject) ? [`abort it: ${git(subject, '--abort')}`] : []),
   ],
   changed: setAside,
   locked: (_fault, _git, of) => [
-    `it goes by itself when that git has ended; which it is: ${of('exec', '--', 'ps', '-C', 'git', '-o', 'pid,etime,args')}`,
+    `the lock is removed automatically when that git has ended; to see it: ${of('exec', '--', 'ps', '-C', 'git', '-o', 'pid,etime,args')}`,
   ],
   'no-main': ({ subject }, git) => [
-    `give it one: ${git('push', 'origin', `refs/remotes/origin/${subject}:refs/heads/main`)}`,
+    `create it: ${git('push', 'origin', `refs/remotes/origin/${subject}:refs/heads/main`)}`,
   ],
   'not-main': ({ subject }) => [
-    `what is on ${subject} alone is in no issue's branch: keep main up to date with it`,
+    `commits that are only on ${subject} are missing from every issue's branch: keep main up to date with it`,
   ],
   'set-aside': ({ subject }, git) => [
     `look: ${git('log', '--patch', subject, '--not', '--remotes')}`,
-    `keep them, as a branch of the remote: ${git('push', 'origin', `${subject}:refs/heads/set-aside-${subject.split('/').at(-1)}`)}`,
+    `keep them as a branch of the remote: ${git('push', 'origin', `${subject}:refs/heads/set-aside-${subject.split('/').at(-1)}`)}`,
     `drop them: ${git('update-ref', '-d', subject)}`,
   ],
   submodules: (_fault, git) => [
     `see what git says: ${git('submodule', 'update', '--init', '--recursive')}`,
-    'worktrees get theirs by a hook of git; where that cannot be, in the setup: of its pipeline.yaml: git submodule update --init --recursive',
+    'a git hook updates those of worktrees; where that does not work, add to setup: of its pipeline.yaml: git submodule update --init --recursive',
   ],
 };

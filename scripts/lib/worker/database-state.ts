@@ -1,17 +1,17 @@
-/** factory's database in a few numbers, as `state_of` in scripts/remote/database.sh prints them. Pure. */
+/** Parses a summary of factory's database, as `state_of` in scripts/remote/database.sh prints it. Pure. */
 
 export interface DatabaseState {
-  /** `none`: there is no SQLite database (yet, or the build keeps its state in PostgreSQL); null: it was not said. */
+  /** `none`: there is no SQLite database (yet, or the build keeps its state in PostgreSQL); null: unknown. */
   readonly database: 'sqlite' | 'none' | null;
   readonly schema: number | null;
   readonly rows: number | null;
-  /** The largest id that was ever given. */
+  /** The largest row id that was ever assigned. */
   readonly newest: number | null;
   /** `ok`, or what SQLite complains about. */
   readonly integrity: string | null;
 }
 
-/** @param text lines KEY=VALUE; a number that is none is not said */
+/** @param text lines KEY=VALUE; an invalid number becomes null */
 export function parseDatabaseState(text: string): DatabaseState {
   const values = new Map(
     text

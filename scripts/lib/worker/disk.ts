@@ -1,15 +1,15 @@
-/** The disks of a worker, as `df` tells of them. Pure. */
+/** The disks of a worker, as `df` reports them. Pure. */
 import { DISK_FULL_PERCENT, DISK_WARN_PERCENT } from '../contract.ts';
 
 export interface Disk {
   readonly mount: string;
   /**
-   * What is used and what can still be, together. Not the size of the file system: of that, root's reserve or a quota may
-   * keep a large part from us, and then a disk would be full long before it is said to be. df's own Use% counts so too.
+   * Used and available space together. Not the size of the file system: root's reserve or a quota may keep a large part of
+   * that from us, and the disk would be full long before we say so. df's own Use% counts the same way.
    */
   readonly sizeBytes: number;
   readonly freeBytes: number;
-  /** Left out when they were not counted; null where the file system has no fixed number. */
+  /** Absent when they were not counted; null when the file system has no fixed number. */
   readonly freeInodesPercent?: number | null;
 }
 
@@ -33,7 +33,7 @@ function isSize(field: string): boolean {
   return /^\d{1,18}$/.test(field);
 }
 
-/** From 0 to 1; 0 of a disk without a size, as some pseudo file systems are. */
+/** From 0 to 1; 0 for a disk without a size, such as some pseudo file systems. */
 export function shareUsed({ freeBytes, sizeBytes }: Disk): number {
   return sizeBytes === 0 ? 0 : 1 - freeBytes / sizeBytes;
 }

@@ -1,12 +1,12 @@
-/** Several workers at once, but not too many. */
+/** Runs an action on several workers at once, with a limit. */
 import { CliError } from '../cli/errors.ts';
 
 /**
  * Runs an action on every item, at most `limit` at a time, in order of the items.
  *
- * @param onResult hears each result as soon as it is known
+ * @param onResult called with each result as soon as it is known
  * @returns the results in the order of the items
- * @throws what an action throws; the others are not waited for, since an interruption must end at once, and nothing new begins
+ * @throws what an action throws, without waiting for the others, so that Ctrl-C ends at once; no further action starts
  */
 export async function fanOut<T, R>(
   items: readonly T[],
@@ -21,7 +21,7 @@ export async function fanOut<T, R>(
       try {
         results[index] = await action(items[index] as T);
       } catch (error) {
-        // The other lanes end with what they are at.
+        // The other lanes finish their current action.
         next = items.length;
         throw error;
       }
@@ -33,10 +33,10 @@ export async function fanOut<T, R>(
 }
 
 /**
- * An action for {@link fanOut} over which one worker cannot take away the view of the others: where it fails unexpectedly, that
- * is a mistake of ours in what this worker answered, and `recover` makes a row of it.
+ * Wraps an action for {@link fanOut} so that one worker cannot hide the others: an unexpected error is our own bug in
+ * handling its answer, and `recover` makes a row of it.
  *
- * @param recover gets a sentence that says so, for people to report
+ * @param recover called with a sentence that asks the operator to report it
  */
 export function guarded<T, R>(
   action: (item: T) => Promise<R>,
@@ -46,12 +46,12 @@ export function guarded<T, R>(
     try {
       return await action(item);
     } catch (error) {
-      // What was to be expected (an interruption, a missing program) is the command's business.
+      // The command handles expected errors (an interruption, a missing program).
       if (error instanceof CliError || !(error instanceof Error) || error.name === 'AbortError') throw error;
       const where = error.stack?.split('\n').find((line) => line.startsWith('    at ')) ?? '';
       return recover(
         item,
-        `factory-worker failed unexpectedly at its answer; please report this: ${error.name}: ${error.message} (${where.trim()})`,
+        `factory-worker failed unexpectedly on its answer; please report this: ${error.name}: ${error.message} (${where.trim()})`,
       );
     }
   };

@@ -1,4 +1,4 @@
-/** How the work on a dispatched issue stands, for those who wait for it. Pure. */
+/** What becomes of a dispatched issue, for the commands that wait for it. Pure. */
 import { isBehind } from '../factory.ts';
 import { isBlocked } from './account.ts';
 import { failedDependency } from './queue.ts';
@@ -7,10 +7,10 @@ import type { Snapshot } from './snapshot.ts';
 export type Fate =
   | { readonly kind: 'open'; readonly stage: string | null }
   | { readonly kind: 'completed' }
-  /** It will not be completed without a person: `reason` completes the sentence "demo#23 …". */
+  /** It will not be completed without the operator; `reason` completes the sentence "demo#23 …". */
   | { readonly kind: 'lost'; readonly reason: string };
 
-/** @param issue an issue that was in the queue when the waiting began */
+/** @param issue an issue that was in the queue when the wait began */
 export function fateOf(issue: number, snapshot: Snapshot): Fate {
   const { queue, pipelines } = snapshot;
   const row = queue.find((item) => item.issue === issue);

@@ -1,4 +1,4 @@
-/** The entry of a worker in a cluster from what was typed, from kubectl's configuration and from the live release. */
+/** Finds the entry of a worker in a cluster, from the flags, kubectl's configuration and the live release. */
 import type { Context } from '../cli/command.ts';
 import { CliError, ExitCode, InterruptedError } from '../cli/errors.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
@@ -7,7 +7,7 @@ import { currentContext } from '../transport/kubectl.ts';
 import { kubectlError } from '../transport/kubectl-errors.ts';
 import { chooseRelease, releaseQuery } from './live-release.ts';
 
-/** What was typed; the rest is found. */
+/** The values given as flags; the rest is looked up. */
 export interface Given {
   readonly name: string;
   readonly pod: string | undefined;
@@ -19,7 +19,7 @@ export interface Given {
 
 export interface Found {
   readonly worker: ClusterWorker;
-  /** Why the entry may be wrong, where the cluster could not confirm it. */
+  /** Why the entry may be wrong, when the cluster could not confirm it. */
   readonly doubt: string | null;
 }
 
@@ -27,7 +27,7 @@ type Kubectl = (...args: string[]) => Promise<RunResult>;
 
 /**
  * @param timeoutMs for each of the (at most two) kubectl calls
- * @throws CliError when something that was not given cannot be found: what was looked for, and what to give
+ * @throws CliError when a missing value cannot be found; says what was looked for, and which flag to give
  */
 export async function findWorker(
   given: Given,
@@ -82,12 +82,12 @@ async function contextToUse(
     const about = { runtime: 'kubernetes', name, pod: name, namespace: 'any', context: 'current' } as const;
     throw kubectlError(result, about, 'find the context of');
   }
-  throw new CliError('kubectl has no current context: it is not known which cluster to look into', {
-    hints: ['give --context NAME; this lists them: kubectl config get-contexts'],
+  throw new CliError('kubectl has no current context, so there is no cluster to look in', {
+    hints: ['give --context NAME; to list them: kubectl config get-contexts'],
   });
 }
 
-/** Asks the cluster about an entry that was given in full. */
+/** Checks an entry that was given in full against the cluster. */
 async function doubtOf(worker: ClusterWorker, kubectl: Kubectl): Promise<string | null> {
   const { pod, namespace, context } = worker;
   const result = await kubectl(

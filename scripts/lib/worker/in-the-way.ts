@@ -1,14 +1,14 @@
-/** What keeps an issue from beginning, as scripts/remote/leftovers.sh says, and what to type about it. Pure. */
+/** Leftovers that keep an issue from starting, as scripts/remote/leftovers.sh reports them, and what to type. Pure. */
 import type { Frame } from '../transport/frame.ts';
 import type { CommandLine } from './status.ts';
 
 export interface InTheWay {
   readonly says: string;
-  /** What clears it when it is run in the worker; empty: `cleanup --issue` does it. */
+  /** The command that clears it in the worker; empty: `cleanup --issue` does it. */
   readonly cure: string;
 }
 
-/** @param frame of a script that says so of every issue without a pipeline that was to begin */
+/** @param frame of a script that reports them for every issue that was to start and has no pipeline */
 export function parseInTheWay(frame: Frame): ReadonlyMap<number, InTheWay> {
   const lines = (frame.parts.get('in-the-way')?.text ?? '').split('\n').filter((line) => line !== '');
   return new Map(
@@ -19,7 +19,7 @@ export function parseInTheWay(frame: Frame): ReadonlyMap<number, InTheWay> {
   );
 }
 
-/** The one command that clears it, as the laptop's words: the path in it may have blanks. */
+/** The command to type on the laptop that clears it, as words: the path may contain spaces. */
 export function clearing(
   worker: string,
   issue: number,

@@ -1,6 +1,6 @@
 /**
- * What a worker was last seen doing, remembered on this machine: when its cluster is gone, the operator at least knows
- * which issues it holds. Best effort: a cache that cannot be read or written is none.
+ * What a worker was last seen doing, cached on this machine: when its cluster is unreachable, the operator at least knows
+ * which issues it has. Best effort: a cache that cannot be read or written is ignored.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -18,7 +18,7 @@ export interface LastSeen {
   readonly schema: number;
   /** By the clock of this machine. */
   readonly at: string;
-  /** The open rows of the queue: `deathcookies#23`, and the stage of the one that was worked on. */
+  /** The open rows of the queue: `deathcookies#23`, and its stage if it was in progress. */
   readonly items: readonly { readonly name: string; readonly stage: string | null }[];
 }
 
@@ -37,7 +37,7 @@ export function rememberSeen(
   try {
     replaceFileSync(file, JSON.stringify(seen));
   } catch {
-    // A full disk or a read-only home must not stop a look at the workers.
+    // A full disk or a read-only home must not stop a command that only looks.
   }
 }
 
@@ -59,7 +59,7 @@ export function describeLastSeen({ at, items }: LastSeen, now: Date): string {
   return `last seen ${since} ago: ${first.name}${first.stage === null ? '' : ` ${first.stage}`}${more}`;
 }
 
-/** One file for each worker, so that commands that run side by side do not lose each other's. */
+/** One file per worker, so that parallel commands do not overwrite each other's entries. */
 function cacheFile(env: NodeJS.ProcessEnv, worker: WorkerEntry): string {
   const root = env['XDG_CACHE_HOME'] || join(homeOf(env), '.cache');
   const identity =

@@ -1,9 +1,9 @@
-/** What a release in the cluster says of a worker: which question to ask kubectl, and what its answer means. */
+/** Finds the live release of a worker: the kubectl query, and how to read its answer. */
 
 import { CliError } from '../cli/errors.ts';
 import { readAnswer } from '../transport/read-answer.ts';
 
-/** What is known of a worker before the cluster was asked. */
+/** What is known about a worker before asking the cluster. */
 export interface Wanted {
   readonly name: string;
   readonly pod: string | undefined;
@@ -31,19 +31,19 @@ interface DeploymentList {
 /** The arguments of the kubectl call whose answer {@link chooseRelease} reads. */
 export function releaseQuery({ pod, namespace }: Wanted): string[] {
   const scope = namespace === undefined ? '--all-namespaces' : `--namespace=${namespace}`;
-  // Over a whole cluster only ours are asked for; inside a namespace a Deployment without our labels is found by its name.
+  // In a whole cluster, ask only for ours; inside a namespace, a Deployment without our labels is found by its name.
   const ours = namespace === undefined ? [`--selector=${NAME_LABEL}=factory-worker`] : [];
   const selection = pod === undefined ? ours : [`--field-selector=metadata.name=${pod}`];
   return ['get', 'deployments', scope, ...selection, '--output=json'];
 }
 
 /**
- * The Deployment that is the worker's: the one of the release called like the worker, else the one whose name is the
- * worker's, with or without `factory-`; where the pod is given, the one of that name.
+ * Chooses the worker's Deployment: the one whose release has the worker's name, otherwise the one that has the name itself,
+ * with or without `factory-`. If the pod is given, the one of that name.
  *
  * @param answer what kubectl printed
  * @param context for messages
- * @throws CliError when there is none, or more than one: what was looked for, what is there, what to give
+ * @throws CliError when there is none, or more than one; says what was looked for, what exists, and which flags to give
  */
 export function chooseRelease(answer: string, wanted: Wanted, context: string): Release {
   const { items } = readAnswer<DeploymentList>('list', wanted.name, answer);
@@ -67,7 +67,7 @@ export function chooseRelease(answer: string, wanted: Wanted, context: string): 
               `releases there: ${others.map(({ instance, namespace }) => `${instance} (namespace ${namespace})`).join(', ')}`,
             ]
           : []),
-        'give what you know: --pod NAME --namespace NAME --context NAME (with all three nothing has to be found)',
+        'give what you know: --pod NAME --namespace NAME --context NAME (with all three nothing is looked up)',
       ],
     });
   }

@@ -3,13 +3,13 @@
 export interface CgroupMemory {
   /** How often the kernel killed a process at this limit. */
   readonly kills: number;
-  /** 0 where it is not known. */
+  /** 0 when unknown. */
   readonly usedBytes: number;
-  /** Null: there is none. */
+  /** Null: no limit. */
   readonly limitBytes: number | null;
 }
 
-/** A limit of cgroup v1 that means none: the largest number of pages. */
+/** cgroup v1 expresses "no limit" as the largest number of pages. */
 const NO_LIMIT = 2 ** 60;
 
 /**

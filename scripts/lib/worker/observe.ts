@@ -1,4 +1,4 @@
-/** Ways into workers: finds the pod of each, and says why there is none to enter. */
+/** Enters workers: finds the pod of each, or says why there is none to enter. */
 import type { Context } from '../cli/command.ts';
 import { parseDuration } from '../config/duration.ts';
 import type { WorkerFlagValues } from '../config/flags.ts';
@@ -12,7 +12,7 @@ import type { PodFacts } from '../transport/pods.ts';
 import { type Transport, TransportError } from '../transport/transport.ts';
 import type { CommandLine, Status } from './status.ts';
 
-/** A way into a worker, valid for one command. */
+/** The entrance to a worker, valid for one command. */
 export interface Entrance {
   readonly transport: Transport;
   readonly pod: PodFacts | null;
@@ -20,9 +20,9 @@ export interface Entrance {
 
 export interface Reach {
   /**
-   * Finds the way into a worker.
+   * Finds the entrance to a worker.
    *
-   * @throws TransportError when there is none just now, with the reason and what to do
+   * @throws TransportError when there is none now, with the reason and what to do
    */
   enter(worker: WorkerEntry): Promise<Entrance>;
 }
@@ -49,14 +49,14 @@ export interface FoundWorker {
   readonly worker: WorkerEntry;
   /** How long each call to it may take. */
   readonly timeoutMs: number;
-  /** Finds the way into it, anew at each call; see {@link Reach}. */
+  /** Finds the entrance, again at each call; see {@link Reach}. */
   readonly enter: () => Promise<Entrance>;
 }
 
 /**
- * Finds a worker in workers.yaml, by the flags that every command on a worker has.
+ * Finds a worker in workers.yaml, using the flags that every worker command has.
  *
- * @throws UsageError when there is none of that name
+ * @throws UsageError when there is none with that name
  */
 export async function findWorker(
   context: Context,
@@ -68,7 +68,7 @@ export async function findWorker(
   return { worker, timeoutMs, enter: () => createReach(context, timeoutMs).enter(worker) };
 }
 
-/** There is no running container to enter; what there is says why. */
+/** There is no running container to enter; `status` and `pod` say why. */
 export class NoEntranceError extends TransportError {
   readonly status: Status;
   readonly pod: PodFacts | null;
@@ -98,17 +98,17 @@ function hintsFor(
         `install it: ${command('provision', worker.name)}`,
       ];
     case 'stopped':
-      // A pod that has ended, evicted perhaps, is replaced by itself.
+      // A pod that has ended (evicted, for example) is replaced automatically.
       return pod === null
         ? [`start it: ${command('start', worker.name)}`]
         : [`why: ${kubectl('describe', 'pod', pod.name)}`];
     case 'node-lost':
       return [
         `the node: ${kubectlCommand(worker, 'get', 'node', ...(pod?.node ? [pod.node] : []))}`,
-        `when the machine is gone for good: ${kubectl('delete', 'pod', pod?.name ?? worker.pod, '--force', '--grace-period=0')}`,
+        `if the machine is gone for good: ${kubectl('delete', 'pod', pod?.name ?? worker.pod, '--force', '--grace-period=0')}`,
       ];
     case 'crash-looping':
-      return [`what it said last: ${command('logs', worker.name, 'boot', '--previous')}`];
+      return [`its last output: ${command('logs', worker.name, 'boot', '--previous')}`];
     default:
       return [`events: ${kubectl('describe', 'pod', pod?.name ?? worker.pod)}`];
   }

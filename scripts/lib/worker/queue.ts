@@ -1,4 +1,4 @@
-/** The queue of a worker, as people write it. */
+/** The queue of a worker: names of rows, and which still need work. */
 import { isLive } from '../factory.ts';
 import type { QueueItem, Snapshot } from './snapshot.ts';
 
@@ -7,14 +7,14 @@ export function itemName({ owner, issue }: Pick<QueueItem, 'owner' | 'issue'>): 
   return `${owner ?? '?'}#${issue}`;
 }
 
-/** Whether the queue could not be read, so that a snapshot without rows says nothing. */
+/** Whether the queue could not be read; then a snapshot without rows does not mean an empty queue. */
 export function isQueueUnknown({ faults }: Pick<Snapshot, 'faults'>): boolean {
   return faults.some(({ part }) => part === 'queue');
 }
 
 /**
- * Rows that still need work: the one in progress first, then in the order of the queue. A pipeline that was failed or aborted
- * by hand leaves its row active for ever; nothing works on such a row any more.
+ * Rows that still need work: the one in progress first, then in queue order. A pipeline that was failed or aborted by hand
+ * leaves its row active for ever; no one works on such a row any more.
  */
 export function openItems({ queue }: Pick<Snapshot, 'queue'>): QueueItem[] {
   const open = queue.filter(
@@ -25,7 +25,7 @@ export function openItems({ queue }: Pick<Snapshot, 'queue'>): QueueItem[] {
   return open.sort((a, b) => rank(a) - rank(b) || a.position - b.position);
 }
 
-/** The first of the rows it waits for that has failed, of the same project; undefined when none has. */
+/** The first failed row of the same project that this row depends on; undefined when none has failed. */
 export function failedDependency(row: QueueItem, queue: readonly QueueItem[]): QueueItem | undefined {
   return queue.find(
     (other) =>

@@ -1,4 +1,4 @@
-/** The tmux sessions of a worker, as people and `factory` name them. */
+/** The tmux sessions of a worker, as the operator and `factory` name them. */
 import { CliError, ExitCode } from '../cli/errors.ts';
 import { age, nearest } from '../cli/text.ts';
 import { BOOT_SESSION, ORCHESTRATOR_SESSION } from '../contract.ts';
@@ -9,31 +9,31 @@ export { parseStageName, type StageName } from '../factory.ts';
 
 export interface Session {
   readonly name: string;
-  /** What `factory` made it for; null for the orchestrator and for sessions of other origin. */
+  /** The stage that `factory` created it for; null for the orchestrator and all other sessions. */
   readonly stage: StageName | null;
   readonly createdAt: number;
   /** Time of the last output, in seconds since 1970 by the worker's clock. */
   readonly activityAt: number;
   readonly attached: number;
-  /** Exit code of the program whose pane is kept after its end, where tmux has it; null while it runs. */
+  /** Exit code of a program whose pane is kept after its end, if tmux knows it; null while it runs. */
   readonly exited: number | 'unknown' | null;
 }
 
 /** How long after its last output a session still counts as active. */
 const ACTIVE_SECONDS = 60;
 
-/** A worker has a handful; what is beyond this is not listed. */
+/** A worker has a handful; more than this are not listed. */
 export const MOST_SESSIONS = 1_000;
 const LONGEST_NAME = 256;
 
 /**
- * @param text lines of the function `sessions` in scripts/remote/worker.sh, one for each pane; fields parted by tabs
- * @param note hears when not all of them are listed
- * @throws ContractError when a line is not one of tmux
+ * @param text lines of the function `sessions` in scripts/remote/worker.sh, one per pane; fields separated by tabs
+ * @param note called when not all of them are listed
+ * @throws ContractError when tmux did not print a line
  */
 export function parseSessions(text: string, note: (sentence: string) => void = () => {}): Session[] {
   const sessions = new Map<string, Session>();
-  // A session ends with the pane that it was made with, the lowest number: a person may have opened, and closed, others.
+  // A session ends with its first pane, the one with the lowest number: a person may have opened and closed others.
   const oldest = new Map<string, number>();
   for (const line of text.split('\n')) {
     const [name, activity, created, attached, dead, exitCode, pane = '%0'] = line.split('\t');
@@ -62,14 +62,14 @@ export function parseSessions(text: string, note: (sentence: string) => void = (
   return [...sessions.values()];
 }
 
-/** A signal gives no code; and tmux may know it late (tmux/tmux#4841) or never (seen with 3.3a, one pane in ten or so). */
+/** A signal has no exit code; and tmux may know a code late (tmux/tmux#4841) or never (seen with 3.3a, about one pane in ten). */
 function parseExit(code: string | undefined): number | 'unknown' {
   return code ? number(code) : 'unknown';
 }
 
-/** Of at most eleven digits: seconds up to the year 5138, which every Date can hold. */
+/** At most eleven digits: seconds up to the year 5138, which every Date can hold. */
 function number(text: string | undefined): number {
-  return wholeNumber(text, 'tmux gave a table that is not the one it was asked for', 11);
+  return wholeNumber(text, 'tmux printed an unexpected table', 11);
 }
 
 /** `active - last output 30s ago`, `idle - …`, `exited with 1`, `exited`. */
@@ -84,7 +84,7 @@ export function isActive(session: Session, now: number): boolean {
   return session.exited === null && now - session.activityAt < ACTIVE_SECONDS;
 }
 
-/** The sessions people work with: the orchestrator first, then the stages; the boot only while it is all there is. */
+/** The sessions to work with: the orchestrator first, then the stages; `boot` only while it is the only one. */
 export function workSessions(sessions: readonly Session[]): Session[] {
   const work = sessions.filter(({ name }) => name !== BOOT_SESSION);
   const rank = ({ name, stage }: Session) => (name === ORCHESTRATOR_SESSION ? 0 : stage ? 1 : 2);
@@ -93,7 +93,7 @@ export function workSessions(sessions: readonly Session[]): Session[] {
   );
 }
 
-/** Short names for a table: the stage where only one session has it, else the full name. */
+/** Short names for a table: the stage if only one session has it, otherwise the full name. */
 export function shortNames(sessions: readonly Session[]): string[] {
   const stages = sessions.map(({ stage }) => stage?.stage);
   return sessions.map(({ name, stage }) => {
@@ -103,7 +103,7 @@ export function shortNames(sessions: readonly Session[]): string[] {
 }
 
 /**
- * The session a person means: the one of exactly that name, else the only one of that stage.
+ * The session that the operator means: the one with exactly that name, otherwise the only one of that stage.
  *
  * Never a prefix: tmux itself would take `4` for `42-implement-1`.
  *
@@ -132,13 +132,13 @@ export function chooseSession(sessions: readonly Session[], wanted: string): Ses
   });
 }
 
-/** Names in a hint; more of them would hide the sentence above. */
+/** Names for a hint; a longer list would hide the message above it. */
 function someOf(names: readonly string[], most = 12): string {
   const more = names.length - most;
   return `${names.slice(0, most).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
-/** The sessions as people choose among them, numbered: `  2. qa-review  (active - last output 30s ago)`. */
+/** The numbered list of sessions to choose from: `  2. qa-review  (active - last output 30s ago)`. */
 export function renderSessions(sessions: readonly Session[], now: number): string {
   const width = Math.max(0, ...sessions.map(({ name }) => name.length));
   const lines = sessions.map(

@@ -1,4 +1,4 @@
-/** What one probe found in a worker, parsed. */
+/** Parses what a probe found in a worker. */
 import { type Boot, ContractError, type Drain, FILES, type Heartbeat, type Repair } from '../contract.ts';
 import {
   type Dialect,
@@ -16,7 +16,7 @@ import type { Frame } from '../transport/frame.ts';
 import { type Disk, parseDisks } from './disk.ts';
 import { parseSessions, type Session } from './sessions.ts';
 
-/** A row of the queue together with what is known of its project and of the work on it. */
+/** A row of the queue with its project and its pipeline. */
 export interface QueueItem extends QueueRow {
   /** Null when nothing says which project the row belongs to. */
   readonly owner: string | null;
@@ -28,25 +28,25 @@ export interface Clone {
   readonly url: string;
 }
 
-/** A part of the probe that failed, in the failing program's own words, or that is not what it should be. */
+/** A part of the probe that failed, in the failing program's own words, or that is not valid. */
 export interface Fault {
   readonly part: string;
   readonly message: string;
 }
 
 export interface Snapshot {
-  /** The worker's clock, in seconds since 1970; every age is told by it, never by the laptop's. NaN when it cannot be read. */
+  /** The worker's clock, in seconds since 1970; all ages use it, never the laptop's. NaN when it cannot be read. */
   readonly now: number;
   readonly sessions: readonly Session[];
   readonly queue: readonly QueueItem[];
-  /** Issues that were begun, with or without a row in the queue. */
+  /** Issues that were started, with or without a row in the queue. */
   readonly pipelines: readonly Pipeline[];
   readonly clones: readonly Clone[];
   readonly boot: Boot | null;
   readonly heartbeat: Heartbeat | null;
   readonly drain: Drain | null;
   readonly repairs: readonly Repair[];
-  /** The supervisor holds the first; a check-in, which may outlive it, the second. */
+  /** `boot` is held by the supervisor; `checkIn` by a check-in, which may outlive it. */
   readonly locks: { readonly boot: boolean; readonly checkIn: boolean };
   readonly dialect: Dialect | null;
   readonly disk: Disk | null;
@@ -55,12 +55,12 @@ export interface Snapshot {
 
 /**
  * @param frame the answer of a script that calls the function `probe` of scripts/remote/worker.sh
- * @returns always a snapshot: what does not fit is a fault of the worker, and nothing is believed of it
+ * @returns always a snapshot: a part that is not valid is discarded and becomes a fault
  */
 export function parseSnapshot(frame: Frame): Snapshot {
   const faults: Fault[] = [];
   const text = (part: string) => frame.parts.get(part)?.text ?? '';
-  /** A part's value, or what to take for it when the part is missing, failed or cannot be read. */
+  /** A part's value, or the fallback when the part is missing, failed or not valid. */
   const read = <T>(part: string, fallback: T, parse: (text: string, note: Note) => T): T => {
     const found = frame.parts.get(part);
     if (found === undefined) return fallback;
@@ -70,7 +70,7 @@ export function parseSnapshot(frame: Frame): Snapshot {
       return fallback;
     }
     try {
-      // The rest of such a part can be used, so that the part itself is not known to be wrong.
+      // Only some entries are bad: the fault gets another name, since the part itself is usable.
       return parse(found.text, (message) => faults.push({ part: `${part}-rest`, message }));
     } catch (error) {
       if (!(error instanceof ContractError)) throw error;
@@ -121,7 +121,7 @@ export function parseSnapshot(frame: Frame): Snapshot {
   };
 }
 
-/** A drain file counts whatever is in it. */
+/** A drain file counts even if it cannot be read. */
 const UNREADABLE_DRAIN: Drain = {
   schema: 1,
   by: 'unknown',
@@ -150,7 +150,7 @@ function parseClones(text: string, note: Note): Clone[] {
   if (lines.length > MOST_ENTRIES) note(`there are ${lines.length}; the first ${MOST_ENTRIES} are listed`);
   return lines.slice(0, MOST_ENTRIES).map((line) => {
     const [project = '', url = ''] = line.slice(0, LONGEST_TEXT).split('\t');
-    // Git keeps the password of a URL that was cloned with one; people and logs need not see it.
+    // Git keeps the password of the URL it cloned from; do not show it.
     return { project, url: url.replace(/^(https?:\/\/)[^/@]*@/, '$1') };
   });
 }

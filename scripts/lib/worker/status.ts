@@ -1,4 +1,4 @@
-/** The words for how a worker is, and sentences that several commands say of it. What is wrong with one, lib/health judges. Pure. */
+/** The words of the STATUS column, and sentences that several commands use. lib/health judges what is wrong. Pure. */
 import { type Heartbeat, ORCHESTRATOR_OFF } from '../contract.ts';
 import { DISK_WARN, type Disk, describeFull, shareUsed } from './disk.ts';
 
@@ -29,17 +29,17 @@ export interface Problem {
   readonly next: readonly string[];
 }
 
-/** How the user types a command: `command('exec', 'worker-1', '--', …)`. */
+/** How the operator types a command: `command('exec', 'worker-1', '--', …)`. */
 export type CommandLine = (name: string, ...args: string[]) => string;
 
-/** Nobody wants check-ins here: a setting, and no trouble. By the heartbeat, since older images do not keep the boot phase up to date. */
+/** Check-ins are switched off: a setting, not a problem. Read from the heartbeat, since older images do not update the boot phase. */
 export function isSwitchedOff({ state, reason }: Heartbeat): boolean {
   return state === 'refused' && reason === ORCHESTRATOR_OFF;
 }
 
-/** What helps where the state volume is full: nothing of finished issues goes unasked. */
+/** The hint for a full state volume: nothing of finished issues is removed automatically. */
 export function makeRoom(worker: string, command: CommandLine): string {
-  return `what can go of finished issues: ${command('cleanup', worker, '--dry-run')}`;
+  return `leftovers of finished issues that can be removed: ${command('cleanup', worker, '--dry-run')}`;
 }
 
 /** `/root/.factory is 91% full`; null while there is room. */

@@ -1,4 +1,4 @@
-/** The workload behind a worker, and its pods: what the chart made of it. */
+/** The workload behind a worker, and its pods, as the chart created them. */
 import { CliError } from '../cli/errors.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import type { Cluster } from '../transport/kubectl.ts';
@@ -14,23 +14,23 @@ export type ReleasePod = PodObject & {
 export interface Workload {
   readonly kind: 'Deployment' | 'StatefulSet';
   readonly name: string;
-  /** The Helm release it belongs to; null when Helm knows nothing of it. */
+  /** The Helm release it belongs to; null when Helm did not install it. */
   readonly release: string | null;
   readonly container: string;
   readonly image: string;
   readonly replicas: number;
-  /** Whether its container is: then it has a Docker. */
+  /** Whether its container is privileged: then it has a Docker. */
   readonly privileged: boolean;
-  /** The Secret with its tokens, and the claim of its state; null where none is mounted. */
+  /** The Secret with its tokens, and the claim of its state; null when none is mounted. */
   readonly secret: string | null;
   readonly claim: string | null;
-  /** What a pod beside the worker's own needs to be pulled and placed like it. */
+  /** What another pod needs to be pulled and scheduled like the worker's. */
   readonly pod: {
     readonly imagePullSecrets: readonly { readonly name: string }[];
     readonly tolerations: readonly object[];
     readonly nodeSelector: Readonly<Record<string, string>>;
   };
-  /** Why no pod can be made, as its controller says it; null when it says nothing. */
+  /** Why no pod can be created, in its controller's words; null when it says nothing. */
   readonly failure: string | null;
 }
 
@@ -69,7 +69,7 @@ export interface WorkloadObject {
 
 /**
  * @returns null when the worker has neither Deployment nor StatefulSet
- * @throws TransportError when the cluster does not tell
+ * @throws TransportError when the cluster does not answer
  */
 export async function findWorkload(cluster: Cluster, worker: ClusterWorker): Promise<Workload | null> {
   const { items } = await getJson<{ items: WorkloadObject[] }>(cluster, worker, [
@@ -80,10 +80,10 @@ export async function findWorkload(cluster: Cluster, worker: ClusterWorker): Pro
 }
 
 /**
- * The Deployment alone, which is what the chart makes: whoever asks for it needs no right to list.
+ * Finds only a Deployment, which is what the chart creates: this needs no permission to list.
  *
- * @returns null when there is none of that name
- * @throws TransportError when the cluster does not tell
+ * @returns null when there is none with that name
+ * @throws TransportError when the cluster does not answer
  */
 export async function findDeployment(cluster: Cluster, worker: ClusterWorker): Promise<Workload | null> {
   const object = await getOrNull<WorkloadObject>(cluster, worker, 'deployment', worker.pod);
@@ -97,12 +97,12 @@ export async function readWorkload(cluster: Cluster, worker: ClusterWorker): Pro
   throw new CliError(
     `${worker.name} has no Deployment or StatefulSet ${worker.pod} in namespace ${worker.namespace}: only those can be given a new image`,
     {
-      hints: [`what there is: ${kubectlInNamespace(worker, 'get', 'deployments,statefulsets,pods')}`],
+      hints: [`what exists: ${kubectlInNamespace(worker, 'get', 'deployments,statefulsets,pods')}`],
     },
   );
 }
 
-/** @param wanted the `container:` of workers.yaml, else the pod's own default, else the first */
+/** @param wanted the `container:` of workers.yaml; otherwise the pod's default container, otherwise the first one */
 export function parseWorkload(object: WorkloadObject, wanted?: string): Workload {
   const { kind, metadata, spec, status } = checkAnswer<WorkloadObject>('workload', 'its workload', object);
   const { containers, volumes = [], ...pod } = spec.template.spec;
@@ -128,7 +128,7 @@ export function parseWorkload(object: WorkloadObject, wanted?: string): Workload
   };
 }
 
-/** The pods of a worker, those on their way out among them. */
+/** The pods of a worker, including those that are being deleted. */
 export async function readPods(cluster: Cluster, worker: ClusterWorker): Promise<ReleasePod[]> {
   const { items } = await getJson<{ items: ReleasePod[] }>(cluster, worker, ['pods']);
   return items.filter((pod) => belongsTo(pod, worker.pod));
