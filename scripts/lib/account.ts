@@ -1,10 +1,10 @@
 /**
- * What claude says when its account does not work, and the sentence that is made of it. Pure; shared by the supervisor,
+ * Recognizes from claude's words that its account does not work, and describes it in a sentence. Pure; shared by the supervisor,
  * which holds the work, and by the commands, which show why.
  */
 import { type AccountCause, type AccountHold, UNHEARD } from './contract.ts';
 
-/** claude's words, in this order: a screen about credits speaks of limits too. */
+/** claude's words. The order matters: a screen about credits mentions limits too. */
 const WORDS: readonly (readonly [AccountCause, RegExp])[] = [
   ['disabled', /has disabled Claude subscription access|allocation has been disabled|account.{0,20}on.hold/i],
   ['no-credit', /credit balance|billing_error/i],
@@ -22,7 +22,7 @@ const WORDS: readonly (readonly [AccountCause, RegExp])[] = [
   ],
 ];
 
-/** The values of StopFailure's `error` that are about the account or the way to it, and not about this turn. */
+/** The values of StopFailure's `error` that concern the account or the connection to it, not this turn. */
 const ERRORS: Readonly<Record<string, AccountCause>> = {
   rate_limit: 'limit',
   authentication_failed: 'token-refused',
@@ -34,17 +34,17 @@ const ERRORS: Readonly<Record<string, AccountCause>> = {
   [UNHEARD]: 'unheard',
 };
 
-/** Errors that another turn or another prompt would not meet, whatever words are beside them. */
+/** Errors of one turn or prompt only, whatever the text says. */
 const OF_THE_TURN = new Set(['invalid_request', 'max_output_tokens', 'model_not_found']);
 
 /**
  * @param error as StopFailure names it; empty for the output of `claude --print`
  * @param text what claude showed
- * @returns null when it is not the account that does not work
+ * @returns null when the account is not the cause
  */
 export function accountCause(error: string, text: string): AccountCause | null {
   const said = WORDS.find(([, words]) => words.test(text))?.[0];
-  // A disabled account and one without credit come as other errors too; otherwise claude's own word counts.
+  // A disabled account and one without credit are reported as other errors too; otherwise claude's own word counts.
   if (said === 'disabled' || said === 'no-credit') return said;
   if (OF_THE_TURN.has(error)) return null;
   return ERRORS[error] ?? said ?? null;

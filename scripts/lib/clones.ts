@@ -1,5 +1,5 @@
 /**
- * What is said of a main checkout that is not what its remote has. Pure; shared by the supervisor, which takes no row from it,
+ * Describes a main checkout that differs from its remote. Pure; shared by the supervisor, which takes no row of the project,
  * and by the commands, which show why.
  */
 import type { CloneFault } from './contract.ts';

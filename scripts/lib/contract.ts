@@ -1,7 +1,7 @@
 /**
  * The JSON that chart, image and commands agree on: what the supervisor writes into a worker's folders and what the
  * commands read from there. Types, their schemas and constants only, no effects: the supervisor and the laptop import the
- * same file. `read-contract.ts` reads by the schemas.
+ * same file. `read-contract.ts` validates with the schemas.
  *
  * Times are RFC 3339 in UTC, durations are seconds (`…Seconds`) or milliseconds (`ms`), sizes are bytes.
  *
@@ -11,7 +11,7 @@
  */
 import type { JTDSchemaType } from 'ajv/dist/jtd.js';
 
-/** The version every JSON file of the contract carries in `schema`. */
+/** The version that every JSON file of the contract has in `schema`. */
 export const SCHEMA = 1;
 
 /** Names of files, relative to the directory that the environment variable in the comment names. */
@@ -30,7 +30,7 @@ export const FILES = {
   claudeFailures: 'claude-failures.jsonl',
   account: 'account.json',
   attaches: 'attach.jsonl',
-  /** Projects that the laptop asked for; the chart's list (`projects` below) wins where both name one. */
+  /** Projects that the laptop asked for; the chart's list (`projects` below) takes precedence. */
   requestedProjects: 'projects.json',
   checkInLock: 'locks/check-in',
   queueLock: 'locks/queue',
@@ -44,7 +44,7 @@ export const FILES = {
 export const ORCHESTRATOR_SESSION = 'orchestrator';
 export const BOOT_SESSION = 'boot';
 
-/** The five directories every worker has, in a pod and on this machine alike. */
+/** The five directories of every worker, in a pod or local. */
 export interface WorkerDirs {
   readonly WORKER_CONFIG_DIR: string;
   readonly WORKER_SECRETS_DIR: string;
@@ -55,10 +55,10 @@ export interface WorkerDirs {
   readonly WORKER_REPOS_DIR: string;
 }
 
-/** A word of a list that a newer worker may have made longer: whoever reads it has an answer for the others, too. */
+/** A word from a list that a newer worker may extend: readers must handle unknown words. */
 export type Word<Known extends string> = Known | (string & Record<never, never>);
 
-/** `off`: not wanted here. `missing`: wanted, but something the operator has to bring is not there. */
+/** `off`: not wanted here. `missing`: wanted, but the operator has to provide something first. */
 export type PhaseStatus = 'running' | 'ok' | 'off' | 'missing' | 'failed';
 
 export interface BootPhase {
@@ -105,7 +105,7 @@ const BOOT: JTDSchemaType<Boot> = {
   },
 };
 
-/** The reason in a heartbeat that is `refused` because nobody wants check-ins here: no trouble, a setting. */
+/** The reason in a heartbeat that is `refused` because check-ins are switched off: a setting, not a problem. */
 export const ORCHESTRATOR_OFF = 'the orchestrator is switched off (orchestrator.enabled in settings.json)';
 
 /** `refused`: the loop will not call check-in, for the reason given (a tool missing in the panes, say). */
@@ -136,7 +136,7 @@ export interface ClaudeFailure {
   readonly text: string;
 }
 
-/** The `error` of a stage whose claude is there and never got its prompt. */
+/** The `error` of a stage whose claude runs but never got its prompt. */
 export const UNHEARD = 'unheard';
 
 export type AccountCause =
@@ -154,23 +154,23 @@ export interface AccountHold {
   /** What claude said; empty when it was not asked. */
   readonly text: string;
   readonly since: string;
-  /** When a limit is reset; null when that is not known. */
+  /** When a limit is reset; null when unknown. */
   readonly until: string | null;
-  /** When claude is asked again; null when that would tell nothing. */
+  /** When claude is probed again; null when a probe would be no use. */
   readonly probeAt: string | null;
-  /** Sessions of the stages that could not work; each is run again afterwards. */
+  /** Sessions of the stages that could not work; each stage is retried afterwards. */
   readonly sessions: readonly string[];
 }
 
 /** `account.json` in WORKER_STATE_DIR. */
 export interface AccountRecord {
   readonly schema: number;
-  /** So many lines of `claude-failures.jsonl` have been seen. */
+  /** How many lines of `claude-failures.jsonl` have been read. */
   readonly seen: number;
   readonly hold: AccountHold | null;
   /** Fingerprint of the token that the hold is about. */
   readonly token: string;
-  /** Probes that have failed, or told nothing: the pause before the next one grows with them. */
+  /** The number of failed or inconclusive probes: the pause before the next one grows with it. */
   readonly probes: number;
   /** When the last hold ended; empty when there was none. */
   readonly endedAt: string;
@@ -222,7 +222,7 @@ export type CloneCause =
   | 'set-aside'
   | 'submodules';
 
-/** The main checkout of a project is not what its remote has, or something about it is worth knowing. */
+/** The main checkout of a project differs from its remote, or has another problem. */
 export interface CloneFault {
   readonly project: string;
   readonly cause: Word<CloneCause>;
@@ -261,9 +261,9 @@ export interface Heartbeat {
   readonly finishedAt: string | null;
   readonly intervalSeconds: number;
   readonly actions: readonly CheckInAction[];
-  /** Why claude's account does not work, while no work is taken for that; left out by older images. */
+  /** Why claude's account does not work, while no work is taken because of it; absent in older images. */
   readonly account?: AccountHold | null;
-  /** What is wrong with main checkouts, as far as was looked; left out by older images. */
+  /** Problems of main checkouts that were looked at; absent in older images. */
   readonly clones?: readonly CloneFault[];
 }
 
@@ -316,7 +316,7 @@ const DRAIN: JTDSchemaType<Drain> = {
   },
 };
 
-/** Commands that drain a worker on the way to something else, and lift it again from whatever laptop. */
+/** Commands that drain a worker as one of their steps, and lift the drain again from any laptop. */
 export const DRAINED_BY = { stop: 'stop', restore: 'restore' } as const;
 
 /** From these shares of a disk on, in percent, work is endangered, and then no longer taken. */
@@ -337,11 +337,11 @@ const DISPATCH: JTDSchemaType<DispatchRecord> = {
   optionalProperties: { at: { type: 'string' }, by: { type: 'string' } },
 };
 
-/** A line of `repairs.jsonl`: what was done to set an orphaned issue going again. */
+/** A line of `repairs.jsonl`: what was done to continue an interrupted issue. */
 export interface Repair {
   readonly at: string;
   readonly issue: number;
-  /** Empty, as is the session, and attempt 0, when it is the row that is mended, and no stage. */
+  /** Empty, like the session, with attempt 0, when a row was repaired, not a stage. */
   readonly stage: string;
   readonly attempt: number;
   readonly session: string;
@@ -378,13 +378,13 @@ const REPAIR: JTDSchemaType<Repair> = {
   },
 };
 
-/** `taken.json` in WORKER_STATE_DIR: the row that a check-in takes from the queue, until its issue has come to an end. */
+/** `taken.json` in WORKER_STATE_DIR: the row that a check-in takes from the queue, until its issue has ended. */
 export interface TakenRow {
   readonly issue: number;
   readonly intent: string;
   readonly configPath: string;
   readonly dependsOn: readonly number[];
-  /** It is being put back, and may be in the queue no more. */
+  /** It is being requeued, and may no longer be in the queue. */
   readonly removed: boolean;
 }
 
@@ -424,12 +424,12 @@ export interface Settings {
     readonly memoryReserveBytes: number;
   };
   readonly claude: {
-    /** Whether an agent may stop and ask the operator; `factory` takes the quiet pane for a stage that is done. */
+    /** Whether an agent may stop and ask the operator; `factory` would consider the quiet pane a finished stage. */
     readonly askUserQuestion: boolean;
   };
   readonly shutdown: {
     readonly waitForStageSeconds: number;
-    /** After SIGTERM and this time Kubernetes kills what is left; null where nobody does. */
+    /** The time after SIGTERM at which Kubernetes kills what is left; null when nothing does. */
     readonly graceSeconds: number | null;
   };
 }
@@ -465,7 +465,7 @@ const SETTINGS: JTDSchemaType<Settings> = {
   },
 };
 
-/** What holds where `settings.json` says nothing. */
+/** The defaults for what `settings.json` does not set. */
 export const DEFAULT_SETTINGS: Settings = {
   schema: SCHEMA,
   orchestrator: { enabled: true, intervalSeconds: 30 },
@@ -526,7 +526,7 @@ export interface PipelineJson {
   readonly branch?: string | null;
 }
 
-/** The whole answer; null when nothing was begun. */
+/** The whole answer; null when no issue was started. */
 export type PipelinesJson = readonly PipelineJson[] | null;
 
 const PIPELINES: JTDSchemaType<PipelinesJson> = {
@@ -570,7 +570,7 @@ const BUILD: JTDSchemaType<Build> = {
   },
 };
 
-/** What an image's self-check prints behind `RESULT` (scripts/remote/release-prepull.sh). */
+/** What an image's self-check prints after `RESULT` (scripts/remote/release-prepull.sh). */
 export interface SelfCheck {
   readonly build: Build;
   /** Version of the schema that its factory makes; null of one that keeps its state in PostgreSQL. */
@@ -589,7 +589,7 @@ const SELF_CHECK: JTDSchemaType<SelfCheck> = {
   },
 };
 
-/** What a worker says of a backup it has made on its volume (scripts/remote/backup.sh). */
+/** What a worker reports about a backup on its volume (scripts/remote/backup.sh). */
 export interface BackupRecord {
   /** On the worker. */
   readonly file: string;
@@ -622,8 +622,8 @@ const BACKUP: JTDSchemaType<BackupRecord> = {
  * - `finished` it was completed or failed before, and `--requeue` was not given
  * - `working` it is to be queued again, but its pipeline is in progress, whatever its row says
  * - `other-project` its number belongs to another project of this worker
- * - `in-the-way` something of an earlier begin is there that factory cannot begin over, and that is not ours to remove
- * - `failed` the program refused it
+ * - `in-the-way` something of an earlier start is left that factory cannot start over, and that is not ours to remove
+ * - `failed` factory refused it
  * - `lost` the laptop's word: the connection broke before its turn came; it is not in the queue and will not be
  */
 const ISSUE_OUTCOMES = [
@@ -639,7 +639,7 @@ const ISSUE_OUTCOMES = [
   'lost',
 ] as const;
 
-/** What became of one issue of a dispatch: a line of the answers of scripts/remote/dispatch.sh and dispatch-withdraw.sh. */
+/** The outcome of one issue of a dispatch: a line of the answers of scripts/remote/dispatch.sh and dispatch-withdraw.sh. */
 export interface IssueOutcome {
   readonly issue: number;
   readonly outcome: (typeof ISSUE_OUTCOMES)[number];
@@ -658,7 +658,7 @@ const ISSUE_OUTCOME: JTDSchemaType<IssueOutcome> = {
   },
 };
 
-/** What became of one row of the queue: a line of the answer of scripts/remote/queue.sh. */
+/** The outcome of one row of the queue: a line of the answer of scripts/remote/queue.sh. */
 export interface RowOutcome {
   readonly issue: number;
   readonly ok: boolean;
@@ -670,7 +670,7 @@ const ROW_OUTCOME: JTDSchemaType<RowOutcome> = {
   properties: { issue: { type: 'uint32' }, ok: { type: 'boolean' }, message: { type: 'string' } },
 };
 
-/** What became of one thing that was to be cleaned up: a line of the answer of scripts/remote/cleanup.sh. */
+/** The outcome of one item of a clean-up: a line of the answer of scripts/remote/cleanup.sh. */
 export interface CleanupOutcome {
   readonly id: string;
   readonly fate: 'done' | 'kept' | 'failed';
@@ -708,7 +708,7 @@ const LOCAL_WORKER: JTDSchemaType<LocalWorkerFile> = {
   properties: { schema: { type: 'uint32' }, env: { values: { type: 'string' } } },
 };
 
-/** What can come from a worker, by the name under which its schema is asked for. */
+/** Everything that a worker may send, by the name of its schema. */
 export interface Documents {
   readonly boot: Boot;
   readonly heartbeat: Heartbeat;
@@ -755,12 +755,12 @@ export const SCHEMAS: { readonly [Name in keyof Documents]: JTDSchemaType<Docume
   localWorker: LOCAL_WORKER,
 };
 
-/** A file of the contract that is there but cannot be used; `message` says what to do about it. */
+/** A file of the contract that exists but cannot be used; `message` says what to do about it. */
 export class ContractError extends Error {
   override readonly name = 'ContractError';
 }
 
-/** Whether a parsed JSON value is an object (and no array). */
+/** Whether a parsed JSON value is an object, and not an array. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -242,7 +242,7 @@ async function endGroup({ pid, stdout, stderr }: ProcessPromise): Promise<void> 
   const { setTimeout: sleep } = await import('node:timers/promises');
   await sleep(KILL_AFTER_MS, undefined, { ref: false });
   signalGroup(pid, 'SIGKILL');
-  // A grandchild in another group may still hold the pipes; nobody waits for it.
+  // A grandchild in another group may still hold the pipes; do not wait for it.
   stdout?.destroy();
   stderr?.destroy();
 }
@@ -315,7 +315,7 @@ async function flow(zx: Zx, argv: Argv, options: StreamOptions): Promise<StreamR
     stop();
   }, idleMs);
   child.stdout?.pipe(output);
-  // The reader has gone: whoever reads is to say why.
+  // The reader has gone; its own code reports why.
   output.on('error', stop);
   input?.on('data', () => timer.refresh()).on('error', stop);
   child.stdin?.on('error', () => input?.unpipe());

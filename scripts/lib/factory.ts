@@ -9,7 +9,7 @@ import type { CheckInAction, DispatchRecord, Word } from './contract.ts';
 import { type Note, readJson } from './read-contract.ts';
 
 /**
- * How the worker's binary wants to be spoken to, found per flag rather than per version: commits between the dialects
+ * Which command line the worker's binary has, detected per flag rather than per version: commits between the dialects
  * exist, and `factory version` prints `dev` in many builds.
  */
 export interface Dialect {
@@ -25,7 +25,7 @@ export interface Dialect {
   readonly postgres: boolean;
 }
 
-/** `A`, `B`, `design`; a PostgreSQL build is another dialect than the same build with SQLite. */
+/** `A`, `B`, `design`; a PostgreSQL build has another dialect than the same build with SQLite. */
 export function dialectName({ name, postgres }: Pick<Dialect, 'name' | 'postgres'>): string {
   return `${name}${postgres ? ' with PostgreSQL' : ''}`;
 }
@@ -62,7 +62,7 @@ export interface QueueRow {
   readonly position: number;
   readonly intent: string;
   readonly addedAt: string;
-  /** The project as the program itself knows it, where it does: the design dialect's column. */
+  /** The project according to factory itself: a column that only the design dialect has. */
   readonly project: string | null;
   /** B: `owner/repo`; otherwise empty. */
   readonly namespace: string;
@@ -73,7 +73,7 @@ export interface QueueRow {
 
 export type PipelineStatus = 'pending' | 'in_progress' | 'completed' | 'failed' | 'blocked' | 'rate_limited';
 
-/** An issue that the program has begun to work on. */
+/** An issue that factory has started. */
 export interface Pipeline {
   readonly issue: number;
   readonly title: string;
@@ -133,7 +133,7 @@ export function parseActions(text: string): readonly CheckInAction[] {
   );
 }
 
-/** A message that holds what a program printed, without its line breaks and without what git says before the error. */
+/** A message that contains a program's output, without line breaks and without git's lines before the error. */
 function oneSentence(message: string): string {
   return message
     .replaceAll(/Preparing worktree \([^)\n]*\)/g, '')
@@ -147,8 +147,8 @@ export function isLive(pipeline: Pipeline): boolean {
 }
 
 /**
- * Whether a row still says active although its issue is completed: the check-in died between the two. With a second pipeline
- * of the number, of another project, it is that one the row waits for.
+ * Whether a row still says active although its issue is completed: the check-in died in between. If another project has a
+ * second pipeline with the same number, the row waits for that one.
  */
 export function isBehind(
   { issue, status }: Pick<QueueRow, 'issue' | 'status'>,
@@ -170,18 +170,18 @@ export function parseError(stderr: string): string {
   return lines.filter((line) => line !== '').join(' ');
 }
 
-/** What is needed to say which project an issue of the worker belongs to. */
+/** What is needed to find the project of an issue. */
 export interface Ownership {
   readonly dispatches: readonly DispatchRecord[];
   /** Names of the clones on the volume. */
   readonly projects: readonly string[];
-  /** Where the clones lie: `…/repos`. */
+  /** The directory of the clones: `…/repos`. */
   readonly reposDir: string;
 }
 
 /**
- * The project of an issue: the program's own column, else what was recorded at dispatch, else the path of the row's
- * pipeline.yaml, else the only project there is, else null (shown as `?#23`).
+ * The project of an issue: factory's own column, otherwise what was recorded at dispatch, otherwise the path of the row's
+ * pipeline.yaml, otherwise the only project there is, otherwise null (shown as `?#23`).
  */
 export function projectOf(issue: number, row: QueueRow | undefined, ownership: Ownership): string | null {
   if (row?.project) return row.project;

@@ -1,5 +1,5 @@
 /**
- * What a command that changes a worker is going to do. A pure function makes the plan from what was asked and what was seen;
+ * The plan of a command that changes a worker. A pure function makes it from the request and the worker's state;
  * `--dry-run` prints it, and the same steps are then run in order. A step holds its command lines and the code that does the
  * same, both made from the same arguments, so that what is printed and what is run cannot drift apart.
  */
@@ -9,7 +9,7 @@ import { renderJson } from './cli/output.ts';
 import { printable } from './cli/text.ts';
 import type { WorkerEntry } from './config/worker-entry.ts';
 
-/** `+` is made, `~` is changed, `-` is taken away, `=` is there already, `·` changes nothing. */
+/** `+` is created, `~` is changed, `-` is removed, `=` exists already, `·` changes nothing. */
 export type Mark = '+' | '~' | '-' | '=' | '·';
 
 /** Does something; may return a sentence about the outcome. */
@@ -102,7 +102,7 @@ export function changes(steps: readonly StepText[]): boolean {
   return steps.some(({ mark }) => mark === '+' || mark === '~' || mark === '-');
 }
 
-/** Follows a plan that is carried out. @template Outcome what a failure comes to, where it is not thrown */
+/** Follows the run of a plan. @template Outcome the result of a failure that is not thrown */
 export interface Progress<Name extends string, Outcome> {
   begins(step: Step<Name>): void;
   /** @param said the step's sentence about its outcome */
@@ -113,7 +113,7 @@ export interface Progress<Name extends string, Outcome> {
 /**
  * Runs the steps in order, except those that are done already.
  *
- * @returns null when all went well; else what the failure came to, and no further step was run
+ * @returns null when all steps succeeded; otherwise the result of the failure, and no further step was run
  */
 export async function carryOut<Name extends string, Outcome>(
   steps: readonly Step<Name>[],
@@ -134,10 +134,10 @@ export async function carryOut<Name extends string, Outcome>(
 }
 
 /**
- * Carries out the steps and says each on stderr.
+ * Runs the steps and reports each on stderr.
  *
- * @param again the command line that goes on after a failure; asked only when there is one
- * @param giveUp is run after a failure or Ctrl-C, to leave the worker as it was where nothing has been changed yet
+ * @param again the command line that continues after a failure; called only when there is one
+ * @param giveUp called after a failure or Ctrl-C, to leave the worker as it was if nothing has been changed yet
  * @throws CliError of the step that failed, with `again` among its hints
  */
 export async function runSteps(
@@ -173,19 +173,19 @@ export interface Asked {
   readonly worker: WorkerEntry;
   readonly dryRun: boolean;
   readonly json: boolean;
-  /** Show the plan also when it is run: where it is more than the command's name says. */
+  /** Show the plan also when it is run: if it does more than the command's name says. */
   readonly show: boolean;
-  /** Asks for permission; null where none is needed. */
+  /** Asks for confirmation; null when none is needed. */
   readonly ask: (() => Promise<boolean>) | null;
-  /** What the worker is when there is nothing to do, for programs. */
+  /** The result in JSON when there is nothing to do. */
   readonly status: string;
 }
 
 /**
  * Shows the plan and asks whether to run it.
  *
- * @returns the plan when it is to be run; else the exit code
- * @throws CliError when the plan is a refusal; UsageError when permission is needed and there is no terminal to ask on
+ * @returns the plan when it is to be run; otherwise the exit code
+ * @throws CliError when the plan is a refusal; UsageError when confirmation is needed and there is no terminal to ask on
  */
 export async function agree<Name extends string>(
   plan: Plan<Step<Name>>,
@@ -219,7 +219,7 @@ export async function agree<Name extends string>(
   return plan;
 }
 
-/** The last word of a command: a sentence for people, everything for programs. */
+/** The final output of a command: a sentence for people, everything for programs. */
 export function answer(
   { worker, json }: Pick<Asked, 'worker' | 'json'>,
   { steps, notes }: Pick<Go, 'steps' | 'notes'>,

@@ -1,21 +1,21 @@
 /**
- * Reads the JSON of the contract where it arrives. A worker runs what strangers' issues asked for, so nothing it writes is
- * believed to be what it should be: what does not fit is an error with a sentence, and what fits is as long as is sensible.
+ * Validates the JSON of the contract where it arrives. A worker runs what strangers' issues ask for, so nothing it writes is
+ * trusted: an invalid document is an error with a message, and valid text and lists are limited in length.
  */
 import { ContractError, type Documents, isRecord, SCHEMA } from './contract.ts';
 import { validator } from './validate-contract.ts';
 
 type Name = keyof Documents;
 
-/** What is longer than this is cut: nothing of the contract comes near it (a path has 4096 bytes at most). */
+/** Longer text is cut: nothing in the contract comes near this (a path has at most 4096 bytes). */
 export const LONGEST_TEXT = 4096;
 /**
- * Of a list with more entries the oldest are left out: every entry costs time in each command, and an answer has 8 MiB at most
+ * The oldest entries of a longer list are left out: every entry costs time in each command, and an answer has at most 8 MiB
  * anyway. A queue keeps its finished rows, so it may well have ten thousand.
  */
 export const MOST_ENTRIES = 20_000;
 
-/** Hears what was left out of a document that is read all the same, one sentence each. */
+/** Called with a sentence for everything that was left out of a document. */
 export type Note = (sentence: string) => void;
 
 /**
@@ -24,8 +24,8 @@ export type Note = (sentence: string) => void;
  * @param name of its schema
  * @param file the name to use in messages, such as `boot.json`
  * @param text the file's content
- * @throws ContractError when the text is not JSON, was written by another version, or does not fit. A newer version asks for
- *   a newer checkout, an older one for a newer image, so that nobody has to interpret a parse error at midnight
+ * @throws ContractError when the text is not JSON, was written by another version, or is not valid. The message for a newer
+ *   version asks for a newer checkout, for an older one for a newer image
  */
 export function readContract<N extends Name>(name: N, file: string, text: string, note?: Note): Documents[N] {
   return readDocument(name, file, readVersioned<object>(file, text), note);
@@ -66,10 +66,10 @@ export function readJson<N extends Name>(name: N, source: string, text: string, 
 }
 
 /**
- * Reads a file of JSON lines, such as `dispatch.jsonl`, to which lines are added at the end.
+ * Reads a file of JSON lines, such as `dispatch.jsonl`, that grows at its end.
  *
- * @returns the lines that fit. A line that is not JSON was cut by a full disk or a crash and is left out without a word; of
- *   those that do not fit, and of the oldest beyond the limit, `note` hears
+ * @returns the valid lines. A line that is not JSON was cut by a full disk or a crash and is left out silently; `note` is
+ *   called for invalid ones, and for the oldest beyond the limit
  */
 export function readJsonLines<N extends Name>(
   name: N,

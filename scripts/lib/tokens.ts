@@ -36,8 +36,8 @@ export function maskTokens(
 }
 
 /**
- * What of the values of a Secret is looked for as it is: each line by itself, since a key has many. A word of fewer than 8
- * characters could be anybody's; a line of a value of several lines counts from 16 on, as those of a key have.
+ * The values of a Secret to search for literally: each line separately, since a key has many. A word of fewer than 8
+ * characters could be any word; a line of a value with several lines counts from 16 characters on, as lines of a key have.
  */
 export function knownSecrets(values: readonly string[]): string[] {
   return values.flatMap((value) => {
@@ -169,7 +169,7 @@ const INTRODUCTIONS: readonly Introduction[] = [
     pattern: /(:\/\/)([^\s/:@"'`?#]{8,512})(?=@)/g,
     judge: (_, value) => isRandom(value),
   },
-  // Whoever knows the address of a hook may post to it.
+  // Anyone who knows the URL of a webhook may post to it.
   {
     words: ['hooks.slack.com', 'api/webhooks/'],
     pattern: /(hooks\.slack\.com\/services\/|\/api\/webhooks\/)([\w/-]{20,200})/g,
@@ -215,7 +215,7 @@ function isPlaceholder(value: string): boolean {
 const PIECE =
   /^(?:[A-Za-z]?[a-z]+(?:[A-Z][a-z]+){0,4}|[A-Z]+|\d{1,6}|[A-Za-z]?[a-z]{0,12}\d{1,5}|\d{1,4}[a-z]{1,3})$/;
 
-/** Whether nobody would have given this as a name: not words and numbers, no path, no date, no short hash. */
+/** Whether this is not a plausible name: not words and numbers, a path, a date or a short hash. */
 function isRandom(value: string, least = 8): boolean {
   const word = value.replace(/[.,:;!?)\]}]{1,4}$/, '');
   if (word.length < least || isPlaceholder(word)) return false;

@@ -66,10 +66,10 @@ function plain(text: string): string {
 }
 
 /**
- * Text that calls nobody in a chat: a space of no width keeps `@here`, `@everyone` or `@channel` from being a mention, and
+ * Text without mentions in a chat: a zero-width space keeps `@here`, `@everyone` or `@channel` from being a mention, and
  * `<!channel>` or `<@U123>` from being one in Slack's way of writing. Addresses of mail stay.
  */
-function callingNobody(text: string): string {
+function withoutMentions(text: string): string {
   return text.replaceAll(/@(?=everyone|here|channel|all)|(?<!\w)@(?=\w)|<(?=[!@#])/gi, '$&\u200b');
 }
 
@@ -116,7 +116,7 @@ export function readWebhook(file: string | undefined, env: NodeJS.ProcessEnv): U
  */
 export function webhookNotify(url: URL, signal: AbortSignal, pausesMs = [1_000, 5_000]): Notify {
   return async (told) => {
-    const event = mapStrings(told, (text) => callingNobody(plain(text)));
+    const event = mapStrings(told, (text) => withoutMentions(plain(text)));
     const said = `${event.worker}: ${event.text}`;
     const body = JSON.stringify({ ...event, text: said, content: said });
     let trouble = '';
