@@ -360,7 +360,7 @@ it('onto a full volume says so, and what makes room', needs(isRoot, 'root'), asy
     expect([code, stderr]).toEqual([
       1,
       expect.stringMatching(
-        /worker-1 has no room for it, and was left as it was: .*\n {2}what can go .*: factory-worker cleanup worker-1 --dry-run\n/,
+        /worker-1 has no room for it, and was left as it was: .*\n {2}leftovers of finished issues that can be removed: factory-worker cleanup worker-1 --dry-run\n/,
       ),
     ]);
     expect(inside(folder)).toEqual([]);

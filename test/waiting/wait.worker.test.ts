@@ -99,7 +99,7 @@ describe('wait', () => {
   it('ends with 124 when the time is over; the work goes on', async () => {
     await worker.bash('factory queue add 23 --intent x');
     const { code, stderr } = await waitFor(['idle', '--timeout', '1s']);
-    expect([code, stderr]).toEqual([124, expect.stringContaining('not idle within 1s; the work goes on')]);
+    expect([code, stderr]).toEqual([124, expect.stringContaining('not idle within 1s; the work continues')]);
   });
 
   it('goes on waiting while the worker does not answer, and while its queue cannot be read', async () => {
