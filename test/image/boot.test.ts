@@ -70,6 +70,7 @@ describe('credentials', () => {
     ];
     const worker = await startWorker({ docker: false, secrets: {}, args });
     await worker.ready();
+    await until('the verdict', async () => (await worker.phase('credentials'))?.status === 'missing');
     expect(await worker.phase('credentials')).toMatchObject({
       status: 'missing',
       message:
@@ -98,10 +99,12 @@ describe('credentials', () => {
       secrets: { CLAUDE_CODE_OAUTH_TOKEN: 'x', GH_TOKEN: token, GH_USER: 'factory-bot' },
     });
     await worker.ready();
-    expect(await worker.phase('credentials')).toMatchObject({
-      status: 'failed',
-      message: expect.stringMatching(message),
+    // Readiness does not wait for GitHub.
+    const verdict = await until('the verdict', async () => {
+      const phase = await worker.phase('credentials');
+      return phase?.status !== 'running' && phase;
     });
+    expect(verdict).toMatchObject({ status: 'failed', message: expect.stringMatching(message) });
     expect(await docker('inspect', '--format', '{{.RestartCount}} {{.State.Running}}', worker.name)).toBe(
       '0 true',
     );
