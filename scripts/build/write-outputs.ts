@@ -26,6 +26,8 @@ export function writeOutputs(folder: string, executable: string, outputs: readon
   const made = new Set(outputs.map(({ path }) => relative(folder, path)));
   for (const name of readdirSync(folder, { recursive: true, withFileTypes: true })) {
     const path = join(name.parentPath, name.name);
+    // Another build may be about to rename its own.
+    if (name.name.endsWith('.new')) continue;
     if (!name.isDirectory() && !made.has(relative(folder, path))) rmSync(path, { force: true });
   }
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -25,6 +25,12 @@ it('leaves a file alone that would be the same: a command may be starting from i
   const { ino } = statSync(path);
   write([output('chunks/a.js', 'a'), output('main.js', 'b')]);
   expect([statSync(path).mtimeMs, statSync(path).ino]).toEqual([1000, ino]);
+});
+
+it('leaves the unfinished file of another build alone', () => {
+  writeFileSync(join(folder, 'main.js.7.new'), 'half');
+  write([output('main.js', 'b')]);
+  expect(files()).toEqual(['main.js', 'main.js.7.new']);
 });
 
 it('replaces a file that differs at once, and removes what is no longer made', () => {
