@@ -1,15 +1,19 @@
 # A real Kubernetes on this machine, and the tests that need one. See test/cluster/README.md and test/e2e/README.md.
 #
+#   CLUSTER_KUBERNETES   1.34 for the oldest version that the tests are for; the newest otherwise
 #   CONTEXT, NAMESPACE   another cluster, and a namespace that is there: `make e2e` runs there what harms nobody
 #   E2E_IMAGE            the worker image, with the stand-ins, that it can pull
 
-.PHONY: cluster cluster-programs cluster-down cluster-kind e2e e2e-here e2e-there e2e-image e2e-push e2e-tools e2e-v2
+.PHONY: cluster cluster-programs cluster-parts cluster-down cluster-kind e2e e2e-versions e2e-here e2e-there e2e-image e2e-push e2e-tools e2e-v2
 
-cluster: node_modules/.installed cluster-programs ## start a single-node Kubernetes on this machine (root; no image is pulled)
+cluster: node_modules/.package-lock.json cluster-programs ## start a single-node Kubernetes on this machine (root; no image is pulled)
 	@test/cluster/up.sh
 
 cluster-programs: | node
 	@scripts/build/programs.sh ip iptables openssl nsenter jq curl mkfs.ext4
+
+cluster-parts: cluster-programs
+	@test/cluster/parts.sh
 
 cluster-down: ## stop it and remove every process, mount, link, cgroup and file of it
 	@test/cluster/down.sh
@@ -37,6 +41,9 @@ e2e: $(if $(filter command line,$(origin CONTEXT)),e2e-there,e2e-here) ## drive 
 
 e2e-here: e2e-tools e2e-image e2e-push
 	env -u E2E_CONTEXT -u E2E_NAMESPACE npx vitest run --config test/e2e/vitest.config.ts $(VITEST_FLAGS) $(TESTS)
+
+e2e-versions: ## the same at the oldest and the newest Kubernetes, one after the other; every night, say
+	for version in 1.34 1.37; do CLUSTER_KUBERNETES=$$version $(MAKE) cluster-down cluster e2e; done
 
 # Its node has the base of the small image as its system, and the real image on its disk.
 e2e-v2: e2e-tools e2e-image e2e-push ## drive a worker on a second node whose cgroups are v2, in a virtual machine (QEMU)

@@ -45,11 +45,12 @@ stop_second_node() {
 
 remove_cgroups() {
   local root
+  # Where v1 and v2 are both mounted, the kubelet makes folders in both, though nothing is limited by those of v2.
   while read -r root; do
     [[ -d $root/$CGROUP ]] || continue
     # The deepest first; a cgroup folder's files go with it.
     find "$root/$CGROUP" -depth -type d -exec rmdir {} +
-  done < <(cgroup_roots)
+  done < <(cgroup_roots && echo /sys/fs/cgroup/unified)
 }
 
 remove_network() {

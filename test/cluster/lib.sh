@@ -13,10 +13,6 @@ BIN=$CACHE/bin   # built once, kept
 KUBECONFIG_FILE=$CACHE/kubeconfig
 CONTEXT=factory-worker-test
 
-KUBERNETES_VERSION=$(awk '$1 == "k8s.io/kubernetes" { print $2; exit }' "$HERE/kubernetes/go.mod")
-# The program by what it is built from.
-KUBERNETES=kubernetes-$KUBERNETES_VERSION-$(cat "$HERE"/kubernetes/{go.mod,go.sum,main.go,pause/main.go} | sha256sum | cut -c 1-12)
-
 CGROUP=fwc
 LINK=fwc0
 V2_LINK=fwc1 # of the second node, while there is one (v2/with-node.sh)
@@ -36,7 +32,7 @@ DEBIAN=$CACHE/debian # its packages, unpacked
 WORKER_PACKAGES=ca-certificates,git,jq,less,ncurses-term,openssh-client,procps,sqlite3,tini,tmux
 WORKER_BASE=$CACHE/worker-base-$(sha256sum <<<"$WORKER_PACKAGES" | cut -c 1-12)
 
-export ROOT HERE CACHE NODE BIN KUBECONFIG_FILE CONTEXT KUBERNETES_VERSION KUBERNETES CGROUP LINK V2_LINK HOST_IP NODE_IP LINK_CIDR POD_CIDR \
+export ROOT HERE CACHE NODE BIN KUBECONFIG_FILE CONTEXT CGROUP LINK V2_LINK HOST_IP NODE_IP LINK_CIDR POD_CIDR \
   SERVICE_CIDR API_SERVICE_IP CLUSTER_CIDR CLUSTER_REGISTRY_PORT PAUSE_IMAGE PROCESSORS DEBIAN \
   WORKER_PACKAGES WORKER_BASE
 
@@ -50,6 +46,17 @@ die() {
   for hint in "$@"; do say "  $hint"; done
   exit 1
 }
+
+# The Go module file of the version that is asked for: go.mod has the newest one.
+KUBERNETES_MOD=$HERE/kubernetes/go.mod
+if [[ ${CLUSTER_KUBERNETES:-1.37} != 1.37 ]]; then KUBERNETES_MOD=$HERE/kubernetes/v$CLUSTER_KUBERNETES.mod; fi
+[[ -e $KUBERNETES_MOD ]] || die "CLUSTER_KUBERNETES is $CLUSTER_KUBERNETES, which is not here" 'use 1.37 or 1.34'
+KUBERNETES_VERSION=$(awk '$1 == "k8s.io/kubernetes" { print $2; exit }' "$KUBERNETES_MOD")
+# The program by what it is built from.
+KUBERNETES=kubernetes-$KUBERNETES_VERSION-$(
+  cat "$KUBERNETES_MOD" "${KUBERNETES_MOD%.mod}.sum" "$HERE"/kubernetes/{main.go,pause/main.go} | sha256sum | cut -c 1-12
+)
+export KUBERNETES_MOD KUBERNETES_VERSION KUBERNETES
 
 # step NAME COMMAND…: shows what takes how long; the output goes to a log and is shown, short, when the step fails.
 step() {

@@ -45,10 +45,11 @@ build_kubernetes() {
   local version=$KUBERNETES_VERSION minor
   minor=${version#v1.}
   cd "$HERE/kubernetes"
-  CGO_ENABLED=0 nice --adjustment=19 go build -trimpath -tags providerless -o "$BIN/kubernetes.new" -ldflags "-s -w \
+  CGO_ENABLED=0 nice --adjustment=19 go build -modfile "$KUBERNETES_MOD" -trimpath -tags providerless \
+    -o "$BIN/kubernetes.new" -ldflags "-s -w \
     -X k8s.io/component-base/version.gitVersion=$version \
     -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=${minor%%.*}" .
-  CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$BIN/pause" ./pause
+  CGO_ENABLED=0 go build -modfile "$KUBERNETES_MOD" -trimpath -ldflags '-s -w' -o "$BIN/pause" ./pause
   mv "$BIN/kubernetes.new" "$BIN/$KUBERNETES"
 }
 

@@ -4,7 +4,6 @@ set -Eeuo pipefail
 # shellcheck source=test/cluster/lib.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
-KUBECTL=''
 api() { "$KUBECTL" --kubeconfig "$KUBECONFIG_FILE" "$@"; }
 
 # The cgroup of the node's own programs, and that of its pods: where the kubelet finds it, it does not make it, and so does
@@ -127,6 +126,8 @@ main() {
   KUBECTL=$(kubectl_path) || exit 1
   "$HERE/parts.sh" 9>&-
   if node_pid >/dev/null; then
+    [[ $(readlink "$BIN/kubernetes") == kubernetes-$KUBERNETES_VERSION-* ]] ||
+      die "the node runs already, with $(readlink "$BIN/kubernetes") instead of $KUBERNETES_VERSION" 'make cluster-down'
     say 'the node runs already'
   else
     # What a killed or rebooted machine left behind.

@@ -12,7 +12,6 @@ source "$ROOT/test/image/v2/kernel.sh"
 readonly V2=$CACHE/v2 NAME=fwc-v2
 readonly HOST_SIDE=10.213.3.1 MACHINE_IP=10.213.3.2 PODS=10.213.4.0/24
 readonly IMAGE=localhost:$CLUSTER_REGISTRY_PORT/factory-worker:e2e
-KUBECTL=''
 api() { "$KUBECTL" --kubeconfig "$KUBECONFIG_FILE" "$@"; }
 
 # The images, unpacked here: in the emulated machine that takes minutes.
@@ -98,7 +97,7 @@ node_is_ready() {
 }
 
 take_away() {
-  [[ -z $KUBECTL ]] || api delete node "$NAME" --ignore-not-found >/dev/null || true
+  api delete node "$NAME" --ignore-not-found >/dev/null || true
   end_containerd
   if [[ -e $V2/pid ]]; then kill -KILL "$(<"$V2/pid")" 2>/dev/null || true; fi
   ip link delete "$V2_LINK" 2>/dev/null || true
