@@ -7,7 +7,10 @@
  * takes 15 ms; a command that starts none does without.
  */
 import { type SpawnOptions, type StdioOptions, spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { constants } from 'node:os';
+import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import type { ProcessPromise } from 'zx/core';
 import { programEnvironment } from './program-environment.ts';
@@ -70,6 +73,8 @@ export interface InteractiveOptions {
   readonly dropStderr?: RegExp;
   /** What of its stderr goes on to ours, instead of `dropStderr`. */
   readonly stderr?: StderrFilter;
+  /** Its stdout is our stderr: what it prints is no data of ours. */
+  readonly stdoutOnStderr?: boolean;
 }
 
 export interface StderrFilter {
@@ -115,7 +120,55 @@ export interface Exec {
    * @throws Error when it cannot be started
    */
   detach(argv: Argv, options: { env: NodeJS.ProcessEnv; cwd: string; output: number }): Promise<number>;
+  /**
+   * Starts a program that serves this one and ends with it, in whatever way this one ends (SIGKILL too).
+   *
+   * @returns once it is ready; null when it could not be started, or ended or let the time pass before that
+   */
+  serve(argv: Argv, options: ServeOptions): Promise<Served | null>;
+  /**
+   * Starts a program that outlives this one, until it has not been used for a while: it ends when `used` in its folder is
+   * older than so many minutes, or the folder is not its own any more, and then removes the folder. What it prints is in `log`
+   * there.
+   */
+  keep(argv: Argv, options: KeepOptions): Promise<void>;
+  /** Ends what {@link serve} has started. What was started otherwise is not touched. */
+  close(): void;
+  /** Shows a request that is made without a process, as `--verbose` shows a command line. */
+  trace(words: Argv): void;
 }
+
+export interface ServeOptions {
+  readonly env: NodeJS.ProcessEnv;
+  /** Its stdout says so once it is ready. */
+  readonly ready: string;
+  /** How long that may take. */
+  readonly timeoutMs: number;
+  /** A private folder, removed after the program has ended. */
+  readonly folder: string;
+}
+
+export interface KeepOptions {
+  readonly env: NodeJS.ProcessEnv;
+  /** A private folder with a file `used`. */
+  readonly folder: string;
+  readonly minutes: number;
+}
+
+/** A program that {@link Exec.serve} has started. */
+export interface Served {
+  /** Whether it still runs, as far as its stdout tells. */
+  readonly running: boolean;
+  /** How much it has said on stderr so far. */
+  readonly said: number;
+  /** What it has said on stderr since then; of much, the end. */
+  saidSince(said: number): string;
+  /** Ends it; at once where it is ready to. */
+  end(): void;
+}
+
+/** Seconds between two looks of who keeps a program. */
+const KEEPER_LOOKS_S = 2;
 
 /** How long a child may take to obey SIGTERM. */
 const KILL_AFTER_MS = 2_000;
@@ -124,6 +177,7 @@ const KILL_AFTER_MS = 2_000;
  * @param trace sees every argv before it runs (for `--verbose`); it is the tracer's business to mask secrets
  */
 export function createExec(trace: (argv: Argv) => void = () => {}): Exec {
+  const serving = new Set<Served>();
   const load = (argv: Argv) => {
     // Not zx's own verbose, which knows nothing of secrets and speaks when the program already runs.
     trace(argv);
@@ -143,6 +197,21 @@ export function createExec(trace: (argv: Argv) => void = () => {}): Exec {
       child.child?.unref();
       return child.pid;
     },
+    async serve(argv, options) {
+      const { served, isReady } = serve(await load(argv), argv, options);
+      serving.add(served);
+      if (await isReady) return served;
+      serving.delete(served);
+      return null;
+    },
+    async keep(argv, options) {
+      keep(await load(argv), argv, options);
+    },
+    close() {
+      for (const served of serving) served.end();
+      serving.clear();
+    },
+    trace,
   };
 }
 
@@ -336,13 +405,120 @@ async function inherit(zx: Zx, argv: Argv, options: InteractiveOptions): Promise
   const { ended } = start(zx, argv, {
     ...options,
     inOurGroup: true,
-    stdio: ['inherit', 'inherit', filter ? 'pipe' : 'inherit'],
+    stdio: ['inherit', options.stdoutOnStderr ? 2 : 'inherit', filter ? 'pipe' : 'inherit'],
     onStderr: (chunk) => filter && process.stderr.write(filter.pass(chunk)),
   });
   const { code } = await ended;
   process.off('SIGINT', wait);
   if (filter) process.stderr.write(filter.rest());
   return code;
+}
+
+/**
+ * Runs a program until stdin ends, as it does when whoever holds its other end has ended in any way; then ends the program with
+ * all that it has started, and removes a folder. Only the program keeps stdout, so that its end is the end of stdout.
+ */
+const UNTIL_STDIN_ENDS = `
+folder=$1
+shift
+"$@" </dev/null &
+program=$!
+exec >/dev/null 2>&1
+read -r _
+trap '' TERM
+kill -TERM 0
+rm -rf -- "$folder"
+{ sleep ${KILL_AFTER_MS / 1000}; kill -KILL 0; } &
+wait "$program"
+kill -KILL 0
+`;
+
+/** Runs a program until its folder has not been used for a while, or is another one's; removes it when the program has ended. */
+const UNTIL_UNUSED = `
+folder=$1 minutes=$2
+shift 2
+is_ours() { [ "$(cat "$folder/keeper")" = $$ ]; }
+is_used() { [ -n "$(find "$folder/used" -mmin "-$minutes")" ]; }
+echo $$ >"$folder/keeper"
+"$@" </dev/null &
+program=$!
+{ while is_ours && is_used; do sleep ${KEEPER_LOOKS_S}; done; kill -TERM "$program"; } 2>/dev/null &
+watcher=$!
+trap : HUP INT TERM
+wait "$program"
+kill -TERM "$program" "$watcher" 2>/dev/null
+! is_ours 2>/dev/null || rm -rf -- "$folder"
+`;
+
+function keep(zx: Zx, argv: Argv, { env, folder, minutes }: KeepOptions): void {
+  const output = openSync(join(folder, 'log'), 'a', 0o600);
+  try {
+    const keeper: Argv = ['sh', '-c', UNTIL_UNUSED, 'sh', folder, String(minutes), ...argv];
+    start(zx, keeper, { env, cwd: '/', stdio: ['ignore', output, output] }).child.child?.unref();
+  } finally {
+    closeSync(output);
+  }
+}
+
+/** How much of the stderr of a program that serves is kept: what it said last. */
+const SAID_CHARACTERS = 8_192;
+
+/** @returns the program, and whether it became ready; it is ended when it did not */
+function serve(
+  zx: Zx,
+  argv: Argv,
+  options: ServeOptions,
+): { readonly served: Served; readonly isReady: Promise<boolean> } {
+  const { env, ready, timeoutMs, folder } = options;
+  let running = true;
+  let said = 0;
+  let last = '';
+  let greeting = '';
+  let settle: (isReady: boolean) => void = () => {};
+  const readiness = new Promise<boolean>((resolve) => {
+    settle = resolve;
+  });
+  const { child } = start(zx, ['sh', '-c', UNTIL_STDIN_ENDS, 'sh', folder, ...argv], {
+    env,
+    stdio: ['pipe', 'pipe', 'pipe'],
+    onStdout(chunk) {
+      if (greeting.length < SAID_CHARACTERS) greeting += chunk.toString('utf8');
+      if (greeting.includes(ready)) settle(true);
+    },
+    onStderr(chunk) {
+      said += chunk.length;
+      last = (last + chunk.toString('latin1')).slice(-SAID_CHARACTERS);
+    },
+  });
+  const ended = () => {
+    running = false;
+    settle(false);
+  };
+  child.stdout?.once('close', ended);
+  void child.then(ended);
+  const timer = setTimeout(() => settle(false), timeoutMs);
+  const served: Served = {
+    get running() {
+      return running;
+    },
+    get said() {
+      return said;
+    },
+    saidSince(before) {
+      const fresh = Math.min(said - before, last.length);
+      return fresh === 0 ? '' : Buffer.from(last.slice(-fresh), 'latin1').toString('utf8');
+    },
+    end: () => void child.stdin?.end(),
+  };
+  const isReady = readiness.then((inTime) => {
+    clearTimeout(timer);
+    if (!inTime) served.end();
+    // We do not wait for it: it ends with us.
+    child.child?.unref();
+    for (const pipe of [child.stdin, child.stdout, child.stderr]) (pipe as Partial<Socket> | null)?.unref?.();
+    return inTime;
+  });
+  return { served, isReady };
 }
 
 /** The beginning and the end of what a child prints. */

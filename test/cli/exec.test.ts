@@ -1,4 +1,5 @@
 import { ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { describe, expect, it, vi } from 'vitest';
@@ -6,7 +7,7 @@ import { packageRoot } from '../../scripts/lib/cli/version.ts';
 import { createExec, LIMITS } from '../../scripts/lib/exec.ts';
 import { fakeKubectl } from '../support/fake-kubectl.ts';
 import { makeFolder } from '../support/janitor.ts';
-import { isRunning } from '../support/processes.ts';
+import { isRunning, processesWith } from '../support/processes.ts';
 import { programLine } from '../support/program.ts';
 
 it('ends a program at once that takes the terminal after Ctrl-C', async () => {
@@ -164,6 +165,16 @@ describe('a program', () => {
     expect([stdout.toString(), stderr]).toEqual(['there\né $HOME 143 true 0\n', '']);
   });
 
+  it('at the terminal keeps to stderr what is no data', async () => {
+    const script = `
+      import { createExec } from ${JSON.stringify(new URL('../../scripts/lib/exec.ts', import.meta.url).href)};
+      await createExec().interactive(['echo', 'drawn'], { stdoutOnStderr: true });
+      await createExec().interactive(['echo', 'data']);`;
+    const node = [process.execPath, '--import', import.meta.resolve('tsx'), '--input-type=module'] as const;
+    const { stdout, stderr } = await exec.run([...node, '--eval', script]);
+    expect([stdout.toString(), stderr]).toEqual(['data\n', 'drawn\n']);
+  });
+
   it('runs in a folder that has been deleted', async () => {
     const kubectl = fakeKubectl();
     const folder = await makeFolder('exec-test');
@@ -171,7 +182,76 @@ describe('a program', () => {
     const env = { PATH: process.env['PATH'], KUBECTL: kubectl.path };
     const { stdout } = await exec.run(bash(`rmdir "$PWD"; ${list}`), { cwd: folder, env });
     expect(stdout.toString()).toMatch(/^worker-1 /m);
-    expect(kubectl.calls()[0]?.argv).toContain('pods');
+    expect(kubectl.calls().flatMap(({ argv }) => argv)).toContain('pods');
     kubectl.remove();
+  });
+});
+
+describe('a program that serves', () => {
+  const exec = createExec();
+  const bash = (script: string) => ['bash', '-c', script] as const;
+  const folderFor = (name: string) => makeFolder(`serves-${name}`);
+  const marked = (name: string) => ({ PATH: process.env['PATH'], SERVED_BY_TEST: `${name}-${process.pid}` });
+  const running = (name: string) => processesWith(`SERVED_BY_TEST=${name}-${process.pid}`);
+  const SERVE = 'echo before; echo ready; echo said >&2; sleep 1000';
+  const options = { ready: 'ready', timeoutMs: 60_000 };
+
+  it('is there once it is ready, and ends with all that it started when the command does', async () => {
+    const folder = await folderFor('ends');
+    const own = createExec();
+    const served = await own.serve(bash(SERVE), { ...options, env: marked('ends'), folder });
+    expect([served?.running, running('ends').length > 0]).toEqual([true, true]);
+    await expect.poll(() => served?.saidSince(0)).toBe('said\n');
+    expect(served?.saidSince(served.said)).toBe('');
+    own.close();
+    await expect.poll(() => [running('ends').length, existsSync(folder)]).toEqual([0, false]);
+    expect(served?.running).toBe(false);
+  });
+
+  it('ends although it does not obey', async () => {
+    const folder = await folderFor('obeys');
+    const own = createExec();
+    await own.serve(bash(`trap "" TERM; ${SERVE}`), { ...options, env: marked('obeys'), folder });
+    own.close();
+    await expect.poll(() => [running('obeys').length, existsSync(folder)]).toEqual([0, false]);
+  });
+
+  it.each<[string, string, number]>([
+    ['ends before it is ready', 'echo no >&2; exit 1', 60_000],
+    ['does not become ready in time', 'sleep 1000', 300],
+  ])('is none when it %s, and nothing is left of it', async (_, script, timeoutMs) => {
+    const folder = await folderFor('none');
+    const env = marked('none');
+    expect(await exec.serve(bash(script), { ...options, env, timeoutMs, folder })).toBeNull();
+    await expect.poll(() => [running('none').length, existsSync(folder)]).toEqual([0, false]);
+  });
+
+  it('is none when there is no such program', async () => {
+    const folder = await folderFor('absent');
+    const env = marked('absent');
+    expect(await exec.serve(['/nonexistent/program'], { ...options, env, folder })).toBeNull();
+    await expect.poll(() => existsSync(folder)).toBe(false);
+  });
+
+  it('is ended also while it starts', async () => {
+    const folder = await folderFor('starts');
+    const own = createExec();
+    const serving = own.serve(bash('sleep 1000'), { ...options, env: marked('starts'), folder });
+    await expect.poll(() => running('starts').length).toBeGreaterThan(0);
+    own.close();
+    expect(await serving).toBeNull();
+    await expect.poll(() => [running('starts').length, existsSync(folder)]).toEqual([0, false]);
+  });
+
+  it('is seen to have ended by itself', async () => {
+    const folder = await folderFor('itself');
+    const served = await exec.serve(bash('echo ready; sleep 0.1'), {
+      ...options,
+      env: marked('itself'),
+      folder,
+    });
+    await expect.poll(() => served?.running).toBe(false);
+    served?.end();
+    await expect.poll(() => existsSync(folder)).toBe(false);
   });
 });

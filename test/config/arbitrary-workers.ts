@@ -38,6 +38,7 @@ const cluster = fc.record(
     context: line,
     container: label,
     kubeconfig: folder,
+    keepConnection: fc.constantFrom('1m', '10m', '2h'),
   },
   { requiredKeys: ['runtime', 'name', 'pod', 'namespace', 'context'] },
 );

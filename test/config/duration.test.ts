@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../scripts/lib/cli/errors.ts';
-import { parseDuration } from '../../scripts/lib/config/duration.ts';
+import { parseDuration, waitLimit } from '../../scripts/lib/config/duration.ts';
 
 describe('parseDuration', () => {
   it.each([
@@ -34,5 +34,20 @@ describe('parseDuration', () => {
   ])('refuses %j', (text, message) => {
     const hints = message.endsWith('is not a duration') ? ['write it like 500ms, 30s, 5m or 1h'] : [];
     expect(() => parseDuration(text, '--timeout')).toThrow(new UsageError(message, ...hints));
+  });
+});
+
+describe('--wait and its limit', () => {
+  it.each([
+    [false, undefined, null],
+    [true, undefined, 3_600_000],
+    [true, '2m', 120_000],
+    [false, '2m', 120_000],
+  ])('%s %s', (wait, limit, expected) => {
+    expect(waitLimit({ wait, 'wait-timeout': limit }, '1h')).toBe(expected);
+  });
+
+  it('names the flag of a limit that is none', () => {
+    expect(() => waitLimit({ wait: true, 'wait-timeout': 'long' }, '1h')).toThrow('--wait-timeout: "long"');
   });
 });

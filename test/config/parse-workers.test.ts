@@ -32,7 +32,7 @@ const WORKER = `  - name: worker-1
 `;
 
 const LABEL = 'lower-case letters, digits and hyphens, with a letter or digit at both ends, at most 63';
-const ALL_KEYS = 'name, runtime, pod, namespace, context, container, kubeconfig, home';
+const ALL_KEYS = 'name, runtime, pod, namespace, context, container, kubeconfig, keepConnection, home';
 
 describe('a file without mistakes', () => {
   it('is the four fields', () => {
@@ -170,6 +170,11 @@ describe('a mistake', () => {
       'a number',
       `workers:\n${WORKER.replace('factory\n', '12\n')}`,
       '4:16 workers[0].namespace: must be text, but is the number 12; put it in quotes: "12"',
+    ],
+    [
+      'a time that is no number of minutes or hours',
+      `workers:\n${WORKER}    keepConnection: 30s\n`,
+      '6:21 workers[0].keepConnection: must be minutes or hours, such as 10m or 2h, not "30s"',
     ],
     [
       'a truth value',

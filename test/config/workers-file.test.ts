@@ -77,6 +77,20 @@ describe('loadWorkers', () => {
     ]);
   });
 
+  it('keeps the connection to the cluster of the file alone', async () => {
+    const entry = '{name: a, pod: p, namespace: n, context: c, keepConnection: 10m}';
+    writeFileSync(join(folder, 'kept.yaml'), `workers:\n  - ${entry}\n`);
+    const flags = { ...NO_FLAGS, workers: join(folder, 'kept.yaml') };
+    const kept = async (more: Partial<typeof flags>) =>
+      (await loadWorkers(env, { ...flags, ...more } as typeof flags)).workers.map(
+        (worker) => worker.runtime === 'kubernetes' && worker.keepConnection,
+      );
+    expect(await kept({})).toEqual(['10m']);
+    expect(await kept({ namespace: 'n2' } as object)).toEqual(['10m']);
+    expect(await kept({ context: 'c2' } as object)).toEqual([undefined]);
+    expect(await kept({ kubeconfig: '/k' } as object)).toEqual([undefined]);
+  });
+
   it('leaves KUBECONFIG to kubectl', async () => {
     const { workers } = await loadWorkers({ ...env, KUBECONFIG: '/elsewhere' }, NO_FLAGS);
     expect(workers[0]).toMatchObject({ kubeconfig: join(folder, '.factory/kube') });

@@ -47,7 +47,12 @@ describe('workers.example.yaml', () => {
     expect(uncommented).not.toBe(example);
     const { workers } = parseWorkers(EXAMPLE, uncommented, '/home/me');
     expect(workers).toEqual([
-      expect.objectContaining({ name: 'worker-1', container: 'worker', kubeconfig: '/home/me/.kube/other' }),
+      expect.objectContaining({
+        name: 'worker-1',
+        container: 'worker',
+        kubeconfig: '/home/me/.kube/other',
+        keepConnection: '10m',
+      }),
       { runtime: 'local', name: 'laptop', home: '/home/me/.factory/local/laptop' },
     ]);
   });

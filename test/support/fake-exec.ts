@@ -40,5 +40,10 @@ export function fakeExec(answer: (argv: Argv) => Answer | Promise<Answer> = () =
       calls.push(argv);
       return 1;
     },
+    // It can start nothing that serves.
+    serve: async () => null,
+    async keep() {},
+    close() {},
+    trace() {},
   };
 }

@@ -84,6 +84,17 @@ run_here() {
     return "$code"
 }
 
+# `kubectl proxy`: becomes a program that listens on the socket that is asked for.
+serve() {
+    local port=$1 word
+    shift
+    for word in "$@"; do
+        if [[ $word == --unix-socket=* ]]; then
+            exec node "$(dirname "$(readlink "$dir/kubectl")")/forward.mjs" "${word#*=}" "$port"
+        fi
+    done
+}
+
 answer() {
     local rule=$1 code
     shift
@@ -91,6 +102,7 @@ answer() {
     if [[ -e $rule/warnings ]]; then cat "$rule/warnings" >&2; fi
     if [[ -e $rule/sleep ]]; then sleep "$(<"$rule/sleep")"; fi
     code=$(<"$rule/code")
+    if [[ -e $rule/proxy-to ]]; then serve "$(<"$rule/proxy-to")" "$@"; fi
     if [[ -e $rule/run ]]; then
         if [[ -e $rule/cut ]]; then
             # kubernetes/kubernetes#73056: a broken stream may end with success.

@@ -21,6 +21,7 @@
  *     runs the remote command, for real, on this       { run: { env, cwd } }: what stands after `--`, with exactly that
  *     machine                                          environment; stdin only with -i, one stream with -t, and kubectl's
  *                                                      "command terminated with exit code N" on stderr
+ *     is asked through a connection                    { match: ['proxy'], proxyTo: port } of a cluster-server.ts
  *     goes on running after kubectl was killed         { run: { env, survives: true } } (Linux: needs setsid)
  */
 import {
@@ -52,6 +53,8 @@ export interface Rule {
   readonly code?: number;
   /** stdout ends after so many bytes, and the exit code is 0 (or `code`). */
   readonly cutAfter?: number;
+  /** Port that the socket of `kubectl proxy` leads to. */
+  readonly proxyTo?: number;
   readonly run?: {
     readonly env: Readonly<Record<string, string | undefined>>;
     readonly cwd?: string;
@@ -130,6 +133,7 @@ function writeRule(dir: string, rule: Rule): void {
   write('stderr', rule.stderr ?? '');
   write('code', `${rule.code ?? 0}`);
   write('cut', rule.cutAfter?.toString());
+  write('proxy-to', rule.proxyTo?.toString());
   if (rule.run === undefined) return;
   const environment = Object.entries(rule.run.env).filter(([, value]) => value !== undefined);
   write('run', '');

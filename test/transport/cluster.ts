@@ -96,5 +96,10 @@ export function deleted(by: string): Metadata {
 
 /** What `kubectl get pods -o json` prints. */
 export function podList(...items: readonly PodObject[]): string {
-  return JSON.stringify({ apiVersion: 'v1', kind: 'List', metadata: { resourceVersion: '' }, items });
+  return listAt('', ...items);
+}
+
+/** What the API server answers. @param version of the list, from which it can be watched */
+export function listAt(version: string, ...items: readonly PodObject[]): string {
+  return JSON.stringify({ apiVersion: 'v1', kind: 'List', metadata: { resourceVersion: version }, items });
 }

@@ -41,6 +41,9 @@ const KLOG_PLUGIN = `E1122 17:37:33.359279   24891 memcache.go:265] "Unhandled E
 `;
 const KLOG_METRICS =
   'E1122 17:37:33.242274   24880 memcache.go:287] "Unhandled Error" err="couldn\'t get resource list for metrics.k8s.io/v1beta1: the server is currently unable to handle the request"\n';
+/** Without a newline. A wrapper may turn kuberc on again, which is switched off for each call. */
+const KUBERC =
+  "kuberc: no preferences loaded from /root/.kube/kuberc: couldn't get version/kind; json parse error: json: cannot unmarshal string";
 const OCI =
   'error: Internal error occurred: error executing command in container: failed to exec in container: failed to start exec "fc7e": OCI runtime exec failed: exec failed: unable to start container process: exec: "timeout": executable file not found in $PATH: unknown\n';
 
@@ -53,6 +56,27 @@ describe('what kubectl complains of', () => {
       'node-unreachable',
       /worker": dial tcp 10.213.0.2:10250: connect: connection refused$/,
       /its node does not answer.*get nodes/,
+    ],
+    [
+      'the same, read by kubectl logs',
+      'Error from server: Get "https://10.213.0.2:10250/containerLogs/factory/factory-worker-1-x/worker?tailLines=100": dial tcp 10.213.0.2:10250: connect: connection refused\n',
+      'node-unreachable',
+      /containerLogs/,
+      /its node does not answer.*get nodes/,
+    ],
+    [
+      'a containerd that is stopped: the kubelet answers in its place',
+      'error: unable to upgrade connection: rpc error: code = Unavailable desc = connection error: desc = "transport: Error while dialing: dial unix /run/containerd/containerd.sock: connect: connection refused"\n',
+      'node-unreachable',
+      /containerd\.sock/,
+      /container runtime of its node does not answer.*get nodes.*restart the runtime/,
+    ],
+    [
+      'a containerd whose socket is gone',
+      'error: unable to upgrade connection: rpc error: code = Unavailable desc = connection error: desc = "transport: Error while dialing: dial unix /run/containerd/containerd.sock: connect: no such file or directory"\n',
+      'node-unreachable',
+      /containerd\.sock/,
+      /container runtime/,
     ],
     [
       'a context nobody knows',
@@ -102,6 +126,24 @@ describe('what kubectl complains of', () => {
       'forbidden',
       /by policy/,
       /auth can-i --list/,
+    ],
+    ...[
+      'exceeded quota: small, requested: pods=1, used: pods=1, limited: pods=1',
+      'failed quota: cpu: must specify limits.cpu for: check',
+      '[minimum cpu usage per Container is 50m, but request is 10m, maximum memory usage per Container is 512Mi, but limit is 1Gi]',
+    ].map((why): [string, string, TransportErrorKind, RegExp, RegExp] => [
+      `a rule of the namespace refuses: ${why}`,
+      `Error from server (Forbidden): error when creating "STDIN": pods "x" is forbidden: ${why}\n`,
+      'forbidden',
+      /is forbidden/,
+      /-n factory describe resourcequotas,limitranges$/,
+    ]),
+    [
+      'Pod Security refuses',
+      'Error from server (Forbidden): error when creating "STDIN": pods "x" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true\n',
+      'forbidden',
+      /violates PodSecurity/,
+      /get namespace factory --show-labels$/,
     ],
     ['refused without a word', 'Error from server (Forbidden): unknown\n', 'forbidden', /unknown/, /can-i/],
     [
@@ -175,6 +217,20 @@ describe('what kubectl complains of', () => {
       /workers\.yaml/,
     ],
     ['an image without timeout', OCI, 'program', /"timeout"/, /factory-worker image/],
+    [
+      'the same, as containerd 2 has it',
+      OCI.replace(': unknown', ''),
+      'program',
+      /"timeout"/,
+      /factory-worker image/,
+    ],
+    [
+      'an image without bash where it is looked for, as containerd 2 has it',
+      OCI.replace(/"timeout".*/, '"/bin/bash": stat /bin/bash: no such file or directory'),
+      'program',
+      /\/bin\/bash/,
+      /factory-worker image/,
+    ],
     [
       'an API server that is down',
       `${KLOG_REFUSED.repeat(5)}The connection to the server 127.0.0.1:1 was refused - did you specify the right host or port?\n`,
@@ -251,6 +307,14 @@ describe('what kubectl complains of', () => {
     [
       true,
       'Error from server: error when dialing: error sending request: Post "https://10.0.3.123:10250/exec/f/p/worker?command=bash": dial tcp 10.0.3.123:10250: connect: connection refused\n',
+    ],
+    [
+      true,
+      'error: unable to upgrade connection: rpc error: code = Unavailable desc = connection error: desc = "transport: Error while dialing: dial unix /run/containerd/containerd.sock: connect: connection refused"\n',
+    ],
+    [
+      false,
+      'error: unable to upgrade connection: rpc error: code = Unavailable desc = error reading from server: EOF\n',
     ],
     [
       true,
@@ -342,6 +406,9 @@ describe('kubectl’s own words', () => {
     [`${KLOG_PLUGIN}W0101 00:00:00.000000 1 x.go:1] y\nUnable to connect\n`, 'Unable to connect'],
     ['', ''],
     ['first\n\nsecond\n', 'first\nsecond'],
+    [`${KUBERC}Error from server (NotFound): pods "x" not found\n`, 'pods "x" not found'],
+    [`${KUBERC}error: unexpected EOF\n`, 'unexpected EOF'],
+    [KUBERC, ''],
   ])('%j are %j', (stderr, message) => {
     expect(kubectlMessage(stderr)).toBe(message);
   });

@@ -6,7 +6,8 @@ import { InterruptedError } from '../../scripts/lib/cli/errors.ts';
 import type { ClusterWorker } from '../../scripts/lib/config/worker-entry.ts';
 import { createExec } from '../../scripts/lib/exec.ts';
 import { podFinder } from '../../scripts/lib/transport/find-pod.ts';
-import { type Cluster, kubectlTransport } from '../../scripts/lib/transport/kubectl.ts';
+import type { Cluster } from '../../scripts/lib/transport/kubectl.ts';
+import { podTransport } from '../../scripts/lib/transport/pod-transport.ts';
 import { podFacts } from '../../scripts/lib/transport/pods.ts';
 import { SCRIPT_LIMIT_BYTES } from '../../scripts/lib/transport/scripts.ts';
 import { TransportError } from '../../scripts/lib/transport/transport.ts';
@@ -220,7 +221,7 @@ describe('a script run in a pod', () => {
   const call = { script: 'look', args: ['clock', 'sessions'], timeoutMs: 20_000, signal };
 
   it('is one exec, into the pod and container that were found, without a limit that would cut its stream', async () => {
-    const transport = kubectlTransport(cluster([here]), { ...worker, kubeconfig: '/k' }, facts);
+    const transport = podTransport(cluster([here]), { ...worker, kubeconfig: '/k' }, facts);
     const frame = await transport.run({ ...call, script: 'peek', args: ['no such', '5', 'no'] });
     expect(frame.rc).toBe(0);
     expect(Number(frame.parts.get('clock')?.text)).toBeCloseTo(Date.now() / 1000, -2);
@@ -245,7 +246,7 @@ describe('a script run in a pod', () => {
   });
 
   it.each([0, 1, 40, 100])('whose stream ends after %i bytes with success is broken', async (cutAfter) => {
-    const transport = kubectlTransport(cluster([{ ...here, cutAfter }]), worker, facts);
+    const transport = podTransport(cluster([{ ...here, cutAfter }]), worker, facts);
     const error = await failure(transport.run(call));
     expect(error.kind).toBe('broken');
     expect(error.message).toContain('worker-1');
@@ -253,7 +254,7 @@ describe('a script run in a pod', () => {
 
   it('that began and then lost its stream is broken, whatever the worker had on stderr', async () => {
     const noise = 'error: You must be logged in to the server (Unauthorized)\n';
-    const transport = kubectlTransport(
+    const transport = podTransport(
       cluster([{ ...here, cutAfter: 60, code: 1, warnings: noise }]),
       worker,
       facts,
@@ -272,12 +273,12 @@ describe('a script run in a pod', () => {
     ['kubectl is killed', { code: 137 }, 'broken'],
     ['the script is killed', { stderr: 'command terminated with exit code 137\n', code: 137 }, 'broken'],
   ])('when %s', async (_, rule, kind) => {
-    const transport = kubectlTransport(cluster([rule]), worker, facts);
+    const transport = podTransport(cluster([rule]), worker, facts);
     expect((await failure(transport.run(call))).kind).toBe(kind);
   });
 
   it('is whole although warnings came and kubectl ended with 1', async () => {
-    const transport = kubectlTransport(
+    const transport = podTransport(
       cluster([{ ...here, warnings: 'E0101 x\n', cutAfter: 100_000, code: 1 }]),
       worker,
       facts,
@@ -288,7 +289,7 @@ describe('a script run in a pod', () => {
   it('ends at its time limit in the worker, and here a little later when even that does not come', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'slow-'));
     const clone = { ...call, script: 'clone', args: ['demo', 'x/demo', '', '30'], timeoutMs: 700 };
-    const slow = kubectlTransport(
+    const slow = podTransport(
       cluster([
         {
           ...here,
@@ -321,7 +322,7 @@ describe('a script run in a pod', () => {
 
   it('ends at once when it is interrupted, as the interruption says', async () => {
     const interrupt = new AbortController();
-    const transport = kubectlTransport(cluster([{ hang: true }]), worker, facts);
+    const transport = podTransport(cluster([{ hang: true }]), worker, facts);
     void until('the call', () => kubectl.calls().length > 0).then(() =>
       interrupt.abort(new InterruptedError('hung up', 129)),
     );
@@ -333,7 +334,7 @@ describe('a script run in a pod', () => {
 
 describe('a program with the terminal', () => {
   it('is one exec with stdin, and with a terminal only when asked for', () => {
-    const transport = kubectlTransport(cluster([]), worker, podFacts(pod(), 'other', NOW));
+    const transport = podTransport(cluster([]), worker, podFacts(pod(), 'other', NOW));
     const into = [
       kubectl.path,
       '--context=do-nyc1-factory',

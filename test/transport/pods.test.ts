@@ -177,6 +177,25 @@ describe('what Kubernetes says of a pod', () => {
       /^ContainerCreating: cni plugin not initialized$/,
     ],
     [
+      'a sidecar that starts before it, and does not',
+      pod({
+        status: {
+          ...waiting('PodInitializing'),
+          initContainerStatuses: [
+            { name: 'wait', restartCount: 0, state: { terminated: { exitCode: 0 } } },
+            {
+              name: 'mesh',
+              restartCount: 2,
+              state: { waiting: { reason: 'CrashLoopBackOff', message: 'back-off 20s restarting' } },
+            },
+          ],
+        },
+      }),
+      'starting',
+      false,
+      /^PodInitializing: container mesh: CrashLoopBackOff: back-off 20s restarting$/,
+    ],
+    [
       'all its containers are being restarted',
       pod({
         status: {
@@ -380,9 +399,17 @@ describe('what Kubernetes says of a pod', () => {
       annotations: { 'kubectl.kubernetes.io/default-container': name },
     });
 
+    it('is called worker where nobody says otherwise: a webhook may put its own before it', () => {
+      expect(facts(pod({ containers: two, status: running('worker') }))).toMatchObject({
+        container: 'worker',
+        enterable: true,
+      });
+    });
+
     it('is the one of workers.yaml, else the annotation’s, else the first', () => {
       const given = pod({ containers: two, status: running('worker') });
-      expect(facts(given).container).toBe('istio-proxy');
+      const other = [{ name: 'first' }, { name: 'second' }];
+      expect(facts(pod({ containers: other, status: running('first') })).container).toBe('first');
       const noted = { ...given, metadata: { ...given.metadata, ...annotated('worker') } };
       expect(facts(noted)).toMatchObject({ container: 'worker', image: IMAGE, enterable: true });
       expect(facts(noted, 'istio-proxy')).toMatchObject({ container: 'istio-proxy', image: 'proxy' });

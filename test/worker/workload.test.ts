@@ -35,19 +35,27 @@ describe('the workload of a worker', () => {
       replicas: 0,
       privileged: true,
       secret: 's',
+      taken: [],
       claim: 'c',
       pod: { imagePullSecrets: [{ name: 'registry' }], tolerations: [], nodeSelector: {} },
       failure: null,
     });
   });
 
-  it('is judged by the container of workers.yaml, else by the pod’s default, else by the first', () => {
+  it('is judged by the container of workers.yaml, else by the pod’s default, else by the chart’s, else by the first', () => {
     const { spec } = deployment;
     const { metadata: _, ...unmarked } = spec.template;
+    const [sidecar] = unmarked.spec.containers.map((container) => [container]);
     expect(parseWorkload(deployment, 'sidecar')).toMatchObject({ image: 's:1', privileged: false });
     expect(parseWorkload(deployment)).toMatchObject({ image: 'i:1' });
-    expect(parseWorkload({ ...deployment, spec: { ...spec, template: unmarked } })).toMatchObject({
+    const judged = (template: typeof spec.template) =>
+      parseWorkload({ ...deployment, spec: { ...spec, template } });
+    expect(judged(unmarked)).toMatchObject({ container: 'worker', image: 'i:1' });
+    expect(judged({ spec: { containers: sidecar ?? [] } })).toMatchObject({
+      container: 'sidecar',
       image: 's:1',
     });
+    // Never another one than what the operator named: its image would be changed.
+    expect(parseWorkload(deployment, 'missing')).toMatchObject({ container: 'missing', image: '' });
   });
 });

@@ -3,6 +3,21 @@ import { UsageError } from '../cli/errors.ts';
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 
+/**
+ * How long to wait, by the switch `--wait` and its limit `--wait-timeout`, which alone means waiting too.
+ *
+ * @param byDefault the limit of `--wait` alone
+ * @returns milliseconds; null when neither was given
+ * @throws UsageError when the limit is not a duration
+ */
+export function waitLimit(
+  flags: { readonly wait: boolean; readonly 'wait-timeout': string | undefined },
+  byDefault: string,
+): number | null {
+  const limit = flags['wait-timeout'] ?? (flags.wait ? byDefault : null);
+  return limit === null ? null : parseDuration(limit, '--wait-timeout');
+}
+
 /** Node fires a longer timer at once (its delay is a 32-bit integer). */
 const LONGEST_MS = 2 ** 31 - 1;
 

@@ -7,18 +7,21 @@ const exceptInto = ['local', 'shell-init'];
 export const WORKER_FLAGS = {
   workers: {
     type: 'string',
+    global: true,
     sticky: { exceptInto: ['shell-init'] },
     value: 'FILE',
     description: 'the file that names the workers; else $FACTORY_WORKERS, else ~/.factory/workers.yaml',
   },
   context: {
     type: 'string',
+    global: true,
     sticky: { exceptInto },
     value: 'NAME',
     description: "kubectl context instead of the worker's own",
   },
   namespace: {
     type: 'string',
+    global: true,
     sticky: { exceptInto },
     short: 'n',
     value: 'NAME',
@@ -26,12 +29,14 @@ export const WORKER_FLAGS = {
   },
   kubeconfig: {
     type: 'string',
+    global: true,
     sticky: { exceptInto },
     value: 'FILE',
     description: 'kubeconfig file instead of the one kubectl finds',
   },
   timeout: {
     type: 'string',
+    global: true,
     value: 'DURATION',
     default: '30s',
     description: 'how long one worker may take to answer',
@@ -45,4 +50,12 @@ export interface WorkerFlagValues {
   readonly namespace: string | undefined;
   readonly kubeconfig: string | undefined;
   readonly timeout: string;
+}
+
+/** The flags that say where the workers are, for another command about the same ones. */
+export function whereFlags(flags: Omit<WorkerFlagValues, 'timeout'>): string[] {
+  const { workers, context, namespace, kubeconfig } = flags;
+  return Object.entries({ workers, context, namespace, kubeconfig }).flatMap(([name, value]) =>
+    value === undefined ? [] : [`--${name}`, value],
+  );
 }

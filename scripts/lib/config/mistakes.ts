@@ -129,7 +129,8 @@ function wrongValue({ keyword, data, params, parentSchema }: ErrorObject, path: 
   }
   // The rule's own wording is beside it in the schema.
   const wanted = String(parentSchema?.['$comment']);
-  const label = parentSchema === schema.definitions.line ? '' : toLabel(String(data));
+  const { label: names, subdomain } = schema.definitions;
+  const label = parentSchema === names || parentSchema === subdomain ? toLabel(String(data)) : '';
   return `must be ${wanted}, not ${quoted(data)}${suggest(label)}`;
 }
 

@@ -31,6 +31,7 @@ type EntryFields =
       context: string;
       container?: string;
       kubeconfig?: string;
+      keepConnection?: string;
     };
 
 /** A mistake and its offset in the text, in characters. */
@@ -81,7 +82,7 @@ function toEntry(fields: EntryFields, file: string, home: string): WorkerEntry {
   if (fields.runtime === 'local') {
     return { runtime: 'local', name: fields.name, home: resolveBeside(file, fields.home, home) };
   }
-  const { name, pod, namespace, context, container, kubeconfig } = fields;
+  const { name, pod, namespace, context, container, kubeconfig, keepConnection } = fields;
   return {
     runtime: 'kubernetes',
     name,
@@ -90,6 +91,7 @@ function toEntry(fields: EntryFields, file: string, home: string): WorkerEntry {
     context,
     ...(container === undefined ? {} : { container }),
     ...(kubeconfig === undefined ? {} : { kubeconfig: resolveBeside(file, kubeconfig, home) }),
+    ...(keepConnection === undefined ? {} : { keepConnection }),
   };
 }
 

@@ -7,6 +7,11 @@ export function homeOf(env: NodeJS.ProcessEnv): string {
   return env['HOME'] || homedir();
 }
 
+/** Our folder for what can be made anew, by the XDG Base Directory Specification. */
+export function cacheFolder(env: NodeJS.ProcessEnv): string {
+  return join(env['XDG_CACHE_HOME'] || join(homeOf(env), '.cache'), 'factory-worker');
+}
+
 /** Expands a leading `~`: a shell does not do it in a file, in a variable or after `--flag=`. */
 export function expandHome(path: string, home: string): string {
   if (path === '~') return home;

@@ -12,6 +12,8 @@ export interface ClusterWorker {
   readonly container?: string;
   /** Path of a kubeconfig file; without it kubectl's own rules apply. */
   readonly kubeconfig?: string;
+  /** How long the connection to its cluster stays open after a command, for the next one: `10m`, `2h`. */
+  readonly keepConnection?: string;
 }
 
 /** A worker on this machine, made by `local up`. */

@@ -107,9 +107,13 @@ function unknownWorkers({ path, workers }: WorkersFile, unknown: readonly string
   const message = `no worker ${unknown.map((name) => `"${name}"`).join(' or ')} in ${path}`;
   if (names.length === 0) return new UsageError(message, 'the file names no workers yet');
   const meant = unknown.map((name) => didYouMean(name, names)).filter((hint) => hint !== null);
+  return new UsageError(message, ...new Set(meant), `workers: ${listNames(names)}`);
+}
+
+/** Names for a hint, not too many. */
+export function listNames(names: readonly string[]): string {
   const more = names.length - LISTED_NAMES;
-  const listed = `${names.slice(0, LISTED_NAMES).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
-  return new UsageError(message, ...new Set(meant), `workers: ${listed}`);
+  return `${names.slice(0, LISTED_NAMES).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
 function override(
@@ -118,8 +122,12 @@ function override(
   home: string,
 ): WorkerEntry {
   if (worker.runtime === 'local') return worker;
+  const { keepConnection, ...entry } = worker;
+  // It was said of the entry's own cluster.
+  const isElsewhere = context !== undefined || kubeconfig !== undefined;
   return {
-    ...worker,
+    ...entry,
+    ...(keepConnection === undefined || isElsewhere ? {} : { keepConnection }),
     ...(context === undefined ? {} : { context }),
     ...(namespace === undefined ? {} : { namespace }),
     ...(kubeconfig === undefined ? {} : { kubeconfig: expandHome(kubeconfig, home) }),

@@ -5,6 +5,8 @@
  * Fields that are not named here pass unchanged: a Secret is written back whole.
  */
 const text = { type: 'string' } as const;
+/** No name of an object that we read is longer (Kubernetes: DNS subdomain names). */
+const name = { type: 'string', maxLength: 253 } as const;
 /** Kubernetes writes null for an unset time. */
 const time = { type: ['string', 'null'] } as const;
 const number = { type: 'number' } as const;
@@ -32,9 +34,10 @@ export const SHARED_SHAPES = {
       name: text,
       image: text,
       securityContext: object({ privileged: flag }),
-      resources: object({ limits: quantities }),
+      resources: shared('resources'),
     }),
   ),
+  resources: object({ requests: quantities, limits: quantities }),
   volumes: list(
     object({
       name: text,
@@ -50,15 +53,17 @@ export const SHARED_SHAPES = {
 };
 
 const metadata = object({
-  name: text,
-  namespace: text,
+  name,
+  namespace: name,
   uid: text,
   resourceVersion: text,
+  generation: number,
   creationTimestamp: time,
   deletionTimestamp: text,
   labels: textMap,
   annotations: textMap,
   ownerReferences: list(object({ kind: text, name: text })),
+  managedFields: list(object({ manager: text, operation: text })),
 });
 
 const containers = shared('containers');
@@ -66,18 +71,20 @@ const volumes = shared('volumes');
 const containerState = shared('container-state');
 
 const spec = object({
-  nodeName: text,
+  nodeName: name,
   containers,
   volumes,
   replicas: number,
   template: object({
-    metadata: object({ annotations: textMap }),
+    metadata: object({ annotations: textMap, labels: textMap }),
     spec: object(
       {
         containers,
         volumes,
         imagePullSecrets: list(object({ name: text }, 'name')),
-        tolerations: list(object({})),
+        tolerations: list(
+          object({ key: text, operator: text, value: text, effect: text, tolerationSeconds: number }),
+        ),
         nodeSelector: textMap,
       },
       'containers',
@@ -86,7 +93,8 @@ const spec = object({
   volumeName: text,
   storageClassName: text,
   accessModes: texts,
-  resources: object({ requests: quantities }),
+  resources: shared('resources'),
+  paused: flag,
   persistentVolumeReclaimPolicy: text,
   unschedulable: flag,
   taints: list(object({ key: text }, 'key')),
@@ -94,15 +102,26 @@ const spec = object({
 
 const resourceAttributes = object({ verb: text, group: text, resource: text, subresource: text });
 
+const containerStatuses = list(
+  object({
+    name: text,
+    restartCount: number,
+    state: containerState,
+    lastState: containerState,
+    resources: shared('resources'),
+  }),
+);
+
 const status = object({
   phase: text,
   reason: text,
   message: text,
-  conditions: list(object({ type: text, status: text, reason: text, message: text })),
-  containerStatuses: list(
-    object({ name: text, restartCount: number, state: containerState, lastState: containerState }),
-  ),
+  conditions: list(object({ type: text, status: text, reason: text, message: text }, 'type', 'status')),
+  containerStatuses,
+  initContainerStatuses: containerStatuses,
+  observedGeneration: number,
   capacity: quantities,
+  allocatable: quantities,
   nodeInfo: object({ architecture: text }),
 });
 
@@ -134,10 +153,28 @@ export const ANSWER_SCHEMAS = {
   /** `kubectl get KIND NAME` */
   object: object(kubernetes, 'metadata'),
   /** `kubectl get KIND` */
-  list: object({ items: list(anyObject) }, 'items'),
+  list: object({ metadata, items: list(anyObject) }, 'items'),
+  /** A line of a watch. */
+  'watch-event': object({ type: text, object: object({}) }, 'type', 'object'),
+  /** A Status: why a request failed, or how a program in a pod ended. */
+  status: object(
+    {
+      status: text,
+      message: text,
+      reason: text,
+      details: object({ causes: list(object({ reason: text, message: text })) }),
+    },
+    'status',
+  ),
   /** A Deployment or StatefulSet. */
   workload: {
-    allOf: [anyObject, object({ spec: object({ template: object({}, 'spec') }, 'template') }, 'spec')],
+    allOf: [
+      anyObject,
+      object(
+        { metadata: object({}, 'name'), spec: object({ template: object({}, 'spec') }, 'template') },
+        'spec',
+      ),
+    ],
   },
   /** A SelfSubjectAccessReview. */
   review: object(

@@ -48,6 +48,18 @@ const RULES: readonly Rule[] = [
       `ask for the verb ${match[1]} on ${match[2]} in namespace ${namespace} (list: get, list on pods; exec: get, create on pods/exec)`,
   },
   {
+    pattern: /exceeded quota|failed quota|(?:minimum|maximum) [\w.-]+ usage per (?:Container|Pod)/,
+    kind: 'forbidden',
+    hint: (worker) =>
+      `rules of the namespace refuse it: ${kubectlInNamespace(worker, 'describe', 'resourcequotas,limitranges')}`,
+  },
+  {
+    pattern: /violates PodSecurity/,
+    kind: 'forbidden',
+    hint: (worker) =>
+      `labels of the namespace refuse it: ${kubectlCommand(worker, 'get', 'namespace', worker.namespace, '--show-labels')}`,
+  },
+  {
     pattern: /\(Forbidden\)|is forbidden/,
     kind: 'forbidden',
     hint: (worker) => `what is allowed: ${kubectlInNamespace(worker, 'auth', 'can-i', '--list')}`,
@@ -70,13 +82,20 @@ const RULES: readonly Rule[] = [
   },
   {
     pattern:
-      /exec: "?(\w+)"?: (executable file )?not found|no such file or directory: unknown|failed to run command/,
+      /exec: "?(\w+)"?: (executable file )?not found|exec failed: .*no such file or directory|failed to run command/,
     kind: 'program',
     hint: () => 'the worker’s image lacks bash or timeout: is it a factory-worker image?',
   },
   {
+    // The kubelet answers, the container runtime of its node does not. (To tell by its socket: containerd, CRI-O.)
+    pattern: /\bdial unix \S+\.sock:/,
+    kind: 'node-unreachable',
+    hint: (worker) =>
+      `the container runtime of its node does not answer; to see the node and its state: ${kubectlInNamespace(worker, 'get', 'pods', '-o', 'wide')}; ${kubectlCommand(worker, 'get', 'nodes')}; on the node, restart the runtime (containerd: systemctl restart containerd), which leaves its pods running`,
+  },
+  {
     // The API server answers, the kubelet of the worker's node does not.
-    pattern: /error dialing backend|error sending request: \w+ "https:\/\/[^"]*:10250\//,
+    pattern: /error dialing backend|\b(?:Get|Post) "https:\/\/[^"]*:10250\//,
     kind: 'node-unreachable',
     hint: (worker) =>
       `its node does not answer; to see the node and its state: ${kubectlInNamespace(worker, 'get', 'pods', '-o', 'wide')}; ${kubectlCommand(worker, 'get', 'nodes')}`,
@@ -91,10 +110,25 @@ const RULES: readonly Rule[] = [
 ];
 
 /**
- * No connection was made to the API server, or from the API server to the kubelet. An API server writes the request only
- * after it has dialled (k8s.io/apimachinery 0.34, proxy/upgradeaware.go); a lost request has another message.
+ * No connection was made to the API server, from the API server to the kubelet, or from the kubelet to the container runtime.
+ * An API server writes the request only after it has dialled (k8s.io/apimachinery 0.34, proxy/upgradeaware.go); a lost
+ * request has another message.
  */
-const NEVER_BEGAN = /error dialing backend: |\bdial tcp\b|The connection to the server \S+ was refused/;
+const NEVER_BEGAN =
+  /error dialing backend: |\bdial (?:tcp|unix)\b|The connection to the server \S+ was refused/;
+
+/** These say something about the cluster, or the way to it, and nothing about a worker. */
+const OF_THE_CLUSTER: ReadonlySet<TransportErrorKind> = new Set(['unreachable', 'unauthorized']);
+
+/** What is left of a network's failure when addresses are left out: they may differ from call to call. */
+const NETWORK =
+  /connection refused|no such host|i\/o timeout|TLS handshake timeout|network is unreachable|no route to host/;
+
+/** kubectl's message in a few words: `connection refused`. */
+function shortened(said: string): string {
+  if (/The connection to the server \S+ was refused/.test(said)) return 'connection refused';
+  return NETWORK.exec(said)?.[0] ?? oneLine(said);
+}
 
 /** kubectl's message that the program in the worker, not kubectl itself, ended with a code. */
 const REMOTE_END = /^command terminated with exit code/m;
@@ -103,6 +137,8 @@ const REMOTE_END = /^command terminated with exit code/m;
 function ownLines(stderr: string): string {
   return (
     stderr
+      // Of a broken ~/.kube/kuberc; kubectl's own words follow without a newline (kubectl 1.34 to 1.37).
+      .replace(/^kuberc: .*?(?=Error from server|Unable to connect|The connection to|(?<! )error: |$)/m, '')
       .replaceAll(/^[EWIF]\d{4} .*err=<\n(?:\t.*\n)* >$/gm, '')
       // The URL of an exec request to a kubelet contains the whole script. (A login page's URL needs its query.)
       .replaceAll(/(\bhttps?:\/\/[^\s"?]+)\?[^\s"]*\bcommand=[^\s"]*/g, '$1')
@@ -158,6 +194,7 @@ export function kubectlError(result: RunResult, worker: ClusterWorker, doing: st
     const message = `cannot ${doing} ${where}: no answer in time${lastWords(result.stderr)}`;
     return new TransportError('unreachable', message, {
       exitCode: ExitCode.timeout,
+      reason: `no answer in time${lastWords(result.stderr)}`,
       hints: [
         `test: ${kubectlCommand(worker, 'get', '--raw', '/readyz')}`,
         'a slow connection: --timeout 2m',
@@ -173,6 +210,7 @@ export function kubectlError(result: RunResult, worker: ClusterWorker, doing: st
       return new TransportError(kind, message, {
         hints: [hint(worker, match)],
         neverBegan: NEVER_BEGAN.test(said),
+        reason: OF_THE_CLUSTER.has(kind) && said !== '' ? shortened(said) : undefined,
       });
     }
   }

@@ -1,13 +1,9 @@
-/** Runs kubectl, and enters a worker's pod with `kubectl exec`. */
+/** Runs kubectl. */
 import type { Context } from '../cli/command.ts';
 import { InterruptedError } from '../cli/errors.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
-import { type Argv, type Exec, LIMITS, type RunResult } from '../exec.ts';
-import { newNonce, parseFrame } from './frame.ts';
-import { kubectlError, kubectlMessage, lastWords } from './kubectl-errors.ts';
-import type { PodFacts } from './pods.ts';
-import { GRACE_MS, scriptArgv } from './scripts.ts';
-import { floodError, type Transport, TransportError } from './transport.ts';
+import type { Argv, Exec, RunResult } from '../exec.ts';
+import { floodError } from './transport.ts';
 
 /** What every kubectl call needs. */
 export interface Cluster {
@@ -23,49 +19,6 @@ export function clusterOf(
   timeoutMs: number,
 ): Cluster {
   return { exec, env, timeoutMs, signal, now };
-}
-
-function brokenConnection({ name }: ClusterWorker): TransportError {
-  return new TransportError('broken', `the connection to ${name} broke before its answer was whole`);
-}
-
-/** Enters a worker through its pod, the same one for the whole command. */
-export function kubectlTransport(cluster: Cluster, worker: ClusterWorker, pod: PodFacts): Transport {
-  const into = ['exec', pod.name, `--container=${pod.container}`];
-  return {
-    async run(call) {
-      const nonce = newNonce();
-      const result = await kubectl(
-        { ...cluster, signal: call.signal, timeoutMs: call.timeoutMs + GRACE_MS },
-        worker,
-        [...into, '--', ...scriptArgv(call, nonce)],
-        { bounded: false, maxBytes: LIMITS.frameBytes, asked: call.script },
-      );
-      const frame = parseFrame(result.stdout, nonce);
-      if (frame !== null && frame.rc !== 124) return frame;
-      const begun = result.stdout.includes(nonce);
-      if (result.timedOut || result.code === 124 || frame?.rc === 124) {
-        const said = begun ? '' : lastWords(result.stderr);
-        throw new TransportError(
-          'timeout',
-          `${worker.name} did not answer within ${call.timeoutMs / 1000}s${said}`,
-        );
-      }
-      // kubectl reports the script's exit code, or its own error, or nothing at all when the stream was cut. Once the script
-      // has started, stderr may be the script's, and does not say whether it has done its work.
-      if (!begun && result.code !== 0 && kubectlMessage(result.stderr) !== '')
-        throw kubectlError(result, worker, 'run a command in');
-      throw brokenConnection(worker);
-    },
-    terminal(argv, tty) {
-      return {
-        argv: [...base(cluster, worker), ...into, '--stdin', ...(tty ? ['--tty'] : []), '--', ...argv],
-        env: cluster.env,
-        // kubectl prints this for every exit code but 0, also for ours that mean "detached".
-        dropStderr: /^command terminated with exit code \d+\r?\n?/m,
-      };
-    },
-  };
 }
 
 /** The beginning of every kubectl call for a worker. */

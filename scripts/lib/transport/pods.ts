@@ -3,6 +3,7 @@
 /** The fields of Kubernetes objects that are read here. */
 interface Meta {
   readonly name?: string;
+  readonly resourceVersion?: string;
   readonly creationTimestamp?: string;
   readonly deletionTimestamp?: string;
   readonly deletionGracePeriodSeconds?: number;
@@ -17,6 +18,13 @@ interface ContainerState {
   readonly terminated?: { readonly reason?: string; readonly exitCode?: number; readonly message?: string };
 }
 
+type Quantities = Readonly<Record<string, string | number>>;
+
+export interface ContainerResources {
+  readonly requests?: Quantities;
+  readonly limits?: Quantities;
+}
+
 export interface PodObject {
   readonly metadata: Meta;
   readonly spec?: {
@@ -27,6 +35,7 @@ export interface PodObject {
       readonly image?: string;
       /** Overrides the pod's; may have its own rules since Kubernetes 1.34. */
       readonly restartPolicy?: string;
+      readonly resources?: ContainerResources;
     }[];
   };
   readonly status?: {
@@ -39,13 +48,26 @@ export interface PodObject {
       readonly reason?: string;
       readonly message?: string;
     }[];
-    readonly containerStatuses?: readonly {
-      readonly name: string;
-      readonly restartCount?: number;
-      readonly state?: ContainerState;
-      readonly lastState?: ContainerState;
-    }[];
+    readonly containerStatuses?: readonly ContainerStatus[];
+    /** Those that start before: a webhook may add some, which may go on beside the others (native sidecars). */
+    readonly initContainerStatuses?: readonly ContainerStatus[];
   };
+}
+
+/** The pods of a namespace. */
+export interface PodList {
+  /** Its version is empty when kubectl has made the list. */
+  readonly metadata?: Meta;
+  readonly items: readonly PodObject[];
+}
+
+export interface ContainerStatus {
+  readonly name: string;
+  readonly restartCount?: number;
+  readonly state?: ContainerState;
+  readonly lastState?: ContainerState;
+  /** As the kubelet has applied them; missing before Kubernetes 1.33. */
+  readonly resources?: ContainerResources;
 }
 
 /** The state of a pod, in the words of the STATUS column. */
@@ -76,7 +98,7 @@ export interface PodFacts {
 }
 
 /** The annotation that names a pod's default container. */
-export const DEFAULT_CONTAINER = 'kubectl.kubernetes.io/default-container';
+const DEFAULT_CONTAINER = 'kubectl.kubernetes.io/default-container';
 
 /** How long a deleted pod may outlive its grace period before its node counts as lost. */
 const LOST_AFTER_SECONDS = 60;
@@ -125,14 +147,31 @@ export function belongsTo({ metadata }: PodObject, name: string): boolean {
   );
 }
 
+/** The chart's name of a worker's container. */
+const OWN_CONTAINER = 'worker';
+
 /**
- * @param container the `container:` of workers.yaml, if any; otherwise the pod's annotation, otherwise the first container
+ * Chooses the container of a pod or a template, of which there may be several: service meshes and other webhooks add theirs.
+ *
+ * @param wanted the `container:` of workers.yaml, if any; otherwise the one of the pod's annotation, otherwise the chart's,
+ *   otherwise the first
+ */
+export function containerName(
+  { metadata, spec }: Partial<Pick<PodObject, 'metadata' | 'spec'>>,
+  wanted: string | undefined,
+): string {
+  const [first, ...others] = spec?.containers?.map(({ name }) => name) ?? [];
+  const named = wanted ?? metadata?.annotations?.[DEFAULT_CONTAINER];
+  return named ?? (first === undefined || others.includes(OWN_CONTAINER) ? OWN_CONTAINER : first);
+}
+
+/**
+ * @param container the `container:` of workers.yaml, if any
  * @param now the laptop's time, to tell a slow stop from a lost node
  */
 export function podFacts(pod: PodObject, container: string | undefined, now: Date): PodFacts {
   const { metadata, spec, status } = pod;
-  const chosen =
-    container ?? metadata.annotations?.[DEFAULT_CONTAINER] ?? spec?.containers?.[0]?.name ?? 'worker';
+  const chosen = containerName(pod, container);
   const current = status?.containerStatuses?.find(({ name }) => name === chosen);
   const running = current?.state?.running !== undefined;
   const { state, reason } = stateOf(pod, chosen, now);
@@ -205,12 +244,25 @@ function stateOf(pod: PodObject, name: string, now: Date): { state: PodState; re
   }
   // Until the sandbox has its network and volumes, the kubelet explains the wait here, not at the container.
   const sandbox = condition('PodReadyToStartContainers');
-  const detail = sandbox?.status === 'False' && !waiting?.message ? sandbox.message : undefined;
+  const detail = sandbox?.status === 'False' && !waiting?.message ? sandbox.message : blockedBy(status);
   return {
     state: 'starting',
     reason: [said, detail].filter(Boolean).join(': ') || 'the container is being created',
   };
 }
+
+/** The container that has to start first, and does not. */
+function blockedBy(status: PodObject['status']): string | undefined {
+  for (const { name, state } of status?.initContainerStatuses ?? []) {
+    const { reason, message } = state?.waiting ?? {};
+    if (reason !== undefined && !PASSING_REASONS.has(reason))
+      return [`container ${name}`, reason, message].filter(Boolean).join(': ');
+  }
+  return undefined;
+}
+
+/** What a container waits for while its pod starts. */
+export const PASSING_REASONS: ReadonlySet<string> = new Set(['PodInitializing', 'ContainerCreating']);
 
 /** Kubernetes' default is Always, which is also the only one that a Deployment accepts. */
 function restartPolicyOf({ spec }: PodObject, container: string): string {

@@ -20,12 +20,14 @@ export const GRACE_MS = 3_000;
 /** Files with functions that a few scripts share, in addition to worker.sh. */
 const SHARED: Readonly<Record<string, readonly string[]>> = {
   backup: ['database'],
-  dispatch: ['standings', 'leftovers'],
+  dispatch: ['standings', 'leftovers', 'queue-add'],
   doctor: ['docker'],
+  'queue-move': ['queue-add'],
   'release-facts': ['database'],
   'rollback-restore': ['database', 'backup-archive'],
-  restore: ['database'],
-  'restore-unpack': ['database', 'backup-archive'],
+  restore: ['database', 'queue-add', 'restore-import'],
+  'restore-unpack': ['database', 'backup-archive', 'restore-import'],
+  usage: ['database'],
   'unstick-look': ['standings', 'leftovers'],
   why: ['standings', 'leftovers', 'docker'],
 };
@@ -69,10 +71,15 @@ export function plainScript(script: string, args: readonly string[]): Argv {
   return ['bash', '-c', readScript(script), script, ...args];
 }
 
+/** Those that were read: a command that watches twenty workers sends the same one again and again. */
+const scripts = new Map<string, string>();
+
 /** A script without its comment lines, to keep the request small. */
 function readScript(name: string): string {
-  return readFileSync(join(packageRoot(), 'scripts', 'remote', `${name}.sh`), 'utf8').replaceAll(
-    /^[ \t]*(?:#.*)?\n/gm,
-    '',
-  );
+  const known = scripts.get(name);
+  if (known !== undefined) return known;
+  const file = join(packageRoot(), 'scripts', 'remote', `${name}.sh`);
+  const text = readFileSync(file, 'utf8').replaceAll(/^[ \t]*(?:#.*)?\n/gm, '');
+  scripts.set(name, text);
+  return text;
 }

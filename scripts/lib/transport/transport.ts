@@ -1,6 +1,6 @@
 /**
- * The interface to a worker. Two implementations: kubectl for a pod, plain processes for a local worker. A multiplexed
- * connection could become a third.
+ * The interface to a worker. Two implementations: a pod, entered as `kubectl exec` does, and plain processes for a local
+ * worker.
  */
 import { CliError, type ErrorDetails } from '../cli/errors.ts';
 import { bytes } from '../cli/text.ts';
@@ -33,6 +33,8 @@ export type TransportErrorKind =
 export interface TransportErrorDetails extends ErrorDetails {
   /** No connection was made, so the request has not taken effect and never will. */
   readonly neverBegan?: boolean;
+  /** The cluster's failure, in words that hold for every worker in it. */
+  readonly reason?: string | undefined;
 }
 
 /** The cluster gave no complete answer. */
@@ -55,11 +57,13 @@ export class TransportError extends CliError {
   override readonly name = 'TransportError';
   readonly kind: TransportErrorKind;
   readonly neverBegan: boolean;
+  readonly reason: string | null;
 
   constructor(kind: TransportErrorKind, message: string, details: TransportErrorDetails = {}) {
     super(message, details);
     this.kind = kind;
     this.neverBegan = details.neverBegan ?? false;
+    this.reason = details.reason ?? null;
   }
 
   /** Whether the cluster gave no complete answer, which says nothing about the worker. */

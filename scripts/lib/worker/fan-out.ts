@@ -1,6 +1,9 @@
 /** Runs an action on several workers at once, with a limit. */
 import { CliError } from '../cli/errors.ts';
 
+/** How many workers to ask at the same time. */
+export const CONCURRENCY = 8;
+
 /**
  * Runs an action on every item, at most `limit` at a time, in order of the items.
  *
@@ -32,6 +35,13 @@ export async function fanOut<T, R>(
   return results;
 }
 
+/** What to say of an error that is our own bug in handling a worker's answer. */
+export function bugSentence(error: unknown): string {
+  const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
+  const where = stack?.split('\n').find((line) => line.startsWith('    at ')) ?? '';
+  return `factory-worker failed unexpectedly on its answer; please report this: ${name}: ${message} (${where.trim()})`;
+}
+
 /**
  * Wraps an action for {@link fanOut} so that one worker cannot hide the others: an unexpected error is our own bug in
  * handling its answer, and `recover` makes a row of it.
@@ -48,11 +58,7 @@ export function guarded<T, R>(
     } catch (error) {
       // The command handles expected errors (an interruption, a missing program).
       if (error instanceof CliError || !(error instanceof Error) || error.name === 'AbortError') throw error;
-      const where = error.stack?.split('\n').find((line) => line.startsWith('    at ')) ?? '';
-      return recover(
-        item,
-        `factory-worker failed unexpectedly on its answer; please report this: ${error.name}: ${error.message} (${where.trim()})`,
-      );
+      return recover(item, bugSentence(error));
     }
   };
 }

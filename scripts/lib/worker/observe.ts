@@ -4,10 +4,13 @@ import { parseDuration } from '../config/duration.ts';
 import type { WorkerFlagValues } from '../config/flags.ts';
 import type { ClusterWorker, WorkerEntry } from '../config/worker-entry.ts';
 import { chooseWorker, loadWorkers } from '../config/workers-file.ts';
+import { kubectlClient } from '../transport/client.ts';
+import { type Connections, openConnections } from '../transport/connections.ts';
 import { type PodSearch, podFinder } from '../transport/find-pod.ts';
-import { clusterOf, kubectlTransport } from '../transport/kubectl.ts';
+import { clusterOf } from '../transport/kubectl.ts';
 import { kubectlCommand, kubectlInNamespace } from '../transport/kubectl-errors.ts';
 import { localTransport } from '../transport/local.ts';
+import { podTransport } from '../transport/pod-transport.ts';
 import type { PodFacts } from '../transport/pods.ts';
 import { type Transport, TransportError } from '../transport/transport.ts';
 import type { CommandLine, Status } from './status.ts';
@@ -27,11 +30,15 @@ export interface Reach {
   enter(worker: WorkerEntry): Promise<Entrance>;
 }
 
-/** @param timeoutMs how long each call to a cluster may take */
-export function createReach(context: Context, timeoutMs: number): Reach {
+/**
+ * @param timeoutMs how long each call to a cluster may take
+ * @param connections to the clusters of the workers, if there are any; otherwise each call is a kubectl
+ */
+export function createReach(context: Context, timeoutMs: number, connections?: Connections): Reach {
   const { exec, commandLine } = context;
   const cluster = clusterOf(context, timeoutMs);
-  const findPod = podFinder(cluster);
+  const client = connections?.client(cluster) ?? kubectlClient(cluster);
+  const findPod = podFinder(cluster, client);
   return {
     async enter(worker) {
       if (worker.runtime === 'local')
@@ -39,7 +46,7 @@ export function createReach(context: Context, timeoutMs: number): Reach {
       const search = await findPod(worker);
       if (search.kind === 'none') throw new NoEntranceError(worker, search, null, commandLine);
       if (!search.pod.enterable) throw new NoEntranceError(worker, search, search.pod, commandLine);
-      return { transport: kubectlTransport(cluster, worker, search.pod), pod: search.pod };
+      return { transport: podTransport(cluster, worker, search.pod, client), pod: search.pod };
     },
   };
 }
@@ -49,9 +56,14 @@ export interface FoundWorker {
   readonly worker: WorkerEntry;
   /** How long each call to it may take. */
   readonly timeoutMs: number;
+  /** The way to its cluster, for {@link createReach}. */
+  readonly connections: Connections | undefined;
   /** Finds the entrance, again at each call; see {@link Reach}. */
   readonly enter: () => Promise<Entrance>;
 }
+
+/** For a command that gives a terminal or a long stream to kubectl: it keeps no connection of its own beside that. */
+export const BY_KUBECTL = { connected: false } as const;
 
 /**
  * Finds a worker in workers.yaml, using the flags that every worker command has.
@@ -62,10 +74,33 @@ export async function findWorker(
   context: Context,
   flags: WorkerFlagValues,
   name: string,
+  { connected = true, watching = false }: { readonly connected?: boolean; readonly watching?: boolean } = {},
 ): Promise<FoundWorker> {
   const timeoutMs = parseDuration(flags.timeout, '--timeout');
   const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
-  return { worker, timeoutMs, enter: () => createReach(context, timeoutMs).enter(worker) };
+  const connections = connected ? openConnections(context, [worker], { watching }) : undefined;
+  return found(context, worker, timeoutMs, connections);
+}
+
+/** The same for entries of workers.yaml; they share the connections to their clusters. */
+export function foundWorkers(
+  context: Context,
+  flags: WorkerFlagValues,
+  workers: readonly WorkerEntry[],
+): FoundWorker[] {
+  const timeoutMs = parseDuration(flags.timeout, '--timeout');
+  const connections = openConnections(context, workers);
+  return workers.map((worker) => found(context, worker, timeoutMs, connections));
+}
+
+function found(
+  context: Context,
+  worker: WorkerEntry,
+  timeoutMs: number,
+  connections: Connections | undefined,
+): FoundWorker {
+  const enter = () => createReach(context, timeoutMs, connections).enter(worker);
+  return { worker, timeoutMs, connections, enter };
 }
 
 /** There is no running container to enter; `status` and `pod` say why. */
@@ -110,6 +145,9 @@ function hintsFor(
     case 'crash-looping':
       return [`its last output: ${command('logs', worker.name, 'boot', '--previous')}`];
     default:
-      return [`events: ${kubectl('describe', 'pod', pod?.name ?? worker.pod)}`];
+      // Without a pod it is the Deployment that says why there is none.
+      return [
+        `events: ${kubectl(...(pod === null ? ['describe', 'deployment', worker.pod] : ['describe', 'pod', pod.name]))}`,
+      ];
   }
 }

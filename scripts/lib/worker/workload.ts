@@ -4,8 +4,9 @@ import type { ClusterWorker } from '../config/worker-entry.ts';
 import type { Cluster } from '../transport/kubectl.ts';
 import { kubectlInNamespace } from '../transport/kubectl-errors.ts';
 import { getJson, getOrNull } from '../transport/objects.ts';
-import { belongsTo, choosePod, DEFAULT_CONTAINER, type PodObject } from '../transport/pods.ts';
+import { belongsTo, choosePod, containerName, type PodObject } from '../transport/pods.ts';
 import { checkAnswer } from '../transport/read-answer.ts';
+import { type ManagedFields, type TakenField, takenFromHelm } from './field-owners.ts';
 
 export type ReleasePod = PodObject & {
   readonly metadata: { readonly uid?: string };
@@ -30,13 +31,20 @@ export interface Workload {
     readonly tolerations: readonly object[];
     readonly nodeSelector: Readonly<Record<string, string>>;
   };
+  /** What an upgrade by Helm 4 would be refused for. */
+  readonly taken: readonly TakenField[];
   /** Why no pod can be created, in its controller's words; null when it says nothing. */
   readonly failure: string | null;
 }
 
 export interface WorkloadObject {
   readonly kind?: string;
-  readonly metadata: { readonly name: string; readonly annotations?: Readonly<Record<string, string>> };
+  readonly metadata: {
+    readonly name: string;
+    readonly annotations?: Readonly<Record<string, string>>;
+    /** Only where it was asked for. */
+    readonly managedFields?: readonly ManagedFields[];
+  };
   readonly spec: {
     readonly replicas?: number;
     readonly template: {
@@ -46,6 +54,7 @@ export interface WorkloadObject {
           readonly name: string;
           readonly image?: string;
           readonly securityContext?: { readonly privileged?: boolean };
+          readonly env?: readonly { readonly name: string; readonly value?: string }[];
         }[];
         readonly volumes?: readonly {
           readonly name: string;
@@ -75,6 +84,7 @@ export async function findWorkload(cluster: Cluster, worker: ClusterWorker): Pro
   const { items } = await getJson<{ items: WorkloadObject[] }>(cluster, worker, [
     'deployments,statefulsets',
     `--field-selector=metadata.name=${worker.pod}`,
+    '--show-managed-fields',
   ]);
   return items[0] === undefined ? null : parseWorkload(items[0], worker.container);
 }
@@ -102,14 +112,14 @@ export async function readWorkload(cluster: Cluster, worker: ClusterWorker): Pro
   );
 }
 
-/** @param wanted the `container:` of workers.yaml; otherwise the pod's default container, otherwise the first one */
+/** @param wanted the `container:` of workers.yaml, if any; its pods' container is chosen alike */
 export function parseWorkload(object: WorkloadObject, wanted?: string): Workload {
   const { kind, metadata, spec, status } = checkAnswer<WorkloadObject>('workload', 'its workload', object);
   const { containers, volumes = [], ...pod } = spec.template.spec;
   const { imagePullSecrets = [], tolerations = [], nodeSelector = {} } = pod;
-  const chosen = wanted ?? spec.template.metadata?.annotations?.[DEFAULT_CONTAINER];
-  const container = containers.find(({ name }) => name === chosen) ?? containers[0];
-  const volume = (name: string) => volumes.find((one) => one.name === name);
+  const name = containerName(spec.template, wanted);
+  const container = containers.find((one) => one.name === name);
+  const volume = (wantedVolume: string) => volumes.find((one) => one.name === wantedVolume);
   const failure = status?.conditions?.find(
     ({ type, status: value }) => type === 'ReplicaFailure' && value === 'True',
   );
@@ -117,13 +127,14 @@ export function parseWorkload(object: WorkloadObject, wanted?: string): Workload
     kind: kind === 'StatefulSet' ? 'StatefulSet' : 'Deployment',
     name: metadata.name,
     release: metadata.annotations?.['meta.helm.sh/release-name'] ?? null,
-    container: container?.name ?? 'worker',
+    container: name,
     image: container?.image ?? '',
     replicas: spec.replicas ?? 1,
     privileged: container?.securityContext?.privileged === true,
     secret: volume('secrets')?.secret?.secretName ?? null,
     claim: volume('state')?.persistentVolumeClaim?.claimName ?? null,
     pod: { imagePullSecrets, tolerations, nodeSelector },
+    taken: takenFromHelm(metadata.managedFields, name),
     failure: failure?.message ?? null,
   };
 }

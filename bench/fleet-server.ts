@@ -1,0 +1,51 @@
+/**
+ * An API server of workers that do not exist: `fleet-server.ts FOLDER NONCE` prints its port. The folder has what makeRecording
+ * of place.ts has put there: the pods, and what each of them answers.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  clusterServer,
+  type GetAnswer,
+  ok,
+  type Question,
+  refused,
+  SUCCESS,
+} from '../test/support/cluster-server.ts';
+
+const [folder = '', nonce = ''] = process.argv.slice(2);
+const pods = readFileSync(join(folder, 'pods.json'));
+const { items } = JSON.parse(`${pods}`) as { items: { readonly metadata: { readonly name: string } }[] };
+/** What kubectl asks before anything else. */
+const discovery: Readonly<Record<string, object>> = {
+  '/api': { kind: 'APIVersions', versions: ['v1'] },
+  '/apis': { kind: 'APIGroupList', apiVersion: 'v1', groups: [] },
+  '/api/v1': {
+    kind: 'APIResourceList',
+    groupVersion: 'v1',
+    resources: [
+      { name: 'pods', singularName: 'pod', namespaced: true, kind: 'Pod', verbs: ['get', 'list', 'watch'] },
+    ],
+  },
+};
+
+function get({ path, query }: Question): GetAnswer {
+  if (query.has('watch')) return { kind: 'stream', begin() {} };
+  if (path.endsWith('/pods')) return ok(pods);
+  const pod = items.find(({ metadata }) => path.endsWith(`/${metadata.name}`));
+  const found = pod ?? discovery[path];
+  return found === undefined ? refused(404, 'NotFound', path) : ok(JSON.stringify(found));
+}
+
+const frame = readFileSync(join(folder, 'frame'), 'utf8');
+const { port } = await clusterServer(
+  {
+    get,
+    exec({ query }) {
+      const asked = query.getAll('command').find((word) => word.startsWith('=')) ?? '';
+      return { kind: 'running', stdout: frame.replaceAll(nonce, asked), end: SUCCESS };
+    },
+  },
+  0,
+);
+process.stdout.write(`${port}\n`);

@@ -1,0 +1,242 @@
+/**
+ * Connections to clusters, one for each kubeconfig and context, for as long as a command runs.
+ *
+ * Where a connection cannot be had, or does not let a request through, kubectl itself is asked, without a word: it says what is
+ * wrong better than we could. That is decided once for each cluster, and again only after a connection that had worked.
+ */
+import type { Context } from '../cli/command.ts';
+import { InterruptedError } from '../cli/errors.ts';
+import type { ClusterWorker, WorkerEntry } from '../config/worker-entry.ts';
+import { type Argv, LIMITS, type RunResult } from '../exec.ts';
+import { readStatus, refusal } from './api-status.ts';
+import { type ClusterClient, execArgs, kubectlClient, type ObjectRef } from './client.ts';
+import type { Cluster } from './kubectl.ts';
+import { type PodWatch, watchPath, watchPods } from './pod-watch.ts';
+import type { PodFacts } from './pods.ts';
+import type { HttpAnswer, KubectlProxy, RequestOptions, Silence } from './proxy.ts';
+import { floodError } from './transport.ts';
+
+export interface Connections {
+  /** The way to the clusters of the workers; to any other it is kubectl. */
+  client(cluster: Cluster): ClusterClient;
+}
+
+/** One cluster, as one person. */
+interface Link {
+  readonly namespaces: Set<string>;
+  /** How long it stays after this command; null when it ends with it. */
+  readonly keep: string | null;
+  /** Being made, or there; null when there is none to be had. */
+  proxy: Promise<KubectlProxy | null> | null;
+  /** Whether the connection has answered. */
+  worked: boolean;
+  /** Programs in pods are run by kubectl: they cannot be by this connection. */
+  execByKubectl: boolean;
+  /** Of the pods, by namespace. */
+  readonly watches: Map<string, PodWatch>;
+}
+
+/** `kubectl` keeps to a kubectl for each request. */
+const TRANSPORT_VARIABLE = 'FACTORY_WORKER_TRANSPORT';
+
+/** For a command that looks again and again: the API server is asked to say what becomes of the pods. */
+export const WATCHING = { watching: true } as const;
+
+/**
+ * Connections that are made when they are first needed.
+ *
+ * @param workers all that may be asked: what is not of their namespaces is not let through
+ */
+export function openConnections(
+  { env, exec }: Pick<Context, 'env' | 'exec'>,
+  workers: readonly WorkerEntry[],
+  { watching }: { readonly watching: boolean } = { watching: false },
+): Connections {
+  const links = new Map<string, Link>();
+  const clusterWorkers = workers.filter((worker) => worker.runtime === 'kubernetes');
+  for (const worker of isOff(env) ? [] : clusterWorkers) {
+    const link = links.get(keyOf(worker));
+    if (link === undefined) {
+      const namespaces = new Set([worker.namespace]);
+      const watches = new Map<string, PodWatch>();
+      const keep = worker.keepConnection ?? null;
+      const state = { proxy: null, worked: false, execByKubectl: false };
+      links.set(keyOf(worker), { namespaces, keep, watches, ...state });
+    } else {
+      link.namespaces.add(worker.namespace);
+    }
+  }
+  const proxyOf = (link: Link, worker: ClusterWorker, timeoutMs: number): Promise<KubectlProxy | null> => {
+    link.proxy ??= import('./proxy.ts').then(({ startProxy }) =>
+      startProxy({ env, exec, timeoutMs }, worker, { namespaces: [...link.namespaces], keep: link.keep }),
+    );
+    return link.proxy;
+  };
+  /** What they know may be old when anything else that is asked there fails. */
+  const endWatches = ({ watches }: Link) => {
+    for (const watch of watches.values()) watch.end();
+  };
+  /** A connection that had worked may do so again. */
+  const drop = (link: Link, proxy: KubectlProxy) => {
+    endWatches(link);
+    link.watches.clear();
+    proxy.close();
+    link.proxy = link.worked ? null : Promise.resolve(null);
+    link.worked = false;
+  };
+
+  return {
+    client(cluster) {
+      const kubectl = kubectlClient(cluster);
+      /** @returns null where kubectl has to ask */
+      const through = async (worker: ClusterWorker, request: Request): Promise<RunResult | null> => {
+        const link = links.get(keyOf(worker));
+        if (!link?.namespaces.has(worker.namespace) || (request.isExec && link.execByKubectl)) return null;
+        const { timeoutMs, signal, maxBytes, asked } = request;
+        const proxy = await unlessAborted(proxyOf(link, worker, timeoutMs), signal);
+        if (proxy === null) return null;
+        exec.trace(request.shown);
+        const said = proxy.served.said;
+        const answer = await request.send(proxy, { timeoutMs, signal, maxBytes });
+        if (isFailure(answer, request)) endWatches(link);
+        if ('silence' in answer) {
+          if (answer.silence === 'aborted') throw InterruptedError.by(signal);
+          if (answer.silence === 'overflow') throw floodError(worker.name, maxBytes, asked);
+          // What a plugin for credentials has said: the page of a login, for example.
+          if (answer.silence === 'timeout')
+            return { ...ended(143), stderr: proxy.served.saidSince(said), timedOut: true };
+          if (answer.silence === 'gone' || !proxy.served.running) drop(link, proxy);
+          // What only reads can be asked again; a program may have begun.
+          return answer.silence === 'cut' && request.isExec ? ended(1) : null;
+        }
+        if ('code' in answer) {
+          link.worked = true;
+          return { ...ended(answer.code), ...answer };
+        }
+        const { status, body } = answer;
+        const isStatus = readStatus(body.toString('utf8')) !== null;
+        // A credential that may have been replaced in the kubeconfig meanwhile, which a kubectl reads anew.
+        if (status === 401) drop(link, proxy);
+        // The proxy does not let it through, or the server does not know the protocol.
+        else if (request.isExec && status < 500 && !isStatus) link.execByKubectl = true;
+        // Nothing has begun, and kubectl may get through: it repeats what was too much at once, and enters a pod by another verb.
+        if (status === 401 || status === 429 || (status >= 400 && status < 500 && !isStatus)) return null;
+        if (status === 403 && request.isExec) return null;
+        link.worked = true;
+        if (status === 200) return { ...ended(0), stdout: body };
+        if (status === 404 && request.mayBeMissing) return ended(0);
+        return { ...ended(1), stderr: refusal(status, body.toString('utf8')) };
+      };
+      return {
+        async read(worker, object) {
+          const path = objectPath(worker, object);
+          const request: Request = {
+            send: (proxy, options) => proxy.get(path, options),
+            shown: ['proxy:', 'GET', path],
+            isExec: false,
+            mayBeMissing: object.kind !== 'pods',
+            timeoutMs: cluster.timeoutMs,
+            signal: cluster.signal,
+            maxBytes: LIMITS.stdoutBytes,
+            asked: 'kubectl get',
+          };
+          return (await through(worker, request)) ?? kubectl.read(worker, object);
+        },
+        watchedPods: (worker) => links.get(keyOf(worker))?.watches.get(worker.namespace)?.pods() ?? null,
+        watchPods(worker, list) {
+          const link = links.get(keyOf(worker));
+          const connected = link?.proxy;
+          // A list that kubectl has made has no version.
+          const version = list.metadata?.resourceVersion;
+          if (!watching || !link || !connected || !version) return;
+          void connected.then((proxy) => {
+            const known = link.watches.get(worker.namespace);
+            if (proxy === null || link.proxy !== connected || known?.over === false) return;
+            const path = watchPath(objectPath(worker, { kind: 'pods' }), version);
+            exec.trace(['proxy:', 'GET', path]);
+            const { timeoutMs: silentMs, now } = cluster;
+            link.watches.set(worker.namespace, watchPods(proxy, path, list, { silentMs, now }));
+          });
+        },
+        async exec(worker, pod, argv, options) {
+          const path = execPath(worker, pod, argv);
+          const request: Request = {
+            send: (proxy, limits) => proxy.exec(path, limits),
+            shown: ['proxy:', ...execArgs(pod), '--', ...argv],
+            isExec: true,
+            mayBeMissing: false,
+            maxBytes: LIMITS.frameBytes,
+            ...options,
+          };
+          return (await through(worker, request)) ?? kubectl.exec(worker, pod, argv, options);
+        },
+      };
+    },
+  };
+}
+
+/** Ctrl-C does not wait for a program that starts. @throws InterruptedError */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(InterruptedError.by(signal));
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}
+
+type Answer = HttpAnswer | Silence | Pick<RunResult, 'code' | 'stdout' | 'stderr'>;
+
+/** A request of a client, for the connection. */
+interface Request extends RequestOptions {
+  readonly send: (proxy: KubectlProxy, options: RequestOptions) => Promise<Answer>;
+  /** For `--verbose`. */
+  readonly shown: Argv;
+  /** A program, which must not be run twice. */
+  readonly isExec: boolean;
+  /** That there is no such object is an answer, too. */
+  readonly mayBeMissing: boolean;
+  /** For the message when the answer is too long. */
+  readonly asked: string;
+}
+
+/** Whether the answer says that something is not as it should be: that there is no such object may be. */
+function isFailure(answer: Answer, { mayBeMissing }: Request): boolean {
+  if ('silence' in answer) return true;
+  return 'status' in answer && answer.status >= 400 && !(answer.status === 404 && mayBeMissing);
+}
+
+/** Whether kubectl is to be started for each request. */
+function isOff(env: NodeJS.ProcessEnv): boolean {
+  // The second is kubectl's own variable, for networks that do not let a WebSocket through.
+  return env[TRANSPORT_VARIABLE] === 'kubectl' || env['KUBECTL_REMOTE_COMMAND_WEBSOCKETS'] === 'false';
+}
+
+function keyOf({ kubeconfig, context }: ClusterWorker): string {
+  return JSON.stringify([kubeconfig, context]);
+}
+
+function objectPath({ namespace }: ClusterWorker, object: ObjectRef): string {
+  const within = (group: string, resource: string) =>
+    `/${group}/namespaces/${encodeURIComponent(namespace)}/${resource}`;
+  switch (object.kind) {
+    case 'pods':
+      return within('api/v1', 'pods');
+    case 'pod':
+      return within('api/v1', `pods/${encodeURIComponent(object.name)}`);
+    case 'deployment':
+      return within('apis/apps/v1', `deployments/${encodeURIComponent(object.name)}`);
+  }
+}
+
+function execPath(worker: ClusterWorker, { name, container }: PodFacts, argv: Argv): string {
+  const query = new URLSearchParams({ container, stdout: 'true', stderr: 'true' });
+  for (const word of argv) query.append('command', word);
+  return `${objectPath(worker, { kind: 'pod', name })}/exec?${query}`;
+}
+
+/** As a kubectl that printed nothing. */
+function ended(code: number): RunResult {
+  const argv: Argv = ['kubectl', 'proxy'];
+  return { argv, code, stdout: Buffer.alloc(0), stderr: '', timedOut: false, aborted: false };
+}
