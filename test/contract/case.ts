@@ -37,7 +37,7 @@ export interface Case {
   name: string;
   /** Section of README.md the case comes from. */
   section: string;
-  /** Dialects it applies to; all but `pg` when absent. */
+  /** Dialects it applies to; all when absent. */
   dialects?: readonly Dialect[];
   /** The project; null for none. A single checks_only stage when absent. */
   project?: Project | null;

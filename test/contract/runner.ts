@@ -11,7 +11,7 @@ const PATIENCE_MS = 120_000;
 
 /** Finds out which dialect a binary speaks, by its driver and the flags its help lists. */
 export async function detectDialect(bin: string): Promise<Dialect> {
-  if ((await readFile(bin)).includes('github.com/jackc/pgx')) return 'pg';
+  if ((await readFile(bin)).includes('github.com/jackc/pgx')) return 'c';
   const { rc, stdout, stderr } = await run(bin, ['queue', 'add', '--help'], { cwd: '/', env: process.env });
   if (rc !== 0) throw new Error(`FACTORY_BIN=${bin}: "queue add --help" ended with ${rc}: ${stderr}`);
   if (/^ +--project string/m.test(stdout)) return 'design';

@@ -3,9 +3,10 @@ import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { makeFolder } from '../support/janitor.ts';
+import { Postgres } from '../support/postgres.ts';
 import { type Outcome, type Running, run, start } from './run.ts';
 
-export type Dialect = 'design' | 'a' | 'b' | 'pg';
+export type Dialect = 'design' | 'a' | 'b' | 'c';
 
 const EXAMPLES = fileURLToPath(new URL('../../examples', import.meta.url));
 
@@ -25,6 +26,13 @@ export interface Project {
   ignoreNothing?: boolean;
   /** Make the second project too. */
   two?: boolean;
+}
+
+/** The PostgreSQL of all cases; each has a database of its own. The janitor removes it. */
+let postgres: Promise<Postgres> | null = null;
+function server(): Promise<Postgres> {
+  postgres ??= Postgres.start();
+  return postgres;
 }
 
 /** Settings of the stand-ins, short so that a stage lasts about two seconds. */
@@ -50,7 +58,7 @@ export class Box {
   readonly cwd: string;
   readonly env: NodeJS.ProcessEnv;
 
-  private constructor(dialect: Dialect, dir: string, hasProject: boolean) {
+  private constructor(dialect: Dialect, dir: string, hasProject: boolean, database: NodeJS.ProcessEnv) {
     this.dialect = dialect;
     this.dir = dir;
     this.home = join(dir, 'home');
@@ -71,6 +79,7 @@ export class Box {
       GIT_COMMITTER_NAME: 'Contract',
       GIT_COMMITTER_EMAIL: 'contract@example.invalid',
       STANDIN_CALLS: join(dir, 'calls'),
+      ...database,
     };
   }
 
@@ -80,9 +89,10 @@ export class Box {
     project: Project | null,
     settings: Record<string, string>,
   ): Promise<Box> {
-    const box = new Box(dialect, await makeFolder('fc-'), project !== null);
+    const database = dialect === 'c' ? { DATABASE_URL: await (await server()).createDatabase() } : {};
+    const box = new Box(dialect, await makeFolder('fc-'), project !== null, database);
     for (const name of ['home', 't', 'bin', 'empty']) await mkdir(join(box.dir, name));
-    const factory = FACTORY_BIN ?? join(EXAMPLES, 'bin', dialect === 'pg' ? 'factory-postgres' : 'factory');
+    const factory = FACTORY_BIN ?? join(EXAMPLES, 'bin', dialect === 'c' ? 'factory-postgres' : 'factory');
     await symlink(factory, join(box.dir, 'bin', 'factory'));
     for (const name of ['claude', 'gh'])
       await symlink(join(EXAMPLES, 'bin', name), join(box.dir, 'bin', name));

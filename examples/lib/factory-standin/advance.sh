@@ -45,7 +45,7 @@ advance() {
   if [[ $OUTCOME == success ]]; then
     stage_passed
   else
-    stage_failed
+    stage_failed || return 1
   fi
 }
 
@@ -85,9 +85,20 @@ stage_passed() {
   pipeline_event stage_advanced "from=${STAGE[id]}"
 }
 
+# stage_failed: the same stage again, at most twice, unless it has an `on_fail`: another stage is begun anew however often.
 stage_failed() {
-  local attempt=$((P[current_attempt] + 1))
+  local attempt=$((P[current_attempt] + 1)) target=${STAGE[on_fail]}
   SESSION=
+  if [[ $target == escalate ]]; then
+    ACTION=escalated MESSAGE='stage escalated, human intervention required'
+    pipeline_set status blocked
+    pipeline_event escalated ''
+    return
+  fi
+  if [[ -n $target && $target != "${STAGE[id]}" ]]; then
+    stage_route "$target"
+    return
+  fi
   if ((attempt > 3)); then
     ACTION=failed MESSAGE="max attempts (3) reached for stage \"${STAGE[id]}\""
     pipeline_set status failed
@@ -98,6 +109,19 @@ stage_failed() {
   ACTION=retry MESSAGE="stage failed, will retry (attempt $attempt)"
   pipeline_set status pending current_attempt "$attempt" current_fix_round 0 current_session ''
   pipeline_event retry auto
+}
+
+# stage_route ID: as after a stage that failed. When there is no such stage ERROR, returns 1.
+stage_route() {
+  local from=${STAGE[id]}
+  if ! find_stage "$1"; then
+    ERROR="on_fail target stage \"$1\" not found in config"
+    return 1
+  fi
+  find_stage "$from"
+  ACTION=routed NEXT=$1 MESSAGE="stage failed, routing to \"$1\""
+  pipeline_set status pending current_stage "$1" current_attempt 1 current_fix_round 0 current_session ''
+  pipeline_event on_fail_routed "from=$from"
 }
 
 # factory pipeline advance N

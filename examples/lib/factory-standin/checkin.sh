@@ -9,7 +9,7 @@ check_in() {
   project_here
   store_open
   # The cursor of a chat service, which each check-in writes, wherever DATA_DIR is.
-  if [[ $DIALECT == b && -n ${HOME:-} ]]; then
+  if [[ $FAMILY == b && -n ${HOME:-} ]]; then
     mkdir -p -- "$HOME/.factory"
     echo '{}' >"$HOME/.factory/discord_cursor.json"
   fi
@@ -20,10 +20,10 @@ check_in() {
     live=yes
     check_in_pipeline
     # Dialect b handles one pipeline per call, the lowest number; the others handle all.
-    [[ $DIALECT != b ]] || break
+    [[ $FAMILY != b ]] || break
   done
   [[ $live == yes ]] || check_in_queue
-  [[ $DIALECT != b ]] || check_in_triages
+  [[ $FAMILY != b ]] || check_in_triages
   print_actions
 }
 
@@ -31,7 +31,7 @@ check_in() {
 pipelines_by_number() {
   pipeline_files
   ((${#PIPELINES[@]} > 0)) || return 0
-  db "SELECT path FROM $(pipelines_values) ORDER BY json_extract(j, '\$.issue');" || fail "list pipelines: $DB_ERR"
+  json_tool "SELECT path FROM $(pipelines_values) ORDER BY json_extract(j, '\$.issue');" || fail "list pipelines: $DB_ERR"
   mapfile -t PIPELINES <<<"$DB_OUT"
 }
 
@@ -43,7 +43,7 @@ action() {
 # Decides about the loaded pipeline by its status, then by its session's state.
 check_in_pipeline() {
   local stage=${P[current_stage]} session=${P[current_session]}
-  case $DIALECT:${P[status]} in
+  case $FAMILY:${P[status]} in
     *:blocked) action skip "$stage" '' 'blocked, waiting for human intervention' ;;
     a:in_progress | design:in_progress)
       # This lasts for ever when the process that set it was killed: section 4.
@@ -61,11 +61,13 @@ check_in_pipeline() {
         action skip "$stage" '' 'human intervention detected, skipping'
         return
       fi
+      # Dialect c notices that the session of a state is gone.
+      if [[ $DIALECT == c && $S_STATE != human_input ]] && ! tmux_has "$session"; then S_STATE=${S_STATE:+exited}; fi
       case $S_STATE in
         started | active | factory_send | steer) check_in_running ;;
         human_input) action skip "$stage" '' 'human input detected in session, skipping' ;;
         *)
-          if [[ $DIALECT == b && -n $S_STATE ]]; then
+          if [[ $FAMILY == b && -n $S_STATE ]]; then
             # The previous process was killed: its session must be removed first.
             session_end "$session" || true
             pipeline_set current_session '' status pending
@@ -82,7 +84,7 @@ check_in_running() {
   local stage=${P[current_stage]} session=${P[current_session]} steered
   quote "$session"
   # The FIRST started event of that name counts, even when a re-run added another.
-  db "SELECT coalesce(strftime('%s') - strftime('%s', min(timestamp)), 0) FROM session_events
+  db "SELECT coalesce($(seconds_between 'min(timestamp)' "$NOW"), 0) FROM session_events
       WHERE session_id = $QUOTED AND event = 'started';" || fail "$DB_ERR"
   seconds "${CONFIG[pipeline.defaults.timeout]:-}"
   if ((DB_OUT <= SECONDS_OF)); then
@@ -90,7 +92,7 @@ check_in_running() {
     return
   fi
   db "SELECT count(*) FROM session_events WHERE session_id = $QUOTED AND event = 'steer'
-        AND timestamp > datetime('now', '-10 minutes');" || fail "$DB_ERR"
+        AND $(seconds_between timestamp "$NOW") < 600;" || fail "$DB_ERR"
   steered=$DB_OUT
   if ((steered > 0)); then
     action skip "$stage" '' 'session exceeded timeout, steer already sent recently'
@@ -136,18 +138,18 @@ check_in_queue() {
 # or gone (a failed one is never satisfied). Returns 1 when there is none.
 queue_next() {
   local ready='' config="''"
-  if [[ $DIALECT == b ]]; then
+  if [[ $FAMILY == b ]]; then
     config=config_path
-    ready="AND NOT EXISTS (SELECT 1 FROM json_each(coalesce(nullif(q.depends_on, ''), '[]')) AS d
-      JOIN issue_queue AS w ON w.issue = d.value AND w.namespace = q.namespace WHERE w.status != 'completed')"
+    ready="AND NOT EXISTS (SELECT 1 FROM $(json_items "coalesce(nullif(q.depends_on, ''), '[]')") AS d
+      JOIN issue_queue AS w ON w.issue = CAST(d.value AS BIGINT) AND w.namespace = q.namespace WHERE w.status != 'completed')"
   fi
-  db "SELECT id || char(31) || issue || char(31) || $config FROM issue_queue AS q
+  db "SELECT id || '$US' || issue || '$US' || $config FROM issue_queue AS q
       WHERE status = 'pending' $ready ORDER BY position LIMIT 1;" || return 1
   [[ -n $DB_OUT ]]
 }
 
 # queue_intent ID ISSUE: derives a missing intent. Without one the row is
-# skipped every time, and blocks the queue.
+# skipped every time, and blocks the queue; dialect c goes on without.
 queue_intent() {
   if ! fetch_issue "$2" "$PWD" ''; then
     action skip '' '' "queue: failed to fetch issue #$2 for intent derivation: $ERROR"
@@ -157,7 +159,7 @@ queue_intent() {
     action skip '' '' "queue: intent derivation failed for #$2: $ERROR"
     return 1
   fi
-  if [[ -z $INTENT ]]; then
+  if [[ -z $INTENT && $DIALECT != c ]]; then
     action skip '' '' 'queue: issue missing feature_intent'
     return 1
   fi
@@ -220,7 +222,7 @@ run_setup() {
 # from origin/main. An existing branch is reused as it is.
 make_worktree() {
   local base=()
-  [[ $DIALECT != b ]] || base=(origin/main)
+  [[ $FAMILY != b ]] || base=(origin/main)
   if ERROR=$(git -C "$REPO_DIR" worktree add "$1" -b "$2" "${base[@]}" 2>&1); then
     return 0
   fi

@@ -118,7 +118,7 @@ queue_add_spec() {
       SPEC_FLAGS=("$intent" 'issue|string||Issue number' 'project|string||Project of the issue')
       ;;
     a) SPEC_FLAGS=("$intent") ;;
-    b | pg)
+    b | c)
       SPEC_REQUIRED=(config)
       SPEC_FLAGS=(
         "config|string||Path to the project's pipeline.yaml (required)"
@@ -134,7 +134,7 @@ other_names() {
   case $DIALECT in
     design | a) echo 'analytics check completion config context db pr qa stage worktree' ;;
     b) echo 'analytics check completion config context db discord pr qa serve stage triage worktree' ;;
-    pg) echo 'analytics check completion config context db deploy discord pr qa repo serve stage triage worktree' ;;
+    c) echo 'analytics check completion config context db deploy discord pr qa repo serve stage triage worktree' ;;
   esac
 }
 

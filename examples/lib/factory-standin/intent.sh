@@ -34,13 +34,15 @@ fetch_issue() {
 # derive_intent: from ISSUE_JSON. Sets INTENT, empty when claude finds none;
 # on failure ERROR, returns 1.
 derive_intent() {
-  local body prompt
+  local body prompt number
   quote "$ISSUE_JSON"
   json_tool "SELECT json_extract($QUOTED, '\$.body');" || DB_OUT=
   body=$DB_OUT
+  json_tool "SELECT json_extract($QUOTED, '\$.number');" || DB_OUT=
+  number=$DB_OUT
   prompt="Say in one sentence what the user gets from this issue, or NO_INTENT.
 
-Title: $ISSUE_TITLE
+Issue #$number: $ISSUE_TITLE
 
 $body"
   if ! INTENT=$(claude --print --model haiku "$prompt" 2>&1); then

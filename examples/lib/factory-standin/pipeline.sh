@@ -8,11 +8,11 @@ declare -gA P=() # fields of the loaded pipeline
 PIPELINES=()    # files found by pipeline_files
 
 # Fills PIPELINES with every pipeline.json of the store: pipelines/N, and below
-# a namespace's folders in dialect b.
+# a namespace's folders in dialects b and c.
 pipeline_files() {
   shopt -s nullglob globstar
   PIPELINES=("$DATA_DIR"/pipelines/*/pipeline.json)
-  [[ $DIALECT != b ]] || PIPELINES=("$DATA_DIR"/pipelines/**/pipeline.json)
+  [[ $FAMILY != b ]] || PIPELINES=("$DATA_DIR"/pipelines/**/pipeline.json)
   shopt -u nullglob globstar
 }
 
@@ -93,7 +93,7 @@ pipeline_write() {
 pipeline_create() {
   local dir=$DATA_DIR/pipelines/$1 name sql
   local names=(title branch worktree current_stage)
-  if [[ $DIALECT == b ]]; then
+  if [[ $FAMILY == b ]]; then
     dir=$DATA_DIR/pipelines/${NAMESPACE:+$NAMESPACE/}$1
     names+=(config_path repo_dir namespace)
     set -- "$@" "${6%/*}" "$NAMESPACE"
@@ -125,10 +125,13 @@ die_if_told() {
   kill -KILL $$
 }
 
-# write_file FILE TEXT: atomic, so that no reader sees half of it.
+# write_file FILE TEXT: atomic, so that no reader sees half of it, and a full disk leaves the file as it was.
 write_file() {
-  printf '%s\n' "$2" >"$1.$$"
-  mv -f -- "$1.$$" "$1"
+  # Where a caller handles errors, `set -e` is off.
+  if ! { printf '%s\n' "$2" >"$1.$$"; } 2>/dev/null || ! mv -f -- "$1.$$" "$1"; then
+    rm -f -- "$1.$$"
+    fail "write $1: no space left on device"
+  fi
 }
 
 # The folder of the current stage attempt.

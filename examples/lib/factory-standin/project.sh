@@ -30,7 +30,7 @@ project_read() {
 project_here() {
   local home_config=${HOME:-}/.factory/config.yaml dir=$PWD searched
   searched="pipeline.yaml $home_config"
-  [[ $DIALECT != pg ]] || searched+=" $home_config"
+  [[ $DIALECT != c ]] || searched+=" $home_config"
   if [[ -f pipeline.yaml ]]; then
     CONFIG_FILE=$PWD/pipeline.yaml
   elif [[ -f $home_config ]]; then
@@ -64,7 +64,9 @@ find_stage() {
   done
   STAGE[id]=$1
   STAGE[type]=${CONFIG[pipeline.stages.$i.type]:-agent}
-  STAGE[prompt_template]=${CONFIG[pipeline.stages.$i.prompt_template]:-}
+  STAGE[prompt_template]=${CONFIG[pipeline.stages.$i.prompt_template]:-$1.md}
+  # A stage, or a map of them, of which only `default` is ever used.
+  STAGE[on_fail]=${CONFIG[pipeline.stages.$i.on_fail]:-${CONFIG[pipeline.stages.$i.on_fail.default]:-}}
   STAGE[flags]=${CONFIG[pipeline.stages.$i.flags]:-${CONFIG[pipeline.defaults.flags]:-}}
   STAGE[model]=${CONFIG[pipeline.stages.$i.model]:-${CONFIG[pipeline.defaults.model]:-claude-opus-4-6}}
   STAGE[next]=${CONFIG[pipeline.stages.$((i + 1)).id]:-}

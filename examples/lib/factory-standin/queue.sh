@@ -4,8 +4,8 @@
 
 ISSUE=       # set by to_issue
 DEPENDS_ON=  # JSON list or empty
-CONFIG_PATH= # absolute, dialect b
-NAMESPACE=   # dialect b
+CONFIG_PATH= # absolute, dialects b and c
+NAMESPACE=   # the same
 
 # to_issue TEXT: sets ISSUE as Go's Atoi reads it ("007" and "+8" are numbers),
 # or returns 1 when it is not a positive 64-bit integer.
@@ -25,7 +25,7 @@ need_issue() {
 queue_add() {
   local text issues=() intents=()
   [[ $DIALECT != design ]] || ARGS=("${FLAG[issue]}")
-  if [[ $DIALECT == b || $DIALECT == pg ]]; then
+  if [[ $FAMILY == b ]]; then
     read_config_flag
     read_depends_on
   fi
@@ -92,7 +92,7 @@ read_depends_on() {
 insert_rows() {
   local -n numbers=$1 texts=$2
   local i rows='' columns='issue, feature_intent, position' extra=''
-  case $DIALECT in
+  case $FAMILY in
     b)
       columns+=', namespace, config_path, depends_on'
       lit "$NAMESPACE" "$CONFIG_PATH" "$DEPENDS_ON"
@@ -109,7 +109,7 @@ insert_rows() {
     rows+="${rows:+, }(${numbers[i]}, $QUOTED, (SELECT coalesce(max(position), 0) FROM issue_queue) + $((i + 1))$extra)"
   done
   db "INSERT INTO issue_queue ($columns) VALUES $rows;" && return
-  [[ $DB_ERR == UNIQUE* ]] || fail "insert issue ${numbers[0]}: $DB_ERR"
+  duplicate_key || fail "insert issue ${numbers[0]}: $DB_ERR"
   fail "issue $(first_duplicate "$1") is already in the queue"
 }
 
@@ -118,7 +118,7 @@ first_duplicate() {
   local -n wanted=$1
   local n seen=' '
   quote "$NAMESPACE"
-  db "SELECT ' ' || group_concat(issue, ' ') || ' ' FROM issue_queue $([[ $DIALECT != b ]] || echo "WHERE namespace = $QUOTED");"
+  db "SELECT ' ' || $JOINED(CAST(issue AS TEXT), ' ') || ' ' FROM issue_queue $([[ $FAMILY != b ]] || echo "WHERE namespace = $QUOTED");"
   for n in "${wanted[@]}"; do
     if [[ $seen == *" $n "* || $DB_OUT == *" $n "* ]]; then
       echo "$n"
@@ -139,27 +139,27 @@ queue_list() {
 }
 
 queue_json_sql() {
-  local nl="',' || char(10)" after='' namespace='' config=''
-  case $DIALECT in
-    design) after="'    \"Project\": ' || json_quote(project) || $nl ||" ;;
+  local nl=$'\',\n\'' after='' namespace='' config=''
+  case $FAMILY in
+    design) after="'    \"Project\": ' || $(json_of project) || $nl ||" ;;
     b)
-      namespace="'    \"Namespace\": ' || json_quote(namespace) || $nl ||"
-      config="'    \"ConfigPath\": ' || json_quote(config_path) || $nl ||
+      namespace="'    \"Namespace\": ' || $(json_of namespace) || $nl ||"
+      config="'    \"ConfigPath\": ' || $(json_of config_path) || $nl ||
               '    \"DependsOn\": ' || coalesce(nullif(depends_on, ''), 'null') || $nl ||"
       ;;
   esac
   cat <<SQL
-SELECT coalesce('[' || char(10) || group_concat(row, ',' || char(10)) || char(10) || ']', 'null') FROM (
-  SELECT '  {' || char(10) ||
+SELECT coalesce('[' || '$NL' || $JOINED(line, ',' || '$NL') || '$NL' || ']', 'null') FROM (
+  SELECT '  {' || '$NL' ||
     '    "ID": ' || id || $nl || $namespace
     '    "Issue": ' || issue || $nl || $after
-    '    "Status": ' || json_quote(status) || $nl ||
+    '    "Status": ' || $(json_of status) || $nl ||
     '    "Position": ' || position || $nl ||
-    '    "FeatureIntent": ' || json_quote(feature_intent) || $nl || $config
-    '    "AddedAt": ' || json_quote(added_at) || $nl ||
-    '    "StartedAt": ' || json_quote(coalesce(started_at, '')) || $nl ||
-    '    "FinishedAt": ' || json_quote(coalesce(finished_at, '')) || char(10) || '  }' AS row
-  FROM issue_queue ORDER BY position, id);
+    '    "FeatureIntent": ' || $(json_of feature_intent) || $nl || $config
+    '    "AddedAt": ' || $(json_of "$(time_text added_at)") || $nl ||
+    '    "StartedAt": ' || $(json_of "coalesce($(time_text started_at), '')") || $nl ||
+    '    "FinishedAt": ' || $(json_of "coalesce($(time_text finished_at), '')") || '$NL' || '  }' AS line
+  FROM issue_queue ORDER BY position, id) AS lines;
 SQL
 }
 
@@ -168,12 +168,12 @@ SQL
 queue_table() {
   local LC_ALL=C position issue status intent added waits header rows depends="''"
   header="POS${US}ISSUE${US}STATUS${US}INTENT${US}"
-  if [[ $DIALECT == b ]]; then
+  if [[ $FAMILY == b ]]; then
     header+="DEPS$US"
     depends="coalesce(depends_on, '')"
   fi
-  db "SELECT position || char(31) || issue || char(31) || status || char(31) || feature_intent
-        || char(31) || added_at || char(31) || $depends || char(30)
+  db "SELECT position || '$US' || issue || '$US' || status || '$US' || feature_intent
+        || '$US' || $(time_text added_at) || '$US' || $depends || '$RS'
       FROM issue_queue ORDER BY position, id;" || fail "query queue: $DB_ERR"
   if [[ -z $DB_OUT ]]; then
     echo 'Queue is empty'
@@ -182,7 +182,7 @@ queue_table() {
   rows=("${header}ADDED")
   while IFS=$US read -r -d "$RS" position issue status intent added waits; do
     ((${#intent} <= 50)) || intent="${intent:0:47}..."
-    if [[ $DIALECT == b ]]; then
+    if [[ $FAMILY == b ]]; then
       waits=${waits//[\[\]]/}
       waits=${waits:+[waits: #${waits//,/, #}]}
       added="$waits$US$added"
@@ -198,9 +198,9 @@ queue_remove() {
   store_open
   # b changes only the lowest position, of any project; in the others a number is unique.
   which="issue = $ISSUE"
-  [[ $DIALECT != b ]] || which="id = (SELECT id FROM issue_queue WHERE issue = $ISSUE ORDER BY position LIMIT 1)"
-  db "DELETE FROM issue_queue WHERE $which; SELECT changes();" || fail "delete issue $ISSUE: $DB_ERR"
-  [[ $DB_OUT != 0 ]] || fail "issue $ISSUE not found in queue"
+  [[ $FAMILY != b ]] || which="id = (SELECT id FROM issue_queue WHERE issue = $ISSUE ORDER BY position LIMIT 1)"
+  db "DELETE FROM issue_queue WHERE $which RETURNING id;" || fail "delete issue $ISSUE: $DB_ERR"
+  [[ -n $DB_OUT ]] || fail "issue $ISSUE not found in queue"
   echo "Removed issue #$ISSUE from the queue"
 }
 
@@ -209,17 +209,19 @@ queue_set_intent() {
   store_open
   quote "${ARGS[1]}"
   db "UPDATE issue_queue SET feature_intent = $QUOTED
-      WHERE id = (SELECT id FROM issue_queue WHERE issue = $ISSUE ORDER BY position LIMIT 1);
-      SELECT changes();" || fail "update issue $ISSUE: $DB_ERR"
-  [[ $DB_OUT != 0 ]] || fail "issue $ISSUE not found in queue"
+      WHERE id = (SELECT id FROM issue_queue WHERE issue = $ISSUE ORDER BY position LIMIT 1)
+      RETURNING id;" || fail "update issue $ISSUE: $DB_ERR"
+  [[ -n $DB_OUT ]] || fail "issue $ISSUE not found in queue"
   echo "Set feature intent for issue #$ISSUE"
 }
 
 queue_clear() {
   [[ ${FLAG[confirm]:-false} == true ]] || fail 'use --confirm to clear the entire queue'
   store_open
-  db 'DELETE FROM issue_queue; SELECT changes();' || fail "clear queue: $DB_ERR"
-  echo "Cleared $DB_OUT item(s) from the queue"
+  local rows=()
+  db 'DELETE FROM issue_queue RETURNING id;' || fail "clear queue: $DB_ERR"
+  [[ -z $DB_OUT ]] || mapfile -t rows <<<"$DB_OUT"
+  echo "Cleared ${#rows[@]} item(s) from the queue"
 }
 
 # queue_set_status ISSUE STATUS: by number alone, like the program.
@@ -227,5 +229,5 @@ queue_set_status() {
   local column=started_at
   [[ $2 == active ]] || column=finished_at
   quote "$2"
-  db "UPDATE issue_queue SET status = $QUOTED, $column = datetime('now') WHERE issue = $1;"
+  db "UPDATE issue_queue SET status = $QUOTED, $column = $NOW WHERE issue = $1;"
 }

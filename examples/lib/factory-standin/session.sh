@@ -24,7 +24,7 @@ session_event() {
 # event (issue 0 and empty when there is none).
 session_last() {
   quote "$1"
-  db "SELECT issue || char(31) || stage || char(31) || event || char(31) || timestamp
+  db "SELECT issue || '$US' || stage || '$US' || event || '$US' || $(time_text timestamp)
       FROM session_events WHERE session_id = $QUOTED ORDER BY id DESC LIMIT 1;" || fail "get session state: $DB_ERR"
   IFS=$US read -r S_ISSUE S_STAGE S_STATE S_SINCE <<<"${DB_OUT:-0$US$US$US}"
 }
@@ -37,7 +37,7 @@ session_human() {
           WHERE session_id = $QUOTED AND event = 'active' ORDER BY id DESC LIMIT 1) AS a
         WHERE NOT EXISTS (SELECT 1 FROM session_events AS s
           WHERE s.session_id = $QUOTED AND s.event = 'factory_send' AND s.id < a.id
-            AND strftime('%s', a.timestamp) - strftime('%s', s.timestamp) <= ${STANDIN_FACTORY_HUMAN_SECONDS:-15}))
+            AND $(seconds_between s.timestamp a.timestamp) <= ${STANDIN_FACTORY_HUMAN_SECONDS:-15}))
       THEN 'true' ELSE 'false' END;" || fail "detect human: $DB_ERR"
   HUMAN=$DB_OUT
 }
@@ -88,8 +88,8 @@ session_list() {
   store_open
   need_tmux
   live=$'\n'$(tmux list-sessions -F '#{session_name}' 2>/dev/null || true)$'\n'
-  db "SELECT session_id || char(31) || issue || char(31) || stage || char(31) || event || char(31)
-        || (strftime('%s') - strftime('%s', timestamp)) FROM session_events
+  db "SELECT session_id || '$US' || issue || '$US' || stage || '$US' || event || '$US'
+        || ($(seconds_between timestamp "$NOW")) FROM session_events
       WHERE id IN (SELECT max(id) FROM session_events GROUP BY session_id)
         AND event IN ('started', 'active', 'idle') ORDER BY id;" || fail "get active sessions: $DB_ERR"
   while IFS=$US read -r name issue stage state seconds; do
@@ -98,7 +98,9 @@ session_list() {
     listed+="$name"$'\n'
     orphan=
     [[ $live == *$'\n'"$name"$'\n'* ]] || orphan=no-tmux
-    age "$seconds"
+    AGE=
+    # The real program prints nothing there with PostgreSQL.
+    [[ $DIALECT == c ]] || age "$seconds"
     rows+=("$name" "$issue" "$stage" "$state" "$AGE" "$orphan")
   done <<<"$DB_OUT"
   while IFS= read -r name; do
@@ -127,7 +129,7 @@ session_status() {
   session_last "${ARGS[0]}"
   [[ -n $S_STATE ]] || fail "session \"${ARGS[0]}\" not found in database"
   ! tmux_has "${ARGS[0]}" || alive=alive
-  db "SELECT strftime('%s') - strftime('%s', '$S_SINCE');" || fail "$DB_ERR"
+  db "SELECT $(seconds_between "CAST('$S_SINCE' AS $TIMESTAMP)" "$NOW");" || fail "$DB_ERR"
   age "$DB_OUT"
   printf 'Session:   %s\nState:     %s\nIssue:     %s\nStage:     %s\nSince:     %s (%s ago)\nTmux:      %s\n' \
     "${ARGS[0]}" "$S_STATE" "$S_ISSUE" "$S_STAGE" "$S_SINCE" "$AGE" "$alive"

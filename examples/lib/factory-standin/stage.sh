@@ -6,6 +6,7 @@
 # settings of about a second, so that a stage lasts seconds.
 
 OUTCOME= # success, fail or rate_limited
+PROMPT= # what the agent of the stage is told
 
 progress() {
   echo "  → $*" >&2
@@ -46,12 +47,17 @@ run_checks() {
 # run_agent: starts a tmux session in which claude works on the prompt.
 run_agent() {
   local session=${P[issue]}-${P[current_stage]}-${P[current_attempt]}
+  if ! build_prompt; then
+    ERROR="build prompt: $ERROR"
+    return 1
+  fi
+  printf '%s\n' "$PROMPT" >"$ATTEMPT_DIR/prompt.md"
   session_start "$session" || return 1
   sleep "${STANDIN_FACTORY_BOOT_SECONDS:-1}"
   await_claude "$session"
-  send_prompt "$session" || return 1
+  paste_prompt "$session" "$PROMPT" || return 1
   wait_idle "$session" || return 1
-  if [[ $DIALECT == b ]] && tmux capture-pane -p -t "$session" 2>/dev/null |
+  if [[ $FAMILY == b ]] && tmux capture-pane -p -t "$session" 2>/dev/null |
     grep -qE "You've hit your limit|/rate-limit-options"; then
     session_end "$session" || true
     OUTCOME=rate_limited
@@ -77,7 +83,7 @@ session_start() {
 # session_open NAME: the tmux session, the hooks, and the lines typed into it.
 # On failure ERROR, returns 1.
 session_open() {
-  local token=${CLAUDE_CODE_OAUTH_TOKEN:-} flags=${STAGE[flags]:---dangerously-skip-permissions} command=claude
+  local token=${CLAUDE_CODE_OAUTH_TOKEN:-} flags=${STAGE[flags]:---dangerously-skip-permissions} command=claude name
   # shellcheck disable=SC2016  # Go's literal words
   ERROR='run session: create session: tmux not available: exec: "tmux": executable file not found in $PATH'
   command -v tmux >/dev/null || return 1
@@ -88,14 +94,20 @@ session_open() {
   tmux new-session -d -s "$1" || return 1
   die_if_told session
   write_hooks "$1"
-  [[ $DIALECT != b ]] || command+=" --model ${STAGE[model]}"
+  [[ $FAMILY != b ]] || command+=" --model ${STAGE[model]}"
   if [[ -z $token && -r $DATA_DIR/.env ]]; then
     token=$(sed -n 's/^CLAUDE_CODE_OAUTH_TOKEN=//p' "$DATA_DIR/.env" | tr -d "\"'")
   fi
   ERROR='run session: create session: tmux send-keys failed'
   type_line "$1" "cd '${P[worktree]//\'/\'\\\'\'}'" || return 1
   type_line "$1" 'unset CLAUDECODE' || return 1
-  # The token is visible in the pane, as it is with the real program.
+  # What is typed is visible in the pane, as it is with the real program: the token, or in dialect c the project's `env:`.
+  if [[ $DIALECT == c ]]; then
+    token=
+    for name in "${!CONFIG[@]}"; do
+      [[ $name != pipeline.env.* ]] || type_line "$1" "export ${name#pipeline.env.}='${CONFIG[$name]}'" || return 1
+    done
+  fi
   [[ -z $token ]] || type_line "$1" "export CLAUDE_CODE_OAUTH_TOKEN='$token'" || return 1
   type_line "$1" "$command $flags" || return 1
   session_event "$1" "${P[issue]}" "${P[current_stage]}" started || fail "log started event: $DB_ERR"
@@ -120,40 +132,105 @@ write_hooks() {
   write_file "$file" "$DB_OUT"
 }
 
-# await_claude NAME: a second may be short on a busy machine, so wait up to three
-# more for claude's greeting. Without it the prompt is pasted anyway.
+# await_claude NAME: a second may be short on a busy machine, so wait for claude's greeting, or the footer of the real one, for
+# some seconds more. Without it the prompt is pasted anyway.
 await_claude() {
-  local i
-  for ((i = 0; i < 15; i++)); do
+  local end=$((SECONDS + ${STANDIN_FACTORY_GREETING_SECONDS:-3}))
+  while ((SECONDS < end)); do
     tmux_has "$1" || return 0
-    ! tmux capture-pane -p -t "$1" 2>/dev/null | grep -q 'Welcome back' || return 0
+    ! tmux capture-pane -p -t "$1" 2>/dev/null | grep -qE 'Welcome back|shift\+tab to cycle' || return 0
     sleep 0.2
   done
 }
 
-# send_prompt NAME: pastes the prompt; Enter follows after a moment.
-send_prompt() {
-  local prompt template=${P[worktree]}/${STAGE[prompt_template]}
-  prompt="Issue #${P[issue]}: ${P[title]}
+# The stages that need no template of the project.
+readonly BUILT_IN=' implement.md review.md qa.md fix-checks.md merge.md agent-merge.md contract-check.md '
+
+# build_prompt: sets PROMPT to the stage's template with its variables, from the worktree, or ~/.factory/templates, or built in
+# (here a short text of our own). On failure ERROR, returns 1.
+build_prompt() {
+  local name=${STAGE[prompt_template]} folder path
+  path=$(realpath --canonicalize-missing --no-symlinks -- "${P[worktree]}/$name")
+  if [[ $path != "${P[worktree]}"/* ]]; then
+    ERROR="load template \"$name\": template path \"$name\" escapes workdir"
+    return 1
+  fi
+  for folder in "${P[worktree]}" "${HOME:-}/.factory/templates"; do
+    [[ -f $folder/$name && -r $folder/$name ]] || continue
+    render "$(<"$folder/$name")"
+    return
+  done
+  if [[ $BUILT_IN != *" $name "* ]]; then
+    ERROR="load template \"$name\": template \"$name\" not found (checked workdir, ~/.factory/templates/, and built-in templates)"
+    return 1
+  fi
+  PROMPT="Issue #${P[issue]}: ${P[title]}
 Intent: ${P[feature_intent]}
 Stage: ${P[current_stage]} (attempt ${P[current_attempt]})
 ## Issue #${P[issue]}:
 $(issue_text)"
-  [[ -z ${STAGE[prompt_template]} || ! -r $template ]] || prompt+=$'\n'$(<"$template")
-  printf '%s\n' "$prompt" >"$ATTEMPT_DIR/prompt.md"
-  paste_prompt "$1" "$prompt"
+}
+
+# render TEMPLATE: sets PROMPT, with `{{NAME}}` replaced, and `{{#if NAME}}…{{/if}}` left out where there is no such variable or
+# it is empty. On failure ERROR, returns 1.
+render() {
+  local text=$1 rest name body missing=''
+  local -A vars=(
+    [issue_number]=${P[issue]} [issue_title]=${P[title]} [issue_body]=$(issue_text) [goal]="#${P[issue]}: ${P[title]}"
+    [worktree_path]=${P[worktree]} [branch]=${P[branch]} [stage_id]=${P[current_stage]} [attempt]=${P[current_attempt]}
+    [feature_intent]=${P[feature_intent]}
+  )
+  local opening='\{\{#if[[:space:]]+([a-zA-Z_][a-zA-Z0-9_]*)[[:space:]]*\}\}'
+  while [[ $text == *'{{/if}}'* ]]; do
+    rest=${text#*'{{/if}}'}
+    # The innermost one: the last that opens before.
+    if [[ ! ${text%%'{{/if}}'*} =~ ^(.*)$opening(.*)$ ]]; then
+      ERROR='dangling {{/if}} without matching {{#if}}'
+      return 1
+    fi
+    name=${BASH_REMATCH[2]} body=${BASH_REMATCH[3]}
+    [[ -n ${vars[$name]:-} ]] || body=
+    text=${BASH_REMATCH[1]}$body$rest
+  done
+  if [[ $text =~ $opening ]]; then
+    ERROR="unclosed conditional block: ${BASH_REMATCH[0]}"
+    return 1
+  fi
+  PROMPT=
+  while [[ $text == *'{{'* ]]; do
+    PROMPT+=${text%%'{{'*}
+    text=${text#*'{{'}
+    if [[ ! $text =~ ^([a-zA-Z_][a-zA-Z0-9_]*)\}\} ]]; then
+      PROMPT+='{{'
+      continue
+    fi
+    name=${BASH_REMATCH[1]} text=${text#*'}}'}
+    if [[ -v vars[$name] ]]; then PROMPT+=${vars[$name]}; else missing+="${missing:+, }$name"; fi
+  done
+  PROMPT+=$text
+  [[ -n $missing ]] || return 0
+  ERROR="missing template variables: $missing"
+  return 1
 }
 
 # paste_prompt NAME TEXT. On failure ERROR, returns 1.
 paste_prompt() {
-  local buffer=factory-$1
+  local buffer=factory-$1 i
   ERROR="run session: send prompt: session \"$1\" does not exist"
   tmux_has "$1" || return 1
   session_event "$1" "${P[issue]}" "${P[current_stage]}" factory_send || true
   tmux load-buffer -b "$buffer" - <<<"$2" || return 1
   tmux paste-buffer -d -b "$buffer" -t "$1" || return 1
-  sleep 0.3
+  sleep "${STANDIN_FACTORY_ENTER_SECONDS:-0.3}"
   tmux send-keys -t "$1" Enter
+  # Kinder than the real program, where a test asks for it: a real claude that is still starting takes the first Enter for a part
+  # of the prompt.
+  for ((i = 1; i < ${STANDIN_FACTORY_ENTERS:-1}; i++)); do
+    sleep 4
+    session_last "$1"
+    [[ $S_STATE == factory_send ]] || break
+    tmux send-keys -t "$1" Enter || break
+  done
 }
 
 # issue_text: title and body from issue.json; silently nothing when there is no such file.
@@ -214,7 +291,7 @@ run_merge() {
   if [[ $(gh pr list --head "$branch" --json number,url 2>/dev/null) != *url* ]]; then
     gh pr create --title "$title" --body "Closes #${P[issue]}" --head "$branch" >&2 || return 0
   fi
-  if [[ $DIALECT == b ]]; then
+  if [[ $FAMILY == b ]]; then
     git -C "$REPO_DIR" worktree remove --force "${P[worktree]}" >&2 || true
     pipeline_set worktree "$REPO_DIR"
   fi

@@ -15,18 +15,28 @@ status_all() {
   fi
 }
 
-# The SQL of one session state: the latest event of the pipeline's session.
-readonly SESSION_STATE="(SELECT event FROM session_events
-  WHERE session_id = json_extract(j, '\$.current_session') ORDER BY id DESC LIMIT 1)"
+# session_states: sets SESSION_STATE, the SQL of the state of a pipeline's session: its latest event.
+session_states() {
+  local name event rows='(NULL, NULL)'
+  db "SELECT session_id || '$US' || event FROM session_events
+      WHERE id IN (SELECT max(id) FROM session_events GROUP BY session_id);" || fail "list pipelines: $DB_ERR"
+  while IFS=$US read -r name event; do
+    [[ -n $name ]] || continue
+    lit "$name" "$event"
+    rows+=", ($SQL_LIST)"
+  done <<<"$DB_OUT"
+  SESSION_STATE="(SELECT column2 FROM (VALUES $rows) WHERE column1 = json_extract(j, '\$.current_session'))"
+}
 
 # status_json EMPTY OPEN CLOSE: prints PIPELINES as JSON, EMPTY if there are none.
 status_json() {
-  local nl="',' || char(10)" field="json_quote(json_extract(j, '\$.%s'))" sql=''
+  local nl="',' || '$NL'" field="json_quote(json_extract(j, '\$.%s'))" sql=''
   local names=(issue title status stage:current_stage attempt:current_attempt session:current_session) name
   if ((${#PIPELINES[@]} == 0)); then
     echo "$1"
     return
   fi
+  session_states
   for name in "${names[@]}"; do
     # shellcheck disable=SC2059  # the format is above
     sql+="'    \"${name%:*}\": ' || $(printf "$field" "${name#*:}") || $nl || "
@@ -38,20 +48,20 @@ status_json() {
            THEN $nl || '    \"stage_history\": ' || json_extract(j, '\$.stage_history') ELSE '' END"
   sql+=" || CASE WHEN json_extract(j, '\$.goal_gates') != '{}'
            THEN $nl || '    \"goal_gates\": ' || json_extract(j, '\$.goal_gates') ELSE '' END"
-  db "SELECT coalesce('$2' || char(10) || group_concat(row, ',' || char(10)) || char(10) || '$3', '$1') FROM (
-        SELECT '  {' || char(10) || $sql || char(10) || '  }' AS row
+  json_tool "SELECT coalesce('$2' || '$NL' || group_concat(line, ',' || '$NL') || '$NL' || '$3', '$1') FROM (
+        SELECT '  {' || '$NL' || $sql || '$NL' || '  }' AS line
         FROM $(pipelines_values) ORDER BY json_extract(j, '\$.issue'));" || fail "list pipelines: $DB_ERR"
   echo "$DB_OUT"
 }
 
-# status_rows: sets ROWS, one record per pipeline with the fields of the tables.
+# status_rows: sets ROWS, one record per pipeline with the fields of the tables. Without session_states no session has a state.
 status_rows() {
   ROWS=
   ((${#PIPELINES[@]} > 0)) || return 0
-  db "SELECT json_extract(j, '\$.issue') || char(31) || json_extract(j, '\$.status') || char(31)
-        || json_extract(j, '\$.current_stage') || char(31) || json_extract(j, '\$.current_attempt') || char(31)
-        || json_extract(j, '\$.current_session') || coalesce('(' || $SESSION_STATE || ')', '') || char(31)
-        || json_extract(j, '\$.branch') || char(31) || json_extract(j, '\$.title') || char(30)
+  json_tool "SELECT json_extract(j, '\$.issue') || '$US' || json_extract(j, '\$.status') || '$US'
+        || json_extract(j, '\$.current_stage') || '$US' || json_extract(j, '\$.current_attempt') || '$US'
+        || json_extract(j, '\$.current_session') || coalesce('(' || ${SESSION_STATE:-NULL} || ')', '') || '$US'
+        || json_extract(j, '\$.branch') || '$US' || json_extract(j, '\$.title') || '$RS'
       FROM $(pipelines_values) ORDER BY json_extract(j, '\$.issue');" || fail "list pipelines: $DB_ERR"
   ROWS=$DB_OUT
 }
@@ -59,6 +69,7 @@ status_rows() {
 status_table() {
   local issue status stage attempt session title rows=("ISSUE${US}STATUS${US}STAGE${US}ATTEMPT${US}SESSION${US}TITLE")
   local format='%-8s %-12s %-14s %-4s %-20s %s\n'
+  session_states
   status_rows
   if [[ -z $ROWS ]]; then
     echo 'No pipelines found.'
@@ -80,14 +91,10 @@ status_table() {
   [[ $1 == text ]] || print_table "${rows[@]}"
 }
 
-# Text only, and the one command that needs neither a project nor sessions.
+# Text only, and the one command that needs neither a project nor, in dialect c, the database.
 pipeline_list() {
   local issue status stage attempt session branch title format='%-8s %-12s %-14s %-30s %s\n'
-  if [[ $DIALECT == pg ]]; then
-    echo 'No pipelines found.'
-    return
-  fi
-  store_open
+  if [[ $DIALECT == c ]]; then data_dir; else store_open; fi
   pipeline_files
   status_rows
   if [[ -z $ROWS ]]; then

@@ -1,32 +1,89 @@
 # shellcheck shell=bash
-# The state of the program: the data directory and its SQLite database.
-# Source of the facts: the factory contract, sections 0 and 6.
+# The state of the program: the data directory and its database, SQLite or, in dialect c, PostgreSQL.
+# Source of the facts: the factory contract, sections 0, 6 and 8.
+#
+# `db` is the only place that knows which program runs the SQL. Where the SQL of
+# the two differs, the other parts use the words and functions below.
 
 DATA_DIR=
 DB_FILE=
 DB_OUT= # what the last db call printed
-DB_ERR= # why it failed, as SQLite's message
+DB_ERR= # why it failed, as the program words it
 
-# Sets DATA_DIR and DB_FILE. Dialect b honours FACTORY_DATA_DIR and works
+# shellcheck disable=SC2034  # read by the other parts
+if [[ $DIALECT == c ]]; then
+  NOW='now()' TIMESTAMP=TIMESTAMPTZ JOINED=string_agg ID='BIGSERIAL PRIMARY KEY' NUMBER=BIGINT
+else
+  NOW="datetime('now')" TIMESTAMP=TEXT JOINED=group_concat ID='INTEGER PRIMARY KEY' NUMBER=INTEGER
+fi
+
+# seconds_between FROM TO: prints the SQL of the seconds between two times.
+seconds_between() {
+  if [[ $DIALECT == c ]]; then
+    echo "CAST(extract(epoch FROM $2 - $1) AS BIGINT)"
+  else
+    echo "(strftime('%s', $2) - strftime('%s', $1))"
+  fi
+}
+
+# time_text COLUMN: prints the SQL of a time as the program shows it: SQLite's text in UTC, or RFC 3339 in the local zone
+# with as many digits as there are.
+time_text() {
+  if [[ $DIALECT == c ]]; then
+    echo "regexp_replace(rtrim(rtrim(to_char($1, 'YYYY-MM-DD\"T\"HH24:MI:SS.US'), '0'), '.') || to_char($1, 'TZH:TZM'), '[+]00:00\$', 'Z')"
+  else
+    echo "$1"
+  fi
+}
+
+# json_of EXPRESSION: prints the SQL of a text as a JSON string.
+json_of() {
+  if [[ $DIALECT == c ]]; then echo "CAST(to_json(CAST($1 AS TEXT)) AS TEXT)"; else echo "json_quote($1)"; fi
+}
+
+# json_items EXPRESSION: prints the SQL of a table with the items of a JSON list as column `value`.
+json_items() {
+  if [[ $DIALECT == c ]]; then echo "json_array_elements_text(CAST($1 AS JSON))"; else echo "json_each($1)"; fi
+}
+
+# duplicate_key: whether the last db call failed because of a row that is already there.
+duplicate_key() {
+  [[ $DB_ERR == UNIQUE* || $DB_ERR == *'(SQLSTATE 23505)' ]]
+}
+
+# Sets DATA_DIR and DB_FILE. Dialects b and c honour FACTORY_DATA_DIR and work
 # without a HOME; the others do neither.
 data_dir() {
-  if [[ $DIALECT == b && -n ${FACTORY_DATA_DIR:-} ]]; then
+  if [[ $FAMILY == b && -n ${FACTORY_DATA_DIR:-} ]]; then
     DATA_DIR=$FACTORY_DATA_DIR
   elif [[ -n ${HOME:-} ]]; then
     DATA_DIR=$HOME/.factory
-  elif [[ $DIALECT == b ]]; then
+  elif [[ $FAMILY == b ]]; then
     DATA_DIR=$PWD/.factory
   else
     # shellcheck disable=SC2016  # the literal words of the real program
-    fail '$HOME is not defined'
+    fail 'get home directory: $HOME is not defined'
   fi
   DB_FILE=$DATA_DIR/factory.db
 }
 
-# Opens the database: creates it on first use, migrates that of an older dialect.
+# Opens the database: creates its tables on first use, migrates that of an older dialect.
 store_open() {
+  if [[ $DIALECT == c ]]; then store_open_postgres; else store_open_sqlite; fi
+}
+
+# Every command migrates, and nothing keeps two first ones from doing it at once.
+store_open_postgres() {
+  [[ -n ${DATABASE_URL:-} ]] || fail 'DATABASE_URL environment variable not set'
+  data_dir
+  [[ -z ${STANDIN_FACTORY_FAIL:-} ]] || fail "$STANDIN_FACTORY_FAIL"
+  command -v psql >/dev/null || fail 'the factory stand-in needs the program psql'
+  db 'SELECT 1;' || fail "ping database: $DB_ERR"
+  db "$(schema)" || fail "migrate: $DB_ERR"
+}
+
+store_open_sqlite() {
   local columns
-  [[ $DIALECT != pg ]] || no_postgres
   data_dir
   [[ -z ${STANDIN_FACTORY_FAIL:-} ]] || fail "$STANDIN_FACTORY_FAIL"
   command -v sqlite3 >/dev/null || fail 'the factory stand-in needs the program sqlite3'
@@ -44,20 +101,29 @@ store_open() {
   fi
 }
 
-# The PostgreSQL build: the stand-in does not talk to a server.
-no_postgres() {
-  if [[ -z ${DATABASE_URL:-} ]]; then
-    fail 'DATABASE_URL environment variable not set'
-  fi
-  fail 'ping database: failed to connect: connection refused (the stand-in has no PostgreSQL)'
-}
-
 # db SQL: runs it on the database. Sets DB_OUT; on failure DB_ERR, returns 1.
 db() {
-  sqlite "$DB_FILE" "$1"
+  if [[ $DIALECT == c ]]; then postgres "$1"; else sqlite "$DB_FILE" "$1"; fi
 }
 
-# json_tool SQL: the same without a database, for SQLite's JSON functions.
+postgres() {
+  local pattern='(ERROR|FATAL): +([0-9A-Z]{5}): ([^'$NL']*)'
+  # Times are in the zone of this process, as the program prints them.
+  if DB_OUT=$(PGOPTIONS='-c client_min_messages=warning' ${TZ:+env PGTZ="$TZ"} psql --no-psqlrc --quiet --tuples-only --no-align \
+    --set=ON_ERROR_STOP=1 --set=VERBOSITY=verbose --dbname="$DATABASE_URL" 2>&1 <<<"$1"); then
+    return 0
+  fi
+  if [[ $DB_OUT =~ $pattern ]]; then
+    DB_ERR="${BASH_REMATCH[1]}: ${BASH_REMATCH[3]} (SQLSTATE ${BASH_REMATCH[2]})"
+  elif [[ ${DATABASE_URL%%\?*} =~ ^postgres(ql)?://([^:@/]*)[^/]*/?(.*)$ ]]; then
+    DB_ERR="failed to connect to \`user=${BASH_REMATCH[2]} database=${BASH_REMATCH[3]}\`: ${DB_OUT#*error: }"
+  else
+    DB_ERR="cannot parse \`$DATABASE_URL\`"
+  fi
+  return 1
+}
+
+# json_tool SQL: runs it without a database, for SQLite's JSON functions.
 json_tool() {
   sqlite :memory: "$1"
 }
@@ -90,35 +156,42 @@ lit() {
   done
 }
 
+# The tables. PostgreSQL has them from the beginning, in version 1.
 schema() {
-  local namespace='' queue="issue INTEGER NOT NULL UNIQUE," unique='' versions='(1), (2), (3)'
+  local namespace='' queue="issue $NUMBER NOT NULL UNIQUE," unique='' versions='(1), (2), (3)'
   case $DIALECT in
-    b)
+    b | c)
       namespace="namespace TEXT NOT NULL DEFAULT '',"
-      queue="$namespace issue INTEGER NOT NULL, depends_on TEXT, config_path TEXT NOT NULL DEFAULT '',"
+      queue="$namespace issue $NUMBER NOT NULL, depends_on TEXT, config_path TEXT NOT NULL DEFAULT '',"
       unique=', UNIQUE(namespace, issue)'
       versions='(1), (2), (3), (4), (5), (6), (7), (8)'
+      [[ $DIALECT != c ]] || versions='(1)'
       ;;
     design) queue+=" project TEXT NOT NULL DEFAULT ''," ;;
   esac
   cat <<SQL
-CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY, applied_at TEXT DEFAULT (datetime('now')));
-INSERT OR IGNORE INTO schema_version (version) VALUES $versions;
+CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY, applied_at $TIMESTAMP DEFAULT ($NOW));
+INSERT INTO schema_version (version) VALUES $versions ON CONFLICT DO NOTHING;
 CREATE TABLE IF NOT EXISTS session_events (
-  id INTEGER PRIMARY KEY, $namespace session_id TEXT NOT NULL, issue INTEGER NOT NULL, stage TEXT NOT NULL,
+  id $ID, $namespace session_id TEXT NOT NULL, issue $NUMBER NOT NULL, stage TEXT NOT NULL,
   event TEXT NOT NULL CHECK (event IN ('started','active','idle','exited','factory_send','steer','human_input')),
-  exit_code INTEGER, timestamp TEXT NOT NULL DEFAULT (datetime('now')), metadata TEXT);
+  exit_code INTEGER, timestamp $TIMESTAMP NOT NULL DEFAULT ($NOW), metadata TEXT);
 CREATE TABLE IF NOT EXISTS check_runs (
-  id INTEGER PRIMARY KEY, $namespace issue INTEGER, stage TEXT, attempt INTEGER, fix_round INTEGER, check_name TEXT,
+  id $ID, $namespace issue $NUMBER, stage TEXT, attempt INTEGER, fix_round INTEGER, check_name TEXT,
   passed INTEGER, auto_fixed INTEGER, exit_code INTEGER, duration_ms INTEGER, summary TEXT, findings TEXT,
-  timestamp TEXT NOT NULL DEFAULT (datetime('now')));
+  timestamp $TIMESTAMP NOT NULL DEFAULT ($NOW));
 CREATE TABLE IF NOT EXISTS pipeline_events (
-  id INTEGER PRIMARY KEY, $namespace issue INTEGER, event TEXT, stage TEXT, attempt INTEGER, detail TEXT,
-  timestamp TEXT NOT NULL DEFAULT (datetime('now')));
+  id $ID, $namespace issue $NUMBER, event TEXT, stage TEXT, attempt INTEGER, detail TEXT,
+  timestamp $TIMESTAMP NOT NULL DEFAULT ($NOW));
 CREATE TABLE IF NOT EXISTS issue_queue (
-  id INTEGER PRIMARY KEY, $queue status TEXT NOT NULL DEFAULT 'pending', position INTEGER NOT NULL,
-  added_at TEXT NOT NULL DEFAULT (datetime('now')), started_at TEXT, finished_at TEXT,
+  id $ID, $queue status TEXT NOT NULL DEFAULT 'pending', position INTEGER NOT NULL,
+  added_at $TIMESTAMP NOT NULL DEFAULT ($NOW), started_at $TIMESTAMP, finished_at $TIMESTAMP,
   feature_intent TEXT NOT NULL DEFAULT ''$unique);
+SQL
+  [[ $DIALECT != c ]] || cat <<SQL
+CREATE TABLE IF NOT EXISTS repos (id $ID, url TEXT NOT NULL, local_path TEXT, config_path TEXT);
+CREATE TABLE IF NOT EXISTS deploys (id $ID, sha TEXT NOT NULL, namespace TEXT, status TEXT);
+CREATE TABLE IF NOT EXISTS deploy_events (id $ID, deploy_id BIGINT REFERENCES deploys(id), event TEXT);
 SQL
 }
 

@@ -3,6 +3,7 @@
 
 readonly US=$'\x1f' # between fields
 readonly RS=$'\x1e' # after a record
+readonly NL=$'\n'
 
 # print_table ROW…: cells separated by US, columns padded to their widest cell.
 print_table() {

@@ -61,7 +61,147 @@ function merged(name: string, dialects: readonly Dialect[], then: string): Case 
   };
 }
 
+/** Two stages, of which the second fails. @param onFail what it says of that */
+const failsSecond = (onFail: string) => ({
+  stages: `  checks: {ok: {command: "true"}, no: {command: "false"}}
+  stages:
+    - {id: one, type: checks_only, checks: [ok]}
+    - {id: two, type: checks_only, checks: [no], on_fail: ${onFail}}
+`,
+});
+
+/** Routed to an earlier stage, which is begun anew, however often. */
+const routed = (how: string, onFail: string): Case => ({
+  name: `on_fail names ${how}: the issue goes back to it, without an end`,
+  section: '4',
+  project: failsSecond(onFail),
+  steps: [
+    ...begun(42),
+    ...Array.from({ length: 4 }, () => [
+      checkIn({ issue: 42, action: 'advanced', stage: 'one' }),
+      checkIn({ issue: 42, action: 'routed', stage: 'two', message: 'stage failed, routing to "one"' }),
+      factory(STATUS, { json: [{ status: 'pending', stage: 'one', attempt: 1 }] }),
+    ]).flat(),
+    queueIs([42, 'active']),
+  ],
+});
+
+/** The agent's prompt, as factory saves it. */
+const prompt = (stage: string, text: string | RegExp) =>
+  bash(`cat "$(find "$HOME/.factory/pipelines" -path '*/${stage}/*' -name prompt.md)"`, { stdout: text });
+
+/** A stage whose prompt cannot be made is blocked before there is a session. */
+const noPrompt = (what: string, stage: string, template: string | null, why: string): Case => ({
+  name: `a prompt template ${what}: blocked`,
+  section: '4',
+  project: { stages: `  stages:\n    - ${stage}\n` },
+  steps: [
+    bash(
+      template === null
+        ? 'true'
+        : `cd "$REPO"; echo '${template}' >p.md; git add p.md; git commit -qm p; git push -q origin main; git fetch -q`,
+    ),
+    ...begun(42),
+    checkIn({
+      issue: 42,
+      action: 'escalate',
+      message: `advance error, escalated: run stage: build prompt: ${why}`,
+    }),
+    factory(STATUS, { json: [{ status: 'blocked' }] }),
+    bash('! tmux list-sessions 2>/dev/null'),
+  ],
+});
+
 export const CHECK_IN_CASES: readonly Case[] = [
+  routed('a stage', 'one'),
+  routed('a default', '{default: one}'),
+  {
+    name: 'on_fail: escalate blocks at the first failure',
+    section: '4',
+    project: failsSecond('escalate'),
+    steps: [
+      ...begun(42),
+      checkIn({ issue: 42, action: 'advanced' }),
+      checkIn({
+        issue: 42,
+        action: 'escalated',
+        stage: 'two',
+        message: 'stage escalated, human intervention required',
+      }),
+      factory(STATUS, { json: [{ status: 'blocked', stage: 'two', attempt: 1 }] }),
+      queueIs([42, 'active']),
+    ],
+  },
+  {
+    name: 'on_fail names a stage that is not there: blocked',
+    section: '4',
+    project: failsSecond('gone'),
+    steps: [
+      ...begun(42),
+      checkIn({ issue: 42, action: 'advanced' }),
+      checkIn({
+        issue: 42,
+        action: 'escalate',
+        message: 'advance error, escalated: on_fail target stage "gone" not found in config',
+      }),
+      factory(STATUS, { json: [{ status: 'blocked', stage: 'two' }] }),
+    ],
+  },
+  {
+    name: 'on_fail names the stage itself: three attempts, as without it',
+    section: '4',
+    project: failsSecond('two'),
+    steps: [
+      ...begun(42),
+      checkIn({ action: 'advanced' }),
+      checkIn({ action: 'retry', message: 'stage failed, will retry (attempt 2)' }),
+      checkIn({ action: 'retry' }),
+      checkIn({ action: 'failed' }),
+      queueIs([42, 'failed']),
+    ],
+  },
+  noPrompt(
+    'that is nowhere',
+    '{id: build}',
+    null,
+    'load template "build.md": template "build.md" not found (checked workdir, ~/.factory/templates/, and built-in templates)',
+  ),
+  noPrompt(
+    'outside of the worktree',
+    '{id: build, prompt_template: ../p.md}',
+    null,
+    'load template "../p.md": template path "../p.md" escapes workdir',
+  ),
+  noPrompt(
+    'with a variable that is unknown',
+    '{id: build, prompt_template: p.md}',
+    '{{issue_title}} {{no_such}} {{{{#if x}}{{y}}{{/if}}{{nor_this}}',
+    'missing template variables: no_such, nor_this',
+  ),
+  noPrompt(
+    'with a condition that does not end',
+    '{id: build, prompt_template: p.md}',
+    '{{#if issue_title}} for ever',
+    'unclosed conditional block: {{#if issue_title}}',
+  ),
+  {
+    name: 'the prompt is the template of the worktree alone, with its variables; else that of the user',
+    section: '7',
+    slow: true,
+    project: { stages: '  stages:\n    - {id: build, prompt_template: p.md}\n    - {id: look}\n' },
+    steps: [
+      bash(
+        `cd "$REPO"; printf '%s\\n' 'Do #{{issue_number}} on {{branch}}{{#if no_such}} never{{#if goal}} ever{{/if}}{{/if}}{{#if attempt}}, {{stage_id}} {{attempt}}{{/if}}: {{ as is }}' >p.md
+         git add p.md; git commit -qm p; git push -q origin main; git fetch -q
+         mkdir -p "$HOME/.factory/templates"; echo 'Look: {{goal}}' >"$HOME/.factory/templates/look.md"`,
+      ),
+      ...begun(42),
+      checkIn({ action: 'advanced', session: '42-build-1' }),
+      prompt('build', /^Do #42 on feature\/issue-42, build 1: \{\{ as is \}\}\n+$/),
+      checkIn({ action: 'completed', session: '42-look-1' }),
+      prompt('look', /^Look: #42: \S.*\n+$/),
+    ],
+  },
   {
     name: 'nothing to do',
     section: '4',
@@ -136,6 +276,7 @@ export const CHECK_IN_CASES: readonly Case[] = [
   {
     name: 'an empty intent and NO_INTENT: skipped each time, and the queue stands still behind it',
     section: '4',
+    dialects: ['design', 'a', 'b'],
     settings: { STANDIN_CLAUDE_MODE: 'no-intent' },
     steps: [
       added(1),
@@ -147,6 +288,18 @@ export const CHECK_IN_CASES: readonly Case[] = [
     ],
   },
   {
+    name: 'an empty intent and NO_INTENT: the issue starts without one',
+    section: '4',
+    dialects: ['c'],
+    settings: { STANDIN_CLAUDE_MODE: 'no-intent' },
+    steps: [
+      added(1),
+      factory(['queue', 'set-intent', '1', '']),
+      checkIn({ issue: 1, action: 'queue_started' }),
+      queueIs([1, 'active']),
+    ],
+  },
+  {
     name: 'an empty intent is derived at the pop',
     section: '4',
     steps: [
@@ -154,6 +307,7 @@ export const CHECK_IN_CASES: readonly Case[] = [
       factory(['queue', 'set-intent', '1', '']),
       checkIn({ issue: 1, action: 'queue_started' }),
       factory(QUEUE, { json: [{ Issue: 1 }], absent: /"FeatureIntent": ""/ }),
+      bash('grep ^claude "$STANDIN_CALLS"', { stdout: /--print.* Issue #1: \w/ }),
     ],
   },
   {
@@ -172,7 +326,7 @@ export const CHECK_IN_CASES: readonly Case[] = [
   {
     name: 'two live pipelines: one call advances the lowest number only',
     section: '4',
-    dialects: ['b'],
+    dialects: ['b', 'c'],
     project: { stages: STAGES.two },
     steps: [
       ...TWO_LIVE,
@@ -214,7 +368,7 @@ export const CHECK_IN_CASES: readonly Case[] = [
   {
     name: 'a blocked pipeline with the lowest number stops everything',
     section: '4',
-    dialects: ['b'],
+    dialects: ['b', 'c'],
     project: { stages: STAGES.two },
     steps: [
       ...TWO_LIVE,
@@ -243,7 +397,7 @@ export const CHECK_IN_CASES: readonly Case[] = [
   {
     name: 'a check-in in any valid directory works on the rows of all projects',
     section: '4',
-    dialects: ['b'],
+    dialects: ['b', 'c'],
     project: { stages: STAGES.ok, two: true },
     steps: [
       added(1),
@@ -259,7 +413,7 @@ export const CHECK_IN_CASES: readonly Case[] = [
   {
     name: 'a config in a subfolder: the worktrees land there',
     section: '4',
-    dialects: ['b'],
+    dialects: ['b', 'c'],
     steps: [
       bash('mkdir "$REPO/sub"; cp "$REPO/pipeline.yaml" "$REPO/sub"'),
       factory(['queue', 'add', '1', '--config', 'sub/pipeline.yaml', '--intent', 'x']),
@@ -270,7 +424,7 @@ export const CHECK_IN_CASES: readonly Case[] = [
   {
     name: 'a config outside of any git repository: the row fails',
     section: '4',
-    dialects: ['b'],
+    dialects: ['b', 'c'],
     steps: [
       bash('cp "$REPO/pipeline.yaml" "$BOX/empty"'),
       factoryIn(
@@ -284,7 +438,7 @@ export const CHECK_IN_CASES: readonly Case[] = [
   {
     name: 'without origin/main the row fails',
     section: '6',
-    dialects: ['b'],
+    dialects: ['b', 'c'],
     steps: [
       bash('git -C "$REPO" remote remove origin'),
       added(1),
@@ -308,7 +462,7 @@ export const CHECK_IN_CASES: readonly Case[] = [
   {
     name: 'the worktree begins at origin/main, not at the HEAD of the checkout',
     section: '0',
-    dialects: ['b'],
+    dialects: ['b', 'c'],
     steps: [
       bash('cd "$REPO"; git commit -q --allow-empty -m "only here"'),
       ...begun(1),
@@ -318,7 +472,7 @@ export const CHECK_IN_CASES: readonly Case[] = [
   {
     name: 'the same number in two projects wedges the queue until the completed one is cleaned up',
     section: '4',
-    dialects: ['b'],
+    dialects: ['b', 'c'],
     project: { stages: STAGES.ok, two: true },
     steps: [
       ...begun(42),
@@ -343,7 +497,7 @@ export const CHECK_IN_CASES: readonly Case[] = [
       factory(['pipeline', 'cleanup', '42']),
       factory(STATUS, { stdout: 'null\n' }),
     ],
-    dialects: ['b'],
+    dialects: ['b', 'c'],
   },
   {
     name: 'a second check-in during a stage skips at once',
@@ -360,7 +514,7 @@ export const CHECK_IN_CASES: readonly Case[] = [
   {
     name: 'a second check-in during a stage without a session runs it a second time',
     section: '4',
-    dialects: ['b'],
+    dialects: ['b', 'c'],
     project: { stages: STAGES.long.replace('20', '2') },
     steps: [
       ...begun(42),
@@ -373,7 +527,7 @@ export const CHECK_IN_CASES: readonly Case[] = [
   {
     name: 'a second check-in during a stage with an active session skips',
     section: '4',
-    dialects: ['b'],
+    dialects: ['b', 'c'],
     project: AGENT,
     slow: true,
     settings: { STANDIN_CLAUDE_MODE: 'hang' },
@@ -435,7 +589,7 @@ export const CHECK_IN_CASES: readonly Case[] = [
   {
     name: 'claude is called with a model',
     section: '0',
-    dialects: ['b'],
+    dialects: ['b', 'c'],
     slow: true,
     project: AGENT,
     steps: [
@@ -449,6 +603,7 @@ export const CHECK_IN_CASES: readonly Case[] = [
   {
     name: 'a token in the environment is typed into the pane, visible and wrapped',
     section: '6',
+    dialects: ['design', 'a', 'b'],
     slow: true,
     project: AGENT,
     steps: [
@@ -464,6 +619,7 @@ export const CHECK_IN_CASES: readonly Case[] = [
   {
     name: 'a token in DATA/.env is typed too; without either none is',
     section: '6',
+    dialects: ['design', 'a', 'b'],
     slow: true,
     project: { stages: `${STAGES.agent}    - id: implement2\n      prompt_template: p.md\n` },
     steps: [
@@ -481,6 +637,20 @@ export const CHECK_IN_CASES: readonly Case[] = [
           stdout: /CLAUDE_CODE_OAUTH_TOKEN='sk-ant-oat01-ENV'/,
         },
       ),
+    ],
+  },
+  {
+    name: 'neither a token nor DATABASE_URL is typed, but the env of the project is',
+    section: '6',
+    dialects: ['c'],
+    slow: true,
+    project: { stages: `  env: {GREETING: hello}${STAGES.agent}` },
+    steps: [
+      ...begun(42),
+      factoryEnv({ CLAUDE_CODE_OAUTH_TOKEN: 'sk-ant-oat01-FAKE-TOKEN' }, CHECK_IN, {
+        json: { actions: [{ action: 'completed' }] },
+      }),
+      sessionLog({ stdout: /export GREETING='hello'/, absent: /CLAUDE_CODE_OAUTH_TOKEN|DATABASE_URL/ }),
     ],
   },
   {
@@ -559,7 +729,7 @@ export const CHECK_IN_CASES: readonly Case[] = [
   {
     name: 'the rate-limit screen: rate_limited, tried again on each check-in',
     section: '4',
-    dialects: ['b'],
+    dialects: ['b', 'c'],
     slow: true,
     project: AGENT,
     settings: { STANDIN_CLAUDE_MODE: 'limit' },

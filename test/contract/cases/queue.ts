@@ -18,18 +18,20 @@ import {
 } from '../case.ts';
 
 const TIME = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/;
+/** RFC 3339 with microseconds, of which Go drops the zeros at the end, in the local zone. */
+const TIME_C = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)$/;
 const KEYS_A = ['ID', 'Issue', 'Status', 'Position', 'FeatureIntent', 'AddedAt', 'StartedAt', 'FinishedAt'];
 const KEYS_B = [
   ...['ID', 'Namespace', 'Issue', 'Status', 'Position', 'FeatureIntent', 'ConfigPath', 'DependsOn'],
   ...['AddedAt', 'StartedAt', 'FinishedAt'],
 ];
 
-function sameKeys(keys: readonly string[]): (outcome: { stdout: string }) => void {
+function sameKeys(keys: readonly string[], time = TIME): (outcome: { stdout: string }) => void {
   return ({ stdout }) => {
     const [row] = JSON.parse(stdout) as Record<string, unknown>[];
     const got = Object.keys(row ?? {}).sort();
     if (got.join() !== [...keys].sort().join()) throw new Error(`keys: ${got.join()}`);
-    if (!TIME.test(String(row?.['AddedAt']))) throw new Error(`AddedAt: ${String(row?.['AddedAt'])}`);
+    if (!time.test(String(row?.['AddedAt']))) throw new Error(`AddedAt: ${String(row?.['AddedAt'])}`);
   };
 }
 
@@ -38,7 +40,7 @@ function namespaceOf(repo: string, namespace: string): Case {
   return {
     name: `namespace of repo: ${repo} is ${namespace || 'empty'}`,
     section: '2',
-    dialects: ['b'],
+    dialects: ['b', 'c'],
     project: null,
     steps: [
       bash(`mkdir "$BOX/p"; printf 'pipeline:\\n  repo: "%s"\\n' '${repo}' >"$BOX/p/pipeline.yaml"`),
@@ -64,6 +66,7 @@ export const QUEUE_CASES: readonly Case[] = [
   {
     name: 'first use makes the folder and the database, and leaves no -wal or -shm',
     section: '2, 6',
+    dialects: ['design', 'a', 'b'],
     project: null,
     steps: [
       factoryIn((box) => box.dir, QUEUE, { stdout: 'null\n' }),
@@ -109,6 +112,45 @@ export const QUEUE_CASES: readonly Case[] = [
           if (!stdout.includes(`"ConfigPath": "${box.repo}/pipeline.yaml"`)) throw new Error(stdout);
         },
       }),
+    ],
+  },
+  {
+    name: 'a row has the keys of dialect b, times in RFC 3339 with the local zone',
+    section: '2',
+    dialects: ['c'],
+    steps: [
+      added(42),
+      factory(QUEUE, { check: sameKeys(KEYS_B, TIME_C) }),
+      factoryEnv({ TZ: 'Etc/GMT-1' }, QUEUE, { stdout: /"AddedAt": "[^"]*\+01:00"/ }),
+      factoryEnv({ TZ: 'UTC' }, QUEUE, { stdout: /"AddedAt": "[^"]*Z"/ }),
+      factory(QUEUE, {
+        json: [{ Issue: 42, Namespace: 'acme/demo', DependsOn: null, StartedAt: '', FinishedAt: '' }],
+      }),
+    ],
+  },
+  {
+    name: 'the database must exist; its tables are made by every command, in version 1',
+    section: '8',
+    dialects: ['c'],
+    steps: [
+      factoryEnv(({ env }) => ({ DATABASE_URL: env['DATABASE_URL']?.replace(/d\d+\?/, 'nosuch?') }), QUEUE, {
+        error: /database "nosuch" does not exist/,
+      }),
+      factory(['event', 'log', '--session', '1-s-1', '--issue', '1', '--stage', 's', '--event', 'idle']),
+      bash('psql -XAtc "SELECT max(version) FROM schema_version" "$DATABASE_URL"', { stdout: '1\n' }),
+      bash('psql -XAtc "DROP TABLE issue_queue" "$DATABASE_URL"', { stdout: 'DROP TABLE\n' }),
+      factory(QUEUE, { stdout: 'null\n' }),
+    ],
+  },
+  {
+    name: 'two rows of one position are listed',
+    section: '2',
+    dialects: ['c'],
+    steps: [
+      added(1),
+      added(2),
+      bash('psql -XAtc "UPDATE issue_queue SET position = 1" "$DATABASE_URL"', { stdout: 'UPDATE 2\n' }),
+      queueIs([1, 'pending'], [2, 'pending']),
     ],
   },
   {
@@ -158,7 +200,7 @@ export const QUEUE_CASES: readonly Case[] = [
   {
     name: 'several at once share the intent, in order',
     section: '2',
-    dialects: ['a', 'b'],
+    dialects: ['a', 'b', 'c'],
     steps: [
       factory((box) => [...add('3')(box), '1', '2', '--intent', 'same'], {
         stdout: 'Added 3 issue(s) to the queue\n',
@@ -192,7 +234,7 @@ export const QUEUE_CASES: readonly Case[] = [
   {
     name: 'add is one transaction: one duplicate adds none',
     section: '2',
-    dialects: ['a', 'b'],
+    dialects: ['a', 'b', 'c'],
     steps: [
       added(42),
       factory((box) => [...add('43')(box), '42', '--intent', 'x'], {
@@ -288,7 +330,7 @@ export const QUEUE_CASES: readonly Case[] = [
   {
     name: 'the table has the dependencies',
     section: '2',
-    dialects: ['b'],
+    dialects: ['b', 'c'],
     steps: [
       added(41),
       factory(add('43', '--depends-on', '42,#41', '--intent', 'x')),
@@ -380,7 +422,11 @@ export const QUEUE_CASES: readonly Case[] = [
     name: 'without HOME',
     section: '6',
     dialects: ['a'],
-    steps: [factoryEnv({ HOME: '', STANDIN_FACTORY_DIALECT: 'a' }, QUEUE, { error: '$HOME is not defined' })],
+    steps: [
+      factoryEnv({ HOME: '', STANDIN_FACTORY_DIALECT: 'a' }, QUEUE, {
+        error: 'get home directory: $HOME is not defined',
+      }),
+    ],
   },
   {
     name: 'without HOME the database is in ./.factory',
@@ -394,6 +440,7 @@ export const QUEUE_CASES: readonly Case[] = [
   {
     name: 'a locked database is rc 1 with SQLite’s words',
     section: '2',
+    dialects: ['design', 'a', 'b'],
     settings: { STANDIN_FACTORY_BUSY_MILLISECONDS: '50' },
     slow: true,
     steps: [
@@ -409,13 +456,13 @@ export const QUEUE_CASES: readonly Case[] = [
   {
     name: '--config is required',
     section: '2',
-    dialects: ['b'],
+    dialects: ['b', 'c'],
     steps: [factory(['queue', 'add', '1', '--intent', 'x'], { error: /config/ })],
   },
   {
     name: '--config is made absolute and must exist, nothing more',
     section: '2',
-    dialects: ['b'],
+    dialects: ['b', 'c'],
     steps: [
       factory(['queue', 'add', '1', '--config', 'nope.yaml', '--intent', 'x'], {
         error: /^config file "\/.*\/demo\/nope\.yaml" not found$/,
@@ -429,7 +476,7 @@ export const QUEUE_CASES: readonly Case[] = [
   {
     name: 'order of checks: --config, --depends-on, numbers',
     section: '2',
-    dialects: ['b'],
+    dialects: ['b', 'c'],
     steps: [
       factory(['queue', 'add', 'abc', '--config', '/nope.yaml', '--depends-on', 'x', '--intent', 'x'], {
         error: 'config file "/nope.yaml" not found',
@@ -449,7 +496,7 @@ export const QUEUE_CASES: readonly Case[] = [
   {
     name: 'a dependency that is not queued is satisfied, one that failed never is',
     section: '2',
-    dialects: ['b'],
+    dialects: ['b', 'c'],
     steps: [
       factory(add('10', '--intent', 'x')),
       set({ STANDIN_GH_MODE: 'down' }),
@@ -471,7 +518,7 @@ export const QUEUE_CASES: readonly Case[] = [
   {
     name: 'the same number of two projects is accepted; a second config of the same repo is not',
     section: '2',
-    dialects: ['b'],
+    dialects: ['b', 'c'],
     project: { stages: STAGES.ok, two: true },
     steps: [
       added(42),
@@ -491,7 +538,7 @@ export const QUEUE_CASES: readonly Case[] = [
   {
     name: 'set-intent and remove act on the lowest position, whatever the directory',
     section: '2',
-    dialects: ['b'],
+    dialects: ['b', 'c'],
     project: { stages: STAGES.ok, two: true },
     steps: [
       added(42),
@@ -539,11 +586,11 @@ export const QUEUE_CASES: readonly Case[] = [
            case $DIALECT in
              design) factory queue add --project demo --issue "$1" --intent x ;;
              a) factory queue add "$1" --intent x ;;
-             b) factory queue add "$1" --config "$REPO/pipeline.yaml" --intent x ;;
+             b | c) factory queue add "$1" --config "$REPO/pipeline.yaml" --intent x ;;
            esac
          }
          for i in $(seq 20); do
-           { add "$i" >>"$BOX/added" 2>"$BOX/error-$i" || grep -qE 'locked|UNIQUE|duplicate column' "$BOX/error-$i" || echo "$i" >>"$BOX/bad"; } &
+           { add "$i" >>"$BOX/added" 2>"$BOX/error-$i" || grep -qE 'locked|UNIQUE|duplicate column|SQLSTATE (23505|40P01|XX000)' "$BOX/error-$i" || echo "$i" >>"$BOX/bad"; } &
          done
          wait
          ! cat "$BOX/bad" 2>/dev/null

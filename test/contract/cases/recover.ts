@@ -22,7 +22,7 @@ import {
 import type { Dialect } from '../sandbox.ts';
 
 const A: readonly Dialect[] = ['design', 'a'];
-const B: readonly Dialect[] = ['b'];
+const B: readonly Dialect[] = ['b', 'c'];
 const AGENT = { stages: STAGES.agent };
 /** Room to see a state before it passes. */
 const UNHURRIED = { STANDIN_FACTORY_BOOT_SECONDS: '1', STANDIN_CLAUDE_WORK_SECONDS: '1.5' };
@@ -98,7 +98,7 @@ function agentCase(name: string, dialects: readonly Dialect[], steps: readonly S
 function restarted(state: 'started' | 'active'): Case {
   return agentCase(
     `restarted while ${state}: skipped until an exited event is logged, then it runs again and finishes`,
-    B,
+    ['b'],
     [
       ...killedAt(state),
       ...TMUX_GONE,
@@ -113,7 +113,7 @@ function restarted(state: 'started' | 'active'): Case {
 
 /** Where the pipeline of an issue lies. */
 const FOLDER = (issue: number) =>
-  `"$HOME/.factory/pipelines/$([ "$DIALECT" = b ] && echo acme/demo/)${issue}"`;
+  `"$HOME/.factory/pipelines/$([[ $DIALECT == [bc] ]] && echo acme/demo/)${issue}"`;
 const AT = { STANDIN_FACTORY_DIES_AT: '/nowhere' };
 
 /** What a check-in leaves behind that is killed while it begins an issue, in the order of its writes. */
@@ -316,10 +316,15 @@ export const RECOVER_CASES: readonly Case[] = [
   ]),
   restarted('started'),
   restarted('active'),
+  agentCase(
+    'restarted while started: the session is seen to be gone, and the stage runs again',
+    ['c'],
+    [...killedAt('started'), ...TMUX_GONE, checkIn({ issue: 50, action: 'completed' }), ...COMPLETED],
+  ),
   {
     name: 'past the time-out a live session is steered once; a dead one is skipped for ever',
     section: '4',
-    dialects: B,
+    dialects: ['b'],
     project: { stages: `  defaults: {timeout: 3s}${STAGES.agent}` },
     slow: true,
     standinOnly: 'a time-out of seconds ends the first check-in of a real binary before it can be killed',

@@ -200,7 +200,7 @@ export const STATUS_CASES: readonly Case[] = [
   {
     name: 'below the namespace’s folders, issue.json in the flat one',
     section: '6',
-    dialects: ['b'],
+    dialects: ['b', 'c'],
     steps: [
       ...begun(42),
       bash('cd "$HOME/.factory/pipelines" && ls 42 acme/demo/42/pipeline.json', {
