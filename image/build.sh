@@ -5,6 +5,8 @@
 #   --factory DIR       contains linux_amd64/factory and linux_arm64/factory, for the architectures to build
 #   --architecture A    amd64 or arm64; may be repeated (this machine's own)
 #
+# POSTGRESQL= in the environment leaves PostgreSQL's server out; else it is version 15, the one of Debian bookworm.
+#
 # What follows `--` is passed on to buildx, such as --tag NAME --load. dist/supervisor.js must have been built.
 # Whether an image gets an SBOM and provenance is decided when it is pushed: scripts/lib/release/build.ts.
 set -Eeuo pipefail
@@ -70,4 +72,4 @@ cd "$ROOT"
 exec docker buildx build --file image/Dockerfile --platform "$(IFS=, && echo "${platforms[*]}")" \
   --build-context "factory=$factory" --build-context "npm=$NPM" \
   --build-arg "BASE_IMAGE=$base" --build-arg "BASE_DIGEST=$digest" --build-arg "REVISION=$revision" \
-  --build-arg "FACTORY_VERSION=${FACTORY_VERSION-}" "$@" .
+  --build-arg "FACTORY_VERSION=${FACTORY_VERSION-}" --build-arg "POSTGRESQL=${POSTGRESQL-15}" "$@" .

@@ -54,7 +54,7 @@ nest_cgroup() {
 # The volume for volatile files outlives a restart of the container: until the supervisor writes its own records, those of
 # the previous one would tell probes and commands that the worker has booted.
 remove_stale_records() {
-  rm -f "$WORKER_RUN_DIR"/{boot.json,heartbeat.json,alive}
+  rm -f "$WORKER_RUN_DIR"/{boot.json,heartbeat.json,alive,database-url}
 }
 
 # Left behind by a killed container; the process ids in them now belong to other processes.

@@ -46,7 +46,11 @@ check_starts() {
   said=$(HOME=$home timeout 30 "$FILE" version 2>&1) || die "it does not start: ${said:-no output}" "run: $FILE version"
   printf '%s\n' "$said"
   if grep --text --quiet --fixed-strings github.com/jackc/pgx "$FILE"; then
-    echo 'a PostgreSQL build: its database is checked when a worker starts (DATABASE_URL)'
+    if compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null; then
+      echo 'a PostgreSQL build: each worker gets a server of its own'
+    else
+      echo 'a PostgreSQL build, and this image has no server: its workers need a DATABASE_URL'
+    fi
   else
     said=$(HOME=$home timeout 30 "$FILE" queue list --format json 2>&1) ||
       die "it cannot open its database: $said" 'build it with CGO_ENABLED=1 (its SQLite needs cgo)'

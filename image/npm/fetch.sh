@@ -24,15 +24,20 @@ lock=$HERE/linux_$1/package-lock.json
 stamp=$(sha256sum <"$lock")
 
 if [[ -e $target/stamp && $(<"$target/stamp") == "$stamp" ]]; then exit 0; fi
-work=$2/work_$1
-rm -rf "$work" "$target"
-mkdir -p "$work" "$target"
+mkdir -p "$2"
+# A folder of its own: two checkouts that share a cache may fetch at the same time.
+work=$(mktemp -d "$2/work.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+# npm 11 takes a --prefix that leads through a symbolic link for a project that its lock file does not have.
+prefix=$(cd "$work" && pwd -P)
 cp "$HERE/linux_$1/package.json" "$lock" "$work/"
-npm ci --prefix "$work" --force --ignore-scripts --no-audit --no-fund --loglevel=error --os=linux "--cpu=$cpu" --libc=glibc ||
+npm ci --prefix "$prefix" --force --ignore-scripts --no-audit --no-fund --loglevel=error --os=linux "--cpu=$cpu" --libc=glibc ||
   die "npm could not fetch the packages of $lock"
-mv "$work/node_modules/node-linux-$cpu/bin/node" "$target/node"
-mv "$work/node_modules/@anthropic-ai/claude-code-linux-$cpu/claude" "$target/claude"
-mv "$work/node_modules/npm" "$target/npm"
-chmod 0755 "$target/node" "$target/claude"
-rm -rf "$work"
-printf '%s\n' "$stamp" >"$target/stamp"
+mkdir "$work/fetched"
+mv "$work/node_modules/node-linux-$cpu/bin/node" "$work/fetched/node"
+mv "$work/node_modules/@anthropic-ai/claude-code-linux-$cpu/claude" "$work/fetched/claude"
+mv "$work/node_modules/npm" "$work/fetched/npm"
+chmod 0755 "$work/fetched/node" "$work/fetched/claude"
+printf '%s\n' "$stamp" >"$work/fetched/stamp"
+rm -rf "$target"
+mv "$work/fetched" "$target"

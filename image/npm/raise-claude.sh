@@ -61,7 +61,7 @@ trap 'rm -rf "$work"' EXIT
 
 write_pins
 cp "$PINS/fetch.sh" "$work/"
-fetch "$PINS" "${XDG_CACHE_HOME:-$HOME/.cache}/factory-worker/npm"
+fetch "$PINS" "$PWD/.cache/image/npm"
 describe "$claude" "$work/pinned"
 fetch "$work" "$work/candidate"
 describe "$claude" "$work/new"

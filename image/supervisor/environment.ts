@@ -26,7 +26,12 @@ export interface Environment {
   readonly host: string;
   /** This is the supervisor of a pod: the steps that change the machine are allowed, and only then. */
   readonly pod: boolean;
-  readonly databaseUrl: boolean;
+  readonly database: {
+    /** FACTORY_DATABASE: which database the worker is to have; empty when the supervisor may choose. */
+    readonly wish: string;
+    /** The operator's DATABASE_URL where it is in the environment; the Secret may have one, too. */
+    readonly url: string | null;
+  };
   /** The environment of every child. */
   readonly child: Readonly<Record<string, string>>;
 }
@@ -71,7 +76,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv, parentPid: number, hostn
     podName: env['WORKER_POD_NAME'] || null,
     host: env['WORKER_NODE_NAME'] || hostname,
     pod,
-    databaseUrl: Boolean(env['DATABASE_URL']),
+    database: { wish: env['FACTORY_DATABASE'] ?? '', url: env['DATABASE_URL'] || null },
     child: childEnvironment(env),
   };
 }
@@ -90,6 +95,7 @@ function pathsOf(dirs: WorkerDirs): Paths {
     bootLog: run(FILES.bootLog),
     heartbeat: run(FILES.heartbeat),
     alive: run(FILES.alive),
+    databaseUrl: run(FILES.databaseUrl),
     checkInOutput: run('check-in.out'),
     paneCheck: run('pane-check'),
     bootLock: state(FILES.bootLock),

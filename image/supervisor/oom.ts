@@ -12,6 +12,11 @@ const LOW = '-500';
 /** Going below the score that a process started with needs CAP_SYS_RESOURCE; zero still helps. */
 const LOW_ENOUGH = '0';
 
+/** Gives a process the low score. What it starts afterwards inherits it. */
+export function spare(files: Files, pid: number): void {
+  if (!setScore(files, pid, LOW)) setScore(files, pid, LOW_ENOUGH);
+}
+
 /**
  * Spares PID 1 and ourselves.
  *
@@ -24,21 +29,18 @@ export function createOom(
   podScore: string,
   noteFile: string,
 ): (server: TmuxServer | null) => void {
-  const spare = (pid: number): void => {
-    if (!setScore(files, pid, LOW)) setScore(files, pid, LOW_ENOUGH);
-  };
-  spare(1);
-  spare(process.pid);
+  spare(files, 1);
+  spare(files, process.pid);
   let noted = false;
 
   return (server) => {
     if (!noted) files.write(noteFile, `${podScore}\n`);
     noted = true;
     for (const pid of processes.find(([program = '']) => SPARED.includes(program.split('/').at(-1) ?? ''))) {
-      spare(pid);
+      spare(files, pid);
     }
     if (server === null) return;
-    spare(server.pid);
+    spare(files, server.pid);
     const leaders = server.panes.map(({ pid }) => pid);
     for (const { pid } of processes.inTerminalSessions(leaders)) setScore(files, pid, podScore);
   };

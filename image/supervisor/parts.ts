@@ -19,8 +19,9 @@ import type { Effects } from './effects/effects.ts';
 import { ownScore } from './effects/oom-score.ts';
 import type { Environment } from './environment.ts';
 import { createOom } from './oom.ts';
+import { createAgentLeftovers } from './sessions/agent-leftovers.ts';
 import { createPaneRecorder } from './sessions/recorder.ts';
-import { createStateVolumeWatch } from './state-volume.ts';
+import { createStateVolumeWatch, stateVolumeObstacle } from './state-volume.ts';
 import { createChore } from './util/chore.ts';
 
 export interface Parts {
@@ -90,14 +91,23 @@ function localParts(environment: Environment, effects: Effects, needs: PartsNeed
     async () => recorder.maintain((await tmux.server())?.panes ?? []),
     log.line,
   );
+  // The temporary files are in the folders of this machine, where the user's own claude has its own.
+  const removeLeftovers = createChore(
+    "claude's leftovers",
+    createAgentLeftovers(effects, { claude: claudeDir, temporary: null, sockets: null }),
+    log.line,
+  );
   return {
     docker: null,
     checkCredentials: async () => localCredentials(environment, files),
     prepare: () => void seedClaude(),
-    maintain: maintainPanes,
+    maintain() {
+      maintainPanes();
+      if (isPrivate) removeLeftovers();
+    },
     sessionsChanged: maintainPanes,
     closeRecordings: recorder.close,
-    obstacle: seedClaude,
+    obstacle: () => stateVolumeObstacle(volumeUse(environment.dirs.WORKER_STATE_DIR)) ?? seedClaude(),
     // Unknown for the user's own claude.
     loginMissing: () => false,
   };
@@ -139,6 +149,14 @@ function podParts(
   const chores = [
     maintainPanes,
     chore("claude's state", () => void seedClaude()),
+    chore(
+      "claude's leftovers",
+      createAgentLeftovers(effects, {
+        claude: environment.claudeDir,
+        temporary: join(env['TMPDIR'] || '/tmp', 'claude-0'),
+        sockets: '/tmp/cc-socks',
+      }),
+    ),
     chore('Docker', docker.maintain),
     chore('docker volume', async () => {
       if (settings().docker.enabled) await guard.maintain();
@@ -156,7 +174,7 @@ function podParts(
     maintain: () => chores.forEach((start) => void start()),
     sessionsChanged: maintainPanes,
     closeRecordings: recorder.close,
-    obstacle: () => guard.obstacle() ?? seedClaude(),
+    obstacle: () => guard.obstacle() ?? stateVolumeObstacle(volumeUse(dirs.WORKER_STATE_DIR)) ?? seedClaude(),
     loginMissing: () => isLoginMissing(environment, env, files),
   };
 }

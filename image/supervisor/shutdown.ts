@@ -52,6 +52,8 @@ export interface Stoppable {
   releaseLock(): void;
   /** Null where the worker has no Docker of its own. */
   readonly docker: Pick<DockerDaemon, 'stopContainers' | 'stop'> | null;
+  /** Null where the worker has no database server of its own. */
+  readonly database: { stop(signal: AbortSignal): Promise<string> } | null;
 }
 
 const REMIND_MS = 30_000;
@@ -125,12 +127,16 @@ function waitStep(worker: Stoppable, waitMs: number, { clock, log }: Effects): S
 /** All steps except the wait; the first one comes before it. */
 function endSteps(worker: Stoppable, effects: Effects): [ShutdownStep, ...ShutdownStep[]] {
   const { clock, processes, tmux } = effects;
-  const { docker } = worker;
+  const { database, docker } = worker;
   const stopDocker: ShutdownStep[] = docker
     ? [
         { name: 'stop the containers', limitMs: 30_000, run: () => docker.stopContainers() },
         { name: 'stop Docker', limitMs: 25_000, run: (signal) => docker.stop(signal) },
       ]
+    : [];
+  // Last of all: agents and check-ins record there how they end.
+  const stopDatabase: ShutdownStep[] = database
+    ? [{ name: 'stop the database', limitMs: 10_000, run: (signal) => database.stop(signal) }]
     : [];
   return [
     {
@@ -179,6 +185,7 @@ function endSteps(worker: Stoppable, effects: Effects): [ShutdownStep, ...Shutdo
         return '';
       },
     },
+    ...stopDatabase,
     {
       name: 'release the lock',
       limitMs: 1_000,

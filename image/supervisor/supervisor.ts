@@ -6,6 +6,7 @@ import { createAccount } from './account/account.ts';
 import { checksPhase } from './boot/phases/checks.ts';
 import { CLONES_PHASE, clonesPhase } from './boot/phases/clones.ts';
 import { credentialsPhase } from './boot/phases/credentials.ts';
+import { DATABASE_PHASE, databasePhase } from './boot/phases/database.ts';
 import { dockerPhase } from './boot/phases/docker.ts';
 import { createBootLock } from './boot/phases/lock.ts';
 import { ORCHESTRATOR_PHASE, orchestratorPhase, orchestratorState } from './boot/phases/orchestrator.ts';
@@ -14,6 +15,8 @@ import { tmuxPhase } from './boot/phases/tmux.ts';
 import { createBootRecord } from './boot/record.ts';
 import { type Phase, runBoot } from './boot/run.ts';
 import { createClones } from './clones/clones.ts';
+import { createDatabase } from './database/database.ts';
+import { createServer } from './database/server.ts';
 import type { Effects } from './effects/effects.ts';
 import type { Environment } from './environment.ts';
 import { createFactory } from './loop/factory.ts';
@@ -111,6 +114,17 @@ export function createSupervisor(
   const settings = createSettings(paths.settings, effects);
   const parts = makeParts({ settings, note: record.note });
   const factory = createFactory(environment, effects);
+  const database = createDatabase(environment, effects, {
+    factory,
+    server: createServer(environment, effects),
+    changed: (phase) => {
+      record.noteDatabase(database.status());
+      // Before, the boot itself is what goes on.
+      if (phase === null) return;
+      record.note(DATABASE_PHASE, phase.status, phase.message);
+      wake.ring();
+    },
+  });
   const account = createAccount(environment, effects, parts.loginMissing, (lost) => {
     for (const issue of lost) loop?.endStage(issue);
     wake.ring();
@@ -122,19 +136,27 @@ export function createSupervisor(
     toolsMissing: createToolCheck(environment, effects),
     obstacle: parts.obstacle,
     account,
+    database: database.status,
   });
   let loop: Loop | null = null;
 
   const phases: Phase[] = [
     lock.phase,
     checksPhase(environment, effects),
+    databasePhase(database),
     tmuxPhase(sessions, () => parts.prepare()),
     dockerPhase(parts.docker, settings),
     credentialsPhase(parts.checkCredentials),
     clonesPhase(environment, effects, clones),
     recoverPhase(settings, observe),
     orchestratorPhase(sessions, settings, () => {
-      loop = startLoop(environment, effects, { observe, factory, clones }, wake, signal);
+      loop = startLoop(
+        environment,
+        effects,
+        { observe, factory, clones, database: database.status },
+        wake,
+        signal,
+      );
     }),
   ];
 
@@ -150,17 +172,24 @@ export function createSupervisor(
   );
   const maintainAccount = createChore("claude's account", account.maintain, log.orchestrator);
   const keepSessions = createChore('tmux', sessions.keep, log.line);
+  const maintainDatabase = createChore('the database', database.maintain, log.line);
+  const waitForAnswer = createChore('a question', async () => loop?.waitForAnswer(), log.line);
   const maintainCheckIn = createChore('check-in', async () => loop?.maintain(), log.line);
   const phaseIsOk = (phase: string): boolean =>
     record.boot().phases.some(({ name, status }) => name === phase && status === 'ok');
 
-  /** Updates the time stamp until the very end; maintains sessions and clones until the worker is told to stop. */
+  /**
+   * Updates the time stamp and waits for answers until the very end; maintains sessions and clones until the worker is told to
+   * stop.
+   */
   const supervise = async (ended: AbortSignal): Promise<void> => {
     while (!ended.aborted) {
       // Nothing here is awaited: pruning a disk may take minutes, and the time stamp must stay current.
       tolerant(FILES.alive, () => files.touch(paths.alive));
       if (!signal.aborted) keepSessions();
       if (phaseIsOk('tmux')) parts.maintain();
+      maintainDatabase();
+      waitForAnswer();
       if (!signal.aborted && record.boot().finishedAt !== null) {
         refresh();
         maintainAccount();
@@ -202,6 +231,7 @@ export function createSupervisor(
           closeRecordings: parts.closeRecordings,
           releaseLock: lock.release,
           docker: parts.docker,
+          database: database.ownServer() ? database : null,
         },
         effects,
       ),

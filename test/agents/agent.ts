@@ -137,7 +137,8 @@ tmux list-sessions -F '#{session_id}' 2>/dev/null | xargs -r -n 1 tmux kill-sess
 for agent in $agents; do timeout 20 tail --pid="$agent" -f /dev/null || kill -KILL "$agent"; done
 true`;
 
-function program(): string {
+/** Path of the claude to test. */
+export function program(): string {
   const path = process.env['CLAUDE_BIN'];
   if (!path) throw new Error('CLAUDE_BIN does not name a claude: start these tests by make test-agents');
   return path;

@@ -1,5 +1,6 @@
 /** `answer`, given to the real claude. */
-import { readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { answer } from '../../scripts/answer.ts';
@@ -62,6 +63,28 @@ test.each<[string, string]>([
   await show(name);
   expect(await reply(SESSION, '--choice', choice)).toMatchObject({ code: 0, stderr: '' });
   await agent.until(SESSION, /shift\+tab to cycle|\? for shortcuts/);
+});
+
+/** Takes the next Enter away before claude sees it. For the screen that is as if claude had dropped it. */
+async function dropEnter(): Promise<void> {
+  const { dir } = agent.worker;
+  const tmux = `#!/bin/bash
+if [[ $1 == send-keys && \${*: -1} == Enter ]] && rm '${dir}/drop' 2>/dev/null; then exit; fi
+PATH=\${PATH#*:} exec tmux "$@"
+`;
+  await writeFile(join(dir, 'bin', 'tmux'), tmux, { mode: 0o755 });
+  await agent.worker.write('drop', '');
+}
+
+test.each<[string, string, RegExp]>([
+  ['mcp', '3', /\? for shortcuts/],
+  ['question', '1', /Which colour\? → Red/],
+])('%s: a dropped Enter is pressed once more', async (name, choice, shows) => {
+  await show(name);
+  await dropEnter();
+  expect(await reply(SESSION, '--choice', choice)).toMatchObject({ code: 0, stderr: '' });
+  expect(existsSync(join(agent.worker.dir, 'drop'))).toBe(false);
+  await agent.until(SESSION, shows);
 });
 
 test('several questions, one after the other', async () => {

@@ -25,7 +25,7 @@ export interface ScreenCase {
 const HOUR = 3600;
 
 /** A refusal for a limit, as the API has it for a subscription; `more` are further headers of the same family. */
-function limit(claim: string, more: Readonly<Record<string, string>> = {}): Answer {
+export function limit(claim: string, more: Readonly<Record<string, string>> = {}): Answer {
   const prefix = 'anthropic-ratelimit-unified';
   const headers = {
     status: 'rejected',
@@ -46,24 +46,27 @@ function limit(claim: string, more: Readonly<Record<string, string>> = {}): Answ
 const overage = (reason: string, more: Readonly<Record<string, string>> = {}) =>
   limit('overage', { 'overage-status': 'rejected', 'overage-disabled-reason': reason, ...more });
 
-const error = (status: number, type: string, message: string) => ({
+export const error = (status: number, type: string, message: string) => ({
   status,
   body: { type: 'error', error: { type, message } },
 });
 
-const bash = (command: string): Answer => ({ tool: 'Bash', input: { command, description: 'Run it' } });
+export const bash = (command: string): Answer => ({
+  tool: 'Bash',
+  input: { command, description: 'Run it' },
+});
 
 const CHOICES = [
   { label: 'Red', description: 'Like fire' },
   { label: 'Blue', description: 'Like the sea' },
 ];
-const question = (text: string, multiSelect = false) => ({
+export const question = (text: string, multiSelect = false) => ({
   question: text,
   header: text.split(' ')[1],
   multiSelect,
   options: CHOICES,
 });
-const ask = (...questions: object[]): Answer => ({ tool: 'AskUserQuestion', input: { questions } });
+export const ask = (...questions: object[]): Answer => ({ tool: 'AskUserQuestion', input: { questions } });
 
 /** Plans are files: the agent writes the one it was told, then asks. */
 const plan = (asked: string): Answer => {

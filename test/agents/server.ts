@@ -22,8 +22,8 @@ export interface MessagesServer {
   readonly url: string;
   /** What was asked so far: method and path, and the body. */
   readonly requests: { readonly line: string; readonly body: string }[];
-  /** What a prompt is answered with from now on; `asked` is the request, as JSON text. */
-  answer: Answer | ((asked: string) => Answer);
+  /** What a prompt is answered with from now on; `asked` is the request, as JSON text, and `token` what it came with. */
+  answer: Answer | ((asked: string, token: string) => Answer);
   /** What other paths are answered with, by their beginning; everything else is 404. */
   readonly others: Map<string, object>;
   close(): Promise<void>;
@@ -60,7 +60,8 @@ async function serve(
   state.requests.push({ line: `${request.method} ${path}`, body: text });
   const other = [...state.others].find(([prefix]) => path.startsWith(prefix));
   if (request.method === 'POST' && path.startsWith('/v1/messages?')) {
-    const answer = typeof state.answer === 'function' ? state.answer(text) : state.answer;
+    const token = (request.headers.authorization ?? '').replace('Bearer ', '');
+    const answer = typeof state.answer === 'function' ? state.answer(text, token) : state.answer;
     answerMessage(answer, JSON.parse(text) as MessageRequest, response);
   } else if (other !== undefined) {
     json(response, 200, other[1]);

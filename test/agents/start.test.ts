@@ -80,7 +80,8 @@ describe('claude starts without a question', () => {
     const screen = await agent.until(SESSION, STARTED);
     expect(findPrompt(linesOf(screen))).toBeNull();
     await agent.paste(SESSION, 'Work on issue 42.\nCommit what you have done.');
-    await agent.until(SESSION, /It is done\./);
+    // Nor does it have advice about tmux, in every pane anew.
+    expect(await agent.until(SESSION, /It is done\./)).not.toMatch(/focus-events/);
     // One prompt of two lines, and not two.
     const prompts = agent.server.requests.filter(({ body }) =>
       body.includes('Work on issue 42.\\nCommit what'),

@@ -5,6 +5,8 @@ export default defineConfig({
   test: {
     root: new URL('../..', import.meta.url).pathname,
     include: ['test/agents/*.test.ts'],
+    // The supervisor of local workers.
+    globalSetup: ['test/support/fresh-bundle.ts'],
     setupFiles: ['test/support/signals.ts'],
     env: { NO_COLOR: '1', FORCE_COLOR: '0', CI: '', FACTORY_WORKERS: '' },
     maxWorkers: 2,

@@ -20,6 +20,7 @@ describe('the record of the boot', () => {
       expect.arrayContaining([
         'lock',
         'checks',
+        'database',
         'tmux',
         'docker',
         'credentials',

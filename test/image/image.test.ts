@@ -43,6 +43,7 @@ describe('configuration', () => {
       docker: expect.stringMatching(/^26\.1\./),
       compose: expect.stringMatching(/^2\./),
       node: expect.stringMatching(/^v24\./),
+      postgresql: expect.stringMatching(/^15\./),
       gh: expect.stringMatching(/gh version 2\.(8[2-9]|9\d|\d{3})\./),
     });
     const lock = JSON.parse(
@@ -56,6 +57,12 @@ describe('configuration', () => {
     const everything = `${history}\n${JSON.stringify(await config())}`;
     expect(everything).not.toMatch(/ghp_|github_pat_|sk-ant-|PRIVATE KEY|TOKEN=\S/);
     expect(everything).not.toMatch(/https?:\/\/\S*(registry|npmjs|proxy\.golang)/);
+  });
+
+  test('PostgreSQL brings no server that runs by itself, no key and no compiler', async () => {
+    const script =
+      'find /etc/ssl/private /var/lib/postgresql -type f; ls /usr/lib/*/libLLVM-* 2>/dev/null; id --user postgres';
+    expect(await inside('bash', '-c', script)).toBe('70');
   });
 
   test('a changed entrypoint or supervisor rebuilds the last, small layers only', async () => {

@@ -81,7 +81,7 @@ export interface Worker {
   phase(name: string): Promise<BootPhase | undefined>;
   logs(): Promise<string>;
   setSecret(name: string, value: string): void;
-  /** Ends it as a node that dies does, and starts it again. */
+  /** Ends it as a node that dies does. */
   crash(): Promise<void>;
   start(): Promise<void>;
   /** SIGTERM. @returns exit code and seconds it took */

@@ -140,7 +140,7 @@ describe.concurrent.each(['a', 'b'] as const)(
 );
 
 describe.concurrent('what is in the way of an issue and not ours to remove', () => {
-  it('is said in the heartbeat; when it is gone the issue is put back by itself', async (test) => {
+  it('is said in the heartbeat while the queue goes on; when it is gone the issue is put back by itself', async (test) => {
     const worker = makeOwnWorker(test, { setup: ['git worktree lock --reason mine .'] });
     dieAt(worker, 'folder');
     await worker.start();
@@ -148,6 +148,8 @@ describe.concurrent('what is in the way of an issue and not ours to remove', () 
     const said =
       /^#23 cannot begin: the worktree .*\/worktrees\/issue-23 is locked \(mine\); type: cleanup --issue 23 /;
     await until('the cause', () => said.test(worker.heartbeat()?.reason ?? ''));
+    await worker.add(24);
+    await until('the next issue completed', completed(worker, 24));
     expect(actions(worker)).toEqual([]);
     await worker.run(['git', 'worktree', 'unlock', 'worktrees/issue-23']);
     await until('the issue completed', completed(worker, 23));

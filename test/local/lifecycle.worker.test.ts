@@ -38,8 +38,9 @@ describe('up and down', () => {
     expect(first.boot?.phases.map(({ name, status }) => `${name} ${status}`)).toEqual([
       'lock ok',
       'checks ok',
-      'tmux ok',
+      'database ok',
       'docker off',
+      'tmux ok',
       'credentials off',
       expect.stringMatching(/^clones (ok|running)$/),
       'recover ok',

@@ -4,8 +4,11 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { processesOf, signalProcess } from '../../scripts/lib/local/processes.ts';
 import { stopLocalWorker } from '../../scripts/lib/local/stop.ts';
-import { atWork, completed, makeOwnWorker, until } from './worker.ts';
+import { why } from '../../scripts/why.ts';
+import { run } from '../support/run-command.ts';
+import { atWork, completed, makeOwnWorker, setStandin, supervisorsOf, until } from './worker.ts';
 
 describe.concurrent('an issue in the queue', () => {
   it('is worked on at once and completed; a drained worker leaves the next one alone', async (test) => {
@@ -104,6 +107,11 @@ describe.concurrent('an issue in the queue', () => {
       'a tmux pane does not find claude, gh, factory: put them on PATH (it is /usr/bin:/bin)',
     );
     expect((await worker.rows())[0]?.status).toBe('pending');
+    const file = join(worker.dir, 'workers.yaml');
+    writeFileSync(file, `workers: [{name: w1, runtime: local, home: ${worker.dir}}]\n`);
+    const said = await run(why, ['w1'], { env: { FACTORY_WORKERS: file } });
+    expect(said.stdout).toContain('no check-in: a tmux pane does not find claude, gh, factory');
+    expect(said.stdout).toContain('local up w1 --bin DIR');
     writeFileSync(profile, good);
     await until('the issue completed', completed(worker, 23));
   });
@@ -115,9 +123,10 @@ describe.concurrent('an orderly stop', () => {
     await worker.start();
     await worker.add(23);
     await until('an agent at work', atWork(worker));
-    const stopping = stopLocalWorker(worker.dir, { waitForStageSeconds: 600 });
+    const { WORKER_STATE_DIR } = worker.layout.dirs;
+    for (const pid of supervisorsOf(worker)) signalProcess(pid, WORKER_STATE_DIR, 'SIGTERM');
     worker.letAgentGoOn();
-    expect((await stopping).swept).toBe(0);
+    await until('the end of the supervisor', () => processesOf(WORKER_STATE_DIR).length === 0);
     expect((await worker.rows())[0]?.status).toBe('completed');
     expect(worker.log()).toContain('check-in in demo has ended');
   });
@@ -188,5 +197,25 @@ describe.concurrent('a triage beside the queue', () => {
     );
     expect(worker.log()).toContain('#5 triage:advance stale (→ again (outcome=current))');
     await until('rest', () => worker.heartbeat()?.reason === null && worker.heartbeat()?.state === 'waiting');
+  });
+
+  it('is begun again when its session dies', async (test) => {
+    const worker = makeOwnWorker(test, { dialect: 'b' });
+    await worker.start();
+    await until('the clone', async () => (await worker.run(['test', '-e', '.git'])).code === 0);
+    writeFileSync(
+      join(worker.layout.dirs.WORKER_REPOS_DIR, 'demo', 'triage.yaml'),
+      'triage: {repo: example/demo}\nstages:\n  - {id: stale, outcomes: {current: done}}\n',
+    );
+    // It hangs, and is killed with its session.
+    setStandin(worker, 'STANDIN_CLAUDE_MODE=hang');
+    await worker.run(['factory', 'triage', 'run', '5']);
+    setStandin(worker, 'STANDIN_CLAUDE_MODE=work');
+    await worker.run(['tmux', 'kill-session', '-t', '=triage-5-stale']);
+    const state = join(worker.layout.home, '.factory', 'triage', 'example-demo', '5.json');
+    await until('its end', () => JSON.parse(readFileSync(state, 'utf8')).status === 'completed');
+    expect(worker.repairs()).toMatchObject([
+      { issue: 5, stage: 'stale', session: 'triage-5-stale', action: 'run-triage' },
+    ]);
   });
 });

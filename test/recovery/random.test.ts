@@ -1,23 +1,29 @@
 /**
  * What dies, and when, is drawn by lot; every issue is completed all the same, once, with its text, and nobody has to type
  * anything. A round is one issue on a real local worker, during which one or two of its processes are killed with SIGKILL.
- * A supervisor that was killed is started again, as the kubelet does.
+ * A supervisor that was killed is started again, as the kubelet does. In one lane the volume is filled as well, for a while.
  *
  *     make test-recovery ROUNDS=200              # of each dialect
  *     make test-recovery SEED=7 ROUNDS=10        # the same moments again, as far as the machine is as fast
  */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
 import { processesOf } from '../../scripts/lib/local/processes.ts';
-import { makeOwnWorker, supervisorsOf, type TestWorker, until } from '../local/worker.ts';
+import { stopLocalWorker } from '../../scripts/lib/local/stop.ts';
+import { makeOwnWorker, makeRoot, supervisorsOf, type TestWorker, until } from '../local/worker.ts';
+import { isRoot, needs } from '../support/needs.ts';
 
 /** Of each dialect. */
 const ROUNDS = Number(process.env['ROUNDS'] || 10);
 const SEED = Number(process.env['SEED'] || Math.floor(Math.random() * 1e6));
 /** Workers of each dialect that play at the same time: most of a round is waiting. */
 const LANES = 5;
+/** Rounds in which the volume is filled come on top of the others. */
+const DISK_ROUNDS = Math.ceil(ROUNDS / 2);
+const DISK_LANES = 2;
 /** Two kills, each followed by the minute after which a quiet agent is taken over, on a busy machine. */
 const PATIENCE_MS = 300_000;
 
@@ -43,7 +49,9 @@ const VICTIMS = [
   'check-in and tmux',
   'check-in and supervisor',
 ] as const;
-type Victim = (typeof VICTIMS)[number];
+/** Of the lane whose worker has a volume of its own: it is full for a while, alone or when something dies. */
+const DISK_VICTIMS = ['disk', 'disk and check-in', 'disk and supervisor', 'disk and everything'] as const;
+type Victim = (typeof VICTIMS)[number] | (typeof DISK_VICTIMS)[number];
 
 interface Kill {
   readonly victim: Victim;
@@ -51,6 +59,8 @@ interface Kill {
   readonly afterMs: number;
   /** Until the supervisor is started again, where it was killed. */
   readonly downMs: number;
+  /** Until there is room again, where the volume was filled. */
+  readonly fullMs: number;
 }
 
 /** Numbers from 0 to 1, the same ones for the same seed (mulberry32). */
@@ -65,16 +75,17 @@ function lots(seed: number): () => number {
 }
 
 /** Every victim has its turn; the moments, and a second kill, are drawn. */
-function killsOf(dialect: string, round: number): Kill[] {
+function killsOf(dialect: string, round: number, victims: readonly Victim[]): Kill[] {
   const draw = lots(SEED * 1000 + round * 2 + (dialect === 'a' ? 0 : 1));
-  const offset = Math.floor(lots(SEED)() * VICTIMS.length);
+  const offset = Math.floor(lots(SEED)() * victims.length);
   const kill = (victim: Victim): Kill => ({
     victim,
     afterMs: Math.round(draw() * 8_000),
     downMs: Math.round(draw() * 2_000),
+    fullMs: Math.round(draw() * 6_000),
   });
-  const first = kill(VICTIMS[(round + offset) % VICTIMS.length] ?? 'everything');
-  const second = kill(VICTIMS[Math.floor(draw() * VICTIMS.length)] ?? 'everything');
+  const first = kill(victims[(round + offset) % victims.length] ?? 'everything');
+  const second = kill(victims[Math.floor(draw() * victims.length)] ?? 'everything');
   return draw() < 0.4 ? [first, second] : [first];
 }
 
@@ -144,6 +155,27 @@ async function agents(worker: TestWorker): Promise<number[]> {
   return [];
 }
 
+const volumeOf = ({ layout }: Pick<TestWorker, 'layout'>) => join(layout.home, '.factory');
+const ballast = (worker: TestWorker) => join(volumeOf(worker), 'ballast');
+
+/** To the last byte; what the worker frees meanwhile it may use. */
+async function fill(worker: TestWorker): Promise<void> {
+  await worker.run(['sh', '-c', 'cat /dev/zero >"$1"', 'sh', ballast(worker)], '/');
+}
+
+/** Kills what is due, on a full volume where that is due; there is room again before the supervisor is back. */
+async function strike(worker: TestWorker, dialect: string, issue: number, kill: Kill): Promise<void> {
+  if (!kill.victim.startsWith('disk')) return deal(worker, dialect, issue, kill);
+  await fill(worker);
+  // So is how long.
+  await sleep(kill.fullMs);
+  try {
+    await deal(worker, dialect, issue, kill);
+  } finally {
+    rmSync(ballast(worker), { force: true });
+  }
+}
+
 async function deal(
   worker: TestWorker,
   dialect: string,
@@ -181,7 +213,7 @@ async function playRound(
   for (const kill of kills) {
     // The moment is drawn.
     await sleep(kill.afterMs);
-    await deal(worker, dialect, issue, kill);
+    await strike(worker, dialect, issue, kill);
   }
   await until(
     `#${issue} completed`,
@@ -214,35 +246,66 @@ async function playRound(
   expect(worker.repairs().filter(({ action }) => action === 'give-up')).toEqual([]);
 }
 
+/** Plays the rounds of one lane on a worker. */
+async function playLane(
+  worker: TestWorker,
+  dialect: string,
+  rounds: readonly number[],
+  victims: readonly Victim[],
+): Promise<void> {
+  await worker.start();
+  for (const round of rounds) {
+    const kills = killsOf(dialect, round, victims);
+    const what = kills.map(({ victim, afterMs }) => `${victim} after ${afterMs} ms`).join(', ');
+    const started = Date.now();
+    try {
+      await playRound(worker, dialect, round + 1, kills);
+    } catch (error) {
+      const log = worker.log().split('\n').slice(-60).join('\n');
+      throw new Error(`SEED=${SEED}, dialect ${dialect}, round ${round}: ${what}\n${log}`, {
+        cause: error,
+      });
+    }
+    if (process.env['VERBOSE'])
+      process.stdout.write(`${dialect} ${round}: ${what}: ${Math.round((Date.now() - started) / 1000)} s\n`);
+  }
+}
+
+const roundsOf = (lane: number, lanes: number, rounds: number): number[] =>
+  Array.from({ length: rounds }, (_, round) => round).filter((round) => round % lanes === lane);
+
+// Really it takes a minute and more before a pane that stands still is taken for a stage that is done.
+const STANDIN = { STANDIN_GH_DELAY_SECONDS: '1', STANDIN_FACTORY_STABLE_SECONDS: '60' };
+
 // All of them at once: most of their time is waiting.
-vi.setConfig({ maxConcurrency: 2 * LANES });
+vi.setConfig({ maxConcurrency: 2 * (LANES + DISK_LANES) });
 
 describe.concurrent.each(['a', 'b'] as const)(`${ROUNDS} rounds with SEED=${SEED}, dialect %s`, (dialect) => {
+  const options = { dialect, standin: STANDIN, intervalSeconds: 3, pipeline: PIPELINE };
+
   it.for(Array.from({ length: Math.min(LANES, ROUNDS) }, (_, lane) => lane))(
     'every issue is completed, whatever is killed when: lane %s',
     { timeout: (Math.ceil(ROUNDS / LANES) + 1) * PATIENCE_MS },
     async (lane, test) => {
-      // Really it takes a minute and more before a pane that stands still is taken for a stage that is done.
-      const standin = { STANDIN_GH_DELAY_SECONDS: '1', STANDIN_FACTORY_STABLE_SECONDS: '60' };
-      const worker = makeOwnWorker(test, { dialect, standin, intervalSeconds: 3, pipeline: PIPELINE });
-      await worker.start();
-      for (let round = lane; round < ROUNDS; round += LANES) {
-        const kills = killsOf(dialect, round);
-        const what = kills.map(({ victim, afterMs }) => `${victim} after ${afterMs} ms`).join(', ');
-        const started = Date.now();
-        try {
-          await playRound(worker, dialect, round + 1, kills);
-        } catch (error) {
-          const log = worker.log().split('\n').slice(-60).join('\n');
-          throw new Error(`SEED=${SEED}, dialect ${dialect}, round ${round}: ${what}\n${log}`, {
-            cause: error,
-          });
-        }
-        if (process.env['VERBOSE'])
-          process.stdout.write(
-            `${dialect} ${round}: ${what}: ${Math.round((Date.now() - started) / 1000)} s\n`,
-          );
-      }
+      await playLane(makeOwnWorker(test, options), dialect, roundsOf(lane, LANES, ROUNDS), VICTIMS);
+    },
+  );
+
+  it.for(Array.from({ length: Math.min(DISK_LANES, DISK_ROUNDS) }, (_, lane) => lane))(
+    'every issue is completed, whenever the volume is full: lane %s',
+    { timeout: (Math.ceil(DISK_ROUNDS / DISK_LANES) + 1) * PATIENCE_MS, ...needs(isRoot, 'root') },
+    async (lane, test) => {
+      const dir = makeRoot();
+      const volume = join(dir, 'home', '.factory');
+      mkdirSync(volume, { recursive: true });
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', volume]);
+      const worker = makeOwnWorker(test, { dir, ...options });
+      // Before the worker is removed: what was registered last comes first.
+      test.onTestFinished(async () => {
+        await stopLocalWorker(dir);
+        execFileSync('umount', ['--lazy', volume]);
+      });
+      await playLane(worker, dialect, roundsOf(lane, DISK_LANES, DISK_ROUNDS), DISK_VICTIMS);
     },
   );
 });

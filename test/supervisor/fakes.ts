@@ -121,6 +121,8 @@ export interface FakeProcesses extends Processes {
   /** Process groups that live; a signal ends one unless it is in `stubborn`. */
   readonly groups: Set<number>;
   readonly stubborn: Set<number>;
+  /** What was added to the environment of the children. */
+  readonly variables: Map<string, string>;
 }
 
 export interface ProcessTable {
@@ -135,12 +137,15 @@ export function fakeProcesses(files: FakeFiles, table: ProcessTable): FakeProces
   const signals: string[] = [];
   const groups = new Set<number>();
   const stubborn = new Set<number>();
+  const variables = new Map<string, string>();
   let pid = 1000;
   return {
     calls,
     signals,
     groups,
     stubborn,
+    variables,
+    setVariable: (name, value) => void variables.set(name, value),
     async run(argv, options = {}) {
       calls.push(argv.join(' '));
       let ended: () => void = () => {};
@@ -186,9 +191,15 @@ export function fakeProcesses(files: FakeFiles, table: ProcessTable): FakeProces
     signalGroup(group, signal) {
       if (signal !== 0) signals.push(`${signal} ${group}`);
       const alive = groups.has(group);
-      if (signal === 'SIGKILL' || (signal === 'SIGTERM' && !stubborn.has(group))) groups.delete(group);
+      if (signal === 'SIGKILL' || (signal !== 0 && !stubborn.has(group))) groups.delete(group);
       return alive;
     },
+    children: () => [],
+    isAsleep: () => true,
+    setStopped(pid, stopped) {
+      signals.push(`${stopped ? 'SIGSTOP' : 'SIGCONT'} ${pid}`);
+    },
+    isStopped: () => false,
     endAll: () => void calls.push('end all'),
   };
 }
@@ -230,6 +241,7 @@ export function fakeTmux(clock: Clock, typed: (text: string) => void = () => {})
           bareShell: false,
         });
       },
+      source: async (file) => void calls.push(`source ${file}`),
       remainOnExit: async (name) => void calls.push(`remain-on-exit ${name}`),
       respawn: async (name) => void calls.push(`respawn ${name}`),
       async type(_name, text) {

@@ -5,12 +5,13 @@ import { fakeClock, fakeFiles, fakeLog, fakeProcesses, fakeTmux, settle } from '
 interface Options {
   readonly graceSeconds?: number | null;
   readonly docker?: Stoppable['docker'];
+  readonly database?: Stoppable['database'];
 }
 
 function world(
   working: string | null,
   waitForStageSeconds = 100,
-  { graceSeconds = null, docker = null }: Options = {},
+  { graceSeconds = null, docker = null, database = null }: Options = {},
 ) {
   const clock = fakeClock();
   const { lines, log } = fakeLog();
@@ -34,6 +35,7 @@ function world(
         void events.push(`recordings closed ${fake.sessions === null ? 'after' : 'before'} tmux`),
       releaseLock: () => events.push('lock released'),
       docker,
+      database,
     },
     { clock, processes, tmux: fake.tmux, files, log },
   );
@@ -62,6 +64,16 @@ describe('the shutdown', () => {
     ]);
     expect(it_.fake.calls).toEqual([expect.stringMatching(/^tell This worker is stopping/), 'kill server']);
     expect(it_.events).toEqual(['recordings closed after tmux', 'lock released']);
+  });
+
+  it('stops a database of its own after everything that writes to it', async () => {
+    const it_ = world(null, 100, { database: { stop: async () => 'was slow' } });
+    await it_.run;
+    expect(it_.lines.slice(-3)).toEqual([
+      'stop end tmux 0.0s',
+      'stop stop the database 0.0s: was slow',
+      'stop release the lock 0.0s',
+    ]);
   });
 
   it('waits for a running stage, says so every 30 s, and ends nothing before it', async () => {

@@ -113,6 +113,7 @@ describe('the boot', () => {
     expect(it_.states()).toEqual({
       lock: 'ok',
       checks: 'ok',
+      database: 'ok',
       tmux: 'ok',
       docker: 'off',
       credentials: 'off',

@@ -5,17 +5,20 @@ const DAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
 const DAY_MS = 86_400_000;
 /** No limit of claude lasts longer than a month; a longer one was misread. */
 const LONGEST_MS = 32 * DAY_MS;
+/** claude omits the seconds, so a limit that ends within the minute seems to have ended; the record of it is made a moment later. */
+const JUST_PASSED_MS = 2 * 60_000;
 
 const RESETS =
   /resets?(?: at)? (?:([a-z]{3})[a-z]* (\d{1,2})(?:,| at)? |([a-z]{3})[a-z]*,? )?(\d{1,2})(?::(\d\d))?\s*(am|pm)?\b(?: \(([\w/+-]+)\))?/i;
 
 /**
  * @param text what claude showed
- * @param from in milliseconds since the epoch: the result is the first matching time after it
+ * @param now in milliseconds since the epoch: the result is the first matching time from about then
  * @param zone for a time without a zone: claude uses the worker's
  * @returns milliseconds since the epoch; null when the text does not say
  */
-export function resetTime(text: string, from: number, zone: string): number | null {
+export function resetTime(text: string, now: number, zone: string): number | null {
+  const from = now - JUST_PASSED_MS;
   const match = RESETS.exec(text);
   if (match === null) return null;
   const [, monthName, dayText, weekdayName, hourText, minuteText, half, zoneText] = match;

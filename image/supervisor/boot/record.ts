@@ -1,5 +1,11 @@
 /** The progress of the boot, phase by phase, as written to `boot.json`. */
-import { type Boot, type BootPhase, type PhaseStatus, SCHEMA } from '../../../scripts/lib/contract.ts';
+import {
+  type Boot,
+  type BootPhase,
+  type Database,
+  type PhaseStatus,
+  SCHEMA,
+} from '../../../scripts/lib/contract.ts';
 import type { Clock } from '../effects/effects.ts';
 import { duration, timestamp } from '../util/time.ts';
 
@@ -7,6 +13,7 @@ import { duration, timestamp } from '../util/time.ts';
 export interface BootRecord {
   /** Notes a phase's state; its line goes to the log when status or message have changed. */
   note(name: string, status: PhaseStatus, message: string): void;
+  noteDatabase(database: Database): void;
   finish(): void;
   boot(): Boot;
 }
@@ -33,12 +40,14 @@ export function createBootRecord(
   const took = new Map<string, number>();
   const phases = new Map<string, BootPhase>();
   let finishedAt: string | null = null;
+  let database: Database | null = null;
   const boot = (): Boot => ({
     schema: SCHEMA,
     ...identity,
     startedAt,
     finishedAt,
     phases: [...phases.values()],
+    ...(database === null ? {} : { database }),
   });
 
   return {
@@ -53,6 +62,10 @@ export function createBootRecord(
       phases.set(name, { name, status, startedAt: timestamp(start), ms, message });
       publish(boot());
       if (status !== 'running' || message !== '') announce(line(name, status, ms, message));
+    },
+    noteDatabase(now) {
+      database = now;
+      publish(boot());
     },
     finish() {
       finishedAt = timestamp(clock.now());

@@ -205,6 +205,8 @@ export function createClones(
         parseProjects('projects.json', files.read(paths.projects)),
         parseProjects('worker/projects.json', files.read(paths.requestedProjects)),
       );
+      // A project that is asked for again is tried at once, whatever came of it before.
+      for (const [name, { running }] of attempts) if (!running && !isListed(name)) attempts.delete(name);
       if (signal.aborted) return;
       const wanting = list.projects.filter((project) =>
         ['absent', 'no-config'].includes(onDisk(files, repos, project)),

@@ -11,7 +11,7 @@ import { duration } from '../util/time.ts';
 import { daemonConfig } from './daemon-config.ts';
 import type { Engine } from './engine.ts';
 import { selectBackend } from './iptables.ts';
-import { containersLimit, limitContainers, podLimit } from './memory.ts';
+import { containersLimit, containersMayUse, limitContainers, podLimit, resizeContainers } from './memory.ts';
 import { chooseNetworks, defaultInterface, resolvers } from './network.ts';
 
 const CONFIG_FILE = '/etc/docker/daemon.json';
@@ -63,8 +63,15 @@ export function createDockerDaemon(
   let failures = 0;
   let missedPings = 0;
   let upSince = 0;
-  let readyMessage = '';
+  let engineText = '';
+  /** Of Docker's cgroup, as it was last set. */
+  let limitBytes: number | null = null;
+  let limitText = '';
+  const readyMessage = () => `${engineText}, ${limitText}`;
   const stopping = new AbortController();
+
+  const wantedLimit = (): number | null =>
+    containersLimit(podLimit(files, memoryLimit), settings().docker.memoryReserveBytes);
 
   const configure = async (): Promise<string> => {
     const routes = files.read('/proc/net/route') ?? '';
@@ -76,9 +83,10 @@ export function createDockerDaemon(
     files.makeDirectory(dirname(CONFIG_FILE));
     files.write(CONFIG_FILE, `${JSON.stringify(config, null, 2)}\n`);
     files.makeDirectory(dirname(LOG_FILE));
-    const limit = containersLimit(podLimit(files, memoryLimit), current.docker.memoryReserveBytes);
+    limitBytes = wantedLimit();
     const backend = await selectBackend({ files, processes });
-    return `iptables ${backend}, MTU ${current.docker.mtu ?? mtu}, ${limitContainers(files, limit)}`;
+    limitText = limitContainers(files, limitBytes);
+    return `iptables ${backend}, MTU ${current.docker.mtu ?? mtu}`;
   };
 
   /** The last lines of its log, from an offset on. */
@@ -125,7 +133,7 @@ export function createDockerDaemon(
           up = true;
           upSince = clock.now();
           missedPings = 0;
-          readyMessage = `${version}, ${driver}, cgroup v${cgroupVersion}, ${facts}`;
+          engineText = `${version}, ${driver}, cgroup v${cgroupVersion}, ${facts}`;
           return null;
         }
         await clock.sleep(POLL_MS, signal);
@@ -162,7 +170,7 @@ export function createDockerDaemon(
       if (stopping.signal.aborted) return;
       const complaint = await attempt(stopping.signal);
       if (complaint === null) {
-        note('ok', `${readyMessage}; started again after: ${why}`);
+        note('ok', `${readyMessage()}; started again after: ${why}`);
         return;
       }
       why = complaint;
@@ -176,12 +184,22 @@ export function createDockerDaemon(
     files.overwrite(LOG_FILE, '');
   };
 
+  /** The pod may have been resized: the containers' limit follows it. */
+  const followPod = (): void => {
+    const wanted = wantedLimit();
+    if (wanted === null || wanted === limitBytes || !resizeContainers(files, wanted)) return;
+    limitBytes = wanted;
+    limitText = containersMayUse(wanted);
+    log.line(`the memory limit of the pod has changed: ${limitText}`);
+    note('ok', readyMessage());
+  };
+
   return {
     isUp: () => up,
 
     async start(signal) {
       const complaint = await attempt(AbortSignal.any([signal, stopping.signal]));
-      if (complaint === null) return { status: 'ok', message: readyMessage };
+      if (complaint === null) return { status: 'ok', message: readyMessage() };
       if (stopping.signal.aborted || signal.aborted) return { status: 'failed', message: complaint };
       for (const line of lastLines().slice(-10)) log.line(`dockerd: ${line}`);
       // Only after the phase has been recorded as failed, so that this note does not come first.
@@ -192,8 +210,9 @@ export function createDockerDaemon(
     async maintain() {
       trimLog();
       if (daemon === null || stopping.signal.aborted) return;
+      followPod();
       if (await engine.ping()) {
-        if (!up || missedPings >= MOST_MISSED_PINGS) note('ok', readyMessage);
+        if (!up || missedPings >= MOST_MISSED_PINGS) note('ok', readyMessage());
         up = true;
         missedPings = 0;
         return;

@@ -28,13 +28,36 @@ function hierarchy(files: Files): Hierarchy {
     : { limitFile: 'memory.limit_in_bytes', directory: `${CGROUP}/memory` };
 }
 
-/** The smaller of the cgroup's own limit and the one from the chart; null when there is neither. */
+function readBytes(text: string | null | undefined): number | null {
+  const bytes = Number.parseInt(text ?? '', 10);
+  return bytes > 0 && bytes < NO_LIMIT ? bytes : null;
+}
+
+/**
+ * The pod's limit: the cgroup's own, else the one from the chart; null when there is neither. The cgroup comes first, since a
+ * running pod can be resized (Kubernetes 1.33), and its environment stays as it was at the start.
+ */
 export function podLimit(files: Files, declared: string | undefined): number | null {
   const { directory, limitFile } = hierarchy(files);
-  const limits = [files.read(`${directory}/${limitFile}`), declared ?? null]
-    .map((text) => Number.parseInt(text ?? '', 10))
-    .filter((bytes) => bytes > 0 && bytes < NO_LIMIT);
-  return limits.length > 0 ? Math.min(...limits) : null;
+  return readBytes(files.read(`${directory}/${limitFile}`)) ?? readBytes(declared);
+}
+
+/**
+ * Gives Docker's cgroup another limit while containers run.
+ *
+ * @returns false when they use more than that: cgroup v2 would kill one of them, v1 refuses it
+ */
+export function resizeContainers(files: Files, limitBytes: number): boolean {
+  const { directory, limitFile } = hierarchy(files);
+  const usageFile = limitFile === 'memory.max' ? 'memory.current' : 'memory.usage_in_bytes';
+  const used = readBytes(files.read(`${directory}${CGROUP_PARENT}/${usageFile}`)) ?? 0;
+  if (used > limitBytes) return false;
+  files.overwrite(`${directory}${CGROUP_PARENT}/${limitFile}`, `${limitBytes}`);
+  return true;
+}
+
+export function containersMayUse(limitBytes: number): string {
+  return `containers may use ${Math.floor(limitBytes / 1024 ** 2)} MiB`;
 }
 
 /**
@@ -48,7 +71,7 @@ export function limitContainers(files: Files, limitBytes: number | null): string
   try {
     files.makeDirectory(`${directory}${CGROUP_PARENT}`);
     files.overwrite(`${directory}${CGROUP_PARENT}/${limitFile}`, `${limitBytes}`);
-    return `containers may use ${Math.floor(limitBytes / 1024 ** 2)} MiB`;
+    return containersMayUse(limitBytes);
   } catch (error) {
     return `containers have no limit of their own (${messageOf(error)})`;
   }

@@ -43,6 +43,9 @@ export interface Held {
   release(): void;
 }
 
+/** The third and fourth end PostgreSQL's server quickly; 0 only asks whether the group exists. */
+export type GroupSignal = 'SIGTERM' | 'SIGKILL' | 'SIGINT' | 'SIGQUIT' | 0;
+
 export interface Processes {
   /** Runs a program to its end; does not reject when the program fails. */
   run(argv: Argv, options?: RunOptions): Promise<RunResult>;
@@ -54,8 +57,18 @@ export interface Processes {
   find(matches: (argv: readonly string[]) => boolean): number[];
   /** The processes in the terminal sessions that the given processes lead (a pane's first process leads one). */
   inTerminalSessions(leaders: readonly number[]): { readonly pid: number; readonly group: number }[];
-  /** Signals a process group; false when it no longer exists. */
-  signalGroup(group: number, signal: 'SIGTERM' | 'SIGKILL' | 0): boolean;
+  /** Signals a process group; false when it no longer exists. One that is stopped obeys SIGTERM, too. */
+  signalGroup(group: number, signal: GroupSignal): boolean;
+  /** The processes that a process has started. */
+  children(pid: number): number[];
+  /** Whether a process only waits for time to pass: it sleeps or is stopped, and has started nothing but `sleep`. */
+  isAsleep(pid: number): boolean;
+  /** Stops a process (SIGSTOP), or lets it go on. */
+  setStopped(pid: number, stopped: boolean): void;
+  /** Whether a process has been stopped. */
+  isStopped(pid: number): boolean;
+  /** Adds a variable to the environment of every later child. */
+  setVariable(name: string, value: string): void;
   /** Terminates what `run` is still running. */
   endAll(): void;
 }
@@ -103,6 +116,8 @@ export interface Tmux {
    * @throws Error with tmux's message
    */
   newSession(name: string, command?: Argv): Promise<void>;
+  /** Runs the commands in a file, for what must not be in a command line. Without a server it does nothing. */
+  source(file: string): Promise<void>;
   /** Keeps the pane and its output after its program has ended. */
   remainOnExit(name: string): Promise<void>;
   respawn(name: string, command: Argv): Promise<void>;

@@ -5,21 +5,22 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import type { Argv, Processes, RunOptions, RunResult } from './effects.ts';
+import type { Argv, GroupSignal, Processes, RunOptions, RunResult } from './effects.ts';
 
 /** Limit of captured output, per stream; our programs print a few lines. */
 const OUTPUT_LIMIT = 16 * 1024 * 1024;
 
 /**
- * @param env the complete environment of every child
+ * @param environment of every child, complete but for `setVariable`
  * @param graceMs the time between SIGTERM and SIGKILL
  * @param started called with the process id of each child, immediately
  */
 export function createProcesses(
-  env: Readonly<Record<string, string>>,
+  environment: Readonly<Record<string, string>>,
   graceMs = 2_000,
   started: (pid: number) => void = () => {},
 ): Processes {
+  const env = { ...environment };
   const running = new Set<ChildProcess>();
   const start: typeof spawnChild = (...args) => {
     const child = spawnChild(...args);
@@ -72,6 +73,26 @@ export function createProcesses(
       }),
 
     signalGroup,
+
+    children: childrenOf,
+
+    isAsleep: (pid) =>
+      'ST'.includes(processStat(pid)?.state ?? 'X') &&
+      childrenOf(pid).every((child) => commandLine(child)[0] === 'sleep'),
+
+    setStopped(pid, stopped) {
+      try {
+        process.kill(pid, stopped ? 'SIGSTOP' : 'SIGCONT');
+      } catch {
+        // It has just ended.
+      }
+    },
+
+    isStopped: (pid) => processStat(pid)?.state === 'T',
+
+    setVariable(name, value) {
+      env[name] = value;
+    },
 
     endAll() {
       for (const child of running) endGroup(child, graceMs);
@@ -165,11 +186,13 @@ function endGroup(child: ChildProcess, graceMs: number): void {
   setTimeout(() => signalGroup(group, 'SIGKILL'), graceMs).unref();
 }
 
-function signalGroup(group: number, signal: 'SIGTERM' | 'SIGKILL' | 0): boolean {
+function signalGroup(group: number, signal: GroupSignal): boolean {
   // -1 would signal every process, and 0 our own group.
   if (!Number.isInteger(group) || group <= 1) return false;
   try {
     process.kill(-group, signal);
+    // A stopped process takes it only when it goes on.
+    if (signal === 'SIGTERM') process.kill(-group, 'SIGCONT');
     return true;
   } catch {
     return false;
@@ -190,12 +213,24 @@ function commandLine(pid: number): string[] {
   }
 }
 
-/** Fields 5 and 6 of proc(5)'s stat; the command before them may contain anything, including blanks and parentheses. */
-function processStat(pid: number): { group: number; session: number } | null {
+function childrenOf(pid: number): number[] {
+  return numbersIn('/proc').filter((child) => processStat(child)?.parent === pid);
+}
+
+interface ProcessStat {
+  readonly state: string | undefined;
+  readonly parent: number;
+  readonly group: number;
+  readonly session: number;
+}
+
+/** Fields 3 to 6 of proc(5)'s stat; the command before them may contain anything, including blanks and parentheses. */
+function processStat(pid: number): ProcessStat | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return { group: Number(fields[2]), session: Number(fields[3]) };
+    const [parent, group, session] = fields.slice(1, 4).map(Number) as [number, number, number];
+    return { state: fields[0], parent, group, session };
   } catch {
     return null;
   }

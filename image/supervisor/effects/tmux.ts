@@ -74,6 +74,10 @@ export function createTmux(
       };
     },
 
+    async source(file) {
+      await ask('source-file', file);
+    },
+
     hasSession: async (name) => (await run('has-session', '-t', `=${name}`)).code === 0,
 
     async newSession(name, command) {

@@ -51,6 +51,16 @@ export function advance(
   );
 }
 
+/** Begins a triage anew; its agent then works without us. */
+export function runTriage(
+  environment: Environment,
+  effects: Effects,
+  issue: number,
+  directory: string,
+): Promise<Outcome> {
+  return runUnderLock(environment, effects, ['factory', 'triage', 'run', `${issue}`], directory, () => []);
+}
+
 async function runUnderLock(
   { paths }: Environment,
   { files, processes }: Effects,

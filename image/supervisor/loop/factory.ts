@@ -26,6 +26,12 @@ export interface Factory {
   /** Null when the program cannot be asked; the next call asks again. An answer is cached until the program is replaced. */
   dialect(): Promise<Dialect | null>;
   /**
+   * Lets the program open its store, which creates or migrates it, while nobody works on the queue.
+   *
+   * @throws Error with the program's message
+   */
+  open(): Promise<void>;
+  /**
    * @param directory a clone with a pipeline configuration: `factory status` fails without one
    * @returns a string: why the store could not be read
    */
@@ -87,6 +93,10 @@ export function createFactory(
       dialects.set(identity, found);
       log.line(`factory speaks dialect ${dialectName(found)}`);
       return found;
+    },
+
+    async open() {
+      await ask(underLock(paths.queueLock, LIST, QUEUE_LOCK_SECONDS), home);
     },
 
     async store(directory) {

@@ -12,6 +12,9 @@ import type { Effects } from '../effects/effects.ts';
 /** Removing what setup commands installed may take minutes. */
 const TIMEOUT_MS = 5 * 60_000;
 
+/** Run in each submodule of a worktree. */
+const COUNT_UNPUSHED = 'git rev-list --count HEAD --not --remotes';
+
 /** Why an issue cannot begin. */
 export interface InTheWay {
   readonly says: string;
@@ -64,10 +67,23 @@ export async function findLeftovers(
     const busy = processAt(effects, path);
     if (busy !== null) return busy;
     if ((await countCommits(head)) === 0) return remove('--force');
-    const status = await git('-C', path, 'status', '--porcelain');
-    // Its commits stay on the branch.
-    if (status.code === 0 && status.stdout === '') return remove();
-    return { says: `the worktree ${path} has commits and files that are not committed`, cure: '' };
+    const status = await git('-C', path, 'status', '--porcelain', '--ignore-submodules=none');
+    if (status.code !== 0 || status.stdout !== '')
+      return { says: `the worktree ${path} has commits and files that are not committed`, cure: '' };
+    // Its commits stay on the branch; those of its submodules go with it.
+    const submodules = await git(
+      '-C',
+      path,
+      'submodule',
+      '--quiet',
+      'foreach',
+      '--recursive',
+      COUNT_UNPUSHED,
+    );
+    if (submodules.code !== 0 || /[1-9]/.test(submodules.stdout))
+      return { says: `the worktree ${path} has commits in a submodule that no remote has`, cure: '' };
+    // Without --force git removes no worktree with submodules.
+    return submodules.stdout === '' ? remove() : remove('--force');
   };
 
   const judgeFolder = (path: string): Find => {

@@ -3,6 +3,7 @@ import { describeCloneHold } from '../../../scripts/lib/clones.ts';
 import {
   type AccountHold,
   type CheckInAction,
+  type Database,
   DEFAULT_SETTINGS,
   type Heartbeat,
   type LoopState,
@@ -10,6 +11,7 @@ import {
   SCHEMA,
 } from '../../../scripts/lib/contract.ts';
 import { type Pipeline, parseError, parseStageName } from '../../../scripts/lib/factory.ts';
+import { stageAgents } from '../account/agents.ts';
 import type { Clones } from '../clones/clones.ts';
 import type { Base } from '../clones/follow.ts';
 import type { Argv, Effects } from '../effects/effects.ts';
@@ -20,19 +22,24 @@ import { untilAborted } from '../util/abort.ts';
 import { messageOf } from '../util/errors.ts';
 import { createNews } from '../util/news.ts';
 import { duration, timestamp } from '../util/time.ts';
-import { advance, checkIn, lastActions, type Outcome } from './check-in.ts';
+import { advance, checkIn, lastActions, type Outcome, runTriage } from './check-in.ts';
 import { drainReason } from './drain.ts';
 import type { Factory } from './factory.ts';
 import { fetchText } from './issue-text.ts';
 import { LOST_MS, lostSession } from './lost-session.ts';
 import { readHeartbeat } from './observe.ts';
+import { holdsWriteLock, mayChange, planQuestion } from './question.ts';
 import { describeOrphan, markExited, type RepairAction } from './recovery.ts';
-import { fateOfRow, noteTaken, putBack, removeRow } from './taken.ts';
+import { forgetSettled, noteTaken, putBack, removeRow } from './taken.ts';
 import { hasMoved, type Place, planTick, type Tick, type View } from './tick.ts';
 import type { Wake } from './wake.ts';
 
 /** The pause after an error of the supervisor itself (a full disk, say); the configured interval may be much longer. */
 const AFTER_ERROR_MS = 10_000;
+
+/** How often, and after which pause, a check-in is stopped that is just looking at its agent. */
+const STOP_TRIES = 30;
+const STOP_PAUSE_MS = 100;
 
 export interface Loop {
   /** Resolves when the loop has stopped, after the running check-in. */
@@ -41,6 +48,11 @@ export interface Loop {
   endStage(issue: number): void;
   /** Ends the running check-in when the session or the agent that it waits for is gone. To be called every few seconds. */
   maintain(): Promise<void>;
+  /**
+   * Stops the running check-in while its agent asks the operator, and lets it go on afterwards. To be called every few seconds,
+   * also while the worker waits for its last stage.
+   */
+  waitForAnswer(): Promise<void>;
   /** A description of what is running; null when nothing is. */
   working(): string | null;
   /** The process groups of what is running, including a check-in that an earlier supervisor started. */
@@ -58,10 +70,12 @@ export function startLoop(
     observe,
     factory,
     clones,
+    database,
   }: {
     observe: () => Promise<View>;
     factory: Factory;
-    clones: Pick<Clones, 'follow' | 'followAll' | 'faults'>;
+    clones: Pick<Clones, 'look' | 'follow' | 'followAll' | 'faults'>;
+    database: () => Database;
   },
   wake: Wake,
   stop: AbortSignal,
@@ -74,8 +88,6 @@ export function startLoop(
   let endReason: string | null = null;
   /** The session that is missing, and since when. */
   let missed: { readonly session: string; readonly since: number } | null = null;
-  /** A clone in which the program can be called. */
-  let anyClone: string | null = null;
   // Continues the heartbeat of an earlier supervisor: the running check-in may be its own.
   let heartbeat: Heartbeat = {
     schema: SCHEMA,
@@ -95,7 +107,7 @@ export function startLoop(
   const sayRest = createNews(log.orchestrator);
 
   const writeHeartbeat = (change: Partial<Heartbeat>): void => {
-    heartbeat = { ...heartbeat, ...change, clones: clones.faults() };
+    heartbeat = { ...heartbeat, ...change, clones: clones.faults(), database: database() };
     const text = `${JSON.stringify(heartbeat)}\n`;
     if (text === written) return;
     files.write(paths.heartbeat, text);
@@ -146,7 +158,15 @@ export function startLoop(
     } finally {
       work = null;
       issueAtWork = null;
+      heartbeat = { ...heartbeat, asks: null };
     }
+  };
+
+  /** What `factory` says of its pipelines; null when it cannot be asked. */
+  const readPipelines = async (): Promise<readonly Pipeline[] | null> => {
+    const clone = clones.look().find(({ state }) => state === 'ready');
+    const store = clone === undefined ? '' : await factory.store(clone.directory);
+    return typeof store === 'string' ? null : store.pipelines;
   };
 
   const finish = (state: LoopState, { actions, error }: Outcome, warning: string | null): void => {
@@ -205,7 +225,7 @@ export function startLoop(
     }
     if (action.action === 'requeue' || action.action === 'remove-row') {
       const fixRow = action.action === 'requeue' ? putBack : removeRow;
-      log.orchestrator(`${what}: ${await fixRow(environment, effects, factory, place)}`);
+      log.orchestrator(`${what}: ${await fixRow(environment, effects, factory, place, issue)}`);
       return true;
     }
     if (action.action === 'end-session') {
@@ -217,6 +237,14 @@ export function startLoop(
       const result = await processes.run(markExited(action), { cwd: place.directory, timeoutMs: 30_000 });
       const said = result.code === 0 ? `marked ${session} as exited` : parseError(result.stderr);
       log.orchestrator(`${what}: ${said}`);
+      return true;
+    }
+    if (action.action === 'run-triage') {
+      await tmux.killSession(tmuxName(session));
+      const outcome = await during(`${what}: beginning it anew`, place.project, null, () =>
+        runTriage(environment, effects, issue, place.directory),
+      );
+      finish('waiting', outcome, null);
       return true;
     }
     if (action.action === 'retry' || action.action === 'run-again' || action.action === 'unblock') {
@@ -296,10 +324,8 @@ export function startLoop(
         if (stop.aborted) return;
         const { intervalSeconds } = view.settings.orchestrator;
         heartbeat = { ...heartbeat, intervalSeconds };
-        anyClone = view.clones.find(({ state }) => state === 'ready')?.directory ?? null;
         const { store, taken } = view;
-        if (taken !== null && typeof store !== 'string' && fateOfRow(taken, store) === 'settled')
-          await files.remove(paths.taken);
+        if (typeof store !== 'string') await forgetSettled(environment, effects, { taken, store });
         if (await perform(planTick(view), view)) continue;
         pause = intervalSeconds * 1000;
       } catch (error) {
@@ -323,14 +349,34 @@ export function startLoop(
 
   /** @returns the pipeline of the running check-in when its session or agent is gone */
   const findLost = async (): Promise<Pipeline | null> => {
-    if (work === null || anyClone === null) return null;
+    if (work === null) return null;
     const sessions = (await tmux.sessions()) ?? [];
     const healthy = sessions.some(
       ({ name, bareShell }) => parseStageName(name)?.issue === issueAtWork && !bareShell,
     );
     if (healthy) return null;
-    const store = await factory.store(anyClone);
-    return typeof store === 'string' ? null : lostSession(store.pipelines, sessions);
+    const pipelines = await readPipelines();
+    return pipelines === null ? null : lostSession(pipelines, sessions);
+  };
+
+  /**
+   * Stops a program between two of its looks at the agent: in the middle of one it would later act on what it saw before, and
+   * while it writes to its database that would stay locked.
+   *
+   * @returns whether it is stopped
+   */
+  const stopProgram = async (program: number): Promise<boolean> => {
+    for (let tries = 1; tries <= STOP_TRIES; tries += 1) {
+      if (endReason !== null) return false;
+      if (processes.isAsleep(program)) {
+        processes.setStopped(program, true);
+        const locks = files.read('/proc/locks') ?? '';
+        if (processes.isAsleep(program) && !holdsWriteLock(locks, program)) return true;
+        processes.setStopped(program, false);
+      }
+      await clock.sleep(STOP_PAUSE_MS);
+    }
+    return false;
   };
 
   return {
@@ -341,6 +387,8 @@ export function startLoop(
       endCheckIn('its stage cannot work');
     },
     async maintain() {
+      // A check-in may take half an hour, in which the database may come and go.
+      if (work !== null) writeHeartbeat({});
       const lost = await findLost();
       if (lost === null || work === null) {
         missed = null;
@@ -355,6 +403,26 @@ export function startLoop(
         // Including the shell that the agent left: it would be taken for an agent at work.
         await tmux.killSession(tmuxName(session));
         endCheckIn(`${inSession} session ${session} is gone`);
+      }
+    },
+    async waitForAnswer() {
+      // There is one at most.
+      const [program] = holdersOf(processes, paths.checkInLock).flatMap((group) => processes.children(group));
+      const session = heartbeat.asks ?? null;
+      if (program === undefined && session !== null) writeHeartbeat({ asks: null });
+      if (program === undefined || endReason !== null) return;
+      const stopped = processes.isStopped(program);
+      const asking = { stopped, session, agents: stageAgents(environment.claudeDir, files) };
+      const pipelines = mayChange(asking) ? await readPipelines() : null;
+      const plan = pipelines === null ? null : planQuestion(asking, pipelines, clock.now());
+      if (plan === null) return;
+      if (plan === 'go-on') {
+        processes.setStopped(program, false);
+        log.orchestrator('the agent that asked has ended its turn: its check-in goes on');
+        writeHeartbeat({ asks: null });
+      } else if (await stopProgram(program)) {
+        log.orchestrator(`#${plan.issue} asks the operator: its check-in is stopped until it has the answer`);
+        writeHeartbeat({ asks: tmuxName(plan.session) });
       }
     },
     working: () => work,

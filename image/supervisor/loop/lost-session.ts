@@ -12,7 +12,7 @@ import { BELIEVED_AT_WORK, findSession } from './recovery.ts';
 export const LOST_MS = 4_000;
 
 /** States in which the agent has been running; at `started` it may still be starting. */
-const AGENT_IS_THERE = new Set(['active', 'factory_send', 'steer']);
+export const AGENT_IS_THERE = new Set(['active', 'factory_send', 'steer']);
 
 /**
  * @returns the pipeline in progress whose session or agent is gone; null also when it is uncertain which one the check-in is

@@ -1,6 +1,6 @@
 /** Observes everything that the loop bases its decisions on. */
 import { join } from 'node:path';
-import { FILES, type Heartbeat, type Settings } from '../../../scripts/lib/contract.ts';
+import { type Database, FILES, type Heartbeat, type Settings } from '../../../scripts/lib/contract.ts';
 import { readContract, readJsonLines } from '../../../scripts/lib/read-contract.ts';
 import type { Account } from '../account/account.ts';
 import type { Clones } from '../clones/clones.ts';
@@ -25,23 +25,31 @@ export interface Sources {
   /** Why no work may be taken now; null when it may. */
   readonly obstacle: () => string | null;
   readonly account: Pick<Account, 'hold' | 'failures'>;
+  readonly database: () => Database;
 }
 
 /** @returns observes everything; the store only when something depends on it */
 export function createObserver(
-  { databaseUrl, dirs, home, paths }: Environment,
+  { dirs, home, paths }: Environment,
   { clock, files, processes }: Effects,
-  { settings, clones, factory, toolsMissing, obstacle, account }: Sources,
+  { settings, clones, factory, toolsMissing, obstacle, account, database }: Sources,
 ): () => Promise<View> {
-  /** Only for a row that was taken and not begun. */
-  const lookInTheWay = async (view: Omit<View, 'inTheWay' | 'withoutText'>): Promise<InTheWay | null> => {
+  /** Only for rows that were taken and not begun. */
+  const lookInTheWay = async (
+    view: Omit<View, 'inTheWay' | 'withoutText'>,
+  ): Promise<ReadonlyMap<number, InTheWay>> => {
     const { store, taken } = view;
-    if (taken === null || typeof store === 'string' || fateOfRow(taken, store) !== 'not-begun') return null;
-    const { issue } = taken;
-    const place = placeOf(issue, view, store);
-    if (typeof place === 'string') return null;
-    const { directory } = place;
-    return (await findLeftovers({ files, processes }, { home, directory, issue })).stays;
+    const found = new Map<number, InTheWay>();
+    if (typeof store === 'string') return found;
+    for (const row of taken) {
+      const { issue } = row;
+      const place = placeOf(issue, view, store);
+      if (fateOfRow(row, store) !== 'not-begun' || typeof place === 'string') continue;
+      const { directory } = place;
+      const { stays } = await findLeftovers({ files, processes }, { home, directory, issue });
+      if (stays !== null) found.set(issue, stays);
+    }
+    return found;
   };
 
   return async () => {
@@ -54,7 +62,7 @@ export function createObserver(
       obstacle: obstacle(),
       account: account.hold(),
       dialect: missing === null ? await factory.dialect() : null,
-      databaseUrl,
+      database: database(),
       clones: clones.look(),
     };
     const ready = standing.clones.find(({ state }) => state === 'ready');

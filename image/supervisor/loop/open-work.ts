@@ -16,6 +16,16 @@ export interface OpenWork {
   readonly repo: string;
   /** The repository of a deploy; empty for a triage. */
   readonly directory: string;
+  /** The stage of a triage; left out before its first one. */
+  readonly triage?: Triage;
+}
+
+export interface Triage {
+  readonly issue: number;
+  readonly stage: string;
+  readonly session: string;
+  /** Whether the agent has written the outcome of the stage. */
+  readonly hasOutcome: boolean;
 }
 
 /** @param dataDir where the program keeps its files: `~/.factory` */
@@ -26,9 +36,16 @@ export function openWork(dataDir: string, files: Pick<Files, 'list' | 'read'>): 
     ...files.list(triages).flatMap((slug) =>
       files.list(join(triages, slug)).flatMap((name) => {
         if (!/^\d+\.json$/.test(name)) return [];
-        const { issue, repo, status } = parse(files.read(join(triages, slug, name)));
-        const open = status === 'in_progress' && typeof repo === 'string';
-        return open ? [{ name: `triage of #${issue}`, repo, directory: '' }] : [];
+        const record = parse(files.read(join(triages, slug, name)));
+        const { repo, status, current_stage: stage, current_session: session } = record;
+        if (status !== 'in_progress' || typeof repo !== 'string') return [];
+        const issue = Number.parseInt(name, 10);
+        const work = { name: `triage of #${issue}`, repo, directory: '' };
+        if (typeof stage !== 'string' || typeof session !== 'string' || session === '') return [work];
+        const outcome = parse(files.read(join(triages, slug, `${issue}`, `${stage}.outcome.json`)))[
+          'outcome'
+        ];
+        return [{ ...work, triage: { issue, stage, session, hasOutcome: typeof outcome === 'string' } }];
       }),
     ),
     ...files.list(deploys).flatMap((commit) => {

@@ -20,6 +20,9 @@ const SETTLED_SECONDS = 10;
 const MOST_TRIES = 2;
 /** How soon the tmux server is restarted after its death: the supervisor looks every five seconds. */
 const TMUX_BACK_SECONDS = 20;
+/** How a PostgreSQL build says that it could not use its database; not every message with that word, a project may have one. */
+const NAMES_DATABASE =
+  /\b(ping database|SQLSTATE|failed to connect to|the database system is|terminating connection|conn closed|unexpected EOF)\b/;
 
 export type RepairAction = Omit<Repair, 'at'>;
 
@@ -38,10 +41,10 @@ export interface RecoveryInput {
   readonly repairs: readonly Repair[];
   /** Turns of claude that ended with an error. */
   readonly failures: readonly ClaudeFailure[];
-  /** The row that was taken from the queue last; null when its issue is finished. */
-  readonly taken: TakenRow | null;
-  /** What keeps that row's issue from starting and must not be removed by us; null when nothing does. */
-  readonly inTheWay: InTheWay | null;
+  /** The rows that were taken from the queue, whose issues have not ended. */
+  readonly taken: readonly TakenRow[];
+  /** What keeps an issue of theirs from starting and must not be removed by us, by its number. */
+  readonly inTheWay: ReadonlyMap<number, InTheWay>;
   readonly lastCheckIn: LastCheckIn | null;
   /** Milliseconds since the epoch. */
   readonly now: number;
@@ -85,7 +88,7 @@ export function planRecovery(input: RecoveryInput): Recovery {
       actions.push({ issue, stage, attempt, session, action: 'give-up', cure });
     }
   }
-  if (input.taken !== null) planRow(input.taken, input, { actions, waiting, givenUp });
+  for (const row of input.taken) planRow(row, input, { actions, waiting, givenUp });
   return { actions, waiting, givenUp };
 }
 
@@ -100,10 +103,11 @@ function planRow(
   const { dialect, repairs, dispatchedAt, placeOf } = input;
   const fate = fateOfRow(taken, input);
   if (fate === 'at-work' || fate === 'settled') return;
-  if (fate === 'not-begun' && input.inTheWay !== null) {
-    const { says, cure, passes } = input.inTheWay;
+  const obstacle = input.inTheWay.get(issue);
+  if (fate === 'not-begun' && obstacle !== undefined) {
+    const { says, cure, passes } = obstacle;
     const type = cure || `cleanup --issue ${issue} (on the laptop)`;
-    // Worth blocking the queue for something temporary: taking the next row would overwrite the record of this one.
+    // For something temporary the queue waits, so that its order stays.
     (passes ? waiting : givenUp).push(`#${issue} cannot begin: ${says}; type: ${type}`);
     return;
   }
@@ -138,6 +142,7 @@ export function describeOrphan({
 }: Pick<Repair, 'issue' | 'stage'> & { readonly action?: Repair['action'] }): string {
   if (action !== undefined && isForAccount(action))
     return `#${issue} could not work in stage ${stage}, and can now`;
+  if (action === 'run-triage') return `the triage of #${issue} was interrupted in stage ${stage}`;
   if (stage !== '') return `#${issue} was interrupted in stage ${stage}`;
   return action === 'remove-row'
     ? `#${issue} is completed, and its row was left active`
@@ -162,7 +167,7 @@ function decide(pipeline: Pipeline, input: RecoveryInput): Decision {
   }
   const stray = decideStray(pipeline, input, QUIET_SECONDS);
   if (stray !== null) return stray;
-  if (status === 'blocked') return decideAfterTmux(pipeline, input);
+  if (status === 'blocked') return decideAfterOutage(pipeline, input) ?? decideAfterTmux(pipeline, input);
   return input.dialect.name === 'B' ? decideForB(pipeline, input) : decideForA(pipeline, input);
 }
 
@@ -195,23 +200,46 @@ function decideAfterFailure(pipeline: Pipeline, input: RecoveryInput): Decision 
   return { kind: status === 'blocked' ? 'retry' : 'run-again' };
 }
 
+/** What the last check-in said when it gave an issue up; null when it did not. */
+function reasonGivenUp({ lastCheckIn }: RecoveryInput, issue: number): string | null {
+  const gaveUp = lastCheckIn?.actions.find((it) => it.issue === issue && it.action === 'escalate');
+  return gaveUp === undefined ? null : (gaveUp.message ?? '');
+}
+
+/** `pipeline retry` counts an attempt, so this repair is counted over all attempts of a stage. */
+function mayUnblock(pipeline: Pipeline, input: RecoveryInput): boolean {
+  const past = repairsOfStage(pipeline, input).filter(({ action }) => action === 'unblock');
+  return past.length < MOST_TRIES;
+}
+
+/** For a stage that a check-in gave up while its database was gone. It is back, or nothing would be planned. */
+function decideAfterOutage(pipeline: Pipeline, input: RecoveryInput): Decision {
+  const { issue, stage, attempt } = pipeline;
+  const reason = reasonGivenUp(input, issue);
+  if (!input.dialect.postgres || reason === null || !NAMES_DATABASE.test(reason)) return null;
+  if (!mayUnblock(pipeline, input)) return null;
+  const session = pipeline.session || `${issue}-${stage}-${attempt}`;
+  const alive = findSession(input.sessions, session);
+  return alive === undefined
+    ? { kind: 'unblock' }
+    : decideWhenQuiet({ ...pipeline, session }, alive, input.now, 'unblock');
+}
+
 /**
  * For a stage that a check-in gave up while the tmux server had to be restarted: its session was lost, whatever the reported
- * reason. `pipeline retry` counts an attempt, so these repairs are counted over all attempts of a stage.
+ * reason.
  */
 function decideAfterTmux(pipeline: Pipeline, input: RecoveryInput): Decision {
   const { issue } = pipeline;
   const { lastCheckIn, sessions } = input;
-  const gaveUp = lastCheckIn?.actions.some((it) => it.issue === issue && it.action === 'escalate') ?? false;
-  if (lastCheckIn === null || !gaveUp) return null;
+  if (lastCheckIn === null || reasonGivenUp(input, issue) === null) return null;
   // Another check-in would overwrite the record of this one.
   if (sessions.length === 0) return { kind: 'wait', reason: `#${issue} waits until tmux is there again` };
   const tmuxSince = Math.min(...sessions.map(({ createdAt }) => createdAt));
   const from = Date.parse(lastCheckIn.startedAt) / 1000;
   const to = Date.parse(lastCheckIn.finishedAt ?? '') / 1000 + TMUX_BACK_SECONDS;
   if (!(from < tmuxSince && tmuxSince <= to)) return null;
-  const past = repairsOfStage(pipeline, input).filter(({ action }) => action === 'unblock');
-  return past.length < MOST_TRIES ? { kind: 'unblock' } : null;
+  return mayUnblock(pipeline, input) ? { kind: 'unblock' } : null;
 }
 
 /** A and `design`: `in_progress` without a check-in is skipped for ever; `pipeline advance` runs the stage. */
@@ -234,7 +262,7 @@ function decideWhenQuiet(
   { issue, session }: Pipeline,
   alive: TmuxSession,
   now: number,
-  kind: 'kill-and-advance' | 'mark-exited',
+  kind: 'kill-and-advance' | 'mark-exited' | 'unblock',
 ): Decision {
   if (alive.attached > 0) {
     return { kind: 'wait', reason: `#${issue} waits until no one is attached to ${session}` };

@@ -1,5 +1,5 @@
 /**
- * The row that a check-in has taken from the queue. The program writes row and pipeline one after the other, and never
+ * The rows that check-ins have taken from the queue. The program writes row and pipeline one after the other, and never
  * handles what a check-in leaves behind that dies in between. Both cases occurred when a container was killed at that moment
  * (test/e2e/work.test.ts):
  *
@@ -8,8 +8,8 @@
  * - the pipeline is completed, and the row is active: issues that depend on it wait for ever. The row is removed, since a
  *   dependency that is not in the queue counts as done.
  *
- * The program has no command for a row's status. The row is recorded before a check-in takes it, since an operator can also
- * leave rows of both kinds.
+ * The program has no command for a row's status. A row is recorded before a check-in takes it, since an operator can also
+ * leave rows of both kinds, and until its issue has ended: when it cannot be put back yet, the next row is taken meanwhile.
  */
 import { FILES, type TakenRow } from '../../../scripts/lib/contract.ts';
 import { type Dialect, isBehind, isLive } from '../../../scripts/lib/factory.ts';
@@ -22,7 +22,7 @@ import type { Place, Store } from './tick.ts';
 
 const REPAIRED = 'no repair is needed any more';
 
-/** Records a row that is about to be taken, whose issue has no pipeline yet. */
+/** Records a row that is about to be taken, whose issue has no pipeline yet; replaces an earlier record of the issue. */
 export function noteTaken(
   { paths }: Environment,
   { files }: Effects,
@@ -30,16 +30,29 @@ export function noteTaken(
   removed: boolean,
 ): void {
   const note: TakenRow = { issue, intent, configPath, dependsOn, removed };
-  files.write(paths.taken, `${JSON.stringify(note)}\n`);
+  const others = readTaken(files.read(paths.taken)).filter((row) => row.issue !== issue);
+  files.write(paths.taken, `${JSON.stringify([...others, note])}\n`);
 }
 
-/** @param text of `taken.json`; null when there is none */
-export function readTaken(text: string | null): TakenRow | null {
+/** @param text of `taken.json`; null when there is none. An earlier version wrote one row, and no list */
+export function readTaken(text: string | null): readonly TakenRow[] {
   try {
-    return text === null ? null : readJson('taken', FILES.taken, text);
+    return text === null ? [] : readJson('taken', FILES.taken, text.startsWith('{') ? `[${text}]` : text);
   } catch {
-    return null;
+    return [];
   }
+}
+
+/** Drops the records of rows with which nothing is left to do. Only valid while the check-in lock is free. */
+export async function forgetSettled(
+  { paths }: Environment,
+  { files }: Effects,
+  { taken, store }: { readonly taken: readonly TakenRow[]; readonly store: Store },
+): Promise<void> {
+  const open = taken.filter((row) => fateOfRow(row, store) !== 'settled');
+  if (open.length === taken.length) return;
+  if (open.length === 0) await files.remove(paths.taken);
+  else files.write(paths.taken, `${JSON.stringify(open)}\n`);
 }
 
 /**
@@ -82,7 +95,7 @@ export function addition(
 }
 
 /**
- * Puts the row that was taken back at the end of the queue, also when an earlier call was interrupted. Checks again first,
+ * Puts a row that was taken back at the end of the queue, also when an earlier call was interrupted. Checks again first,
  * since a `dispatch --requeue` that is half done looks the same.
  *
  * @throws Error with the program's message
@@ -92,14 +105,14 @@ export async function putBack(
   effects: Effects,
   factory: Factory,
   { directory, project }: Place,
+  issue: number,
 ): Promise<string> {
   const dialect = await factory.dialect();
   if (dialect === null) throw new Error('the dialect of factory cannot be detected');
   return factory.alone(directory, async (queue) => {
-    const taken = readTaken(effects.files.read(environment.paths.taken));
+    const taken = recordOf(issue, environment, effects);
     const store = await queue.look();
-    if (taken === null || fateOfRow(taken, store) !== 'not-begun') return REPAIRED;
-    const { issue } = taken;
+    if (taken === undefined || fateOfRow(taken, store) !== 'not-begun') return REPAIRED;
     await (await findLeftovers(effects, { home: environment.home, directory, issue })).clear();
     noteTaken(environment, effects, taken, true);
     if (store.rows.some((row) => row.issue === issue)) await queue.call(removal(issue));
@@ -114,17 +127,26 @@ export async function putBack(
  * @throws Error with the program's message
  */
 export function removeRow(
-  { paths }: Environment,
-  { files }: Effects,
+  environment: Environment,
+  effects: Effects,
   factory: Factory,
   { directory }: Place,
+  issue: number,
 ): Promise<string> {
   return factory.alone(directory, async (queue) => {
-    const taken = readTaken(files.read(paths.taken));
-    if (taken === null || fateOfRow(taken, await queue.look()) !== 'behind') return REPAIRED;
-    await queue.call(removal(taken.issue));
+    const taken = recordOf(issue, environment, effects);
+    if (taken === undefined || fateOfRow(taken, await queue.look()) !== 'behind') return REPAIRED;
+    await queue.call(removal(issue));
     return 'removed the row';
   });
+}
+
+function recordOf(
+  issue: number,
+  { paths }: Pick<Environment, 'paths'>,
+  { files }: Pick<Effects, 'files'>,
+): TakenRow | undefined {
+  return readTaken(files.read(paths.taken)).find((row) => row.issue === issue);
 }
 
 const removal = (issue: number): Argv => ['factory', 'queue', 'remove', `${issue}`];

@@ -3,6 +3,7 @@ import { describeHold } from '../../../scripts/lib/account.ts';
 import {
   type AccountHold,
   type ClaudeFailure,
+  type Database,
   type DispatchRecord,
   ORCHESTRATOR_OFF,
   type Repair,
@@ -21,6 +22,7 @@ import type { TmuxSession } from '../effects/effects.ts';
 import type { InTheWay } from './leftovers.ts';
 import { type OpenWork, placeOfWork } from './open-work.ts';
 import { type LastCheckIn, planRecovery, type RepairAction } from './recovery.ts';
+import { recoverTriage } from './triage.ts';
 
 /** What is observed without calling `factory`. */
 export interface Standing {
@@ -37,7 +39,8 @@ export interface Standing {
   readonly account: AccountHold | null;
   /** Null when the program could not be asked; `toolsMissing` or `storeError` says why. */
   readonly dialect: Dialect | null;
-  readonly databaseUrl: boolean;
+  /** Where `factory` keeps its state. */
+  readonly database: Database;
   readonly clones: readonly Clone[];
 }
 
@@ -55,10 +58,10 @@ export interface View extends Standing {
   readonly repairs: readonly Repair[];
   /** Turns of claude that ended with an error. */
   readonly failures: readonly ClaudeFailure[];
-  /** The row that was taken from the queue last; null when its issue is finished. */
-  readonly taken: TakenRow | null;
-  /** What keeps that row's issue from starting and must not be removed by us; null when nothing does. */
-  readonly inTheWay: InTheWay | null;
+  /** The rows that were taken from the queue, whose issues have not ended. */
+  readonly taken: readonly TakenRow[];
+  /** What keeps an issue of theirs from starting and must not be removed by us, by its number. */
+  readonly inTheWay: ReadonlyMap<number, InTheWay>;
   /** Issues whose text is missing: they would be worked on without it. */
   readonly withoutText: readonly number[];
   /** Null before the first check-in. */
@@ -107,7 +110,7 @@ function wait(reason: string | null): Tick {
 
 /** The decisions that do not need the store of `factory`; null when it has to be read. */
 export function planWithoutStore(standing: Standing): Tick | null {
-  const { settings, drained, checkInRunning, toolsMissing, obstacle, account, dialect, databaseUrl, clones } =
+  const { settings, drained, checkInRunning, toolsMissing, obstacle, account, dialect, database, clones } =
     standing;
   if (checkInRunning) return { kind: 'adopt' };
   if (drained !== null) return { kind: 'rest', state: 'drained', reason: drained };
@@ -117,9 +120,12 @@ export function planWithoutStore(standing: Standing): Tick | null {
   if (toolsMissing !== null) return refuse(toolsMissing);
   if (obstacle !== null) return refuse(obstacle);
   if (account !== null) return refuse(describeHold(account));
-  if (dialect?.postgres && !databaseUrl) {
+  if (database.state !== 'ready') return refuse(describeDatabase(database));
+  if (dialect !== null && dialect.postgres === (database.kind === 'sqlite')) {
+    // Its programs and sessions have the environment that they were started with.
+    const keeps = dialect.postgres ? 'PostgreSQL' : 'SQLite';
     return refuse(
-      'this build of factory keeps its state in PostgreSQL and DATABASE_URL is not set: set it, or use a build with SQLite',
+      `factory was replaced by a build that keeps its state in ${keeps}: restart the worker, or put the other build back`,
     );
   }
   if (!clones.some(({ state }) => state === 'ready')) {
@@ -130,6 +136,11 @@ export function planWithoutStore(standing: Standing): Tick | null {
     );
   }
   return null;
+}
+
+function describeDatabase({ state, says }: Database): string {
+  const what = state === 'starting' ? 'is starting' : 'cannot be used';
+  return `the database ${what}${says === undefined ? '' : `: ${says}`}`;
 }
 
 export function planTick(view: View): Tick {
@@ -169,7 +180,9 @@ export function planTick(view: View): Tick {
     return inPlaceOf(repair.issue, view, store, (place) => ({ kind: 'repair', repair, place }));
   const [orphan] = recovery.waiting;
   if (orphan !== undefined) return wait(orphan);
-  const warning = recovery.givenUp[0] ?? null;
+  const triage = planTriage(view, store);
+  if (triage !== null && typeof triage !== 'string') return triage;
+  const warning = recovery.givenUp[0] ?? triage;
 
   const live = liveOne(store.pipelines, dialect);
   if (live !== undefined) {
@@ -222,6 +235,20 @@ function nextRow(pending: readonly QueueRow[], rows: readonly QueueRow[]): Queue
   return pending
     .toSorted((a, b) => a.position - b.position)
     .find((row) => !row.dependsOn.some((issue) => unfinished(issue, row.namespace)));
+}
+
+/** @returns the repair of a triage; a string: why one is not repaired any more */
+function planTriage({ openWork, clones, repairs, now }: View, { sessions }: Store): Tick | string | null {
+  let givenUp: string | null = null;
+  for (const work of openWork) {
+    const place = placeOfWork(work, clones);
+    if (place === null || work.triage === undefined) continue;
+    const { directory } = place;
+    const found = recoverTriage(work.triage, { sessions, repairs, directory, now });
+    if (found !== null && typeof found !== 'string') return { kind: 'repair', repair: found, place };
+    givenUp ??= found;
+  }
+  return givenUp;
 }
 
 /** Where there is work besides the queue: each place in turn, since work that is stuck in one stays open for ever. */

@@ -9,7 +9,7 @@ let console_ = '';
 
 beforeAll(async () => {
   const script = join(import.meta.dirname, 'machine.sh');
-  const { stdout, stderr } = await run([script, 'factory-worker:standins'], '', 28 * 60_000);
+  const { stdout, stderr } = await run([script, 'factory-worker:standins'], '', 42 * 60_000);
   console_ = `${stdout}\n${stderr}`.slice(-20_000);
   for (const line of stdout.split(/\r?\n/)) {
     if (!line.startsWith('V2 ')) continue;

@@ -75,7 +75,11 @@ describe('when a limit is reset', () => {
     ['resets 15:30', '2026-11-22T15:30:00Z'],
     ['resets 12am', '2026-11-23T00:00:00Z'],
     ['resets 12pm', '2026-11-23T12:00:00Z'],
-    ['resets 1pm', '2026-11-23T13:00:00Z'],
+    // Without its seconds: this one is over in less than a minute.
+    ['resets 1pm', '2026-11-22T13:00:00Z'],
+    ['resets 12:59pm', '2026-11-22T12:59:00Z'],
+    ['resets 12:50pm', '2026-11-23T12:50:00Z'],
+    ['resets Nov 22, 1pm', '2026-11-22T13:00:00Z'],
     ['resets Nov 25, 3pm (UTC)', '2026-11-25T15:00:00Z'],
     ['resets Nov 25 at 3pm', '2026-11-25T15:00:00Z'],
     ['resets Dec 1, 7am (Asia/Kolkata)', '2026-12-01T01:30:00Z'],

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type AgentRecord, silentAgents, unheard } from '../../../image/supervisor/account/unheard.ts';
+import type { AgentRecord } from '../../../image/supervisor/account/agents.ts';
+import { silentAgents, unheard } from '../../../image/supervisor/account/unheard.ts';
 import { fakeFiles } from '../fakes.ts';
 
 const NOW = Date.parse('2026-11-22T15:00:00Z');

@@ -68,6 +68,7 @@ describe('the locks of a git that was killed', () => {
     expect(await removeStaleLocks(world.effects, world.clone)).toEqual([]);
     process.kill(-(git.pid ?? 0), 'SIGKILL');
     await new Promise((resolve) => git.once('exit', resolve));
-    expect(await removeStaleLocks(world.effects, world.clone)).toEqual([lock]);
+    // What it had started is a git too until it has become the editor, and dies a moment later on a busy machine.
+    await expect.poll(() => removeStaleLocks(world.effects, world.clone)).toEqual([lock]);
   });
 });

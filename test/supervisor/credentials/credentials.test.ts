@@ -154,7 +154,7 @@ describe('claude’s first start', () => {
     rmSync(folder, { recursive: true });
   });
 
-  test('a damaged file is claude’s to mend', () => {
+  test('a damaged file is claude’s to repair', () => {
     expect(withFirstRunDone('{"half', ['/r'])).toBeNull();
     expect(withoutPermissionQuestion('[]')).toBeNull();
   });

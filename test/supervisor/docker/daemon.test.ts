@@ -5,6 +5,7 @@ import type { Engine } from '../../../image/supervisor/docker/engine.ts';
 import { DEFAULT_SETTINGS } from '../../../scripts/lib/contract.ts';
 import { fakeClock, fakeFiles, fakeLog, fakeProcesses, settle } from '../fakes.ts';
 
+const GIB = 1024 ** 3;
 const INFO = { driver: 'overlay2', version: '26.1.5', cgroupVersion: '2' };
 
 /** @param engine what Docker's API answers, where it is not well */
@@ -28,14 +29,15 @@ function world(engine: Partial<Engine> = {}) {
     },
     {
       settings: () => DEFAULT_SETTINGS,
-      memoryLimit: undefined,
+      // As the chart declared it when the container started.
+      memoryLimit: `${8 * GIB}`,
       addresses: [],
       note: (status, message) => void notes.push(`${status} ${message}`),
     },
   );
   const start = () => docker.start(new AbortController().signal);
   const starts = () => processes.calls.filter((call) => call.startsWith('dockerd')).length;
-  return { clock, docker, ends, notes, processes, start, starts };
+  return { clock, docker, ends, files, notes, processes, start, starts };
 }
 
 describe('the Docker daemon', () => {
@@ -83,4 +85,36 @@ describe('the Docker daemon', () => {
       await docker.stop(new AbortController().signal);
     }
   });
+
+  it.each([
+    ['v1', '/sys/fs/cgroup/memory', 'memory.limit_in_bytes', 'memory.usage_in_bytes'],
+    ['v2', '/sys/fs/cgroup', 'memory.max', 'memory.current'],
+  ])(
+    'follows the memory limit of a pod that is resized while it runs, cgroup %s',
+    async (version, folder, limit, usage) => {
+      const { docker, files, notes, start } = world();
+      if (version === 'v2') files.write(`${folder}/cgroup.controllers`, 'memory');
+      const ofDocker = (name: string) => `${folder}/docker/${name}`;
+      files.write(`${folder}/${limit}`, `${8 * GIB}`);
+      expect(await start()).toMatchObject({
+        message: expect.stringContaining('containers may use 7168 MiB'),
+      });
+
+      files.write(`${folder}/${limit}`, `${12 * GIB}`);
+      await docker.maintain();
+      expect(files.read(ofDocker(limit))).toBe(`${11 * GIB}`);
+      expect(notes).toEqual([expect.stringMatching(/^ok 26.1.5.*containers may use 11264 MiB$/)]);
+
+      // Containers use more than they may from now on: nothing is killed, and the limit comes when they have ended.
+      files.write(ofDocker(usage), `${9 * GIB}`);
+      files.write(`${folder}/${limit}`, `${4 * GIB}`);
+      await docker.maintain();
+      expect(files.read(ofDocker(limit))).toBe(`${11 * GIB}`);
+      files.write(ofDocker(usage), `${GIB}`);
+      await docker.maintain();
+      expect(files.read(ofDocker(limit))).toBe(`${3 * GIB}`);
+      await docker.maintain();
+      expect(notes).toHaveLength(2);
+    },
+  );
 });

@@ -93,6 +93,42 @@ describe('running programs', () => {
     expect(processes.signalGroup(long.pid, 0)).toBe(false);
   });
 
+  it('a program that is stopped goes on when told, and obeys SIGTERM at once', async () => {
+    const [stdoutFile, stderrFile] = [join(root, 'out'), join(root, 'err')];
+    const shell = processes.startDetached(['sh', '-c', 'sleep 78; true'], {
+      cwd: root,
+      stdoutFile,
+      stderrFile,
+    });
+    await expect.poll(() => processes.children(shell.pid)).toHaveLength(1);
+    const [program = 0] = processes.children(shell.pid);
+    await expect.poll(() => [shell.pid, program].map(processes.isAsleep)).toEqual([true, true]);
+    processes.setStopped(program, true);
+    await expect.poll(() => processes.isStopped(program)).toBe(true);
+    expect(processes.isStopped(shell.pid)).toBe(false);
+    processes.setStopped(program, false);
+    await expect.poll(() => processes.isStopped(program)).toBe(false);
+    processes.setStopped(program, true);
+    expect(processes.signalGroup(shell.pid, 'SIGTERM')).toBe(true);
+    expect(await shell.exited).toBe(143);
+    await expect.poll(() => processes.signalGroup(shell.pid, 0)).toBe(false);
+    // It is gone.
+    processes.setStopped(program, false);
+    expect(processes.isStopped(program)).toBe(false);
+    expect(processes.isAsleep(program)).toBe(false);
+  });
+
+  it.each(['while :; do :; done', 'cat /dev/zero >/dev/null; true', 'tail -f /dev/null; true'])(
+    'a program at work is not asleep: %s',
+    async (script) => {
+      const [stdoutFile, stderrFile] = [join(root, 'out'), join(root, 'err')];
+      const shell = processes.startDetached(['bash', '-c', script], { cwd: root, stdoutFile, stderrFile });
+      await expect.poll(() => processes.isAsleep(shell.pid)).toBe(false);
+      processes.signalGroup(shell.pid, 'SIGKILL');
+      await shell.exited;
+    },
+  );
+
   it.each([0, 1, -1, Number.NaN])('never signals group %s', (group) => {
     expect(processes.signalGroup(group, 'SIGKILL')).toBe(false);
   });

@@ -16,8 +16,8 @@ function plan(dialect: Dialect, overrides: Partial<RecoveryInput> = {}) {
     repairs: [],
     failures: [],
     now: NOW,
-    taken: null,
-    inTheWay: null,
+    taken: [],
+    inTheWay: new Map(),
     lastCheckIn: null,
     placeOf: () => ({ project: 'demo', directory: '/w/repos/demo' }),
     dispatchedAt: () => '2026-11-22T11:00:00Z',
@@ -139,7 +139,7 @@ describe('a row that was taken from the queue and not begun', () => {
     dependsOn: [41],
     removed: false,
   };
-  const lost = { pipelines: [], rows: [active, row(43)], taken };
+  const lost = { pipelines: [], rows: [active, row(43)], taken: [taken] };
   const back = { issue: 42, stage: '', attempt: 0, session: '', action: 'requeue', cure: '' };
   const past = (overrides: Partial<Repair> = {}) =>
     repair({ stage: '', attempt: 0, session: '', action: 'requeue', ...overrides });
@@ -149,7 +149,7 @@ describe('a row that was taken from the queue and not begun', () => {
   });
 
   it.each<[string, Partial<RecoveryInput>]>([
-    ['no check-in was to take it', { taken: null }],
+    ['no check-in was to take it', { taken: [] }],
     ['it is at work', { pipelines: [pipeline(42, { status: 'pending' })] }],
     ['it was given up', { pipelines: [pipeline(42, { status: 'failed' })] }],
     ['it waits', { rows: [row(42)] }],
@@ -165,15 +165,28 @@ describe('a row that was taken from the queue and not begun', () => {
     ['kill 7', 'kill 7'],
   ])('is left alone while something is in its way, and the cure is said: %s', (said, cure) => {
     const says = 'the worktree /w/repos/demo/worktrees/issue-42 is locked';
-    expect(plan(A, { ...lost, inTheWay: { says, cure }, repairs: [past(), past()] })).toEqual({
+    expect(
+      plan(A, { ...lost, inTheWay: new Map([[42, { says, cure }]]), repairs: [past(), past()] }),
+    ).toEqual({
       ...NOTHING,
       givenUp: [`#42 cannot begin: ${says}; type: ${said}`],
     });
   });
 
+  it('is put back also when it is not the last that was taken, and something is in the way of that one', () => {
+    const later = { ...taken, issue: 43 };
+    const rows = [active, row(43, { status: 'active' })];
+    const inTheWay = new Map([[43, { says: 'the worktree is locked', cure: '' }]]);
+    expect(plan(A, { ...lost, rows, taken: [taken, later], inTheWay })).toEqual({
+      ...NOTHING,
+      actions: [back],
+      givenUp: ['#43 cannot begin: the worktree is locked; type: cleanup --issue 43 (on the laptop)'],
+    });
+  });
+
   it('is waited for while a program still works on it', () => {
     const inTheWay = { says: 'a program still works in /w', cure: 'kill 7', passes: true };
-    expect(plan(A, { ...lost, inTheWay })).toEqual({
+    expect(plan(A, { ...lost, inTheWay: new Map([[42, inTheWay]]) })).toEqual({
       ...NOTHING,
       waiting: ['#42 cannot begin: a program still works in /w; type: kill 7'],
     });
@@ -181,8 +194,8 @@ describe('a row that was taken from the queue and not begun', () => {
 
   it('is added by the next supervisor when the one before ended between removing and adding', () => {
     const removed = { ...taken, removed: true };
-    expect(plan(A, { ...lost, rows: [], taken: removed }).actions).toEqual([back]);
-    expect(plan(A, { ...lost, taken: removed }).actions).toEqual([back]);
+    expect(plan(A, { ...lost, rows: [], taken: [removed] }).actions).toEqual([back]);
+    expect(plan(A, { ...lost, taken: [removed] }).actions).toEqual([back]);
   });
 
   it.each([
@@ -356,7 +369,11 @@ it('whatever a stage is called, its cure is one word of bash', () => {
 describe('a row that is behind its completed pipeline', () => {
   const active = row(42, { status: 'active' });
   const taken: TakenRow = { issue: 42, intent: '', configPath: '', dependsOn: [], removed: false };
-  const behind = { pipelines: [pipeline(42, { status: 'completed' })], rows: [active, row(43)], taken };
+  const behind = {
+    pipelines: [pipeline(42, { status: 'completed' })],
+    rows: [active, row(43)],
+    taken: [taken],
+  };
   const removal = { issue: 42, stage: '', attempt: 0, session: '', action: 'remove-row', cure: '' };
 
   it.each([A, B, DESIGN])('is removed in dialect $name', (dialect) => {
@@ -364,8 +381,8 @@ describe('a row that is behind its completed pipeline', () => {
   });
 
   it.each<[string, Partial<RecoveryInput>]>([
-    ['no check-in took it', { taken: null }],
-    ['another row was taken since', { taken: { ...taken, issue: 43 } }],
+    ['no check-in took it', { taken: [] }],
+    ['only another row was taken', { taken: [{ ...taken, issue: 43 }] }],
     ['it says so', { rows: [row(42, { status: 'completed' })] }],
     ['it waits again', { rows: [row(42)] }],
     ['its number is in the queue twice, for two projects', { rows: [active, row(42)] }],
@@ -540,3 +557,60 @@ describe.each([A, B, DESIGN])(
     });
   },
 );
+
+describe('a check-in that gave up while its database was gone', () => {
+  const C: Dialect = { ...B, postgres: true };
+  const gaveUpWith = (message: string, overrides: Partial<RecoveryInput> = {}) => ({
+    pipelines: [pipeline(42, { status: 'blocked' })],
+    sessions: [session('boot', 5_000)],
+    lastCheckIn: {
+      startedAt: '2026-11-22T14:58:00Z',
+      finishedAt: '2026-11-22T14:59:00Z',
+      actions: [{ issue: 42, action: 'escalate', message }],
+    },
+    ...overrides,
+  });
+  const REFUSED =
+    'log session event: failed to connect to `user=factory database=factory`: connection refused';
+  const past = (attempt: number) => repair({ action: 'unblock', attempt });
+
+  it.each([
+    REFUSED,
+    'ping database: failed to connect',
+    'FATAL: terminating connection due to administrator command (SQLSTATE 57P01)',
+    'FATAL: the database system is starting up',
+    'update pipeline: conn closed',
+  ])('is set going again: %s', (message) => {
+    const unblock = {
+      issue: 42,
+      stage: 'build',
+      attempt: 1,
+      session: '42-build-1',
+      action: 'unblock',
+      cure: '',
+    };
+    expect(plan(C, gaveUpWith(message))).toEqual({ ...NOTHING, actions: [unblock] });
+    expect(plan(C, gaveUpWith(message, { repairs: [past(1)] })).actions).toEqual([unblock]);
+  });
+
+  it('waits for an agent that is still at work', () => {
+    const { actions, waiting } = plan(C, gaveUpWith(REFUSED, { sessions: [session('42-build-1', 5)] }));
+    expect([actions, waiting]).toEqual([
+      [],
+      ['#42 was interrupted, but 42-build-1 is still at work: it is taken over after 60 quiet seconds'],
+    ]);
+  });
+
+  it.each<[string, Dialect, Partial<RecoveryInput>]>([
+    ['that was done twice', C, gaveUpWith(REFUSED, { repairs: [past(1), past(2)] })],
+    ['the message names none', C, gaveUpWith('stage build: the database tests of the project fail')],
+    ['the program has a file for a database', B, gaveUpWith(REFUSED)],
+    [
+      'another issue was given up',
+      C,
+      gaveUpWith(REFUSED, { pipelines: [pipeline(43, { status: 'blocked' })] }),
+    ],
+  ])('but is left to a person when %s', (_case, dialect, overrides) => {
+    expect(plan(dialect, overrides)).toEqual(NOTHING);
+  });
+});

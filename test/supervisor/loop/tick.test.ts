@@ -26,14 +26,14 @@ function view(overrides: Partial<View> & { rows?: QueueRow[]; pipelines?: Pipeli
     obstacle: null,
     account: null,
     dialect: A,
-    databaseUrl: false,
+    database: { kind: 'sqlite', state: 'ready' },
     clones: [clone('demo'), clone('other')],
     store: { rows, pipelines, sessions: [] },
     dispatches: [dispatch(22, 'other'), dispatch(23, 'demo')],
     repairs: [],
     failures: [],
-    taken: null,
-    inTheWay: null,
+    taken: [],
+    inTheWay: new Map(),
     withoutText: [],
     lastCheckIn: null,
     openWork: [],
@@ -105,12 +105,34 @@ describe('what keeps the loop from a check-in', () => {
       },
     ],
     [
-      'a PostgreSQL build has no database',
+      'the database has not come up yet',
+      { database: { kind: 'postgres', state: 'starting' } },
+      { state: 'refused', reason: 'the database is starting' },
+    ],
+    [
+      'the database is gone',
+      { database: { kind: 'postgres', state: 'down', says: 'PostgreSQL ended with exit code 137: see x' } },
+      {
+        state: 'refused',
+        reason: 'the database cannot be used: PostgreSQL ended with exit code 137: see x',
+      },
+    ],
+    [
+      'a PostgreSQL build came into a worker with SQLite',
       { dialect: { ...B, postgres: true } },
       {
         state: 'refused',
         reason:
-          'this build of factory keeps its state in PostgreSQL and DATABASE_URL is not set: set it, or use a build with SQLite',
+          'factory was replaced by a build that keeps its state in PostgreSQL: restart the worker, or put the other build back',
+      },
+    ],
+    [
+      'a SQLite build came into a worker with PostgreSQL',
+      { database: { kind: 'url', state: 'ready' } },
+      {
+        state: 'refused',
+        reason:
+          'factory was replaced by a build that keeps its state in SQLite: restart the worker, or put the other build back',
       },
     ],
     [
@@ -187,7 +209,8 @@ describe('what keeps the loop from a check-in', () => {
 
   it('a PostgreSQL build with a database is no obstacle', () => {
     const dialect = { ...B, postgres: true };
-    expect(planTick(view({ ...pending23, dialect, databaseUrl: true }))).toEqual(checkIn('demo', true));
+    const database = { kind: 'postgres', state: 'ready' } as const;
+    expect(planTick(view({ ...pending23, dialect, database }))).toEqual(checkIn('demo', true));
   });
 });
 
@@ -262,7 +285,7 @@ describe('where the check-in is made', () => {
 
   it('an issue that lost its row holds nobody up when its clone is not there', () => {
     const rows = [row(22, { status: 'active' }), row(23)];
-    const taken = { issue: 22, intent: '', configPath: '', dependsOn: [], removed: false };
+    const taken = [{ issue: 22, intent: '', configPath: '', dependsOn: [], removed: false }];
     expect(planTick(view({ rows, taken }))).toMatchObject({ kind: 'repair', repair: { issue: 22 } });
     expect(planTick(view({ rows, taken, clones: [clone('demo')] }))).toEqual(checkIn('demo', true));
   });

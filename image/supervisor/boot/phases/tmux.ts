@@ -6,7 +6,8 @@ import type { Phase } from '../run.ts';
 export function tmuxPhase(sessions: Sessions, prepare: () => void): Phase {
   return {
     name: 'tmux',
-    after: ['checks'],
+    // Panes inherit the server's environment, which has the URL of a PostgreSQL database.
+    after: ['database'],
     timeoutMs: 20_000,
     gates: true,
     retryMs: 10_000,
