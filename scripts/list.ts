@@ -12,13 +12,16 @@ import {
   watch,
 } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat, TABLE_FLAGS, WATCH_FLAGS } from './lib/cli/output-flags.ts';
-import { age, oneLine } from './lib/cli/text.ts';
+import { age, count, oneLine } from './lib/cli/text.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import type { WorkerEntry } from './lib/config/worker-entry.ts';
 import { chooseWorkers, loadWorkers } from './lib/config/workers-file.ts';
-import { isKnown, type Observation, observe, unexpected } from './lib/health/observe.ts';
+import { isKnown, missOf, type Observation, observe, unexpected } from './lib/health/observe.ts';
+import { describeOutage, isHit, outageSubject, outagesOf } from './lib/health/outages.ts';
 import { problemJson, severityOf } from './lib/health/report.ts';
+import { needsYou, shortCause } from './lib/health/short-cause.ts';
+import { openConnections } from './lib/transport/connections.ts';
 import { fanOut, guarded } from './lib/worker/fan-out.ts';
 import { describeLastSeen } from './lib/worker/last-seen.ts';
 import { createReach } from './lib/worker/observe.ts';
@@ -75,8 +78,9 @@ An unreachable worker delays only its own row; the command then exits with 3.`,
     }
     let unknown: readonly Observation[] = [];
     let ill: readonly Observation[] = [];
-    const round = async () => {
-      const reach = createReach(context, timeoutMs);
+    const connections = openConnections(context, workers, { watching: flags.watch });
+    const round = async (context: Context) => {
+      const reach = createReach(context, timeoutMs, connections);
       const known: (Observation | null)[] = workers.map(() => null);
       const live = liveText(context.stdout);
       const observations = await fanOut(
@@ -87,7 +91,8 @@ An unreachable worker delays only its own row; the command then exits with 3.`,
           known[index] = observation;
           // Rows appear as workers answer: a dead cluster must not hide the others.
           if (!flags.watch && isTable(format) && workers.length > 1) {
-            live.update(renderRows(workers, known, format === 'wide', flags['no-headers'], context));
+            const how = { wide: format === 'wide', noHeaders: flags['no-headers'], causes: false };
+            live.update(renderRows(workers, known, how, context));
           }
         },
       );
@@ -96,17 +101,31 @@ An unreachable worker delays only its own row; the command then exits with 3.`,
       ill = observations.filter(
         ({ snapshot, status }) => snapshot !== null && severityOf(status) === 'error',
       );
-      switch (format) {
-        case 'json':
-          return flags.watch
-            ? renderJsonLine(observations.map(toJson))
-            : renderJson(observations.map(toJson));
-        default:
-          return renderRows(workers, observations, format === 'wide', flags['no-headers'], context);
-      }
+      return observations;
     };
-    if (flags.watch) return watch(context, parseDuration(flags.interval, '--interval'), round);
-    context.stdout.write(await round());
+    const render = (observations: readonly Observation[], causes: boolean) =>
+      renderRows(
+        observations.map(({ worker }) => worker),
+        observations,
+        { wide: format === 'wide', noHeaders: flags['no-headers'], causes },
+        context,
+      );
+    if (flags.watch) {
+      const interval = parseDuration(flags.interval, '--interval');
+      const look = async (watching: Context) => {
+        const seen = sickFirst(await round(watching));
+        const sick = seen.filter(needsYou).length;
+        return {
+          title: `${count(seen.length, 'worker')} · ${sick} ${sick === 1 ? 'needs' : 'need'} you`,
+          text: format === 'json' ? renderJsonLine(seen.map(toJson)) : render(seen, true),
+        };
+      };
+      return watch(context, interval, look, format === 'json');
+    }
+    const observations = await round(context);
+    context.stdout.write(
+      format === 'json' ? renderJson(observations.map(toJson)) : render(observations, false),
+    );
     if (isTable(format)) noteErrors(ill, context);
     if (unknown.length === 0) return ExitCode.ok;
     if (isTable(format)) explain(unknown, context);
@@ -124,25 +143,37 @@ function isTable(format: (typeof FORMATS)[number]): boolean {
   return format === 'table' || format === 'wide';
 }
 
+interface Look {
+  readonly wide: boolean;
+  readonly noHeaders: boolean;
+  /** Whether to say in a few words why a worker does not do what it should. */
+  readonly causes: boolean;
+}
+
 /** @param observations one for each worker; null while it has not answered */
 function renderRows(
   workers: readonly WorkerEntry[],
   observations: readonly (Observation | null)[],
-  wide: boolean,
-  noHeaders: boolean,
+  { wide, noHeaders, causes }: Look,
   { stdout, env, now }: Context,
 ): string {
   const paint = painter(stdout, env);
   const rows = workers.map((worker, index) => ({ worker, seen: observations[index] ?? null }));
   type Row = (typeof rows)[number];
+  const pod: Column<Row> = {
+    header: 'POD',
+    value: ({ worker }) => (worker.runtime === 'local' ? '(local)' : worker.pod),
+  };
   const columns: Column<Row>[] = [
     { header: 'NAME', value: ({ worker }) => worker.name },
-    { header: 'POD', value: ({ worker }) => (worker.runtime === 'local' ? '(local)' : worker.pod) },
+    // On a narrow screen that is watched, the causes are worth more.
+    ...(causes && (stdout.columns ?? 80) < ROOM_FOR_PODS ? [] : [pod]),
     {
       header: 'STATUS',
       value: ({ seen }) => seen?.status ?? 'asking…',
       paint: ({ seen }, cell) => (seen === null ? paint('dim', cell) : paint(STYLE[seen.status], cell)),
     },
+    ...(causes ? [{ header: 'CAUSE', value: ({ seen }: Row) => causeCell(seen) }] : []),
     { header: 'SESSIONS', value: ({ seen }) => sessionsCell(seen) },
     { header: 'QUEUE', value: ({ seen }) => queueCell(seen, now()) },
     ...(wide ? wideColumns : []),
@@ -150,8 +181,12 @@ function renderRows(
   return renderTable(rows, columns, {
     headers: !noHeaders,
     width: stdout.isTTY ? stdout.columns : undefined,
+    fit: causes,
   });
 }
+
+/** Columns of a terminal. */
+const ROOM_FOR_PODS = 60;
 
 const wideColumns: Column<{ readonly worker: WorkerEntry; readonly seen: Observation | null }>[] = [
   { header: 'CONTEXT', value: ({ worker }) => (worker.runtime === 'local' ? '-' : worker.context) },
@@ -180,6 +215,16 @@ const STYLE: Readonly<Record<Status, Style>> = {
   running: 'green',
 };
 
+/** Those that need the operator first; the others stay in the order of workers.yaml. */
+function sickFirst(observations: readonly Observation[]): Observation[] {
+  return observations.toSorted((a, b) => Number(needsYou(b)) - Number(needsYou(a)));
+}
+
+function causeCell(seen: Observation | null): string {
+  const cause = seen === null ? null : shortCause(seen);
+  return cause === null || cause === seen?.status.replaceAll('-', ' ') ? '-' : cause;
+}
+
 function sessionsCell(seen: Observation | null): string {
   if (!seen?.snapshot) return '-';
   return shortNames(workSessions(seen.snapshot.sessions)).join(', ') || '-';
@@ -206,7 +251,13 @@ function checkInCell(seen: Observation | null): string {
 
 /** Why workers did not answer, and what to do; the table has only the STATUS word. */
 function explain(unknown: readonly Observation[], { stderr }: Context): void {
-  for (const { cause, next } of unknown.flatMap(({ problems }) => problems)) {
+  const outages = outagesOf(unknown.map(missOf));
+  for (const outage of outages) {
+    const next = outage.next.map((line) => `  ${line}\n`).join('');
+    stderr.write(`${outageSubject(outage)} ${describeOutage(outage)}\n${next}`);
+  }
+  const others = unknown.filter(({ worker }) => !outages.some((outage) => isHit(outage, worker.name)));
+  for (const { cause, next } of others.flatMap(({ problems }) => problems)) {
     stderr.write(`${oneLine(cause)}\n${next.map((line) => `  ${line}\n`).join('')}`);
   }
 }

@@ -15,11 +15,13 @@ import { age, bytes, oneLine } from './lib/cli/text.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { type BootPhase, type Heartbeat, ORCHESTRATOR_SESSION } from './lib/contract.ts';
-import { isLive } from './lib/factory.ts';
-import { isKnown, type Observation, observe } from './lib/health/observe.ts';
+import { isLive, statusWord } from './lib/factory.ts';
+import { EXIT_CODE_FLAG, exitCodeOf, type Observation, observe } from './lib/health/observe.ts';
 import { problemJson } from './lib/health/report.ts';
+import { databaseFault, databaseOf } from './lib/worker/database-state.ts';
 import { describeLastSeen } from './lib/worker/last-seen.ts';
 import { createReach, findWorker } from './lib/worker/observe.ts';
+import { WORKER } from './lib/worker/positionals.ts';
 import { isQueueUnknown, itemName, openItems } from './lib/worker/queue.ts';
 import { describeSession, isActive, type Session, workSessions } from './lib/worker/sessions.ts';
 import type { QueueItem, Snapshot } from './lib/worker/snapshot.ts';
@@ -34,8 +36,8 @@ const FINISHED_SHOWN = 5;
 export const status = defineCommand({
   name: 'status',
   summary: SUMMARIES.status,
-  positionals: [{ name: 'WORKER', required: true }],
-  flags: { ...OUTPUT_FLAGS(FORMATS), ...WATCH_FLAGS, ...WORKER_FLAGS },
+  positionals: [WORKER],
+  flags: { ...EXIT_CODE_FLAG, ...OUTPUT_FLAGS(FORMATS), ...WATCH_FLAGS, ...WORKER_FLAGS },
   examples: [
     ['worker-1', 'everything'],
     ['worker-1 --watch', 'again every two seconds'],
@@ -43,17 +45,33 @@ export const status = defineCommand({
   ],
   async run({ flags, positionals: [name = ''] }, context) {
     const format = outputFormat(flags, FORMATS);
-    const { worker, timeoutMs } = await findWorker(context, flags, name);
-    let known = true;
-    const round = async () => {
-      const seen = await observe(createReach(context, timeoutMs), worker, 'full', context, timeoutMs);
-      known = isKnown(seen);
-      if (format === 'json') return flags.watch ? renderJsonLine(toJson(seen)) : renderJson(toJson(seen));
-      return renderStatus(seen, context);
+    const { worker, timeoutMs, connections } = await findWorker(context, flags, name, {
+      watching: flags.watch,
+    });
+    let code: number = ExitCode.ok;
+    const look = async (context: Context) => {
+      const seen = await observe(
+        createReach(context, timeoutMs, connections),
+        worker,
+        'full',
+        context,
+        timeoutMs,
+      );
+      code = exitCodeOf(seen, seen.problems, flags['exit-code']);
+      return seen;
     };
-    if (flags.watch) return watch(context, parseDuration(flags.interval, '--interval'), round);
-    context.stdout.write(await round());
-    return known ? ExitCode.ok : ExitCode.failed;
+    if (flags.watch) {
+      const interval = parseDuration(flags.interval, '--interval');
+      const round = async (watching: Context) => {
+        const seen = await look(watching);
+        const text = format === 'json' ? renderJsonLine(toJson(seen)) : renderStatus(seen, context);
+        return { title: `status of ${worker.name}`, text };
+      };
+      return watch(context, interval, round, format === 'json');
+    }
+    const seen = await look(context);
+    context.stdout.write(format === 'json' ? renderJson(toJson(seen)) : renderStatus(seen, context));
+    return code;
   },
 });
 
@@ -118,7 +136,7 @@ function queueSection(snapshot: Snapshot): string {
 function stateOf({ status: row, pipeline }: QueueItem): string {
   if (row !== 'active' || pipeline === null || ['in_progress', 'pending'].includes(pipeline.status))
     return row;
-  return `${row}, ${pipeline.status.replace('_', ' ')}`;
+  return `${row}, ${statusWord(pipeline.status)}`;
 }
 
 /** Live pipelines whose row is gone from the queue. */
@@ -150,12 +168,14 @@ function sessionSection({ sessions, now }: Snapshot, paint: (style: Style, text:
   return renderTable(shown, columns, { headers: true });
 }
 
-function heartbeatLine({ heartbeat, now }: Snapshot): string {
+function heartbeatLine(snapshot: Snapshot): string {
+  const { heartbeat, now } = snapshot;
   if (heartbeat === null) return 'CHECK-IN  none yet\n';
-  return `CHECK-IN  ${describeHeartbeat(heartbeat, now)}\n`;
+  return `CHECK-IN  ${describeHeartbeat(heartbeat, now, openItems(snapshot).length === 0 && !isQueueUnknown(snapshot))}\n`;
 }
 
-function describeHeartbeat(heartbeat: Heartbeat, now: number): string {
+/** @param empty whether no issue is open */
+function describeHeartbeat(heartbeat: Heartbeat, now: number, empty: boolean): string {
   const ago = (time: string | null) => age(now - Date.parse(time ?? '') / 1000);
   const project = heartbeat.project === null ? '' : ` in ${heartbeat.project}`;
   switch (heartbeat.state) {
@@ -168,6 +188,8 @@ function describeHeartbeat(heartbeat: Heartbeat, now: number): string {
         ? 'none: the orchestrator is switched off'
         : `refused: ${heartbeat.reason ?? ''}`;
     case 'waiting': {
+      // Without work there is no check-in, however long the last one is ago.
+      if (empty && heartbeat.actions.length === 0 && !heartbeat.reason) return 'idle: nothing to do';
       const actions = heartbeat.actions.map(
         ({ issue, action, stage }) => `#${issue} ${action}${stage ? ` (${stage})` : ''}`,
       );
@@ -181,7 +203,7 @@ function describeHeartbeat(heartbeat: Heartbeat, now: number): string {
   }
 }
 
-function bootSection({ boot, now }: Snapshot): string {
+function bootSection({ boot, now, locks }: Snapshot): string {
   if (boot === null) return 'BOOT  unknown\n';
   const columns: Column<BootPhase>[] = [
     { header: 'BOOT', value: ({ name }) => name },
@@ -190,10 +212,11 @@ function bootSection({ boot, now }: Snapshot): string {
     { header: 'MESSAGE', value: ({ message }) => message },
   ];
   const since = age(now - Date.parse(boot.startedAt) / 1000);
-  return `${renderTable(boot.phases, columns, { headers: true })}  up for ${since}${boot.image === null ? '' : `, image ${boot.image}`}\n`;
+  return `${renderTable(boot.phases, columns, { headers: true })}  ${locks.boot ? `up for ${since}` : `not running; it was started ${since} ago`}${boot.image === null ? '' : `, image ${boot.image}`}\n`;
 }
 
-function footer({ clones, disk, dialect, repairs }: Snapshot): string {
+function footer(snapshot: Snapshot): string {
+  const { clones, disk, dialect, repairs } = snapshot;
   const lines = [
     clones.length === 0
       ? 'PROJECTS  none yet'
@@ -201,12 +224,20 @@ function footer({ clones, disk, dialect, repairs }: Snapshot): string {
     disk === null
       ? ''
       : `DISK      ${bytes(disk.freeBytes)} free of ${bytes(disk.sizeBytes)} on ${disk.mount}`,
-    dialect === null ? '' : `FACTORY   dialect ${dialect.name}${dialect.postgres ? ', PostgreSQL' : ''}`,
+    dialect === null
+      ? ''
+      : `FACTORY   dialect ${dialect.name}${dialect.postgres ? `, PostgreSQL${whichServer(snapshot)}` : ''}`,
     repairs.length === 0
       ? ''
       : `REPAIRS   ${repairs.length}, last: #${repairs.at(-1)?.issue} ${repairs.at(-1)?.action}`,
   ];
   return `${lines.filter((line) => line !== '').join('\n')}\n`;
+}
+
+function whichServer(snapshot: Snapshot): string {
+  const database = databaseFault(snapshot) ?? databaseOf(snapshot);
+  if (database === null) return '';
+  return ` (${database.kind === 'postgres' ? 'its own server' : 'DATABASE_URL'}, ${database.state})`;
 }
 
 /** The stable JSON form. */

@@ -13,8 +13,11 @@ import type { WorkerEntry } from './lib/config/worker-entry.ts';
 import { chooseWorkers, loadWorkers } from './lib/config/workers-file.ts';
 import type { Severity } from './lib/health/facts.ts';
 import { type PaneView, parsePanes } from './lib/health/inside.ts';
-import { type Observation, observeWith, unexpected } from './lib/health/observe.ts';
+import { missOf, type Observation, observeWith, unexpected } from './lib/health/observe.ts';
+import { type Miss, type Outage, outagesOf } from './lib/health/outages.ts';
+import { type Connections, openConnections, WATCHING } from './lib/transport/connections.ts';
 import { eventsOf, type Known, type WatchEvent } from './lib/watching/events.ts';
+import { fold } from './lib/watching/fold.ts';
 import {
   desktopNotify,
   type Notify,
@@ -22,7 +25,7 @@ import {
   WEBHOOK_VARIABLE,
   webhookNotify,
 } from './lib/watching/notify.ts';
-import { fanOut, guarded } from './lib/worker/fan-out.ts';
+import { CONCURRENCY, fanOut, guarded } from './lib/worker/fan-out.ts';
 import { createReach } from './lib/worker/observe.ts';
 import { SUMMARIES } from './summaries.ts';
 
@@ -30,9 +33,6 @@ const FORMATS = ['text', 'json'] as const;
 
 /** The severities behind worker-trouble, worker-warning and worker-note. */
 const SEVERITIES = ['error', 'warning', 'info'] as const satisfies readonly Severity[];
-
-/** How many workers to ask at the same time. */
-const CONCURRENCY = 8;
 
 export const watchWorkers = defineCommand({
   name: 'watch',
@@ -89,10 +89,15 @@ is read from a file or from $${WEBHOOK_VARIABLE}; events are posted to it as JSO
       `watching ${enumerate(workers.map(({ name }) => name))}${webhook === null ? '' : `, telling ${webhook.host}`} (Ctrl-C ends)\n`,
     );
     const known = new Map<string, Known>();
+    const connections = openConnections(context, workers, WATCHING);
     for (;;) {
-      const events = await round(context, workers, known, timeoutMs, least);
+      const { events, outages } = await round(context, workers, connections, known, timeoutMs, least);
       for (const event of events) {
-        stdout.write(format === 'json' ? renderJsonLine(event) : line(event));
+        if (format === 'json') stdout.write(renderJsonLine(event));
+      }
+      // People are told once what has hit many workers; a program gets the event of each.
+      for (const event of fold(events, outages)) {
+        if (format !== 'json') stdout.write(line(event));
         await tell(event, notifiers, context);
       }
       await pause(intervalMs, signal);
@@ -100,15 +105,16 @@ is read from a file or from $${WEBHOOK_VARIABLE}; events are posted to it as JSO
   },
 });
 
-/** Polls each worker. @returns what is new since the last poll */
+/** Polls each worker. @returns what is new since the last poll, and which clusters do not answer */
 async function round(
   context: Context,
   workers: readonly WorkerEntry[],
+  connections: Connections,
   known: Map<string, Known>,
   timeoutMs: number,
   least: Severity,
-): Promise<WatchEvent[]> {
-  const reach = createReach(context, timeoutMs);
+): Promise<{ readonly events: readonly WatchEvent[]; readonly outages: readonly Outage[] }> {
+  const reach = createReach(context, timeoutMs, connections);
   const call = { script: 'look', args: ['brief', 'panes'] };
   const newsOf = (seen: Observation, panes: readonly PaneView[]): WatchEvent[] => {
     const { worker } = seen;
@@ -118,8 +124,10 @@ async function round(
     known.set(worker.name, now);
     return news.map((item) => ({ at: context.now().toISOString(), worker: worker.name, ...item }));
   };
+  const misses: Miss[] = [];
   const look = async (worker: WorkerEntry) => {
     const { seen, frame } = await observeWith(reach, worker, call, context, timeoutMs);
+    if (seen.snapshot === null) misses.push(missOf(seen));
     return newsOf(seen, frame === null ? [] : parsePanes(frame));
   };
   const found = await fanOut(
@@ -127,7 +135,7 @@ async function round(
     CONCURRENCY,
     guarded(look, (worker, sentence) => newsOf(unexpected(worker, sentence), [])),
   );
-  return found.flat();
+  return { events: found.flat(), outages: outagesOf(misses) };
 }
 
 function line({ at, worker, event, text, next }: WatchEvent): string {

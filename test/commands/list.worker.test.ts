@@ -108,6 +108,21 @@ describe('list', () => {
     expect(kubectl.calls().filter(({ argv }) => argv.includes('exec'))).toHaveLength(1);
   });
 
+  it('an API server that is dead is told once for all its workers, and each is called by its own name', async () => {
+    const refused =
+      'The connection to the server 127.0.0.1:1 was refused - did you specify the right host or port?\n';
+    kubectl.setRules([{ code: 1, stderr: refused }]);
+    const names = Array.from({ length: 20 }, (_, n) => ({ name: `worker-${n + 1}`, context: 'prod' }));
+    const outcome = await look(names);
+    expect(outcome.code).toBe(3);
+    expect(outcome.stderr).toBe(
+      '20 workers unreachable (context prod, namespace factory): connection refused\n' +
+        '  is the cluster up, and the VPN? test: kubectl --context prod get --raw /readyz\n',
+    );
+    const json = JSON.parse((await look(names, ['-o', 'json'])).stdout);
+    expect(json.at(-1).problems[0].cause).toMatch(/^cannot list the pods of worker-20 \(context prod, /);
+  });
+
   it('a cluster that is dead costs its own time-out and is a row; what it did last is remembered', async () => {
     kubectl.setRules([
       { match: ['--context=alive', 'get', 'pods'], stdout: podList(pod()) },
@@ -380,7 +395,7 @@ describe('list', () => {
   });
 
   it.each([
-    [['-o', 'yaml'], /--output takes table, wide, json, name; not "yaml"/],
+    [['-o', 'xml'], /--output takes table, wide, json, yaml, name; not "xml"/],
     [['--concurrency', '0'], /--concurrency takes a number/],
     [['--timeout', 'soon'], /--timeout: "soon" is not a duration/],
     [['worker-9'], /no worker "worker-9"[\s\S]*did you mean worker-1\?/],
@@ -394,20 +409,20 @@ describe('list', () => {
 });
 
 describe('of a worker with a long queue', () => {
-  it('of 10,000 rows, list shows the first and counts the rest', async () => {
+  it('of 2,000 rows, list shows the first and counts the rest', async () => {
     const many = await handWorker();
     await many.bash('cd "$WORKER_REPOS_DIR/demo" && factory queue add 1 --intent x');
     await many.sql(
-      "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) INSERT INTO issue_queue (issue, status, position, feature_intent) SELECT i, 'pending', i, printf('%.100c', 'x') FROM n",
+      "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) INSERT INTO issue_queue (issue, status, position, feature_intent) SELECT i, 'pending', i, printf('%.100c', 'x') FROM n",
     );
     const outcome = await run(list, ['w'], { env: many.laptop });
     await many.remove();
     expect(outcome.code).toBe(0);
-    expect(rows(outcome)[1]?.[4]).toBe('demo#1, demo#2, demo#3 +9997');
+    expect(rows(outcome)[1]?.[4]).toBe('demo#1, demo#2, demo#3 +1997');
   });
 
   it('that cannot be read, list says so', async () => {
-    const broken = await handWorker({ dialect: 'pg' });
+    const broken = await handWorker({ dialect: 'c' });
     const table = await run(list, ['w'], { env: broken.laptop });
     const json = await run(list, ['w', '--json'], { env: broken.laptop });
     await broken.remove();

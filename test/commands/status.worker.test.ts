@@ -2,6 +2,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { status } from '../../scripts/status.ts';
+import { why } from '../../scripts/why.ts';
 import { type FakeKubectl, fakeKubectl, type Rule } from '../support/fake-kubectl.ts';
 import { type HandWorker, handWorker } from '../support/hand-worker.ts';
 import { run } from '../support/run-command.ts';
@@ -56,6 +57,22 @@ describe('status', () => {
     expect(stdout).toContain('\nlook in: factory-worker peek w --session 23-one-1\n');
   });
 
+  it('of an idle worker says so, and of one that does not run not that it is up', async () => {
+    expect(await look(['w', '--exit-code'])).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('\nCHECK-IN  idle: nothing to do\n'),
+    });
+    expect((await look()).stdout).toMatch(/\n {2}up for \d+s/);
+    const still = await handWorker({ up: false });
+    await writeFile(
+      join(still.dir, 'run', 'boot.json'),
+      await worker.bash('cat "$WORKER_RUN_DIR/boot.json"'),
+    );
+    const { stdout } = await run(status, ['w'], { env: still.laptop });
+    await still.remove();
+    expect(stdout).toMatch(/\n {2}not running; it was started \d+s ago/);
+  });
+
   it('tells first what is wrong, with what to type', async () => {
     await queue(23);
     await checkIn();
@@ -63,6 +80,9 @@ describe('status', () => {
     await worker.bash(`sed -i 's/"status": *"[a-z_]*"/"status": "blocked"/' ${file}`);
     const { code, stdout } = await look();
     expect(code).toBe(0);
+    const needed = ['w', '--exit-code'];
+    expect((await look(needed)).code).toBe(4);
+    expect((await run(why, needed, { env: worker.laptop })).code).toBe(4);
     expect(stdout.split('\n').slice(0, 6)).toEqual([
       `w: stuck (on this machine, ${worker.dir})`,
       '',
@@ -255,6 +275,16 @@ describe('of a pod that cannot be entered, status', () => {
       'stopped',
       0,
       /start it: factory-worker start worker-1/,
+    ],
+    [
+      'asks the Deployment while there is no pod yet',
+      [
+        { match: ['get', 'pods'], stdout: podList() },
+        { match: ['deployment'], stdout: '{"metadata":{},"spec":{"replicas":1}}' },
+      ],
+      'pending',
+      0,
+      /events: kubectl --context do-nyc1-factory -n factory describe deployment factory-worker-1\n/,
     ],
     [
       'says how to install it',

@@ -56,6 +56,7 @@ describe('rights', () => {
       'rbac-why ok',
       'rbac-secret warn',
       'rbac-release warn',
+      'rbac-resize warn',
     ]);
     expect(findings[1]?.fix).toEqual(['ask for a Role in namespace factory with: get, create on pods/exec']);
   });

@@ -176,6 +176,11 @@ describe('the preflight of a worker', () => {
         fix: ['give it tokens that work: factory-worker rotate worker-1'],
       },
     ]);
+    const said = 'GitHub cannot be reached (error connecting to api.github.com); …';
+    const offline = { ...boot, phases: [{ ...boot.phases[0], status: 'failed', message: said }] };
+    expect(wrong(HEALTHY, NOW, offline as typeof boot)[0]?.fix).toEqual([
+      'what it sees: factory-worker exec worker-1 -- gh auth status',
+    ]);
   });
 
   it('fails for each phase of the start that failed, also where status leaves the worker running', () => {

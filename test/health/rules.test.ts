@@ -8,8 +8,8 @@ import { BOOK } from '../../scripts/lib/health/book.ts';
 import type { ClusterFacts, EventObject, NodeObject, WorkerPod } from '../../scripts/lib/health/cluster.ts';
 import { type Finding, NOT_ASKED } from '../../scripts/lib/health/facts.ts';
 import { disksOf, parseDocker, parseInside, parsePanes } from '../../scripts/lib/health/inside.ts';
-import { judge, severityOf } from '../../scripts/lib/health/report.ts';
-import { podFacts } from '../../scripts/lib/transport/pods.ts';
+import { judge, PROBE_BOOK, severityOf } from '../../scripts/lib/health/report.ts';
+import { type PodObject, podFacts } from '../../scripts/lib/transport/pods.ts';
 import { captured, capturedText } from '../claude/captured.ts';
 import { commandLine, WORKER } from '../support/samples.ts';
 import { NOW, pod as podObject, running, waiting } from '../transport/cluster.ts';
@@ -60,6 +60,153 @@ function look(parts: Parts): Finding[] {
   };
   return [...judge({ ...facts, command: commandLine }, BOOK).problems];
 }
+
+describe('an agent that asks for a long time', () => {
+  const asking = (parts: Parts = {}): Parts => ({
+    ...busy,
+    heartbeat: beat({ state: 'checking-in', finishedAt: null, asks: '23-build-1' }),
+    pipelines: pipelinesJson({ issue: 23, sessionState: 'active' }),
+    sessions: stage('23-build-1', 3600),
+    ...parts,
+  });
+  const CAUSE = 'the session 23-build-1 asks a question, and its stage waits until it is answered';
+
+  it('is not silent, and the probe alone says what it waits for', () => {
+    const facts = { ...NOT_ASKED, worker, pod: null, refusal: null, snapshot: snapshot(asking()) };
+    expect(judge({ ...facts, command: commandLine }, PROBE_BOOK)).toEqual({
+      status: 'degraded',
+      problems: [
+        expect.objectContaining({
+          id: 'asks',
+          severity: 'error',
+          cause: CAUSE,
+          next: ['answer it: factory-worker answer w 23-build-1'],
+        }),
+      ],
+    });
+  });
+
+  it('nor where its pane is known, which is told once', () => {
+    const found = look(asking({ 'pane.0': `23-build-1\tclaude\t0\n${capturedText('question')}` }));
+    expect(found).toMatchObject([{ id: 'pane-question', status: 'degraded', cause: CAUSE }]);
+  });
+
+  it('is told by claude’s own word when the screen is a new one', () => {
+    const found = look(asking({ 'pane.0': '23-build-1\tclaude\t0\nPick one, please' }));
+    expect(found).toMatchObject([
+      {
+        id: 'pane-question',
+        evidence: ['its pane: Pick one, please'],
+        next: ['answer it: factory-worker attach w --session 23-build-1'],
+      },
+    ]);
+  });
+
+  it('asks no more when its check-in has ended', () => {
+    const facts = { ...NOT_ASKED, worker, pod: null, refusal: null };
+    const ended = snapshot(asking({ locks: 'boot=held\ncheck-in=free', pipelines: '[]' }));
+    expect(judge({ ...facts, snapshot: ended, command: commandLine }, PROBE_BOOK).problems).toEqual([]);
+  });
+});
+
+describe('the database of a worker', () => {
+  const told = (database: object, parts: Parts = {}) =>
+    look({ ...parts, heartbeat: beat({ state: 'refused', reason: 'the database is down', database }) });
+
+  it('is down, or has failed: one finding, with a cure', () => {
+    const queue = { rc: 1, text: '' };
+    const parts = { queue, 'queue.error': 'Error: ping database: failed to connect\n' };
+    const says = 'its server ended; it is started again in 8s';
+    expect(told({ kind: 'postgres', state: 'down', says }, parts)).toEqual([
+      {
+        severity: 'error',
+        status: 'degraded',
+        id: 'database-down',
+        cause: `the worker’s PostgreSQL does not answer, and no work is taken: ${says}`,
+        evidence: ['factory: ping database: failed to connect'],
+        next: ['what it says: factory-worker logs w postgres --lines 30'],
+      },
+    ]);
+    expect(told({ kind: 'url', state: 'failed', says: 'no pg_hba.conf entry' })).toMatchObject([
+      {
+        status: 'stuck',
+        id: 'database-failed',
+        cause: 'the database in DATABASE_URL does not let the worker in: no pg_hba.conf entry',
+        next: [expect.stringContaining('pg_hba.conf'), expect.stringContaining('local up w')],
+      },
+    ]);
+  });
+
+  it.each([
+    [
+      'failed to connect to `user=me database=d`: 10.0.0.9:5432 (db): dial error: dial tcp 10.0.0.9:5432: connect: connection refused',
+      'cannot be reached',
+      /^start its server/,
+    ],
+    [
+      'FATAL: password authentication failed for user "me" (SQLSTATE 28P01)',
+      'refuses its user or password',
+      /ALTER ROLE/,
+    ],
+    [
+      'FATAL: no pg_hba.conf entry for host "10.0.0.9" (SQLSTATE 28000)',
+      'does not let the worker in',
+      /pg_hba/,
+    ],
+    ['FATAL: database "d" does not exist (SQLSTATE 3D000)', 'is not there', /CREATE DATABASE/],
+    [
+      'hostname resolving error: lookup db: no such host',
+      'cannot be reached: the name of its server is unknown to the worker',
+      /host/,
+    ],
+    [
+      'tls error: server refused TLS connection',
+      'cannot be reached: the two do not agree on encryption',
+      /sslmode/,
+    ],
+    [
+      'migrate: ERROR: permission denied for schema public (SQLSTATE 42501)',
+      'does not let its user make tables',
+      /OWNER TO/,
+    ],
+  ])('of the operator: %s', (says, what, cure) => {
+    const database = { kind: 'url', state: 'failed', says };
+    expect(told(database)).toMatchObject([
+      {
+        cause: `the database in DATABASE_URL ${what}: ${says}`,
+        next: [expect.stringMatching(cure), expect.any(String)],
+      },
+    ]);
+    // Nobody watches it: after the boot only factory notices.
+    const parts = { queue: { rc: 1, text: '' }, 'queue.error': `Error: ping database: ${says}\n` };
+    const [later, ...more] = look({
+      ...parts,
+      heartbeat: beat({ database: { kind: 'url', state: 'ready' } }),
+    });
+    expect(more).toEqual([]);
+    expect(later).toMatchObject({
+      id: 'database-down',
+      status: 'degraded',
+      cause: expect.stringContaining(` ${what}, and no work is taken: `),
+    });
+  });
+
+  it('is told by the boot while there is no heartbeat yet', () => {
+    const database = { kind: 'postgres', state: 'failed', says: 'initdb failed' };
+    expect(
+      look({ heartbeat: { rc: 1, text: '' }, boot: JSON.stringify({ ...boot, database }) }),
+    ).toContainEqual(expect.objectContaining({ id: 'database-failed' }));
+  });
+
+  it('that is there, starts, or is SQLite, is no finding', () => {
+    for (const database of [
+      { kind: 'postgres', state: 'ready' },
+      { kind: 'url', state: 'starting' },
+      { kind: 'sqlite', state: 'down' },
+    ])
+      expect(look({ heartbeat: beat({ database }) })).toEqual([]);
+  });
+});
 
 describe('inside a worker', () => {
   it.each<[string, Parts, string, RegExp]>([
@@ -442,6 +589,64 @@ const claim = {
   status: { phase: 'Pending' },
 };
 
+describe('of a pod that runs', () => {
+  const status = running();
+  const condition = (type: string, reason: string, message: string) => ({
+    type,
+    status: 'True',
+    reason,
+    message,
+  });
+  const withCondition = (extra: ReturnType<typeof condition>) =>
+    podObject({ status: { ...status, conditions: [...(status.conditions ?? []), extra] } });
+  const nodeWith = (extra: ReturnType<typeof condition>) => ({
+    metadata: { name: 'node-a' },
+    status: { conditions: [extra] },
+  });
+
+  it.each<[string, Partial<ClusterFacts>, string, RegExp]>([
+    [
+      'a node that is being drained',
+      { node: nodeWith(condition('DrainInProgress', 'Drain', 'by ops')) },
+      'node-leaves',
+      /is being drained.*by ops.*drain worker-1 --wait/,
+    ],
+    [
+      'a node that shuts down',
+      { node: nodeWith(condition('GracefulNodeShutdownInProgress', 'Shutdown', '')) },
+      'node-leaves',
+      /is shutting down/,
+    ],
+    [
+      'new limits that the node has no room for',
+      {
+        pod: withCondition(
+          condition('PodResizePending', 'Deferred', "Node didn't have enough resource: memory"),
+        ),
+      },
+      'resize-pending',
+      /limits yet: Deferred.*enough resource: memory.*resize worker-1 --memory SIZE/,
+    ],
+  ])('%s', (_, fields, id, text) => {
+    const pod = podObject({ status });
+    const cluster = facts({ pod, pods: [pod], ...fields });
+    const given = { worker: WORKER, pod: null, refusal: null, snapshot: null, cluster, command: commandLine };
+    const [finding, ...others] = judge({ ...NOT_ASKED, ...given }, BOOK).problems;
+    expect([finding?.id, ...others]).toEqual([id]);
+    expect(finding?.severity).toBe('warning');
+    expect([finding?.cause, ...(finding?.evidence ?? []), ...(finding?.next ?? [])].join(' ')).toMatch(text);
+  });
+});
+/** A worker that runs, behind a container that somebody's webhook has put before it. */
+function withSidecar(state: object, more: object = {}): PodObject {
+  const { containerStatuses = [], ...status } = running();
+  const mesh = { name: 'mesh', restartCount: 0, state, ...more };
+  return podObject({
+    containers: [{ name: 'mesh' }, { name: 'worker', image: 'i' }],
+    status: { ...status, containerStatuses: [mesh, ...containerStatuses] },
+  });
+}
+
 describe('in Kubernetes', () => {
   const pulling = podObject({ status: waiting('ImagePullBackOff', 'Back-off pulling image "r/x:1"') });
   const name = pulling.metadata.name ?? '';
@@ -599,6 +804,17 @@ describe('in Kubernetes', () => {
       /^the container ended with 0 \(not for lack of memory\).*lastState OOMKilled, exit code 0.*killed earlier in the container/,
     ],
     [
+      'a native sidecar that does not stay up, for which the worker waits',
+      () => {
+        const mesh = { name: 'mesh', restartCount: 3, state: { waiting: { reason: 'CrashLoopBackOff' } } };
+        return lookAt(
+          podObject({ status: { ...waiting('PodInitializing'), initContainerStatuses: [mesh] } }),
+        );
+      },
+      'other-container',
+      /^container mesh, .* does not run.*CrashLoopBackOff, 3 restarts/,
+    ],
+    [
       'exec',
       () => lookAt(podObject(), {}, 'cannot create resource "pods/exec"'),
       'exec-forbidden',
@@ -644,6 +860,24 @@ describe('in Kubernetes', () => {
       evidence: [`pod ${pod.metadata.name}: 2 restarts, no last state`],
       next: [expect.stringContaining('factory-worker logs worker-1 boot --previous'), expect.anything()],
     });
+  });
+
+  it('names a sidecar that does not run, and does not take its image for the worker’s', () => {
+    const pod = withSidecar({ waiting: { reason: 'ImagePullBackOff', message: 'Back-off pulling "m:1"' } });
+    expect(lookAt(pod)).toEqual([
+      expect.objectContaining({
+        id: 'other-container',
+        cause: 'container mesh, which is not the worker’s own, does not run',
+        evidence: [`pod ${pod.metadata.name}: ImagePullBackOff: Back-off pulling "m:1"`],
+        next: [expect.stringMatching(/kubectl .* logs \S+ --container=mesh$/), expect.anything()],
+      }),
+    ]);
+  });
+
+  it('does not take the restarts of a sidecar for the worker’s', () => {
+    const lastState = { terminated: { reason: 'OOMKilled', exitCode: 137 } };
+    const pod = withSidecar({ running: {} }, { restartCount: 2, lastState });
+    expect(lookAt(pod).map(({ id }) => id)).toEqual(['running']);
   });
 
   it('says what could not be looked at', () => {

@@ -180,6 +180,22 @@ describe('a question', () => {
   it('is told of the sessions of stages, as why tells it', () => {
     expect(watch({ panes: [pane('mine', ...captured('trust'))] })).toEqual([[]]);
   });
+
+  it('that its stage waits for is news of the session alone, and its end is none', () => {
+    const asks = {
+      id: 'asks',
+      severity: 'error',
+      status: 'degraded',
+      cause: 'the session 23-qa-1 asks a question',
+      evidence: [],
+      next: [],
+    } as const;
+    const asking: Look = { panes: [pane('23-qa-1', ...captured('question'))], more: [asks] };
+    const event = 'session-waits: 23-qa-1 asks a question';
+    expect(watch(asking, asking, {})).toEqual([[event], [], []]);
+    const ill: Look = { ...asking, status: 'degraded', cause: 'something else' };
+    expect(watch(ill)).toEqual([['worker-trouble: degraded: something else', event]]);
+  });
 });
 
 describe('an account that does not work', () => {

@@ -95,7 +95,7 @@ describe('watch', () => {
       next: ['answer it: factory-worker answer w 23-qa-1'],
     };
     const [first = ''] = stdout.split('\n');
-    expect(JSON.parse(first)).toEqual(event);
+    expect(JSON.parse(first)).toEqual({ schema: 1, ...event });
     // The second event may be shown too, before the watch has ended.
     const shown = await readFile(join(bin, 'shown'), 'utf8');
     expect(shown.startsWith(`--app-name=factory-worker\n--\nw\n${event.text}\n`)).toBe(true);

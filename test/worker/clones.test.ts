@@ -129,3 +129,10 @@ it.each([
     { id, state, reason },
   ]);
 });
+
+it('doctor tells a hundred of them at most, however many a worker names', () => {
+  const where = { worker, pod: null, now: CLOCK, command: commandLine };
+  const faults = Array.from({ length: 250 }, (_, n) => fault({ project: `p${n}` }));
+  const parts = frame({ ...RUNNING, facts: '', clock: String(CLOCK), heartbeat: beat(faults) });
+  expect(examine(parts, where).filter((finding) => finding.id.startsWith('clone'))).toHaveLength(100);
+});

@@ -37,6 +37,18 @@ describe('a file of the contract', () => {
     });
   });
 
+  it('tells where the queue is kept, of images that know it', () => {
+    const database = { kind: 'postgres', state: 'down', says: 'its server ended; it is being restarted' };
+    for (const [name, document] of [
+      ['boot', boot],
+      ['heartbeat', heartbeat],
+    ] as const) {
+      const told = { ...document, database };
+      expect(readContract(name, 'it.json', JSON.stringify(told))).toEqual(told);
+      expect(readContract(name, 'it.json', JSON.stringify(document))).not.toHaveProperty('database');
+    }
+  });
+
   it('of a newer worker asks for a newer checkout', () => {
     expect(() => readContract('boot', 'boot.json', `{"schema":${SCHEMA + 1}}`)).toThrow(
       `boot.json has schema ${SCHEMA + 1}, this program knows ${SCHEMA}: update this checkout`,

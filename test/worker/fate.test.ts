@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { fateOf } from '../../scripts/lib/worker/fate.ts';
+import { fates } from '../../scripts/lib/worker/fate.ts';
 import { heldHeartbeat, type Parts, pipelinesJson, queueJson, snapshot } from './samples.ts';
 
 const waiting = JSON.stringify([
@@ -71,6 +71,6 @@ describe('an issue that is waited for', () => {
       { kind: 'open', stage: 'build' },
     ],
   ])('%s', (_, parts, fate) => {
-    expect(fateOf(23, snapshot(parts))).toEqual(fate);
+    expect(fates(snapshot(parts))(23)).toEqual(fate);
   });
 });

@@ -1,9 +1,15 @@
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ClusterWorker } from '../../scripts/lib/config/worker-entry.ts';
-import { describeLastSeen, recallSeen, rememberSeen } from '../../scripts/lib/worker/last-seen.ts';
+import {
+  describeLastSeen,
+  type LastSeen,
+  recallSeen,
+  rememberSeen,
+} from '../../scripts/lib/worker/last-seen.ts';
+import type { Snapshot } from '../../scripts/lib/worker/snapshot.ts';
 import { pipelinesJson, queueJson, snapshot } from './samples.ts';
 
 const worker: ClusterWorker = {
@@ -45,6 +51,34 @@ describe('a worker that cannot be reached', () => {
     expect(describeLastSeen({ schema: 1, at: NOW.toISOString(), items: [] }, NOW)).toBe(
       'last seen 0s ago: nothing queued',
     );
+  });
+});
+
+describe('a worker that is looked at again and again', () => {
+  const idle = snapshot({ queue: queueJson() });
+  const later = (seconds: number) => new Date(NOW.getTime() + seconds * 1_000);
+  /** The time that is in the file. */
+  const written = () => {
+    const folder = join(home, '.cache', 'factory-worker', 'last-seen');
+    const [file = ''] = readdirSync(folder);
+    return (JSON.parse(readFileSync(join(folder, file), 'utf8')) as LastSeen).at;
+  };
+
+  it.each<[string, Snapshot, number, boolean]>([
+    ['as it was, a moment later', busy, 2, false],
+    ['as it was, after a while', busy, 30, true],
+    ['changed', idle, 2, true],
+    ['earlier than before, since the clock was put back', busy, -1, true],
+  ])('and is %s', (_, seen, seconds, isWritten) => {
+    rememberSeen({ HOME: home }, worker, busy, NOW);
+    rememberSeen({ HOME: home }, worker, seen, later(seconds));
+    expect(written()).toBe((isWritten ? later(seconds) : NOW).toISOString());
+  });
+
+  it('was last seen when it was, once it cannot be reached any more', () => {
+    for (const seconds of [0, 2, 4]) rememberSeen({ HOME: home }, worker, busy, later(seconds));
+    expect(recallSeen({ HOME: home }, worker)?.at).toBe(later(4).toISOString());
+    expect(written()).toBe(later(4).toISOString());
   });
 });
 

@@ -269,6 +269,7 @@ const SPELLINGS: [spelling: string, text: string, ...hidden: string[]][] = [
   ],
   ['user and password in a URL', `clone https://me:${PASSWORD}@example.com/a.git`, PASSWORD],
   ['a password with @ in a URL', 'postgres://me:FAKE@fake@db:5432/x', 'FAKE@fake'],
+  ['a password with an encoded / in a URL', 'postgres://me:FAKE%2Ffake@db/x', 'FAKE%2Ffake'],
   ['a token in a URL', 'https://FAKE0fake1FAKE2fake@example.com/a.git', 'FAKE0fake1FAKE2fake'],
   ['a parameter of a URL', 'https://example.com/?access_token=FAKE0fake1&page=2', 'FAKE0fake1'],
   ['Authorization: Bearer', 'Authorization: Bearer FAKE.fake-0123', 'FAKE.fake-0123'],

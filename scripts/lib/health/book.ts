@@ -5,10 +5,11 @@ import * as work from './work-rules.ts';
 
 export const BOOK: readonly Entry[] = [
   ...entries('error', pod.execForbidden, pod.node, pod.volumePending, pod.imagePull, pod.unscheduled),
-  ...entries('error', pod.evicted, pod.killed),
+  ...entries('error', pod.evicted, pod.killed, pod.otherContainers),
   ...PROBE_BOOK,
   ...entries('error', pod.docker, pod.mtu),
-  ...entries('warning', pod.disks),
+  { severity: 'warning', rule: pod.disks, first: true },
+  ...entries('warning', pod.nodeLeaves, pod.resizePending),
   ...entries('error', work.tmuxGone),
   ...entries('error', work.interrupted, work.sessionGone),
   ...entries('warning', work.paneWaits, work.humanDriven),

@@ -44,10 +44,6 @@ export interface NodeObject extends Named {
 interface PodVolumes {
   readonly spec?: {
     readonly volumes?: readonly { readonly persistentVolumeClaim?: { readonly claimName: string } }[];
-    readonly containers?: readonly {
-      readonly name: string;
-      readonly resources?: { readonly limits?: { readonly memory?: string } };
-    }[];
   };
 }
 

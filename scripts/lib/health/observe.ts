@@ -10,6 +10,7 @@ import { createReach, NoEntranceError, type Reach } from '../worker/observe.ts';
 import { parseSnapshot, type Snapshot } from '../worker/snapshot.ts';
 import type { CommandLine, Status } from '../worker/status.ts';
 import { type Facts, type Finding, NOT_ASKED } from './facts.ts';
+import type { Miss } from './outages.ts';
 import { assess, severityOf } from './report.ts';
 
 /** A worker at one moment. */
@@ -24,6 +25,8 @@ export interface Observation {
   readonly snapshot: Snapshot | null;
   /** What it did when it was last probed from here; null while it can be probed, or when it never was. */
   readonly lastSeen: LastSeen | null;
+  /** The failure of its cluster that kept us out, which other workers share. */
+  readonly reason?: string;
 }
 
 /**
@@ -82,6 +85,7 @@ export async function observeWith(
       lastSeen: recallSeen(env, worker),
       status,
       problems: [refusal(status, there, error)],
+      ...(error.reason === null ? {} : { reason: error.reason }),
     };
     return { seen, frame: null };
   }
@@ -141,6 +145,29 @@ const STATUS_OF: Readonly<Record<TransportErrorKind, Status>> = {
   'not-running': 'starting',
   program: 'degraded',
 };
+
+/** Why a worker was not entered, for {@link outagesOf}. */
+export function missOf({ worker, status, reason, problems }: Observation): Miss {
+  return { worker, status, reason: reason ?? null, next: problems[0]?.next ?? [] };
+}
+
+/** For the commands whose exit code says what {@link exitCodeOf} a worker is. */
+export const EXIT_CODE_FLAG = {
+  'exit-code': { type: 'boolean', description: 'exit with 4 when something needs the operator' },
+} as const;
+
+/**
+ * The exit code of a command about one worker: 1 when its state is not known.
+ *
+ * @param findings what was found; an error needs the operator
+ * @param asked whether --exit-code was given
+ */
+export function exitCodeOf(seen: Observation, findings: readonly Finding[], asked: boolean): number {
+  if (!isKnown(seen)) return ExitCode.failed;
+  return asked && findings.some(({ severity }) => severity === 'error')
+    ? ExitCode.needsOperator
+    : ExitCode.ok;
+}
 
 /** Whether the state of a worker is known; decides between exit 0 and 3 of a command on several workers. */
 export function isKnown({ snapshot, status, problems }: Observation): boolean {

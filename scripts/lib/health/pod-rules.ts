@@ -1,12 +1,26 @@
 /** Rules about the infrastructure: Docker, memory, disks, and what Kubernetes says about the pod. Pure. */
 import { bytes, count, enumerate, shellLine } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
+import { type ContainerStatus, containerName, PASSING_REASONS, type PodObject } from '../transport/pods.ts';
 import type { CgroupMemory } from '../worker/memory.ts';
 import { type ClusterFacts, type EventObject, type NodeObject, unscheduledBecause } from './cluster.ts';
-import { type Found, type Rule, whenEntered, whenInCluster, whenProbed, withValue } from './facts.ts';
+import {
+  type Facts,
+  type Found,
+  type Rule,
+  whenEntered,
+  whenInCluster,
+  whenProbed,
+  withValue,
+} from './facts.ts';
 import { judgeDisk } from './probe-rules.ts';
 
-const MORE_MEMORY = 'resources.limits.memory=SIZE';
+/** More memory for a worker: at once, if it is in a cluster. */
+function moreMemory({ worker, command }: Pick<Facts, 'worker' | 'command'>): string[] {
+  return worker.runtime === 'local'
+    ? []
+    : [`more memory, without a restart: ${command('resize', worker.name, '--memory', 'SIZE')}`];
+}
 
 /** Docker is down, or its storage driver copies every layer. */
 export const docker = whenProbed(({ docker: found, snapshot: { boot }, worker, command }) => {
@@ -119,7 +133,7 @@ export const killedInside = whenEntered(({ inside, worker, command }) => {
       evidence: containers.evidence,
       next: [
         usage,
-        withValue('for all: resources.limits.memory of the release', worker, MORE_MEMORY),
+        ...moreMemory({ worker, command }),
         withValue('for containers: a smaller docker.memoryReserve', worker, 'docker.memoryReserve=SIZE'),
       ],
     });
@@ -129,7 +143,7 @@ export const killedInside = whenEntered(({ inside, worker, command }) => {
       id: 'oom-process',
       cause: `a process of the worker was killed for lack of memory, at the limit of the pod (${processes.kills})`,
       evidence: processes.evidence,
-      next: [usage, withValue('more memory: resources.limits.memory of the release', worker, MORE_MEMORY)],
+      next: [usage, ...moreMemory({ worker, command })],
     });
   }
   return found;
@@ -143,20 +157,20 @@ function lastWords(message = ''): string[] {
     .slice(-3);
 }
 
+const statusOf = ({ status }: PodObject, container: string): ContainerStatus | undefined =>
+  status?.containerStatuses?.find(({ name }) => name === container);
+
 /** The exit code of a process that SIGKILL ended. */
 const SIGKILLED = 137;
 
 /** The container itself ended, and with it every session. `now`: it does not run again yet. */
 const endedContainer = (now: boolean) =>
   whenInCluster(({ cluster: { pod }, kubectl, worker, command }) => {
-    const containers = pod?.status?.containerStatuses ?? [];
-    const ended = containers.find(
-      ({ restartCount = 0, lastState }) => restartCount > 0 || lastState?.terminated,
-    );
-    const runs = containers.some(({ state }) => state?.running !== undefined);
-    if (pod === null || ended === undefined || runs === now) return [];
-    const { restartCount = 0, lastState } = ended;
+    if (pod === null) return [];
+    const own = containerName(pod, worker.container);
+    const { restartCount = 0, lastState, state } = statusOf(pod, own) ?? {};
     const last = lastState?.terminated;
+    if ((restartCount === 0 && !last) || (state?.running !== undefined) === now) return [];
     const restarts = count(restartCount, 'restart');
     const log = `its last output: ${command('logs', worker.name, 'boot', '--previous')}`;
     const more = `more: ${kubectl('describe', 'pod', pod.metadata.name ?? '')}`;
@@ -171,7 +185,7 @@ const endedContainer = (now: boolean) =>
         },
       ];
     }
-    const limit = pod.spec?.containers?.[0]?.resources?.limits?.memory;
+    const limit = pod.spec?.containers?.find(({ name }) => name === own)?.resources?.limits?.['memory'];
     // containerd remembers a kill of any process in the container's cgroup and reports it as the reason of a later end, even
     // of a clean one (seen with Kubernetes 1.34 and 1.37). Only SIGKILL's exit code shows that the container died of it.
     const oom = last.reason === 'OOMKilled' && last.exitCode === SIGKILLED;
@@ -189,10 +203,7 @@ const endedContainer = (now: boolean) =>
             : []),
           ...lastWords(last.message).map((line) => `its last words: ${line}`),
         ],
-        next: [
-          log,
-          oom ? withValue('more memory: resources.limits.memory of the release', worker, MORE_MEMORY) : more,
-        ],
+        next: [log, ...(oom ? moreMemory({ worker, command }) : [more])],
       },
     ];
   });
@@ -347,10 +358,8 @@ const PULLS: readonly (readonly [RegExp, string, string, string?])[] = [
 ];
 
 export const imagePull = whenInCluster(({ cluster: { pod, warnings }, kubectl, worker }) => {
-  const waiting = pod?.status?.containerStatuses?.find(({ state }) =>
-    /Image/.test(state?.waiting?.reason ?? ''),
-  )?.state?.waiting;
-  if (!pod || waiting === undefined) return [];
+  const waiting = pod && statusOf(pod, containerName(pod, worker.container))?.state?.waiting;
+  if (!pod || !waiting || !/Image/.test(waiting.reason ?? '')) return [];
   const messages = [waiting.message ?? '', ...about(warnings, pod.metadata.name, 'Failed')];
   // `Back-off pulling image` says nothing; the event before it does.
   const known = PULLS.find(
@@ -367,6 +376,30 @@ export const imagePull = whenInCluster(({ cluster: { pod, warnings }, kubectl, w
       ],
     },
   ];
+});
+
+/** What somebody else's webhook has put into the pod, such as the sidecar of a service mesh, keeps the pod from being Ready. */
+export const otherContainers = whenInCluster(({ cluster: { pod }, kubectl, worker }) => {
+  if (pod === null) return [];
+  const { name: podName = '' } = pod.metadata;
+  const own = containerName(pod, worker.container);
+  const { containerStatuses = [], initContainerStatuses = [] } = pod.status ?? {};
+  return [...initContainerStatuses, ...containerStatuses].flatMap(({ name, state, restartCount = 0 }) => {
+    const { reason, message } = state?.waiting ?? {};
+    if (name === own || reason === undefined || PASSING_REASONS.has(reason)) return [];
+    const restarts = restartCount > 0 ? `, ${count(restartCount, 'restart')}` : '';
+    return [
+      {
+        id: 'other-container',
+        cause: `container ${name}, which is not the worker’s own, does not run`,
+        evidence: [`pod ${podName}: ${[reason, message].filter(Boolean).join(': ')}${restarts}`],
+        next: [
+          `its last output: ${kubectl('logs', podName, `--container=${name}`)}`,
+          `more: ${kubectl('describe', 'pod', podName)}`,
+        ],
+      },
+    ];
+  });
 });
 
 /** Messages of the scheduler: what to do, and the chart value that does it. */
@@ -489,6 +522,49 @@ export const node = whenInCluster(({ cluster: { node: found, pod }, kubectl, sna
   }
   return findings;
 });
+
+/** What a node announces (Kubernetes 1.36, kubelet and node lifecycle). */
+const NODE_LEAVES: Readonly<Record<string, string>> = {
+  DrainInProgress: 'is being drained: its pods are evicted',
+  MaintenancePlanned: 'is going to be taken down for maintenance',
+  GracefulNodeShutdownInProgress: 'is shutting down: it ends its pods',
+};
+
+/** Not a fault of the worker, which continues on another node; but its running stage is interrupted. */
+export const nodeLeaves = whenInCluster(({ cluster: { node: found, pod }, kubectl, worker, command }) => {
+  if (found === null || found === 'gone') return [];
+  const name = pod?.spec?.nodeName ?? '';
+  return (found.status?.conditions ?? []).flatMap(({ type, status, message }) => {
+    const cause = NODE_LEAVES[type];
+    if (cause === undefined || status !== 'True') return [];
+    return [
+      {
+        id: 'node-leaves',
+        cause: `the node ${name} ${cause}`,
+        evidence: [`${type}: ${message ?? ''}`],
+        next: [
+          `let the running stage end, and start no other: ${command('drain', worker.name, '--wait')}`,
+          `the node: ${kubectl('describe', 'node', name)}`,
+        ],
+      },
+    ];
+  });
+});
+
+/** New limits that the kubelet has not given to the running pod (Kubernetes 1.33). */
+export const resizePending = whenInCluster(({ cluster: { pod }, kubectl, worker, command }) =>
+  (pod?.status?.conditions ?? [])
+    .filter(({ type, status }) => type.startsWith('PodResize') && status === 'True')
+    .map(({ type, reason, message }) => ({
+      id: 'resize-pending',
+      cause: `the pod does not have its new limits yet: ${reason ?? 'the node is at it'}`,
+      evidence: [`${type}: ${message ?? ''}`],
+      next: [
+        `other limits: ${command('resize', worker.name, '--memory', 'SIZE')}`,
+        `what the node has: ${kubectl('describe', 'node', pod?.spec?.nodeName ?? '')}`,
+      ],
+    })),
+);
 
 /** The pod exists, but a permission to enter it is missing. */
 export const execForbidden = whenInCluster(({ refusal, cluster: { pod }, kubectl }) => {

@@ -11,7 +11,7 @@ import { BOOK } from './book.ts';
 import { type Check, found, type State } from './check.ts';
 import { type Finding, NOT_ASKED, type Severity } from './facts.ts';
 import { type Docker, parseNetworks } from './inside.ts';
-import { judgeDisk } from './probe-rules.ts';
+import { giveItPrograms, judgeDisk } from './probe-rules.ts';
 import { judge as judgeFacts } from './report.ts';
 
 /** inotify limits apply to root on the whole node: agents' watchers, dev servers and nested containers share them. */
@@ -146,13 +146,11 @@ function mainCheckouts(snapshot: Snapshot, { worker, command }: Where): Check[] 
 }
 
 const MEASURES: readonly Measure[] = [
-  function programs(facts, { command }) {
+  function programs(facts, { worker, command }) {
     const missing = facts.get('programs.missing') ?? '';
     return missing === ''
       ? found('programs', 'ok', 'factory, claude, gh, git, tmux, jq and sqlite3 are on the PATH')
-      : found('programs', 'fail', `not on the worker's PATH: ${missing}`, [
-          `build and release an image that has them: ${command('build-push-rollout')}`,
-        ]);
+      : found('programs', 'fail', `not on the worker's PATH: ${missing}`, giveItPrograms(worker, command));
   },
   function noexec(facts, { worker: { name: worker }, command }) {
     const folders = facts.get('programs.noexec') ?? '';
@@ -167,6 +165,19 @@ const MEASURES: readonly Measure[] = [
             `the mount: ${command('exec', worker, '--', 'findmnt', '--target', folders.split(' ')[0] ?? '')}`,
           ],
         );
+  },
+  function typedValues(facts) {
+    const projects = facts.get('projects.typed') ?? '';
+    if (projects === '') return [];
+    return found(
+      'typed-values',
+      'warn',
+      `factory types these values of pipeline.yaml into the panes of agents, in clear: ${projects}`,
+      [
+        'keep secrets out of them: they stay in the recordings of sessions and in the shell’s history',
+        'with database: the project’s own DATABASE_URL replaces that of factory in its panes, and stages end late',
+      ],
+    );
   },
   function inotify(facts, { worker: { name: worker }, command }) {
     const instances = numberOf(facts, 'inotify.max_user_instances');

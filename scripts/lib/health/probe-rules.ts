@@ -1,17 +1,20 @@
 /** Rules that need only a probe: about a worker's own programs and its issues. For `status`, `list` and the others. Pure. */
 import { describeHold } from '../account.ts';
 import { age } from '../cli/text.ts';
+import type { WorkerEntry } from '../config/worker-entry.ts';
 import { FILES } from '../contract.ts';
 import { resumeHint } from '../drain/resume-hint.ts';
 import type { Pipeline } from '../factory.ts';
 import { setValueCommand } from '../helm/set-value.ts';
 import { accountHold, describeAccount, isBlocked, waitsForAccount } from '../worker/account.ts';
 import { cloneFaults, cloneHold, describeClone, isBrief } from '../worker/clones.ts';
+import { databaseFault } from '../worker/database-state.ts';
 import { DISK_FULL, DISK_WARN, type Disk, describeFull, shareUsed } from '../worker/disk.ts';
-import { failedDependency, itemName } from '../worker/queue.ts';
-import type { Snapshot } from '../worker/snapshot.ts';
-import { isSwitchedOff, makeRoom } from '../worker/status.ts';
+import { failedDependencies, itemName } from '../worker/queue.ts';
+import type { Fault, Snapshot } from '../worker/snapshot.ts';
+import { type CommandLine, isSwitchedOff, makeRoom } from '../worker/status.ts';
 import { type Finding, type ProbedFacts, type Rule, whenProbed } from './facts.ts';
+import { urlTrouble } from './url-trouble.ts';
 
 /** The worker could not be entered. */
 export const refused: Rule = ({ refusal }) => (refusal === null ? [] : [refusal]);
@@ -94,9 +97,63 @@ export const loopDead = whenProbed(({ worker, snapshot: { locks }, command }) =>
   ];
 });
 
-export const loopRefuses = whenProbed(({ worker, snapshot: { heartbeat }, command }) => {
+/** How a worker gets the programs that are not on its PATH. */
+export function giveItPrograms({ runtime, name }: WorkerEntry, command: CommandLine): string[] {
+  if (runtime !== 'local')
+    return [`build and release an image that has them: ${command('build-push-rollout')}`];
+  return [
+    `stop it: ${command('local', 'down', name)}`,
+    `then start it with the folder that has them: ${command('local', 'up', name, '--bin', 'DIR')}`,
+  ];
+}
+
+/** Without its database factory can do nothing. What else fails because of it is evidence here. */
+export const databaseGone = whenProbed(({ worker, snapshot, command }) => {
+  const database = databaseFault(snapshot);
+  if (database === null || !snapshot.locks.boot) return [];
+  const { kind, state, says } = database;
+  const own = kind === 'postgres';
+  const what = own ? 'the worker’s PostgreSQL' : 'the database in DATABASE_URL';
+  const trouble = own ? null : urlTrouble(says ?? '');
+  const reason = says === undefined ? '' : `: ${says}`;
+  const log = command('logs', worker.name, 'postgres', '--lines', '30');
+  const again =
+    worker.runtime === 'local'
+      ? `then start the worker again: ${command('local', 'down', worker.name)} && ${command('local', 'up', worker.name)}`
+      : `then start the worker again: ${command('stop', worker.name)} && ${command('start', worker.name)}`;
+  return [
+    {
+      ...(state === 'down'
+        ? {
+            status: DEGRADED.status,
+            id: 'database-down',
+            cause: `${what} ${trouble?.what ?? 'does not answer'}, and no work is taken${reason}`,
+          }
+        : {
+            status: 'stuck' as const,
+            id: 'database-failed',
+            cause: `${what} ${trouble?.what ?? 'cannot be used'}${reason}`,
+          }),
+      evidence: snapshot.faults.filter(isOfDatabase).map(({ message }) => `factory: ${message}`),
+      next: [
+        own
+          ? `what it says: ${log}`
+          : (trouble?.cure ??
+            'the worker must be able to reach it, with the user and password in DATABASE_URL'),
+        ...(state === 'failed' ? [again] : []),
+      ],
+    },
+  ];
+});
+
+/** Whether a part of the probe failed because factory asked its database. */
+const isOfDatabase = ({ part }: Fault) => part === 'queue' || part === 'pipelines';
+
+export const loopRefuses = whenProbed(({ worker, snapshot, command }) => {
+  const { heartbeat } = snapshot;
   if (heartbeat?.state !== 'refused' || isSwitchedOff(heartbeat)) return [];
-  // Other rules say more about an account and a clone.
+  // Other rules say more about a database, an account and a clone.
+  if (databaseFault(snapshot) !== null) return [];
   if (heartbeat.account && heartbeat.reason === describeHold(heartbeat.account)) return [];
   if (cloneHold({ heartbeat }) !== undefined) return [];
   const reason = heartbeat.reason ?? 'no reason given';
@@ -104,7 +161,12 @@ export const loopRefuses = whenProbed(({ worker, snapshot: { heartbeat }, comman
   const docker = (...args: string[]) => command('exec', worker.name, '--', 'docker', ...args);
   return [
     volumeFull === null
-      ? { status: 'stuck', id: 'loop-refuses', cause: `no check-in: ${reason}`, next: [] }
+      ? {
+          status: 'stuck',
+          id: 'loop-refuses',
+          cause: `no check-in: ${reason}`,
+          next: reason.includes(' does not find ') ? giveItPrograms(worker, command) : [],
+        }
       : {
           status: 'stuck',
           id: 'docker-volume-full',
@@ -151,7 +213,9 @@ export const mainCheckouts = whenProbed(({ worker, snapshot, inside, command }) 
   );
 });
 
-export const partsFailed = whenProbed(({ snapshot: { faults }, inside }) => {
+export const partsFailed = whenProbed(({ snapshot, inside }) => {
+  const gone = snapshot.locks.boot && databaseFault(snapshot) !== null;
+  const faults = gone ? snapshot.faults.filter((fault) => !isOfDatabase(fault)) : snapshot.faults;
   // Another rule says more about tmux when its panes were read.
   const told = inside === null ? faults : faults.filter(({ part }) => part !== 'sessions');
   // Without its queue the worker is stuck; the other parts are less important.
@@ -180,13 +244,16 @@ export const phasesFailed = whenProbed(({ worker, snapshot: { boot, heartbeat },
   };
   return wrong.map(({ name, status, message }) => {
     const cure = cures[name];
+    // Another token would not help where GitHub did not answer.
+    const isOffline = name === 'credentials' && message.startsWith('GitHub cannot be reached');
+    const look = `what it sees: ${command('exec', worker.name, '--', 'gh', 'auth', 'status')}`;
     return {
       severity: 'error' as const,
       // The other phases do not keep a worker from working.
       status: cure === undefined ? null : DEGRADED.status,
       id: `phase-${name}`,
       cause: `${name} ${status}: ${message}`,
-      next: cure === undefined ? [] : [cure],
+      next: isOffline ? [look] : cure === undefined ? [] : [cure],
     };
   });
 });
@@ -309,6 +376,22 @@ export const blocked = whenProbed(({ worker, snapshot, inside, command }) =>
     })),
 );
 
+export const ASKS = 'asks';
+
+/** An agent asks the operator. Where the panes are known, another rule says what. */
+export const asks = whenProbed(({ snapshot: { heartbeat, locks }, panes, worker, command }) => {
+  const session = heartbeat?.asks;
+  if (!session || !locks.checkIn || panes !== null) return [];
+  return [
+    {
+      status: 'degraded',
+      id: ASKS,
+      cause: `the session ${session} asks a question, and its stage waits until it is answered`,
+      next: [`answer it: ${command('answer', worker.name, session)}`],
+    },
+  ];
+});
+
 /** A stage that has printed nothing for a long time: it hangs, or thinks. */
 export const silent = whenProbed(({ snapshot, worker, command }) => {
   if (!snapshot.locks.checkIn) return [];
@@ -316,6 +399,7 @@ export const silent = whenProbed(({ snapshot, worker, command }) => {
     if (waitsForAccount(snapshot, pipeline)) return [];
     const session = snapshot.sessions.find(({ name }) => name === pipeline.session);
     if (session === undefined || snapshot.now - session.activityAt < SILENT_SECONDS) return [];
+    if (session.name === snapshot.heartbeat?.asks) return [];
     return [
       {
         status: 'degraded' as const,
@@ -335,11 +419,12 @@ export const silent = whenProbed(({ snapshot, worker, command }) => {
 });
 
 /** A row whose dependency has failed waits silently. */
-export const dependencyFailed = whenProbed(({ snapshot: { queue }, worker, command }) =>
-  queue
+export const dependencyFailed = whenProbed(({ snapshot: { queue }, worker, command }) => {
+  const failedDependency = failedDependencies(queue);
+  return queue
     .filter(({ status }) => status === 'pending')
     .flatMap((row) => {
-      const failed = failedDependency(row, queue);
+      const failed = failedDependency(row);
       if (failed === undefined) return [];
       return [
         {
@@ -354,8 +439,8 @@ export const dependencyFailed = whenProbed(({ snapshot: { queue }, worker, comma
           ],
         },
       ];
-    }),
-);
+    });
+});
 
 /** The first row cannot be started, and the others wait behind it. */
 export const rowSkipped = whenProbed(({ snapshot, worker, command }) =>

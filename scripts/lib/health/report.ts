@@ -14,6 +14,11 @@ export interface Entry {
   /** Of its findings, unless the rule sets another. */
   readonly severity: Severity;
   readonly rule: Rule;
+  /**
+   * Whether its errors are read first, because they cause others. The STATUS column is decided in the book's order all the
+   * same.
+   */
+  readonly first?: boolean;
   /** Whether it runs only when there are other findings. */
   readonly besides?: boolean;
 }
@@ -26,11 +31,13 @@ export const PROBE_BOOK: readonly Entry[] = [
   ...entries('error', probe.refused),
   ...entries('info', probe.supervisorGone, probe.podStops, probe.booting),
   ...entries('info', probe.drained, probe.switchedOff),
-  ...entries('error', probe.loopDead, probe.loopRefuses),
+  ...entries('error', probe.loopDead, probe.databaseGone, probe.loopRefuses),
   ...entries('error', probe.repairsGivenUp, probe.requeuesGivenUp, probe.blocked),
   ...entries('error', probe.accountHeld, probe.mainCheckouts),
-  ...entries('warning', probe.partsFailed, probe.phasesFailed, probe.diskFull, probe.podNotReady),
-  ...entries('error', probe.silent),
+  ...entries('warning', probe.partsFailed, probe.phasesFailed),
+  { severity: 'warning', rule: probe.diskFull, first: true },
+  ...entries('warning', probe.podNotReady),
+  ...entries('error', probe.asks, probe.silent),
   ...entries('warning', probe.dependencyFailed, probe.rowSkipped),
 ];
 
@@ -40,6 +47,31 @@ export interface Assessment {
   readonly problems: readonly Finding[];
 }
 
+/** Findings of one rule: more than these say nothing new, and a worker that lies could fill the screen with them. */
+const MOST_FINDINGS = 100;
+/** Characters of a line. A command to type next is longer than any other line, and still far shorter. */
+const LONGEST_LINE = 2_000;
+
+const short = (line: string) => (line.length > LONGEST_LINE ? `${line.slice(0, LONGEST_LINE - 1)}…` : line);
+
+/** The findings of a rule as they are reported: not too many, and no line of them too long. */
+function findingsOf({ rule, severity }: Entry, facts: Facts): Finding[] {
+  const found = rule(facts);
+  return found.slice(0, MOST_FINDINGS).map((one, index) => {
+    const left = found.length - MOST_FINDINGS;
+    const evidence = [...(one.evidence ?? [])];
+    if (index === MOST_FINDINGS - 1 && left > 0) evidence.push(`and ${left} more like this one`);
+    return {
+      severity,
+      status: null,
+      ...one,
+      cause: short(one.cause),
+      evidence: evidence.map(short),
+      next: one.next.map(short),
+    };
+  });
+}
+
 /**
  * Runs every rule.
  *
@@ -47,15 +79,21 @@ export interface Assessment {
  */
 export function judge(facts: Facts, book: readonly Entry[]): Assessment {
   const all: Finding[] = [];
-  for (const { severity, rule, besides = false } of book) {
-    if (besides && all.length === 0) continue;
-    for (const found of rule(facts)) all.push({ severity, evidence: [], status: null, ...found });
+  const first = new Set<Finding>();
+  for (const entry of book) {
+    if (entry.besides === true && all.length === 0) continue;
+    for (const finding of findingsOf(entry, facts)) {
+      all.push(finding);
+      if (entry.first === true && finding.severity === 'error') first.add(finding);
+    }
   }
   // What kept us out (`pending`, `forbidden`) is only a symptom of what earlier rules have explained.
   const sign = facts.refusal === null ? -1 : all.findIndex(({ id }) => id === facts.refusal?.id);
   return {
     status: facts.refusal?.status ?? all.find(({ status }) => status !== null)?.status ?? 'running',
-    problems: sign > 0 ? all.filter((_, index) => index !== sign) : all,
+    problems: [...first, ...all.filter((finding) => !first.has(finding))].filter(
+      (finding) => sign <= 0 || finding !== all[sign],
+    ),
   };
 }
 

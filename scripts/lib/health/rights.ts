@@ -80,6 +80,16 @@ export const NEEDS: readonly Needs[] = [
       ...rights('networkpolicies.networking.k8s.io', ...CHANGE),
     ],
   },
+  {
+    id: 'rbac-resize',
+    purpose: 'resize',
+    always: false,
+    rights: [
+      ...rights('pods/resize', 'patch'),
+      ...rights('deployments.apps', 'get', 'patch'),
+      ...rights('replicasets.apps', 'get', 'patch'),
+    ],
+  },
 ];
 
 interface Review {

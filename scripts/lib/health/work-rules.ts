@@ -1,6 +1,6 @@
 /** Rules about issues that need more than a probe: panes, human-driven sessions, logs. Pure. */
 
-import { findPrompt, OF_THE_ACCOUNT } from '../claude/prompts.ts';
+import { findPrompt, OF_THE_ACCOUNT, type PanePrompt } from '../claude/prompts.ts';
 import { isBehind, type Pipeline, parseStageName } from '../factory.ts';
 import { accountHold, waitsForAccount } from '../worker/account.ts';
 import { describeClearing } from '../worker/in-the-way.ts';
@@ -109,9 +109,15 @@ export const humanDriven = whenEntered(({ snapshot, inside, worker, command }) =
 export function waitingPanes(snapshot: Snapshot, panes: readonly PaneView[]) {
   const held = accountHold(snapshot) !== null;
   return panes.flatMap(({ session, lines }) => {
-    const prompt = parseStageName(session) === null ? null : findPrompt(lines);
+    const asks = session === snapshot.heartbeat?.asks ? unknownQuestion(lines) : null;
+    const prompt = parseStageName(session) === null ? null : (findPrompt(lines) ?? asks);
     return prompt === null || (held && OF_THE_ACCOUNT.has(prompt.id)) ? [] : [{ session, prompt }];
   });
+}
+
+/** One that claude itself reports, on a screen that is not recognized. */
+function unknownQuestion(lines: readonly string[]): PanePrompt {
+  return { id: 'question', says: 'asks a question', line: lines.at(-1) ?? '', takes: 'typing' };
 }
 
 /** A pane shows a question that only a person can answer. */
@@ -139,9 +145,11 @@ export const paneWaits = whenProbed(({ panes, snapshot, worker, command }) =>
       typing: `answer it: ${attach}`,
       error: `look: ${attach}`,
     };
+    const waits = session === snapshot.heartbeat?.asks;
     return {
+      status: waits ? ('degraded' as const) : null,
       id: `pane-${prompt.id}`,
-      cause: `the session ${session} ${prompt.says}`,
+      cause: `the session ${session} ${prompt.says}${waits ? ', and its stage waits until it is answered' : ''}`,
       evidence: [`its pane: ${prompt.line}`],
       next: [...(cures[prompt.id] ?? []), then[prompt.takes ?? 'error']],
     };

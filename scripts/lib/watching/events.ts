@@ -3,6 +3,7 @@ import { isBehind, type Pipeline } from '../factory.ts';
 import type { Finding, Severity } from '../health/facts.ts';
 import type { PaneView } from '../health/inside.ts';
 import type { Observation } from '../health/observe.ts';
+import { ASKS } from '../health/probe-rules.ts';
 import { severityOf } from '../health/report.ts';
 import { limitedPipelines, waitingPanes } from '../health/work-rules.ts';
 import { isBlocked } from '../worker/account.ts';
@@ -33,6 +34,8 @@ export interface WatchEvent {
   readonly text: string;
   /** What to type; may be empty. */
   readonly next: readonly string[];
+  /** The names, where one event stands for those of several workers. */
+  readonly workers?: readonly string[];
 }
 
 type News = Omit<WatchEvent, 'at' | 'worker'>;
@@ -75,11 +78,12 @@ function isQuiet({ status, pod }: Observation): boolean {
  */
 export function eventsOf(
   known: Known | null,
-  seen: Observation,
+  observation: Observation,
   panes: readonly PaneView[],
   typed: Typed,
   least: Severity,
 ): { readonly known: Known; readonly news: readonly News[] } {
+  const seen = withoutQuestion(observation);
   const misses = seen.status === 'unreachable' ? (known?.misses ?? 0) + 1 : 0;
   if (misses > 0 && misses < MISSES) {
     return {
@@ -117,6 +121,14 @@ export function eventsOf(
     },
     news: [...ended, ...recovery(known, seen), ...news],
   };
+}
+
+/** A question is news of the session that asks, not of its worker as well. */
+function withoutQuestion(seen: Observation): Observation {
+  const problems = seen.problems.filter(({ id }) => id !== ASKS);
+  if (problems.length === seen.problems.length) return seen;
+  const status = problems.find((finding) => finding.status !== null)?.status ?? 'running';
+  return { ...seen, problems, status };
 }
 
 /** Something that goes on now. */

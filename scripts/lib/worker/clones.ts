@@ -7,8 +7,11 @@ import type { CommandLine, Problem } from './status.ts';
 /** A remote that is unreachable for a moment is not worth reporting: only an issue waits for it. */
 const BRIEF_SECONDS = 5 * 60;
 
+/** A worker has a handful of projects; one that lies could fill the screen with ten thousand. */
+const MOST_FAULTS = 100;
+
 export function cloneFaults({ heartbeat }: Pick<Snapshot, 'heartbeat'>): readonly CloneFault[] {
-  return heartbeat?.clones ?? [];
+  return (heartbeat?.clones ?? []).slice(0, MOST_FAULTS);
 }
 
 /** The fault that keeps the loop from taking a row; undefined when there is none, or another reason keeps it. */

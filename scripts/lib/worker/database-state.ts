@@ -1,13 +1,20 @@
-/** Parses a summary of factory's database, as `state_of` in scripts/remote/database.sh prints it. Pure. */
+/**
+ * Where factory keeps its queue: what the supervisor tells of it, and a summary of its content, as `state` in
+ * scripts/remote/database.sh prints it. Pure.
+ */
+import type { Database, DatabaseKind } from '../contract.ts';
+import type { Snapshot } from './snapshot.ts';
+
+const KINDS: readonly string[] = ['sqlite', 'postgres', 'url', 'none'] satisfies (DatabaseKind | 'none')[];
 
 export interface DatabaseState {
-  /** `none`: there is no SQLite database (yet, or the build keeps its state in PostgreSQL); null: unknown. */
-  readonly database: 'sqlite' | 'none' | null;
+  /** `none`: there is none (yet); null: unknown. */
+  readonly database: DatabaseKind | 'none' | null;
   readonly schema: number | null;
   readonly rows: number | null;
   /** The largest row id that was ever assigned. */
   readonly newest: number | null;
-  /** `ok`, or what SQLite complains about. */
+  /** `ok`, or what SQLite complains about; of PostgreSQL, whether it could be read. */
   readonly integrity: string | null;
 }
 
@@ -25,10 +32,41 @@ export function parseDatabaseState(text: string): DatabaseState {
   };
   const database = values.get('database');
   return {
-    database: database === 'sqlite' || database === 'none' ? database : null,
+    database: isKind(database) ? database : null,
     schema: number('schema'),
     rows: number('rows'),
     newest: number('newest'),
     integrity: values.get('integrity') ?? null,
   };
+}
+
+function isKind(word: string | undefined): word is DatabaseKind | 'none' {
+  return word !== undefined && KINDS.includes(word);
+}
+
+/** The program behind a kind of database, for people; null when there is none, or it is unknown. */
+export function engineOf(kind: DatabaseState['database'] | undefined): 'SQLite' | 'PostgreSQL' | null {
+  if (kind === undefined || kind === null || kind === 'none') return null;
+  return kind === 'sqlite' ? 'SQLite' : 'PostgreSQL';
+}
+
+/** What the worker tells of its database: the loop, or before its first tick the boot. Null of images that tell nothing. */
+export function databaseOf({ heartbeat, boot }: Pick<Snapshot, 'heartbeat' | 'boot'>): Database | null {
+  return heartbeat?.database ?? boot?.database ?? null;
+}
+
+/** What factory says when its database does not let it in. */
+const NO_ANSWER = /\b(ping database|failed to connect|SQLSTATE (08|28|3D|53|57))/;
+
+/**
+ * Its database when it is not SQLite and does not work. Nobody watches one that the operator named, so what factory says of it
+ * now counts, too.
+ */
+export function databaseFault(snapshot: Pick<Snapshot, 'heartbeat' | 'boot' | 'faults'>): Database | null {
+  const database = databaseOf(snapshot);
+  if (database === null || database.kind === 'sqlite') return null;
+  if (database.state === 'down' || database.state === 'failed') return database;
+  const said = snapshot.faults.find(({ part, message }) => part === 'queue' && NO_ANSWER.test(message));
+  if (said === undefined || database.state === 'starting') return null;
+  return { kind: database.kind, state: 'down', says: said.message };
 }

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { age } from '../cli/text.ts';
-import { homeOf } from '../config/paths.ts';
+import { cacheFolder } from '../config/paths.ts';
 import { replaceFileSync } from '../config/replace-file.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
 import { SCHEMA } from '../contract.ts';
@@ -22,6 +22,13 @@ export interface LastSeen {
   readonly items: readonly { readonly name: string; readonly stage: string | null }[];
 }
 
+/** A command that looks every two seconds does not write a file each time: as long as nothing happens, only after this time. */
+const SAVE_MS = 30_000;
+
+/** By file: what this command has written, and what it has seen since. */
+const saved = new Map<string, LastSeen>();
+const unsaved = new Map<string, LastSeen>();
+
 export function rememberSeen(
   env: NodeJS.ProcessEnv,
   worker: WorkerEntry,
@@ -34,8 +41,21 @@ export function rememberSeen(
     items: openItems(snapshot).map((item) => ({ name: itemName(item), stage: item.pipeline?.stage ?? null })),
   };
   const file = cacheFile(env, worker);
+  const before = saved.get(file);
+  if (before === undefined || !isAsGood(before, seen)) save(file, seen);
+  else unsaved.set(file, seen);
+}
+
+function isAsGood(before: LastSeen, seen: LastSeen): boolean {
+  const ms = Date.parse(seen.at) - Date.parse(before.at);
+  return ms >= 0 && ms < SAVE_MS && JSON.stringify(before.items) === JSON.stringify(seen.items);
+}
+
+function save(file: string, seen: LastSeen): void {
+  unsaved.delete(file);
   try {
     replaceFileSync(file, JSON.stringify(seen));
+    saved.set(file, seen);
   } catch {
     // A full disk or a read-only home must not stop a command that only looks.
   }
@@ -43,8 +63,11 @@ export function rememberSeen(
 
 /** @returns null when the worker was never seen from here */
 export function recallSeen(env: NodeJS.ProcessEnv, worker: WorkerEntry): LastSeen | null {
+  const file = cacheFile(env, worker);
+  const newer = unsaved.get(file);
+  if (newer !== undefined) save(file, newer);
   try {
-    return readVersioned<LastSeen>('last-seen', readFileSync(cacheFile(env, worker), 'utf8'));
+    return readVersioned<LastSeen>('last-seen', readFileSync(file, 'utf8'));
   } catch {
     return null;
   }
@@ -61,11 +84,10 @@ export function describeLastSeen({ at, items }: LastSeen, now: Date): string {
 
 /** One file per worker, so that parallel commands do not overwrite each other's entries. */
 function cacheFile(env: NodeJS.ProcessEnv, worker: WorkerEntry): string {
-  const root = env['XDG_CACHE_HOME'] || join(homeOf(env), '.cache');
   const identity =
     worker.runtime === 'local'
       ? [worker.home]
       : [worker.context, worker.namespace, worker.pod, worker.kubeconfig ?? ''];
   const key = createHash('sha256').update(JSON.stringify(identity)).digest('hex').slice(0, 16);
-  return join(root, 'factory-worker', 'last-seen', `${worker.name}-${key}.json`);
+  return join(cacheFolder(env), 'last-seen', `${worker.name}-${key}.json`);
 }

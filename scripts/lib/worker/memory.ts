@@ -5,6 +5,8 @@ export interface CgroupMemory {
   readonly kills: number;
   /** 0 when unknown. */
   readonly usedBytes: number;
+  /** What of that the kernel drops before it kills: files that were read and are not in use. */
+  readonly idleBytes: number;
   /** Null: no limit. */
   readonly limitBytes: number | null;
 }
@@ -13,7 +15,7 @@ export interface CgroupMemory {
 const NO_LIMIT = 2 ** 60;
 
 /**
- * @param text lines `NAME oom_kills usage limit`
+ * @param text lines `NAME oom_kills usage limit inactive_file`
  * @returns by name: `pod`, `docker`
  */
 export function parseMemory(text: string): Map<string, CgroupMemory> {
@@ -22,13 +24,14 @@ export function parseMemory(text: string): Map<string, CgroupMemory> {
       .split('\n')
       .filter((line) => line !== '')
       .map((line) => {
-        const [name = '', kills, used, limit] = line.split(' ');
+        const [name = '', kills, used, limit, idle] = line.split(' ');
         const limitBytes = Number(limit);
         return [
           name,
           {
             kills: Number(kills) || 0,
             usedBytes: Number(used) || 0,
+            idleBytes: Number(idle) || 0,
             limitBytes: limitBytes > 0 && limitBytes < NO_LIMIT ? limitBytes : null,
           },
         ];
