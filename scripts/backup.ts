@@ -7,11 +7,13 @@ import { defineCommand, runIfMain } from './lib/cli/command.ts';
 import { CliError } from './lib/cli/errors.ts';
 import { renderJson } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
+import { showProgress } from './lib/cli/progress.ts';
 import { bytes } from './lib/cli/text.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { expandHome, homeOf } from './lib/config/paths.ts';
 import { regularTarget } from './lib/config/replace-file.ts';
-import { findWorker } from './lib/worker/observe.ts';
+import { BY_KUBECTL, findWorker } from './lib/worker/observe.ts';
+import { WORKER } from './lib/worker/positionals.ts';
 import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
@@ -23,10 +25,7 @@ export const backup = defineCommand({
   description: `SQLite's own backup copies the database, consistent even while the worker is busy, and the copy is checked. Also included:
 from the clones, commits that no remote has and uncommitted changes; from the sessions, their recordings. Not included: the
 agents' memory. The last five backups also stay on the worker's volume.`,
-  positionals: [
-    { name: 'WORKER', required: true },
-    { name: 'FILE', required: true },
-  ],
+  positionals: [WORKER, { name: 'FILE', required: true }],
   flags: {
     force: { type: 'boolean', description: 'replace an existing file' },
     ...OUTPUT_FLAGS(FORMATS),
@@ -39,7 +38,7 @@ agents' memory. The last five backups also stay on the worker's volume.`,
   async run({ flags, positionals: [name = '', given = ''] }, context) {
     const format = outputFormat(flags, FORMATS);
     const file = resolve(expandHome(given, homeOf(context.env)));
-    const { worker, timeoutMs, enter } = await findWorker(context, flags, name);
+    const { worker, timeoutMs, enter } = await findWorker(context, flags, name, BY_KUBECTL);
     // Before the worker begins. A dangling link counts as existing too.
     if (lstatSync(file, { throwIfNoEntry: false }) !== undefined && !flags.force) {
       throw new CliError(`${given} already exists`, { hints: ['replace it: --force'] });
@@ -53,12 +52,18 @@ agents' memory. The last five backups also stay on the worker's volume.`,
     // An id that exists returns the existing backup, so two backups in one second need different ids.
     const id = `${stamp}-by-hand-${randomUUID().slice(0, 4)}`;
     const made = await makeBackup(transport, worker.name, id, 'everything', MAKING_MS, context.signal);
-    const copy = await copyBackup(transport, made, file, timeoutMs, context.signal);
-    if (format === 'json') context.stdout.write(renderJson({ worker: worker.name, ...copy }));
-    else {
+    const progress = showProgress(context.stderr, made.bytes);
+    const copy = await copyBackup(transport, made, file, timeoutMs, context.signal, progress.update).finally(
+      progress.clear,
+    );
+    if (format === 'json') {
+      // `schema` of an output is its own.
+      const { schema: databaseSchema, ...rest } = copy;
+      context.stdout.write(renderJson({ worker: worker.name, ...rest, databaseSchema }));
+    } else {
       const rows =
         copy.database === 'none'
-          ? 'it has no SQLite database'
+          ? 'it has no database yet'
           : `${copy.rows} rows, integrity ${copy.integrity}`;
       context.stdout.write(`${given}: ${bytes(copy.bytes)}, ${rows}\n`);
     }

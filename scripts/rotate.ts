@@ -13,7 +13,7 @@ import type { Layer } from './lib/rotate/layers.ts';
 import { reportOn } from './lib/rotate/report.ts';
 import { rotateTokens } from './lib/rotate/rotation.ts';
 import { chooseWriter, type Writer } from './lib/rotate/writers.ts';
-import { type Hashes, hashesOf, readSecret, shortHash, valuesOf } from './lib/secret/secret.ts';
+import { type Hashes, hashesOf, readSecret, valuesOf } from './lib/secret/secret.ts';
 import {
   askTokens,
   givenTokens,
@@ -23,9 +23,12 @@ import {
   NEEDED_KEYS,
   TOKEN_FLAGS,
   type Token,
+  withoutStrayUrl,
 } from './lib/secret/tokens.ts';
+import { shortHash } from './lib/short-hash.ts';
 import { clusterOf } from './lib/transport/kubectl.ts';
 import { findWorker } from './lib/worker/observe.ts';
+import { WORKER } from './lib/worker/positionals.ts';
 import { findDeployment } from './lib/worker/workload.ts';
 import { SUMMARIES } from './summaries.ts';
 
@@ -34,9 +37,10 @@ const FORMATS = ['table', 'json'] as const;
 const FLAGS = {
   ...TOKEN_FLAGS,
   check: { type: 'boolean', description: 'only show which token each layer has' },
-  wait: {
+  'wait-timeout': {
     type: 'string',
     value: 'DURATION',
+    formerly: 'wait',
     default: '3m',
     description: 'how long to wait for the new Secret to reach the worker',
   },
@@ -56,11 +60,12 @@ type FlagInput = Input<typeof FLAGS>['flags'];
 export const rotate = defineCommand({
   name: 'rotate',
   summary: SUMMARIES.rotate,
-  description: `Tokens come from files, from the environment with --from-env, or from a prompt. They go into the worker's Secret, or into
-its release if the chart created the Secret. Then each layer is compared by short hashes: the Secret, the mounted file, the next
-call of gh and claude, every process that has a token. A refused token is replaced by the old one again, with exit code 1. For
-a worker that is not running, only the Secret can be checked; its next start uses the new tokens.`,
-  positionals: [{ name: 'WORKER', required: true }],
+  description: `Tokens come from files, from the environment with --from-env, or from a prompt. They go into the worker's Secret, or into its
+release if the chart created the Secret. Then each layer is compared by short hashes: the Secret, the mounted file, the next
+call of gh and claude, every process that has a token. A new DATABASE_URL is waited for until the worker uses it; it is not
+taken from the environment, where it may be that of another program. A refused token, or a DATABASE_URL with which the worker
+cannot use its database, is replaced by the old one again, with exit code 1. For a worker that is not running, only the Secret can be checked; its next start uses the new tokens.`,
+  positionals: [WORKER],
   flags: FLAGS,
   examples: [
     ['worker-1', 'prompts for the tokens'],
@@ -76,9 +81,10 @@ a worker that is not running, only the Secret can be checked; its next start use
         `log in inside: ${context.commandLine('shell', name)}`,
       );
     }
-    const waitMs = parseDuration(flags.wait, '--wait');
+    const waitMs = parseDuration(flags['wait-timeout'], '--wait-timeout');
     const cluster = clusterOf(context, timeoutMs);
-    const given = await givenTokens(flags, env);
+    const all = await givenTokens(flags, env);
+    hideTokens(all, context);
     const install = await findDeployment(cluster, worker);
     if (install?.secret == null) {
       throw new CliError(
@@ -89,13 +95,15 @@ a worker that is not running, only the Secret can be checked; its next start use
     const before = await readSecret(cluster, worker, install.secret);
     const old = hashesOf(before);
     hideTokens(valuesOf(before), context);
+    const given = withoutStrayUrl(all, false);
     const lookAgain = async () => {
-      const keys = KEYS.filter((key) => old.has(key) || key !== 'SSH_PRIVATE_KEY');
+      const keys = KEYS.filter((key) => old.has(key) || NEEDED_KEYS.some((needed) => needed === key));
       const proof = await createInquiry(context, worker, timeoutMs).ask();
       return show(old, proof, keys, { worker, rotated: false, flags, context });
     };
     if (flags.check) return lookAgain();
     const tokens = given.length > 0 ? given : await askTokens(await whichKeys(old, context), context);
+    // Those that were asked for.
     hideTokens(tokens, context);
     const changed = tokens.filter(({ key, value }) => old.get(key) !== shortHash(value));
     if (changed.length === 0) {
@@ -136,8 +144,11 @@ async function whichKeys(there: Hashes, context: Context): Promise<readonly Key[
       { name: 'GH_TOKEN', value: ['GH_TOKEN'] },
       { name: 'CLAUDE_CODE_OAUTH_TOKEN', value: ['CLAUDE_CODE_OAUTH_TOKEN'] },
       { name: 'both', value: ['CLAUDE_CODE_OAUTH_TOKEN', 'GH_TOKEN'] },
+      ...(there.has('DATABASE_URL')
+        ? [{ name: 'DATABASE_URL', value: ['DATABASE_URL'] as readonly Key[] }]
+        : []),
     ],
-    '--gh-token-file, --token-file, --secrets-file or --from-env',
+    '--gh-token-file, --token-file, --database-url-file, --secrets-file or --from-env',
   );
 }
 

@@ -285,7 +285,7 @@ function readable(text: string): View {
   };
   for (const { 0: code, index } of text.matchAll(CODED)) {
     plain(index);
-    const character = decoded(code);
+    const character = isPartOfPassword(code, text, index) ? '_' : decoded(code);
     if (character !== '') {
       parts.push(character);
       from[length] = index;
@@ -295,6 +295,14 @@ function readable(text: string): View {
   }
   plain(text.length);
   return { text: parts.join(''), from, to };
+}
+
+/** Before the path of a URL, where user and password are. */
+const AUTHORITY = /:\/\/[^\s/?#"'`]{0,512}$/;
+
+/** Whether a code stands for a character that would end the password of a URL if it were not encoded. */
+function isPartOfPassword(code: string, text: string, at: number): boolean {
+  return /^%(?:2[0237F]|3F|60)$/i.test(code) && AUTHORITY.test(text.slice(Math.max(0, at - 516), at));
 }
 
 /** The character that a code stands for; none for what is invisible. */

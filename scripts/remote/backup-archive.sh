@@ -15,7 +15,7 @@ unpacked_size() {
         if (!sub(/^[-d][-rwxsStT]+ +[0-9]+\/[0-9]+ +[0-9]+ [0-9]+-[0-9]+-[0-9]+ [0-9:.]+ /, "", name)) refuse("neither a file nor a folder: " $0)
         folder = sub(/\/$/, "", name)
         if (folder) fits = name ~ /^(clones|worker|worker\/logs|worker\/logs\/sessions(\/.+)?|pipelines(\/.+)?)$/
-        else fits = name ~ /^(factory\.db|state|clones\/(list|[^\/]+\.bundle)|worker\/(dispatch\.jsonl|repairs\.jsonl|projects\.json|logs\/sessions\/.+)|pipelines\/.+)$/
+        else fits = name ~ /^(factory\.db|factory\.pgdump|state|clones\/(list|[^\/]+\.bundle)|worker\/(dispatch\.jsonl|repairs\.jsonl|projects\.json|logs\/sessions\/.+)|pipelines\/.+)$/
         if (!fits || /^d/ != folder || name ~ /(^|\/)\.?\.?(\/|$)/) refuse("it does not belong into a backup: " name)
         total += $3
       }

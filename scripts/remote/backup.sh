@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Makes a backup of the worker's state on its volume: the database with SQLite's backup API (a copy of an open one loses rows),
+# Makes a backup of the worker's state on its volume: the database (with SQLite's backup API, since a copy of an open file loses
+# rows, or pg_dump),
 # the pipelines, the unpushed work of the clones, and our own records. If a backup with that ID exists, only reports it again.
 # Arguments: ID, KEEP (how many to keep), CONTENT (state, or everything: also the recordings of sessions).
 # Part: backup, a JSON {file, bytes, sha256, database, schema, rows, newest, integrity}; or why it failed.
@@ -66,11 +67,12 @@ save_projects() {
 }
 
 make_backup() {
-  local work=$1 name parts=()
-  if [ -e "$home/factory.db" ] || [ -L "$home/factory.db" ]; then
-    copy_database "$home/factory.db" ".backup '$work/factory.db'" || return
-    parts+=(-C "$work" factory.db)
-  fi
+  local work=$1 name kind parts=()
+  kind=$(database_kind)
+  save_database "$kind" "$work" || return
+  for name in factory.db factory.pgdump; do
+    if [ -e "$work/$name" ]; then parts+=(-C "$work" "$name"); fi
+  done
   mkdir "$work/worker" || return
   if [ -f "$home/worker/projects.json" ] && save_projects "$work/worker/projects.json"; then parts+=(-C "$work" worker/projects.json); fi
   local names=(pipelines worker/dispatch.jsonl worker/repairs.jsonl) present=()
@@ -86,7 +88,7 @@ make_backup() {
   fi
   save_clones "$work/clones" || return
   parts+=(-C "$work" clones)
-  state_of "$work/factory.db" >"$work/state" || return
+  state_of_copy "$work" "$kind" >"$work/state" || return
   parts+=(-C "$work" state)
   # 1 means "a file changed as we read it": a stage may be running when the release does not wait for it.
   tar --create --gzip --hard-dereference --anchored --no-wildcards --exclude-from "$work/left-out" --file "$work/backup" "${parts[@]}" || [ $? -eq 1 ] || return
@@ -112,6 +114,10 @@ told() {
 
 umask 077
 mkdir --parents "$folder"
+# One at a time: one whose connection broke goes on here, and what it leaves is cleared away below. It ends with its caller's
+# time limit at the latest.
+exec 9>"$folder/.lock"
+flock 9
 if [ ! -s "$file" ]; then
   work=$(mktemp --directory "$folder/.making.XXXXXX") && said=$(make_backup "$work" 2>&1)
   rc=$?

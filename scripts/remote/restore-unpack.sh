@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 # Unpacks a backup that the laptop has sent, next to the worker's state, and compares its content with its description.
-# Argument: FILE (its name in the folder of backups; removed afterwards: the laptop has it, and the volume may be full).
-# Part: unpacked (the name of the folder, for restore.sh; or why it failed).
-archive=$WORKER_STATE_DIR/backups/${1##*/}
+# Arguments: FILE (its name in the folder of backups; removed afterwards: the laptop has it, and the volume may be full), HOW
+# (empty; `import`: from SQLite to PostgreSQL; `list`: only shows what would be imported).
+# Parts: unpacked (the name of the folder, for restore.sh; or why it failed), imported (of `list`).
+how=${2-} archive=$WORKER_STATE_DIR/backups/${1##*/}
 home=${WORKER_STATE_DIR%/*}
 work=''
 unset TAR_OPTIONS
@@ -33,7 +34,19 @@ mkdir "$work/new" "$work/old"
 said=$(unpack_backup "$archive" "$work/new") || give_up "the backup cannot be unpacked: $said"
 rm --force "$archive"
 [ -s "$work/new/state" ] || give_up 'the backup is of another version: it has no record of its rows'
-said=$(state_of "$work/new/factory.db" 2>&1) || give_up "its database cannot be read: $said"
 saved=$(head --bytes 4096 "$work/new/state")
+kind=$(sed --quiet '1s/^database=//p' <<<"$saved")
+said=$(state_of_copy "$work/new" "$kind" 2>&1) || give_up "its database cannot be read: $said"
 [ "$said" = "$saved" ] || give_up "its database is not what was saved: $(on_one_line "$said") instead of $(on_one_line "$saved")"
+if [ -z "$how" ]; then
+  said=$(refuse_kind "$kind")
+  [ -z "$said" ] || give_up "$said"
+elif [ "$kind" != sqlite ] || [ "$(database_kind)" = sqlite ]; then
+  give_up "rows are imported from SQLite to PostgreSQL alone: the backup is of $(engine_of "$kind"), and the factory of this worker keeps its queue in $(engine_of "$(database_kind)")"
+fi
+if [ "$how" = list ]; then
+  said=$(rows_to_import "$work/new" "$work/new" 2>&1) || give_up "its rows cannot be read: ${said##*$'\n'}"
+  emit_part imported 0 "$said"
+  rm --recursive --force "$work"
+fi
 emit_part unpacked 0 "${work##*/}"

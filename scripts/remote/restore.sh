@@ -1,9 +1,11 @@
 # shellcheck shell=bash
 # Replaces the worker's state with what restore-unpack.sh has unpacked: database, pipelines, records, worktrees. Only in a
 # drained worker with nothing running; a failure leaves everything as it was.
-# Arguments: FOLDER (its name in the folder of backups), FORCE (yes: also while sessions of stages exist).
-# Parts: restored (a word, or why not), state (of the restored database), notes (one per line).
-work=$WORKER_STATE_DIR/backups/${1##*/} force=$2
+# Arguments: FOLDER (its name in the folder of backups), FORCE (yes: also while sessions of stages exist), IMPORT (yes: the open
+# rows of SQLite are added to PostgreSQL, one by one).
+# Parts: restored (a word, or why not), imported (a line of JSON for each open row), state (of the restored database), notes (one
+# per line).
+work=$WORKER_STATE_DIR/backups/${1##*/} force=$2 import=$3
 home=${WORKER_STATE_DIR%/*}
 notes=''
 
@@ -37,12 +39,16 @@ swap() {
     if [ -e "$home/$name" ]; then mv "$home/$name" "$work/old/$name" || return; fi
     if [ -e "$work/new/$name" ]; then mv "$work/new/$name" "$home/$name" || return; fi
   done
-  if [ -e "$work/new/factory.db" ]; then
-    if [ -e "$home/factory.db" ]; then copy_database "$home/factory.db" ".backup '$work/old/factory.db'" || return; fi
-    copy_database "$home/factory.db" ".restore '$work/new/factory.db'" || return
+  if [ -e "$work/new/factory.db" ] || [ -e "$work/new/factory.pgdump" ]; then
+    save_database "$(database_kind)" "$work/old" || return
+    if [ "$import" = yes ]; then
+      import_rows "$work/new" "$home" "$work/imported"
+      return
+    fi
+    restore_database "$work/new" || return
     # Checks that this worker's program can read the state, which another version may have written.
     timeout 30 factory queue list --format json >/dev/null || return
-    [ "$(state_of "$home/factory.db" | grep --extended-regexp '^(rows|newest|integrity)=')" = \
+    [ "$(state | grep --extended-regexp '^(rows|newest|integrity)=')" = \
       "$(grep --extended-regexp '^(rows|newest|integrity)=' "$work/new/state")" ] || return
   fi
 }
@@ -55,8 +61,8 @@ swap_back() {
       mv "$work/old/$name" "$home/$name"
     fi
   done
-  if [ -e "$work/old/factory.db" ]; then
-    copy_database "$home/factory.db" ".restore '$work/old/factory.db'"
+  if [ -e "$work/old/factory.db" ] || [ -e "$work/old/factory.pgdump" ]; then
+    restore_database "$work/old"
   elif [ -e "$work/new/factory.db" ]; then
     rm --force "$home"/factory.db{,-wal,-shm}
   fi
@@ -143,7 +149,9 @@ add_projects 9>&- || note 'the requests for clones could not be taken over'
 restore_clones 9>&-
 restore_recordings 2>/dev/null 9>&- || note 'the recordings of sessions could not be taken over'
 exec 9>&-
+imported=$(cat "$work/imported" 2>/dev/null)
 clean_up
 emit_part restored 0 restored
+if [ "$import" = yes ]; then emit_part imported 0 "$imported"; fi
 part state state
 emit_part notes 0 "$notes"

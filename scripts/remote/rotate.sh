@@ -1,9 +1,10 @@
 # shellcheck shell=bash
 # Which tokens the worker uses, as short hashes. Argument: `call` also lets gh and claude use theirs.
 # Parts: files and next (KEY and hash: the mounted file, and what the next call gets), processes (PID, NAME, SESSION, KEY,
-# hash, of those that have a token in their environment), gh, claude; separated by tabs.
+# hash, of those that have a token in their environment), database (the supervisor's: FIELD and value), gh, claude; separated
+# by tabs.
 call=$1
-keys=(CLAUDE_CODE_OAUTH_TOKEN GH_TOKEN GH_USER SSH_PRIVATE_KEY)
+keys=(CLAUDE_CODE_OAUTH_TOKEN GH_TOKEN GH_USER SSH_PRIVATE_KEY DATABASE_URL)
 
 # The first eight digits; a dash for an empty value.
 short_hash() {
@@ -25,9 +26,14 @@ files() {
   done
 }
 
-# Uses the code of the wrappers of gh and claude.
+# Uses the code of the wrappers of gh and claude. A database that the operator named has been taken up when the supervisor says
+# so; one of an older image tells no hash, and its file has the URL that worked last.
 next() {
   local key
+  if jq --exit-status '.database.kind == "url"' "$WORKER_RUN_DIR/boot.json" >/dev/null 2>&1; then
+    printf 'DATABASE_URL\t%s\n' "$(jq --exit-status --raw-output '.database.urlHash // empty' "$WORKER_RUN_DIR/boot.json" ||
+      short_hash <"$WORKER_RUN_DIR/database-url")"
+  fi
   for key in CLAUDE_CODE_OAUTH_TOKEN GH_TOKEN; do
     printf '%s\t%s\n' "$key" "$(
       # shellcheck source=/dev/null
@@ -79,6 +85,11 @@ processes() {
   return 0
 } 2>/dev/null
 
+database() {
+  jq --raw-output '.database // {} | to_entries[] | [.key, .value] | @tsv' "$WORKER_RUN_DIR/boot.json" 2>/dev/null
+  return 0
+}
+
 # said NAME COMMAND…: both streams of a single call: a call of claude costs money.
 said() {
   local name=$1 text rc=0
@@ -90,6 +101,7 @@ said() {
 part files files
 part next next
 part processes processes
+part database database
 if [ "$call" = call ]; then
   said gh timeout 20 gh api --include user
   # With its default of ten retries claude prints nothing for three minutes when its API is down; with one it fails in 20 s.

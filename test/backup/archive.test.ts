@@ -14,12 +14,15 @@ describe('what a backup says of itself', () => {
     expect(savedState('database=none')).toMatchObject({ database: 'none', rows: 0 });
   });
 
-  it.each(['', 'rows=1', 'database=postgres\nrows=1', 'database=sqlite\nrows=x\nnewest=1'])(
-    '"%s" is of no version we know',
-    (text) => {
-      expect(savedState(text)).toBeNull();
-    },
-  );
+  it.each([
+    '',
+    'rows=1',
+    'database=oracle\nrows=1\nnewest=1',
+    'database=postgres\nrows=1',
+    'database=sqlite\nrows=x\nnewest=1',
+  ])('"%s" is of no version we know', (text) => {
+    expect(savedState(text)).toBeNull();
+  });
 
   it('its clones, and the issues that have a pipeline', () => {
     expect(

@@ -24,6 +24,7 @@ import { restore } from '../../scripts/restore.ts';
 import { type HandWorker, handWorker } from '../support/hand-worker.ts';
 import { isRoot, needs } from '../support/needs.ts';
 import { run } from '../support/run-command.ts';
+import { until } from '../support/until.ts';
 
 let worker: HandWorker;
 let here: string;
@@ -53,12 +54,31 @@ describe('backup', () => {
     expect(readdirSync(here)).toEqual(['it.tar.gz']);
   });
 
+  it('waits for another one, as a connection that broke leaves it behind', async () => {
+    await worker.bash(
+      'mkdir -p "$HOME/.factory/pipelines/big" && head -c 20000000 /dev/urandom >"$HOME/.factory/pipelines/big/file"',
+    );
+    try {
+      const first = type();
+      await until('the first has begun', () =>
+        worker.bash('ls -d "$HOME"/.factory/worker/backups/.making.*'),
+      );
+      const second = run(backup, ['w', join(here, 'second.tar.gz')], { env: worker.laptop });
+      expect([await first, await second].map(({ code, stderr }) => [code, stderr])).toEqual([
+        [0, ''],
+        [0, ''],
+      ]);
+    } finally {
+      await worker.bash('rm -r "$HOME/.factory/pipelines/big"');
+    }
+  });
+
   it('of a worker without a database is whole as well', async () => {
     const empty = await handWorker({ up: false });
     try {
       expect(await run(backup, ['w', file], { env: empty.laptop })).toMatchObject({
         code: 0,
-        stdout: expect.stringContaining('it has no SQLite database'),
+        stdout: expect.stringContaining('it has no database yet'),
       });
     } finally {
       await empty.remove();

@@ -41,7 +41,8 @@ afterAll(async () => {
 });
 
 const type = (...argv: string[]) => run(restore, [file, 'w', ...argv], { env: target.laptop });
-const left = () => target.bash('ls -A "$WORKER_STATE_DIR/backups" 2>/dev/null || true');
+/** All but the lock, which stays. */
+const left = () => target.bash('ls -A --ignore=.lock "$WORKER_STATE_DIR/backups" 2>/dev/null || true');
 
 /** Packs anew what the backup has, changed. @param change bash in the folder of its contents */
 const repack = (change: string, members = '*') =>

@@ -25,6 +25,13 @@ interface Builder {
   readonly store?: 'containerd' | 'own';
   /** What the build ends with, and what it leaves in its log. */
   readonly build?: { readonly code: number; readonly log: string | null };
+  /** Whether the operator looks on. */
+  readonly tty?: boolean;
+}
+
+function writeMetadata(argv: readonly string[]): void {
+  const metadata = argv.find((word) => word.startsWith('--metadata-file='))?.split('=')[1];
+  if (metadata !== undefined) writeFileSync(metadata, JSON.stringify({ 'containerimage.digest': DIGEST }));
 }
 
 /** A Docker, git and registry of which the registry has nothing until something was pushed. */
@@ -32,6 +39,11 @@ function machine({ driver = 'docker', store = 'own', build = { code: 0, log: '' 
   let there = false;
   return fakeExec((argv) => {
     const [program = '', log = ''] = argv;
+    if (program.endsWith('/build.sh')) {
+      there ||= argv.includes('--push');
+      writeMetadata(argv);
+      return { code: build.code };
+    }
     const line = argv.join(' ');
     if (program === 'git') return { stdout: line.includes('--porcelain') ? '' : 'abc' };
     if (line.includes('buildx inspect')) return { stdout: `Name:   x\nDriver: ${driver}\n` };
@@ -50,9 +62,7 @@ function machine({ driver = 'docker', store = 'own', build = { code: 0, log: '' 
       mkdirSync(dirname(log), { recursive: true });
       if (build.log === null) rmSync(log, { force: true });
       else writeFileSync(log, build.log);
-      const metadata = argv.find((word) => word.startsWith('--metadata-file='))?.split('=')[1];
-      if (metadata !== undefined)
-        writeFileSync(metadata, JSON.stringify({ 'containerimage.digest': DIGEST }));
+      writeMetadata(argv);
       there ||= line.includes('--push') || line.includes('docker push');
       return { code: build.code };
     }
@@ -71,6 +81,7 @@ async function typeAndInterrupt(
   stage: 'build' | 'push',
   ...flags: string[]
 ) {
+  const { tty = false } = builder;
   const exec = machine(builder);
   const env = { XDG_STATE_HOME: join(scratch, 'state') };
   const argv = [
@@ -86,10 +97,12 @@ async function typeAndInterrupt(
   const outcome = await run(buildPushRollout, argv, {
     exec,
     env,
+    tty: tty ? ['stderr'] : [],
     ...(interruptAt === undefined ? {} : { interruptAt }),
   });
-  const logged = exec.calls.filter(([program]) => program.endsWith('with-log.sh'));
-  return { ...outcome, logged: logged.map((call) => call.join(' ')) };
+  const called = (name: string) =>
+    exec.calls.filter(([program]) => program.endsWith(name)).map((call) => call.join(' '));
+  return { ...outcome, logged: called('with-log.sh'), direct: called('/build.sh') };
 }
 
 const ABLE: readonly [string, Builder][] = [
@@ -134,6 +147,48 @@ describe('what is pushed carries its provenance and a list of its contents', () 
     const builder = { driver: 'docker-container' };
     expect((await type(builder, 'build', '--dry-run')).stdout).toMatch(/^\S+with-log\.sh .* --load\n$/);
     expect((await type(builder, 'push', '--dry-run')).stdout).toMatch(/ --push .*\n.*imagetools create/);
+  });
+});
+
+describe('on a terminal', () => {
+  it('a build has it for itself, and a push for its progress', async () => {
+    const { code, stdout, stderr, logged, direct } = await type({ driver: 'docker', tty: true }, 'push');
+    expect([code, stdout], stderr).toEqual([0, `${REPOSITORY}@${DIGEST}\n`]);
+    expect(direct).toEqual([expect.stringMatching(/ --load$/)]);
+    expect(direct.join()).not.toContain('--progress');
+    expect(logged).toEqual([expect.stringMatching(/ docker push /)]);
+  });
+
+  it('a builder that pushes does both there', async () => {
+    const { code, stdout, stderr, logged, direct } = await type(
+      { driver: 'docker-container', tty: true },
+      'push',
+    );
+    expect([code, stdout], stderr).toEqual([0, `${REPOSITORY}@${DIGEST}\n`]);
+    expect([direct.length, logged]).toEqual([1, []]);
+  });
+
+  it('what failed is to be read above, and the ways out are named', async () => {
+    const failing: Builder = { driver: 'docker-container', build: { code: 1, log: null }, tty: true };
+    const { code, stderr } = await type(failing, 'push');
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /error: the build failed \(1\): Docker said why, above\n.*docker login registry\.example\.com\n.*--no-sbom\n/,
+    );
+    expect((await type(failing, 'push', '--no-sbom')).stderr).not.toContain('SBOM');
+    expect((await type(failing, 'build')).stderr).not.toContain('docker login');
+  });
+
+  it('elsewhere the end of the log is printed when it failed, and nothing before', async () => {
+    const log = Array.from({ length: 50 }, (_, n) => `#1 line ${n}`).join('\n');
+    const { stderr } = await type(
+      { driver: 'docker-container', build: { code: 1, log: `${log}\nERROR: no\n` } },
+      'build',
+    );
+    expect(stderr).toContain('\n  #1 line 49\n  ERROR: no\n');
+    expect(stderr).not.toContain('line 30\n');
+    const good = await type({ driver: 'docker-container', build: { code: 0, log } }, 'build');
+    expect(good.stderr).not.toContain('#1');
   });
 });
 

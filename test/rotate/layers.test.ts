@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { judgeClaude, judgeGh, layersOf, parseCredentials } from '../../scripts/lib/rotate/layers.ts';
 import {
-  hashesOf,
-  releaseOf,
-  type SecretObject,
-  shortHash,
-  withTokens,
-} from '../../scripts/lib/secret/secret.ts';
+  judgeClaude,
+  judgeDatabase,
+  judgeGh,
+  layersOf,
+  parseCredentials,
+} from '../../scripts/lib/rotate/layers.ts';
+import { hashesOf, releaseOf, type SecretObject, withTokens } from '../../scripts/lib/secret/secret.ts';
+import { shortHash } from '../../scripts/lib/short-hash.ts';
 import type { Frame } from '../../scripts/lib/transport/frame.ts';
 
 const [OLD, NEW] = [shortHash('old'), shortHash('new')];
@@ -63,6 +64,43 @@ describe('the layers of a token', () => {
     ['', 'unknown'],
   ])('gh that says "%s": %s', (text, verdict) => {
     expect(judgeGh(1, text).verdict).toBe(verdict);
+  });
+
+  it.each([
+    [{ state: 'ready', urlHash: NEW }, 'accepted', ''],
+    [{ state: 'starting', urlHash: NEW }, 'unknown', 'its database is being tried'],
+    [
+      { state: 'down', urlHash: NEW, says: 'ping database: refused (tried again in 2.0s, attempt 2)' },
+      'refused',
+      'its database cannot be used: ping database: refused',
+    ],
+    [
+      { state: 'failed', urlHash: NEW, says: 'no (such) host' },
+      'refused',
+      'its database cannot be used: no (such) host',
+    ],
+  ])('a database that is %j: %s', (database, verdict, reason) => {
+    expect(judgeDatabase(new Map(Object.entries({ kind: 'url', ...database })))).toEqual({ verdict, reason });
+  });
+
+  it('a database of the worker’s own, or whose URL an older image does not tell, is not judged', () => {
+    expect(
+      judgeDatabase(
+        new Map([
+          ['kind', 'postgres'],
+          ['state', 'down'],
+        ]),
+      ),
+    ).toBeNull();
+    expect(
+      judgeDatabase(
+        new Map([
+          ['kind', 'url'],
+          ['state', 'down'],
+        ]),
+      ),
+    ).toBeNull();
+    expect(judgeDatabase(new Map())).toBeNull();
   });
 
   it.each([

@@ -12,6 +12,7 @@ import {
   NEEDED_KEYS,
   parseSecretsFile,
   type TokenFlagValues,
+  withoutStrayUrl,
 } from '../../scripts/lib/secret/tokens.ts';
 import { run } from '../support/run-command.ts';
 
@@ -20,6 +21,7 @@ const NONE: TokenFlagValues = {
   'gh-token-file': undefined,
   'gh-user': undefined,
   'ssh-key-file': undefined,
+  'database-url-file': undefined,
   'secrets-file': undefined,
   'from-env': false,
 };
@@ -68,6 +70,31 @@ describe('tokens that are given', () => {
       { key: 'GH_TOKEN', value: 'all', source: all },
       { key: 'GH_USER', value: 'env', source: 'the environment' },
     ]);
+  });
+
+  it('may have the URL of a database, which is that and nothing else', async () => {
+    const url = 'postgres://me:hush-hush@db:5432/x?sslmode=require';
+    const given = file('url', `${url}\n`);
+    expect(await givenTokens({ ...NONE, 'database-url-file': given }, {})).toEqual([
+      { key: 'DATABASE_URL', value: url, source: given },
+    ]);
+    const other = file('other', 'mysql://me:hush-hush@db/x');
+    const refused = givenTokens({ ...NONE, 'database-url-file': other }, {});
+    await expect(refused).rejects.toThrow(
+      `DATABASE_URL from ${other} is not the URL of a PostgreSQL database: postgres://USER:PASSWORD@HOST:PORT/DATABASE`,
+    );
+    await expect(refused).rejects.not.toThrow('hush');
+  });
+
+  it('leave a DATABASE_URL in the environment alone where the worker needs none', async () => {
+    const env = { GH_TOKEN: 'mine', DATABASE_URL: 'mysql://of-something-else' };
+    expect((await givenTokens({ ...NONE, 'from-env': true }, env)).map(({ key }) => key)).toEqual([
+      'GH_TOKEN',
+    ]);
+    env.DATABASE_URL = 'postgres://me@db/x';
+    const tokens = await givenTokens({ ...NONE, 'from-env': true }, env);
+    expect(withoutStrayUrl(tokens, true)).toEqual(tokens);
+    expect(withoutStrayUrl(tokens, false).map(({ key }) => key)).toEqual(['GH_TOKEN']);
   });
 
   it('are not taken from the environment unasked', async () => {

@@ -8,13 +8,14 @@ import { pipeline, type Readable, Transform } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import type { Context } from '../cli/command.ts';
 import { CliError, InterruptedError } from '../cli/errors.ts';
-import { bytes } from '../cli/text.ts';
+import { bytes, count } from '../cli/text.ts';
+import type { DatabaseKind } from '../contract.ts';
 import { ArchiveError, type Member, readTar } from '../copy/tar.ts';
 import { parseDatabaseState } from '../worker/database-state.ts';
 
 /** What `backup` recorded about the database. */
 export interface SavedState {
-  readonly database: 'sqlite' | 'none';
+  readonly database: DatabaseKind | 'none';
   readonly schema: number | null;
   readonly rows: number;
   readonly newest: number;
@@ -41,7 +42,7 @@ export const MOST_BYTES = 64 * 1024 ** 3;
 const RECORD_BYTES = 4 * 1024 * 1024;
 
 const FILES =
-  /^(?:factory\.db|state|clones\/(?:list|[^/]+\.bundle)|worker\/(?:dispatch\.jsonl|repairs\.jsonl|projects\.json|logs\/sessions\/.+)|pipelines\/.+)$/s;
+  /^(?:factory\.db|factory\.pgdump|state|clones\/(?:list|[^/]+\.bundle)|worker\/(?:dispatch\.jsonl|repairs\.jsonl|projects\.json|logs\/sessions\/.+)|pipelines\/.+)$/s;
 const FOLDERS = /^(?:clones|worker|worker\/logs|worker\/logs\/sessions(?:\/.+)?|pipelines(?:\/.+)?)$/s;
 
 /** @returns null when the text is incomplete */
@@ -106,7 +107,7 @@ export async function readArchive(
 
 async function readContents(file: string, source: Readable): Promise<Omit<Archive, 'file' | 'bytes'>> {
   const records = new Map<string, string>();
-  let hasDatabase = false;
+  const databases = new Set<string>();
   let pipelines = 0;
   try {
     for await (const member of readTar(source)) {
@@ -118,14 +119,14 @@ async function readContents(file: string, source: Readable): Promise<Omit<Archiv
         if (records.has(path)) throw new ArchiveError(`it has ${path} twice`);
         records.set(path, await readRecord(member));
       }
-      hasDatabase ||= path === 'factory.db';
+      if (path === 'factory.db' || path === 'factory.pgdump') databases.add(path);
       if (isPipeline(path)) pipelines++;
     }
   } finally {
     source.destroy();
   }
   const state = savedState(records.get('state') ?? '');
-  if (state === null || (state.database === 'sqlite') !== hasDatabase) {
+  if (state === null || [...databases].join() !== (databaseFile(state.database) ?? '')) {
     throw new CliError(`${file} is not a backup that this checkout knows: it does not say what is in it`, {
       hints: ['was it made by the backup command of another version? take that checkout'],
     });
@@ -135,7 +136,21 @@ async function readContents(file: string, source: Readable): Promise<Omit<Archiv
       hints: ['what can be had of it: sqlite3 -safe factory.db ".recover"'],
     });
   }
+  if (state.database === 'none' && pipelines > 0) {
+    throw new CliError(
+      `${file} has ${count(pipelines, 'pipeline')} and no queue: its database was not saved`,
+      {
+        hints: ['that of a PostgreSQL build is saved since this version: make the backup again'],
+      },
+    );
+  }
   return { state, pipelines, clones: parseClones(records.get('clones/list') ?? '') };
+}
+
+/** The file of a backup that has the database. */
+function databaseFile(kind: DatabaseKind | 'none'): string | null {
+  if (kind === 'none') return null;
+  return kind === 'sqlite' ? 'factory.db' : 'factory.pgdump';
 }
 
 async function readRecord({ path, content }: Member): Promise<string> {

@@ -3,13 +3,16 @@
 import type { Context } from '../cli/command.ts';
 import { CliError } from '../cli/errors.ts';
 import { pause } from '../cli/pause.ts';
+import { showProgress } from '../cli/progress.ts';
 import { bytes, printable } from '../cli/text.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
-import { DRAINED_BY } from '../contract.ts';
+import { DRAINED_BY, type ImportedRow } from '../contract.ts';
 import { localEntry } from '../copy/places.ts';
 import { send } from '../copy/transfer.ts';
 import { drainWorker, liftDrain } from '../drain/drain.ts';
 import { isAtRest, whatRuns } from '../drain/rest.ts';
+import { readLines } from '../read-contract.ts';
+import type { Frame } from '../transport/frame.ts';
 import type { Transport } from '../transport/transport.ts';
 import { parseSnapshot, type Snapshot } from '../worker/snapshot.ts';
 import { type Archive, type SavedState, savedState } from './archive.ts';
@@ -32,6 +35,8 @@ export interface Restoration {
   readonly timeoutMs: number;
   /** Restore even if there are sessions of stages. */
   readonly force: boolean;
+  /** Add the open rows of a backup with SQLite to PostgreSQL, one by one. */
+  readonly importRows: boolean;
   readonly context: Context;
 }
 
@@ -40,6 +45,8 @@ export interface Restored {
   readonly state: SavedState;
   /** File on the worker with its previous state; null when it had none. */
   readonly saved: string | null;
+  /** What became of the open rows of the backup; null when its queue was restored as a whole. */
+  readonly imported: readonly ImportedRow[] | null;
   /** What could not be restored. */
   readonly notes: readonly string[];
 }
@@ -108,12 +115,9 @@ async function lift({ worker, transport, timeoutMs, context }: Restoration): Pro
 }
 
 async function takeOver(before: Snapshot, restoration: Restoration): Promise<Restored> {
-  const { worker, transport, archive, timeoutMs, force, context } = restoration;
-  const { signal, stderr, exec, now, commandLine } = context;
-  const stamp = now()
-    .toISOString()
-    .replaceAll(/[-:]|\.\d+/g, '');
-  const backups = await backupsFolder(restoration);
+  const { worker, transport, archive, force, importRows, context } = restoration;
+  const { signal, stderr } = context;
+  const stamp = stampOf(context);
   let saved: string | null = null;
   if (before.queue.length + before.pipelines.length > 0) {
     stderr.write('saving what the worker has now\n');
@@ -121,31 +125,71 @@ async function takeOver(before: Snapshot, restoration: Restoration): Promise<Res
       .file;
   }
   await makeClones(before, restoration);
-  const name = `${stamp}-restored.tar.gz`;
-  stderr.write(`sending ${bytes(archive.bytes)}\n`);
-  const entry = localEntry(archive.file);
-  await send({ exec, transport, signal, timeoutMs, worker: worker.name }, entry, `${backups}/${name}`);
-  const step = async (script: string, part: string, args: readonly string[]) => {
-    const frame = await transport.run({ script, args, timeoutMs: WORK_MS, signal });
-    const { rc, text } = frame.parts.get(part) ?? { rc: 1, text: 'it gave no answer' };
-    if (rc === 0) return { frame, text };
-    throw new CliError(`${worker.name} was left as it was: ${text}`, {
-      hints: hintsFor(text, worker, commandLine),
-    });
-  };
-  const { text: folder } = await step('restore-unpack', 'unpacked', [name]);
-  const { frame } = await step('restore', 'restored', [folder, force ? 'yes' : 'no']);
+  const { text: folder } = await unpack(restoration, importRows ? 'import' : '');
+  const args = [folder, force ? 'yes' : 'no', importRows ? 'yes' : 'no'];
+  const { frame } = await step(restoration, 'restore', 'restored', args);
   const state = savedState(frame.parts.get('state')?.text ?? '');
-  if (state === null || !sameRows(state, archive.state)) {
+  const imported = importRows ? readImported(frame) : null;
+  const wanted = imported === null ? archive.state : { ...state, rows: countAdded(imported) };
+  if (state === null || !sameRows(state, { ...archive.state, ...wanted })) {
     throw new CliError(
-      `${worker.name} has ${state?.rows} rows, the backup ${archive.state.rows}: it has changed in the meantime`,
+      `${worker.name} has ${state?.rows} rows, the backup ${wanted.rows}: it has changed in the meantime`,
       {
-        hints: [commandLine('status', worker.name)],
+        hints: [context.commandLine('status', worker.name)],
       },
     );
   }
   const notes = (frame.parts.get('notes')?.text ?? '').split('\n').filter((line) => line !== '');
-  return { state, saved, notes };
+  return { state, saved, imported, notes };
+}
+
+/**
+ * The rows that an import would find in the backup, as the worker itself reads it; nothing stays there.
+ *
+ * @throws CliError when it cannot be imported
+ */
+export async function listImport(restoration: Restoration): Promise<ImportedRow[]> {
+  return readImported((await unpack(restoration, 'list')).frame);
+}
+
+const readImported = (frame: Frame): ImportedRow[] =>
+  readLines('importedRow', 'the rows of the backup', frame.parts.get('imported')?.text ?? '');
+
+export const countAdded = (rows: readonly ImportedRow[]): number =>
+  rows.filter(({ fate }) => fate === 'add').length;
+
+const stampOf = ({ now }: Context): string =>
+  now()
+    .toISOString()
+    .replaceAll(/[-:]|\.\d+/g, '');
+
+/** Sends the backup and has it unpacked beside the worker's state. */
+async function unpack(restoration: Restoration, how: '' | 'import' | 'list') {
+  const { worker, transport, archive, timeoutMs, context } = restoration;
+  const { signal, stderr, exec } = context;
+  const backups = await backupsFolder(restoration);
+  const name = `${stampOf(context)}-restored.tar.gz`;
+  stderr.write(`sending ${bytes(archive.bytes)}\n`);
+  const entry = localEntry(archive.file);
+  const progress = showProgress(stderr, archive.bytes);
+  const road = { exec, transport, signal, timeoutMs, worker: worker.name, onProgress: progress.update };
+  await send(road, entry, `${backups}/${name}`).finally(progress.clear);
+  return step(restoration, 'restore-unpack', 'unpacked', [name, how]);
+}
+
+/** @throws CliError when the script says that it has failed */
+async function step(
+  { worker, transport, archive, context }: Restoration,
+  script: string,
+  part: string,
+  args: readonly string[],
+) {
+  const frame = await transport.run({ script, args, timeoutMs: WORK_MS, signal: context.signal });
+  const { rc, text } = frame.parts.get(part) ?? { rc: 1, text: 'it gave no answer' };
+  if (rc === 0) return { frame, text };
+  throw new CliError(`${worker.name} was left as it was: ${text}`, {
+    hints: hintsFor(text, worker, archive, context.commandLine),
+  });
 }
 
 /** The worker's folder for backups. */
@@ -192,7 +236,17 @@ async function makeClones(
   }
 }
 
-function hintsFor(reason: string, worker: WorkerEntry, command: Context['commandLine']): string[] {
+function hintsFor(
+  reason: string,
+  worker: WorkerEntry,
+  { file }: Archive,
+  command: Context['commandLine'],
+): string[] {
+  if (reason.startsWith('the backup is of a SQLite database')) {
+    return [
+      `list the open rows that could be added one by one: ${command('restore', file, worker.name, '--import', '--dry-run')}`,
+    ];
+  }
   if (reason.includes('sessions of stages')) {
     return [`look at them: ${command('peek', worker.name)}`, 'restore all the same: --force'];
   }

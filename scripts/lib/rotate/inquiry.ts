@@ -11,6 +11,8 @@ import type { Status } from '../worker/status.ts';
 import { type Credentials, parseCredentials } from './layers.ts';
 
 const POLL_MS = 2_000;
+/** The supervisor tries a database again after 1 s, then 2 s: one that was just starting has its chance. */
+const REFUSED_LOOKS = 4;
 /** gh and claude have their own time limits in the worker (scripts/remote/rotate.sh). */
 const CALLS_MS = 90_000;
 
@@ -20,8 +22,13 @@ const PASSING = new Set<Status>(['starting', 'crash-looping', 'draining']);
 /** The tokens that a worker uses; or why it could not be entered. */
 export type Proof = Credentials | NoEntranceError;
 
-/** The result of waiting: the tokens are `there`; it is too `late`; or no container can be entered. */
-export type Arrival = 'there' | 'late' | NoEntranceError;
+/** A database that the worker cannot use with its URL, and why. */
+export interface Refused {
+  readonly refused: string;
+}
+
+/** The result of waiting: the tokens are `there`; the database refuses; it is too `late`; or no container can be entered. */
+export type Arrival = 'there' | 'late' | Refused | NoEntranceError;
 
 export interface Inquiry {
   /**
@@ -30,7 +37,7 @@ export interface Inquiry {
    * @throws TransportError when the worker cannot be asked
    */
   ask(): Promise<Proof>;
-  /** Polls until the mounted files have the new tokens; waits for a worker that is starting. */
+  /** Polls until the worker has the new tokens, and its database is open; waits for a worker that is starting. */
   untilMounted(wanted: Hashes, waitMs: number): Promise<Arrival>;
 }
 
@@ -55,14 +62,20 @@ export function createInquiry(context: Context, worker: ClusterWorker, timeoutMs
   const look = async (wanted: Hashes): Promise<Arrival> => {
     const found = await ask(false);
     if (found instanceof NoEntranceError) return found;
-    const there = [...wanted].every(([key, hash]) => (found.files.get(key) ?? '-') === hash);
-    return there ? 'there' : 'late';
+    if ([...wanted].some(([key, hash]) => (found.files.get(key) ?? '-') !== hash)) return 'late';
+    const url = wanted.get('DATABASE_URL');
+    const used = found.next.get('DATABASE_URL');
+    if (url === undefined || used === undefined) return 'there';
+    // The supervisor tries it before the worker uses it.
+    if (url !== used || found.database?.verdict === 'unknown') return 'late';
+    return found.database?.verdict === 'refused' ? { refused: found.database.reason } : 'there';
   };
   return {
     ask: () => ask(true),
     async untilMounted(wanted, waitMs) {
       const end = performance.now() + waitMs;
       const tell = onlyNews((line) => stderr.write(`${line}\n`));
+      let refused = 0;
       for (;;) {
         const arrival = await look(wanted).catch((error: unknown) => {
           // The container has ended in the meantime: the next poll says how the worker is.
@@ -71,10 +84,21 @@ export function createInquiry(context: Context, worker: ClusterWorker, timeoutMs
           throw error;
         });
         if (arrival === 'there' || performance.now() > end) return arrival;
-        if (arrival !== 'late' && !PASSING.has(arrival.status)) return arrival;
-        tell(`waiting${arrival === 'late' ? ' for the Secret to reach the worker' : `: ${arrival.message}`}`);
+        refused = isRefused(arrival) ? refused + 1 : 0;
+        if (refused >= REFUSED_LOOKS) return arrival;
+        if (arrival instanceof NoEntranceError && !PASSING.has(arrival.status)) return arrival;
+        tell(`waiting${whatFor(arrival)}`);
         await pause(POLL_MS, signal);
       }
     },
   };
+}
+
+export function isRefused(arrival: Arrival): arrival is Refused {
+  return typeof arrival === 'object' && 'refused' in arrival;
+}
+
+function whatFor(arrival: Exclude<Arrival, 'there'>): string {
+  if (arrival === 'late') return ' for the Secret to reach the worker';
+  return `: ${isRefused(arrival) ? arrival.refused : arrival.message}`;
 }

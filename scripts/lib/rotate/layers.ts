@@ -25,6 +25,8 @@ export interface Credentials {
   readonly files: Hashes;
   readonly next: Hashes;
   readonly processes: readonly TokenProcess[];
+  /** Of the DATABASE_URL that the next call gets; null unless the worker has one and says how it is. */
+  readonly database: CallVerdict | null;
   /** Null when there was no call. */
   readonly gh: CallVerdict | null;
   readonly claude: CallVerdict | null;
@@ -53,9 +55,26 @@ export function parseCredentials(frame: Frame): Credentials {
       key,
       hash,
     })),
+    database: judgeDatabase(new Map(rows('database').map(([field = '', value = '']) => [field, value]))),
     gh: judged('gh', judgeGh),
     claude: judged('claude', judgeClaude),
   };
+}
+
+/** @param database what the supervisor says of it; without a hash it is an older one, and may mean another URL */
+export function judgeDatabase(database: ReadonlyMap<string, string>): CallVerdict | null {
+  if (database.get('kind') !== 'url' || !database.has('urlHash')) return null;
+  switch (database.get('state')) {
+    case 'ready':
+      return { verdict: 'accepted', reason: '' };
+    case 'down':
+    case 'failed': {
+      const says = (database.get('says') ?? '').replace(/ \(tried again in [^()]*\)$/, '');
+      return { verdict: 'refused', reason: `its database cannot be used: ${says}` };
+    }
+    default:
+      return { verdict: 'unknown', reason: 'its database is being tried' };
+  }
 }
 
 /** @param text what `gh api --include user` printed, both streams */
@@ -101,10 +120,17 @@ export interface Layer {
   readonly note: string;
 }
 
-const CALL_OF: Readonly<Record<string, 'gh' | 'claude'>> = {
+const CALL_OF: Readonly<Record<string, 'database' | 'gh' | 'claude'>> = {
+  DATABASE_URL: 'database',
   GH_TOKEN: 'gh',
   CLAUDE_CODE_OAUTH_TOKEN: 'claude',
 };
+
+/** The result of the call that uses a key; null where there is none. */
+export function callWith(key: string, found: Credentials): CallVerdict | null {
+  const call = CALL_OF[key];
+  return call === undefined ? null : found[call];
+}
 
 /**
  * @param secret hashes of the Secret's values
@@ -121,7 +147,7 @@ export function layersOf(secret: Hashes, found: Credentials | null, keys: readon
     const layers: Layer[] = [ofSecret, { key, layer: 'file', hash: file, state: against(file), note: '' }];
     const next = found.next.get(key);
     if (next !== undefined) {
-      const call = CALL_OF[key] === undefined ? null : found[CALL_OF[key]];
+      const call = callWith(key, found);
       const state = against(next) === 'stale' ? 'stale' : stateOf(call);
       layers.push({ key, layer: 'next call', hash: next, state, note: call === null ? '' : noteOf(call) });
     }

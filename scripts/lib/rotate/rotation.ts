@@ -2,14 +2,15 @@
 import type { Context } from '../cli/command.ts';
 import { CliError, ExitCode, InterruptedError } from '../cli/errors.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
-import { type Hashes, shortHash } from '../secret/secret.ts';
-import type { Key, Token } from '../secret/tokens.ts';
+import type { Hashes } from '../secret/secret.ts';
+import type { Token } from '../secret/tokens.ts';
+import { shortHash } from '../short-hash.ts';
 import { podFinder } from '../transport/find-pod.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { TransportError } from '../transport/transport.ts';
 import { NoEntranceError } from '../worker/observe.ts';
-import { createInquiry, type Proof } from './inquiry.ts';
-import type { CallVerdict, Credentials } from './layers.ts';
+import { type Arrival, createInquiry, isRefused, type Proof } from './inquiry.ts';
+import { callWith } from './layers.ts';
 import type { Writer } from './writers.ts';
 
 export interface Rotation {
@@ -26,7 +27,7 @@ export interface Rotation {
 }
 
 /**
- * Writes the tokens, waits until the worker has them and lets gh and claude use them.
+ * Writes the tokens, waits until the worker has them and lets gh, claude and the database's program use them.
  *
  * @throws CliError when one is refused (the old ones are back in the Secret then), or when they do not reach the worker in
  *   time; the message says which tokens are in use then
@@ -40,6 +41,7 @@ export async function rotateTokens(rotation: Rotation, context: Context): Promis
     const wanted = new Map(tokens.map(({ key, value }) => [key, shortHash(value)]));
     const arrival = await inquiry.untilMounted(wanted, waitMs);
     if (arrival === 'late') throw late(rotation, context);
+    if (isRefused(arrival)) return await putBack(rotation, arrival.refused, context);
     if (arrival !== 'there') return arrival;
     const found = await inquiry.ask();
     if (found instanceof NoEntranceError) return found;
@@ -55,12 +57,17 @@ export async function rotateTokens(rotation: Rotation, context: Context): Promis
   }
 }
 
-function callWith(key: Key, { gh, claude }: Credentials): CallVerdict | null {
-  if (key === 'GH_TOKEN') return gh;
-  return key === 'CLAUDE_CODE_OAUTH_TOKEN' ? claude : null;
-}
-
-function late({ worker, waitMs }: Rotation, { commandLine }: Context): CliError {
+function late({ worker, waitMs, tokens }: Rotation, { commandLine }: Context): CliError {
+  const { name } = worker;
+  if (tokens.some(({ key }) => key === 'DATABASE_URL')) {
+    return new CliError(`${name} does not use the new Secret after ${Math.round(waitMs / 1000)}s`, {
+      exitCode: ExitCode.timeout,
+      hints: [
+        `whether its database lets it in: ${commandLine('why', name)}`,
+        `a worker of an older image takes another DATABASE_URL up at its start: ${commandLine('stop', name)} && ${commandLine('start', name)}`,
+      ],
+    });
+  }
   return new CliError(`the new Secret has not reached ${worker.name} within ${Math.round(waitMs / 1000)}s`, {
     exitCode: ExitCode.timeout,
     hints: [`look again: ${commandLine('rotate', worker.name, '--check')}`],
@@ -85,17 +92,29 @@ async function putBack(rotation: Rotation, reason: string, context: Context): Pr
       ...error.hints,
     );
   }
-  let seen = false;
+  let arrival: Arrival = 'late';
   try {
     await syncSecret(cluster, worker, context);
-    seen = (await createInquiry(context, worker, timeoutMs).untilMounted(was, waitMs)) === 'there';
+    arrival = await createInquiry(context, worker, timeoutMs).untilMounted(was, waitMs);
   } catch (error) {
     // The old tokens are in the Secret; the message below says that they were not seen in the worker.
     if (!(error instanceof InterruptedError || error instanceof TransportError)) throw error;
   }
-  throw seen
-    ? outcome(`: ${worker.name} has its old ${named} again`, 'get a valid token, and type it again')
+  if (isRefused(arrival)) {
+    throw outcome(
+      `: ${worker.name} has its old ${named} again, and ${arrival.refused}`,
+      `what is wrong with it: ${context.commandLine('why', worker.name)}`,
+    );
+  }
+  throw arrival === 'there'
+    ? outcome(`: ${worker.name} has its old ${named} again`, nextStep(rotation, context))
     : outcome(`: the Secret has its old ${named} again; it was not seen to reach ${worker.name}`, check);
+}
+
+function nextStep({ worker, tokens }: Rotation, { commandLine }: Context): string {
+  return tokens.every(({ key }) => key === 'DATABASE_URL')
+    ? `correct the URL, and type it again: ${commandLine('rotate', worker.name, '--database-url-file', 'FILE')}`
+    : 'get a valid token, and type it again';
 }
 
 /**

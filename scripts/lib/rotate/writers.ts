@@ -3,7 +3,7 @@ import type { Context } from '../cli/command.ts';
 import { CliError } from '../cli/errors.ts';
 import { shellLine } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
-import { type Change, chartDrift, chartPath, findHelm, upgradeArgs } from '../helm/helm.ts';
+import { type Change, chartDrift, chartPath, findHelm, keepStopped, upgradeArgs } from '../helm/helm.ts';
 import { manifestChanges } from '../helm/manifest-diff.ts';
 import { action, type Step, silently, step } from '../plan.ts';
 import {
@@ -20,6 +20,7 @@ import {
 import type { Token } from '../secret/tokens.ts';
 import type { Cluster } from '../transport/kubectl.ts';
 import { kubectlArgv, remove } from '../transport/objects.ts';
+import { findDeployment } from '../worker/workload.ts';
 
 export interface Writer {
   /** Writes the tokens. */
@@ -89,16 +90,20 @@ async function inlineWriter(
 ): Promise<Writer> {
   const helm = await findHelm(context);
   const release = { name: releaseName, worker };
-  const change = (values: Readonly<Record<string, string>>): Change => ({
-    chart: chartPath(),
-    values: { secrets: { inline: values } },
-    description: 'rotate: new tokens',
-  });
+  const replicas = (await findDeployment(cluster, worker))?.replicas ?? 1;
+  const change = (values: Readonly<Record<string, string>>): Change =>
+    keepStopped(
+      { chart: chartPath(), values: { secrets: { inline: values } }, description: 'rotate: new tokens' },
+      replicas,
+    );
   const fresh = Object.fromEntries(tokens.map(({ key, value }) => [key, value]));
   const [now, then] = await Promise.all([helm.manifest(release), helm.render(release, change(fresh))]);
-  // With `secrets.asEnv` the pod has a checksum of them, so that it restarts.
+  // With `secrets.asEnv` the pod has a checksum of them, and always one of its DATABASE_URL, so that it restarts.
   const others = manifestChanges(now, then, []).filter(
-    (line) => !line.startsWith('~ Secret/') && !line.includes('checksum/secrets:'),
+    (line) =>
+      !line.startsWith('~ Secret/') &&
+      !/checksum\/(secrets|database):/.test(line) &&
+      !/: [-+] replicas: \d+$/.test(line),
   );
   if (others.length > 0 && !chartUpgrade) {
     const { why, hints } = chartDrift('would change in more than its tokens', others);

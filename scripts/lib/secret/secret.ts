@@ -1,9 +1,9 @@
 /** The Secret of a worker: its keys, short hashes of its values, and replacing it unless it has changed since it was read. */
 
-import { createHash } from 'node:crypto';
 import { CliError } from '../cli/errors.ts';
 import { enumerate } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
+import { shortHash } from '../short-hash.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { kubectlError, kubectlInNamespace } from '../transport/kubectl-errors.ts';
 import { expectSeen, getOrNull, isHelms } from '../transport/objects.ts';
@@ -23,13 +23,6 @@ export interface SecretObject {
   readonly type?: string;
   readonly immutable?: boolean;
   readonly data?: Readonly<Record<string, string>>;
-}
-
-/** The first digits of a token's SHA-256: enough to tell two apart, and useless to an attacker. */
-export function shortHash(value: string): string {
-  // As the wrappers read it: without the newline that editors add.
-  const token = value.replaceAll(/[\r\n]/g, '');
-  return token === '' ? '-' : createHash('sha256').update(token).digest('hex').slice(0, 8);
 }
 
 export type Hashes = ReadonlyMap<string, string>;

@@ -6,9 +6,12 @@ import type { Flags, FlagValues } from '../cli/flags.ts';
 import { input, secret } from '../cli/prompt.ts';
 import { expandHome, homeOf } from '../config/paths.ts';
 
-/** The keys of a worker's Secret. The first three are required; SSH_PRIVATE_KEY only for clones over SSH. */
+/**
+ * The keys of a worker's Secret. The first three are required; SSH_PRIVATE_KEY only for clones over SSH, DATABASE_URL only for a
+ * database of the operator's own.
+ */
 export const NEEDED_KEYS = ['CLAUDE_CODE_OAUTH_TOKEN', 'GH_TOKEN', 'GH_USER'] as const;
-export const KEYS = [...NEEDED_KEYS, 'SSH_PRIVATE_KEY'] as const;
+export const KEYS = [...NEEDED_KEYS, 'SSH_PRIVATE_KEY', 'DATABASE_URL'] as const;
 export type Key = (typeof KEYS)[number];
 
 export const TOKEN_FLAGS = {
@@ -19,6 +22,11 @@ export const TOKEN_FLAGS = {
     type: 'string',
     value: 'FILE',
     description: 'file with SSH_PRIVATE_KEY, for clones over SSH',
+  },
+  'database-url-file': {
+    type: 'string',
+    value: 'FILE',
+    description: 'file with DATABASE_URL, for a PostgreSQL of your own',
   },
   'secrets-file': {
     type: 'string',
@@ -39,7 +47,10 @@ export const FLAG_OF: Readonly<Record<Key, string>> = {
   GH_TOKEN: '--gh-token-file',
   GH_USER: '--gh-user',
   SSH_PRIVATE_KEY: '--ssh-key-file',
+  DATABASE_URL: '--database-url-file',
 };
+
+const ENVIRONMENT = 'the environment';
 
 export interface Token {
   readonly key: Key;
@@ -62,6 +73,7 @@ export async function givenTokens(flags: TokenFlagValues, env: NodeJS.ProcessEnv
     ['CLAUDE_CODE_OAUTH_TOKEN', flags['token-file']],
     ['GH_TOKEN', flags['gh-token-file']],
     ['SSH_PRIVATE_KEY', flags['ssh-key-file']],
+    ['DATABASE_URL', flags['database-url-file']],
   ];
   for (const [key, file] of files) {
     if (file !== undefined) add(key, await read(file, FLAG_OF[key], env), file);
@@ -75,10 +87,17 @@ export async function givenTokens(flags: TokenFlagValues, env: NodeJS.ProcessEnv
   if (flags['from-env']) {
     for (const key of KEYS) {
       const value = env[key];
-      if (value) add(key, value, 'the environment');
+      // Many programs have a DATABASE_URL, which may be of any database.
+      if (value && !(key === 'DATABASE_URL' && problemWith(key, value) !== null))
+        add(key, value, ENVIRONMENT);
     }
   }
   return KEYS.flatMap((key) => found.get(key) ?? []);
+}
+
+/** Without a DATABASE_URL that is only in the environment, unless the worker needs one: it may be that of something else. */
+export function withoutStrayUrl(tokens: readonly Token[], needed: boolean): Token[] {
+  return tokens.filter(({ key, source }) => needed || key !== 'DATABASE_URL' || source !== ENVIRONMENT);
 }
 
 /**
@@ -137,6 +156,9 @@ function problemWith(key: Key, value: string): string | null {
   if (value === '') return 'empty';
   if (key === 'SSH_PRIVATE_KEY') {
     return value.includes('PRIVATE KEY-----') ? null : 'not a private key: give the file of the key itself';
+  }
+  if (key === 'DATABASE_URL' && !/^postgres(ql)?:\/\/\S+$/.test(value)) {
+    return 'not the URL of a PostgreSQL database: postgres://USER:PASSWORD@HOST:PORT/DATABASE';
   }
   return /\s/.test(value) ? 'more than one word: the file should contain nothing else' : null;
 }
