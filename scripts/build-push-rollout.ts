@@ -116,6 +116,7 @@ One worker goes first, the others follow. After an interruption, the same comman
         revision: null,
         prepull: !flags['no-prepull'],
         drain: !flags.now,
+        replicas: null,
         chartUpgrade: flags['chart-upgrade'],
         undo: null,
       }),

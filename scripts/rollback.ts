@@ -3,13 +3,14 @@ import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
 import { CliError, UsageError } from './lib/cli/errors.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
-import { imageIn } from './lib/helm/manifest-diff.ts';
+import { type Rolled, rolledBy } from './lib/helm/manifest-diff.ts';
 import { shortReference } from './lib/registry/reference.ts';
 import { CAMPAIGN_FLAGS, campaignOptions, clusterWorkers, runCampaign } from './lib/release/campaign.ts';
 import type { ReleaseRequest } from './lib/release/plan.ts';
 import { type Helmed, releaseContext, type Target } from './lib/release/preflight.ts';
 import { isOf, type ReleaseRecord } from './lib/release/record.ts';
 import { findWorker } from './lib/worker/observe.ts';
+import { WORKER } from './lib/worker/positionals.ts';
 import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
@@ -19,8 +20,8 @@ export const rollback = defineCommand({
   summary: SUMMARIES.rollback,
   description: `Goes back to the newest revision with another image that did not fail; helm history lists them. The running stage ends first
 and the state is backed up. If the newer image migrated the state, the backup from before that is restored, unless an issue was
-added since.`,
-  positionals: [{ name: 'WORKER', required: true }],
+added since. A revision brings its number of pods along: a stopped worker is not rolled back to one that would start it.`,
+  positionals: [WORKER],
   flags: {
     revision: { type: 'string', value: 'N', description: 'Helm revision to go back to' },
     ...CAMPAIGN_FLAGS,
@@ -42,11 +43,12 @@ added since.`,
     return runCampaign(
       clusterWorkers([worker]),
       async (target, records) => {
-        const { revision, image } = await whereTo(target, records, to, context);
+        const { revision, image, replicas } = await whereTo(target, records, to, context);
         const request: ReleaseRequest = {
           kind: 'rollback',
           image,
           revision,
+          replicas,
           prepull: !flags['no-prepull'],
           drain: !flags.now,
           chartUpgrade: true,
@@ -61,13 +63,15 @@ added since.`,
   },
 });
 
+type Rollback = Pick<ReleaseRequest, 'revision' | 'image' | 'replicas'>;
+
 /** @throws CliError when there is no revision to go back to */
 async function whereTo(
   { worker, workload, helmed }: Target,
   records: readonly ReleaseRecord[],
   to: number | null,
   { stderr, commandLine }: Context,
-): Promise<{ revision: number | null; image: string }> {
+): Promise<Rollback> {
   const mine = records.filter((record) => isOf(record, worker));
   // An interrupted rollback has recorded its target.
   const open = mine.at(-1);
@@ -88,10 +92,10 @@ async function whereTo(
         },
       );
     }
-    return { revision: null, image: before.previous.image };
+    return { revision: null, image: before.previous.image, replicas: null };
   }
   if (to === null && open?.kind === 'rollback' && open.state === 'running') {
-    const revision = await revisionWith(helmed, (image) => image === open.image);
+    const revision = await revisionWith(helmed, workload.container, (image) => image === open.image);
     if (revision !== null) return revision;
   }
   const failed = new Set(
@@ -99,8 +103,12 @@ async function whereTo(
   );
   const found =
     to === null
-      ? await revisionWith(helmed, (image) => image !== workload.image && !failed.has(image))
-      : await revisionWith(helmed, () => true, to);
+      ? await revisionWith(
+          helmed,
+          workload.container,
+          (image) => image !== workload.image && !failed.has(image),
+        )
+      : await revisionWith(helmed, workload.container, () => true, to);
   if (found === null) {
     throw new CliError(
       to === null
@@ -120,17 +128,18 @@ async function whereTo(
 /** The newest revision that was in effect and has an acceptable image. */
 async function revisionWith(
   { helm, release, history, status }: Helmed,
+  container: string,
   wanted: (image: string) => boolean,
   only: number | null = null,
-): Promise<{ revision: number; image: string } | null> {
+): Promise<(Rolled & { readonly revision: number }) | null> {
   const candidates = history.filter(
     (item) =>
       (only === null ? item.revision !== status.revision : item.revision === only) &&
       (item.status === 'superseded' || item.status === 'deployed'),
   );
   for (const { revision } of candidates.toReversed()) {
-    const image = imageIn(await helm.manifest(release, revision));
-    if (image !== null && wanted(image)) return { revision, image };
+    const rolled = rolledBy(await helm.manifest(release, revision), container);
+    if (rolled !== null && wanted(rolled.image)) return { revision, ...rolled };
   }
   return null;
 }

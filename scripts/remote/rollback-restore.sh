@@ -14,13 +14,22 @@ give_up() {
 exec 9>>"$WORKER_STATE_DIR/locks/queue"
 flock --wait 30 9 || give_up 'the queue has been held for more than 30s'
 [ -s "$file" ] || give_up "there is no backup $file"
-now=$(state_of "$home/factory.db" 9>&-) || give_up "the database cannot be read: $now"
+now=$(state 2>&1 9>&-) || give_up "the database cannot be read: $now"
 if [ "$(grep --extended-regexp '^(rows|newest)=' <<<"$now")" != "rows=$rows"$'\n'"newest=$newest" ]; then
   give_up "issues were added or removed since the backup: it has $rows rows, now there are $(sed --quiet 's/^rows=//p' <<<"$now")"
 fi
+# What fails says only why: the size of an archive that can be unpacked is no error.
+is_backup() {
+  local said
+  said=$(unpacked_size "$file") || { echo "${said##*$'\n'}" && return 1; }
+}
+of_our_kind() {
+  local why
+  why=$(refuse_kind "$(sed --quiet '1s/^database=//p' "$work/state")")
+  [ -z "$why" ] || { echo "$why" && return 1; }
+}
 work=$(mktemp --directory "$WORKER_STATE_DIR/backups/.restoring.XXXXXX") || give_up 'the volume cannot be written'
-if said=$({ unpacked_size "$file" && unpack_backup "$file" "$work" && regular_file "$work/factory.db" &&
-  copy_database "$home/factory.db" ".restore '$work/factory.db'" &&
+if said=$({ is_backup && unpack_backup "$file" "$work" && of_our_kind && restore_database "$work" own &&
   { [ ! -d "$work/pipelines" ] || cp --archive "$work/pipelines/." "$home/pipelines/"; }; } 2>&1 9>&-); then
   emit_part restored 0 "$file"
 else

@@ -54,12 +54,8 @@ export function records(): ReleaseRecord[] {
 export const lastRecord = (worker: string): ReleaseRecord | undefined =>
   records().findLast((record) => record.worker.name === worker);
 
-/**
- * Waits until a release that has begun is at a step, and then ends its process as a closed laptop does.
- *
- * @param amid tells when it is in the middle of that step
- */
-export async function killAt(
+/** Waits until a release that has begun is at a step. @param amid tells when it is in the middle of that step */
+export async function reached(
   begun: Running,
   worker: string,
   step: string,
@@ -73,6 +69,12 @@ export async function killAt(
       throw new Error(`the release of ${worker} was not seen at ${step}: ${begun.output()}`);
   }
   await until(`it is amid ${step}`, 30, amid);
+}
+
+/** The same, and then ends its process as a closed laptop does. */
+export async function killAt(...at: Parameters<typeof reached>): Promise<void> {
+  await reached(...at);
+  const [begun] = at;
   begun.child.kill('SIGKILL');
   await begun.answer;
 }

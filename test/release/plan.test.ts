@@ -25,13 +25,18 @@ const RUNNING: Seen = {
   replicas: 1,
   pod: { uid: 'u', image: OLD, ready: true },
   drain: null,
+  taken: [],
+  takeBack: ['helm upgrade --force-conflicts'],
   manifestChanges: [],
   rows: { count: 5, newest: 7 },
+  database: 'sqlite',
+  open: [],
 };
 const ROLLOUT: ReleaseRequest = {
   kind: 'rollout',
   image: NEW,
   revision: null,
+  replicas: null,
   prepull: true,
   drain: true,
   chartUpgrade: false,
@@ -79,6 +84,12 @@ describe('the steps of a release', () => {
     ['a worker that was not installed by the chart', { helm: null }, {}, ALL],
     ['a worker that is stopped', { replicas: 0, pod: null }, {}, ['roll']],
     [
+      'a worker that is stopped, back to a revision in which it was so',
+      { specImage: NEW, replicas: 0, pod: null },
+      { kind: 'rollback', image: OLD, revision: 2, replicas: 0 },
+      ['roll'],
+    ],
+    [
       'one that cannot be entered',
       { pod: null },
       {},
@@ -88,7 +99,7 @@ describe('the steps of a release', () => {
       'after a Helm that was killed',
       { helm: { pending: true, lastDeployed: 3 }, pod: null },
       {},
-      ['mend', ...ALL],
+      ['repair', ...ALL],
     ],
     [
       'the image is named, but its pod is not Ready',
@@ -97,10 +108,22 @@ describe('the steps of a release', () => {
       ALL,
     ],
     ['drained by a person', { drain: drainBy(null) }, {}, ALL],
+    [
+      'one that was scaled by hand, and back: the release has that value too',
+      { taken: [{ field: 'replicas', manager: 'kubectl' }] },
+      {},
+      ALL,
+    ],
     ['the chart changes too, and may', { manifestChanges: ['~ x'] }, { chartUpgrade: true }, ALL],
     [
       'a rollback over a migration',
       { specImage: NEW },
+      { kind: 'rollback', image: OLD, revision: 2, undo: record({ migration: true, backup: BACKUP }) },
+      [...ALL.slice(0, 6), 'restore', 'health', 'resume'],
+    ],
+    [
+      'a rollback to another kind of database, whose rows are another matter',
+      { specImage: NEW, database: 'postgres', rows: { count: 3, newest: 9 } },
       { kind: 'rollback', image: OLD, revision: 2, undo: record({ migration: true, backup: BACKUP }) },
       [...ALL.slice(0, 6), 'restore', 'health', 'resume'],
     ],
@@ -119,6 +142,25 @@ describe('the steps of a release', () => {
     );
   });
 
+  it.each<[string, Partial<Seen>, readonly string[]]>([
+    ['goes through all steps', {}, ALL],
+    [
+      'and whose image runs already, only lifts the drain',
+      { specImage: NEW, pod: { uid: 'u', image: NEW, ready: true } },
+      ['resume'],
+    ],
+  ])('a worker that a failed release left drained %s', (_, seen, expected) => {
+    const failed = record({ id: 'failed', state: 'failed', image: OTHER });
+    const drained = { ...RUNNING, drain: drainBy('failed'), ...seen };
+    expect(steps(planRelease(drained, ROLLOUT, null, commandLine, [failed]))).toEqual(expected);
+  });
+
+  it('is refused while the release that drained it runs in another terminal of this machine', () => {
+    const running = record({ id: 'running', image: OTHER });
+    const drained = { ...RUNNING, drain: drainBy('running') };
+    expect(planRelease(drained, ROLLOUT, null, commandLine, [running]).kind).toBe('refuse');
+  });
+
   it.each<[string, Partial<Seen>, Partial<ReleaseRequest>, RegExp]>([
     [
       'drained by another release',
@@ -131,6 +173,18 @@ describe('the steps of a release', () => {
       { manifestChanges: ['~ Deployment/x: - a'] },
       {},
       /more than a new image/,
+    ],
+    [
+      'an image that was set by hand, which Helm 4 refuses to change',
+      { taken: [{ field: 'image', manager: 'kubectl-set' }] },
+      {},
+      /changed by hand, and Helm would refuse to upgrade it: image \(set by kubectl-set\)/,
+    ],
+    [
+      'three pods by hand',
+      { replicas: 3, taken: [{ field: 'replicas', manager: 'kubectl' }] },
+      {},
+      /replicas \(set by kubectl\)/,
     ],
     ['never deployed', { helm: { pending: true, lastDeployed: null } }, {}, /never deployed/],
     [
@@ -146,10 +200,34 @@ describe('the steps of a release', () => {
       /no backup of the previous state/,
     ],
     [
+      'a worker that is stopped, and would be started',
+      { replicas: 0, pod: null },
+      { kind: 'rollback', image: OLD, revision: 2, replicas: 1 },
+      /is stopped, and going back to revision 2 would start it/,
+    ],
+    [
+      'a worker that is stopped, after a migration',
+      { replicas: 0, pod: null, rows: { count: null, newest: null } },
+      {
+        kind: 'rollback',
+        image: OLD,
+        revision: 2,
+        replicas: 0,
+        undo: record({ migration: true, backup: BACKUP }),
+      },
+      /is stopped, and only a running worker can restore the state/,
+    ],
+    [
       'issues came and went after a migration',
       { rows: { count: 5, newest: 8 } },
       { kind: 'rollback', image: OLD, undo: record({ migration: true, backup: BACKUP }) },
       /cannot undo/,
+    ],
+    [
+      'issues came after a change of the database, and are open',
+      { database: 'postgres', rows: { count: 1, newest: 1 }, open: ['demo#4', 'demo#5'] },
+      { kind: 'rollback', image: OLD, undo: record({ migration: true, backup: BACKUP }) },
+      /^cannot undo the migration of \S+: the previous factory keeps its queue in SQLite, this one in PostgreSQL, and open rows are not carried over: demo#4, demo#5$/,
     ],
   ])('refused: %s', (_, seen, request, why) => {
     expect(planRelease({ ...RUNNING, ...seen }, { ...ROLLOUT, ...request }, null, commandLine)).toMatchObject(

@@ -11,7 +11,7 @@ import {
   parseStatus,
   upgradeArgs,
 } from '../../scripts/lib/helm/helm.ts';
-import { imageIn, manifestChanges } from '../../scripts/lib/helm/manifest-diff.ts';
+import { manifestChanges, rolledBy } from '../../scripts/lib/helm/manifest-diff.ts';
 import { keepingTag, parseReference, shortReference } from '../../scripts/lib/registry/reference.ts';
 import { parseInspection, registryError } from '../../scripts/lib/registry/registry.ts';
 import { buildArgv, isSame, reasonIn } from '../../scripts/lib/release/build.ts';
@@ -23,8 +23,8 @@ import {
   tagOf,
 } from '../../scripts/lib/release/build-options.ts';
 import { exitCodeOf } from '../../scripts/lib/release/campaign.ts';
-import { isUp, worseThan } from '../../scripts/lib/release/plan.ts';
-import { parseResult } from '../../scripts/lib/release/prepull.ts';
+import { isUp, rowsLeftBehind, worseThan } from '../../scripts/lib/release/plan.ts';
+import { isPulling, parseResult, resultOf } from '../../scripts/lib/release/prepull.ts';
 import {
   isUnderWay,
   newRecord,
@@ -34,6 +34,7 @@ import {
   unfinished,
 } from '../../scripts/lib/release/record.ts';
 import { describeEvents } from '../../scripts/lib/release/run.ts';
+import type { PodObject } from '../../scripts/lib/transport/pods.ts';
 import { parseDatabaseState } from '../../scripts/lib/worker/database-state.ts';
 import type { Snapshot } from '../../scripts/lib/worker/snapshot.ts';
 import { fakeExec } from '../support/fake-exec.ts';
@@ -150,7 +151,13 @@ describe('what an upgrade would change', () => {
     expect(manifestChanges(MANIFEST('r/w:1'), MANIFEST(`r/w@${DIGEST}`), ['r/w:1', `r/w@${DIGEST}`])).toEqual(
       [],
     );
-    expect(imageIn(MANIFEST('r/w:1'))).toBe('r/w:1');
+    expect(rolledBy(MANIFEST('r/w:1'), 'worker')).toEqual({ image: 'r/w:1', replicas: 1 });
+    const beside = MANIFEST('r/w:1').replace(
+      '- name: worker',
+      '- {name: mesh, image: m}\n        - name: worker',
+    );
+    expect(rolledBy(beside, 'worker')).toMatchObject({ image: 'r/w:1' });
+    expect(rolledBy(beside, 'other')).toBeNull();
   });
   it('another line, by its object', () => {
     expect(manifestChanges(MANIFEST('a'), MANIFEST('a', ', {name: NEW, value: b}'), ['a'])).toEqual([
@@ -172,6 +179,11 @@ describe('what an upgrade would change', () => {
       '~ Deployment/w: + cpu: 2',
     ]);
   });
+  it('are not looked for in what is too long to be the manifest of a worker', () => {
+    const long = MANIFEST('a') + '# more\n'.repeat(100_000);
+    expect(() => manifestChanges(long, long, [])).toThrow(/has \d+ characters; no worker has such a release/);
+  });
+
   it('objects that come and go', () => {
     const more = `${MANIFEST('a')}---\nkind: ConfigMap\nmetadata: {name: c}\n`;
     expect(manifestChanges(MANIFEST('a'), more, ['a'])).toEqual(['+ ConfigMap/c is new']);
@@ -216,6 +228,7 @@ describe('Helm', () => {
       'pending',
       /wait for it/,
     ],
+    ['Error: UPGRADE FAILED: release: already exists', 'pending', /wait for it/],
     [
       "Error: UPGRADE FAILED: values don't meet the specifications of the schema(s)",
       'values',
@@ -267,10 +280,34 @@ const facts = (given: Partial<Snapshot> = {}, integrity = 'ok') => ({
   state: { database: 'sqlite' as const, schema: 3, rows: 1, newest: 1, integrity },
   snapshot: snapshot(given),
 });
-const rows = (...issues: number[]) => issues.map((issue) => ({ issue })) as unknown as Snapshot['queue'];
+const rows = (...issues: number[]) =>
+  issues.map((issue) => ({ issue, status: 'completed' })) as unknown as Snapshot['queue'];
 const boot = (status: string, finishedAt: string | null = 'now') =>
   ({ finishedAt, phases: [{ name: 'docker', status, message: 'm' }] }) as unknown as Snapshot['boot'];
 const heartbeat = (state: string) => ({ state }) as Snapshot['heartbeat'];
+
+describe('an image whose factory has another database', () => {
+  const waiting = { issue: 1, status: 'pending', position: 1, owner: 'demo', pipeline: null };
+  const queue = [waiting] as unknown as Snapshot['queue'];
+  const dialect = { name: 'B', postgres: false } as Snapshot['dialect'];
+  const C = { schema: null, dialect: 'B with PostgreSQL', postgres: true };
+
+  it('would leave open rows behind', () => {
+    expect(rowsLeftBehind(facts({ dialect, queue }), C)).toBe(
+      'its factory keeps its queue in PostgreSQL, the worker’s in SQLite, and the queue is not carried over: demo#1',
+    );
+    expect(rowsLeftBehind(facts({ dialect, faults: [{ part: 'queue', message: 'x' }] }), C)).toMatch(
+      /rows that cannot be read/,
+    );
+  });
+
+  it('leaves none behind when nothing is open, or it is the same kind', () => {
+    expect(rowsLeftBehind(facts({ dialect }), C)).toBeNull();
+    expect(rowsLeftBehind(facts({ dialect, queue }), { ...C, postgres: false })).toBeNull();
+    expect(rowsLeftBehind(facts({ queue }), C)).toBeNull();
+    expect(rowsLeftBehind(null, C)).toBeNull();
+  });
+});
 
 describe('a worker after a release', () => {
   it.each([
@@ -281,6 +318,12 @@ describe('a worker after a release', () => {
       facts({ queue: rows(1, 2) }),
       facts({ queue: rows(2) }),
       ['rows of its queue are gone: #1'],
+    ],
+    [
+      'has another database, in which what is over is not',
+      facts({ queue: rows(1) }),
+      { ...facts(), state: { ...facts().state, database: 'postgres' as const } },
+      [],
     ],
     [
       'has no whole database',
@@ -347,8 +390,55 @@ describe('the pre-pull’s answer', () => {
       build: { revision: 'r' },
       schema: 8,
       dialect: 'B',
+      postgres: false,
     });
     expect(() => parseResult('ok\n', WORKER)).toThrow(/said nothing/);
+  });
+
+  const ended = (exitCode: number) => ({ name: 'check', state: { terminated: { exitCode } } });
+  const mesh = { name: 'mesh', state: { running: {} } };
+  it.each<[string, PodObject['status'], 'passed' | 'failed' | null]>([
+    ['it has not begun', { phase: 'Pending' }, null],
+    [
+      'it goes on',
+      { phase: 'Running', containerStatuses: [{ name: 'check', state: { running: {} } }] },
+      null,
+    ],
+    ['it passed', { phase: 'Succeeded', containerStatuses: [ended(0)] }, 'passed'],
+    ['it passed, and a sidecar goes on', { phase: 'Running', containerStatuses: [mesh, ended(0)] }, 'passed'],
+    ['it failed, and a sidecar goes on', { phase: 'Running', containerStatuses: [mesh, ended(1)] }, 'failed'],
+    ['the node refused the pod', { phase: 'Failed', reason: 'OutOfcpu' }, 'failed'],
+  ])('its result, when %s', (_, status, result) => {
+    expect(resultOf({ metadata: {}, status: status ?? {} })).toBe(result);
+  });
+});
+
+describe('the pull of the pre-pull', () => {
+  const creating = [{ name: 'check', state: { waiting: { reason: 'ContainerCreating' } } }];
+  const sandbox = (status: string) => [{ type: 'PodReadyToStartContainers', status }];
+  it.each<[string, PodObject['status'], boolean]>([
+    [
+      'is what is left to do in a sandbox',
+      { conditions: sandbox('True'), containerStatuses: creating },
+      true,
+    ],
+    ['has not begun before', { conditions: sandbox('False'), containerStatuses: creating }, false],
+    ['is not told by an older Kubernetes', { containerStatuses: creating }, false],
+    [
+      'has failed',
+      {
+        conditions: sandbox('True'),
+        containerStatuses: [{ name: 'check', state: { waiting: { reason: 'ErrImagePull' } } }],
+      },
+      false,
+    ],
+    [
+      'is over',
+      { conditions: sandbox('True'), containerStatuses: [{ name: 'check', state: { running: {} } }] },
+      false,
+    ],
+  ])('%s', (_, status, pulling) => {
+    expect(isPulling({ metadata: {}, status: status ?? {} })).toBe(pulling);
   });
 });
 
@@ -385,6 +475,7 @@ describe('a build', () => {
     attests: false,
     sbom: true,
     log: '/log',
+    terminal: false,
   };
   const image = {
     digest: DIGEST,

@@ -1,18 +1,21 @@
-/** What is undone after a failure, against a cluster and a worker that answer from a table. */
+/** What is undone after a failure or repaired after an interruption, against a cluster and a worker that answer from a table. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { CliError } from '../../scripts/lib/cli/errors.ts';
-import { SCHEMA } from '../../scripts/lib/contract.ts';
+import { type Build, SCHEMA } from '../../scripts/lib/contract.ts';
+import { type Change, HelmError } from '../../scripts/lib/helm/helm.ts';
 import type { Job } from '../../scripts/lib/release/job.ts';
+import { type Facts, parseFacts } from '../../scripts/lib/release/plan.ts';
 import type { ReleaseContext, Target } from '../../scripts/lib/release/preflight.ts';
 import { newRecord, type ReleaseRecord, readRecords, saveRecord } from '../../scripts/lib/release/record.ts';
-import { undo } from '../../scripts/lib/release/run.ts';
+import { runRelease, undo } from '../../scripts/lib/release/run.ts';
 import { STEPS } from '../../scripts/lib/release/steps.ts';
-import type { RemoteCall } from '../../scripts/lib/transport/transport.ts';
+import { type RemoteCall, TransportError } from '../../scripts/lib/transport/transport.ts';
 import { fakeExec } from '../support/fake-exec.ts';
 import { commandLine, WORKER } from '../support/samples.ts';
+import { boot, frame, heartbeat } from '../worker/samples.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'undo-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
@@ -36,12 +39,23 @@ interface Given {
   readonly image?: string;
   readonly kind?: ReleaseRecord['kind'];
   readonly record?: Partial<ReleaseRecord>;
+  /** Parts of its other answers. */
+  readonly answers?: Readonly<Record<string, string>>;
+  /** As it was before the release. */
+  readonly before?: Facts;
   /** What the worker answers to being resumed in the name of a release; without, it cannot be entered. */
   readonly resumed?: (release: string) => string;
   /** Wait for the running stage. */
   readonly drain?: boolean;
-  /** A worker of the chart: the image its revision names. */
+  /** A worker of the chart: the image its revision names, and for how many pods. */
   readonly revision?: string;
+  readonly revisionReplicas?: number;
+  /** Whether its pod is Ready; it is by default. */
+  readonly ready?: boolean;
+  /** What Helm says of its release, one answer after the other. */
+  readonly statuses?: readonly string[];
+  /** How its upgrades fail, one after the other. */
+  readonly upgradeFailures?: readonly Error[];
 }
 
 function jobOf({
@@ -52,31 +66,45 @@ function jobOf({
   resumed,
   drain = true,
   revision,
+  revisionReplicas = 1,
+  ready = true,
+  statuses = [],
+  upgradeFailures = [],
+  answers = {},
+  before,
 }: Given) {
+  const helmSaid = { statuses: [...statuses], upgradeFailures: [...upgradeFailures] };
   const said: string[] = [];
   const calls: RemoteCall[] = [];
   const rolledBack: number[] = [];
+  /** What its upgrades set. */
+  const set: Change['set'][] = [];
   const container = { name: 'worker', image };
   const pod = {
     metadata: { name: WORKER.pod, uid: 'new' },
     spec: { containers: [container] },
     status: {
       phase: 'Running',
-      conditions: [{ type: 'Ready', status: 'True' }],
+      conditions: [{ type: 'Ready', status: ready ? 'True' : 'False' }],
       containerStatuses: [{ name: 'worker', state: { running: {} } }],
     },
   };
+  const isBack = () => rolledBack.length + set.length > 0;
   const exec = fakeExec((argv) => {
+    if (argv[0] === 'helm') return helmSays(argv);
     if (argv.some((word) => word.startsWith('deployments,'))) {
       const workload = {
         kind: 'Deployment',
-        metadata: { name: WORKER.pod },
+        metadata: {
+          name: WORKER.pod,
+          ...(statuses.length === 0 ? {} : { annotations: { 'meta.helm.sh/release-name': 'worker-1' } }),
+        },
         // Helm writes what it went back to.
         spec: {
           replicas,
           template: {
             spec: {
-              containers: [rolledBack.length === 0 ? container : { ...container, image: revision ?? image }],
+              containers: [isBack() ? { ...container, image: revision ?? image } : container],
             },
           },
         },
@@ -99,6 +127,7 @@ function jobOf({
           const parts = new Map([
             ['resumed', part(resumed(call.args[2] ?? ''))],
             ['drain', part(JSON.stringify(FOREIGN))],
+            ...Object.entries(answers).map(([name, text]) => [name, part(text)] as const),
           ]);
           return { rc: 0, parts };
         },
@@ -108,8 +137,18 @@ function jobOf({
   const helmed = {
     helm: {
       manifest: async () =>
-        `kind: Deployment\nmetadata: {name: ${WORKER.pod}}\nspec: {template: {spec: {containers: [{name: worker, image: '${revision}'}]}}}`,
+        `kind: Deployment\nmetadata: {name: ${WORKER.pod}}\nspec: {replicas: ${revisionReplicas}, template: {spec: {containers: [{name: worker, image: '${revision}'}]}}}`,
       rollback: async (_: unknown, to: number) => void rolledBack.push(to),
+      status: async () => ({
+        revision: 4,
+        status: helmSaid.statuses.shift() ?? 'deployed',
+        updated: new Date().toISOString(),
+      }),
+      async upgrade(_: unknown, change: Change) {
+        set.push(change.set);
+        const failure = helmSaid.upgradeFailures.shift();
+        if (failure !== undefined) throw failure;
+      },
       command: (_: unknown, args: readonly string[]) => ['helm', ...args],
     },
     release: { name: 'worker-1' },
@@ -119,7 +158,7 @@ function jobOf({
     workload: { kind: 'Deployment', name: WORKER.pod, container: 'worker', image: OLD, replicas },
     helmed: revision === undefined ? null : helmed,
     pod: null,
-    facts: null,
+    facts: before ?? null,
   } as unknown as Target;
   const previous = { image: OLD, revision: revision === undefined ? null : 3, podUid: null };
   const made = newRecord(WORKER, { kind, image: NEW, previous }, new Date(0));
@@ -130,6 +169,7 @@ function jobOf({
       kind,
       image: kind === 'restart' ? OLD : NEW,
       revision: null,
+      replicas: null,
       prepull: false,
       drain,
       chartUpgrade: false,
@@ -140,7 +180,18 @@ function jobOf({
     record: { ...made, ...record },
   };
   const entered = () => exec.calls.filter((argv) => argv.includes('exec')).map((argv) => argv.join(' '));
-  return { job, said, calls, rolledBack, entered };
+  const upgrades = () => exec.calls.filter((argv) => argv.includes('upgrade')).map((argv) => argv.join(' '));
+  return { job, said, calls, rolledBack, set, upgrades, entered };
+}
+
+/** A Helm whose release has one revision, which is deployed. */
+function helmSays(argv: readonly string[]) {
+  if (argv.includes('version')) return { stdout: 'v4.0.0' };
+  const info = { status: 'deployed', last_deployed: new Date().toISOString() };
+  if (argv.includes('status')) return { stdout: JSON.stringify({ version: 4, info }) };
+  return {
+    stdout: JSON.stringify([{ revision: 4, status: 'deployed', updated: '', chart: '', description: '' }]),
+  };
 }
 
 const FAILED = new CliError('it was refused');
@@ -158,12 +209,43 @@ describe('a worker that is stopped', () => {
       replicas: 0,
       image: NEW,
       revision: OLD,
+      revisionReplicas: 0,
       resumed: () => 'none',
     });
     const { record, error } = await undo(job, 'roll', FAILED);
     expect([record.state, rolledBack, calls]).toEqual(['rolled-back', [3], []]);
     expect(error?.message).toMatch(/^rolled back to .*, and worker-1 is stopped\. The cause/);
   });
+
+  it('by hand, which its revision does not know: it gets the image back, and is not started', async () => {
+    const { job, rolledBack, set } = jobOf({ replicas: 0, image: NEW, revision: OLD });
+    const { record, error } = await undo(job, 'roll', FAILED);
+    expect([record.state, rolledBack]).toEqual(['rolled-back', []]);
+    expect(set).toEqual([
+      { 'image.repository': 'registry.example.com/worker', 'image.digest': OLD.split('@')[1], replicas: 0 },
+    ]);
+    expect(error?.message).toMatch(/^rolled back to .*, and worker-1 is stopped\. The cause/);
+  });
+});
+
+describe('a node that does not answer', () => {
+  it.each(['backup', 'verify', 'resume'] as const)(
+    'at %s says nothing of the release, which goes on later',
+    async (step) => {
+      const { job, rolledBack } = jobOf({ image: NEW, revision: OLD, record: { done: ['drain'] } });
+      const silent = async () => {
+        throw new TransportError('node-unreachable', 'its node does not answer');
+      };
+      const around = { ...job.around, enter: silent };
+      const build = { ...job.record, build: {} as Build };
+      const outcome = await runRelease(job.target, job.request, [step], build, job.options, around);
+      expect([outcome.record.state, outcome.record.step, rolledBack]).toEqual(['running', step, []]);
+      expect(outcome.error).toMatchObject({
+        message: `the release stopped at the step "${step}", and worker-1 is drained: its node does not answer`,
+        hints: expect.arrayContaining(['the same command again continues from there']),
+      });
+    },
+  );
 });
 
 describe('a restart that failed', () => {
@@ -216,6 +298,38 @@ describe('a release that replaced one which had replaced another', () => {
   });
 });
 
+describe('a factory with PostgreSQL that migrates, which no pre-pull foresees', () => {
+  const answers = (schema: number) => ({
+    boot: JSON.stringify(boot),
+    heartbeat: JSON.stringify(heartbeat),
+    locks: 'boot=held\ncheck-in=free',
+    dialect: 'key=1\npostgres=1\nFlags:\n  --config string\n',
+    state: `database=postgres\nschema=${schema}\nrows=1\nnewest=1\nintegrity=ok`,
+  });
+  it.each([
+    ['is found out afterwards, for a rollback', 2, 'rollout', true],
+    ['is none when the version is the same', 1, 'rollout', false],
+    ['is none of a restart', 2, 'restart', false],
+  ] as const)('%s', async (_, schema, kind, migration) => {
+    const { job, said } = jobOf({
+      kind,
+      record: { done: ['prepull'] },
+      resumed: () => 'none',
+      answers: answers(schema),
+      before: parseFacts(frame(answers(1))),
+    });
+    await STEPS.health.run(job);
+    expect(job.record.migration).toBe(migration);
+    expect(said).toEqual(
+      migration
+        ? [
+            "the state was migrated: its factory has schema version 2, the worker's database has 1; a rollback restores the backup",
+          ]
+        : [],
+    );
+  });
+});
+
 describe('a pod that is replaced', () => {
   it.each<[string, boolean, string, number]>([
     ['is told not to wait for its stage, without a drain', false, 'new', 1],
@@ -240,5 +354,61 @@ describe('a worker whose image somebody had set by hand', () => {
     const { error } = await undo(job, 'wait', FAILED);
     expect(said[1]).toContain('rolling back to registry.example.com/worker@sha256:1111');
     expect(error?.message).toMatch(/^rolled back to .*sha256:1111.*takes work again/);
+  });
+});
+
+describe('a helm that outlives the command that started it', () => {
+  const inProgress = new HelmError('pending', 'another operation is in progress', []);
+  const resumed = () => 'none';
+
+  it('is waited for, and the pod that it brings: the worker is looked at again', async () => {
+    const given = { image: NEW, revision: NEW, statuses: ['pending-upgrade', 'deployed'], resumed };
+    const { job, said, rolledBack } = jobOf(given);
+    await STEPS.repair.run(job);
+    expect(said[0]).toMatch(/^Helm is at pending-upgrade since .*; waiting/);
+    expect(rolledBack).toEqual([]);
+    expect(job.target.pod?.metadata.uid).toBe('new');
+    // Nothing would replace that pod: the image is the one to roll to.
+    expect(job.record.previous.podUid).toBe(null);
+  });
+
+  it('and whose pod does not come up is told of: nothing goes on with a pod that is not there', async () => {
+    const given = { image: NEW, revision: NEW, statuses: ['deployed'], ready: false, resumed };
+    await expect(STEPS.repair.run(jobOf(given).job)).rejects.toThrow(/not Ready within/);
+  });
+
+  it('has brought another image: that is the one to go back to', async () => {
+    const { job } = jobOf({ image: BY_HAND, revision: BY_HAND, statuses: ['deployed'], resumed });
+    const chartUpgrade = { ...job, request: { ...job.request, chartUpgrade: true } };
+    await STEPS.repair.run(chartUpgrade);
+    expect(chartUpgrade.record.previous).toEqual({ image: BY_HAND, revision: 4, podUid: 'new' });
+  });
+
+  it('has brought image and chart: what to go back to is still what ran before', async () => {
+    const { job } = jobOf({ image: NEW, revision: OLD, statuses: ['deployed'], resumed });
+    const chartUpgrade = { ...job, request: { ...job.request, chartUpgrade: true } };
+    await STEPS.repair.run(chartUpgrade);
+    expect(chartUpgrade.record.previous).toEqual({ image: OLD, revision: 3, podUid: null });
+  });
+
+  it('begins its work only when this release rolls: it is waited for, and the roll is repeated', async () => {
+    const given = {
+      image: NEW,
+      revision: NEW,
+      statuses: ['deployed'],
+      upgradeFailures: [inProgress],
+      resumed,
+    };
+    const { job, upgrades } = jobOf(given);
+    await STEPS.roll.run(job);
+    // By the Helm of the second look, which is asked for its version like any other.
+    expect(upgrades()).toEqual([expect.stringContaining(`image.digest=${NEW.split('@')[1]}`)]);
+    expect(job.record.previous.podUid).toBe(null);
+  });
+
+  it('and one that refuses for another reason is told of', async () => {
+    const refused = new HelmError('conflict', 'conflict with "kubectl"', []);
+    const { job } = jobOf({ revision: OLD, upgradeFailures: [refused] });
+    await expect(STEPS.roll.run(job)).rejects.toBe(refused);
   });
 });

@@ -91,6 +91,16 @@ export function upgradeArgs(
   ];
 }
 
+/**
+ * The same upgrade, but a stopped worker stays stopped. `kubectl scale --replicas=0` leaves the field without an owner, so that
+ * an upgrade by Helm 4 sets it to the release's 1 without a word (seen with Kubernetes 1.34 and 1.37).
+ *
+ * @param replicas those that the workload has now
+ */
+export function keepStopped(change: Change, replicas: number): Change {
+  return replicas > 0 ? change : { ...change, set: { ...change.set, replicas: 0 } };
+}
+
 /** The arguments of a rollback, after `helm`. */
 export function rollbackArgs({ name }: Pick<Release, 'name'>, revision: number): string[] {
   return ['rollback', name, String(revision)];
@@ -261,7 +271,8 @@ interface Rule {
 
 const RULES: readonly Rule[] = [
   {
-    pattern: /another operation \(install\/upgrade\/rollback\) is in progress/,
+    // The second: both have begun at once, and the other one was first to write its revision.
+    pattern: /another operation \(install\/upgrade\/rollback\) is in progress|release: already exists/,
     kind: 'pending',
     hint: 'wait for it; if it was killed, build-push-rollout repairs that, or run: helm rollback RELEASE',
   },
@@ -284,7 +295,7 @@ const RULES: readonly Rule[] = [
   {
     pattern: /[Cc]onflict(?:s)? with "/,
     kind: 'conflict',
-    hint: 'that field was changed by hand (kubectl scale, kubectl edit): helm upgrade … --force-conflicts takes it back',
+    hint: 'that field was changed by hand (kubectl scale, kubectl edit): helm upgrade … --force-conflicts takes it back; the attempt has left a failed revision, whose --set the next one forgets',
   },
 ];
 

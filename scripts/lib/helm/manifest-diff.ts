@@ -1,14 +1,25 @@
 /** What an upgrade would change in a release's manifest, besides the image. Pure. */
 import { parseAllDocuments, stringify } from 'yaml';
+import { count } from '../cli/text.ts';
 import type { KubernetesObject } from '../transport/objects.ts';
+import type { PodObject } from '../transport/pods.ts';
 import { checkAnswer } from '../transport/read-answer.ts';
+import { TransportError } from '../transport/transport.ts';
+
+/** Characters; a worker's has some ten thousand. It is parsed several times, each time a second for a million. */
+const LONGEST_MANIFEST = 500_000;
 
 /**
  * The objects of a manifest.
  *
- * @throws TransportError when it is not a manifest
+ * @throws TransportError when it is not a manifest, or too long to be a worker's
  */
 export function objectsIn(manifest: string): Partial<KubernetesObject>[] {
+  if (manifest.length > LONGEST_MANIFEST)
+    throw new TransportError(
+      'broken',
+      `its manifest has ${count(manifest.length, 'character')}; no worker has such a release`,
+    );
   return parseAllDocuments(manifest)
     .map((document): unknown => (document.errors.length > 0 ? undefined : document.toJS()))
     .filter((object) => object !== null)
@@ -34,15 +45,24 @@ export function manifestChanges(before: string, after: string, images: readonly 
   });
 }
 
-/** The image of the first container of a release's Deployment or StatefulSet. */
-export function imageIn(manifest: string): string | null {
+/** Which image a release's Deployment or StatefulSet gives to a container, and to how many pods. */
+export interface Rolled {
+  readonly image: string;
+  readonly replicas: number;
+}
+
+/** @returns null when there is no such container */
+export function rolledBy(manifest: string, container: string): Rolled | null {
   const workload = objectsIn(manifest).find(({ kind }) => kind === 'Deployment' || kind === 'StatefulSet');
-  return (workload as WithPod | undefined)?.spec?.template?.spec?.containers?.[0]?.image ?? null;
+  const { replicas = 1, template } = (workload as WithPod | undefined)?.spec ?? {};
+  const image = template?.spec?.containers?.find(({ name }) => name === container)?.image;
+  return image === undefined ? null : { image, replicas };
 }
 
 interface WithPod {
   readonly spec?: {
-    readonly template?: { readonly spec?: { readonly containers?: readonly { readonly image?: string }[] } };
+    readonly replicas?: number;
+    readonly template?: { readonly spec?: PodObject['spec'] };
   };
 }
 

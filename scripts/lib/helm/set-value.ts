@@ -25,3 +25,13 @@ export function setValueCommand(worker: ClusterWorker, assignment: string): stri
   const upgrade = ['helm', 'upgrade', releaseName(worker), 'charts/factory-worker', ...place(worker)];
   return shellLine([...upgrade, '--reset-then-reuse-values', '--set', assignment]);
 }
+
+/** What to type for fields that were changed by hand, and that Helm 4 would refuse to change. */
+export function takeBackHints(worker: ClusterWorker): string[] {
+  const upgrade = ['helm', 'upgrade', releaseName(worker), 'charts/factory-worker', ...place(worker)];
+  const take = shellLine([...upgrade, '--reset-then-reuse-values', '--force-conflicts']);
+  return [
+    `give those fields back to the release, which may restart the worker: ${take}`,
+    'to keep the change, set it in the release with the same command: --set VALUE',
+  ];
+}

@@ -29,6 +29,8 @@ export interface BuildOptions {
   readonly sbom: boolean;
   /** Where the builder's output is kept. */
   readonly log: string;
+  /** Whether the builder draws its progress on a terminal, so that no log of a build is kept. */
+  readonly terminal: boolean;
 }
 
 export interface Given {
@@ -54,7 +56,7 @@ export async function planOptions(
   worker: ClusterWorker | null,
   given: Given,
 ): Promise<BuildOptions> {
-  const { env, now } = context;
+  const { env, now, stderr } = context;
   const { revision, described, dirty } = await readGit(context);
   if (dirty && given.push && !given.allowDirty) {
     throw new CliError(
@@ -86,6 +88,7 @@ export async function planOptions(
         .toISOString()
         .replaceAll(/[-:]|\.\d+/g, '')}.log`,
     ),
+    terminal: stderr.isTTY,
   };
 }
 

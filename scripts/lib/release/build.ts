@@ -1,6 +1,6 @@
 /** Builds the worker image and pushes it to a registry. */
 
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Context } from '../cli/command.ts';
 import { CliError, ExitCode, InterruptedError } from '../cli/errors.ts';
@@ -33,7 +33,7 @@ export interface Built {
 /** Builds into the local Docker (or only into the builder's cache, for several platforms). */
 export async function buildImage(context: Context, options: BuildOptions): Promise<Built> {
   await build(context, options, 'load');
-  return { image: nameOf(options), tag: options.tag, digest: null, pushed: false, log: options.log };
+  return { image: nameOf(options), tag: options.tag, digest: null, pushed: false, log: logOf(options) };
 }
 
 /**
@@ -83,7 +83,7 @@ async function finish(
     tag: options.tag,
     digest,
     pushed,
-    log: pushed ? options.log : null,
+    log: pushed ? logOf(options) : null,
   };
 }
 
@@ -107,7 +107,11 @@ async function buildThenPush(context: Context, options: BuildOptions): Promise<s
       'the push was interrupted: run it again, layers that are there already are not sent again',
     );
   const log = pushLog(options);
-  if (code !== 0) throw pushError(env, options, { code, said: read(log), log });
+  if (code !== 0) {
+    const said = read(log);
+    if (!options.terminal) stderr.write(lastLines(said));
+    throw pushError(env, options, { code, said, log });
+  }
   const inspected = await exec.run(
     [docker(env), 'image', 'inspect', '--format', '{{json .RepoDigests}}', nameOf(options)],
     {
@@ -127,19 +131,34 @@ async function build(context: Context, options: BuildOptions, target: 'load' | '
   stderr.write(
     `building ${nameOf(options)} for ${architectures.map((name) => `linux/${name}`).join(', ')}\n`,
   );
-  const code = await exec.interactive(buildArgv(options, target), { env, signal });
+  // Also for the builder's metadata.
+  mkdirSync(dirname(log), { recursive: true });
+  const code = await exec.interactive(buildArgv(options, target), { env, signal, stdoutOnStderr: true });
   if (signal.aborted)
     throw InterruptedError.by(signal, 'the build was interrupted: run it again, finished steps are cached');
   if (code === 0) return;
-  const reason = reasonIn(read(log));
+  const exitCode = code === 127 ? ExitCode.missingProgram : ExitCode.failed;
+  if (options.terminal) {
+    throw new CliError(`the build failed (${code}): Docker said why, above`, {
+      exitCode,
+      hints:
+        target === 'push'
+          ? [
+              `if the registry refused it: ${shellLine([docker(env), 'login', options.repository.split('/')[0] ?? ''])}`,
+              ...(options.sbom ? [`if it was the scanner, ${WITHOUT_SBOM}`] : []),
+            ]
+          : [],
+    });
+  }
+  const said = read(log);
+  stderr.write(lastLines(said));
+  const reason = reasonIn(said);
   const refused = PUSH_FAILED.exec(reason)?.[1];
   if (refused !== undefined) throw pushError(env, options, { code, said: refused, log });
   throw new CliError(`the build failed (${code}): ${reason}`, {
-    exitCode: code === 127 ? ExitCode.missingProgram : ExitCode.failed,
+    exitCode,
     hints: [
-      ...(target === 'push' && options.sbom && SCANNER.test(reason)
-        ? ['this scanner makes the SBOM, and the builder has to pull and run it; without an SBOM: --no-sbom']
-        : []),
+      ...(target === 'push' && options.sbom && SCANNER.test(reason) ? [`this scanner ${WITHOUT_SBOM}`] : []),
       `full log: ${log}`,
     ],
   });
@@ -150,6 +169,18 @@ const PUSH_FAILED = /failed to push \S+: (.+)/;
 
 /** BuildKit makes SBOMs with docker/buildkit-syft-scanner:stable-1 (docs.docker.com/build/metadata/attestations/sbom). */
 const SCANNER = /syft-scanner/;
+const WITHOUT_SBOM = 'makes the SBOM, and the builder has to pull and run it; without an SBOM: --no-sbom';
+
+/** How much of a log is shown where nothing was shown while it was written. */
+const SHOWN_LINES = 20;
+
+function lastLines(log: string): string {
+  const lines = log.trimEnd().split('\n').slice(-SHOWN_LINES);
+  return lines.map((line) => `  ${line}\n`).join('');
+}
+
+/** Null where the builder had the terminal. */
+const logOf = ({ terminal, log }: BuildOptions) => (terminal ? null : log);
 
 /** @param failed exit code, what Docker or the builder said, and the path of the full log */
 function pushError(
@@ -202,7 +233,7 @@ export function planBuild(
 export const nameOf = ({ repository, tag }: BuildOptions) => `${repository}:${tag}`;
 
 export function buildArgv(options: BuildOptions, target: 'load' | 'push'): Argv {
-  const { architectures, base, factory, log, sbom } = options;
+  const { architectures, base, factory, log, sbom, terminal } = options;
   const root = packageRoot();
   const output =
     target === 'push'
@@ -215,20 +246,20 @@ export function buildArgv(options: BuildOptions, target: 'load' | 'push'): Argv 
       : architectures.length === 1
         ? ['--load']
         : [];
-  return [
-    join(root, 'image', 'with-log.sh'),
-    log,
+  const build: Argv = [
     join(root, 'image', 'build.sh'),
     ...(base === undefined ? [] : ['--base', base]),
     '--factory',
     factory.dir,
     ...architectures.flatMap((architecture) => ['--architecture', architecture]),
     '--',
-    '--progress=plain',
+    // On a terminal it is redrawn in place.
+    ...(terminal ? [] : ['--progress=plain']),
     `--tag=${nameOf(options)}`,
     `--label=${FACTORY_LABEL}=${factory.sha256}`,
     ...output,
   ];
+  return terminal ? build : [join(root, 'image', 'with-log.sh'), log, ...build];
 }
 
 /** Where the builder that pushes leaves the digest. */

@@ -1,19 +1,21 @@
 /** A release of one or more workers: look at all, ask once, release one worker first, then the others. */
-import { type Context, jsonError } from '../cli/command.ts';
+import type { Context } from '../cli/command.ts';
 import { CliError, ExitCode, InterruptedError, UsageError } from '../cli/errors.ts';
 import type { Flags } from '../cli/flags.ts';
-import { renderJson } from '../cli/output.ts';
+import { liveText, renderJson } from '../cli/output.ts';
 import { confirm } from '../cli/prompt.ts';
 import { enumerate } from '../cli/text.ts';
 import { parseDuration } from '../config/duration.ts';
 import type { ClusterWorker, WorkerEntry } from '../config/worker-entry.ts';
+import { tellFailure } from '../lifecycle/several.ts';
 import type { Plan } from '../plan.ts';
 import { shortReference } from '../registry/reference.ts';
 import { fanOut } from '../worker/fan-out.ts';
 import type { Limits, Outcome } from './job.ts';
-import { continues, planRelease, type ReleaseRequest } from './plan.ts';
+import { continues, planRelease, type ReleaseRequest, stoppedWith } from './plan.ts';
 import { describeTarget, lookAt, type ReleaseContext, see, type Target } from './preflight.ts';
 import {
+  endedDrained,
   isUnderWay,
   newRecord,
   type ReleaseRecord,
@@ -42,6 +44,8 @@ interface Prepared {
   readonly request: ReleaseRequest;
   readonly plan: Plan<StepName>;
   readonly earlier: ReleaseRecord | null;
+  /** The release that this one takes the place of: the earlier one, or one that has ended and left its drain. */
+  readonly replaced: ReleaseRecord | null;
 }
 
 /** The outcome for one worker, as `-o json` prints it. */
@@ -138,7 +142,7 @@ async function prepare(
     earlier?.state === 'rolling-back'
       ? { kind: 'go', steps: [], notes: ['is still being rolled back'] }
       : planRelease(seen, request, earlier, around.context.commandLine, records);
-  return { target, request, plan, earlier };
+  return { target, request, plan, earlier, replaced: earlier ?? endedDrained(records, seen.drain) };
 }
 
 /** Releases the first worker alone: a bad image fails there, and the others stay as they are. */
@@ -151,19 +155,27 @@ async function inOrder(
   const results = new Map<Prepared, Result>();
   const canary = prepared[first];
   if (canary !== undefined) {
-    const result = await releaseOne(canary, around, options);
+    const result = await releaseOne(canary, around, options, true);
     results.set(canary, result);
     if (result.result !== 'done') {
       return prepared.map((item) => results.get(item) ?? untouched(item));
     }
   }
   const rest = prepared.filter((item) => item !== canary);
-  const others = await fanOut(rest, options.maxParallel, (item) => releaseOne(item, around, options));
+  const others = await fanOut(rest, options.maxParallel, (item) =>
+    releaseOne(item, around, options, options.maxParallel === 1),
+  );
   rest.forEach((item, index) => void results.set(item, others[index] as Result));
   return prepared.map((item) => results.get(item) as Result);
 }
 
-async function releaseOne(item: Prepared, around: ReleaseContext, options: CampaignOptions): Promise<Result> {
+/** @param alone whether no other worker is released at the same time */
+async function releaseOne(
+  item: Prepared,
+  around: ReleaseContext,
+  options: CampaignOptions,
+  alone: boolean,
+): Promise<Result> {
   const { target, request, plan, earlier } = item;
   const { worker } = target;
   const { context } = around;
@@ -180,12 +192,12 @@ async function releaseOne(item: Prepared, around: ReleaseContext, options: Campa
         request,
         plan.steps,
         recordFor(item, context),
-        { ...options, say },
+        { ...options, say, ...(alone && { live: liveText(context.stderr) }) },
         around,
       );
   } catch (error) {
     if (!(error instanceof CliError) || error instanceof InterruptedError) throw error;
-    tell(context, worker.name, error, options);
+    tellFailure(context.stderr, worker.name, error, options.json);
     return {
       worker: worker.name,
       result: 'failed',
@@ -196,33 +208,20 @@ async function releaseOne(item: Prepared, around: ReleaseContext, options: Campa
     };
   }
   const { record, error } = outcome;
-  if (error !== null) tell(context, worker.name, error, options);
+  if (error !== null) tellFailure(context.stderr, worker.name, error, options.json);
+  const left = target.workload.replicas === 0 ? stoppedWith(record.image) : null;
   return {
     worker: worker.name,
     result: record.state,
     image: record.image,
-    why: error?.message ?? null,
+    why: error?.message ?? left,
     exitCode: error?.exitCode ?? ExitCode.ok,
     record,
   };
 }
 
-/** Prints an error at once, not when the last worker is done. */
-function tell(
-  { stderr }: Context,
-  worker: string,
-  { message, hints, exitCode }: CliError,
-  { json }: CampaignOptions,
-): void {
-  stderr.write(
-    json
-      ? jsonError(`${worker}: ${message}`, hints, exitCode)
-      : `error: ${worker}: ${message}\n${hints.map((hint) => `  ${hint}\n`).join('')}`,
-  );
-}
-
 /** The record to continue, or a new one; an earlier record that is not continued becomes `abandoned`. */
-function recordFor({ target, request, earlier }: Prepared, { env, now }: Context): ReleaseRecord {
+function recordFor({ target, request, earlier, replaced }: Prepared, { env, now }: Context): ReleaseRecord {
   if (earlier !== null && continues(earlier, request)) return earlier;
   if (earlier !== null) saveRecord(env, { ...earlier, state: 'abandoned', finishedAt: now().toISOString() });
   const { worker, workload, helmed, pod } = target;
@@ -233,7 +232,7 @@ function recordFor({ target, request, earlier }: Prepared, { env, now }: Context
     {
       kind: request.kind,
       image: request.image,
-      replaces: earlier?.id ?? null,
+      replaces: replaced?.id ?? null,
       previous: {
         image: known?.image ?? workload.image,
         revision: known?.revision ?? deployedRevision(helmed),
@@ -287,7 +286,8 @@ function report({ stdout }: Context, results: readonly Result[], { json }: Campa
       else if (result === 'unchanged') stdout.write(`${worker}: ${why}; nothing to do\n`);
       else if (result === 'untouched')
         stdout.write(`${worker}: not touched, since the first worker failed\n`);
-      else if (result === 'done') stdout.write(`${worker}: runs ${shortReference(image)}${took(record)}\n`);
+      else if (result === 'done')
+        stdout.write(`${worker}: ${why ?? `runs ${shortReference(image)}${took(record)}`}\n`);
     }
   }
   return exitCodeOf(results);

@@ -1,9 +1,10 @@
 /** One release of one worker in progress: what its steps share, the change they make, and the wait for the new pod. */
 import { CliError, ExitCode, InterruptedError } from '../cli/errors.ts';
 import { onlyNews } from '../cli/news.ts';
+import type { LiveText } from '../cli/output.ts';
 import { pause } from '../cli/pause.ts';
 import { shellLine } from '../cli/text.ts';
-import { HelmError, rollbackArgs, upgradeArgs } from '../helm/helm.ts';
+import { HelmError, keepStopped, rollbackArgs, upgradeArgs } from '../helm/helm.ts';
 import { type Action, action, silently } from '../plan.ts';
 import { kubectlInNamespace } from '../transport/kubectl-errors.ts';
 import { change, expectSeen, kubectlArgv } from '../transport/objects.ts';
@@ -26,6 +27,8 @@ export interface Options extends Limits {
   readonly allowMigration: boolean;
   /** Called with progress messages for the operator. */
   readonly say: (text: string) => void;
+  /** For progress on a terminal, while no other worker writes to it. */
+  readonly live?: LiveText;
 }
 
 export type Outcome = { readonly record: ReleaseRecord; readonly error: CliError | null };
@@ -49,10 +52,10 @@ export function note(job: Job, change: Partial<ReleaseRecord>): void {
 export const now = ({ around }: Job) => around.context.now().toISOString();
 export const nameOf = ({ target }: Job) => target.worker.name;
 
-/** Whether the cluster did not answer: that says nothing about the release, which can continue once it does. */
+/** Whether the cluster or the worker's node did not answer: that says nothing about the release, which can go on later. */
 export function isLost(error: unknown): boolean {
   if (error instanceof HelmError) return error.kind === 'unreachable';
-  return error instanceof TransportError && error.unanswered;
+  return error instanceof TransportError && (error.unanswered || error.kind === 'node-unreachable');
 }
 
 /** The state in which Ctrl-C leaves a worker, and what to type. */
@@ -102,7 +105,7 @@ export function changeAction(
     const run = silently(() => helm.rollback(release, wanted.revision));
     return action(run, shellLine(helm.command(release, rollbackArgs(release, wanted.revision))));
   }
-  const upgrade = imageChange(wanted.image, wanted.id);
+  const upgrade = keepStopped(imageChange(wanted.image, wanted.id), target.workload.replicas);
   const run = silently(() => helm.upgrade(release, upgrade));
   return action(run, shellLine(helm.command(release, upgradeArgs(release, upgrade))));
 }

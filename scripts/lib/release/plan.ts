@@ -14,9 +14,11 @@ import { readJson } from '../read-contract.ts';
 import { shortReference } from '../registry/reference.ts';
 import type { Frame } from '../transport/frame.ts';
 import type { Transport } from '../transport/transport.ts';
-import { type DatabaseState, parseDatabaseState } from '../worker/database-state.ts';
+import { type DatabaseState, engineOf, parseDatabaseState } from '../worker/database-state.ts';
+import { type TakenField, takenText } from '../worker/field-owners.ts';
+import { isQueueUnknown, itemName, openItems } from '../worker/queue.ts';
 import { parseSnapshot, type Snapshot } from '../worker/snapshot.ts';
-import { lineOf, type ReleaseRecord, type StepName } from './record.ts';
+import { endedDrained, lineOf, type ReleaseRecord, type StepName } from './record.ts';
 
 /** What the operator asked for, for one worker. */
 export interface ReleaseRequest {
@@ -25,6 +27,8 @@ export interface ReleaseRequest {
   readonly image: string;
   /** For a rollback: the Helm revision to go back to; null for a worker that was not installed with the chart. */
   readonly revision: number | null;
+  /** For a rollback to a revision: the number of pods that it brings along. */
+  readonly replicas: number | null;
   readonly prepull: boolean;
   /** Wait for the running stage; otherwise it is interrupted. */
   readonly drain: boolean;
@@ -40,12 +44,20 @@ export interface Seen {
   readonly helm: { readonly pending: boolean; readonly lastDeployed: number | null } | null;
   readonly specImage: string;
   readonly replicas: number;
+  /** Fields that Helm would refuse to change, since someone set them by hand. */
+  readonly taken: readonly TakenField[];
+  /** What to type for that. */
+  readonly takeBack: readonly string[];
   /** Null: there is no running pod to enter. */
   readonly pod: { readonly uid: string; readonly image: string; readonly ready: boolean } | null;
   readonly drain: Drain | null;
   /** Lines of the manifest that the rollout would change, besides those that name the image. */
   readonly manifestChanges: readonly string[];
   readonly rows: { readonly count: number | null; readonly newest: number | null };
+  /** Where those rows are. */
+  readonly database: DatabaseState['database'];
+  /** The rows that are not done: `demo#23`. */
+  readonly open: readonly string[];
 }
 
 /**
@@ -61,15 +73,24 @@ export function planRelease(
   records: readonly ReleaseRecord[] = [],
 ): Plan<StepName> {
   const continued = continues(earlier, request) ? earlier : null;
-  const refusal = refusalOf(seen, request, earlier === null ? [] : lineOf(earlier, records), commandLine);
+  const replaced = earlier ?? endedDrained(records, seen.drain);
+  const refusal = refusalOf(seen, request, replaced === null ? [] : lineOf(replaced, records), commandLine);
   if (refusal !== null) return refusal;
   if (earlier === null && isThere(seen, request)) {
-    return { kind: 'nothing', why: `runs ${shortReference(request.image)} already` };
+    if (replaced !== null)
+      return {
+        kind: 'go',
+        steps: ['resume'],
+        notes: [`runs ${shortReference(request.image)} already, drained`],
+      };
+    const why =
+      seen.replicas === 0 ? stoppedWith(request.image) : `runs ${shortReference(request.image)} already`;
+    return { kind: 'nothing', why };
   }
   if (seen.replicas === 0) {
     return {
       kind: 'go',
-      steps: [...(seen.helm?.pending ? ['mend' as const] : []), 'roll'],
+      steps: [...(seen.helm?.pending ? ['repair' as const] : []), 'roll'],
       notes: ['is stopped: the image is set, and runs when the worker is started'],
     };
   }
@@ -80,7 +101,7 @@ export function planRelease(
   const steps: StepName[] = [];
   const notes: string[] = [];
   // Repairs what an interrupted helm left. A rollback of ours that was interrupted needs no more than that: the roll fixes it.
-  if (seen.helm?.pending) steps.push('mend');
+  if (seen.helm?.pending) steps.push('repair');
   if (request.prepull && request.kind !== 'restart' && !done('prepull') && !rolled) steps.push('prepull');
   if (!rolled && enterable) {
     if (request.drain) steps.push('drain');
@@ -97,6 +118,11 @@ export function planRelease(
       `goes on with the release of ${continued.startedAt}, which stopped at: ${continued.step ?? 'its beginning'}`,
     );
   return { kind: 'go', steps, notes };
+}
+
+/** What a release leaves of a worker that is stopped. */
+export function stoppedWith(image: string): string {
+  return `is stopped; its next start runs ${shortReference(image)}`;
 }
 
 /** Whether the request repeats the unfinished release. */
@@ -125,6 +151,14 @@ function refusalOf(
   commandLine: Context['commandLine'],
 ): Refusal | null {
   const { drain, manifestChanges, helm } = seen;
+  // The value that the release has as well is no conflict: one pod.
+  const taken = seen.taken.filter(({ field }) => field !== 'replicas' || seen.replicas > 1);
+  if (taken.length > 0 && request.kind !== 'restart') {
+    return refuse(
+      `was changed by hand, and Helm would refuse to upgrade it: ${takenText(taken)}`,
+      ...seen.takeBack,
+    );
+  }
   if (drain !== null && drain.release !== null && !ours.includes(drain.release)) {
     return refuseDrained(drain, seen.name, commandLine);
   }
@@ -141,7 +175,9 @@ function refusalOf(
       ],
     };
   }
-  const lost = request.undo?.migration ? lostByGoingBack(request.undo.backup, seen.rows) : null;
+  const refused = seen.replicas === 0 ? refuseStopped(seen, request, commandLine) : null;
+  if (refused !== null) return refused;
+  const lost = request.undo?.migration ? lostByGoingBack(request.undo.backup, seen) : null;
   if (lost === null) return null;
   const backup = request.undo?.backup;
   return {
@@ -154,10 +190,41 @@ function refusalOf(
   };
 }
 
+/** Refuses a rollback that would start a stopped worker, or leave it a state that its factory cannot read. */
+function refuseStopped(
+  { name }: Seen,
+  { image, revision, replicas, undo }: ReleaseRequest,
+  commandLine: Context['commandLine'],
+): Refusal | null {
+  const start = `start it first: ${commandLine('start', name)}`;
+  if (undo?.migration) {
+    return refuse(
+      `is stopped, and only a running worker can restore the state from before the migration of ${undo.startedAt}`,
+      start,
+    );
+  }
+  if ((replicas ?? 0) === 0) return null;
+  return refuse(
+    `is stopped, and going back to revision ${revision} would start it`,
+    start,
+    `or give it the image alone, for its next start: ${commandLine('build-push-rollout', 'rollout', name, '--image', image)}`,
+  );
+}
+
 /** Why the state before a migration cannot be restored; null when it can, as far as is known. */
-function lostByGoingBack(backup: Backup | null, rows: Seen['rows']): string | null {
+function lostByGoingBack(
+  backup: Backup | null,
+  { rows, database, open }: Pick<Seen, 'rows' | 'database' | 'open'>,
+): string | null {
   // A worker that could not be entered has none. The old factory would find a database that it cannot read.
   if (backup === null) return 'there is no backup of the previous state';
+  // Only a build for SQLite can have had no database yet.
+  const [was, is] = [engineOf(backup.database) ?? 'SQLite', engineOf(database)];
+  if (is !== null && is !== was) {
+    // The two have nothing in common: what the backup has is all there, and what is over may be left behind.
+    if (open.length === 0) return null;
+    return `the previous factory keeps its queue in ${was}, this one in ${is}, and open rows are not carried over: ${open.join(', ')}`;
+  }
   // The worker itself checks again before it restores anything.
   if (rows.count === null || (rows.count === backup.rows && rows.newest === backup.newest)) return null;
   return `its queue has ${rows.count} rows, the backup has ${backup.rows}, and everything added since would be lost`;
@@ -182,12 +249,14 @@ function refuseDrained(drain: Drain, worker: string, commandLine: Context['comma
   };
 }
 
+type StateFormat = Pick<Store, 'dialect' | 'schema'>;
+
 /**
  * Whether the factory in the new image migrates the state.
  *
  * @returns a sentence why; null when it reads the state as the old one does
  */
-export function migrationOf(old: Store, next: Store): string | null {
+export function migrationOf(old: StateFormat, next: StateFormat): string | null {
   if (old.schema !== null && next.schema !== null && old.schema !== next.schema) {
     return `its factory has schema version ${next.schema}, the worker's database has ${old.schema}`;
   }
@@ -195,6 +264,22 @@ export function migrationOf(old: Store, next: Store): string | null {
     return `its factory speaks dialect ${next.dialect}, the worker's speaks ${old.dialect}`;
   }
   return null;
+}
+
+/**
+ * The open rows that a release would leave behind: nothing carries a queue from SQLite to PostgreSQL, or back.
+ *
+ * @param before null when the worker could not be entered
+ * @returns a sentence; null when there are none
+ */
+export function rowsLeftBehind(before: Facts | null, next: Pick<Store, 'postgres'>): string | null {
+  const old = storeOf(before).postgres;
+  if (before === null || old === null || next.postgres === null || old === next.postgres) return null;
+  const open = openItems(before.snapshot).map(itemName);
+  const rows = isQueueUnknown(before.snapshot) ? 'rows that cannot be read' : open.join(', ');
+  if (rows === '') return null;
+  const engine = (postgres: boolean) => (postgres ? 'PostgreSQL' : 'SQLite');
+  return `its factory keeps its queue in ${engine(next.postgres)}, the worker’s in ${engine(old)}, and the queue is not carried over: ${rows}`;
 }
 
 /**
@@ -238,7 +323,7 @@ export function moreThanTheImage(changes: readonly string[]): { why: string; hin
 
 /** What to do after a failure before, during or after the roll. */
 export function afterFailure(step: StepName, changed: boolean): 'lift' | 'roll-back' {
-  const before: readonly StepName[] = ['mend', 'prepull', 'drain', 'backup'];
+  const before: readonly StepName[] = ['repair', 'prepull', 'drain', 'backup'];
   return before.includes(step) || (step === 'roll' && !changed) ? 'lift' : 'roll-back';
 }
 
@@ -279,6 +364,8 @@ export interface Store {
   /** Null when unknown, for example because factory does not start. */
   readonly dialect: string | null;
   readonly schema: number | null;
+  /** Whether it is in PostgreSQL; null when unknown. */
+  readonly postgres: boolean | null;
 }
 
 /** @param facts null when the worker could not be entered */
@@ -287,6 +374,7 @@ export function storeOf(facts: Facts | null): Store {
   return {
     dialect: dialect === null ? null : dialectName(dialect),
     schema: facts?.state.schema ?? null,
+    postgres: dialect?.postgres ?? null,
   };
 }
 
@@ -311,10 +399,12 @@ export function worseThan(before: Facts | null, after: Facts): string[] {
       part === 'queue' ? `factory cannot read its queue: ${message}` : `tmux does not answer: ${message}`,
     );
   const left = new Set(snapshot.queue.map(({ issue }) => issue));
+  // Another database begins without the rows of what is over (see `rowsLeftBehind`).
+  const [was, is] = [engineOf(before?.state.database), engineOf(state.database)];
+  const carried = was === null || is === null || was === is;
+  const expected = before === null ? [] : carried ? before.snapshot.queue : openItems(before.snapshot);
   const lost =
-    faults.length > 0
-      ? []
-      : (before?.snapshot.queue ?? []).map(({ issue }) => issue).filter((issue) => !left.has(issue));
+    faults.length > 0 ? [] : expected.map(({ issue }) => issue).filter((issue) => !left.has(issue));
   return [
     ...phases,
     ...faults,

@@ -14,12 +14,14 @@ import {
   type Release,
   type Revision,
 } from '../helm/helm.ts';
-import { imageIn, manifestChanges } from '../helm/manifest-diff.ts';
+import { manifestChanges, rolledBy } from '../helm/manifest-diff.ts';
+import { takeBackHints } from '../helm/set-value.ts';
 import { parseReference } from '../registry/reference.ts';
 import { type Cluster, clusterOf } from '../transport/kubectl.ts';
 import { podFacts } from '../transport/pods.ts';
 import { type Transport, TransportError } from '../transport/transport.ts';
 import { createReach } from '../worker/observe.ts';
+import { itemName, openItems } from '../worker/queue.ts';
 import { workSessions } from '../worker/sessions.ts';
 import { currentPod, type ReleasePod, readPods, readWorkload, type Workload } from '../worker/workload.ts';
 import { type Facts, readFacts, type Seen } from './plan.ts';
@@ -135,6 +137,8 @@ export async function see(target: Target, image: string | null): Promise<Seen> {
         : { pending: isPending(helmed.status), lastDeployed: lastDeployed(helmed.history)?.revision ?? null },
     specImage: workload.image,
     replicas: workload.replicas,
+    taken: workload.taken,
+    takeBack: takeBackHints(worker),
     pod:
       pod === null || facts === null
         ? null
@@ -150,6 +154,8 @@ export async function see(target: Target, image: string | null): Promise<Seen> {
         ? []
         : await changesOf(target, helmed, image),
     rows: { count: facts?.state.rows ?? null, newest: facts?.state.newest ?? null },
+    database: facts?.state.database ?? null,
+    open: facts === null ? [] : openItems(facts.snapshot).map(itemName),
   };
 }
 
@@ -162,11 +168,12 @@ export async function changesOf(
   const revision = status.status === 'failed' ? lastDeployed(history)?.revision : undefined;
   const before = await helm.manifest(release, revision);
   const after = await helm.render(release, imageChange(image, 'preflight'));
+  const imageIn = (manifest: string) => rolledBy(manifest, workload.container)?.image;
   const images = [image, workload.image, imageIn(before), imageIn(after)];
   return manifestChanges(
     before,
     after,
-    images.filter((name) => name !== null),
+    images.filter((name) => name !== undefined),
   );
 }
 

@@ -2,17 +2,21 @@
 
 import { CliError } from '../cli/errors.ts';
 import { onlyNews } from '../cli/news.ts';
+import type { LiveText } from '../cli/output.ts';
 import { pause } from '../cli/pause.ts';
-import { shellLine } from '../cli/text.ts';
+import { age, shellLine } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import type { Build } from '../contract.ts';
+import type { RunResult } from '../exec.ts';
 import { dialectName, parseDialect } from '../factory.ts';
 import { readJson } from '../read-contract.ts';
+import { shortReference } from '../registry/reference.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
-import { kubectlInNamespace } from '../transport/kubectl-errors.ts';
+import { kubectlError, kubectlInNamespace } from '../transport/kubectl-errors.ts';
 import { change, expectSeen, getJson } from '../transport/objects.ts';
 import { podFacts } from '../transport/pods.ts';
 import { plainScript } from '../transport/scripts.ts';
+import { TransportError } from '../transport/transport.ts';
 import type { ReleasePod, Workload } from '../worker/workload.ts';
 
 /** What the new image says about itself. */
@@ -21,9 +25,12 @@ export interface Checked {
   readonly schema: number | null;
   /** Null when its factory did not say. */
   readonly dialect: string | null;
+  readonly postgres: boolean;
 }
 
 const LABEL = 'factory-worker/prepull';
+/** Name of the container. A webhook may add others, which go on when it has ended: then the pod never does. */
+const CHECK = 'check';
 
 /** As far as this project reads it. */
 interface PrepullPod {
@@ -60,7 +67,7 @@ export function prepullPod(
       imagePullSecrets: workload.pod.imagePullSecrets,
       containers: [
         {
-          name: 'check',
+          name: CHECK,
           image,
           command: [...plainScript('release-prepull', [])],
           resources: { requests: { cpu: '10m', memory: '64Mi' }, limits: { memory: '1Gi' } },
@@ -83,6 +90,7 @@ const POLL_MS = 700;
  * Runs the pre-pull.
  *
  * @param say called with progress messages
+ * @param live shows how long the pull has been going on; nothing does by default
  * @throws CliError with the reason when the image cannot be pulled, does not run on that node or fails its self-check
  */
 export async function prepull(
@@ -92,23 +100,38 @@ export async function prepull(
   image: string,
   limitMs: number,
   say: (text: string) => void,
+  live: LiveText = { update: () => {}, clear: () => {} },
 ): Promise<Checked> {
   const failed = (why: string, ...hints: string[]) =>
     new CliError(`the new image does not work on the node of ${worker.name}: ${why}`, { hints });
   // An earlier run may have left a pod behind.
   await kubectl(cluster, worker, removal(pod));
   try {
-    const created = await change(cluster, worker, CREATION, JSON.stringify(pod));
+    const created = await change(cluster, worker, CREATION, JSON.stringify(pod)).catch((error: unknown) => {
+      // A quota, a limit range or a webhook of the namespace, which this pod meets and the worker does not.
+      if (!(error instanceof TransportError) || error.kind !== 'forbidden') throw error;
+      throw new CliError(error.message, { hints: [...error.hints, 'without this check: --no-prepull'] });
+    });
     const name = created.trim().replace(/^pod\//, '');
     const until = Date.now() + limitMs;
     const tell = onlyNews((reason) => say(`pre-pull: ${reason}`));
     let pullFailing: number | null = null;
+    let pullingSince: number | null = null;
     for (; ; await pause(POLL_MS, cluster.signal)) {
       const object = await getJson<ReleasePod>(cluster, worker, ['pod', name], 'object');
-      const phase = object.status?.phase;
-      const { state, reason } = podFacts(object, 'check', cluster.now());
-      if (phase === 'Succeeded') return parseResult(await logs(cluster, worker, name), worker);
-      if (phase === 'Failed') throw failed(describeFailure(object, await logs(cluster, worker, name)));
+      const { state, reason } = podFacts(object, CHECK, cluster.now());
+      const result = resultOf(object);
+      if (result === 'passed') {
+        const said = await logs(cluster, worker, name);
+        if (said.code !== 0)
+          throw kubectlError(said, worker, 'read what the new image says of itself on the node of');
+        return parseResult(said.stdout.toString('utf8'), worker);
+      }
+      if (result === 'failed') {
+        // Without its words, its node's say enough.
+        const { stdout } = await logs(cluster, worker, name);
+        throw failed(describeFailure(object, stdout.toString('utf8')));
+      }
       if (state === 'image-pull') {
         pullFailing ??= Date.now();
         if (HOPELESS.test(reason) || Date.now() - pullFailing > PULL_PATIENCE_MS)
@@ -116,12 +139,21 @@ export async function prepull(
       } else if (!/ContainerCreating/.test(reason)) pullFailing = null;
       if (Date.now() > until)
         throw failed(
-          `not within ${Math.round(limitMs / 1000)}s: ${reason || phase}`,
+          `not within ${Math.round(limitMs / 1000)}s: ${reason || object.status?.phase}`,
           '--prepull-timeout 30m waits longer',
         );
-      if (reason !== '') tell(reason);
+      if (isPulling(object)) {
+        pullingSince ??= Date.now();
+        const seconds = (Date.now() - pullingSince) / 1000;
+        live.update(`${worker.name}: pulling ${shortReference(image)} … ${age(seconds)}\n`);
+      } else {
+        live.clear();
+        pullingSince = null;
+        if (reason !== '') tell(reason);
+      }
     }
   } finally {
+    live.clear();
     // Also after Ctrl-C, which aborts the command's own signal.
     const still = { ...cluster, signal: AbortSignal.timeout(10_000), timeoutMs: 10_000 };
     await clearAway(still, worker, pod).catch((error: Error) => {
@@ -163,9 +195,30 @@ async function clearAway(cluster: Cluster, worker: ClusterWorker, pod: PrepullPo
   );
 }
 
-async function logs(cluster: Cluster, worker: ClusterWorker, pod: string): Promise<string> {
-  const result = await kubectl(cluster, worker, ['logs', pod, '--container=check', '--tail=200']);
-  return result.stdout.toString('utf8');
+const endOf = ({ status }: ReleasePod) =>
+  status?.containerStatuses?.find(({ name }) => name === CHECK)?.state?.terminated;
+
+/**
+ * Whether its node pulls the image: nothing else is left to do once the sandbox is ready, since it has no volumes. Without the
+ * pod's events, which not everybody may read. Before Kubernetes 1.29 a pod does not tell.
+ */
+export function isPulling({ status }: ReleasePod): boolean {
+  const sandbox = status?.conditions?.find(({ type }) => type === 'PodReadyToStartContainers');
+  const check = status?.containerStatuses?.find(({ name }) => name === CHECK);
+  return sandbox?.status === 'True' && check?.state?.waiting?.reason === 'ContainerCreating';
+}
+
+/** How the self-check ended; null while it has not. */
+export function resultOf(pod: ReleasePod): 'passed' | 'failed' | null {
+  const end = endOf(pod);
+  if (end !== undefined) return end.exitCode === 0 ? 'passed' : 'failed';
+  // A pod that its node refused has no containers.
+  const results: Readonly<Record<string, 'passed' | 'failed'>> = { Succeeded: 'passed', Failed: 'failed' };
+  return results[pod.status?.phase ?? ''] ?? null;
+}
+
+function logs(cluster: Cluster, worker: ClusterWorker, pod: string): Promise<RunResult> {
+  return kubectl(cluster, worker, ['logs', pod, `--container=${CHECK}`, '--tail=200']);
 }
 
 /** @param text what scripts/remote/release-prepull.sh printed */
@@ -174,10 +227,11 @@ export function parseResult(text: string, worker: Pick<ClusterWorker, 'name'>): 
   if (line === undefined) throw new CliError(`the self-check for ${worker.name} passed but said nothing`);
   const said = `the self-check for ${worker.name}`;
   const { build, schema, postgres, help } = readJson('selfCheck', said, line.slice('RESULT '.length));
-  return { build, schema, dialect: help === '' ? null : dialectName(parseDialect(help, postgres)) };
+  const dialect = help === '' ? null : dialectName(parseDialect(help, postgres));
+  return { build, schema, dialect, postgres };
 }
 
-function describeFailure({ status }: ReleasePod, said: string): string {
+function describeFailure(pod: ReleasePod, said: string): string {
   if (/exec format error/.test(said))
     return 'it was built for another architecture than the node’s (exec format error)';
   const line =
@@ -186,7 +240,8 @@ function describeFailure({ status }: ReleasePod, said: string): string {
       .split('\n')
       .findLast((text) => text.startsWith('fail: '))
       ?.slice('fail: '.length) ?? said.trim();
-  const end = status?.containerStatuses?.[0]?.state?.terminated;
+  const { status } = pod;
+  const end = endOf(pod);
   return (
     line ||
     [status?.reason ?? end?.reason, status?.message ?? end?.message].filter(Boolean).join(': ') ||

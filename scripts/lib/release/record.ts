@@ -16,7 +16,7 @@ import { readVersioned } from '../read-contract.ts';
 
 /** The steps of a release; `STEPS` (steps.ts) says what each does. */
 export type StepName =
-  | 'mend'
+  | 'repair'
   | 'prepull'
   | 'drain'
   | 'backup'
@@ -142,6 +142,17 @@ export function isOf({ worker }: Pick<ReleaseRecord, 'worker'>, other: ClusterWo
 /** The worker's unfinished release; null when there is none. */
 export function unfinished(records: readonly ReleaseRecord[], worker: ClusterWorker): ReleaseRecord | null {
   return records.findLast((record) => isOf(record, worker) && isOpen(record)) ?? null;
+}
+
+/**
+ * The release that has ended and left the worker drained, since the worker could not be entered then. The next one takes its
+ * place. Null when another machine's release, an unfinished one or no release at all has drained it.
+ */
+export function endedDrained(
+  records: readonly ReleaseRecord[],
+  drain: { readonly release: string | null } | null,
+): ReleaseRecord | null {
+  return records.find((record) => record.id === drain?.release && !isOpen(record)) ?? null;
 }
 
 /** A release and those that were abandoned for it, newest first: it lifts the drain of any of them. @returns ids */

@@ -7,7 +7,7 @@ import { CliError } from '../cli/errors.ts';
 import { oneLine } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { type EventObject, timeOf } from '../health/cluster.ts';
-import { imageIn } from '../helm/manifest-diff.ts';
+import { type Rolled, rolledBy } from '../helm/manifest-diff.ts';
 import { carryOut } from '../plan.ts';
 import { shortReference } from '../registry/reference.ts';
 import { maskTokens } from '../tokens.ts';
@@ -159,12 +159,13 @@ async function isMigrated({ target, around }: Job): Promise<boolean> {
   return migrationOf(before, { ...before, schema: state.schema }) !== null;
 }
 
-/** The image that a rollback brings: that of the Helm revision, which differs from the running one if that was set by hand. */
-async function imageToGoBackTo({ target, record }: Job): Promise<string> {
-  const { helmed } = target;
+/** What a rollback brings: that of the Helm revision, which differs from what ran if that was set by hand. */
+async function toGoBackTo({ target, record }: Job): Promise<Rolled> {
+  const { helmed, workload } = target;
   const { image, revision } = record.previous;
-  if (helmed === null || revision === null) return image;
-  return imageIn(await helmed.helm.manifest(helmed.release, revision)) ?? image;
+  const before = { image, replicas: workload.replicas };
+  if (helmed === null || revision === null) return before;
+  return rolledBy(await helmed.helm.manifest(helmed.release, revision), workload.container) ?? before;
 }
 
 export async function rollBack(job: Job, cause: CliError): Promise<Outcome> {
@@ -176,16 +177,18 @@ export async function rollBack(job: Job, cause: CliError): Promise<Outcome> {
   let back = previous.image;
   let how: string;
   try {
-    back = await imageToGoBackTo(job);
+    const before = await toGoBackTo(job);
+    back = before.image;
     options.say(`rolling back to ${shortReference(back)}`);
     const failed = currentPod(await readPods(around.cluster, worker), worker)?.metadata.uid ?? null;
     const isBack = (await readWorkload(around.cluster, worker)).image === back && failed === previous.podUid;
+    // A revision brings its own number of replicas along, and a worker that was scaled to 0 by hand is to stay so.
+    const starts = target.workload.replicas === 0 && before.replicas > 0;
     // A Helm release without an earlier revision was never rolled.
-    if (helmed === null)
+    if (helmed === null || (starts && previous.revision !== null))
       await changeAction(target, { to: 'image', image: back, id: record.id }, around).run();
     else if (previous.revision !== null)
       await changeAction(target, { to: 'revision', revision: previous.revision }, around).run();
-    // Read only now: a revision brings its own number of replicas.
     if ((await readWorkload(around.cluster, worker)).replicas === 0) {
       if (helmed === null || previous.revision !== null) await expectImage(target, back, around);
       how = `${name} is stopped`;

@@ -9,10 +9,11 @@ import type { Drain } from '../contract.ts';
 import { drainWorker } from '../drain/drain.ts';
 import { waitForRest } from '../drain/rest.ts';
 import { resumeHint } from '../drain/resume-hint.ts';
-import { isPending, lastDeployed, rollbackArgs } from '../helm/helm.ts';
+import { HelmError, isPending, lastDeployed, rollbackArgs } from '../helm/helm.ts';
 import { stopNow } from '../lifecycle/tools.ts';
 import { type Action, type Step, silently } from '../plan.ts';
 import { shortReference } from '../registry/reference.ts';
+import { execArgs } from '../transport/client.ts';
 import { kubectlArgv } from '../transport/objects.ts';
 import { partsOfScript } from '../transport/scripts.ts';
 import { type Transport, TransportError } from '../transport/transport.ts';
@@ -24,11 +25,13 @@ import {
   migrationOf,
   moreThanTheImage,
   readFacts,
+  rowsLeftBehind,
+  type Store,
   storeOf,
   unreadableState,
   worseThan,
 } from './plan.ts';
-import { changesOf, lookAt } from './preflight.ts';
+import { changesOf, type Helmed, lookAt } from './preflight.ts';
 import { CREATION, prepull, prepullPod, removal } from './prepull.ts';
 import { backupCopyPath, lineOf, type ReleaseRecord, readRecords, type StepName } from './record.ts';
 
@@ -42,7 +45,7 @@ interface ReleaseStep extends Pick<Step, 'mark' | 'what'> {
 }
 
 export const STEPS: Readonly<Record<StepName, ReleaseStep>> = {
-  mend: {
+  repair: {
     mark: '~',
     what: 'an earlier run of Helm was interrupted: back to the last deployed revision, so that the release accepts upgrades again',
     commands: ({ target: { helmed } }) => {
@@ -152,42 +155,48 @@ export function stepsOf(names: readonly StepName[], job: Job): Step<StepName>[] 
 /** The call of a remote script. @param note what it is given, or what it is for */
 function remote({ target, around }: Planned, script: string, note: string): string {
   const { worker, workload, pod } = target;
-  const exec = ['exec', pod?.metadata.name ?? workload.name, '--', 'bash', '-c'];
+  const name = pod?.metadata.name ?? workload.name;
+  const bash = [...execArgs({ name, container: workload.container }), '--', 'bash', '-c'];
   const files = partsOfScript(script)
     .map((name) => `scripts/remote/${name}.sh`)
     .join(' ');
-  return `${shellLine(kubectlArgv(around.cluster, worker, exec))} "$(cat ${files})" ${script}  # ${note}`;
+  return `${shellLine(kubectlArgv(around.cluster, worker, bash))} "$(cat ${files})" ${script}  # ${note}`;
 }
 
 /** A helm that has just started may still be alive, on another laptop. */
 const PENDING_PATIENCE_MS = 30_000;
 
+/**
+ * Ends what an interrupted helm has begun. It may still be at work: one outlives the command that started it, when that was
+ * killed. What it finishes by itself counts as well, and its pod is waited for before anything goes on.
+ */
 async function repair(job: Job): Promise<void> {
-  const { target, options, around } = job;
+  const { target, options, around, request } = job;
   const { helmed, worker } = target;
   if (helmed === null) return;
   const { helm, release } = helmed;
-  for (let said = false; ; said = true) {
-    const status = await helm.status(release);
-    if (status === null || !isPending(status)) return;
-    const left = PENDING_PATIENCE_MS - (Date.now() - Date.parse(status.updated));
-    if (!(left > 0)) break;
-    if (!said)
-      options.say(`Helm is at ${status.status} since ${status.updated}; waiting to see whether it finishes`);
-    await pause(Math.min(left, 5_000), around.context.signal);
+  if (!(await ended(job, helmed))) {
+    const last = lastDeployed(await helm.history(release));
+    if (last === null) throw new CliError(`release ${release.name} has no revision to go back to`);
+    options.say(
+      `an earlier run of Helm was interrupted; going back to revision ${last.revision}, so that the release accepts upgrades again`,
+    );
+    await helm.rollback(release, last.revision);
   }
-  const last = lastDeployed(await helm.history(release));
-  if (last === null) throw new CliError(`release ${release.name} has no revision to go back to`);
-  options.say(
-    `an earlier run of Helm was interrupted; going back to revision ${last.revision}, so that the release accepts upgrades again`,
-  );
-  await helm.rollback(release, last.revision);
   const { image, replicas } = await readWorkload(around.cluster, worker);
   if (replicas > 0) await waitForPod(job, image, null);
   job.target = await lookAt(worker, around);
+  const { previous } = job.record;
+  const isRolled = image === request.image && request.kind !== 'restart';
+  if (isRolled && (image !== previous.image || !request.chartUpgrade)) {
+    // The interrupted run had come as far as that: no further pod is made, and this is the one to wait for. What to go back to
+    // is still what ran before it.
+    note(job, { previous: { ...previous, podUid: null } });
+    return;
+  }
   const podUid = job.target.pod?.metadata.uid ?? null;
-  note(job, { previous: { image, revision: last.revision, podUid } });
-  const { request } = job;
+  const { revision } = lastDeployed(job.target.helmed?.history ?? []) ?? previous;
+  note(job, { previous: { image, revision, podUid } });
   if (job.target.helmed === null || request.kind !== 'rollout' || request.chartUpgrade) return;
   const changes = await changesOf(job.target, job.target.helmed, request.image);
   if (changes.length === 0) return;
@@ -195,9 +204,22 @@ async function repair(job: Job): Promise<void> {
   throw new CliError(`${worker.name} ${why}`, { hints });
 }
 
+/** Waits for a helm that may still be at work, here or on another laptop. @returns whether it has ended by itself */
+async function ended({ options, around }: Job, { helm, release }: Helmed): Promise<boolean> {
+  for (let said = false; ; said = true) {
+    const status = await helm.status(release);
+    if (status === null || !isPending(status)) return true;
+    const left = PENDING_PATIENCE_MS - (Date.now() - Date.parse(status.updated));
+    if (!(left > 0)) return false;
+    if (!said)
+      options.say(`Helm is at ${status.status} since ${status.updated}; waiting to see whether it finishes`);
+    await pause(Math.min(left, 5_000), around.context.signal);
+  }
+}
+
 async function check(job: Job): Promise<void> {
   const { target, request, options, around } = job;
-  const { worker, workload, pod, facts } = target;
+  const { worker, workload, pod } = target;
   options.say(`pre-pull of ${shortReference(request.image)} on ${pod?.spec?.nodeName ?? 'a node'}`);
   const object = prepullPod(
     worker,
@@ -213,18 +235,36 @@ async function check(job: Job): Promise<void> {
     request.image,
     options.prepullMs,
     options.say,
+    options.live,
   );
   note(job, { build: checked.build });
-  admit(job, migrationOf(storeOf(facts), checked));
+  admit(job, checked);
 }
 
 /**
  * Records whether the state is migrated, so that a rollback restores the backup as well.
  *
- * @throws CliError when it is, and the operator has not allowed it
+ * @throws CliError when it is, and the operator has not allowed it; always when it would leave open rows behind
  */
-function admit(job: Job, migration: string | null): void {
+function admit(job: Job, next: Store): void {
   const { target, request, options, around } = job;
+  const left = rowsLeftBehind(target.facts, next);
+  if (left !== null) {
+    const { commandLine } = around.context;
+    const { name } = target.worker;
+    throw new CliError(`the new image cannot go on with the queue of ${name}: ${left}`, {
+      hints: [
+        `let them finish first: ${commandLine('wait', name, 'idle')}`,
+        `or take them out, and dispatch them again afterwards: ${commandLine('queue', name)}`,
+        ...(next.postgres === true
+          ? [
+              `to have them imported afterwards, save them before you take them out: ${commandLine('backup', name, 'FILE')}, and in the end ${commandLine('restore', 'FILE', name, '--import')}`,
+            ]
+          : []),
+      ],
+    });
+  }
+  const migration = migrationOf(storeOf(target.facts), next);
   note(job, { migration: migration !== null });
   if (migration === null) return;
   if (!options.allowMigration && request.undo === null) {
@@ -293,12 +333,23 @@ function rolling({ target, request, around, id }: Planned): Action {
 }
 
 async function roll(job: Job): Promise<void> {
-  const { target, request, options, around, record } = job;
+  const { request, options } = job;
   options.say(request.kind === 'restart' ? 'restarting' : `rolling to ${shortReference(request.image)}`);
-  await rolling({ target, request, around, id: record.id }).run();
+  try {
+    await rollOnce(job);
+  } catch (error) {
+    if (!(error instanceof HelmError) || error.kind !== 'pending') throw error;
+    // The helm of a run that was killed began its work only now, after the look that this run was planned from.
+    await repair(job);
+    await rollOnce(job);
+  }
   // No step waits for a pod of it.
-  if (target.workload.replicas === 0 && request.kind !== 'restart')
-    await expectImage(target, request.image, around);
+  if (job.target.workload.replicas === 0 && request.kind !== 'restart')
+    await expectImage(job.target, request.image, job.around);
+}
+
+async function rollOnce({ target, request, around, record }: Job): Promise<void> {
+  await rolling({ target, request, around, id: record.id }).run();
 }
 
 async function wait(job: Job): Promise<void> {
@@ -385,7 +436,8 @@ async function health(job: Job): Promise<void> {
       else if (isUp(after)) {
         // Without a pre-pull, only now is it known whether the factory in the image migrates the state.
         const unseen = request.kind !== 'restart' && !record.done.includes('prepull');
-        if (unseen) admit(job, migrationOf(storeOf(facts), storeOf(after)));
+        if (unseen) admit(job, storeOf(after));
+        else if (request.kind === 'rollout') noteMigration(job, storeOf(after));
         return;
       } else trouble = 'its boot has not finished';
     } catch (error) {
@@ -396,6 +448,14 @@ async function health(job: Job): Promise<void> {
     if (Date.now() > until) throw new CliError(`${worker.name} is Ready but not healthy: ${trouble}`);
     await pause(HEALTH_POLL_MS, around.context.signal);
   }
+}
+
+/** Records a migration that the pre-pull could not foresee: it has no PostgreSQL to ask the new factory with. */
+function noteMigration(job: Job, next: Store): void {
+  const migration = migrationOf(storeOf(job.target.facts), next);
+  if (migration === null || job.record.migration) return;
+  note(job, { migration: true });
+  job.options.say(`the state was migrated: ${migration}; a rollback restores the backup`);
 }
 
 async function resume(job: Job): Promise<void> {
