@@ -1,4 +1,4 @@
-/** `local`: workers on this machine: the image's supervisor with tmux and SQLite, without root, Docker or a cluster. */
+/** `local`: workers on this machine: the image's supervisor with tmux and factory's own store, without root, Docker or a cluster. */
 import { join, resolve } from 'node:path';
 import { chooseAction, refuseMisplaced } from './lib/cli/action.ts';
 import { type Context, defineCommand, type Input, runIfMain } from './lib/cli/command.ts';
@@ -6,19 +6,23 @@ import { CliError, ExitCode, UsageError } from './lib/cli/errors.ts';
 import { renderJson } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import { count, didYouMean } from './lib/cli/text.ts';
-import { parseDuration } from './lib/config/duration.ts';
+import { parseDuration, waitLimit } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { expandHome, homeOf, shortPath } from './lib/config/paths.ts';
 import { replaceFile } from './lib/config/replace-file.ts';
+import { userAtHost } from './lib/config/user.ts';
 import type { LocalWorker, WorkerEntry } from './lib/config/worker-entry.ts';
 import { readWorkersText, readWorkersToEdit, workersPath } from './lib/config/workers-file.ts';
 import { type BootPhase, DEFAULT_SETTINGS, type Project } from './lib/contract.ts';
 import { projectName } from './lib/factory.ts';
+import { endLocalWorker } from './lib/lifecycle/stop-local.ts';
+import { giveDatabaseUrl } from './lib/local/database-url.ts';
+import { workerPath } from './lib/local/environment.ts';
 import { localLayout } from './lib/local/layout.ts';
 import { prepareLocalWorker, readLocalWorker } from './lib/local/prepare.ts';
+import { assertPrograms } from './lib/local/programs.ts';
 import { startLocalWorker } from './lib/local/start.ts';
 import { localWorkerState } from './lib/local/state.ts';
-import { stopLocalWorker } from './lib/local/stop.ts';
 import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
@@ -32,7 +36,11 @@ const ONLY_FOR: Readonly<Record<string, Action>> = {
   project: 'up',
   interval: 'up',
   wait: 'down',
+  'wait-timeout': 'down',
 };
+
+/** How long `down --wait` waits for a running stage: as long as `stop`. */
+const DEFAULT_WAIT = '45m';
 
 const FLAGS = {
   home: {
@@ -53,10 +61,15 @@ const FLAGS = {
   },
   interval: { type: 'string', value: 'DURATION', description: 'up: time between two check-ins' },
   wait: {
+    type: 'boolean',
+    description:
+      'down: wait for a running stage; without it the stage is interrupted, and the next start resumes it',
+  },
+  'wait-timeout': {
     type: 'string',
     value: 'DURATION',
-    description:
-      'down: wait up to this long for a running stage; default: interrupt it, and the next start resumes it',
+    formerly: 'wait',
+    description: `down: wait, and leave the worker running when its stage takes longer (124); default: ${DEFAULT_WAIT}`,
   },
   ...OUTPUT_FLAGS(FORMATS),
   workers: WORKER_FLAGS.workers,
@@ -70,6 +83,7 @@ export const local = defineCommand({
   description: `local up NAME creates the worker if it is new, adds it to workers.yaml, and starts it. Running it again is harmless.
 local down NAME stops it and leaves no process; queue, clones and unfinished work stay for the next start.
 All files of a worker are in its own folder, including a private HOME; programs come from PATH and --bin.
+A PostgreSQL build of factory gets a server of its own, or DATABASE_URL where that is set.
 Nothing confines it: its agents run as you, and can read and change whatever you can (SSH keys, kubeconfigs, cloud logins).
 For issues that strangers may write, use a worker in a cluster or a separate machine.`,
   positionals: [
@@ -80,7 +94,7 @@ For issues that strangers may write, use a worker in a cluster or a separate mac
   examples: [
     ['up laptop --project lucasnoah/deathcookies', 'a worker with the programs on PATH'],
     ['up try --bin examples/bin', 'one with the stand-ins for factory, claude and gh'],
-    ['down laptop --wait 20m', 'stop after the stage that runs now'],
+    ['down laptop --wait', 'stop after the stage that runs now'],
     ['status', 'all workers on this machine'],
   ],
   async run({ flags, positionals: [word = '', name] }, context) {
@@ -94,7 +108,7 @@ For issues that strangers may write, use a worker in a cluster or a separate mac
       throw new UsageError(`NAME is missing: which worker to ${action === 'up' ? 'start' : 'stop'}?`);
     return action === 'up'
       ? up(name, path, known, flags, context)
-      : down(chooseLocal(known, name, path), flags.wait, context);
+      : down(chooseLocal(known, name, path), flags, context);
   },
 });
 
@@ -121,25 +135,42 @@ function chooseLocal(known: readonly WorkerEntry[], name: string, path: string):
 
 async function up(
   name: string,
-  path: string,
+  workersFile: string,
   known: readonly WorkerEntry[],
   flags: FlagInput,
   context: Context,
 ): Promise<number> {
   const { env, exec, stdout, stderr, commandLine } = context;
   const entered = known.find((entry) => entry.name === name);
-  const worker = entered === undefined ? newWorker(name, flags.home, env) : chooseLocal(known, name, path);
+  const worker =
+    entered === undefined ? newWorker(name, flags.home, env) : chooseLocal(known, name, workersFile);
   if (entered !== undefined && flags.home !== undefined && resolveHome(flags.home, env) !== worker.home) {
     throw new CliError(`${name} already has a folder: ${worker.home}`, {
       hints: [`for another folder use another name, or first: ${commandLine('workers', 'remove', name)}`],
     });
   }
-  prepare(worker, flags, context);
+  const callerEnv = callerEnvOf(worker, flags, env);
+  const binDirs = flags.bin.map((dir) => resolveHome(dir, env));
+  const path = workerPath(binDirs, callerEnv['PATH'] ?? '');
+  if (!(await localWorkerState(worker.home, exec)).running) {
+    assertPrograms(name, path, commandLine);
+  } else if (flags.bin.length > 0 && path !== existingPath(worker)) {
+    throw new CliError(
+      `${name} is running, and its PATH changes only when it starts: --bin has no effect now`,
+      {
+        hints: [
+          `stop it first: ${commandLine('local', 'down', name)}`,
+          `then: ${commandLine('local', 'up', name, ...flags.bin.flatMap((dir) => ['--bin', dir]))}`,
+        ],
+      },
+    );
+  }
+  prepare(worker, flags, binDirs, callerEnv, context);
   if (entered === undefined) {
     const { addWorker } = await import('./lib/config/edit.ts');
-    const text = await readWorkersToEdit(path, env);
-    await replaceFile(path, text, addWorker(text ?? 'workers: []\n', worker));
-    stderr.write(`${name} added to ${shortPath(path, homeOf(env))}\n`);
+    const text = await readWorkersToEdit(workersFile, env);
+    await replaceFile(workersFile, text, addWorker(text ?? 'workers: []\n', worker));
+    stderr.write(`${name} added to ${shortPath(workersFile, homeOf(env))}\n`);
   }
   const result = await startLocalWorker(worker.home, {
     exec,
@@ -180,12 +211,17 @@ function resolveHome(home: string, env: NodeJS.ProcessEnv): string {
 }
 
 /** Creates the folder, or updates what the flags give; everything else stays. */
-function prepare(worker: LocalWorker, flags: FlagInput, { env }: Context): void {
-  const path = existingPath(worker);
-  prepareLocalWorker({
+function prepare(
+  worker: LocalWorker,
+  flags: FlagInput,
+  binDirs: readonly string[],
+  callerEnv: NodeJS.ProcessEnv,
+  { env, stderr }: Context,
+): void {
+  const layout = prepareLocalWorker({
     dir: worker.home,
     name: worker.name,
-    binDirs: flags.bin.map((dir) => resolveHome(dir, env)),
+    binDirs,
     ...(flags.project.length === 0
       ? {}
       : { projects: flags.project.map((text) => parseProjectFlag(text, env)) }),
@@ -200,14 +236,27 @@ function prepare(worker: LocalWorker, flags: FlagInput, { env }: Context): void 
             },
           },
         }),
-    callerEnv: path === null || flags.bin.length > 0 ? env : { ...env, PATH: path },
+    callerEnv,
   });
+  const urlFile = giveDatabaseUrl(layout, existingPath(worker) ?? '', env['DATABASE_URL']);
+  if (urlFile !== null)
+    stderr.write(
+      `${worker.name} uses your DATABASE_URL; for a database of its own, remove ${urlFile} and unset it\n`,
+    );
+}
+
+/** The environment for the worker: it keeps the PATH that it has, unless --bin gives another. */
+function callerEnvOf(worker: LocalWorker, flags: FlagInput, env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const path = existingPath(worker);
+  return path === null || flags.bin.length > 0 ? env : { ...env, PATH: path };
 }
 
 /** The PATH that the worker was created with. */
 function existingPath({ home }: LocalWorker): string | null {
   try {
-    return readLocalWorker(home).env['PATH'] ?? null;
+    // Its own agents could have written the file.
+    const path: unknown = readLocalWorker(home).env['PATH'];
+    return typeof path === 'string' ? path : null;
   } catch {
     return null;
   }
@@ -225,15 +274,25 @@ function parseProjectFlag(text: string, env: NodeJS.ProcessEnv): Project {
   };
 }
 
-async function down(
-  worker: LocalWorker,
-  wait: string | undefined,
-  { stdout, stderr }: Context,
-): Promise<number> {
-  const { wasRunning, swept } = await stopLocalWorker(worker.home, {
-    waitForStageSeconds: wait === undefined ? 0 : Math.round(parseDuration(wait, '--wait') / 1000),
-    onProgress: (message) => stderr.write(`${worker.name}: ${message}\n`),
-  });
+/** How long the worker may take to answer when it is stopped. */
+const ANSWER_MS = 10_000;
+
+async function down(worker: LocalWorker, flags: FlagInput, context: Context): Promise<number> {
+  const { stdout, stderr, commandLine } = context;
+  const { wasRunning, swept } = await endLocalWorker(
+    worker,
+    {
+      reason: `stopped by ${userAtHost()}`,
+      waitMs: waitLimit(flags, DEFAULT_WAIT) ?? 0,
+      timeoutMs: ANSWER_MS,
+      say: (message) => stderr.write(`${worker.name}: ${message}\n`),
+      hints: [
+        `wait longer: ${commandLine('local', 'down', worker.name, '--wait', '--wait-timeout', '2h')}`,
+        `interrupt it: ${commandLine('local', 'down', worker.name)}`,
+      ],
+    },
+    context,
+  );
   const left = swept === 0 ? '' : `; ${count(swept, 'process', 'processes')} had to be ended`;
   stdout.write(`${worker.name} ${wasRunning || swept > 0 ? 'is stopped' : 'was not running'}${left}\n`);
   return ExitCode.ok;

@@ -13,8 +13,9 @@ export const provision = defineCommand({
   name: 'provision',
   summary: SUMMARIES.provision,
   description: `Checks what exists, shows the rest as a plan (+ new, ~ changed, - removed, = exists), asks, and carries it out. Run it again
-after a failure and it continues where it stopped. It never changes an installed release; helm upgrade does that.
-Tokens come from files, from the environment with --from-env, or from a prompt; they are never part of a command line.`,
+after a failure and it continues where it stopped. It never changes an installed release; helm upgrade does that. With
+database.kind=url it needs a DATABASE_URL, too. Tokens come from files, from the environment with --from-env, or from a
+prompt; they are never part of a command line.`,
   positionals: [{ name: 'WORKER', required: true }],
   flags: {
     values: {
@@ -41,9 +42,10 @@ Tokens come from files, from the environment with --from-env, or from a prompt; 
       description:
         "Docker config.json with the login for the image's registry, to create a missing pull secret",
     },
-    wait: {
+    'wait-timeout': {
       type: 'string',
       value: 'DURATION',
+      formerly: 'wait',
       default: '10m',
       description: 'how long to wait until the pod is Ready',
     },
@@ -80,7 +82,7 @@ Tokens come from files, from the environment with --from-env, or from a prompt; 
         tokens: flags,
         noSecret: flags['no-secret'],
         pullSecretFile: flags['pull-secret-file'],
-        waitMs: parseDuration(flags.wait, '--wait'),
+        waitMs: parseDuration(flags['wait-timeout'], '--wait-timeout'),
         timeoutMs: parseDuration(flags.timeout, '--timeout'),
         dryRun: flags['dry-run'],
         yes: flags.yes,

@@ -4,6 +4,7 @@ import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { workersPath } from './lib/config/workers-file.ts';
+import { NAMED_WORKER } from './lib/worker/positionals.ts';
 import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
@@ -15,7 +16,7 @@ export const retire = defineCommand({
 Volume and Secret stay, and the command prints how to use or delete them; --purge deletes both and asks for the worker's name.
 Run it again after a failure and it continues where it stopped; for the rest of a worker without an entry, give --namespace
 and --context.`,
-  positionals: [{ name: 'WORKER', required: true }],
+  positionals: [NAMED_WORKER],
   flags: {
     backup: { type: 'string', value: 'FILE', description: 'first back up its state into this file' },
     purge: { type: 'boolean', description: 'also delete its volume and its Secret' },

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { createSink } from '../../scripts/lib/cli/sink.ts';
 import { type Plan, runSteps } from '../../scripts/lib/plan.ts';
+import { unchangeable } from '../../scripts/lib/provision/claim.ts';
 import type { Brought } from '../../scripts/lib/provision/manifest.ts';
 import {
   missingKeys,
@@ -24,9 +25,11 @@ const BROUGHT: Brought = {
   privileged: true,
   secret: 'factory-worker-1-secrets',
   inlineSecret: false,
+  database: null,
   pullSecrets: [],
   claim: 'factory-worker-1-data',
   makesClaim: true,
+  asked: { size: '20Gi', storageClass: null, accessMode: 'ReadWriteOncePod' },
 };
 
 const token = (key: Key): Token => ({ key, value: 'hush', source: 'a file' });
@@ -44,6 +47,7 @@ const NOTHING: ProvisionState = {
   pullSecrets: new Map(),
   claim: null,
   drift: [],
+  asked: null,
   entry: { there: false, path: '~/.factory/workers.yaml', diff: '+  - name: worker-1\n' },
 };
 
@@ -59,6 +63,8 @@ const THERE: ProvisionState = {
     owner: { release: 'worker-1', namespace: 'factory' },
     phase: 'Bound',
     size: '20Gi',
+    storageClass: 'do-block-storage',
+    accessMode: 'ReadWriteOncePod',
     since: '2026-11-01T00:00:00Z',
     deleting: false,
   },
@@ -252,6 +258,17 @@ describe('what is refused', () => {
       'kubectl describe persistentvolumeclaim factory-worker-1-data',
     ],
     [
+      'a volume from before that is to be smaller, of another class and another mode',
+      {
+        ...there,
+        claim: leftBehind,
+        asked: { size: '10Gi', storageClass: 'fast', accessMode: 'ReadWriteOnce' },
+      },
+      {},
+      'the volume factory-worker-1-data is there from before, and Kubernetes does not change it to these values: it has size 20Gi, not 10Gi; class do-block-storage, not fast; access mode ReadWriteOncePod, not ReadWriteOnce',
+      'take it up as it is: --set persistence.size=20Gi,persistence.storageClass=do-block-storage,persistence.accessMode=ReadWriteOncePod\nor delete it, with its queue and clones, and start with a new one: kubectl delete persistentvolumeclaim factory-worker-1-data',
+    ],
+    [
       'a claim without its volume',
       { ...there, claim: leftBehind && { ...leftBehind, phase: 'Lost' } },
       {},
@@ -289,6 +306,12 @@ describe('keys to ask for', () => {
       ['GH_TOKEN'],
     ],
     ['none with --no-secret', {}, { tokens: [], noSecret: true }, []],
+    [
+      'the URL too, of a database of the operator',
+      { secretKeys: ['CLAUDE_CODE_OAUTH_TOKEN', 'GH_TOKEN', 'GH_USER'] },
+      { tokens: [], brought: { ...BROUGHT, database: 'url' } },
+      ['DATABASE_URL'],
+    ],
     ['none with tokens as values', {}, { tokens: [], brought: { ...BROUGHT, inlineSecret: true } }, []],
     ['no SSH key', { secretKeys: KEYS }, { tokens: [] }, []],
   ])('%s', (_, seen, request, keys) => {
@@ -323,6 +346,29 @@ it('says what would change, and with which command, where a worker has other val
       ),
     ],
   });
+});
+
+it('says that an installed worker’s volume does not become smaller, and leaves that out of the upgrade', () => {
+  const asked = { size: '10240Mi', storageClass: null, accessMode: 'ReadWriteOncePod' };
+  const drift = [
+    '~ PersistentVolumeClaim/x: - storage: 20Gi',
+    '~ PersistentVolumeClaim/x: + storage: 10240Mi',
+  ];
+  expect(plan({ drift, asked }, {}, THERE)).toMatchObject({
+    notes: [
+      'Kubernetes does not change the volume factory-worker-1-data to these values: it has size 20Gi, not 10240Mi',
+      expect.stringContaining('--values=my.yaml --set=persistence.size=20Gi'),
+    ],
+  });
+});
+
+it.each([
+  ['the same size in other words', { size: '20480Mi', storageClass: 'fast', accessMode: 'ReadWriteOnce' }],
+  ['more', { size: '30Gi', storageClass: 'fast', accessMode: 'ReadWriteOnce' }],
+  ['the cluster’s class', { size: '20Gi', storageClass: null, accessMode: 'ReadWriteOnce' }],
+])('a claim can be asked for %s', (_, asked) => {
+  const has = { size: '20Gi', storageClass: 'fast', accessMode: 'ReadWriteOnce' };
+  expect(unchangeable(has, asked)).toEqual([]);
 });
 
 it('makes each login of the registry once, and runs just the calls of kubectl and helm it prints', async () => {

@@ -28,7 +28,7 @@ describe('stop', () => {
   it.each<[string, Partial<WorkerState>, Partial<ReplicaRequest>, string]>([
     ['an idle worker', {}, {}, 'drain release wait'],
     ['one at work', { inside: BUSY }, {}, 'drain release wait'],
-    ['--now', { inside: BUSY }, { now: true }, 'release hurry wait'],
+    ['--now', { inside: BUSY }, { now: true }, 'release stop-now wait'],
     ['one that cannot be entered', { inside: SHUT }, {}, 'release wait'],
     ['--now, and it cannot be entered', { inside: SHUT }, { now: true }, 'release wait'],
     ['replicas are 0, its pod still stops', { ...STOPPED, pods: ['p'] }, {}, 'wait'],
@@ -43,7 +43,13 @@ describe('stop', () => {
       'no release',
       { release: null },
       {},
-      'refuse: Deployment factory-worker-1 does not belong to a Helm release; stop and start work only on those',
+      'refuse: Deployment factory-worker-1 does not belong to a Helm release; stop, start and resize work only on those',
+    ],
+    [
+      'one whose image was set by hand',
+      { workload: { ...WORKLOAD, taken: [{ field: 'image', manager: 'kubectl-set' }] } },
+      {},
+      'refuse: worker-1 was changed by hand, and Helm would refuse to upgrade it: image (set by kubectl-set)',
     ],
     [
       'a release of another chart',
@@ -103,7 +109,7 @@ describe('stop', () => {
 
   it('of a local worker is local down, waiting unless --now', () => {
     expect(commands(planStopLocal(LOCAL, true, 90_000, LINES.ours, nothing))).toEqual([
-      'factory-worker local down laptop --wait 90s',
+      'factory-worker local down laptop --wait --wait-timeout 90s',
     ]);
     expect(commands(planStopLocal(LOCAL, true, 0, LINES.ours, nothing))).toEqual([
       'factory-worker local down laptop',
@@ -156,10 +162,14 @@ describe('start', () => {
   });
 
   it('of a local worker is local up', () => {
-    expect(commands(planStartLocal(LOCAL, false, LINES.ours, nothing))).toEqual([
+    expect(commands(planStartLocal(LOCAL, false, false, LINES.ours, nothing))).toEqual([
       'factory-worker local up laptop',
     ]);
-    expect(planStartLocal(LOCAL, true, LINES.ours, nothing).kind).toBe('nothing');
+    expect(planStartLocal(LOCAL, true, false, LINES.ours, nothing).kind).toBe('nothing');
+    // An interrupted stop has left its drain.
+    expect(commands(planStartLocal(LOCAL, true, true, LINES.ours, nothing))).toEqual([
+      'factory-worker resume laptop --force',
+    ]);
   });
 });
 

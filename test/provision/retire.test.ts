@@ -25,7 +25,7 @@ const ACT = {
   drain: nothing,
   backup: nothing,
   uninstalled: nothing,
-  hurry: nothing,
+  'stop-now': nothing,
   wait: nothing,
   entry: nothing,
   stop: nothing,
@@ -55,7 +55,7 @@ describe('retire', () => {
       '--now',
       { state: state({ inside: BUSY }) },
       { now: true },
-      '-release ·hurry ·wait =volume =secret -entry',
+      '-release ·stop-now ·wait =volume =secret -entry',
     ],
     ['one that is stopped', { state: state(STOPPED) }, {}, '-release =volume =secret -entry'],
     [
@@ -192,7 +192,7 @@ describe('retire of a local worker', () => {
   });
 
   it.each([
-    [90_000, 'factory-worker local down laptop --wait 90s'],
+    [90_000, 'factory-worker local down laptop --wait --wait-timeout 90s'],
     [0, 'factory-worker local down laptop'],
   ])('waits for its stage: %i ms', (waitMs, expected) => {
     expect(step(local1(true, {}, waitMs), 'release')?.commands).toEqual([expected]);

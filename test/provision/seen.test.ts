@@ -335,6 +335,59 @@ describe('a release', () => {
     ]);
   });
 
+  it('whose node does not say what the check said is not told that it said nothing', async () => {
+    const name = 'factory-worker-1-prepull-a1';
+    kubectl.setRules([
+      { match: ['create'], stdout: `pod/${name}\n` },
+      { match: ['get', 'pod', name], stdout: json({ metadata: { name }, status: { phase: 'Succeeded' } }) },
+      {
+        match: ['logs'],
+        code: 1,
+        stderr: `Error from server: rpc error: code = Unavailable desc = connection error: desc = "transport: Error while dialing: dial unix /run/containerd/containerd.sock: connect: connection refused"\n`,
+      },
+      { match: ['delete', 'pod'], stdout: '' },
+      { match: ['get', 'pods'], stdout: json({ items: [] }) },
+    ]);
+    const object = prepullPod(WORKER, WORKLOAD, null, 'image', 60);
+    const checked = prepull(around().cluster, WORKER, object, 'image', 5_000, () => {});
+    await expect(checked).rejects.toMatchObject({
+      kind: 'node-unreachable',
+      message: expect.stringContaining('read what the new image says of itself on the node of worker-1'),
+    });
+  });
+
+  it('shows how long the pull goes on, and nothing of it when it is over', async () => {
+    const name = 'factory-worker-1-prepull-a1';
+    const of = (status: object) => json({ metadata: { name }, status });
+    const pulling = of({
+      phase: 'Pending',
+      conditions: [{ type: 'PodReadyToStartContainers', status: 'True' }],
+      containerStatuses: [{ name: 'check', state: { waiting: { reason: 'ContainerCreating' } } }],
+    });
+    kubectl.setRules([
+      { match: ['create'], stdout: `pod/${name}\n` },
+      { match: ['get', 'pod', name], stdout: pulling, times: 2 },
+      { match: ['get', 'pod', name], stdout: of({ phase: 'Succeeded' }) },
+      {
+        match: ['logs'],
+        stdout: `RESULT ${json({ build: { schema: 1 }, schema: 7, postgres: false, help: '' })}\n`,
+      },
+      { match: ['delete', 'pod'], stdout: '' },
+      { match: ['get', 'pods'], stdout: json({ items: [] }) },
+    ]);
+    const shown: string[] = [];
+    const said: string[] = [];
+    const live = { update: (text: string) => shown.push(text), clear: () => shown.push('') };
+    const object = prepullPod(WORKER, WORKLOAD, null, 'image', 60);
+    await prepull(around().cluster, WORKER, object, 'image', 60_000, (text) => said.push(text), live);
+    expect(shown).toEqual([
+      expect.stringMatching(/^worker-1: pulling image … \d+s\n$/),
+      expect.stringMatching(/^worker-1: pulling image … \d+s\n$/),
+      '',
+    ]);
+    expect(said).toEqual([]);
+  });
+
   it.each([
     ['new', 'old', 'its Deployment factory-worker-1 names old'],
     ['new', 'new', null],

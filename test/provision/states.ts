@@ -27,6 +27,7 @@ export const WORKLOAD: Workload = {
   secret: 'factory-worker-1-secrets',
   claim: 'factory-worker-1-data',
   pod: { imagePullSecrets: [], tolerations: [], nodeSelector: {} },
+  taken: [],
   failure: null,
 };
 

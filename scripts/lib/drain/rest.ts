@@ -81,6 +81,9 @@ export function whatRuns(snapshot: Snapshot): string {
       : '';
   const active = workSessions(sessions)
     .filter((session) => session.stage !== null)
-    .map((session) => `session ${session.name} ${isActive(session, now) ? 'active' : 'idle'}`);
+    .map((session) => {
+      const idle = session.name === heartbeat?.asks ? 'asks a question' : 'idle';
+      return `session ${session.name} ${isActive(session, now) ? 'active' : idle}`;
+    });
   return [`${working.join(', ') || 'the running check-in'}${since}`, ...active].join(', ');
 }

@@ -137,17 +137,24 @@ export async function lookInside(worker: WorkerEntry, context: Context, timeoutM
  * The manifest lines that setting the replicas would change besides the replicas, because the chart here differs from the
  * release's. Asks nothing when there is nothing to set.
  */
-export async function driftOf(
+export async function driftOf(helm: Helm, state: WorkerState, change: Change): Promise<string[]> {
+  if (state.workload?.replicas === change.set?.['replicas']) return [];
+  return driftBeside(/: [-+] replicas: \d+$/, helm, state, change);
+}
+
+/** The manifest lines that an upgrade would change besides the expected ones. */
+export async function driftBeside(
+  expected: RegExp,
   helm: Helm,
-  { worker, workload, release }: WorkerState,
+  { worker, release }: WorkerState,
   change: Change,
 ): Promise<string[]> {
-  if (!release?.ours || release.pending || workload?.replicas === change.set?.['replicas']) return [];
+  if (!release?.ours || release.pending) return [];
   // Loads yaml, which --help does not need.
   const { manifestChanges } = await import('../helm/manifest-diff.ts');
   const place = { name: release.name, worker };
   const [now, then] = await Promise.all([helm.manifest(place), helm.render(place, change)]);
-  return manifestChanges(now, then, []).filter((line) => !/: [-+] replicas: \d+$/.test(line));
+  return manifestChanges(now, then, []).filter((line) => !expected.test(line));
 }
 
 /** Checks that the Deployment has that number of replicas. @throws CliError when it does not */

@@ -7,6 +7,7 @@ import type { LocalWorker } from '../config/worker-entry.ts';
 import { DRAINED_BY } from '../contract.ts';
 import { resumeHint } from '../drain/resume-hint.ts';
 import { type Change, chartDrift, chartPath, upgradeArgs } from '../helm/helm.ts';
+import { takeBackHints } from '../helm/set-value.ts';
 import {
   action,
   type CommandLines,
@@ -17,10 +18,11 @@ import {
   type Step,
   step,
 } from '../plan.ts';
+import { takenText } from '../worker/field-owners.ts';
 import type { ReleaseState, WorkerState } from './look.ts';
 import type { Tools } from './tools.ts';
 
-export type StopStep = 'drain' | 'release' | 'hurry' | 'wait';
+export type StopStep = 'drain' | 'release' | 'stop-now' | 'wait';
 export type StartStep = 'release' | 'wait' | 'resume' | 'health';
 
 /** The actions of `stop`; `scaled` checks that the release has the new number. */
@@ -91,9 +93,9 @@ export function stopNowStep(
   pod: string,
   { kubectl }: Pick<CommandLines, 'kubectl'>,
   stopNow: Run,
-): Step<'hurry'> {
+): Step<'stop-now'> {
   const what = 'the stopping worker does not wait for its running stage';
-  return step('hurry', '·', what, action(stopNow, kubectl('exec', pod, '--', 'kill', '-TERM', '1')));
+  return step('stop-now', '·', what, action(stopNow, kubectl('exec', pod, '--', 'kill', '-TERM', '1')));
 }
 
 /** @param lives whether its supervisor or any of its processes runs */
@@ -118,7 +120,7 @@ export function planStopLocal(
 
 /** @param waitMs how long the running stage may take */
 export function localDown(worker: string, waitMs: number, ours: CommandLines['ours']): string {
-  const wait = waitMs === 0 ? [] : ['--wait', `${Math.round(waitMs / 1000)}s`];
+  const wait = waitMs === 0 ? [] : ['--wait', '--wait-timeout', `${Math.round(waitMs / 1000)}s`];
   return ours('local', 'down', worker, ...wait);
 }
 
@@ -175,15 +177,22 @@ export function healthStep(
   return step('health', '·', 'shows its status', action(health, ours('status', worker)));
 }
 
+/** @param drained whether an interrupted stop has left its drain */
 export function planStartLocal(
   worker: LocalWorker,
   running: boolean,
+  drained: boolean,
   ours: CommandLines['ours'],
   start: Run,
 ): Plan<Step<'wait'>> {
-  if (running) return { kind: 'nothing', why: `${worker.name} runs already` };
-  const up = action(start, ours('local', 'up', worker.name));
-  return { kind: 'go', steps: [step('wait', '~', 'its supervisor starts', up)], notes: [] };
+  if (running && !drained) return { kind: 'nothing', why: `${worker.name} runs already` };
+  const up = action(
+    start,
+    ...(running ? [] : [ours('local', 'up', worker.name)]),
+    ...(drained ? [ours('resume', worker.name, '--force')] : []),
+  );
+  const what = running ? 'it takes up work again' : 'its supervisor starts';
+  return { kind: 'go', steps: [step('wait', '~', what, up)], notes: [] };
 }
 
 /** The upgrade that scales a release; `helm history` shows its description. */
@@ -207,11 +216,11 @@ function scaleStep(
   );
 }
 
-/** The release, or why it cannot be upgraded. */
-function usableRelease(
+/** The release, or why it cannot be upgraded. @param changes the values that are to change */
+export function usableRelease(
   { worker, workload, release }: WorkerState,
   drift: Drift,
-  request: ReplicaRequest,
+  { chartUpgrade, changes = 'replicas' }: { readonly chartUpgrade: boolean; readonly changes?: string },
   lines: CommandLines,
 ): ReleaseState | Refusal {
   if (workload === null) {
@@ -224,14 +233,20 @@ function usableRelease(
   if (release === null || !release.ours) {
     return refuse(
       release === null
-        ? `${workload.kind} ${workload.name} does not belong to a Helm release; stop and start work only on those`
+        ? `${workload.kind} ${workload.name} does not belong to a Helm release; stop, start and resize work only on those`
         : `release ${release.name} belongs to the chart ${release.revision.chart}, not to factory-worker`,
       `without a release: ${lines.kubectl('scale', `${workload.kind.toLowerCase()}/${workload.name}`, '--replicas=0')} (or 1)`,
     );
   }
   if (release.pending) return pendingRefusal(release, lines);
-  if (drift.length > 0 && !request.chartUpgrade) {
-    const { why, hints } = chartDrift('would change in more than its replicas', drift);
+  if (workload.taken.length > 0) {
+    return refuse(
+      `${worker.name} was changed by hand, and Helm would refuse to upgrade it: ${takenText(workload.taken)}`,
+      ...takeBackHints(worker),
+    );
+  }
+  if (drift.length > 0 && !chartUpgrade) {
+    const { why, hints } = chartDrift(`would change in more than its ${changes}`, drift);
     return refuse(`${worker.name} ${why}`, ...hints);
   }
   return release;

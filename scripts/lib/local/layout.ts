@@ -1,6 +1,6 @@
 /**
- * Where the files of a local worker are. All are in its own folder except the tmux socket, whose path is limited to about a
- * hundred characters.
+ * Where the files of a local worker are. All are in its own folder except the sockets of tmux and PostgreSQL, whose paths are
+ * limited to about a hundred characters.
  */
 import { createHash } from 'node:crypto';
 import { lstatSync, mkdirSync, realpathSync } from 'node:fs';
@@ -17,6 +17,8 @@ export interface LocalLayout {
   readonly dirs: WorkerDirs;
   /** TMUX_TMPDIR. */
   readonly socketDir: string;
+  /** Of its own PostgreSQL, if it has one (image/supervisor/database/cluster.ts). */
+  readonly databaseSocketDir: string;
   readonly workerFile: string;
   readonly bootFile: string;
   readonly bootLock: string;
@@ -36,11 +38,13 @@ export function localLayout(dir: string): LocalLayout {
     WORKER_STATE_DIR: join(home, '.factory', 'worker'),
     WORKER_REPOS_DIR: join(home, '.factory', 'repos'),
   };
+  const socketDir = `/tmp/fw-${process.getuid?.() ?? 0}-${createHash('sha256').update(real).digest('hex').slice(0, 12)}`;
   return {
     dir: real,
     home,
     dirs,
-    socketDir: `/tmp/fw-${process.getuid?.() ?? 0}-${createHash('sha256').update(real).digest('hex').slice(0, 12)}`,
+    socketDir,
+    databaseSocketDir: `${socketDir}-postgres`,
     workerFile: join(real, 'worker.json'),
     bootFile: join(dirs.WORKER_RUN_DIR, FILES.boot),
     bootLock: join(dirs.WORKER_STATE_DIR, FILES.bootLock),

@@ -6,8 +6,6 @@ import { assertLinux, localLayout } from './layout.ts';
 import { processesOf, signalProcess, type WorkerProcess } from './processes.ts';
 
 export interface StopOptions {
-  /** How long to wait for a running stage; 0 interrupts it at once, and the next start resumes it. */
-  readonly waitForStageSeconds?: number;
   readonly onProgress?: (message: string) => void;
 }
 
@@ -21,22 +19,22 @@ export interface StopResult {
 /** Signals do not queue: a second one right after the first would be lost. */
 const BETWEEN_SIGNALS_MS = 500;
 /** Longer than all steps of an orderly shutdown together (image/supervisor/shutdown.ts). */
-const SHUTDOWN_MS = 45_000;
+const SHUTDOWN_MS = 60_000;
 const OBEY_MS = 3_000;
 const POLL_MS = 50;
 
 /**
- * Sends SIGTERM to the supervisor, which ends everything in order; then ends remaining processes, so that it also works when
- * the supervisor was killed. Only signals processes with this worker's state folder in their environment.
+ * Sends SIGTERM to the supervisor, which ends everything in order; a second one ends its wait for the running stage, which
+ * the next start resumes. Then ends remaining processes, so that it also works when the supervisor was killed. Only signals processes with this worker's state folder in their environment.
  *
  * @throws CliError when called from a shell inside the worker, which it would end
  */
 export async function stopLocalWorker(
   dir: string,
-  { waitForStageSeconds = 0, onProgress = () => {} }: StopOptions = {},
+  { onProgress = () => {} }: StopOptions = {},
 ): Promise<StopResult> {
   assertLinux();
-  const { dirs, socketDir } = localLayout(dir);
+  const { dirs, socketDir, databaseSocketDir } = localLayout(dir);
   const stateDir = dirs.WORKER_STATE_DIR;
   if (process.env['WORKER_STATE_DIR'] === stateDir) {
     throw new CliError('this shell runs inside the worker and would be ended with it', {
@@ -51,8 +49,8 @@ export async function stopLocalWorker(
     supervisors.every(({ pid }) => !processesOf(stateDir).some((process) => process.pid === pid));
   if (supervisors.length > 0) {
     signal();
-    onProgress(waitForStageSeconds > 0 ? 'waiting for the running stage to end' : 'stopping');
-    if (!(await until(gone, Math.max(waitForStageSeconds * 1000, BETWEEN_SIGNALS_MS)))) {
+    onProgress('stopping');
+    if (!(await until(gone, BETWEEN_SIGNALS_MS))) {
       signal();
       await until(gone, SHUTDOWN_MS);
     }
@@ -60,7 +58,7 @@ export async function stopLocalWorker(
     await until(() => processesOf(stateDir).length === 0, OBEY_MS);
   }
   const swept = await sweep(stateDir, onProgress);
-  rmSync(socketDir, { recursive: true, force: true });
+  for (const folder of [socketDir, databaseSocketDir]) rmSync(folder, { recursive: true, force: true });
   return { wasRunning: supervisors.length > 0, swept };
 }
 

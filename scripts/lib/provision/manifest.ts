@@ -1,7 +1,9 @@
 /** What a rendered chart installs, as far as `provision` has to prepare for it. Pure. */
 import { CliError } from '../cli/errors.ts';
 import { objectsIn } from '../helm/manifest-diff.ts';
+import type { ClaimObject } from '../transport/objects.ts';
 import { parseWorkload, type WorkloadObject } from '../worker/workload.ts';
+import { type ClaimSpec, claimSpec } from './claim.ts';
 
 export interface Brought {
   /** `Deployment/factory-worker-1` …, without the pods of `helm test`. */
@@ -13,11 +15,15 @@ export interface Brought {
   readonly secret: string | null;
   /** Whether the chart creates that Secret, from `secrets.inline`. */
   readonly inlineSecret: boolean;
+  /** `database.kind`; null when the build of factory decides. */
+  readonly database: string | null;
   readonly pullSecrets: readonly string[];
   /** The claim of the state volume; null without persistence. */
   readonly claim: string | null;
   /** Whether the chart creates that claim; if not, it has to exist. */
   readonly makesClaim: boolean;
+  /** What it asks of the claim that it creates; null when it creates none. */
+  readonly asked: ClaimSpec | null;
 }
 
 /**
@@ -32,6 +38,9 @@ export function readManifest(manifest: string): Brought {
   const deployment = objects.find(({ kind }) => kind === 'Deployment') as WorkloadObject | undefined;
   if (deployment === undefined) throw new CliError('there is no Deployment in what the chart renders');
   const { image, replicas, privileged, secret, claim, pod } = parseWorkload(deployment);
+  const made = objects.find(
+    ({ kind, metadata }) => kind === 'PersistentVolumeClaim' && metadata?.name === claim,
+  ) as ClaimObject | undefined;
   return {
     objects: named.toSorted(),
     image,
@@ -39,8 +48,17 @@ export function readManifest(manifest: string): Brought {
     privileged,
     secret,
     inlineSecret: named.includes(`Secret/${secret}`),
-    pullSecrets: pod.imagePullSecrets.map(({ name }) => name),
+    database: variableOf(deployment, 'FACTORY_DATABASE'),
+    // Each is asked for; a list may name one twice.
+    pullSecrets: [...new Set(pod.imagePullSecrets.map(({ name }) => name))],
     claim,
-    makesClaim: named.includes(`PersistentVolumeClaim/${claim}`),
+    makesClaim: made !== undefined,
+    asked: made === undefined ? null : claimSpec(made),
   };
+}
+
+/** The value of a variable in the environment of the pod's containers; null when it has none. */
+function variableOf({ spec }: WorkloadObject, variable: string): string | null {
+  const all = spec.template.spec.containers.flatMap(({ env = [] }) => env);
+  return all.find(({ name }) => name === variable)?.value ?? null;
 }

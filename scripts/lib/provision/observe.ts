@@ -8,6 +8,7 @@ import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { kubectlError, kubectlMessage } from '../transport/kubectl-errors.ts';
 import { type ClaimObject, getOrNull, isHelms, type KubernetesObject } from '../transport/objects.ts';
 import { readAnswer } from '../transport/read-answer.ts';
+import { claimSpec } from './claim.ts';
 import type { Brought } from './manifest.ts';
 import type { ClaimState, ClusterState, NamespaceState, ObjectOwner } from './plan.ts';
 
@@ -95,7 +96,7 @@ function seenClaim(claim: ClaimObject): ClaimState {
   return {
     owner: ownerOf(claim),
     phase: claim.status?.phase ?? '',
-    size: claim.spec?.resources?.requests?.storage ?? '?',
+    ...claimSpec(claim),
     since: claim.metadata.creationTimestamp ?? '',
     deleting: claim.metadata.deletionTimestamp !== undefined,
   };

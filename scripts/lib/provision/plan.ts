@@ -21,6 +21,7 @@ import {
 import { UNSHOWN, writeArgs } from '../secret/secret.ts';
 import { FLAG_OF, type Key, NEEDED_KEYS, type Token } from '../secret/tokens.ts';
 import { CREATE_ARGS } from '../transport/objects.ts';
+import { type ClaimSpec, type Unchangeable, unchangeable } from './claim.ts';
 import type { Brought } from './manifest.ts';
 
 /**
@@ -68,10 +69,9 @@ export interface ObjectOwner {
   readonly namespace: string | null;
 }
 
-export interface ClaimState {
+export interface ClaimState extends ClaimSpec {
   readonly owner: ObjectOwner;
   readonly phase: string;
-  readonly size: string;
   readonly since: string;
   readonly deleting: boolean;
 }
@@ -100,8 +100,10 @@ export function isInstalled(release: ReleaseState | null): release is InstalledR
 /** The same, and what exists on this machine. */
 export interface ProvisionState extends ClusterState {
   readonly now: Date;
-  /** Lines of the manifest that differ between the values given now and the installed ones. */
+  /** Lines of an installed release's manifest that an upgrade with the values given now would change. */
   readonly drift: readonly string[];
+  /** What that upgrade, or the installation, asks of the worker's claim; null when it asks nothing. */
+  readonly asked: ClaimSpec | null;
   /** The entry in workers.yaml: present, or the change that adds it. */
   readonly entry: { readonly there: boolean; readonly path: string; readonly diff: string };
 }
@@ -128,7 +130,8 @@ export function missingKeys(
 ): Key[] {
   if (noSecret || brought.inlineSecret || brought.secret === null) return [];
   const known = new Set<string>([...(seen.secretKeys ?? []), ...tokens.map(({ key }) => key)]);
-  return NEEDED_KEYS.filter((key) => !known.has(key));
+  const needed: readonly Key[] = brought.database === 'url' ? [...NEEDED_KEYS, 'DATABASE_URL'] : NEEDED_KEYS;
+  return needed.filter((key) => !known.has(key));
 }
 
 export function planProvision(
@@ -206,6 +209,14 @@ function refusalOf(seen: ProvisionState, request: ProvisionRequest, lines: Comma
       'or use another name for the worker',
     );
   }
+  const kept = isInstalled(release) ? [] : keptBy(seen);
+  if (kept.length > 0) {
+    return refuse(
+      `the volume ${brought.claim} is there from before, and Kubernetes does not change it to these values: it has ${kept.map(({ text }) => text).join('; ')}`,
+      `take it up as it is: --set ${kept.map(({ keep }) => keep).join(',')}`,
+      `or delete it, with its queue and clones, and start with a new one: ${lines.kubectl('delete', 'persistentvolumeclaim', brought.claim ?? '')}`,
+    );
+  }
   const absent = [...seen.pullSecrets].filter(([, there]) => !there).map(([name]) => name);
   if (absent.length > 0 && request.loginFile === null) {
     return refuse(
@@ -214,6 +225,11 @@ function refusalOf(seen: ProvisionState, request: ProvisionRequest, lines: Comma
     );
   }
   return null;
+}
+
+/** What the claim has and keeps, though other values are asked for. */
+function keptBy({ claim, asked }: ProvisionState): Unchangeable[] {
+  return claim === null || asked === null ? [] : unchangeable(claim, asked);
 }
 
 /** Helm adopts an object whose labels name this release and namespace. */
@@ -373,7 +389,14 @@ function notesOn(seen: ProvisionState, request: ProvisionRequest, lines: Command
     );
   }
   if (seen.drift.length > 0) {
-    const upgrade = lines.helm('upgrade', worker.name, chart, '--reset-then-reuse-values', ...valueArgs);
+    const kept = keptBy(seen);
+    if (kept.length > 0) {
+      notes.push(
+        `Kubernetes does not change the volume ${brought.claim} to these values: it has ${kept.map(({ text }) => text).join('; ')}`,
+      );
+    }
+    const keep = kept.map((value) => `--set=${value.keep}`);
+    const upgrade = lines.helm(...upgradeWith(worker, chart, [...valueArgs, ...keep]));
     notes.push(
       `it is installed with other values; provision changes none (${seen.drift.length} lines differ: ${seen.drift.slice(0, 3).join('; ')} …). To change them: ${upgrade}`,
     );
@@ -383,6 +406,15 @@ function notesOn(seen: ProvisionState, request: ProvisionRequest, lines: Command
     notes.push(`the image ${brought.image} names no registry: only nodes that have it already can run it`);
   }
   return notes;
+}
+
+/** The arguments of the upgrade that gives an installed worker other values. */
+export function upgradeWith(
+  { name }: Pick<ClusterWorker, 'name'>,
+  chart: string,
+  valueArgs: readonly string[],
+): string[] {
+  return ['upgrade', name, chart, '--reset-then-reuse-values', ...valueArgs];
 }
 
 /** For the message when a key is missing and there is no terminal to ask on. */

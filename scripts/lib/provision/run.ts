@@ -17,7 +17,14 @@ import { waitReady } from '../lifecycle/pod-wait.ts';
 import { createTools } from '../lifecycle/tools.ts';
 import { agree, answer, changes, runSteps, silently } from '../plan.ts';
 import { readSecret, withTokens, writeSecret } from '../secret/secret.ts';
-import { askTokens, givenTokens, hideTokens, type Token, type TokenFlagValues } from '../secret/tokens.ts';
+import {
+  askTokens,
+  givenTokens,
+  hideTokens,
+  type Token,
+  type TokenFlagValues,
+  withoutStrayUrl,
+} from '../secret/tokens.ts';
 import { type Cluster, clusterOf, kubectl } from '../transport/kubectl.ts';
 import { kubectlCommand, kubectlError } from '../transport/kubectl-errors.ts';
 import {
@@ -40,6 +47,7 @@ import {
   type ProvisionRequest,
   type ProvisionState,
   planProvision,
+  upgradeWith,
 } from './plan.ts';
 import { readLogin } from './registry-login.ts';
 
@@ -96,11 +104,17 @@ export async function provisionWorker(given: ProvisionArguments, context: Contex
     inCluster = await observeCluster(cluster, helm, worker, brought);
   }
   const asGiven = given.values.length + given.set.length > 0;
+  // Of a pending release Helm renders no upgrade, and the plan refuses it.
+  const upgraded =
+    own !== null && asGiven && inCluster.release?.pending === false
+      ? await renderUpgrade(helm, worker, valueArgs, stdin)
+      : null;
   const entry = known === undefined ? entering(file, worker, env) : null;
   const seen: ProvisionState = {
     ...inCluster,
     now: context.now(),
-    drift: own !== null && asGiven ? manifestChanges(own, withoutHooks(manifest), []) : [],
+    drift: own !== null && upgraded !== null ? manifestChanges(own, upgraded, []) : [],
+    asked: own === null ? brought.asked : upgraded === null ? null : readManifest(upgraded).asked,
     entry: {
       there: entry === null,
       path: shortPath(file.path, homeOf(env)),
@@ -110,7 +124,7 @@ export async function provisionWorker(given: ProvisionArguments, context: Contex
   const request: ProvisionRequest = {
     worker,
     brought,
-    tokens: brought.inlineSecret ? [] : tokens,
+    tokens: brought.inlineSecret ? [] : withoutStrayUrl(tokens, brought.database === 'url'),
     noSecret: given.noSecret,
     loginFile: given.pullSecretFile ?? null,
     valueArgs,
@@ -289,12 +303,16 @@ async function serverVersion(cluster: Cluster, worker: ClusterWorker): Promise<s
   return server.gitVersion;
 }
 
-/** Like a release's own manifest, without hooks. */
-function withoutHooks(manifest: string): string {
-  return manifest
-    .split(/^---$/m)
-    .filter((document) => !/^[ \t]+"?helm\.sh\/hook"?:/m.test(document))
-    .join('---');
+/** The manifest that an upgrade with these values would apply: what was given before stays. */
+async function renderUpgrade(
+  helm: Helm,
+  worker: ClusterWorker,
+  valueArgs: readonly string[],
+  stdin: string | undefined,
+): Promise<string> {
+  const args = [...upgradeWith(worker, chartPath(), valueArgs), '--dry-run=server', '--output=json'];
+  const text = await helm.call({ name: worker.name, worker }, args, stdin);
+  return readAnswer<{ manifest: string }>('helm-render', worker.name, text).manifest;
 }
 
 async function expectLabels(cluster: Cluster, worker: ClusterWorker, level: Level): Promise<void> {
@@ -364,7 +382,14 @@ export function againArgs({
   noSecret,
   pullSecretFile,
 }: Pick<ProvisionArguments, 'values' | 'set' | 'tokens' | 'noSecret' | 'pullSecretFile'>): string[] {
-  const named = ['token-file', 'gh-token-file', 'gh-user', 'ssh-key-file', 'secrets-file'] as const;
+  const named = [
+    'token-file',
+    'gh-token-file',
+    'gh-user',
+    'ssh-key-file',
+    'database-url-file',
+    'secrets-file',
+  ] as const;
   const option = (flag: string, value: string | undefined) =>
     value === undefined ? [] : [`--${flag}`, value];
   return [

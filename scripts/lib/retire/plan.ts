@@ -27,17 +27,17 @@ import {
  * - `drain` start no other check-in, and let the running stage end
  * - `backup` copy its state into a file here
  * - `release` run `helm uninstall`; stop a local worker
- * - `hurry` with --now: do not wait for the running stage
+ * - `stop-now` with --now: do not wait for the running stage
  * - `wait` wait until its pod is gone
  * - `volume` keep it, or delete it with --purge
  * - `secret` the same for its tokens, if the Secret is its own
  * - `entry` remove it from workers.yaml
  */
-export type RetireStep = 'drain' | 'backup' | 'release' | 'hurry' | 'wait' | 'volume' | 'secret' | 'entry';
+export type RetireStep = 'drain' | 'backup' | 'release' | 'stop-now' | 'wait' | 'volume' | 'secret' | 'entry';
 
 /** What `retire` does itself; `uninstalled` checks that the release is gone. */
 export type RetireActions = Readonly<
-  Record<'drain' | 'backup' | 'uninstalled' | 'hurry' | 'wait' | 'entry', Run>
+  Record<'drain' | 'backup' | 'uninstalled' | 'stop-now' | 'wait' | 'entry', Run>
 >;
 
 /** The same for a local worker, which is stopped, and whose volume is a folder. */
@@ -103,7 +103,7 @@ export function planRetire(
     );
   }
   if (release !== null && request.now && inside.entered) {
-    steps.push(stopNowStep(pods[0] ?? worker.pod, tools, act.hurry));
+    steps.push(stopNowStep(pods[0] ?? worker.pod, tools, act['stop-now']));
   }
   if (pods.length > 0) {
     const waits = pods.map((pod) => tools.kubectl('wait', '--for=delete', '--timeout=30m', `pod/${pod}`));

@@ -12,13 +12,13 @@ import { expandHome, homeOf, shortPath } from '../config/paths.ts';
 import { userAtHost } from '../config/user.ts';
 import type { ClusterWorker, LocalWorker, WorkerEntry } from '../config/worker-entry.ts';
 import { chooseWorker } from '../config/workers-file.ts';
-import { type Resting, resting } from '../drain/resting.ts';
+import { type Rest, resting } from '../drain/resting.ts';
 import { findHelm, type Helm } from '../helm/helm.ts';
 import { lookAtWorker, lookInside, type WorkerState } from '../lifecycle/look.ts';
 import { waitGone } from '../lifecycle/pod-wait.ts';
+import { endLocalWorker } from '../lifecycle/stop-local.ts';
 import { createTools, stopNow } from '../lifecycle/tools.ts';
 import { localWorkerState } from '../local/state.ts';
-import { stopLocalWorker } from '../local/stop.ts';
 import { agree, answer, type Plan, runSteps, type Step, silently } from '../plan.ts';
 import { contextToUse, fullName } from '../provision/place.ts';
 import { type Cluster, clusterOf } from '../transport/kubectl.ts';
@@ -88,7 +88,7 @@ async function retireFromCluster(
   const removal = removalOf(file, worker.name, context);
   const tools = createTools(helm, cluster, worker, context);
   const say = (what: string) => stderr.write(`${worker.name}: ${what}\n`);
-  const rest = restOf(worker, given, context);
+  const rest = resting(worker, restOf(worker, given, context), context);
   const again = tools.helm('uninstall', state.release?.name ?? '');
   const planned = planRetire(
     { now: now(), state, ...belongings, entry: removal?.shown ?? null },
@@ -102,7 +102,7 @@ async function retireFromCluster(
         rest.done();
         return undefined;
       },
-      hurry: () => stopNow(worker, context, timeoutMs),
+      'stop-now': () => stopNow(worker, context, timeoutMs),
       wait: silently(() => waitGone(cluster, worker, say)),
     },
   );
@@ -140,7 +140,7 @@ async function retireLocal(
   file: WorkersText,
   context: Context,
 ): Promise<number> {
-  const { exec, stderr } = context;
+  const { exec } = context;
   const { prepared, running, processes } = await localWorkerState(worker.home, exec);
   if (request.purge && !prepared && existsSync(worker.home)) {
     throw new CliError(`${worker.home} is not the folder of a local worker; it is not deleted`, {
@@ -157,18 +157,13 @@ async function retireLocal(
   const lines = { ours: context.commandLine };
   const planned = planRetireLocal(worker, lives, waitMs, inside, removal.shown, request, lines, {
     ...commonActions(worker, request, given, removal, context),
-    stop: silently(() =>
-      stopLocalWorker(worker.home, {
-        waitForStageSeconds: Math.round(waitMs / 1000),
-        onProgress: (message) => stderr.write(`${worker.name}: ${message}\n`),
-      }),
-    ),
+    stop: silently(() => endLocalWorker(worker, { ...restOf(worker, given, context), waitMs }, context)),
     folder: silently(async () => rmSync(worker.home, { recursive: true, force: true })),
   });
   return runPlan(planned, worker, async () => {}, given, context);
 }
 
-function restOf(worker: WorkerEntry, { drainMs, timeoutMs }: RetireArguments, context: Context): Resting {
+function restOf(worker: WorkerEntry, { drainMs, timeoutMs }: RetireArguments, context: Context): Rest {
   const { stderr, commandLine } = context;
   const say = (what: string) => stderr.write(`${worker.name}: ${what}\n`);
   const hints = [
@@ -176,7 +171,7 @@ function restOf(worker: WorkerEntry, { drainMs, timeoutMs }: RetireArguments, co
     `interrupt it: ${commandLine('retire', worker.name, '--now')}`,
   ];
   const reason = `retired by ${userAtHost()}`;
-  return resting(worker, { reason, waitMs: drainMs, timeoutMs, say, hints }, context);
+  return { reason, waitMs: drainMs, timeoutMs, say, hints };
 }
 
 /** The steps that are the same for a local worker and one in a cluster. */
