@@ -2,7 +2,9 @@
 import {
   type Decision,
   isSame,
+  isStill,
   parseChoice,
+  probeSteps,
   renderDialog,
   type Step,
   stepsFor,
@@ -20,6 +22,7 @@ import { paneLines, parsePanes } from './lib/health/inside.ts';
 import type { Frame } from './lib/transport/frame.ts';
 import { type Transport, TransportError } from './lib/transport/transport.ts';
 import { findWorker } from './lib/worker/observe.ts';
+import { SESSION, SESSION_FLAG, WORKER } from './lib/worker/positionals.ts';
 import { chooseSession, parseSessions } from './lib/worker/sessions.ts';
 import { SUMMARIES } from './summaries.ts';
 
@@ -31,11 +34,9 @@ export const answer = defineCommand({
   description: `A question is a list of choices on the pane: from the agent, for a permission, or in a dialog of claude. Without --choice
 and without a terminal it is only shown. SESSION may be omitted when only one session asks. Unlike a text typed by send, a
 choice is not a prompt: factory continues with the issue.`,
-  positionals: [
-    { name: 'WORKER', required: true },
-    { name: 'SESSION', required: false },
-  ],
+  positionals: [WORKER, SESSION],
   flags: {
+    ...SESSION_FLAG,
     choice: {
       type: 'string',
       value: 'N',
@@ -192,12 +193,40 @@ async function give(
   dialog: Dialog,
   decision: Decision,
 ): Promise<Dialog | null> {
-  let lines: readonly string[] = [];
-  for (const step of stepsFor(dialog, decision)) lines = await press(context, to, step);
-  const after = readScreen(lines);
+  let before = dialog;
+  let after = readScreen([]);
+  for (const step of stepsFor(dialog, decision)) {
+    if (after.kind === 'dialog') before = after;
+    after = readScreen(await take(context, to, before, step));
+  }
   if (after.kind !== 'dialog') return null;
-  if (!isSame(dialog, after)) return after;
+  if (!isSame(before, after)) return after;
   throw new CliError(`${to.session} still shows the same question`, { hints: [lookHint(context, to)] });
+}
+
+/**
+ * Takes a step, a second time when claude has dropped its keys, as it does with those that arrive in the first moments of a
+ * dialog: by its own clock, so on a busy machine also long after the dialog was drawn. That nothing has changed does not prove
+ * it: the keys may still wait to be read, and a second Enter could answer the dialog after this one. So only the arrows are
+ * pressed until the cursor has moved.
+ *
+ * @returns the lines of the pane after the step
+ */
+async function take(context: Context, to: Pressed, dialog: Dialog, step: Step): Promise<readonly string[]> {
+  const first = await press(context, to, step);
+  if (!first.pressed) {
+    throw new CliError(`${to.session} shows another question now`, {
+      hints: [`look: ${context.commandLine('answer', to.worker, to.session)}`],
+    });
+  }
+  const unanswered = readScreen(first.lines);
+  if (unanswered.kind !== 'dialog' || !isStill(dialog, unanswered, step.line)) return first.lines;
+  for (const probe of probeSteps(unanswered)) {
+    const { pressed, lines } = await press(context, to, probe);
+    const probed = readScreen(lines);
+    if (!pressed || probed.kind !== 'dialog' || !isStill(unanswered, probed, probe.next)) return lines;
+  }
+  return (await press(context, to, step)).lines;
 }
 
 /** The request to scripts/remote/answer.sh. */
@@ -205,8 +234,12 @@ interface PressRequest extends Step {
   readonly session: string;
 }
 
-/** @returns the lines of the pane after the keys */
-async function press(context: Context, to: Pressed, step: Step): Promise<readonly string[]> {
+/** @returns whether the pane showed the step's line, so that the keys were pressed; the lines of the pane after that */
+async function press(
+  context: Context,
+  to: Pressed,
+  step: Step,
+): Promise<{ readonly pressed: boolean; readonly lines: readonly string[] }> {
   const request: PressRequest = { session: to.session, ...step };
   let frame: Frame;
   try {
@@ -226,15 +259,12 @@ async function press(context: Context, to: Pressed, step: Step): Promise<readonl
   const { rc, text } = frame.parts.get('pressed') ?? { rc: null, text: 'no answer' };
   switch (rc) {
     case 0:
-      return paneLines(frame.parts.get('pane')?.text ?? '');
+    case 4:
+      return { pressed: rc === 0, lines: paneLines(frame.parts.get('pane')?.text ?? '') };
     case 1:
     case 2:
       throw new CliError(`${to.session} has just ended`, {
         hints: [`what there is now: ${context.commandLine('sessions', to.worker)}`],
-      });
-    case 4:
-      throw new CliError(`${to.session} shows another question now`, {
-        hints: [`look: ${context.commandLine('answer', to.worker, to.session)}`],
       });
     default:
       throw new CliError(`tmux in ${to.worker} did not take the keys: ${text}`, {

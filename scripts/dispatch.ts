@@ -6,7 +6,7 @@ import { renderJson } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import * as prompt from './lib/cli/prompt.ts';
 import { oneLine } from './lib/cli/text.ts';
-import { parseDuration } from './lib/config/duration.ts';
+import { parseDuration, waitLimit } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { userAtHost } from './lib/config/user.ts';
 import type { WorkerEntry } from './lib/config/worker-entry.ts';
@@ -18,13 +18,19 @@ import type { DispatchRequest } from './lib/dispatch/request.ts';
 import { send } from './lib/dispatch/send.ts';
 import { observe } from './lib/health/observe.ts';
 import { assess, problemJson } from './lib/health/report.ts';
+import { openConnections } from './lib/transport/connections.ts';
 import { issueGoal, waitUntil } from './lib/waiting/waiting.ts';
-import { parseIssues, parseProject } from './lib/worker/arguments.ts';
+import { checkRepo, type NamedIssues, parseIssues, parseProject, sameRepo } from './lib/worker/arguments.ts';
 import { describeClearing } from './lib/worker/in-the-way.ts';
 import { createReach, type Reach } from './lib/worker/observe.ts';
+import { WORKER } from './lib/worker/positionals.ts';
+import { parseSnapshot } from './lib/worker/snapshot.ts';
 import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
+
+/** How long `--wait` waits. */
+const DEFAULT_WAIT = '12h';
 
 const FLAGS = {
   project: {
@@ -33,7 +39,12 @@ const FLAGS = {
     value: 'NAME',
     description: 'project of the issues: the name of its clone on the worker, or owner/NAME',
   },
-  issue: { type: 'list', short: 'i', value: 'N', description: 'issue to work on' },
+  issue: {
+    type: 'list',
+    short: 'i',
+    value: 'N',
+    description: 'issue to work on: 23, 25-27, demo#23 or its URL',
+  },
   intent: {
     type: 'string',
     value: 'TEXT',
@@ -59,8 +70,7 @@ const FLAGS = {
   'wait-timeout': {
     type: 'string',
     value: 'DURATION',
-    default: '12h',
-    description: 'with --wait: stop waiting after this time (124); the work continues',
+    description: `wait, but no longer than this (124); the work continues; default: ${DEFAULT_WAIT}`,
   },
   ...OUTPUT_FLAGS(FORMATS),
   ...WORKER_FLAGS,
@@ -73,7 +83,7 @@ export const dispatch = defineCommand({
   description: `An issue that is already pending or active is left alone and counts as done. After a lost connection the command checks
 for up to twice the --timeout (at most two minutes) and says whether the issue is queued; running it again never queues
 anything twice. WORKER auto means the worker with the fewest open issues among those that have the project.`,
-  positionals: [{ name: 'WORKER', required: false }],
+  positionals: [WORKER],
   flags: FLAGS,
   examples: [
     ['worker-1 --project deathcookies --issue 23', 'one issue'],
@@ -81,51 +91,49 @@ anything twice. WORKER auto means the worker with the fewest open issues among t
       'worker-1 -p deathcookies -i 23,24 --intent "Users can log in with a passkey"',
       'two, with the intent given',
     ],
+    ['worker-1 -i https://github.com/lucasnoah/deathcookies/issues/23', 'the same, pasted from a browser'],
+    ['worker-1 -i deathcookies#25-27', 'three of them'],
     ['worker-1 --clone lucasnoah/deathcookies --issue 23', 'in a project the worker does not have yet'],
     ['worker-1 -p deathcookies -i 23 --requeue --wait', 'once more, and wait for the end'],
     ['auto -p deathcookies -i 23', 'the least loaded worker that has the project'],
   ],
-  async run({ flags, positionals }: Input<typeof FLAGS>, context) {
+  async run({ flags, positionals: [name = ''] }: Input<typeof FLAGS>, context) {
     const format = outputFormat(flags, FORMATS);
     const timeoutMs = parseDuration(flags.timeout, '--timeout');
-    const given = {
-      issues: parseIssues(flags.issue, '--issue'),
-      dependsOn: parseIssues(flags['depends-on'], '--depends-on'),
-      project: flags.project ?? flags.clone,
-    };
-    const project = given.project === undefined ? undefined : parseProject(given.project);
+    const limitMs = waitLimit(flags, DEFAULT_WAIT);
+    const given = parseIssues(flags.issue, '--issue');
+    const dependsOn = parseIssues(flags['depends-on'], '--depends-on');
+    // A clone may have another name than its repository (--clone REPO --project NAME).
+    const named = sameRepo(sameRepo(given.repo, dependsOn.repo), flags.clone ?? flags.project ?? null);
+    const wanted = flags.project ?? named;
+    const project = wanted === null ? undefined : parseProject(wanted);
 
     const file = await loadWorkers(context.env, flags, context.commandLine);
-    const reach = createReach(context, timeoutMs);
-    const worker = meansAuto(positionals[0], file)
+    const reach = createReach(context, timeoutMs, openConnections(context, file.workers));
+    const worker = meansAuto(name, file)
       ? await chooseAuto(context, reach, file.workers, project, given.issues)
-      : positionals[0] === undefined
-        ? await askWorker(context, file.workers)
-        : chooseWorker(file, positionals[0]);
+      : chooseWorker(file, name);
     const request: DispatchRequest = {
       id: randomUUID(),
       by: userAtHost(),
       project: project ?? (await askProject(context, reach, worker, timeoutMs)),
       issues: given.issues.length > 0 ? given.issues : await askIssues(context),
       intent: flags.intent,
-      dependsOn: given.dependsOn,
+      dependsOn: dependsOn.issues,
       requeue: flags.requeue,
       dryRun: flags['dry-run'],
     };
     context.stderr.write(`${worker.name} ${whereabouts(worker)}\n`);
+    if (flags.clone === undefined && given.repo?.includes('/')) {
+      await checkOwner(context, reach, worker, { issues: request.issues, repo: given.repo }, timeoutMs);
+    }
     const planned =
       flags.clone === undefined ? null : await clone(context, reach, worker, request, flags.clone, timeoutMs);
     const answer = planned ?? (await send(context, reach, worker, request, timeoutMs));
     report(context, worker, request, answer, format);
     if (!answer.outcomes.every(succeeded)) return ExitCode.failed;
-    if (!flags.wait || flags['dry-run']) return ExitCode.ok;
-    return waitFor(
-      context,
-      worker,
-      request,
-      timeoutMs,
-      parseDuration(flags['wait-timeout'], '--wait-timeout'),
-    );
+    if (limitMs === null || flags['dry-run']) return ExitCode.ok;
+    return waitFor(context, worker, request, timeoutMs, limitMs);
   },
 });
 
@@ -185,16 +193,6 @@ function whereabouts(worker: WorkerEntry): string {
     : `(context ${worker.context}, namespace ${worker.namespace})`;
 }
 
-function askWorker(context: Context, workers: readonly WorkerEntry[]): Promise<WorkerEntry> {
-  if (workers.length === 0) throw new UsageError('there are no workers yet');
-  return prompt.select(
-    context,
-    'Which worker?',
-    workers.map((worker) => ({ name: worker.name, value: worker })),
-    'WORKER, the first argument',
-  );
-}
-
 async function askProject(
   context: Context,
   reach: Reach,
@@ -215,12 +213,25 @@ async function askProject(
   );
 }
 
-async function askIssues(context: Context): Promise<number[]> {
+/** The same name may be another owner's repository on this worker: its issues would be the wrong ones. */
+async function checkOwner(
+  { signal }: Context,
+  reach: Reach,
+  worker: WorkerEntry,
+  named: NamedIssues,
+  timeoutMs: number,
+): Promise<void> {
+  const { transport } = await reach.enter(worker);
+  const frame = await transport.run({ script: 'look', args: ['brief'], timeoutMs, signal });
+  checkRepo(named, parseSnapshot(frame), worker.name);
+}
+
+async function askIssues(context: Context): Promise<readonly number[]> {
   if (!context.interactive) throw new UsageError('--issue is missing');
   const text = await prompt.input(context, 'Which issue?', '--issue N', (answer) =>
     /^[1-9]\d{0,8}$/.test(answer.trim()) ? true : 'an issue number, such as 23',
   );
-  return parseIssues([text.trim()], '--issue');
+  return parseIssues([text.trim()], '--issue').issues;
 }
 
 await runIfMain(import.meta.url, dispatch);

@@ -6,7 +6,7 @@ import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import { confirm } from './lib/cli/prompt.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { userAtHost } from './lib/config/user.ts';
-import { parseError } from './lib/factory.ts';
+import { parseError, statusWord } from './lib/factory.ts';
 import { isHuman } from './lib/health/inside.ts';
 import { runChange } from './lib/unstick/change.ts';
 import {
@@ -17,9 +17,10 @@ import {
   planUnstick,
   type UnstickRequest,
 } from './lib/unstick/plan.ts';
-import { parseIssues } from './lib/worker/arguments.ts';
+import { checkRepo, parseIssue } from './lib/worker/arguments.ts';
 import { parseInTheWay } from './lib/worker/in-the-way.ts';
 import { findWorker } from './lib/worker/observe.ts';
+import { WORKER } from './lib/worker/positionals.ts';
 import { itemName, openItems } from './lib/worker/queue.ts';
 import { parseSnapshot, type Snapshot } from './lib/worker/snapshot.ts';
 import { SUMMARIES } from './summaries.ts';
@@ -32,10 +33,7 @@ export const unstick = defineCommand({
   description: `Finds out why the issue does not move and shows the steps that fix it in this worker's version of factory; after a
 confirmation it carries them out and checks again. If the issue is not stuck, or has moved since the first check (by another
 operator or the supervisor), it changes nothing.`,
-  positionals: [
-    { name: 'WORKER', required: true },
-    { name: 'ISSUE', required: true },
-  ],
+  positionals: [WORKER, { name: 'ISSUE', required: true }],
   flags: {
     'give-up': { type: 'boolean', description: 'end the work on it, so that the queue continues without it' },
     'dry-run': { type: 'boolean', description: 'show what would be done, change nothing' },
@@ -46,18 +44,20 @@ operator or the supervisor), it changes nothing.`,
   },
   examples: [
     ['worker-1 23', 'find out what is wrong with #23, show the steps, ask, carry them out'],
+    ['worker-1 demo#23', 'the same, as list and status print it'],
     ['worker-1 23 --give-up --yes', 'let the queue go on without #23'],
     ['worker-1 23 --dry-run -o json', 'the plan as JSON'],
   ],
   async run({ flags, positionals: [name = '', word = ''] }, context) {
     const format = outputFormat(flags, FORMATS);
-    const [issue = 0] = parseIssues([word.replace(/^#/, '')], 'ISSUE');
+    const { issue, repo } = parseIssue(word, 'ISSUE');
     const { timeoutMs, enter } = await findWorker(context, flags, name);
     const { stdout, stderr, signal } = context;
     const { transport } = await enter();
     const seen = await transport.run({ script: 'unstick-look', args: [`${issue}`], timeoutMs, signal });
     const before = parseSnapshot(seen);
     refuseBlind(before, name, context);
+    checkRepo({ issues: [issue], repo }, before, name);
     const human = isHuman(seen.parts.get('human')?.text ?? '');
     const way = parseInTheWay(seen).get(issue) ?? null;
     const plan = planUnstick(before, { issue, worker: name, giveUp: flags['give-up'] }, human, way);
@@ -145,7 +145,7 @@ function describeAfter({ goal }: Plan, after: Snapshot, issue: number): string {
   const at = `stage ${pipeline?.stage}, attempt ${pipeline?.attempt}`;
   return after.locks.checkIn
     ? `#${issue} is at work again: ${at}`
-    : `#${issue} is ${pipeline?.status.replace('_', ' ')}: ${at}; the next check-in takes it up`;
+    : `#${issue} is ${statusWord(String(pipeline?.status))}: ${at}; the next check-in takes it up`;
 }
 
 function planJson(plan: Plan | NoPlan, { commandLine }: Context) {

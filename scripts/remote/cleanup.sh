@@ -93,12 +93,7 @@ prune_docker() {
 }
 
 said='' outcomes='' fate='' why='' json=''
-mkdir -p "$WORKER_STATE_DIR/locks"
-exec 9>>"$WORKER_STATE_DIR/locks/queue"
-if ! flock --wait 30 9; then
-  emit_part busy 1 'another process has held the queue for more than 30s'
-  exit 0
-fi
+take_queue_lock 30 || exit 0
 if ! live=$(live_issues 9>&-); then
   emit_part busy 1 'factory cannot tell which issues are being worked on'
   exit 0

@@ -10,11 +10,7 @@ if ! : >"$journal.withdrawn"; then
   emit_part busy 1 'the state volume cannot be written'
   exit 0
 fi
-exec 9>>"$WORKER_STATE_DIR/locks/queue"
-if ! flock --wait 30 9; then
-  emit_part busy 1 'the queue has been held for more than 30s'
-  exit 0
-fi
+take_queue_lock 30 || exit 0
 exec 9>&-
 part_file outcomes "$journal"
 probe brief

@@ -45,15 +45,6 @@ record() {
 }
 
 add() {
-  local command=(factory queue add)
-  if has_flag "$dialect" project; then
-    command+=(--project "$project" --issue "$1")
-  else
-    command+=("$1")
-  fi
-  if has_flag "$dialect" config; then command+=(--config "$config"); fi
-  if [ -n "$intent" ]; then command+=(--intent "$intent"); fi
-  if [ -n "$depends_on" ]; then command+=(--depends-on "$depends_on"); fi
   # The record first: if we are killed in between, a row without a project would be worse than a record without a row.
   if ! record "$1" 2>/dev/null; then
     said='its record in dispatch.jsonl cannot be written: is the disk full?'
@@ -61,7 +52,7 @@ add() {
   fi
   # Without an intent factory asks claude for one. With its own ten retries claude says nothing for three minutes when its API is
   # down.
-  CLAUDE_CODE_MAX_RETRIES=1 with_retries "${command[@]}"
+  CLAUDE_CODE_MAX_RETRIES=1 add_row "$1"
 }
 
 # is_abandoned ISSUE: whether the row is active and has no pipeline, and no check-in is about to create one: the check-in that
@@ -167,11 +158,7 @@ dispatch() {
 
 outcomes='' said='' kept='' stays='' cure='' journal=$WORKER_STATE_DIR/locks/dispatches/$id
 [ -d "${journal%/*}" ] || mkdir -p "${journal%/*}"
-exec 9>>"$WORKER_STATE_DIR/locks/queue"
-if ! flock --wait 60 9; then
-  emit_part busy 1 'another dispatch or a removal holds the queue for more than 60s'
-  exit 0
-fi
+take_queue_lock 60 || exit 0
 if ! standing=$(look "${issues[@]}" 9>&-); then
   part queue queue 9>&-
   # Usually the volume is full.

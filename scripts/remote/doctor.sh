@@ -75,6 +75,17 @@ look_at_folders() {
   fact programs.noexec "${without# }"
 }
 
+# What a build for PostgreSQL types into the panes of a project, in clear.
+look_at_projects() {
+  local clone keys typed=''
+  [[ $'\n'$(dialect 2>/dev/null) == *$'\npostgres=1\n'* ]] || return 0
+  for clone in "$WORKER_REPOS_DIR"/*/; do
+    keys=$(sed --quiet --regexp-extended 's/^  (env|database):.*/\1/p' "$clone$(config_of "$(basename "$clone")")" 2>/dev/null | paste --serial --delimiters ,)
+    if [ -n "$keys" ]; then typed+="${typed:+, }$(basename "$clone") (${keys//,/, })"; fi
+  done
+  fact projects.typed "$typed"
+}
+
 look_at_docker() {
   local info
   fact docker.wanted yes
@@ -121,6 +132,7 @@ look_at_cgroups
 look_at_limits
 look_at_programs
 look_at_folders
+look_at_projects
 measure_disk state "$WORKER_STATE_DIR"
 measure_disk temporary "${TMPDIR:-/tmp}"
 if docker_wanted; then

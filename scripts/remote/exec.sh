@@ -15,6 +15,12 @@ tell_end() {
 }
 if [ -n "$nonce" ]; then trap tell_end EXIT; fi
 
+# A build of factory for PostgreSQL needs it.
+if [ -z "${DATABASE_URL-}" ] && [ -r "${WORKER_RUN_DIR-}/database-url" ]; then
+  IFS= read -r DATABASE_URL <"$WORKER_RUN_DIR/database-url"
+  export DATABASE_URL
+fi
+
 folder=$HOME
 if [ -n "$project" ]; then folder=$WORKER_REPOS_DIR/$project; fi
 if ! cd "$folder" 2>/dev/null; then

@@ -82,15 +82,26 @@ judge_worktree() {
     commits=$(git rev-list --count "$(sed --quiet 's/^HEAD //p' <<<"$entry")" --not HEAD --remotes 2>/dev/null 9>&-)
     if [ "$commits,$ours" = 0,yes ]; then
       removals+=("git worktree remove --force $path")
-    elif [ "$(git -C "$path" status --porcelain 2>&1 9>&-)" = '' ]; then
-      # Its commits stay on the branch.
-      removals+=("git worktree remove $path")
+    elif [ "$(git -C "$path" status --porcelain --ignore-submodules=none 2>&1 9>&-)" = '' ]; then
+      judge_submodules "$path"
     elif [ "$commits" = 0 ]; then
       stays="the worktree $path has files that are not committed"
     else
       stays="the worktree $path has commits and files that are not committed"
     fi
   fi
+}
+
+# judge_submodules WORKTREE: for one without uncommitted files. Its commits stay on the branch; those of its submodules would go
+# with it. Without --force git removes no worktree with submodules.
+judge_submodules() {
+  local counts
+  counts=$(git -C "$1" submodule --quiet foreach --recursive 'git rev-list --count HEAD --not --remotes' 2>&1 9>&-)
+  case $counts in
+    '') removals+=("git worktree remove $1") ;;
+    *[!0$'\n']*) stays="the worktree $1 has commits in a submodule that no remote has" ;;
+    *) removals+=("git worktree remove --force $1") ;;
+  esac
 }
 
 judge_folder() {

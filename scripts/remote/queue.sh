@@ -28,12 +28,7 @@ change() {
 }
 
 said='' outcomes=''
-mkdir -p "$WORKER_STATE_DIR/locks"
-exec 9>>"$WORKER_STATE_DIR/locks/queue"
-if ! flock --wait 30 9; then
-  emit_part busy 1 'another process has held the queue for more than 30s'
-  exit 0
-fi
+take_queue_lock 30 || exit 0
 rows=$(queue 2>/dev/null 9>&-) || rows='[]'
 if [ "$rows" = null ]; then rows='[]'; fi
 for issue in ${request[issues]}; do

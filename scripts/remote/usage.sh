@@ -23,6 +23,9 @@ measure_folders() {
   printf 'logs\t\t%s\n' "$(bytes_of "$WORKER_STATE_DIR/logs")"
   printf 'backups\t\t%s\n' "$(bytes_of "$WORKER_STATE_DIR/backups")"
   printf 'agents\t\t%s\n' "$(bytes_of "$WORKER_STATE_DIR/claude")"
+  if [ -n "${DATABASE_URL-}" ]; then
+    printf 'database\t\t%s\n' "$(query_server 'SELECT pg_database_size(current_database())' 2>/dev/null)"
+  fi
   printf 'pipelines\t\t%s\n' "$(bytes_of "$root/pipelines" "$root"/factory.db*)"
 }
 

@@ -4,6 +4,12 @@
 # `factory queue` works anywhere, `status` and `check-in` only in the folder of a pipeline configuration inside a git
 # repository.
 
+# A build for PostgreSQL has its database in DATABASE_URL, which the supervisor leaves in a file for us.
+if [ -z "${DATABASE_URL-}" ] && [ -r "${WORKER_RUN_DIR-}/database-url" ]; then
+  IFS= read -r DATABASE_URL <"$WORKER_RUN_DIR/database-url"
+  export DATABASE_URL
+fi
+
 # without_password: removes from $url the password or token that the clone may have been made with.
 without_password() {
   if [[ $url =~ ^(https?://)[^/]*@(.*)$ || $url =~ ^([a-zA-Z][a-zA-Z0-9+.-]*://[^/:@]*):[^/]*(@.*)$ ]]; then
@@ -169,6 +175,8 @@ probe() {
   part_file boot "$WORKER_RUN_DIR/boot.json"
   part_file heartbeat "$WORKER_RUN_DIR/heartbeat.json"
   if [ -e "$WORKER_STATE_DIR/drain" ]; then part drain cat "$WORKER_STATE_DIR/drain"; fi
+  # A change of the queue's order that was cut off (queue-move.sh).
+  if [ -s "$WORKER_STATE_DIR/queue-move.jsonl" ]; then emit_part moving 1 ''; fi
   part locks locks
   part_file dispatches "$WORKER_STATE_DIR/dispatch.jsonl"
   part_file repairs "$WORKER_STATE_DIR/repairs.jsonl"
@@ -185,6 +193,13 @@ take_drain_lock() {
   mkdir -p "$WORKER_STATE_DIR/locks"
   exec 9>>"$WORKER_STATE_DIR/locks/drain"
   flock --wait 20 9 || { emit_part drained 1 'another process is draining this worker' && return 1; }
+}
+
+# take_queue_lock SECONDS: as descriptor 9, which no program may inherit that stays. Part busy: another process keeps it.
+take_queue_lock() {
+  [ -d "$WORKER_STATE_DIR/locks" ] || mkdir -p "$WORKER_STATE_DIR/locks"
+  exec 9>>"$WORKER_STATE_DIR/locks/queue"
+  flock --wait "$1" 9 || { emit_part busy 1 "another process has held the queue for more than ${1}s" && return 1; }
 }
 
 # drain_is_ours BY HOST RELEASE: whether the drain file belongs to that release; without a release, to that person.
@@ -242,17 +257,20 @@ show_humans() {
   done < <(tmux list-windows -a -F '#{window_activity}	#{session_name}' 2>/dev/null | sort --numeric-sort --reverse | cut --fields=2- | grep --extended-regexp '^[0-9]+-.+-[0-9]+$')
 }
 
-# cgroup_memory FOLDER NAME: `NAME oom_kills usage limit`, of cgroup v2 or v1.
+# cgroup_memory FOLDER NAME: `NAME oom_kills usage limit inactive_file`, of cgroup v2 or v1. The last is what of the usage the
+# kernel drops before it kills: files that were read and are not in use.
 cgroup_memory() {
-  local folder=/sys/fs/cgroup kills
+  local folder=/sys/fs/cgroup kills idle
   if [ -e "$folder/cgroup.controllers" ]; then
     folder=$folder/$1
     kills=$(sed -n 's/^oom_kill //p' "$folder/memory.events")
-    printf '%s %s %s %s\n' "$2" "${kills:-0}" "$(cat "$folder/memory.current" 2>/dev/null)" "$(cat "$folder/memory.max")"
+    idle=$(sed -n 's/^inactive_file //p' "$folder/memory.stat")
+    printf '%s %s %s %s %s\n' "$2" "${kills:-0}" "$(cat "$folder/memory.current" 2>/dev/null)" "$(cat "$folder/memory.max")" "${idle:-0}"
   else
     folder=$folder/memory/$1
     kills=$(sed -n 's/^oom_kill //p' "$folder/memory.oom_control")
-    printf '%s %s %s %s\n' "$2" "${kills:-0}" "$(cat "$folder/memory.usage_in_bytes")" "$(cat "$folder/memory.limit_in_bytes")"
+    idle=$(sed -n 's/^total_inactive_file //p' "$folder/memory.stat")
+    printf '%s %s %s %s %s\n' "$2" "${kills:-0}" "$(cat "$folder/memory.usage_in_bytes")" "$(cat "$folder/memory.limit_in_bytes")" "${idle:-0}"
   fi
 }
 

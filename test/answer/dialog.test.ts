@@ -1,6 +1,14 @@
 /** Dialogs of the real claude: what is read of them, and the keys that answer them. */
 import { describe, expect, it } from 'vitest';
-import { isSame, parseChoice, renderDialog, stepsFor, wantsText } from '../../scripts/lib/answer/dialog.ts';
+import {
+  isSame,
+  isStill,
+  parseChoice,
+  probeSteps,
+  renderDialog,
+  stepsFor,
+  wantsText,
+} from '../../scripts/lib/answer/dialog.ts';
 import { type Dialog, readScreen } from '../../scripts/lib/claude/screen.ts';
 import { captured } from '../claude/captured.ts';
 
@@ -61,33 +69,47 @@ describe('a dialog', () => {
     expect(isSame(before, moved)).toBe(true);
     expect(isSame(before, dialog('questions'))).toBe(false);
   });
+
+  it('is still there as it was only below the same lines, with its cursor in place', () => {
+    const before = dialog('question');
+    const later = { ...before, transcript: [...before.transcript, '● Bash(touch x)'] };
+    expect(isStill(before, before, '❯ 1. Red')).toBe(true);
+    expect(isStill(before, before, '❯ 2. Blue')).toBe(false);
+    expect(isStill(before, later, '❯ 1. Red')).toBe(false);
+    expect(isStill(before, dialog('questions'), '❯ 1. [ ] Red')).toBe(false);
+  });
 });
 
 describe('the keys', () => {
   it.each([
-    ['question', 1, [{ line: '❯ 1. Red', text: '', keys: ['Enter'] }]],
+    ['question', 1, [{ line: '❯ 1. Red', text: '', keys: ['Enter'], next: '' }]],
     [
       'question',
       2,
       [
-        { line: '❯ 1. Red', text: '', keys: ['Down'] },
-        { line: '❯ 2. Blue', text: '', keys: ['Enter'] },
+        { line: '❯ 1. Red', text: '', keys: ['Down'], next: '❯ 2. Blue' },
+        { line: '❯ 2. Blue', text: '', keys: ['Enter'], next: '' },
       ],
     ],
     [
       'question',
       3,
       [
-        { line: '❯ 1. Red', text: '', keys: ['Down', 'Down'] },
-        { line: '❯ 3. Type something.', text: 'Green', keys: ['Enter'] },
+        { line: '❯ 1. Red', text: '', keys: ['Down', 'Down'], next: '❯ 3. Type something.' },
+        { line: '❯ 3. Type something.', text: 'Green', keys: ['Enter'], next: '' },
       ],
     ],
     [
       'mcp',
       1,
       [
-        { line: '❯ Continue without using this MCP server', text: '', keys: ['Up', 'Up'] },
-        { line: '❯ Use this MCP server', text: '', keys: ['Enter'] },
+        {
+          line: '❯ Continue without using this MCP server',
+          text: '',
+          keys: ['Up', 'Up'],
+          next: '❯ Use this MCP server',
+        },
+        { line: '❯ Use this MCP server', text: '', keys: ['Enter'], next: '' },
       ],
     ],
   ])('of %s for choice %i go there by the arrows', (name, choice, steps) => {
@@ -96,12 +118,30 @@ describe('the keys', () => {
 
   it('tick several, and lead on', () => {
     expect(stepsFor(dialog('questions'), { choices: [1, 2], text: '' })).toEqual([
-      { line: '❯ 1. [ ] Red', text: '', keys: ['Enter'] },
-      { line: '❯ 1. [✔] Red', text: '', keys: ['Down'] },
-      { line: '❯ 2. [ ] Blue', text: '', keys: ['Enter'] },
-      { line: '❯ 2. [✔] Blue', text: '', keys: ['Tab'] },
+      { line: '❯ 1. [ ] Red', text: '', keys: ['Enter'], next: '❯ 1. [✔] Red' },
+      { line: '❯ 1. [✔] Red', text: '', keys: ['Down'], next: '❯ 2. [ ] Blue' },
+      { line: '❯ 2. [ ] Blue', text: '', keys: ['Enter'], next: '❯ 2. [✔] Blue' },
+      { line: '❯ 2. [✔] Blue', text: '', keys: ['Tab'], next: '' },
     ]);
   });
+
+  it.each([
+    ['question', '❯ 1. Red', ['Down', 'Up'], '❯ 2. Blue'],
+    [
+      'mcp',
+      '❯ Continue without using this MCP server',
+      ['Up', 'Down'],
+      '❯ Use this and all future MCP servers in this project',
+    ],
+  ])(
+    'that only show whether %s takes keys go to a neighbour and back',
+    (name, here, [there, back], beside) => {
+      expect(probeSteps(dialog(name))).toEqual([
+        { line: here, text: '', keys: [there], next: beside },
+        { line: beside, text: '', keys: [back], next: here },
+      ]);
+    },
+  );
 
   it('of a choice that takes a text have one', () => {
     expect(dialog('question').choices.map(wantsText)).toEqual([false, false, true, false]);

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import type { IssueOutcome } from '../../scripts/lib/contract.ts';
-import { isSameRepo } from '../../scripts/lib/dispatch/clone.ts';
 import {
   describeOutcome,
   parseDispatchAnswer,
@@ -8,7 +7,8 @@ import {
   succeeded,
 } from '../../scripts/lib/dispatch/outcome.ts';
 import { type DispatchRequest, describeRequest, dispatchArgs } from '../../scripts/lib/dispatch/request.ts';
-import { parseIssues, parseProject } from '../../scripts/lib/worker/arguments.ts';
+import { parseProject } from '../../scripts/lib/worker/arguments.ts';
+import { isSameRepo } from '../../scripts/lib/worker/repo.ts';
 import { commandLine } from '../support/samples.ts';
 import { boot, frame, type Parts, pipelinesJson, queueJson, RUNNING, snapshot } from '../worker/samples.ts';
 
@@ -22,32 +22,6 @@ const request: DispatchRequest = {
   requeue: false,
   dryRun: false,
 };
-
-describe('issue numbers', () => {
-  it.each([
-    [['23'], [23]],
-    [
-      ['23', '7', '23'],
-      [23, 7],
-    ],
-    [['999999999'], [999_999_999]],
-    [[], []],
-  ])('%j are %j', (words, issues) => {
-    expect(parseIssues(words, '--issue')).toEqual(issues);
-  });
-
-  it.each(['0', '-1', 'abc', '1e3', '0123', '', ' 23', '#23', '4.2', '+8', '1000000000', '２３'])(
-    '%j is none: exit 2',
-    (word) => {
-      expect(() => parseIssues(['23', word], '--issue')).toThrow(
-        expect.objectContaining({
-          exitCode: 2,
-          message: `--issue takes issue numbers such as 23; not "${word}"`,
-        }),
-      );
-    },
-  );
-});
 
 describe('a project', () => {
   it.each([

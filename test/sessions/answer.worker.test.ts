@@ -1,3 +1,6 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { answer } from '../../scripts/answer.ts';
 import { shellQuote } from '../../scripts/lib/cli/text.ts';
@@ -24,6 +27,18 @@ async function asking(session: string): Promise<void> {
   );
   await expect.poll(() => pane(session)).toContain('Enter to select');
 }
+
+/** A session with a program that takes its keys as claude may do on a busy machine. @returns the keys that it has handled */
+async function askingLate(how: 'drops' | 'stalls' | 'parts'): Promise<() => Promise<string[]>> {
+  const keys = join(worker.dir, `keys-${how}`);
+  await worker.write(`keys-${how}`, '');
+  const program = fileURLToPath(new URL('dialog.sh', import.meta.url));
+  await worker.bash(`tmux new-session -d -s 23-qa-1 ${shellQuote(program)} ${how} ${shellQuote(keys)}`);
+  await expect.poll(() => pane('23-qa-1')).toContain('Enter to select');
+  return async () => (await readFile(keys, 'utf8')).split('\n').slice(0, -1);
+}
+
+const NEXT = 'answered in 23-qa-1: Red; it now asks: Are you sure?\n';
 
 const QUESTION = '☐ Colour\nWhich colour?\n  1. Red\n  2. Blue\n  3. Type something.\n';
 
@@ -84,6 +99,42 @@ describe('answer', () => {
     const said = await worker.bash(scriptArgv(call, 'n').map(shellQuote).join(' '));
     expect(said).toMatch(/^n part pressed rc=4 /);
     expect(await pane('23-qa-1')).toContain('❯ 1. Red');
+  });
+
+  it('presses once more when the program has dropped the key', async () => {
+    const keys = await askingLate('drops');
+    expect(await reply(['--choice', '1'])).toMatchObject({
+      code: 0,
+      stderr: '',
+      stdout: expect.stringContaining(NEXT),
+    });
+    // The arrows show that it was dropped.
+    expect(await keys()).toEqual([
+      'Enter dropped at Which colour?',
+      'Down at Which colour?',
+      'Up at Which colour?',
+      'Enter at Which colour?',
+    ]);
+  });
+
+  it('never answers the next question, although the program takes the key very late', async () => {
+    const keys = await askingLate('stalls');
+    expect(await reply(['--choice', '1'])).toMatchObject({
+      code: 0,
+      stderr: '',
+      stdout: expect.stringContaining(NEXT),
+    });
+    expect(await keys()).toEqual(['Enter at Which colour?', 'Down at Are you sure?']);
+  });
+
+  it('waits for its own effect, whatever else is drawn before', async () => {
+    const keys = await askingLate('parts');
+    expect(await reply(['--choice', '2'])).toMatchObject({
+      code: 0,
+      stderr: '',
+      stdout: expect.stringContaining('it now asks: Are you sure?'),
+    });
+    expect(await keys()).toEqual(['Down at Which colour?', 'Enter at Which colour?']);
   });
 
   it.each<[string, string[], number, RegExp]>([

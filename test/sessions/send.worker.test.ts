@@ -89,6 +89,7 @@ describe('send', () => {
       '4 characters and Enter would be typed into 23-qa-1; typing into 23-qa-1 makes factory take #23 as human-driven and leave it alone\n',
     ]);
     expect(JSON.parse((await type(['qa', 'text', '--dry-run', '-o', 'json'])).stdout)).toEqual({
+      schema: 1,
       worker: 'w',
       session: '23-qa-1',
       characters: 4,

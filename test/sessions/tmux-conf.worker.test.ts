@@ -28,6 +28,24 @@ async function attached(session: string): Promise<Window> {
 const panes = async (session: string) =>
   (await worker.bash(`tmux list-panes -s -t =${session}`)).trimEnd().split('\n').length;
 
+it('who attaches and detaches is noticed by a program that asked for it, and by no other', async () => {
+  const detach = async (session: string, command: string) => {
+    await worker.bash(`tmux new-session -d -s ${session} '${command}'`);
+    const window = await terminal.run(`tmux attach -t =${session}`, { ...worker.env, TMUX: '' });
+    await window.shows(session);
+    await window.press('C-b', 'd');
+    await window.ended();
+  };
+  const screen = async (session: string) =>
+    (await worker.bash(`tmux capture-pane -p -t =${session}:`)).trim();
+  await detach('agent', 'printf "\\033[?1004h"; exec cat -v');
+  await expect.poll(() => screen('agent')).toMatch(/\^\[\[I\^\[\[O$/);
+  await detach('plain', 'exec cat -v');
+  // The agent was killed, and its shell is left.
+  await detach('left', 'printf "\\033[?1004h"; PS1="ready " exec bash --norc --noprofile');
+  expect([await screen('plain'), await screen('left')]).toEqual(['', 'ready']);
+});
+
 describe('another pane or window', () => {
   it.each(['%', '"', 'c'])('in the session of a stage is asked for: C-b %s', async (key) => {
     const session = `42-build-${'%"c'.indexOf(key) + 1}`;

@@ -237,7 +237,9 @@ describe.concurrent('queue', () => {
     await desk.settings('STANDIN_GH_MODE=down');
     await desk.add(23);
     await desk.add(24);
-    expect((await desk.queue()).stdout).toMatch(/^POS {2}ISSUE +STATE[\s\S]*demo#23 +pending[\s\S]*demo#24/);
+    expect((await desk.queue()).stdout).toMatch(
+      /^PLACE {2}ISSUE +STATE[\s\S]*demo#23 +pending[\s\S]*demo#24/,
+    );
     expect(await desk.queue('set-intent', '24', 'Users can log in', '--yes')).toMatchObject({
       code: 0,
       stdout: '#24 has its intent\n',
@@ -366,7 +368,7 @@ describe.concurrent('queue', () => {
       );
       const again = await desk.queue('requeue', '23', '--yes');
       expect(again.stderr).toBe(
-        'demo#23 (completed) is queued again; its pipeline, worktree and branch are removed, unmerged commits are kept\n',
+        'queue demo#23 (completed) again; its pipeline, worktree and branch are removed, unmerged commits are kept\n',
       );
       const kept = /the commits of the previous run stay in (refs\/\S+)\n$/.exec(again.stdout)?.[1] ?? '';
       expect(kept).toMatch(/^refs\/factory-worker\/issue-23\/[0-9a-f]{12}$/);
@@ -429,7 +431,7 @@ describe.concurrent('queue', () => {
 
   it.each([
     [['remove'], 'ISSUE is missing'],
-    [['drop', '1'], 'queue can list, remove, requeue and set-intent, not "drop"'],
+    [['drop', '1'], 'queue can list, move, remove, requeue and set-intent, not "drop"'],
     [['set-intent', '1'], 'ISSUE and a TEXT'],
     [['remove', '007'], 'not "007"'],
   ])('%s is refused', async (args, message) => {

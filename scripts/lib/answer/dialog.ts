@@ -16,6 +16,8 @@ export interface Step {
   readonly line: string;
   readonly text: string;
   readonly keys: readonly string[];
+  /** The line with the cursor after the step; empty when the step may end the dialog. */
+  readonly next: string;
 }
 
 /** Choices that take a free text. */
@@ -57,7 +59,7 @@ const lineOf = ({ number, label }: Choice) => (number === null ? `❯ ${label}` 
  * ticked, Tab continues after the last one.
  */
 export function stepsFor({ choices, multiple }: Dialog, decision: Decision): Step[] {
-  const steps: Step[] = [];
+  const steps: Omit<Step, 'next'>[] = [];
   let at = choices.findIndex(({ current }) => current);
   let line = lineOf(choices[at] as Choice);
   for (const number of decision.choices) {
@@ -73,11 +75,38 @@ export function stepsFor({ choices, multiple }: Dialog, decision: Decision): Ste
     line = multiple ? lineOf({ ...choice, label: ticked(choice.label) }) : line;
   }
   if (multiple) steps.push({ line, text: '', keys: ['Tab'] });
-  return steps;
+  return steps.map((step, index) => ({ ...step, next: steps[index + 1]?.line ?? '' }));
+}
+
+/**
+ * Steps that move the cursor to a neighbour and back. They answer nothing; since a program handles its keys one after the
+ * other, they show what has become of the keys before.
+ */
+export function probeSteps({ choices, multiple }: Dialog): Step[] {
+  const at = choices.findIndex(({ current }) => current);
+  // Below the last checkbox there is a line without a number. Elsewhere not up, which brings old prompts back into the box
+  // should the dialog end just now.
+  const goesDown = multiple ? at === 0 : at + 1 < choices.length;
+  const [there, back] = goesDown ? ['Down', 'Up'] : ['Up', 'Down'];
+  const here = lineOf(choices[at] as Choice);
+  const beside = lineOf(choices[goesDown ? at + 1 : at - 1] as Choice);
+  return [
+    { line: here, text: '', keys: [there], next: beside },
+    { line: beside, text: '', keys: [back], next: here },
+  ];
 }
 
 const ticked = (label: string) =>
   label.replace(/^\[(.)\]/, (_, mark: string) => (mark === ' ' ? '[✔]' : '[ ]'));
+
+/** Whether the same dialog is shown below the same lines, with the cursor at `line`. */
+export function isStill(before: Dialog, after: Dialog, line: string): boolean {
+  return (
+    isSame(before, after) &&
+    before.transcript.join('\n') === after.transcript.join('\n') &&
+    after.choices.some((choice) => choice.current && lineOf(choice) === line)
+  );
+}
 
 /** Whether the same dialog is still shown after it was answered. */
 export function isSame(before: Dialog, after: Dialog): boolean {

@@ -3,15 +3,14 @@ import type { Context } from '../cli/command.ts';
 import { UsageError } from '../cli/errors.ts';
 import type { WorkerEntry, WorkersFile } from '../config/worker-entry.ts';
 import { observe, unexpected } from '../health/observe.ts';
-import { fanOut, guarded } from '../worker/fan-out.ts';
+import { CONCURRENCY, fanOut, guarded } from '../worker/fan-out.ts';
 import type { Reach } from '../worker/observe.ts';
 import { chooseLeastLoaded } from './least-loaded.ts';
 
 /** The word to give instead of a worker's name. */
 export const AUTO = 'auto';
 
-/** How many workers are probed at the same time, and how long each may take: a dead cluster must not delay a dispatch. */
-const CONCURRENCY = 8;
+/** How long each may take: a dead cluster must not delay a dispatch. */
 const LOOK_MS = 15_000;
 
 /** Whether the word means the choice, not a worker with that name. */

@@ -3,9 +3,13 @@ import type { Context } from '../cli/command.ts';
 import { CliError, ExitCode } from '../cli/errors.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
 import type { Reach } from '../worker/observe.ts';
+import { isSameRepo } from '../worker/repo.ts';
 import { type Clone, parseSnapshot, type Snapshot } from '../worker/snapshot.ts';
 import { type DispatchAnswer, planWithoutClone } from './outcome.ts';
 import type { DispatchRequest } from './request.ts';
+
+/** The project to clone; the issues that a dispatch has for it. */
+type CloneRequest = Pick<DispatchRequest, 'project'> & (DispatchRequest | { readonly dryRun: false });
 
 /**
  * Makes the worker clone a repository, and waits for it.
@@ -17,11 +21,11 @@ export async function clone(
   context: Context,
   reach: Reach,
   worker: WorkerEntry,
-  request: DispatchRequest,
+  request: CloneRequest,
   repo: string,
   timeoutMs: number,
 ): Promise<DispatchAnswer | null> {
-  const { signal, stderr } = context;
+  const { signal, stderr, commandLine } = context;
   const { transport } = await reach.enter(worker);
   const found = ({ clones }: Snapshot) => clones.find(({ project }) => project === request.project);
   if (request.dryRun) {
@@ -41,17 +45,30 @@ export async function clone(
     signal,
   });
   const answer = frame.parts.get('clone');
+  if (answer?.rc === 2) {
+    const withdrawn = frame.parts.has('withdrawn') ? '; the request is withdrawn' : '';
+    throw new CliError(`${worker.name} cannot clone ${repo}: ${answer.text}${withdrawn}`, {
+      hints: [
+        'check the name, and that the worker may read it',
+        `its projects: ${commandLine('projects', worker.name)}`,
+      ],
+    });
+  }
   if (answer?.rc === 1) throw new CliError(`${worker.name} cannot clone ${repo}: ${answer.text}`);
   const snapshot = parseSnapshot(frame);
   const there = found(snapshot);
   if (answer?.text === 'ready' && there !== undefined) return checkOrigin(there, repo, worker);
   const phase = snapshot.boot?.phases.find(({ name }) => name === 'clones');
-  throw new CliError(`${worker.name} has not cloned ${repo} within ${seconds}s; nothing was queued`, {
-    hints: [
-      ...(phase && phase.message !== '' ? [`it says: ${phase.message}`] : []),
-      'it keeps trying; run the dispatch again later',
-    ],
-  });
+  throw new CliError(
+    `${worker.name} has not cloned ${repo} within ${seconds}s${'issues' in request ? '; nothing was queued' : ''}`,
+    {
+      hints: [
+        ...(phase && phase.message !== '' ? [`it says: ${phase.message}`] : []),
+        'it keeps trying; run it again later',
+        `or take it back: ${commandLine('projects', worker.name, 'remove', request.project)}`,
+      ],
+    },
+  );
 }
 
 /** @throws CliError when the clone is of another repository: the issues would go to the wrong project */
@@ -64,19 +81,4 @@ function checkOrigin({ project, url }: Clone, repo: string, worker: WorkerEntry)
       hints: [`clone it under another name: --clone ${repo} --project NAME`],
     },
   );
-}
-
-/** Whether the origin of a clone is the given repository; each may be `owner/name` on GitHub or any form of URL. */
-export function isSameRepo(origin: string, repo: string): boolean {
-  return repoPlace(origin) === repoPlace(repo);
-}
-
-/** `host/path` of a repository, without protocol, user and port; the bare path of one on a disk. */
-function repoPlace(repo: string): string {
-  const path = repo.replace(/(?:\.git)?(?<!\/)\/*$/, '').toLowerCase();
-  if (/^[\w.-]+\/[\w.-]+$/.test(path)) return `github.com/${path}`;
-  return path
-    .replace(/^\w+:\/\//, '')
-    .replace(/^[^/@]*@/, '')
-    .replace(/^([^/:]+):(?:\d+\/|\/)?/, '$1/');
 }

@@ -3,6 +3,7 @@
 import type { Context } from '../cli/command.ts';
 import { CliError, InterruptedError } from '../cli/errors.ts';
 import { pause } from '../cli/pause.ts';
+import { oneLine } from '../cli/text.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
 import type { Frame } from '../transport/frame.ts';
 import { TransportError } from '../transport/transport.ts';
@@ -32,7 +33,7 @@ export async function send(
           hints: [...error.hints, 'nothing has reached the worker; run the same dispatch again later'],
         });
       }
-      stderr.write(`${error.message}; checking whether it was queued\n`);
+      stderr.write(`${oneLine(error.message)}; checking whether it was queued\n`);
       return await settle(context, worker, request, timeoutMs);
     }
     return parseDispatchAnswer(frame, request, worker.name, context.commandLine);

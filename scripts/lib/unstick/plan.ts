@@ -3,7 +3,7 @@
  * seen to work on the real one (contract of the program, §4). Pure.
  */
 import { describeHold } from '../account.ts';
-import { isBehind, type Pipeline } from '../factory.ts';
+import { isBehind, type Pipeline, statusWord } from '../factory.ts';
 import type { Go, Mark, StepText } from '../plan.ts';
 import { accountHold, waitsForAccount } from '../worker/account.ts';
 import { clearing, type InTheWay } from '../worker/in-the-way.ts';
@@ -234,7 +234,7 @@ function planGiveUp({ sessions, locks }: Snapshot, pipeline: Pipeline): Plan {
   const alive = sessions.find(({ name }) => name === session && name !== '');
   return {
     kind: 'go',
-    because: `#${issue} is ${status.replace('_', ' ')} at stage ${stage}`,
+    because: `#${issue} is ${statusWord(status)} at stage ${stage}`,
     steps: [
       ...(alive === undefined ? [] : [killSession(session)]),
       ...(locks.checkIn ? endCheckIn(pipeline) : []),

@@ -109,9 +109,9 @@ export function describeChange(
     const name = row === undefined ? `#${issue}` : itemName(row);
     const begun = pipelines.some((pipeline) => pipeline.issue === issue);
     const sentences: Readonly<Record<Action, string>> = {
-      remove: `${name} (${row?.status}) is removed from the queue${begun ? '; its pipeline and worktree stay' : ''}`,
-      requeue: `${name} (${row?.status}) is queued again; its pipeline, worktree and branch are removed, unmerged commits are kept`,
-      'set-intent': `${name}: the intent "${row?.intent}" becomes "${text}"`,
+      remove: `remove ${name} (${row?.status}) from the queue${begun ? '; its pipeline and worktree stay' : ''}`,
+      requeue: `queue ${name} (${row?.status}) again; its pipeline, worktree and branch are removed, unmerged commits are kept`,
+      'set-intent': `set the intent of ${name} from "${row?.intent}" to "${text}"`,
     };
     return `${sentences[action]}\n`;
   });
