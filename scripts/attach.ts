@@ -5,7 +5,8 @@ import { CliError, UsageError } from './lib/cli/errors.ts';
 import * as prompt from './lib/cli/prompt.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import type { WorkerEntry } from './lib/config/worker-entry.ts';
-import { type Entrance, findWorker } from './lib/worker/observe.ts';
+import { BY_KUBECTL, type Entrance, findWorker } from './lib/worker/observe.ts';
+import { SESSION, SESSION_FLAG, WORKER } from './lib/worker/positionals.ts';
 import {
   chooseSession,
   describeSession,
@@ -19,17 +20,12 @@ import { SUMMARIES } from './summaries.ts';
 export const attach = defineCommand({
   name: 'attach',
   summary: SUMMARIES.attach,
-  description: `Detach with Ctrl-b d; the session continues. After a lost connection, or when the pod is replaced, the command waits and
-rejoins the session of the same name; Ctrl-C stops waiting. It never creates a session.`,
-  positionals: [{ name: 'WORKER', required: true }],
+  description: `Detach with Ctrl-b d (inside your own tmux: prefix twice, then d); the session continues. After a lost connection, or when
+the pod is replaced, the command waits and rejoins the session of the same name; Ctrl-C stops waiting. It never creates a
+session.`,
+  positionals: [WORKER, SESSION],
   flags: {
-    session: {
-      type: 'string',
-      short: 's',
-      value: 'NAME',
-      description:
-        'exact name of the session, or its stage if only one session is at that stage; prompted if omitted',
-    },
+    ...SESSION_FLAG,
     'read-only': {
       type: 'boolean',
       short: 'r',
@@ -39,28 +35,40 @@ rejoins the session of the same name; Ctrl-C stops waiting. It never creates a s
   },
   examples: [
     ['worker-1', 'choose one of its sessions'],
-    ['worker-1 --session qa', 'the session at stage qa'],
+    ['worker-1 qa', 'the session at stage qa'],
     ['worker-1 -s orchestrator --read-only', 'watch the check-ins'],
   ],
-  async run({ flags, positionals: [name = ''] }, context) {
-    const { worker, timeoutMs, enter } = await findWorker(context, flags, name);
+  async run({ flags, positionals: [name = '', wanted] }, context) {
+    const { worker, timeoutMs, enter } = await findWorker(context, flags, name, BY_KUBECTL);
     if (context.stdin.isTTY !== true || context.stdout.isTTY !== true) {
       throw new UsageError(
         'attach needs a terminal on stdin and stdout',
-        `to look without one: ${context.commandLine('peek', name, ...(flags.session ? ['--session', flags.session] : []))}`,
+        `to look without one: ${context.commandLine('peek', name, ...(wanted ? ['--session', wanted] : []))}`,
       );
     }
     const entrance = await enter();
-    const session = await pickSession(context, entrance, worker, flags.session, timeoutMs);
+    const session = await pickSession(context, entrance, worker, wanted, timeoutMs);
     const mode = flags['read-only'] ? 'read-only' : 'read-write';
+    const nested = await isNested(context);
+    const leave = nested ? 'prefix twice, then d' : 'Ctrl-b d';
+    let hint = '';
     if (mode === 'read-write' && session.stage !== null) {
+      const { issue } = session.stage;
+      hint = `#${issue} · ${leave} leaves · typing takes the issue over`;
       context.stderr.write(
-        `typing into ${session.name} makes factory take #${session.stage.issue} as human-driven and leave it alone; --read-only only looks. Detach: Ctrl-b d\n`,
+        `typing into ${session.name} makes factory take #${issue} as human-driven and leave it alone; --read-only only looks. Detach: ${leave}\n`,
       );
     }
-    return keepAttached(context, { worker, session: session.name, mode, enter }, entrance);
+    return keepAttached(context, { worker, session: session.name, mode, hint, nested, enter }, entrance);
   },
 });
+
+/** Whether the terminal is in the operator's own tmux, which takes the worker's prefix for its own. */
+async function isNested({ env, exec, signal }: Context): Promise<boolean> {
+  if (!env['TMUX']) return false;
+  const { code, stdout } = await exec.run(['tmux', 'show-options', '-gv', 'prefix'], { env, signal });
+  return code === 0 && stdout.toString('utf8').trim() === 'C-b';
+}
 
 /** The named session, or the one that the operator chooses. */
 async function pickSession(
@@ -85,7 +93,7 @@ async function pickSession(
   }
   if (wanted !== undefined) return chooseSession(sessions, wanted);
   if (!context.interactive) {
-    throw new UsageError('--session is missing', ...renderSessions(sessions, now).trimEnd().split('\n'));
+    throw new UsageError('SESSION is missing', ...renderSessions(sessions, now).trimEnd().split('\n'));
   }
   const width = Math.max(...sessions.map(({ name }) => name.length));
   return prompt.select(
@@ -95,7 +103,7 @@ async function pickSession(
       name: `${session.name.padEnd(width)}  (${describeSession(session, now)})`,
       value: session,
     })),
-    '--session NAME',
+    'SESSION, the second argument',
   );
 }
 

@@ -15,10 +15,13 @@ import {
   parseOutcomes,
   planCleanup,
   removalOrder,
+  whyUnjudged,
 } from './lib/housekeeping/cleanup.ts';
 import { sumBytes } from './lib/housekeeping/usage.ts';
-import { parseIssues } from './lib/worker/arguments.ts';
+import { checkRepo, parseIssues } from './lib/worker/arguments.ts';
 import { findWorker } from './lib/worker/observe.ts';
+import { WORKER } from './lib/worker/positionals.ts';
+import { parseSnapshot } from './lib/worker/snapshot.ts';
 import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
@@ -29,7 +32,7 @@ export const cleanup = defineCommand({
   description: `Shows everything with its size first, then asks. Nothing of an issue that is queued or being worked on is ever removed, and
 a worktree with uncommitted files or unpushed commits only when its issue is named. Branches stay in the clone. Of Docker only
 the build cache and unnamed images are removed, never volumes.`,
-  positionals: [{ name: 'WORKER', required: true }],
+  positionals: [WORKER],
   flags: {
     issue: {
       type: 'list',
@@ -55,14 +58,28 @@ the build cache and unnamed images are removed, never volumes.`,
     const { worker, timeoutMs, enter } = await findWorker(context, flags, name);
     const { transport } = await enter();
     const look = await transport.run({ script: 'cleanup-look', args: [], timeoutMs, signal });
-    const items = planCleanup(look, named);
+    checkRepo(named, parseSnapshot(look), worker.name);
+    const items = planCleanup(look, named.issues);
     const chosen = items.filter(({ keep }) => keep === null);
     const show = (outcomes: readonly CleanupOutcome[]) =>
       stdout.write(renderJson({ worker: worker.name, items: items.map((item) => toJson(item, outcomes)) }));
+    const unjudged = whyUnjudged(look);
     if (format === 'text') stdout.write(renderPlan(items, context));
+    if (unjudged !== null && items.some(({ kind }) => kind !== 'docker')) {
+      stderr.write(`worktrees and logs of ${worker.name} stay: ${oneLine(unjudged)}\n`);
+    }
     if (flags['dry-run'] || chosen.length === 0) {
       if (format === 'json') show([]);
-      else if (chosen.length === 0) stderr.write(`there is nothing to clean up on ${worker.name}\n`);
+      if (chosen.length === 0 && unjudged !== null) {
+        throw new CliError(`${worker.name} could not be judged, so nothing was removed: ${unjudged}`, {
+          hints: [
+            `why: ${context.commandLine('why', worker.name)}`,
+            `what takes up its disk: ${context.commandLine('usage', worker.name)}`,
+          ],
+        });
+      }
+      if (format === 'text' && chosen.length === 0)
+        stderr.write(`there is nothing to clean up on ${worker.name}\n`);
       return ExitCode.ok;
     }
     const question = `Remove ${count(chosen.length, 'thing')} from ${worker.name}, ${bytes(sumBytes(chosen))}?`;
@@ -70,7 +87,7 @@ the build cache and unnamed images are removed, never volumes.`,
       stderr.write('nothing was removed\n');
       return ExitCode.failed;
     }
-    const request: CleanupRequest = { by: userAtHost(), named, items: removalOrder(items) };
+    const request: CleanupRequest = { by: userAtHost(), named: named.issues, items: removalOrder(items) };
     const args = [JSON.stringify(request)];
     const frame = await transport.run({ script: 'cleanup', args, timeoutMs, signal });
     const busy = frame.parts.get('busy');

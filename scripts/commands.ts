@@ -1,7 +1,7 @@
 /** Every public command, by name; its code is loaded only when it is used. */
 import type { Command } from './lib/cli/command.ts';
 import type { Flags } from './lib/cli/flags.ts';
-import type { CommandName } from './summaries.ts';
+import { ALIASES, type CommandName } from './summaries.ts';
 
 type Load<F extends Flags> = () => Promise<Command<F>>;
 
@@ -9,6 +9,7 @@ type Load<F extends Flags> = () => Promise<Command<F>>;
 const entry = <F extends Flags>(load: Load<F>) => ({ load: load as unknown as Load<Flags> });
 
 export const COMMANDS: Readonly<Record<string, { readonly load: Load<Flags> }>> = {
+  ui: entry(async () => (await import('./ui.ts')).ui),
   list: entry(async () => (await import('./list.ts')).list),
   status: entry(async () => (await import('./status.ts')).status),
   why: entry(async () => (await import('./why.ts')).why),
@@ -16,6 +17,7 @@ export const COMMANDS: Readonly<Record<string, { readonly load: Load<Flags> }>> 
   watch: entry(async () => (await import('./watch.ts')).watchWorkers),
   dispatch: entry(async () => (await import('./dispatch.ts')).dispatch),
   queue: entry(async () => (await import('./queue.ts')).queue),
+  projects: entry(async () => (await import('./projects.ts')).projects),
   unstick: entry(async () => (await import('./unstick.ts')).unstick),
   wait: entry(async () => (await import('./wait.ts')).wait),
   sessions: entry(async () => (await import('./sessions.ts')).sessions),
@@ -31,6 +33,7 @@ export const COMMANDS: Readonly<Record<string, { readonly load: Load<Flags> }>> 
   provision: entry(async () => (await import('./provision.ts')).provision),
   stop: entry(async () => (await import('./stop.ts')).stop),
   start: entry(async () => (await import('./start.ts')).start),
+  resize: entry(async () => (await import('./resize.ts')).resize),
   drain: entry(async () => (await import('./drain.ts')).drain),
   resume: entry(async () => (await import('./resume.ts')).resume),
   rotate: entry(async () => (await import('./rotate.ts')).rotate),
@@ -47,7 +50,8 @@ export const COMMANDS: Readonly<Record<string, { readonly load: Load<Flags> }>> 
   'shell-init': entry(async () => (await import('./shell-init.ts')).shellInit),
 } satisfies Record<CommandName, unknown>;
 
-/** @returns the loader of the command; null when there is none of that name */
-export function loaderOf(name: string): Load<Flags> | null {
+/** @returns the loader of the command with that name or alias; null when there is none */
+export function loaderOf(word: string): Load<Flags> | null {
+  const name = Object.hasOwn(ALIASES, word) ? (ALIASES[word] ?? word) : word;
   return Object.hasOwn(COMMANDS, name) ? (COMMANDS[name]?.load ?? null) : null;
 }

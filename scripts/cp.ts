@@ -2,12 +2,14 @@
 import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
-import { liveText, renderJson } from './lib/cli/output.ts';
+import { renderJson } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
+import { showProgress } from './lib/cli/progress.ts';
 import { bytes, count, printable } from './lib/cli/text.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import {
   type Copy,
+  contentBytes,
   type LocalEntry,
   localEntry,
   planCopy,
@@ -15,14 +17,11 @@ import {
   resolveTarget,
 } from './lib/copy/places.ts';
 import { fetch, foresee, type Road, send, type Transferred } from './lib/copy/transfer.ts';
-import { findWorker } from './lib/worker/observe.ts';
+import { BY_KUBECTL, findWorker } from './lib/worker/observe.ts';
 import { makeRoom } from './lib/worker/status.ts';
 import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['text', 'json'] as const;
-
-/** Milliseconds between two updates of the progress. */
-const PROGRESS_MS = 500;
 
 export const cp = defineCommand({
   name: 'cp',
@@ -52,7 +51,7 @@ kept; other links, devices and FIFOs are skipped and listed.`,
   async run({ flags, positionals: [source = '', destination = ''] }, context) {
     const format = outputFormat(flags, FORMATS);
     const plan = planCopy(source, destination);
-    const { worker, timeoutMs, enter } = await findWorker(context, flags, plan.worker);
+    const { worker, timeoutMs, enter } = await findWorker(context, flags, plan.worker, BY_KUBECTL);
     // Report what cannot be read or written here before asking the worker.
     const entry = plan.direction === 'to' ? localEntry(plan.from) : null;
     const final =
@@ -60,7 +59,6 @@ kept; other links, devices and FIFOs are skipped and listed.`,
         ? await resolveTarget(plan.to, basename(plan.from.replace(/(?<!\/)\/+$/, '')))
         : '';
     const { transport } = await enter();
-    const progress = showProgress(context);
     const road: Road = {
       exec: context.exec,
       transport,
@@ -68,7 +66,6 @@ kept; other links, devices and FIFOs are skipped and listed.`,
       timeoutMs,
       worker: worker.name,
       makeRoom: makeRoom(worker.name, context.commandLine),
-      onProgress: progress.update,
     };
     if (flags['dry-run']) {
       const { text, ...outlook } = await foretell(plan, entry, final, road);
@@ -76,9 +73,11 @@ kept; other links, devices and FIFOs are skipped and listed.`,
       return undefined;
     }
     const begun = performance.now();
+    const progress = showProgress(context.stderr, await totalOf(plan, entry, road, context));
+    const watched = { ...road, onProgress: progress.update };
     const done = await (entry === null
-      ? fetch(road, plan.from, prepareTarget(final))
-      : send(road, entry, plan.to)
+      ? fetch(watched, plan.from, prepareTarget(final))
+      : send(watched, entry, plan.to)
     ).finally(progress.clear);
     const place = plan.direction === 'to' ? `${worker.name}:${done.path}` : done.path;
     if (done.warning !== '') context.stderr.write(`note: ${printable(done.warning)}\n`);
@@ -88,16 +87,30 @@ kept; other links, devices and FIFOs are skipped and listed.`,
         ? renderJson({
             source,
             destination: place,
+            bytes: done.contentBytes,
             archiveBytes: done.bytes,
             archiveSha256: done.sha256,
             leftOut: done.leftOut,
             leftOutCount: done.leftOutCount,
           })
-        : `${source} → ${place}: ${bytes(done.bytes)} in ${((performance.now() - begun) / 1000).toFixed(1)}s, sum compared\n`,
+        : `${source} → ${place}: ${bytes(done.contentBytes)} in ${((performance.now() - begun) / 1000).toFixed(1)}s, sum compared\n`,
     );
     return undefined;
   },
 });
+
+/** How much there is to copy, for the progress; null where nobody sees it, or the worker does not say. */
+async function totalOf(
+  plan: Copy,
+  entry: LocalEntry | null,
+  road: Road,
+  { stderr }: Context,
+): Promise<number | null> {
+  if (!stderr.isTTY) return null;
+  if (entry !== null) return contentBytes(entry);
+  const { fact } = await foresee(road, 'cp-send', [plan.from]);
+  return /^\d+$/.test(fact) ? Number(fact) : null;
+}
 
 /** How many skipped entries are listed. */
 const SHOWN = 10;
@@ -133,20 +146,6 @@ async function foretell(
   const replaces = fact === 'replaced';
   const text = `${plan.from} → ${destination}${replaces ? ', which it replaces' : ''}\n`;
   return { destination, replaces, text };
-}
-
-/** Shows the progress on a terminal. */
-function showProgress({ stderr }: Context): { update: (bytes: number) => void; clear: () => void } {
-  const live = liveText(stderr);
-  let shownAt = performance.now();
-  return {
-    update(sent) {
-      if (performance.now() - shownAt < PROGRESS_MS) return;
-      shownAt = performance.now();
-      live.update(`${bytes(sent)}\n`);
-    },
-    clear: live.clear,
-  };
 }
 
 await runIfMain(import.meta.url, cp);

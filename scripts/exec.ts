@@ -7,7 +7,8 @@ import { plainScript } from './lib/transport/scripts.ts';
 import { createTrailer, type Trailer } from './lib/transport/trailer.ts';
 import { TransportError } from './lib/transport/transport.ts';
 import { parseProject } from './lib/worker/arguments.ts';
-import { findWorker } from './lib/worker/observe.ts';
+import { BY_KUBECTL, findWorker } from './lib/worker/observe.ts';
+import { WORKER } from './lib/worker/positionals.ts';
 import { SUMMARIES } from './summaries.ts';
 
 export const exec = defineCommand({
@@ -15,7 +16,7 @@ export const exec = defineCommand({
   summary: SUMMARIES.exec,
   description: `The program gets a terminal when there is one here; otherwise stdin is passed to it. Exits with the program's exit code,
 or with 1 and a message when the connection broke before its end.`,
-  positionals: [{ name: 'WORKER', required: true }],
+  positionals: [WORKER],
   rest: 'COMMAND…',
   restAfter: 1,
   flags: {
@@ -37,7 +38,7 @@ or with 1 and a message when the connection broke before its end.`,
       );
     }
     const project = flags.project === undefined ? '' : parseProject(flags.project);
-    const { worker, enter } = await findWorker(context, flags, name);
+    const { worker, enter } = await findWorker(context, flags, name, BY_KUBECTL);
     const { transport } = await enter();
     const tty = context.stdin.isTTY === true && context.stdout.isTTY === true;
     // Only a connection can break, and on a terminal the operator sees it.

@@ -6,9 +6,11 @@ import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import { withColours, withoutControls } from './lib/cli/safe-text.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import type { WorkerEntry } from './lib/config/worker-entry.ts';
+import { parseSessionRows } from './lib/sessions/session-rows.ts';
 import { maskTokens } from './lib/tokens.ts';
 import type { Frame } from './lib/transport/frame.ts';
 import { findWorker } from './lib/worker/observe.ts';
+import { SESSION, SESSION_FLAG, WORKER } from './lib/worker/positionals.ts';
 import {
   chooseSession,
   parseSessions,
@@ -26,15 +28,10 @@ const FOLLOW_MS = 1_000;
 export const peek = defineCommand({
   name: 'peek',
   summary: SUMMARIES.peek,
-  description: `Without --session, lists the sessions of the worker. Tokens are masked.`,
-  positionals: [{ name: 'WORKER', required: true }],
+  description: `Without a SESSION, lists the sessions of the worker; as JSON the same as sessions -o json. Tokens are masked.`,
+  positionals: [WORKER, SESSION],
   flags: {
-    session: {
-      type: 'string',
-      short: 's',
-      value: 'NAME',
-      description: 'exact name of the session, or its stage if only one session is at that stage',
-    },
+    ...SESSION_FLAG,
     lines: {
       type: 'string',
       value: 'N',
@@ -48,23 +45,26 @@ export const peek = defineCommand({
   },
   examples: [
     ['worker-1', 'list its sessions'],
-    ['worker-1 --session qa', 'the last 50 lines of the session at stage qa'],
+    ['worker-1 qa', 'the last 50 lines of the session at stage qa'],
     ['worker-1 -s 23-qa-1 --lines 500 --ansi | less -R', 'more of it, with colours'],
     ['worker-1 -s orchestrator --follow', 'the check-ins as they come'],
   ],
-  async run({ flags, positionals: [name = ''] }, context) {
+  async run({ flags, positionals: [name = '', wanted] }, context) {
     const format = outputFormat(flags, FORMATS);
     const lines = parseLines(flags.lines);
-    if (flags.follow && flags.session === undefined) throw new UsageError('--follow needs --session NAME');
+    if (flags.follow && wanted === undefined) throw new UsageError('--follow needs a SESSION');
     if (flags.follow && format === 'json') throw new UsageError('--follow prints text, not JSON');
     const { worker, timeoutMs, enter } = await findWorker(context, flags, name);
     const { transport } = await enter();
     const look = (script: string, args: readonly string[]) =>
       transport.run({ script, args, timeoutMs, signal: context.signal });
 
-    const wanted = flags.session;
     if (wanted === undefined) {
-      showSessions(readSessions(await look('look', ['clock', 'sessions'])), worker, format, context);
+      if (format === 'json') {
+        context.stdout.write(renderJson(parseSessionRows(await look('look', ['brief', 'humans'])).rows));
+        return undefined;
+      }
+      showSessions(readSessions(await look('look', ['clock', 'sessions'])), worker, context);
       return undefined;
     }
     const capture = async (session: string) => {
@@ -98,12 +98,9 @@ function readSessions(frame: Frame): { sessions: Session[]; now: number } {
 function showSessions(
   { sessions, now }: { sessions: readonly Session[]; now: number },
   worker: WorkerEntry,
-  format: (typeof FORMATS)[number],
   { stdout, stderr, commandLine }: Context,
 ): void {
-  if (format === 'json') {
-    stdout.write(renderJson(workSessions(sessions)));
-  } else if (sessions.length === 0) {
+  if (sessions.length === 0) {
     stderr.write(`${worker.name} has no sessions: ${commandLine('status', worker.name)} says why\n`);
   } else {
     stdout.write(renderSessions(workSessions(sessions), now));
@@ -151,12 +148,11 @@ async function follow(
   };
   try {
     if (!stdout.isTTY) return await append(context, look);
-    // Lines that do not fit on the screen would scroll away at every refresh.
-    return await watch(
-      context,
-      FOLLOW_MS,
-      async () => `${(await look()).slice(-((stdout.rows ?? 24) - 1)).join('\n')}\n`,
-    );
+    // Of a pane, the last lines matter: as many as fit below the header, with the cursor below them.
+    return await watch(context, FOLLOW_MS, async () => {
+      const lines = (await look()).slice(-Math.max(1, (stdout.rows ?? 24) - 2));
+      return { title: `${followed}`, text: `${lines.join('\n')}\n` };
+    });
   } catch (error) {
     if (followed === null || !(error instanceof CliError) || error.exitCode !== ExitCode.usage) throw error;
     stderr.write(`${followed} has ended\n`);

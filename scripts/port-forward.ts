@@ -6,7 +6,8 @@ import { OUTPUT_FLAGS, outputFormat, TABLE_FLAGS } from './lib/cli/output-flags.
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { keepForwarding } from './lib/forward/forward.ts';
 import { describeListeners, type Listener, parseListeners, parsePorts } from './lib/forward/ports.ts';
-import { findWorker } from './lib/worker/observe.ts';
+import { BY_KUBECTL, findWorker } from './lib/worker/observe.ts';
+import { WORKER } from './lib/worker/positionals.ts';
 import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['table', 'json'] as const;
@@ -17,10 +18,7 @@ export const portForward = defineCommand({
   description: `PORT is published by a container of the worker, or used by a program in it; LOCAL:PORT uses another port on this machine,
 :PORT a free one. Without PORT, lists the ports. After a lost connection, or when the pod was replaced, it reconnects with the
 same local port; Ctrl-C ends it. With -o json it prints a line on stdout each time it is connected.`,
-  positionals: [
-    { name: 'WORKER', required: true },
-    { name: 'PORT', required: false },
-  ],
+  positionals: [WORKER, { name: 'PORT', required: false }],
   flags: {
     address: {
       type: 'string',
@@ -42,7 +40,7 @@ same local port; Ctrl-C ends it. With -o json it prints a line on stdout each ti
     const { stdout, stderr, signal } = context;
     const json = outputFormat(flags, FORMATS) === 'json';
     const ports = port === undefined ? null : parsePorts(port);
-    const { worker, timeoutMs, enter } = await findWorker(context, flags, name);
+    const { worker, timeoutMs, enter } = await findWorker(context, flags, name, BY_KUBECTL);
     const { transport } = await enter();
     const listeners = parseListeners(
       await transport.run({ script: 'port-forward-look', args: [], timeoutMs, signal }),

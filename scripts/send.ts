@@ -12,6 +12,7 @@ import type { Frame } from './lib/transport/frame.ts';
 import { TooLongError } from './lib/transport/scripts.ts';
 import { type Transport, TransportError } from './lib/transport/transport.ts';
 import { findWorker } from './lib/worker/observe.ts';
+import { SESSION, SESSION_FLAG, WORKER } from './lib/worker/positionals.ts';
 import { chooseSession, parseSessions, type Session } from './lib/worker/sessions.ts';
 import { SUMMARIES } from './summaries.ts';
 
@@ -27,13 +28,10 @@ export const send = defineCommand({
   description: `The text is pasted unchanged, including line breaks, followed by Enter. It goes to the session's original pane, even after a
 split, but not to a shell, which would execute it. In a stage's session it makes factory take the issue as human-driven and
 leave it alone, so the command asks first.`,
-  positionals: [
-    { name: 'WORKER', required: true },
-    { name: 'SESSION', required: true },
-    { name: 'TEXT', required: false },
-  ],
+  positionals: [WORKER, { ...SESSION, required: true }, { name: 'TEXT', required: false }],
   rest: 'TEXT',
   flags: {
+    ...SESSION_FLAG,
     'no-enter': { type: 'boolean', description: 'do not press Enter after the text' },
     shell: { type: 'boolean', description: 'also type it into a shell, which executes it' },
     'dry-run': { type: 'boolean', description: 'show which session it would be typed into, type nothing' },

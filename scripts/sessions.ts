@@ -6,6 +6,7 @@ import { age } from './lib/cli/text.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { parseSessionRows, type SessionRow } from './lib/sessions/session-rows.ts';
 import { findWorker } from './lib/worker/observe.ts';
+import { WORKER } from './lib/worker/positionals.ts';
 import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['table', 'json', 'name'] as const;
@@ -14,7 +15,7 @@ export const sessions = defineCommand({
   name: 'sessions',
   summary: SUMMARIES.sessions,
   description: `HUMAN says whether factory takes a session as human-driven; it then leaves the session's issue alone.`,
-  positionals: [{ name: 'WORKER', required: true }],
+  positionals: [WORKER],
   flags: { ...OUTPUT_FLAGS(FORMATS), ...TABLE_FLAGS, ...WORKER_FLAGS },
   examples: [
     ['worker-1', 'all sessions'],

@@ -4,7 +4,8 @@ import { UsageError } from './lib/cli/errors.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { plainScript } from './lib/transport/scripts.ts';
 import { parseProject } from './lib/worker/arguments.ts';
-import { findWorker } from './lib/worker/observe.ts';
+import { BY_KUBECTL, findWorker } from './lib/worker/observe.ts';
+import { WORKER } from './lib/worker/positionals.ts';
 import { SUMMARIES } from './summaries.ts';
 
 /** kubectl's exit code when its connection, and not the shell, has ended. */
@@ -15,7 +16,7 @@ export const shell = defineCommand({
   summary: SUMMARIES.shell,
   description: `The same shell as in the worker's sessions, with the same PATH and home. But it is not a session: it ends with the connection,
 and may leave its programs running. For longer work, start a tmux session in it. Exits with the shell's exit code.`,
-  positionals: [{ name: 'WORKER', required: true }],
+  positionals: [WORKER],
   flags: {
     project: { type: 'string', short: 'p', value: 'NAME', description: "begin in this project's clone" },
     ...WORKER_FLAGS,
@@ -27,7 +28,7 @@ and may leave its programs running. For longer work, start a tmux session in it.
   async run({ flags, positionals: [name = ''] }, context) {
     const { exec, signal, stdin, stdout, stderr, commandLine, env } = context;
     const project = flags.project === undefined ? '' : parseProject(flags.project);
-    const { worker, enter } = await findWorker(context, flags, name);
+    const { worker, enter } = await findWorker(context, flags, name, BY_KUBECTL);
     if (stdin.isTTY !== true || stdout.isTTY !== true) {
       throw new UsageError(
         'shell needs a terminal on stdin and stdout',
@@ -37,7 +38,10 @@ and may leave its programs running. For longer work, start a tmux session in it.
     const { transport, pod } = await enter();
     const where = pod === null ? worker.name : `${worker.name} (pod ${pod.name})`;
     stderr.write(`shell in ${where}; exit or Ctrl-d leaves it\n`);
-    const { argv, ...how } = transport.terminal(plainScript('shell', [project, env['TERM'] ?? '']), true);
+    const { argv, ...how } = transport.terminal(
+      plainScript('shell', [project, env['TERM'] ?? '', worker.name]),
+      true,
+    );
     const code = await exec.interactive(argv, { signal, ...how });
     if (code === LOST && pod !== null) {
       stderr.write(

@@ -1,6 +1,7 @@
 /** The summary of each command, by its group in the help. */
 export const GROUPS = {
   'Workers at a glance': {
+    ui: 'Show all workers on one live screen, with keys to look, attach and act',
     list: 'Show all workers: pod, status, sessions, queue',
     status: 'Show one worker in full: what is wrong and what to do, queue, sessions, boot',
     why: 'Diagnose a worker: causes, evidence, next command',
@@ -9,7 +10,8 @@ export const GROUPS = {
   },
   Work: {
     dispatch: 'Put issues into the queue of a worker',
-    queue: 'Show and change the queue of a worker: remove, requeue, set-intent',
+    queue: 'Show and change the queue of a worker: move, remove, requeue, set-intent',
+    projects: 'Show, add and remove the projects of a worker',
     unstick: 'Get a stuck issue moving again, or give it up',
     wait: 'Wait until a worker is idle or an issue has ended',
   },
@@ -31,6 +33,7 @@ export const GROUPS = {
     provision: 'Install a worker: namespace, Secret, release, entry in workers.yaml',
     stop: 'Stop a worker once its running stage has ended; its volume stays',
     start: 'Start a stopped worker again',
+    resize: 'Give a running worker other memory and CPU limits, without a restart',
     drain: 'Let the running stage of a worker end, and start no other',
     resume: 'Let a drained worker resume work',
     rotate: 'Give a worker new tokens, and prove that the old ones are gone',
@@ -52,6 +55,9 @@ export const GROUPS = {
     'shell-init': 'Print the shell code for `factory worker …` and completion (bash, zsh, fish)',
   },
 } as const;
+
+/** Other names of commands, as people type them elsewhere. */
+export const ALIASES: Readonly<Record<string, CommandName>> = { ls: 'list', ps: 'sessions', ssh: 'shell' };
 
 type Groups = typeof GROUPS;
 

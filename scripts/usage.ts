@@ -8,17 +8,16 @@ import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import type { WorkerEntry } from './lib/config/worker-entry.ts';
 import { chooseWorkers, loadWorkers } from './lib/config/workers-file.ts';
+import { describeOutage, isHit, outageSubject, outagesOf } from './lib/health/outages.ts';
 import { parseUsage, sumBytes, type Usage } from './lib/housekeeping/usage.ts';
+import { openConnections } from './lib/transport/connections.ts';
 import { TransportError } from './lib/transport/transport.ts';
 import { DISK_WARN, type Disk, shareUsed } from './lib/worker/disk.ts';
-import { fanOut, guarded } from './lib/worker/fan-out.ts';
+import { CONCURRENCY, fanOut, guarded } from './lib/worker/fan-out.ts';
 import { createReach } from './lib/worker/observe.ts';
 import { SUMMARIES } from './summaries.ts';
 
 const FORMATS = ['table', 'json'] as const;
-
-/** How many workers to ask at the same time. */
-const CONCURRENCY = 8;
 
 /** A worker with its usage, or why that is unknown. */
 type Row =
@@ -47,7 +46,7 @@ export const usage = defineCommand({
     const { stdout, stderr, signal, commandLine } = context;
     const file = await loadWorkers(context.env, flags, commandLine);
     const workers = positionals.length > 0 ? chooseWorkers(file, positionals) : file.workers;
-    const reach = createReach(context, timeoutMs);
+    const reach = createReach(context, timeoutMs, openConnections(context, workers));
     const measure = async (worker: WorkerEntry): Promise<Row> => {
       try {
         const { transport } = await reach.enter(worker);
@@ -75,7 +74,7 @@ export const usage = defineCommand({
       stdout.write(renderRows(rows, flags['no-headers'], context));
       const [only] = rows;
       if (only?.usage && rows.length === 1) stdout.write(renderDetails(only.usage));
-      for (const { error } of rows) if (error !== null) explain(error, context);
+      explain(rows, context);
       hint(rows, context);
     }
     const failed = rows.filter(({ error }) => error !== null).length;
@@ -133,6 +132,7 @@ function renderDetails(usage: Usage): string {
     { what: 'logs', bytes: usage.logsBytes, note: '' },
     { what: 'backups', bytes: usage.backupsBytes, note: '' },
     { what: 'agents’ conversations', bytes: usage.agentsBytes, note: '' },
+    { what: 'queue’s database', bytes: usage.databaseBytes, note: '' },
     { what: 'factory’s own records', bytes: usage.pipelinesBytes, note: '' },
     ...(usage.docker ?? []).map(({ type, bytes: size, reclaimableBytes }) => ({
       what: `Docker ${type.toLowerCase()}`,
@@ -159,8 +159,24 @@ function hint(rows: readonly Row[], { stderr, commandLine }: Context): void {
   }
 }
 
-function explain(error: CliError, { stderr }: Context): void {
-  stderr.write(`${oneLine(error.message)}\n${error.hints.map((line) => `  ${line}\n`).join('')}`);
+/** Why workers did not answer, and what to do: a failure of a cluster once. */
+function explain(rows: readonly Row[], { stderr }: Context): void {
+  const failed = rows.flatMap(({ worker, error }) => (error === null ? [] : [{ worker, error }]));
+  const outages = outagesOf(
+    failed.flatMap(({ worker, error }) =>
+      error instanceof TransportError
+        ? [{ worker, status: error.kind, reason: error.reason, next: error.hints }]
+        : [],
+    ),
+  );
+  const others = failed.filter(({ worker }) => !outages.some((outage) => isHit(outage, worker.name)));
+  const lines = [
+    ...outages.map((outage) => [`${outageSubject(outage)} ${describeOutage(outage)}`, ...outage.next]),
+    ...others.map(({ error }) => [oneLine(error.message), ...error.hints]),
+  ];
+  for (const [first, ...next] of lines) {
+    stderr.write(`${first}\n${next.map((line) => `  ${line}\n`).join('')}`);
+  }
 }
 
 function toJson({ worker, usage: used, error }: Row) {

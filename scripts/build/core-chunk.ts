@@ -13,12 +13,18 @@ const CORE = [
   'lib/cli/command.ts',
   'lib/cli/output.ts',
   'lib/cli/output-flags.ts',
+  'lib/cli/pause.ts',
   'lib/config/duration.ts',
   'lib/config/flags.ts',
   'lib/config/workers-file.ts',
+  'lib/config/user.ts',
   'lib/health/observe.ts',
+  'lib/health/outages.ts',
+  'lib/health/short-cause.ts',
+  'lib/worker/arguments.ts',
   'lib/worker/fan-out.ts',
   'lib/worker/observe.ts',
+  'lib/worker/positionals.ts',
   'summaries.ts',
 ];
 

@@ -3,9 +3,15 @@
 # otherwise prints the one command to type. Arguments: names of programs.
 set -Eeuo pipefail
 
+# has PROGRAM: whether it is there. Debian keeps PostgreSQL's server out of PATH, one folder for each version.
+has() {
+  command -v "$1" >/dev/null && return
+  [ "$1" = postgres ] && compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null
+}
+
 missing=()
 for program in "$@"; do
-  command -v "$program" >/dev/null || missing+=("$program")
+  has "$program" || missing+=("$program")
 done
 if ((${#missing[@]} == 0)); then exit 0; fi
 
@@ -29,6 +35,9 @@ package() {
     *:ps) echo procps-ng ;;
     apt-get:qemu-system-x86_64) echo qemu-system-x86 ;;
     apt-get:script) echo bsdutils ;;
+    apt-get:postgres) echo postgresql-15 ;;
+    dnf:postgres) echo postgresql-server ;;
+    *:postgres) echo postgresql ;;
     apt-get:ip) echo iproute2 ;;
     apt-get:nsenter | apt-get:findmnt) echo util-linux ;;
     *:sqlite3) echo sqlite ;;
@@ -74,5 +83,10 @@ fi
 
 echo "installing ${packages% }" >&2
 if [ "$manager" = apt-get ]; then as_root apt-get update -qq >&2; fi
+if [[ $manager == apt-get && " $packages" == *' postgresql-'* ]]; then
+  # Its server is for workers and tests, which start their own: none is to run on this machine because of us.
+  as_root apt-get install --yes --no-install-recommends postgresql-common >&2
+  as_root sed --in-place 's/^#*create_main_cluster .*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
+fi
 # shellcheck disable=SC2086  # words on purpose
 as_root $command >&2

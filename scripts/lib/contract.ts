@@ -21,6 +21,8 @@ export const FILES = {
   bootLog: 'boot.log',
   heartbeat: 'heartbeat.json',
   alive: 'alive',
+  /** One line: the URL of a PostgreSQL database. */
+  databaseUrl: 'database-url',
   /** WORKER_STATE_DIR */
   bootLock: 'boot.lock',
   drain: 'drain',
@@ -71,6 +73,25 @@ export interface BootPhase {
   readonly message: string;
 }
 
+/** `postgres`: the worker's own server. `url`: one that the operator named by DATABASE_URL. */
+export type DatabaseKind = 'sqlite' | 'postgres' | 'url';
+
+/** Where `factory` keeps its queue, and whether it can be reached. */
+export interface Database {
+  readonly kind: Word<DatabaseKind>;
+  /** `down`: it was ready before, and is expected to come back. */
+  readonly state: Word<'ready' | 'starting' | 'down' | 'failed'>;
+  /** One sentence: what is wrong, and what to do next. */
+  readonly says?: string;
+  /** Of the DATABASE_URL that `state` is about; only of kind `url`, absent in older images. */
+  readonly urlHash?: string;
+}
+
+const DATABASE: JTDSchemaType<Database> = {
+  properties: { kind: { type: 'string' }, state: { type: 'string' } },
+  optionalProperties: { says: { type: 'string' }, urlHash: { type: 'string' } },
+};
+
 /** `boot.json` in WORKER_RUN_DIR, rewritten at every change of a phase. */
 export interface Boot {
   readonly schema: number;
@@ -81,6 +102,8 @@ export interface Boot {
   /** Null while a phase that gates the start is still running. */
   readonly finishedAt: string | null;
   readonly phases: readonly BootPhase[];
+  /** Absent before the phase `database`, and in older images. */
+  readonly database?: Database;
 }
 
 const BOOT: JTDSchemaType<Boot> = {
@@ -103,6 +126,7 @@ const BOOT: JTDSchemaType<Boot> = {
       },
     },
   },
+  optionalProperties: { database: DATABASE },
 };
 
 /** The reason in a heartbeat that is `refused` because check-ins are switched off: a setting, not a problem. */
@@ -265,6 +289,10 @@ export interface Heartbeat {
   readonly account?: AccountHold | null;
   /** Problems of main checkouts that were looked at; absent in older images. */
   readonly clones?: readonly CloneFault[];
+  /** Absent in older images. */
+  readonly database?: Database;
+  /** The tmux session whose agent asks the operator: its check-in is stopped until it has its answer. Absent in older images. */
+  readonly asks?: string | null;
 }
 
 const ACTION: JTDSchemaType<CheckInAction> = {
@@ -291,6 +319,8 @@ const HEARTBEAT: JTDSchemaType<Heartbeat> = {
   optionalProperties: {
     account: { ...ACCOUNT_HOLD, nullable: true },
     clones: { elements: CLONE_FAULT },
+    database: DATABASE,
+    asks: { type: 'string', nullable: true },
   },
 };
 
@@ -348,7 +378,7 @@ export interface Repair {
   /**
    * `advance`, `mark-exited` and `retry` are factory's own verbs; `give-up` is the line after the last allowed try. `retry` and
    * `run-again` follow whenever claude's account works again, and count as no try. `unblock` is a `retry` after tmux died
-   * under a check-in.
+   * under a check-in, or the database was gone. `run-triage` begins a triage anew.
    */
   readonly action: Word<
     | 'advance'
@@ -360,6 +390,7 @@ export interface Repair {
     | 'unblock'
     | 'requeue'
     | 'remove-row'
+    | 'run-triage'
     | 'give-up'
   >;
   /** What the operator types when the supervisor has given up; empty before that. */
@@ -378,7 +409,7 @@ const REPAIR: JTDSchemaType<Repair> = {
   },
 };
 
-/** `taken.json` in WORKER_STATE_DIR: the row that a check-in takes from the queue, until its issue has ended. */
+/** An entry of `taken.json` in WORKER_STATE_DIR: a row that a check-in takes from the queue, until its issue has ended. */
 export interface TakenRow {
   readonly issue: number;
   readonly intent: string;
@@ -388,13 +419,15 @@ export interface TakenRow {
   readonly removed: boolean;
 }
 
-const TAKEN: JTDSchemaType<TakenRow> = {
-  properties: {
-    issue: { type: 'uint32' },
-    intent: { type: 'string' },
-    configPath: { type: 'string' },
-    dependsOn: { elements: { type: 'uint32' } },
-    removed: { type: 'boolean' },
+const TAKEN: JTDSchemaType<readonly TakenRow[]> = {
+  elements: {
+    properties: {
+      issue: { type: 'uint32' },
+      intent: { type: 'string' },
+      configPath: { type: 'string' },
+      dependsOn: { elements: { type: 'uint32' } },
+      removed: { type: 'boolean' },
+    },
   },
 };
 
@@ -424,7 +457,7 @@ export interface Settings {
     readonly memoryReserveBytes: number;
   };
   readonly claude: {
-    /** Whether an agent may stop and ask the operator; `factory` would consider the quiet pane a finished stage. */
+    /** Whether an agent may stop and ask the operator, for whose answer its stage and the queue then wait. */
     readonly askUserQuestion: boolean;
   };
   readonly shutdown: {
@@ -595,8 +628,8 @@ export interface BackupRecord {
   readonly file: string;
   readonly bytes: number;
   readonly sha256: string;
-  /** `none`: the worker had no SQLite database (yet). */
-  readonly database: 'sqlite' | 'none';
+  /** `none`: the worker had no database (yet). */
+  readonly database: DatabaseKind | 'none';
   readonly schema: number | null;
   readonly rows: number | null;
   readonly newest: number | null;
@@ -608,7 +641,7 @@ const BACKUP: JTDSchemaType<BackupRecord> = {
     file: { type: 'string' },
     bytes: { type: 'float64' },
     sha256: { type: 'string' },
-    database: { enum: ['sqlite', 'none'] },
+    database: { enum: ['sqlite', 'postgres', 'url', 'none'] },
     schema: { type: 'uint32', nullable: true },
     rows: { type: 'float64', nullable: true },
     newest: { type: 'float64', nullable: true },
@@ -670,6 +703,25 @@ const ROW_OUTCOME: JTDSchemaType<RowOutcome> = {
   properties: { issue: { type: 'uint32' }, ok: { type: 'boolean' }, message: { type: 'string' } },
 };
 
+/**
+ * What `restore --import` does with an open row of a backup: a line of the answers of scripts/remote/restore.sh and
+ * restore-unpack.sh. `goes-on`: its pipeline goes on without a row. `waits`: it is left out, since it waits for a row that has
+ * failed, and without that one it would start.
+ */
+export interface ImportedRow {
+  readonly issue: number;
+  readonly project: string;
+  readonly fate: 'add' | 'goes-on' | 'waits';
+}
+
+const IMPORTED_ROW: JTDSchemaType<ImportedRow> = {
+  properties: {
+    issue: { type: 'uint32' },
+    project: { type: 'string' },
+    fate: { enum: ['add', 'goes-on', 'waits'] },
+  },
+};
+
 /** The outcome of one item of a clean-up: a line of the answer of scripts/remote/cleanup.sh. */
 export interface CleanupOutcome {
   readonly id: string;
@@ -715,7 +767,7 @@ export interface Documents {
   readonly drain: Drain;
   readonly dispatch: DispatchRecord;
   readonly repair: Repair;
-  readonly taken: TakenRow;
+  readonly taken: readonly TakenRow[];
   readonly settings: Settings;
   readonly queue: QueueJson;
   readonly pipelines: PipelinesJson;
@@ -725,6 +777,7 @@ export interface Documents {
   readonly backup: BackupRecord;
   readonly issueOutcome: IssueOutcome;
   readonly rowOutcome: RowOutcome;
+  readonly importedRow: ImportedRow;
   readonly cleanupOutcome: CleanupOutcome;
   readonly dockerSize: DockerSizeJson;
   readonly account: AccountRecord;
@@ -748,6 +801,7 @@ export const SCHEMAS: { readonly [Name in keyof Documents]: JTDSchemaType<Docume
   backup: BACKUP,
   issueOutcome: ISSUE_OUTCOME,
   rowOutcome: ROW_OUTCOME,
+  importedRow: IMPORTED_ROW,
   cleanupOutcome: CLEANUP_OUTCOME,
   dockerSize: DOCKER_SIZE,
   account: ACCOUNT,

@@ -141,6 +141,16 @@ function oneSentence(message: string): string {
     .trim();
 }
 
+const WORDS: Readonly<Record<string, string>> = {
+  in_progress: 'in progress',
+  rate_limited: 'rate limited',
+};
+
+/** The status of a pipeline as people write it. One that is not known stays as it is: a changed token would not be masked. */
+export function statusWord(status: string): string {
+  return Object.hasOwn(WORDS, status) ? String(WORDS[status]) : status;
+}
+
 /** Whether a pipeline still has work to do. `blocked` counts: it holds the queue. */
 export function isLive(pipeline: Pipeline): boolean {
   return pipeline.status !== 'completed' && pipeline.status !== 'failed';
@@ -154,8 +164,9 @@ export function isBehind(
   { issue, status }: Pick<QueueRow, 'issue' | 'status'>,
   pipelines: readonly Pipeline[],
 ): boolean {
+  if (status !== 'active') return false;
   const own = pipelines.filter((pipeline) => pipeline.issue === issue);
-  return status === 'active' && own.length === 1 && own[0]?.status === 'completed';
+  return own.length === 1 && own[0]?.status === 'completed';
 }
 
 /**

@@ -100,7 +100,10 @@ describe('errors', () => {
     async (flags) => {
       const error = new CliError('gone', { hints: ['look'], exitCode: 124 });
       const { code, stdout, stderr } = await run(fails(error, JSON_FLAGS), ['w', ...flags.split(' ')]);
-      expect(JSON.parse(stderr)).toEqual({ error: { message: 'gone', hints: ['look'], exitCode: 124 } });
+      expect(JSON.parse(stderr)).toEqual({
+        schema: 1,
+        error: { message: 'gone', hints: ['look'], exitCode: 124 },
+      });
       expect({ code, stdout }).toEqual({ code: 124, stdout: '' });
     },
   );
@@ -108,6 +111,7 @@ describe('errors', () => {
   it('are JSON even when the arguments are wrong, or the failure is ours', async () => {
     const wrong = await run(fails(null, JSON_FLAGS), ['w', '--nonsense', '--json']);
     expect(JSON.parse(wrong.stderr)).toEqual({
+      schema: 1,
       error: { message: 'unknown flag --nonsense', hints: [], exitCode: 2 },
     });
     const ours = await run(fails(new TypeError('oops'), JSON_FLAGS), ['w', '--json']);

@@ -114,6 +114,35 @@ describe('what is understood', () => {
   });
 });
 
+describe('the earlier name of a flag', () => {
+  const limit = { type: 'string', formerly: 'wait', value: 'DURATION', description: '' } as const;
+  const only = { limit, yes: { type: 'boolean', description: '' } } as const;
+  const beside = { ...only, wait: { type: 'boolean', description: '' } } as const;
+
+  it.each([
+    ['a --wait 30m', { limit: '30m', yes: false }, ['a']],
+    ['--wait=30m --yes a', { limit: '30m', yes: true }, ['a']],
+    ['--wait 1m --limit 2m', { limit: '2m', yes: false }, []],
+  ])('is understood: %s', (line, flags, positionals) => {
+    expect(parseFlags(line.split(' '), only)).toMatchObject({ flags, positionals });
+  });
+
+  it.each([
+    ['a --wait', { limit: undefined, wait: true }, ['a']],
+    ['--wait a', { limit: undefined, wait: true }, ['a']],
+    ['--wait --limit 2m a', { limit: '2m', wait: true }, ['a']],
+    ['--wait=true a', { limit: undefined, wait: true }, ['a']],
+    ['a --wait 30m', { limit: '30m', wait: false }, ['a']],
+    ['--wait=30m a', { limit: '30m', wait: false }, ['a']],
+  ])('is a switch now, and understood with a number: %s', (line, flags, positionals) => {
+    expect(parseFlags(line.split(' '), beside)).toMatchObject({ flags, positionals });
+  });
+
+  it.each(['--wait', '--wait --yes', '--wait='])('needs the value: %s', (line) => {
+    expect(() => parseFlags(line.split(' '), only)).toThrow('--limit needs a value: --limit DURATION');
+  });
+});
+
 describe('what is refused', () => {
   const cases: [argv: string, message: string, hint?: string][] = [
     ['--project', '--project needs a value: --project NAME'],

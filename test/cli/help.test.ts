@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { COMMON_FLAGS, defineCommand } from '../../scripts/lib/cli/command.ts';
 import { ExitCode } from '../../scripts/lib/cli/errors.ts';
+import { wrap } from '../../scripts/lib/cli/help.ts';
 import { run } from '../support/run-command.ts';
 
 const command = defineCommand({
@@ -45,13 +46,39 @@ describe('--help', () => {
     expect(help).toContain('  # alone\n  factory-worker dance\n');
   });
 
-  it('lists every declared flag, the common ones included, with its description', () => {
-    const all = { ...command.flags, ...COMMON_FLAGS };
-    for (const [name, { description }] of Object.entries(all)) {
+  it('explains its own flags, and names the global ones in one line', () => {
+    for (const [name, { description }] of Object.entries(command.flags)) {
       expect(lines.filter((line) => line.includes(`--${name}`) && line.includes(description))).toHaveLength(
         1,
       );
     }
+    expect(help).toContain(
+      '\nGlobal flags: --help, --version, --verbose, --no-color, --no-input (--help --all explains them)\n',
+    );
+  });
+
+  it('with --all explains those too, after its own', async () => {
+    const all = (await run(command, ['--help', '--all'])).stdout;
+    const titles = [
+      'Flags:',
+      '--barefoot',
+      'Global flags:',
+      ...Object.keys(COMMON_FLAGS).map((name) => `--${name} `),
+    ];
+    const places = titles.map((title) => all.indexOf(`${title}`));
+    expect(places).toEqual(places.toSorted((a, b) => a - b));
+    expect(places).not.toContain(-1);
+    expect((await run(command, ['--all', '-h'])).stdout).toBe(all);
+  });
+
+  it('is wrapped to the terminal, with each column in its place; what can be pasted is not', async () => {
+    const { stdout } = await run(command, ['--help', '--all'], { tty: true, columns: 48 });
+    const long = stdout.split('\n').filter((line) => line.length > 48);
+    expect(long).toEqual(['  factory-worker dance WORKER [MORE…] [flags] [-- COMMAND]']);
+    expect(stdout).toContain(
+      '      --no-color  print without colours (same as\n                  NO_COLOR=1)\n',
+    );
+    expect(wrap('aaaa bbbb cccc dddd eeee ffff', 24, 4)).toBe('aaaa bbbb cccc dddd\n    eeee ffff');
   });
 
   it('says what a flag takes, its default and its choices', () => {

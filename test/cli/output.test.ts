@@ -1,4 +1,6 @@
+import { PassThrough } from 'node:stream';
 import { describe, expect, it, vi } from 'vitest';
+import type { Context } from '../../scripts/lib/cli/command.ts';
 import { InterruptedError } from '../../scripts/lib/cli/errors.ts';
 import {
   type Column,
@@ -11,7 +13,9 @@ import {
 } from '../../scripts/lib/cli/output.ts';
 import { createSink } from '../../scripts/lib/cli/sink.ts';
 import { displayWidth } from '../../scripts/lib/cli/width.ts';
+import { fakeExec } from '../support/fake-exec.ts';
 import { Captured } from '../support/run-command.ts';
+import { commandLine } from '../support/samples.ts';
 
 interface Row {
   readonly name: string;
@@ -47,6 +51,20 @@ describe('renderTable', () => {
     );
     const [, line] = renderTable(rows, COLUMNS, { headers: true, width: 25 }).split('\n');
     expect(line).toHaveLength(25);
+  });
+
+  it('fits into a width where lines must not wrap, at the cost of whole columns', () => {
+    const fitted = (width: number) => renderTable(rows, COLUMNS, { headers: true, width, fit: true });
+    expect(fitted(25)).toBe('NAME      QUEUE\nworker-1  deathcookies#2…\nw\n');
+    expect(fitted(12)).toBe('NAME      Q…\nworker-1  d…\nw\n');
+    expect(fitted(10)).toBe('NAME\nworker-1\nw\n');
+    expect(fitted(5)).toBe('NAME\nwork…\nw\n');
+    expect(fitted(100)).toBe(renderTable(rows, COLUMNS, { headers: true }));
+    const painted = [
+      { ...(COLUMNS[0] as Column<Row>), paint: (_: Row, cell: string) => `<${cell}>` },
+      ...COLUMNS,
+    ];
+    expect(renderTable(rows, painted, { headers: false, width: 5, fit: true })).toBe('<work…>\n<w    >\n');
   });
 
   it('counts columns of the screen, not characters: CJK is two wide, combining marks none', () => {
@@ -123,6 +141,13 @@ it('renders JSON that programs can read and people can, too', () => {
   expect(renderJson([{ a: 1 }])).toBe('[\n  {\n    "a": 1\n  }\n]\n');
 });
 
+it('a number beyond all numbers is the largest in JSON, not null', () => {
+  expect(JSON.parse(renderJson([JSON.parse('1e400'), JSON.parse('-1e400')]))).toEqual([
+    Number.MAX_VALUE,
+    -Number.MAX_VALUE,
+  ]);
+});
+
 describe('a text on a terminal that is too low for it', () => {
   const lines = (count: number, text = (index: number) => `line ${index + 1}`) =>
     Array.from({ length: count }, (_, index) => `${text(index)}\n`).join('');
@@ -148,16 +173,15 @@ describe('a text on a terminal that is too low for it', () => {
     expect(fitScreen(text, { columns: 10, ...(rows === undefined ? {} : { rows }) })).toBe(shown);
   });
 
-  it('is cut when it is watched', async () => {
+  it('is cut when it is watched, below a header', async () => {
     const stdout = new Captured(true);
     const interrupt = new AbortController();
-    stdout.onText = () => interrupt.abort(new InterruptedError());
-    const watching = watch({ stdout: createSink(stdout), signal: interrupt.signal }, 60_000, async () =>
-      lines(34),
-    );
-    await expect(watching).rejects.toThrow(InterruptedError);
-    expect(stdout.text).toContain('line 22\u001b[K\n… 12 more rows\u001b[K\n\u001b[J');
-    expect(stdout.text).not.toContain('line 23');
+    stdout.onText = () => {
+      if (stdout.text.includes('line 21')) interrupt.abort(new InterruptedError());
+    };
+    expect(await watch(watched(stdout, interrupt), 60_000, async () => view(lines(34)))).toBe(0);
+    expect(stdout.text).toContain('line 21\u001b[K\n… 13 more rows\u001b[K\n\u001b[J');
+    expect(stdout.text).not.toContain('line 22');
   });
 
   it('is cut, and taken away whole, while its rows come in', () => {
@@ -169,37 +193,87 @@ describe('a text on a terminal that is too low for it', () => {
   });
 });
 
+/** The context of a watching command. */
+function watched(stdout: Captured, { signal }: AbortController): Context {
+  const sink = createSink(stdout);
+  const stdin = Object.assign(new PassThrough(), { isTTY: stdout.isTTY, setRawMode: () => stdin });
+  return {
+    env: {},
+    stdin: stdin as unknown as NodeJS.ReadStream,
+    stdout: sink,
+    stderr: sink,
+    exec: fakeExec(),
+    signal,
+    interactive: false,
+    commandLine,
+    now: () => new Date(2026, 10, 28, 12, 4, 11),
+    runSibling: async () => 0,
+  };
+}
+
+const view = (text: string) => ({ title: '2 workers', text });
+
 describe('watch', () => {
-  async function twoRounds(isTTY: boolean): Promise<string> {
+  async function twoRounds(isTTY: boolean, reason: Error = new InterruptedError(), append = false) {
     const stdout = new Captured(isTTY);
     const interrupt = new AbortController();
+    const context = watched(stdout, interrupt);
     let round = 0;
-    const watching = watch({ stdout: createSink(stdout), signal: interrupt.signal }, 1, async () => {
+    const look = async () => {
       round += 1;
-      if (round === 3) interrupt.abort(new InterruptedError());
-      return `round ${round}\n`;
-    });
-    await expect(watching).rejects.toThrow(InterruptedError);
-    return stdout.text;
+      if (round === 3) interrupt.abort(reason);
+      return view(`round ${round}\n`);
+    };
+    const end = await watch(context, 1, look, append).catch((error: unknown) => error);
+    return { end, text: stdout.text, context };
   }
 
-  it('redraws in place on a terminal', async () => {
-    expect(await twoRounds(true)).toBe('\u001b[Hround 1\u001b[K\n\u001b[J\u001b[Hround 2\u001b[K\n\u001b[J');
+  it('has the screen of a terminal until Ctrl-C, which is a good end, and gives it back', async () => {
+    const { end, text } = await twoRounds(true);
+    expect(end).toBe(0);
+    const round = (n: number) =>
+      `\u001b[H\u001b[1m2 workers · 12:04:11 · q quits\u001b[22m\u001b[K\nround ${n}\u001b[K\n\u001b[J`;
+    expect(text).toBe(
+      `\u001b[?1049h\u001b[?25l\u001b[H\u001b[2J${round(1)}${round(2)}\u001b[0m\u001b[?25h\u001b[?1049l`,
+    );
   });
 
-  it('appends when piped', async () => {
-    expect(await twoRounds(false)).toBe('round 1\nround 2\n');
+  it.each(['q', '\u0003'])('ends at %j, also while it waits for an answer', async (key) => {
+    const stdout = new Captured(true);
+    const context = watched(stdout, new AbortController());
+    const never = ({ signal }: Context) =>
+      new Promise<never>((_, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason));
+        (context.stdin as unknown as PassThrough).write(key);
+      });
+    expect(await watch(context, 60_000, never)).toBe(0);
+    expect(stdout.text).toMatch(/\u001b\[\?1049l$/);
+  });
+
+  it('gives the screen back at SIGTERM and at a failure, and passes on what happened', async () => {
+    for (const reason of [new InterruptedError('interrupted', 143), new TypeError('a bug')]) {
+      const { end, text } = await twoRounds(true, reason);
+      expect(end).toBe(reason);
+      expect(text).toMatch(/\u001b\[\?1049l$/);
+    }
+  });
+
+  it('appends when piped, and data also on a terminal; Ctrl-C interrupts it', async () => {
+    for (const [isTTY, append] of [
+      [false, false],
+      [true, true],
+    ] as const) {
+      const { end, text } = await twoRounds(isTTY, undefined, append);
+      expect(end).toBeInstanceOf(InterruptedError);
+      expect(text).toBe('round 1\nround 2\n');
+    }
   });
 
   it('ends while it waits for the next round', async () => {
     const interrupt = new AbortController();
     const stdout = new Captured(false);
     stdout.onText = () => setImmediate(() => interrupt.abort(new InterruptedError()));
-    const watching = watch(
-      { stdout: createSink(stdout), signal: interrupt.signal },
-      60_000,
-      async () => 'once\n',
-    );
+    const watching = watch(watched(stdout, interrupt), 60_000, async () => view('once\n'));
     await expect(watching).rejects.toThrow(InterruptedError);
     expect(stdout.text).toBe('once\n');
   });

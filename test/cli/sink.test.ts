@@ -219,7 +219,7 @@ describe('a token', () => {
       `ghp_${'*'.repeat(36)}`,
     ],
     ['painted', [`\u001b[31m${TOKEN}\u001b[39m\n`], `\u001b[31mghp_${'*'.repeat(36)}\u001b[39m\n`],
-    ['in JSON', [renderJson({ a: `x\n${TOKEN}` })], `{\n  "a": "x\\nghp_${'*'.repeat(36)}"\n}\n`],
+    ['in JSON', [renderJson([`x\n${TOKEN}`])], `[\n  "x\\nghp_${'*'.repeat(36)}"\n]\n`],
   ])('is masked: %s', (_, texts, shown) => {
     expect(written(...texts)).toBe(shown);
   });
@@ -252,9 +252,9 @@ describe('JSON', () => {
     ['invisible characters', '\u200b\ufeff\u{e0041}\u2028'],
     ['others, which stay', 'é日👩'],
   ])('says everything, and writes nothing that a terminal obeys: %s', (_, text) => {
-    for (const json of [renderJson({ [text]: text }), renderJsonLine({ [text]: text })]) {
+    for (const json of [renderJson([{ [text]: text }]), renderJsonLine([{ [text]: text }])]) {
       expect(json).not.toMatch(/(?!\n)\p{Cc}|[\p{Cf}\u2028]/u);
-      expect(JSON.parse(json)).toEqual({ [text]: text });
+      expect(JSON.parse(json)).toEqual([{ [text]: text }]);
       expect(written(json)).toBe(json);
     }
   });
@@ -268,4 +268,10 @@ describe('JSON', () => {
       }),
     );
   });
+});
+
+it('a sink without colours drops them, too', () => {
+  const stream = new Captured(true);
+  createSink(stream, { colours: false }).write('\u001b[31mred\u001b[0m\n');
+  expect(stream.text).toBe('red\n');
 });

@@ -149,6 +149,45 @@ describe('attach', () => {
     expect((await worker.lines('attach.jsonl')).at(-1)).toMatchObject({ mode: 'read-only' });
   });
 
+  it('shows in the status line of its own client how to leave, and that typing takes the issue over', async () => {
+    const options = () => worker.bash('tmux show-options -t =23-qa-1:');
+    const size = () => worker.bash("tmux display-message -p -t =23-qa-1: '#{pane_width}x#{pane_height}'");
+    await worker.bash('tmux set-option -t =23-qa-1: status on');
+    const byHand = await terminal.run(
+      `TMUX= TMUX_TMPDIR=${worker.env['TMUX_TMPDIR']} tmux attach-session -t =23-qa-1`,
+    );
+    await byHand.shows('[23-qa-1] 0:');
+    const [before, sizeBefore] = [await options(), await size()];
+
+    const plain = await start(['w', '-s', 'qa'], { TMUX: '' });
+    await plain.shows('#23 · Ctrl-b d leaves · typing takes the issue over');
+    // The terminals of these tests are in a tmux.
+    const nested = await start(['w', '-s', 'qa']);
+    await nested.shows('#23 · prefix twice, then d leaves · typing takes the issue over');
+    const looking = await start(['w', '-s', 'qa', '--read-only']);
+    await looking.shows('[23-qa-1] 0:');
+    for (const window of [byHand, looking]) expect(await window.screen()).not.toContain('leaves');
+    expect(await size()).toBe(sizeBefore);
+
+    for (const window of [plain, nested, looking, byHand]) {
+      expect(await byHand.screen()).toContain('[23-qa-1] 0:');
+      await window.press('C-b', 'd');
+      await window.ended();
+    }
+    expect(await plain.screen()).toContain('Detach: Ctrl-b d');
+    expect(await nested.screen()).toContain('Detach: prefix twice, then d');
+    expect(await options()).toBe(before);
+  });
+
+  it('changes nothing where the session has no status line', async () => {
+    const window = await start(['w', '-s', 'qa']);
+    await window.shows('this is qa');
+    await expect.poll(clients).toBe('23-qa-1');
+    await window.press('C-b', 'd');
+    await window.ended();
+    expect(await worker.bash('tmux show-options -t =23-qa-1:')).toBe('');
+  });
+
   it('tells that the session has ended', async () => {
     const window = await start(['w', '-s', '23-qa-1']);
     await window.shows('this is qa');
@@ -176,7 +215,7 @@ describe('attach', () => {
   it('where nothing may be asked lists the sessions and names the flag', async () => {
     const { code, stderr } = await run(attach, ['w', '--no-input'], { env: worker.laptop, tty: true });
     expect(code).toBe(2);
-    expect(stderr).toMatch(/--session is missing\n {2}Available sessions:\n {4}1\. orchestrator/);
+    expect(stderr).toMatch(/SESSION is missing\n {2}Available sessions:\n {4}1\. orchestrator/);
   });
 
   it('in a worker without sessions says so', async () => {

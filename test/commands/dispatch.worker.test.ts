@@ -303,6 +303,7 @@ describe('a dispatch', () => {
     const { code, stdout } = await send([...demo(7, 8), '-o', 'json']);
     expect(code).toBe(1);
     expect(JSON.parse(stdout)).toEqual({
+      schema: 1,
       worker: 'w',
       project: 'demo',
       outcomes: [
@@ -409,7 +410,12 @@ describe('what cannot be dispatched', () => {
   afterAll(() => worker.remove());
 
   it.each<[string, readonly string[], number, RegExp]>([
-    ['issue 0', ['w', '-p', 'demo', '-i', '0'], 2, /--issue takes issue numbers such as 23; not "0"/],
+    [
+      'issue 0',
+      ['w', '-p', 'demo', '-i', '0'],
+      2,
+      /--issue takes an issue such as 23, 25-27, demo#23 or its URL; not "0"/,
+    ],
     ['issue -1', ['w', '-p', 'demo', '--issue=-1'], 2, /not "-1"/],
     ['issue abc', ['w', '-p', 'demo', '-i', 'abc'], 2, /not "abc"/],
     ['issue 1e3', ['w', '-p', 'demo', '-i', '1e3'], 2, /not "1e3"/],
@@ -424,7 +430,7 @@ describe('what cannot be dispatched', () => {
     ],
     ['no project', ['w', '-i', '5'], 2, /--project is missing/],
     ['no issue', ['w', '-p', 'demo'], 2, /--issue is missing/],
-    ['no worker', ['-p', 'demo', '-i', '5'], 2, /Which worker\?.*no terminal/],
+    ['no worker', ['-p', 'demo', '-i', '5'], 2, /WORKER is missing\n {2}workers: w, worker-1\n/],
     [
       'an unknown worker',
       ['wroker-1', '-p', 'demo', '-i', '5'],
@@ -474,7 +480,7 @@ describe('what cannot be dispatched', () => {
 });
 
 it('a PostgreSQL build without its database is one sentence', async () => {
-  worker = await handWorker({ dialect: 'pg' });
+  worker = await handWorker({ dialect: 'c' });
   const { code, stderr } = await send(demo(5));
   await worker.remove();
   expect(code).toBe(1);

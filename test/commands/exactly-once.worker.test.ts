@@ -14,7 +14,7 @@ import { scriptArgv } from '../../scripts/lib/transport/scripts.ts';
 import { type FakeKubectl, fakeKubectl } from '../support/fake-kubectl.ts';
 import { type HandWorker, handWorker } from '../support/hand-worker.ts';
 import { waitersFor } from '../support/processes.ts';
-import { type Outcome, run } from '../support/run-command.ts';
+import { type Outcome, run, type Transport } from '../support/run-command.ts';
 
 let worker: HandWorker;
 let kubectl: FakeKubectl;
@@ -32,6 +32,9 @@ afterAll(async () => {
 let last = 100;
 const fresh = () => ++last;
 
+/** All over one transport; otherwise each dispatch over one of the two, by turns. */
+const TRANSPORT = process.env['EXACTLY_ONCE_TRANSPORT'] as Transport | undefined;
+
 function send(
   issues: readonly number[],
   args: readonly string[] = [],
@@ -46,7 +49,8 @@ function send(
     'x',
     ...args,
   ];
-  return run(dispatch, typed, { env: { ...worker.laptop, KUBECTL: program } });
+  const transport = TRANSPORT ?? ((issues[0] ?? 0) % 2 === 0 ? 'kubectl' : 'proxy');
+  return run(dispatch, typed, { env: { ...worker.laptop, KUBECTL: program }, transport });
 }
 
 /** How often each issue is in the queue. */
@@ -176,8 +180,11 @@ describe.concurrent('a connection that dies', () => {
   it('before, while the request is still on its way: what arrives later queues nothing', async () => {
     const issue = fresh();
     const slow = fakeKubectl(worker.cluster());
-    const late = '(sleep 3; KUBECTL) >/dev/null 2>&1 & echo "error: timed out" >&2; exit 1';
-    const outcome = await send([issue], [], kubectlThat({ dispatch: late }, slow));
+    const withdrawn = join(slow.dir, 'withdrawn');
+    const late = `(until [ -e ${withdrawn} ]; do sleep 0.1; done; KUBECTL) >/dev/null 2>&1 & echo "error: timed out" >&2; exit 1`;
+    const withdrawal = `KUBECTL; rc=$?; touch ${withdrawn}; exit "$rc"`;
+    const scripts = { dispatch: late, 'dispatch-withdraw': withdrawal };
+    const outcome = await send([issue], [], kubectlThat(scripts, slow));
     expect(await expectAgreement(outcome, [issue])).toEqual(['not queued']);
     const arrived = () =>
       slow.calls().filter(({ argv, endedAt }) => argv.includes('dispatch') && endedAt !== null);

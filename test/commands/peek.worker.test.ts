@@ -58,6 +58,7 @@ describe('peek', () => {
     expect((await look(['-s', 'qa', '--lines', '3'])).stdout).toBe('98\n99\n100\n');
     expect((await look(['-s', '23-qa-1', '--lines', '90'])).stdout).toMatch(/^11\n[\s\S]*\n100\n$/);
     expect(JSON.parse((await look(['-s', 'qa', '--lines', '2', '-o', 'json'])).stdout)).toEqual({
+      schema: 1,
       worker: 'w',
       session: '23-qa-1',
       lines: ['99', '100'],
@@ -205,7 +206,7 @@ describe('peek --follow', () => {
   });
 
   it.each([
-    [['--follow'], /--follow needs --session/],
+    [['--follow'], /--follow needs a SESSION/],
     [['--follow', '-s', 'qa', '--json'], /--follow prints text/],
     [['-s', 'qa', '--lines', '0'], /--lines takes a number of at least 1/],
     [['-s', 'qa', '--lines', '-5'], /--lines/],

@@ -421,13 +421,15 @@ describe('workers add', () => {
     };
     const answer = async (line: string) => JSON.parse((await type(line)).stdout);
     expect(await answer('add worker-2 -o json --dry-run')).toEqual({
+      schema: 1,
       action: 'added',
       dryRun: true,
       file,
       worker,
     });
-    expect(await answer('add worker-2 -o json')).toEqual({ action: 'added', dryRun: false, file, worker });
-    expect(await answer('add worker-2 -o json')).toEqual({ action: 'already', dryRun: false, file, worker });
+    const said = { schema: 1, dryRun: false, file, worker };
+    expect(await answer('add worker-2 -o json')).toEqual({ ...said, action: 'added' });
+    expect(await answer('add worker-2 -o json')).toEqual({ ...said, action: 'already' });
   });
 });
 

@@ -208,7 +208,7 @@ describe('bash', () => {
 
   it.each<[line: string, replaced: string, words: string[]]>([
     ['factory-worker list ', '', ['laptop', 'worker-1', 'worker-2']],
-    ['factory-worker list --output=', '', ['table', 'wide', 'json', 'name']],
+    ['factory-worker list --output=', '', ['table', 'wide', 'json', 'yaml', 'name']],
     ['factory worker list w', 'w', ['worker-1', 'worker-2']],
     ['factory-worker list nothing-like-it', 'nothing-like-it', []],
     ['factory-worker list --workers ', '', []],

@@ -84,6 +84,7 @@ describe.each([
     const back = await type(`${name}:big`, join(here, 'again'), '-o', 'json');
     expect(JSON.parse(back.stdout)).toMatchObject({
       destination: join(here, 'again'),
+      bytes: content.length,
       archiveBytes: expect.any(Number),
     });
     expect(
@@ -117,6 +118,7 @@ describe.each([
     });
     const fetched = await type(`${name}:g`, here, '--dry-run', '-o', 'json');
     expect(JSON.parse(fetched.stdout)).toEqual({
+      schema: 1,
       source: `${name}:g`,
       destination: join(here, 'g'),
       replaces: false,

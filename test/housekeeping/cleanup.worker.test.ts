@@ -204,8 +204,14 @@ describe('cleanup', () => {
     const binary = join(worker.dir, 'bin', 'factory');
     await worker.bash(`mv ${binary} ${binary}.away`);
     const found = await plan();
+    const said = await clean(['--yes']);
     await worker.bash(`mv ${binary}.away ${binary}`);
     expect(new Set(Object.values(found))).toEqual(new Set(['factory cannot say what is worked on']));
+    expect([said.code, said.stderr]).toEqual([
+      1,
+      expect.stringMatching(/^error: w could not be judged, so nothing was removed: factory cannot say /m),
+    ]);
+    expect(said.stderr).not.toContain('nothing to clean up');
   });
 
   it('in a pod prunes the build cache and images without a name, and nothing else', async () => {

@@ -59,6 +59,24 @@ describe('usage', () => {
     expect(stderr).toMatch(/^cannot list the pods of worker-1 .*Unable to connect to the server/);
   });
 
+  it('tells a cluster that does not answer once', async () => {
+    const kubectl = fakeKubectl([
+      { match: ['get', 'pods'], code: 1, stderr: 'Unable to connect to the server: dial tcp: i/o timeout\n' },
+    ]);
+    const file = join(worker.dir, 'two.yaml');
+    const entry = (name: string, namespace: string) =>
+      `  - {name: ${name}, pod: ${name}, namespace: ${namespace}, context: prod}\n`;
+    await writeFile(file, `workers:\n${entry('a', 'one')}${entry('b', 'two')}`);
+    const { code, stderr } = await run(usage, [], {
+      env: { ...worker.laptop, FACTORY_WORKERS: file, KUBECTL: kubectl.path },
+    });
+    kubectl.remove();
+    expect(code).toBe(3);
+    expect(stderr).toMatch(
+      /^2 workers unreachable \(context prod, namespaces one and two\): i\/o timeout\n {2}\S.*\n$/,
+    );
+  });
+
   it('of a pod tells memory and Docker too', () => {
     const df = (used: number) =>
       `Filesystem 1-blocks Used Available Capacity Mounted\n/dev/x 100 ${used} ${100 - used} x /v`;

@@ -37,6 +37,7 @@ describe('logs', () => {
     expect((await read(['qa'])).stdout).toBe(numbers(301, 500));
     expect((await read(['qa', '--lines', 'all'])).stdout).toBe(numbers(1, 500));
     expect(JSON.parse((await read(['qa', '--lines', '2', '-o', 'json'])).stdout)).toEqual({
+      schema: 1,
       worker: 'w',
       log: 'qa',
       lines: ['499', '500'],
@@ -51,9 +52,33 @@ describe('logs', () => {
     await session('23-qa-2');
     await session('orchestrator');
     expect((await read(['nope'])).stderr).toContain(
-      'logs there are: orchestrator, boot, docker, 23-qa-1, 23-qa-2\n',
+      'logs there are: orchestrator, boot, docker, postgres, 23-qa-1, 23-qa-2\n',
     );
     expect((await read(['qa'])).stdout).toBe('second\n');
+  });
+
+  it('has the log of a PostgreSQL of its own, masked', async () => {
+    const file = join(worker.state, 'logs', 'postgres.log');
+    expect((await read(['postgres'])).stderr).toMatch(
+      /w has no log of that kind: there is no \S+postgres\.log/,
+    );
+    await mkdir(join(worker.state, 'logs'), { recursive: true });
+    const url = ['postgres://me', 'made-up-password@db/x'].join(':');
+    await writeFile(`${file}.1`, 'LOG:  before\n');
+    await writeFile(file, `LOG:  first\nFATAL:  cannot read "${url}"\n`);
+    expect((await read(['postgres', '--previous'])).stdout).toBe('LOG:  before\n');
+    const { code, stdout } = await read(['postgres', '--lines', '1']);
+    expect([code, stdout]).toEqual([
+      0,
+      expect.stringMatching(/^FATAL: {2}cannot read "postgres:.*@db\/x"\n$/),
+    ]);
+    expect(stdout).not.toContain('made-up');
+    await worker.boot({ kind: 'url', state: 'ready' });
+    await rm(file);
+    expect((await read(['postgres'])).stderr).toContain(
+      'w has no PostgreSQL of its own: its database is at DATABASE_URL',
+    );
+    await worker.boot();
   });
 
   it('reads more than one answer can carry, byte for byte', async () => {
@@ -111,7 +136,7 @@ describe('logs', () => {
     [
       ['nope'],
       2,
-      /there is no session nope, and none was recorded[\s\S]*logs there are: orchestrator, boot, docker/,
+      /there is no session nope, and none was recorded[\s\S]*logs there are: orchestrator, boot, docker, postgres/,
     ],
     [['docker'], 1, /w has no Docker of its own/],
     [['orchestrator'], 1, /w has no log of that kind/],
@@ -122,6 +147,75 @@ describe('logs', () => {
     const { code, stderr } = await read(args);
     expect(code).toBe(expected);
     expect(stderr).toMatch(message);
+  });
+});
+
+describe('logs --since', () => {
+  const at = (time: string, what: string) => `2026-07-20T${time}Z ${what}\n`;
+  const day = (...times: string[]) => times.map((time) => `2026-07-20T${time}Z`);
+  const write = async (name: string, text: string) => {
+    await mkdir(join(worker.state, 'logs'), { recursive: true });
+    await writeFile(join(worker.state, 'logs', name), text);
+  };
+  const older = `${at('10:00:00', 'one')}  → of one\u0000\n${at('11:00:00', 'two')}  → of two\n`;
+  const newer = `  → of two as well\n${at('12:00:00', 'three')}${at('13:00:00', 'four')}  → of four\n`;
+
+  it.each([
+    ['12:00:00', [], newer.slice(newer.indexOf('2026'))],
+    ['12:00:01', [], newer.slice(newer.indexOf('2026-07-20T13'))],
+    ['10:30:00', [], older.slice(older.indexOf('2026-07-20T11')) + newer],
+    ['09:00:00', [], older.replace('\u0000', '') + newer],
+    ['09:00:00', ['--lines', '3'], newer.slice(newer.indexOf('2026'))],
+    ['09:00:00', ['--lines', '6'], older.slice(older.indexOf('2026-07-20T11')) + newer],
+    ['13:00:00', ['--lines', '100'], newer.slice(newer.indexOf('2026-07-20T13'))],
+    ['13:00:00', ['--lines', '1'], '  → of four\n'],
+    ['09:00:00', ['--previous'], older.replace('\u0000', '')],
+    ['11:00:00', ['--previous'], older.slice(older.indexOf('2026-07-20T11'))],
+  ])('%s %j', async (time, args, expected) => {
+    await write('orchestrator.log', newer);
+    await write('orchestrator.log.1', older);
+    const [since = ''] = day(time);
+    expect(await read(['--since', since, ...args])).toEqual({ code: 0, stdout: expected, stderr: '' });
+  });
+
+  it('counts a duration by the clock of the worker', async () => {
+    const ago = (minutes: number) => new Date(Date.now() - minutes * 60_000).toISOString().slice(0, 19);
+    await write('orchestrator.log', `${ago(90)}Z long ago\n${ago(30)}Z lately\n`);
+    expect((await read(['--since', '1h'])).stdout).toMatch(/^\S+ lately\n$/);
+  });
+
+  it('reads the times of PostgreSQL, with a blank in them', async () => {
+    const line = (time: string) => `2026-07-20 ${time}.123 UTC [7] LOG:  at ${time}\n`;
+    await write('postgres.log', line('10:00:00') + line('12:00:00'));
+    const { stdout } = await read(['postgres', '--since', '2026-07-20T11:00:00Z']);
+    expect(stdout).toBe(line('12:00:00'));
+    expect((await read(['postgres', '--since', '2026-07-20T12:00:01Z'])).stdout).toBe('');
+  });
+
+  it('says that nothing was written since', async () => {
+    await write('orchestrator.log', newer);
+    expect(await read(['--since', '1m'])).toEqual({
+      code: 0,
+      stdout: '',
+      stderr: 'note: nothing in orchestrator since 1m; its last lines: factory-worker logs w orchestrator\n',
+    });
+  });
+
+  it('follows from there', async () => {
+    await write('orchestrator.log.1', older);
+    await write('orchestrator.log', newer);
+    const more = () => appendFile(join(worker.state, 'logs', 'orchestrator.log'), at('14:00:00', 'five'));
+    const { stdout } = await read(['--since', ...day('11:00:00'), '--follow'], {
+      meanwhile: [{ after: 'of four', act: more }],
+      interruptAt: 'five\n',
+    });
+    expect(stdout).toBe(older.slice(older.indexOf('2026-07-20T11')) + newer + at('14:00:00', 'five'));
+  });
+
+  it('is refused for a session, and for what is no time', async () => {
+    const { code, stderr } = await read(['qa', '--since', '1h']);
+    expect([code, stderr]).toEqual([2, expect.stringContaining('recording of a session (qa) has none')]);
+    expect((await read(['--since', 'noon'])).code).toBe(2);
   });
 });
 
@@ -232,6 +326,18 @@ describe('without a container to enter', () => {
     );
     expect([code, stdout]).toEqual([0, `boot failed: ghp_${'*'.repeat(36)}\n`]);
     expect(calls.at(-1)).toMatch(/ logs factory-worker-1-\S+ --container=worker --tail=50 --previous$/);
+  });
+
+  it('is asked for the time that is wanted', async () => {
+    const { code, calls } = await withRules(
+      ['boot', '--since', '2h'],
+      [
+        { match: ['get', 'pods'], stdout: crashed },
+        { match: ['logs'], stdout: 'boot failed\n' },
+      ],
+    );
+    expect(code).toBe(0);
+    expect(calls.at(-1)).toMatch(/ --tail=-1 --since=7200s$/);
   });
 
   it('says so when the container was never restarted', async () => {

@@ -30,6 +30,8 @@ describe.each([
   it('is a login shell on this terminal, in the project’s clone; its exit code is the command’s', async () => {
     const window = await open(name, '--project', 'acme/demo');
     await window.shows('exit or Ctrl-d leaves it');
+    await window.shows(`(${name}) `);
+    await window.type('PROMPT_COMMAND= ; env | grep -c PROMPT_COMMAND\r');
     await window.type('shopt -q login_shell && echo "login in $PWD"; stty size; exit 3\r');
     expect((await window.ended()).code).toBe(3);
     const screen = await window.screen();

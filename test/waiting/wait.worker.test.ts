@@ -75,6 +75,7 @@ describe('wait', () => {
     });
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toEqual({
+      schema: 1,
       worker: 'w',
       reached: true,
       conditions: [
@@ -98,7 +99,7 @@ describe('wait', () => {
 
   it('ends with 124 when the time is over; the work goes on', async () => {
     await worker.bash('factory queue add 23 --intent x');
-    const { code, stderr } = await waitFor(['idle', '--timeout', '1s']);
+    const { code, stderr } = await waitFor(['idle', '--wait-timeout', '1s']);
     expect([code, stderr]).toEqual([124, expect.stringContaining('not idle within 1s; the work continues')]);
   });
 
@@ -127,7 +128,7 @@ describe('wait', () => {
 
   it.each([
     ['nothing', /cannot wait for "nothing"/],
-    ['issue:x=completed', /cannot wait for/],
+    ['issue:x=completed', /issue: takes an issue such as 23/],
     ['issue:23=complete', /not "complete"\n {2}did you mean completed/],
   ])('%s: exit 2', async (word, message) => {
     const { code, stderr } = await waitFor([word]);

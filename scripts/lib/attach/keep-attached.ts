@@ -33,6 +33,10 @@ export interface Attachment {
   readonly worker: WorkerEntry;
   readonly session: string;
   readonly mode: 'read-only' | 'read-write';
+  /** For the status line of this client; empty for none. */
+  readonly hint: string;
+  /** Whether the terminal is in the operator's own tmux, and takes the same prefix. */
+  readonly nested: boolean;
   /** Finds the worker's pod again: it may have been replaced. */
   readonly enter: () => Promise<Entrance>;
 }
@@ -46,13 +50,14 @@ export interface Attachment {
  */
 export async function keepAttached(
   context: Context,
-  { worker, session, mode, enter }: Attachment,
+  { worker, session, mode, hint, nested, enter }: Attachment,
   first: Entrance,
 ): Promise<number> {
   const { exec, env, stderr, signal } = context;
   // Identifies the tmux client that a lost connection leaves behind.
   const id = randomUUID();
-  const program = plainScript('attach', [session, mode, env['TERM'] ?? '', id, userAtHost()]);
+  const who = [env['TERM'] ?? '', id, userAtHost()];
+  const program = plainScript('attach', [session, mode, ...who, hint, nested ? 'yes' : 'no']);
   const terminal = await saveTerminal(context);
   let pod = first.pod?.name;
   let entrance = first;

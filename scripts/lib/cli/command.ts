@@ -3,16 +3,19 @@
  *
  * stdout is data only; prompts, progress, notes and errors go to stderr.
  */
+import { setMaxListeners } from 'node:events';
 import { realpathSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ContractError } from '../contract.ts';
 import { type Argv, createExec, type Exec } from '../exec.ts';
 import { CliError, ExitCode, InterruptedError, UsageError } from './errors.ts';
 import { type Flags, type FlagValues, parseFlags } from './flags.ts';
-import { type Described, renderHelp, usageLine } from './help.ts';
-import { escapeControls } from './safe-text.ts';
+import { type Described, type Positional, renderHelp, usageLine } from './help.ts';
+import { renderJsonLine } from './output.ts';
 import { createSink, type OutputStream, type Sink } from './sink.ts';
 import { printable, shellQuote } from './text.ts';
+import { currentFolder, sourceLine } from './typed.ts';
 import { packageVersion } from './version.ts';
 
 /** Everything a command uses besides its arguments; tests replace parts of it. */
@@ -29,6 +32,12 @@ export interface Context {
   /** How the user types this command and its siblings: `commandLine('list')`. */
   readonly commandLine: (name: string, ...args: string[]) => string;
   readonly now: () => Date;
+  /**
+   * Runs another command in this one's place, with its own questions, output and errors. Ctrl-C ends that one only.
+   *
+   * @returns its exit code
+   */
+  readonly runSibling: <F extends Flags>(command: Command<F>, argv: readonly string[]) => Promise<number>;
 }
 
 export interface Input<F extends Flags> {
@@ -48,11 +57,16 @@ export interface Command<F extends Flags> extends Described {
 
 /** Flags every command has. */
 export const COMMON_FLAGS = {
-  help: { type: 'boolean', short: 'h', description: 'print this help' },
-  version: { type: 'boolean', description: 'print the version' },
-  verbose: { type: 'boolean', short: 'v', description: 'show every command line that is run' },
-  'no-color': { type: 'boolean', description: 'print without colours (same as NO_COLOR=1)' },
-  'no-input': { type: 'boolean', description: 'never prompt; fail where an answer is needed' },
+  help: {
+    type: 'boolean',
+    global: true,
+    short: 'h',
+    description: 'print this help; with --all, explain every flag',
+  },
+  version: { type: 'boolean', global: true, description: 'print the version' },
+  verbose: { type: 'boolean', global: true, short: 'v', description: 'show every command line that is run' },
+  'no-color': { type: 'boolean', global: true, description: 'print without colours (same as NO_COLOR=1)' },
+  'no-input': { type: 'boolean', global: true, description: 'never prompt; fail where an answer is needed' },
 } as const satisfies Flags;
 
 /** Declares a command; an identity function that lets TypeScript infer the flags. */
@@ -67,8 +81,10 @@ export function defineCommand<F extends Flags>(command: Command<F>): Command<F> 
  * @param moduleUrl the file's `import.meta.url`
  */
 export async function runIfMain<F extends Flags>(moduleUrl: string, command: Command<F>): Promise<void> {
-  if (startedFile() !== fileURLToPath(moduleUrl)) return;
-  await main(command, process.argv.slice(2), (name) => `npx tsx scripts/${name}.ts`);
+  const file = fileURLToPath(moduleUrl);
+  if (startedFile() !== file) return;
+  const [folder, cwd] = [dirname(file), currentFolder()];
+  await main(command, process.argv.slice(2), (name) => sourceLine(folder, cwd, name));
 }
 
 /** The file that was started as the program; null where there is none, as with `node --eval`. */
@@ -97,28 +113,43 @@ export async function main<F extends Flags>(
       throw error;
     });
   }
-  const interrupt = new AbortController();
-  const exitOn = (signal: NodeJS.Signals, code: number) => {
+  /** The command, and siblings that it runs; the last one is at the terminal. */
+  const running: AbortController[] = [];
+  const exitOn = (signal: NodeJS.Signals, code: number, interrupted: () => readonly AbortController[]) => {
     process.on(signal, () => {
-      if (interrupt.signal.aborted) process.exit(code);
-      interrupt.abort(new InterruptedError('interrupted', code));
+      if (running.at(-1)?.signal.aborted) process.exit(code);
+      for (const interrupt of interrupted()) interrupt.abort(new InterruptedError('interrupted', code));
     });
   };
-  exitOn('SIGINT', ExitCode.interrupted);
-  exitOn('SIGTERM', 143);
-  exitOn('SIGHUP', 129);
-  process.exitCode = await runCommand(command, argv, {
-    env: process.env,
-    stdin: process.stdin,
-    stdout: process.stdout,
-    stderr: process.stderr,
-    signal: interrupt.signal,
-    commandLine: (name, ...args) => [typed(name), ...args.map(shellQuote)].join(' '),
-    now: () => new Date(),
-  });
+  exitOn('SIGINT', ExitCode.interrupted, () => running.slice(-1));
+  exitOn('SIGTERM', 143, () => running);
+  exitOn('SIGHUP', 129, () => running);
+  const runOne = async <G extends Flags>(one: Command<G>, words: readonly string[]): Promise<number> => {
+    const interrupt = new AbortController();
+    // Everything that runs at the same time listens to it, and Node would print a warning from the eleventh on.
+    setMaxListeners(0, interrupt.signal);
+    running.push(interrupt);
+    try {
+      return await runCommand(one, words, {
+        env: process.env,
+        stdin: process.stdin,
+        stdout: process.stdout,
+        stderr: process.stderr,
+        signal: interrupt.signal,
+        commandLine: (name, ...args) => [typed(name), ...args.map(shellQuote)].join(' '),
+        now: () => new Date(),
+        runSibling: runOne,
+      });
+    } finally {
+      // The first one stays until the program has ended: a second Ctrl-C ends what it still waits for.
+      if (running.length > 1) running.pop();
+    }
+  };
+  process.exitCode = await runOne(command, argv);
 }
 
-type ProcessContext = Omit<Context, 'exec' | 'interactive' | 'stdout' | 'stderr'> & {
+type ProcessContext = Omit<Context, 'exec' | 'interactive' | 'stdout' | 'stderr' | 'runSibling'> & {
+  readonly runSibling?: Context['runSibling'];
   readonly stdout: OutputStream;
   readonly stderr: OutputStream;
   readonly exec?: Exec;
@@ -136,36 +167,47 @@ export async function runCommand<F extends Flags>(
 ): Promise<number> {
   const { env } = host;
   const stdout = createSink(host.stdout);
-  const stderr = createSink(host.stderr);
+  const json = Object.hasOwn(command.flags, 'json') && wantsJson(argv);
+  // Programs read both streams then, and neither has colours.
+  const stderr = createSink(host.stderr, { colours: !json });
   const flags = { ...command.flags, ...COMMON_FLAGS };
   const program = host.commandLine(command.name);
+  let exec = host.exec;
   try {
     const parsed = parseOrHelp(argv, flags, command.restAfter);
     if (parsed === 'help' || parsed.flags.help) {
-      stdout.write(renderHelp(command, flags, program));
+      const options = {
+        program,
+        all: argv.includes('--all'),
+        width: stdout.isTTY ? stdout.columns : undefined,
+      };
+      stdout.write(renderHelp(command, flags, options));
       return ExitCode.ok;
     }
     if (parsed.flags.version) {
       stdout.write(`factory-worker ${packageVersion()}\n`);
       return ExitCode.ok;
     }
-    checkPositionals(command, parsed.positionals, parsed.rest);
     if (parsed.flags['no-color']) {
       env['NO_COLOR'] = '1';
       // FORCE_COLOR would win over NO_COLOR, but the flag was given for this run.
       delete env['FORCE_COLOR'];
     }
     const trace = parsed.flags.verbose ? (line: Argv) => stderr.write(`+ ${traced(line)}\n`) : undefined;
+    exec ??= createExec(trace);
+    const context: Context = {
+      ...host,
+      stdout: wantsYaml(command.flags, parsed.flags) ? (await import('./yaml.ts')).yamlSink(stdout) : stdout,
+      stderr,
+      commandLine: carryOn(host.commandLine, command.flags, parsed.flags),
+      exec,
+      runSibling: host.runSibling ?? ((sibling, words) => runCommand(sibling, words, host)),
+      interactive: host.stdin.isTTY === true && stderr.isTTY && !env['CI'] && !parsed.flags['no-input'],
+    };
+    const positionals = await completePositionals(command, parsed, context);
     const code = await command.run(
-      { flags: parsed.flags as unknown as FlagValues<F>, positionals: parsed.positionals, rest: parsed.rest },
-      {
-        ...host,
-        stdout,
-        stderr,
-        commandLine: carryOn(host.commandLine, command.flags, parsed.flags),
-        exec: host.exec ?? createExec(trace),
-        interactive: host.stdin.isTTY === true && stderr.isTTY && !env['CI'] && !parsed.flags['no-input'],
-      },
+      { flags: parsed.flags as unknown as FlagValues<F>, positionals, rest: parsed.rest },
+      context,
     );
     return code ?? ExitCode.ok;
   } catch (error) {
@@ -173,10 +215,12 @@ export async function runCommand<F extends Flags>(
       error,
       { ...host, stderr },
       {
-        json: Object.hasOwn(command.flags, 'json') && wantsJson(argv),
+        json,
         usage: `${usageLine(command, program)}\n${program} --help explains`,
       },
     );
+  } finally {
+    exec?.close();
   }
 }
 
@@ -212,16 +256,44 @@ function report(
 
 /** An error as JSON. */
 export function jsonError(message: string, hints: readonly string[], exitCode: number): string {
-  return `${escapeControls(JSON.stringify({ error: { message, hints, exitCode } }))}\n`;
+  return renderJsonLine({ error: { message, hints, exitCode } });
 }
 
-function expected(error: unknown): CliError | null {
+/** @returns the error as a failure that a command may have; null for a bug of ours */
+export function expected(error: unknown): CliError | null {
   if (error instanceof CliError) return error;
   // A worker's answer did not match its schema.
   if (error instanceof ContractError) return new CliError(error.message);
   // Inquirer rejects like this at Ctrl-C, since no SIGINT arrives in raw mode (SBoudrias/Inquirer.js#1502).
   if (error instanceof Error && error.name === 'ExitPromptError') return new InterruptedError();
   return null;
+}
+
+/**
+ * The positionals, each in its place: also those that were given as flags, and what stands in for a missing one.
+ *
+ * @throws UsageError when one is missing, or there are too many
+ */
+async function completePositionals(
+  command: Described,
+  parsed: Pick<Input<Flags>, 'positionals' | 'rest' | 'flags'>,
+  context: Context,
+): Promise<readonly string[]> {
+  const { positionals, rest } = parsed;
+  const flags: Readonly<Record<string, unknown>> = parsed.flags;
+  const asFlag = ({ flag }: Positional) => (flag === undefined ? undefined : flags[flag]);
+  const asWords = command.positionals.filter((positional) => asFlag(positional) === undefined);
+  const words = [...positionals];
+  const at = asWords.findIndex(({ standIn }) => standIn !== undefined);
+  if (at >= 0 && words.length < asWords.filter(({ required }) => required).length) {
+    words.splice(at, 0, (await asWords[at]?.standIn?.(context, flags)) ?? '');
+  }
+  command.positionals.forEach((positional, index) => {
+    const value = asFlag(positional);
+    if (typeof value === 'string') words.splice(index, 0, value);
+  });
+  checkPositionals(command, words, rest);
+  return words;
 }
 
 function checkPositionals(command: Described, given: readonly string[], rest: readonly string[]): void {
@@ -269,11 +341,20 @@ function parseOrHelp<F extends Flags>(argv: readonly string[], flags: F, restAft
   }
 }
 
-/** Whether errors are to be JSON too; guessed from the words, since the error may be that they cannot be parsed. */
+/** Whether the data that the command prints is to be YAML. */
+function wantsYaml(flags: Flags, { output }: Readonly<Record<string, unknown>>): boolean {
+  const flag = flags['output'];
+  return flag?.type === 'string' && flag.yamlOfJson === true && output === 'yaml';
+}
+
+/**
+ * Whether errors are to be JSON too, which is YAML as well; guessed from the words, since the error may be that they cannot be
+ * parsed.
+ */
 function wantsJson(argv: readonly string[]): boolean {
   const end = argv.indexOf('--');
   const words = argv.slice(0, end < 0 ? undefined : end);
-  return / (?:--json|-o[ =]?json|--output[ =]json) /.test(` ${words.join(' ')} `);
+  return / (?:--json|(?:-o[ =]?|--output[ =])(?:json|yaml)) /.test(` ${words.join(' ')} `);
 }
 
 /** An argv for `--verbose`: a script is cut to its first line. */

@@ -5,6 +5,8 @@ export const ExitCode = {
   usage: 2,
   /** Some workers of several failed. */
   partial: 3,
+  /** With `--exit-code`: done, and the operator is needed. */
+  needsOperator: 4,
   timeout: 124,
   /** A required program is not installed. */
   missingProgram: 127,

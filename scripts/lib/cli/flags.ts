@@ -9,6 +9,8 @@ import { didYouMean } from './text.ts';
 interface FlagBase {
   readonly short?: string;
   readonly description: string;
+  /** Of nearly every command: the help names it, and explains it with `--all`. */
+  readonly global?: boolean;
 }
 
 export interface BooleanFlag extends FlagBase {
@@ -21,6 +23,13 @@ export interface StringFlag extends FlagBase {
   readonly value: string;
   readonly default?: string;
   readonly choices?: readonly string[];
+  /** Its value `yaml` asks for what `json` prints, written as YAML. */
+  readonly yamlOfJson?: boolean;
+  /**
+   * Its earlier name, still understood and shown nowhere. Where a switch has that name now, the word means this flag only
+   * when a number follows: `--wait 30m`.
+   */
+  readonly formerly?: string;
   /**
    * Commands printed as next steps repeat this flag, so that they can be pasted as they are; except for the commands that do
    * not have it.
@@ -111,7 +120,7 @@ function normalize(argv: readonly string[], flags: Flags, restAfter: number): st
       normalized.push(token);
       continue;
     }
-    const { name, value, cluster } = split(token, flags);
+    const { name, value, cluster } = renamed(split(token, flags), queue[0], flags);
     const flag = declared(flags, name);
     if (flag === undefined) throw unknownFlag(token, flags);
     if (cluster !== null) queue.unshift(cluster);
@@ -163,6 +172,15 @@ function split(token: string, flags: Flags): Token {
   return declared(flags, name)?.type === 'boolean'
     ? { name, value: null, cluster: `-${tail}` }
     : { name, value: tail, cluster: null };
+}
+
+/** The token with the name that its flag has now. @param next the word after it */
+function renamed(token: Token, next: string | undefined, flags: Flags): Token {
+  const isOld = ([, flag]: [string, Flag]) => flag.type === 'string' && flag.formerly === token.name;
+  const [name] = Object.entries(flags).find(isOld) ?? [];
+  if (name === undefined) return token;
+  const hasNumber = /^\d/.test(token.value ?? next ?? '');
+  return declared(flags, token.name) === undefined || hasNumber ? { ...token, name } : token;
 }
 
 /** A flag by its name; inherited properties of objects, such as `constructor`, do not count. */

@@ -3,7 +3,7 @@
  * stack traces; one filter here means that no command has to think of it.
  */
 import { knownSecrets, maskTokens } from '../tokens.ts';
-import { withColours } from './safe-text.ts';
+import { withColours, withoutControls } from './safe-text.ts';
 
 /** A stream of the process, unfiltered. */
 export interface OutputStream extends NodeJS.WritableStream {
@@ -43,14 +43,18 @@ export interface Sink {
 /** Longer than any token. */
 const LINE = 4096;
 
-/** The sink in front of a stream. */
-export function createSink(stream: OutputStream): Sink {
+/** The sink in front of a stream. @param colours whether it lets them through */
+export function createSink(
+  stream: OutputStream,
+  { colours = true }: { readonly colours?: boolean } = {},
+): Sink {
+  const printable = colours ? withColours : withoutControls;
   /** The last line so far: a token may continue in the next text. Masking keeps lengths, so this prefix can be cut off. */
   let begun = '';
   let known: readonly string[] = [];
   const filter = (text: string): string => {
     // Each text is filtered on its own: the next one cannot complete a sequence that was dropped here.
-    const whole = begun + withColours(text);
+    const whole = begun + printable(text);
     const masked = maskTokens(whole, known, { wrapped: false }).slice(begun.length);
     begun = whole.slice(Math.max(whole.lastIndexOf('\n') + 1, whole.length - LINE));
     return masked;

@@ -5,7 +5,11 @@
  * loads, and it throws for a few characters (U+0600).
  */
 
-const PLAIN = /^[ -~]*$/;
+/**
+ * Text of which every character is one column, and no grapheme has two characters: ASCII, Latin letters, frames and blocks,
+ * and the marks in our own output and claude's. Most panes consist of these, and cutting graphemes is slow.
+ */
+const PLAIN = /^[ -~\u00a1-\u00ac\u00ae-\u02ff\u2500-\u259f‘’“”•…─→↑↓❯●]*$/;
 
 /** Characters without a width: accents, joiners, control characters. */
 const INVISIBLE = /[\p{Default_Ignorable_Code_Point}\p{Cc}\p{Cf}\p{M}\p{Cs}]/gu;
@@ -34,7 +38,8 @@ export function displayWidth(text: string): number {
  * @param width columns; at least one
  */
 export function cutToWidth(text: string, width: number): string {
-  if (text.length <= width && PLAIN.test(text)) return text;
+  if (PLAIN.test(text.slice(0, width + 1)))
+    return text.length <= width ? text : `${text.slice(0, width - 1)}…`;
   let used = 0;
   let at = 0;
   // Where to cut if necessary: there must be room for the ellipsis.

@@ -3,6 +3,7 @@ import type { Context } from '../cli/command.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
 import { loadWorkers } from '../config/workers-file.ts';
 import { observe } from '../health/observe.ts';
+import { openConnections } from '../transport/connections.ts';
 import { createReach } from '../worker/observe.ts';
 import type { Snapshot } from '../worker/snapshot.ts';
 import { type ProgramAnswer, parseProgramAnswer } from './candidates.ts';
@@ -27,7 +28,15 @@ export async function lookInto(context: Context, name: string, given: Given): Pr
   if (worker === undefined) return null;
   // One limit for finding the pod and the request together; a timeout applies to each call.
   const limited = { ...context, signal: AbortSignal.any([context.signal, AbortSignal.timeout(LIMIT_MS)]) };
-  return (await observe(createReach(limited, LIMIT_MS), worker, 'brief', limited, LIMIT_MS)).snapshot;
+  return (
+    await observe(
+      createReach(limited, LIMIT_MS, openConnections(limited, [worker])),
+      worker,
+      'brief',
+      limited,
+      LIMIT_MS,
+    )
+  ).snapshot;
 }
 
 /**

@@ -1,5 +1,6 @@
 /** Source and destination of `cp`. Pure except for looking at the local disk. */
 import { lstatSync, mkdtempSync, statSync } from 'node:fs';
+import { lstat, readdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { CliError, UsageError } from '../cli/errors.ts';
 import { regularTarget } from '../config/replace-file.ts';
@@ -41,6 +42,19 @@ export interface LocalEntry {
   readonly folder: string;
   readonly name: string;
   readonly kind: 'file' | 'folder';
+}
+
+/** The size of a file, or of all files in a folder; without what cannot be read. */
+export async function contentBytes({ folder, name }: LocalEntry): Promise<number> {
+  const top = join(folder, name);
+  const entries = await readdir(top, { recursive: true, withFileTypes: true }).catch(() => []);
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  let sum = 0;
+  for (const file of files.length === 0 ? [top] : files) {
+    const stat = await lstat(file).catch(() => null);
+    if (stat?.isFile()) sum += stat.size;
+  }
+  return sum;
 }
 
 /** @throws CliError when it does not exist */

@@ -14,7 +14,7 @@ import { newNonce } from '../transport/frame.ts';
 import { kubectlMessage } from '../transport/kubectl-errors.ts';
 import { plainScript } from '../transport/scripts.ts';
 import { type Transport, TransportError } from '../transport/transport.ts';
-import type { LocalEntry, LocalTarget } from './places.ts';
+import { contentBytes, type LocalEntry, type LocalTarget } from './places.ts';
 import { roomIn } from './room.ts';
 import { ArchiveError } from './tar.ts';
 import { type LeftOut, unpack } from './unpack.ts';
@@ -36,6 +36,8 @@ export interface Road {
 export interface Transferred {
   /** Size of the archive. */
   readonly bytes: number;
+  /** Size of the files in it. */
+  readonly contentBytes: number;
   readonly sha256: string;
   /** The final path. */
   readonly path: string;
@@ -150,7 +152,15 @@ export async function send(road: Road, entry: LocalEntry, destination: string): 
       `${worker}: ${final} could not be put in place: ${frame.parts.get('placed.error')?.text}`,
     );
   }
-  return { bytes: meter.bytes, sha256, path: final, warning: '', leftOut: [], leftOutCount: 0 };
+  return {
+    bytes: meter.bytes,
+    contentBytes: await contentBytes(entry),
+    sha256,
+    path: final,
+    warning: '',
+    leftOut: [],
+    leftOutCount: 0,
+  };
 }
 
 /**
@@ -202,11 +212,19 @@ async function fetchInto(road: Road, path: string, { final, temporary }: LocalTa
   // 1 means that a file changed while it was read; the archive is still complete.
   if (rc !== '0' && rc !== '1') throw new CliError(`${worker} could not read all of ${path}: ${message}`);
   if (unpacked instanceof Error) throw notTaken(road, path, unpacked);
-  const { name, leftOut, leftOutCount } = unpacked;
+  const { name, leftOut, leftOutCount, contentBytes: size } = unpacked;
   await rename(join(temporary, name), final).catch((error: Error) => {
     throw new CliError(`${final} could not be put in place: ${error.message}`);
   });
-  return { bytes: meter.bytes, sha256, path: final, warning: message, leftOut, leftOutCount };
+  return {
+    bytes: meter.bytes,
+    contentBytes: size,
+    sha256,
+    path: final,
+    warning: message,
+    leftOut,
+    leftOutCount,
+  };
 }
 
 /** tar-stream's error for an archive that ends too early. */

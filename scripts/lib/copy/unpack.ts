@@ -19,6 +19,8 @@ export interface LeftOut {
 export interface Unpacked {
   /** Name of the one file or folder that was unpacked. */
   readonly name: string;
+  /** Size of all files. */
+  readonly contentBytes: number;
   readonly leftOut: readonly LeftOut[];
   /** How many entries were skipped, including those not listed. */
   readonly leftOutCount: number;
@@ -37,6 +39,7 @@ export async function unpack(source: Readable, folder: string): Promise<Unpacked
   const links: Member[] = [];
   const leftOut: LeftOut[] = [];
   let leftOutCount = 0;
+  let contentBytes = 0;
   const leave = ({ path }: Member, what: string) => {
     leftOutCount++;
     if (leftOutCount <= NAMED) leftOut.push({ path, what });
@@ -57,6 +60,7 @@ export async function unpack(source: Readable, folder: string): Promise<Unpacked
       const file = await open(place, 'wx', mode);
       try {
         await writeFile(file, content);
+        contentBytes += (await file.stat()).size;
         await file.utimes(modified, modified).catch(ignoreBadTime);
       } finally {
         await file.close();
@@ -76,7 +80,7 @@ export async function unpack(source: Readable, folder: string): Promise<Unpacked
   for (const { path, modified } of [...folders.values()].toReversed()) {
     await utimes(join(folder, path), modified, modified).catch(ignoreBadTime);
   }
-  return { name: top.path, leftOut, leftOutCount };
+  return { name: top.path, contentBytes, leftOut, leftOutCount };
 }
 
 function topOf(member: Member): Member {

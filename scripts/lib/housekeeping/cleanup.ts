@@ -71,6 +71,20 @@ export function planCleanup(frame: Frame, named: readonly number[]): Item[] {
   );
 }
 
+/**
+ * Why nothing can be said of the worktrees and logs: then all of them stay.
+ *
+ * @returns null when the worker's answers were whole
+ */
+export function whyUnjudged(frame: Frame): string | null {
+  const fault = blindness(parseSnapshot(frame));
+  return fault === undefined ? null : `factory cannot say what is worked on: ${fault.message}`;
+}
+
+function blindness({ faults }: Pick<Snapshot, 'faults'>) {
+  return faults.find(({ part }) => part === 'queue' || part === 'pipelines');
+}
+
 /** Build cache and unnamed images; volumes and named images may belong to a person. */
 function dockerItems({ parts }: Frame): Item[] {
   const text = (name: string) => (parts.get(name)?.rc === 0 ? (parts.get(name)?.text ?? '') : '');
@@ -102,8 +116,7 @@ function reasonToKeep(
   { queue, pipelines, sessions, locks, faults }: Snapshot,
   named: readonly number[],
 ): string | null {
-  const blind = faults.find(({ part }) => part === 'queue' || part === 'pipelines');
-  if (blind !== undefined) return 'factory cannot say what is worked on';
+  if (blindness({ faults }) !== undefined) return 'factory cannot say what is worked on';
   const row = queue.find((item) => item.issue === issue);
   const pipeline = pipelines.find((candidate) => candidate.issue === issue);
   if (pipeline !== undefined && isLive(pipeline)) return `#${issue} is ${pipeline.status}`;

@@ -25,6 +25,8 @@ export interface Usage {
   /** Claude's conversations and settings. */
   readonly agentsBytes: number;
   readonly pipelinesBytes: number;
+  /** Of the queue's database in PostgreSQL; 0 when there is none. That of SQLite is among the pipelines. */
+  readonly databaseBytes: number;
 }
 
 export function parseUsage({ parts }: Frame): Usage {
@@ -50,6 +52,7 @@ export function parseUsage({ parts }: Frame): Usage {
     backupsBytes: only('backups'),
     agentsBytes: only('agents'),
     pipelinesBytes: only('pipelines'),
+    databaseBytes: only('database'),
   };
 }
 

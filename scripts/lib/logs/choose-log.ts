@@ -10,7 +10,7 @@ import type { Log } from './piece.ts';
 export function fixedLog(word: string): Log | null {
   if (word === BOOT_SESSION) return { kind: 'boot' };
   if (word === ORCHESTRATOR_SESSION) return { kind: 'orchestrator' };
-  if (word === 'docker') return { kind: 'docker' };
+  if (word === 'docker' || word === 'postgres') return { kind: word };
   return null;
 }
 
@@ -40,12 +40,12 @@ export function chooseRecording(frame: Frame, wanted: string): Log {
       });
     }
   }
-  const near = didYouMean(wanted, [...all, ORCHESTRATOR_SESSION, BOOT_SESSION, 'docker']);
+  const near = didYouMean(wanted, [...all, ORCHESTRATOR_SESSION, BOOT_SESSION, 'docker', 'postgres']);
   throw new CliError(`there is no session ${wanted}, and none was recorded under that name`, {
     exitCode: ExitCode.usage,
     hints: [
       ...(near === null ? [] : [near]),
-      `logs there are: orchestrator, boot, docker${all.length > 0 ? `, ${latest(all)}` : ''}`,
+      `logs there are: orchestrator, boot, docker, postgres${all.length > 0 ? `, ${latest(all)}` : ''}`,
     ],
   });
 }

@@ -2,9 +2,9 @@
 import { wholeNumber } from '../read-contract.ts';
 import type { Frame } from '../transport/frame.ts';
 
-/** A log of a worker. `boot` is the supervisor's output since it started, `docker` is dockerd's log. */
+/** A log of a worker. `boot` is the supervisor's output since it started, `docker` is dockerd's log, `postgres` its server's. */
 export type Log =
-  | { readonly kind: 'boot' | 'orchestrator' | 'docker' }
+  | { readonly kind: 'boot' | 'orchestrator' | 'docker' | 'postgres' }
   | { readonly kind: 'session'; readonly name: string };
 
 /** How far a log was read. */
@@ -34,18 +34,21 @@ export interface Answer {
 /** Half a megabyte per call: small enough for a bad connection, large enough for a log of many megabytes. */
 export const LIMIT_BYTES = 512 * 1024;
 
-/** The request to scripts/remote/logs.sh. Without a position it starts `lines` before the end. */
-type LogRequest = Log &
-  Partial<Position> & {
-    readonly previous: boolean;
-    /** A number, or `all`. */
-    readonly lines: string;
-    readonly limit: number;
-  };
+/** Where a log is read. */
+interface Extent {
+  readonly previous: boolean;
+  /** A number, or `all`. */
+  readonly lines: string;
+  /** Seconds before now, a time, or empty: from any time on. */
+  readonly since: string;
+}
+
+/** The request to scripts/remote/logs.sh. Without a position it starts `lines` before the end, and not before `since`. */
+type LogRequest = Log & Partial<Position> & Extent & { readonly limit: number };
 
 /** @param from null for the first piece */
-export function pieceArgs(log: Log, previous: boolean, lines: string, from: Position | null): string[] {
-  const request: LogRequest = { ...log, ...from, previous, lines, limit: LIMIT_BYTES };
+export function pieceArgs(log: Log, extent: Extent, from: Position | null): string[] {
+  const request: LogRequest = { ...log, ...from, ...extent, limit: LIMIT_BYTES };
   return [JSON.stringify(request)];
 }
 

@@ -8,6 +8,7 @@ import type { PodFacts } from '../transport/pods.ts';
 import { createReach, NoEntranceError } from '../worker/observe.ts';
 import type { LogText } from './log-text.ts';
 import { LIMIT_BYTES, type Position } from './piece.ts';
+import { sinceFlags } from './since.ts';
 import { absent, findLog, type LogSource, nextPiece } from './source.ts';
 
 /** 64 MiB: a log is rotated at 10 MiB at the latest, and a worker may claim for ever that there is more. */
@@ -54,7 +55,7 @@ function endLine(text: string): string {
 
 /** Kubernetes' own log of a container: when there is none to enter, or of the previous one. */
 async function kubectlLogs(
-  { context, lines, previous, timeoutMs }: LogSource,
+  { context, lines, since, previous, timeoutMs }: LogSource,
   worker: ClusterWorker,
   pod: PodFacts | null,
   text: LogText,
@@ -65,6 +66,7 @@ async function kubectlLogs(
     pod?.name ?? worker.pod,
     `--container=${pod?.container ?? 'worker'}`,
     `--tail=${lines === 'all' ? -1 : lines}`,
+    ...sinceFlags(since),
     ...(previous ? ['--previous'] : []),
   ]);
   if (/previous terminated container .* not found/.test(result.stderr)) {

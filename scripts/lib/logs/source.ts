@@ -5,6 +5,7 @@ import type { WorkerEntry } from '../config/worker-entry.ts';
 import type { Transport } from '../transport/transport.ts';
 import { chooseRecording, fixedLog } from './choose-log.ts';
 import { type Answer, type Log, type Position, parsePiece, pieceArgs } from './piece.ts';
+import { type Since, sinceArgument } from './since.ts';
 
 export interface LogSource {
   readonly context: Context;
@@ -13,6 +14,8 @@ export interface LogSource {
   readonly wanted: string;
   readonly previous: boolean;
   readonly lines: string;
+  /** Null: from any time on. */
+  readonly since: Since | null;
   readonly timeoutMs: number;
 }
 
@@ -29,12 +32,12 @@ export async function findLog({ context, wanted, timeoutMs }: LogSource, transpo
 
 /** @param from null for the first piece */
 export async function nextPiece(
-  { context, previous, lines, timeoutMs }: LogSource,
+  { context, previous, lines, since, timeoutMs }: LogSource,
   transport: Transport,
   log: Log,
   from: Position | null,
 ): Promise<Answer> {
-  const args = pieceArgs(log, previous, lines, from);
+  const args = pieceArgs(log, { previous, lines, since: sinceArgument(since) }, from);
   return parsePiece(await transport.run({ script: 'logs', args, timeoutMs, signal: context.signal }));
 }
 
@@ -43,6 +46,11 @@ export function absent({ context, worker, previous }: LogSource, log: Log, { pat
   const { commandLine } = context;
   if (log.kind === 'docker' && path === '') {
     return new CliError(`${worker.name} has no Docker of its own: it is a worker on this machine`);
+  }
+  if (log.kind === 'postgres' && path === '') {
+    return new CliError(`${worker.name} has no PostgreSQL of its own: its database is at DATABASE_URL`, {
+      hints: [`how it is: ${commandLine('status', worker.name)}`],
+    });
   }
   if (previous) {
     const what = log.kind === 'session' ? log.name : log.kind;

@@ -7,8 +7,10 @@ import { didYouMean } from '../cli/text.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
 import { isLive } from '../factory.ts';
 import { observe } from '../health/observe.ts';
+import { openConnections, WATCHING } from '../transport/connections.ts';
 import { isBlocked } from '../worker/account.ts';
-import { type Fate, fateOf } from '../worker/fate.ts';
+import { checkRepo, type NamedIssues, parseIssue } from '../worker/arguments.ts';
+import { type Fate, fates } from '../worker/fate.ts';
 import { createReach } from '../worker/observe.ts';
 import { isQueueUnknown, itemName, openItems } from '../worker/queue.ts';
 import type { Snapshot } from '../worker/snapshot.ts';
@@ -26,19 +28,21 @@ export interface Goal {
   /** As typed: `idle`, `issue:23=completed`. */
   readonly name: string;
   readonly judge: (snapshot: Snapshot) => Verdict;
+  /** Checked against the worker at each look, where a project was typed with the issue. */
+  readonly named?: NamedIssues;
 }
 
 const ENDS = ['completed', 'failed', 'ended'] as const;
 type End = (typeof ENDS)[number];
 
 /**
- * @param word `idle`, or `issue:N=completed`, `issue:N=failed`, `issue:N=ended`
+ * @param word `idle`, or `issue:N=completed`, `issue:N=failed`, `issue:N=ended`; N in any form of {@link parseIssue}
  * @throws UsageError when it is neither
  */
 export function parseGoal(word: string): Goal {
   if (word === 'idle') return IDLE;
-  const [, number, end = 'completed'] = /^issue:([1-9]\d{0,8})(?:=(\w+))?$/.exec(word) ?? [];
-  if (number === undefined) {
+  const [, named, end = 'completed'] = /^(?:issue:|(?=.*#|https?:))(.+?)(?:=(\w+))?$/.exec(word) ?? [];
+  if (named === undefined) {
     throw new UsageError(`cannot wait for "${word}"`, 'wait for idle, or for issue:23=completed');
   }
   const wanted = ENDS.find((known) => known === end);
@@ -49,7 +53,8 @@ export function parseGoal(word: string): Goal {
       ...(near === null ? [] : [near]),
     );
   }
-  return issueGoal(Number(number), wanted);
+  const { issue, repo } = parseIssue(named, 'issue:');
+  return { ...issueGoal(issue, wanted), named: { issues: [issue], repo } };
 }
 
 /** @param name the name of the issue, if it is known before the first look */
@@ -65,7 +70,7 @@ export function issueGoal(issue: number, end: End, name?: string): Goal {
         return { state: 'never', says: `${called} is not in the queue` };
       }
       known = true;
-      const fate = fateOf(issue, snapshot);
+      const fate = fates(snapshot)(issue);
       const failed = row?.status === 'failed' || begun?.status === 'failed';
       return { state: stateOf(fate, end, failed), says: `${called} ${describeFate(fate)}` };
     },
@@ -90,11 +95,12 @@ const IDLE: Goal = {
   name: 'idle',
   judge(snapshot) {
     const open = openItems(snapshot);
+    const fateOf = fates(snapshot);
     const numbers = new Set(open.map(({ issue }) => issue));
     const stray = snapshot.pipelines.filter((pipeline) => isLive(pipeline) && !numbers.has(pipeline.issue));
     if (open.length === 0 && stray.length === 0) return { state: 'reached', says: 'nothing is queued' };
     for (const item of open) {
-      const fate = fateOf(item.issue, snapshot);
+      const fate = fateOf(item.issue);
       if (fate.kind === 'lost') return { state: 'never', says: `${itemName(item)} ${fate.reason}` };
     }
     const blocked = stray.find((pipeline) => isBlocked(snapshot, pipeline));
@@ -131,6 +137,7 @@ export async function waitUntil(
 ): Promise<readonly Verdict[]> {
   const { stderr, signal, now } = context;
   const until = now().getTime() + limitMs;
+  const connections = openConnections(context, [worker], WATCHING);
   const said = new Map<string, string>();
   const say = (about: string, text: string) => {
     if (said.get(about) !== text) stderr.write(`${text}\n`);
@@ -138,7 +145,7 @@ export async function waitUntil(
   };
   for (;;) {
     const { snapshot, problems } = await observe(
-      createReach(context, timeoutMs),
+      createReach(context, timeoutMs, connections),
       worker,
       'brief',
       context,
@@ -146,7 +153,12 @@ export async function waitUntil(
     );
     // A queue that cannot be read looks like an empty one.
     const verdicts =
-      snapshot === null || isQueueUnknown(snapshot) ? [] : goals.map(({ judge }) => judge(snapshot));
+      snapshot === null || isQueueUnknown(snapshot)
+        ? []
+        : goals.map(({ judge, named }) => {
+            if (named !== undefined) checkRepo(named, snapshot, worker.name);
+            return judge(snapshot);
+          });
     verdicts.forEach(({ says }, index) => {
       say(goals[index]?.name ?? '', says);
     });
