@@ -7,7 +7,7 @@
 
 .PHONY: lint-chart chart-docs chart-release helm
 
-lint-chart: node_modules/.installed ## lint the chart: helm lint, ct, yamllint, kubeconform, and its tests on every Helm
+lint-chart: node_modules/.package-lock.json ## lint the chart: helm lint, ct, yamllint, kubeconform, and its tests on every Helm
 	@charts/lint.sh
 
 chart-docs: ## write the table of values in the chart's README

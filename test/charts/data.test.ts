@@ -102,12 +102,34 @@ describe.each(HELMS)('$name', (helm) => {
       GH_TOKEN: `${CANARY}-2`,
       GH_USER: `${CANARY}-3`,
       SSH_PRIVATE_KEY: `-----BEGIN PRIVATE KEY-----\n${CANARY}\n-----END PRIVATE KEY-----\n`,
+      DATABASE_URL: `postgres://me:${CANARY}@db.example.com/queue`,
     };
     for (const asEnv of [false, true]) {
       const { objects } = await render(helm, { values: { secrets: { inline, asEnv } } });
       const holding = objects.filter((object) => contains(object, CANARY));
       expect(holding.map((object) => object.kind)).toEqual(['Secret']);
     }
+  });
+
+  test('another database restarts the pod, whose sessions keep the URL', async () => {
+    const checksum = async (url: string) => {
+      const { pod } = await render(helm, { values: { secrets: { inline: { DATABASE_URL: url } } } });
+      return pod.metadata.annotations['checksum/database'];
+    };
+    const one = await checksum('postgres://db.example.com/one');
+    expect(one).toMatch(/^[0-9a-f]{64}$/);
+    expect(await checksum('postgres://db.example.com/two')).not.toBe(one);
+    expect(await checksum('')).toBeUndefined();
+  });
+
+  test.each(['sqlite', 'postgres', 'url'])('the worker is told that its database is %s', async (kind) => {
+    const { pod } = await render(helm, { values: { database: { kind } } });
+    expect(pod.spec.containers[0].env).toContainEqual({ name: 'FACTORY_DATABASE', value: kind });
+  });
+
+  test('by default it is told nothing, so a newer chart restarts no worker', async () => {
+    const { pod } = await render(helm);
+    expect(JSON.stringify(pod.spec.containers[0].env)).not.toContain('FACTORY_DATABASE');
   });
 
   test('tokens are in the environment only when that is asked for, and then a change restarts', async () => {

@@ -97,7 +97,7 @@ describe.each(HELMS)('$name', (helm) => {
   test('which values restart the pod is said, with the exceptions of this release', async () => {
     const text = await notes();
     expect(text).toMatch(/No restart: projects, the content of the Secret, orchestrator, claude, shutdown/);
-    expect(text).toMatch(/Restart, .*: image, every other docker value/);
+    expect(text).toMatch(/Restart, .*: image, database, every other docker value/);
     expect(text).not.toContain('not with');
     const special = await notes({ docker: { storage: { kind: 'ephemeral' } }, secrets: { asEnv: true } });
     expect(special).toMatch(/docker\.storage\.size\s+\(not with kind ephemeral\)/);

@@ -15,6 +15,41 @@ const SENTENCES: readonly (readonly [string, Call, string])[] = [
     'secrets.inline.SSH_PRIVATE_KEY is not a private key: pass the file itself, --set-file secrets.inline.SSH_PRIVATE_KEY=FILE.',
   ],
   [
+    'a database URL for another kind',
+    {
+      values: {
+        database: { kind: 'postgres' },
+        secrets: { inline: { DATABASE_URL: 'postgres://me:canary@db.example.com/queue' } },
+      },
+    },
+    'secrets.inline.DATABASE_URL is not used with database.kind postgres: set database.kind=url, or leave it empty.',
+  ],
+  [
+    'a database URL of another program',
+    { values: { secrets: { inline: { DATABASE_URL: 'mysql://me:canary@db.example.com/queue' } } } },
+    'secrets.inline.DATABASE_URL is not the URL of a PostgreSQL database: write postgres://USER:PASSWORD@HOST:PORT/DATABASE.',
+  ],
+  [
+    'a database without its URL',
+    { values: { database: { kind: 'url' }, secrets: { inline: { GH_TOKEN: 'canary' } } } },
+    'database.kind url needs a DATABASE_URL, and secrets.inline has none: set secrets.inline.DATABASE_URL, or secrets.existingSecret to a Secret with that key.',
+  ],
+  [
+    'a URL beside a server of its own',
+    {
+      values: {
+        database: { kind: 'postgres' },
+        extraEnv: [{ name: 'DATABASE_URL', value: 'postgres://canary' }],
+      },
+    },
+    'extraEnv[0] sets DATABASE_URL, which a worker with database.kind postgres sets itself: remove it, or set database.kind=url.',
+  ],
+  [
+    'the kind of database as a variable',
+    { values: { extraEnv: [{ name: 'FACTORY_DATABASE', value: 'url' }] } },
+    'extraEnv[0] sets FACTORY_DATABASE: set database.kind instead.',
+  ],
+  [
     'the tag latest',
     { values: { image: { tag: 'latest' } } },
     'image.tag "latest" is refused: after a restart there is no telling which image runs. Set the tag that was pushed, or image.digest.',

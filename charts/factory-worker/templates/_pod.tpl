@@ -47,6 +47,10 @@ failureThreshold: {{ .probe.failureThreshold | int }}
       containerName: worker
       resource: limits.memory
       divisor: "1"
+{{- if ne .Values.database.kind "auto" }}
+- name: FACTORY_DATABASE
+  value: {{ .Values.database.kind }}
+{{- end }}
 {{- if .Values.secrets.asEnv }}
 {{- range list "CLAUDE_CODE_OAUTH_TOKEN" "GH_TOKEN" "GH_USER" }}
 - name: {{ . }}
@@ -69,7 +73,11 @@ kubectl.kubernetes.io/default-container: worker
 checksum/docker: {{ include "factory-worker.dockerChecksum" . }}
 {{- end }}
 {{- if and .Values.secrets.asEnv (not .Values.secrets.existingSecret) }}
-checksum/secrets: {{ omit .Values.secrets.inline "SSH_PRIVATE_KEY" | toJson | sha256sum }}
+checksum/secrets: {{ omit .Values.secrets.inline "SSH_PRIVATE_KEY" "DATABASE_URL" | toJson | sha256sum }}
+{{- end }}
+{{- /* Sessions keep the URL that they were started with. */}}
+{{- with trim .Values.secrets.inline.DATABASE_URL }}
+checksum/database: {{ sha256sum . }}
 {{- end }}
 {{- with .Values.podAnnotations }}
 {{ toYaml . }}

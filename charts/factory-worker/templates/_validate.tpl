@@ -7,7 +7,7 @@ together.
 {{- $missing := include "factory-worker.check.missing" . | trim }}
 {{- if $missing }}{{ fail $missing }}{{ end }}
 {{- $sentences := list }}
-{{- range list "names" "image" "secrets" "projects" "times" "docker" "persistence" "probes" "extras" }}
+{{- range list "names" "image" "secrets" "database" "projects" "times" "docker" "persistence" "probes" "extras" }}
 {{- range include (printf "factory-worker.check.%s" .) $ | splitList "\n" }}
 {{- with trim . }}{{ $sentences = append $sentences . }}{{ end }}
 {{- end }}
@@ -21,6 +21,7 @@ global
 image.repository image.tag image.digest image.pullPolicy imagePullSecrets
 secrets.existingSecret secrets.asEnv
 secrets.inline.CLAUDE_CODE_OAUTH_TOKEN secrets.inline.GH_TOKEN secrets.inline.GH_USER secrets.inline.SSH_PRIVATE_KEY
+secrets.inline.DATABASE_URL database.kind
 projects orchestrator.enabled orchestrator.interval claude.askUserQuestion
 docker.enabled docker.memoryReserve docker.mtu docker.addressPools docker.registryMirrors
 docker.storage.kind docker.storage.size docker.storage.sizeLimit docker.storage.storageClass docker.storage.existingClaim
@@ -92,6 +93,34 @@ secrets.existingSecret and secrets.inline are both set ({{ join ", " $given }}):
 {{- $key := .Values.secrets.inline.SSH_PRIVATE_KEY }}
 {{- if and $key (not (contains "PRIVATE KEY-----" $key)) }}
 secrets.inline.SSH_PRIVATE_KEY is not a private key: pass the file itself, --set-file secrets.inline.SSH_PRIVATE_KEY=FILE.
+{{- end }}
+{{- end }}
+
+{{/* Of a Secret that exists the chart does not know the keys, so it refuses only what it can see. */}}
+{{- define "factory-worker.check.database" -}}
+{{- $kind := .Values.database.kind }}
+{{- $url := trim .Values.secrets.inline.DATABASE_URL }}
+{{- $others := false }}
+{{- range $key, $value := omit .Values.secrets.inline "DATABASE_URL" }}
+{{- if trim $value }}{{ $others = true }}{{ end }}
+{{- end }}
+{{- $env := false }}
+{{- range $index, $entry := .Values.extraEnv }}
+{{- if eq ($entry.name | default "") "DATABASE_URL" }}
+{{- $env = true }}
+{{- if eq $kind "postgres" }}
+extraEnv[{{ $index }}] sets DATABASE_URL, which a worker with database.kind postgres sets itself: remove it, or set database.kind=url.
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if and $url (not (regexMatch "^postgres(ql)?://" $url)) }}
+secrets.inline.DATABASE_URL is not the URL of a PostgreSQL database: write postgres://USER:PASSWORD@HOST:PORT/DATABASE.
+{{- end }}
+{{- if and $url (has $kind (list "sqlite" "postgres")) }}
+secrets.inline.DATABASE_URL is not used with database.kind {{ $kind }}: set database.kind=url, or leave it empty.
+{{- end }}
+{{- if and (eq $kind "url") $others (not (or $url $env)) }}
+database.kind url needs a DATABASE_URL, and secrets.inline has none: set secrets.inline.DATABASE_URL, or secrets.existingSecret to a Secret with that key.
 {{- end }}
 {{- end }}
 
@@ -216,6 +245,8 @@ probes.{{ $name }}.timeoutSeconds {{ $timeout }} is too short: set at least 10. 
 extraEnv[{{ $index }}] sets {{ $name }}: names that begin with WORKER_ are reserved for the chart.
 {{- else if has $name (list "CLAUDE_CODE_OAUTH_TOKEN" "GH_TOKEN" "GH_USER" "SSH_PRIVATE_KEY") }}
 extraEnv[{{ $index }}] sets {{ $name }}: put it into the Secret (secrets.existingSecret or secrets.inline).
+{{- else if eq $name "FACTORY_DATABASE" }}
+extraEnv[{{ $index }}] sets FACTORY_DATABASE: set database.kind instead.
 {{- else if hasKey $seen $name }}
 extraEnv[{{ $index }}] sets {{ $name }} a second time: keep only one.
 {{- end }}
@@ -238,7 +269,7 @@ extraVolumeMounts[{{ $index }}] would hide {{ $mount.mountPath }}, which the wor
 {{- end }}
 {{- end }}
 {{- end }}
-{{- range $annotation := list "kubectl.kubernetes.io/default-container" "checksum/docker" "checksum/secrets" }}
+{{- range $annotation := list "kubectl.kubernetes.io/default-container" "checksum/docker" "checksum/secrets" "checksum/database" }}
 {{- if hasKey $.Values.podAnnotations $annotation }}
 podAnnotations may not set {{ $annotation }}: the chart sets it.
 {{- end }}
