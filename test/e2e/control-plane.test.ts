@@ -1,4 +1,6 @@
 /** The control plane or the node's kubelet does not answer. */
+import { rmSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
 import { kubectl, until } from './cluster.ts';
@@ -6,6 +8,7 @@ import { useCrew } from './crew.ts';
 import { explained } from './explain.ts';
 import { NODE, service, shortOfMemory, without } from './faults.ts';
 import { HELD } from './install.ts';
+import { Operator } from './operator.ts';
 import { saw } from './seen.ts';
 import { useSite } from './site.ts';
 import { attach } from './terminal.ts';
@@ -37,6 +40,38 @@ describe.each([
     };
     await crew.interrupted(`API server ${word}`, () => without(action, 'kube-apiserver', askAll));
     expect(await queueOf(worker)).not.toContain(31);
+  });
+});
+
+describe('a connection that is kept for the next command', () => {
+  const keeping = Operator.of([worker], { keepConnection: '1m' });
+  let folder = '';
+  // Its proxy ends when its folder has gone.
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  /** Whether a command has found it. */
+  async function found(): Promise<boolean> {
+    const answer = await keeping.list('--verbose', '--timeout', '10s');
+    const [, socket] = /^\+ proxy: kept (.*)$/m.exec(answer.stderr) ?? [];
+    if (socket !== undefined) folder = dirname(socket);
+    saw('list with a kept connection', answer);
+    expect(answer).toExitWith(0);
+    return socket !== undefined;
+  }
+
+  it('is found by it, also after the API server was gone', async () => {
+    expect(await found()).toBe(false);
+    expect(await found()).toBe(true);
+    await without('stop', 'kube-apiserver', async () => {
+      const list = await keeping.list('--timeout', '4s');
+      expect(list).toExitWith(1);
+      expect(list.stdout).toMatch(/worker-1 +factory-worker-1 +unreachable/);
+    });
+    await found();
+    expect(await found()).toBe(true);
+    // What changes something goes over it, too, and only once.
+    expect(await keeping.dispatch(worker, 61)).toExitWith(0);
+    expect((await queueOf(worker)).filter((issue) => issue === 61)).toHaveLength(1);
   });
 });
 

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { until } from './cluster.ts';
 import { killContainer } from './faults.ts';
-import { standins, WORKING } from './install.ts';
+import { WORKING } from './install.ts';
 import { saw } from './seen.ts';
 import { useSite } from './site.ts';
 import {
@@ -11,9 +11,11 @@ import {
   atWork,
   deletePod,
   finished,
+  holdAgents,
   inPod,
   inWorker,
   LIST_SESSIONS,
+  letAgentsGoOn,
   podsOf,
   readyPod,
   restarted,
@@ -23,12 +25,12 @@ import {
 describe('a pod that stops slowly', () => {
   const { worker, operator } = useSite('fwc-slow', {
     ...WORKING,
-    ...standins({ STANDIN_CLAUDE_STAY: 'implement', STANDIN_CLAUDE_STAY_SECONDS: 25 }),
-    shutdown: { waitForStage: '60s' },
-    terminationGracePeriodSeconds: 130,
+    shutdown: { waitForStage: '90s' },
+    terminationGracePeriodSeconds: 160,
   });
 
   it('ends its stage first; its successor waits for the volume’s lock, and there are never two loops', async () => {
+    await holdAgents(worker);
     expect(await operator.dispatch(worker, 1)).toExitWith(0);
     await atWork(worker, 1);
     const old = await readyPod(worker);
@@ -46,6 +48,7 @@ describe('a pod that stops slowly', () => {
     saw('pod stops slowly, its successor waits: list', list);
     expect(list.stdout).toMatch(/worker-1 +factory-worker-1 +(starting|draining)/);
     saw('pod stops slowly, its successor waits: status', await operator.status(worker));
+    await letAgentsGoOn(worker, old);
     await until('the old pod is gone', 100, async () => (await podsOf(worker)).length === 1);
     await readyPod(worker);
     await finished(worker, 1);

@@ -1,10 +1,10 @@
 /** doctor, cp, port-forward, rotate and restore, on real workers. */
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FOREIGN, kubectl, SCRATCH, until } from './cluster.ts';
+import { freePort } from './free-port.ts';
 import { install, NO_TOKENS, WITH_DOCKER, WORKING, workerIn } from './install.ts';
 import { Operator } from './operator.ts';
 import { makePerson, rule } from './person.ts';
@@ -13,8 +13,10 @@ import { useNamespace } from './site.ts';
 import {
   atWork,
   deletePod,
+  holdAgents,
   inWorker,
   isDrained,
+  letAgentsGoOn,
   podsOf,
   queueOf,
   readyPod,
@@ -63,7 +65,7 @@ describe('doctor', () => {
   });
 
   // In a cluster that is not ours no label is changed.
-  it.skipIf(FOREIGN !== null)('finds the labels that are missing, and mends them', async () => {
+  it.skipIf(FOREIGN !== null)('finds the labels that are missing, and adds them', async () => {
     await kubectl(
       'label',
       'namespace',
@@ -270,6 +272,7 @@ describe('rotate', () => {
 describe('restore', () => {
   it('of a backup taken under load brings everything into another worker', async () => {
     const issues = [1, 2, 3, 4];
+    await holdAgents(one);
     const dispatch = await operator.type(
       'dispatch',
       one.name,
@@ -287,6 +290,7 @@ describe('restore', () => {
     const busy = await operator.type('restore', archive, one.name, '--yes');
     saw('restore into a worker that is at work', busy);
     expect([busy.code, busy.stderr]).toEqual([1, expect.stringContaining('is at work')]);
+    await letAgentsGoOn(one);
     const restored = await operator.type('restore', archive, two.name, '--yes');
     saw('restore into another worker, of a backup taken under load', restored);
     expect(restored).toMatchObject({ code: 0, stdout: expect.stringContaining('4 rows in the queue') });
@@ -295,12 +299,3 @@ describe('restore', () => {
     expect(await isDrained(two)).toBe(false);
   });
 });
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
-}

@@ -33,7 +33,8 @@ make_root() {
   local root=$1 ours=$1/usr/local/lib/factory-worker architecture=amd64
   [[ $(uname -m) != aarch64 ]] || architecture=arm64
   cp --archive --link "$WORKER_BASE/." "$root"
-  "$ROOT/image/npm/fetch.sh" "$architecture" "$ROOT/.cache/image/npm"
+  # `step` asks how this ends, and then bash's -e holds nowhere in it: without it there would be an image without Node.
+  "$ROOT/image/npm/fetch.sh" "$architecture" "$ROOT/.cache/image/npm" || return 1
   mkdir -p "$ours/libexec" "$root/opt/standin"
   cp "$ROOT/.cache/image/npm/linux_$architecture/node" "$root/usr/local/bin/node"
   cp --recursive --remove-destination "$ROOT/image/etc/." "$root/etc"
@@ -55,7 +56,7 @@ make_image() {
   local root
   root=$(mktemp -d "$CACHE/worker-root.XXXXXX")
   chmod 755 "$root"
-  make_root "$root"
+  make_root "$root" || return 1
   "$HERE/image-tar.sh" "$NAME" "$root" "$TAR" "$(jq --null-input --argjson env "$(environment)" '{Env: $env, WorkingDir: "/root",
     Entrypoint: ["/usr/bin/tini", "-e", "143", "--", "/usr/local/lib/factory-worker/entrypoint.sh"]}')"
   rm -rf "$root"

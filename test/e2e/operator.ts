@@ -49,6 +49,12 @@ interface Laptop {
   readonly clockAhead?: number;
 }
 
+/** What the entries of a workers.yaml say besides. */
+interface Entry {
+  readonly kubeconfig?: string;
+  readonly keepConnection?: string;
+}
+
 export class Operator {
   /** Their workers.yaml. */
   readonly file: string;
@@ -68,6 +74,7 @@ export class Operator {
       NO_COLOR: '1',
       GOGC: process.env['GOGC'],
       GOMEMLIMIT: process.env['GOMEMLIMIT'],
+      FACTORY_WORKER_TRANSPORT: process.env['FACTORY_WORKER_TRANSPORT'],
       ...env,
     };
     this.#node = clockAhead === 0 ? [] : ['--import', skew(clockAhead)];
@@ -76,9 +83,9 @@ export class Operator {
   /** An operator of some workers. @param kubeconfig instead of the administrator's */
   static of(
     workers: readonly TestWorker[],
-    { kubeconfig = KUBECONFIG, ...laptop }: Laptop & { readonly kubeconfig?: string } = {},
+    { kubeconfig = KUBECONFIG, keepConnection, ...laptop }: Laptop & Entry = {},
   ): Operator {
-    const entries = workers.map((worker) => ({ ...worker, context: CONTEXT, kubeconfig }));
+    const entries = workers.map((worker) => ({ ...worker, context: CONTEXT, kubeconfig, keepConnection }));
     const file = join(homeOf(laptop.laptop), `workers-${crypto.randomUUID().slice(0, 8)}.yaml`);
     writeFileSync(file, JSON.stringify({ workers: entries }));
     return new Operator(file, laptop);

@@ -19,7 +19,16 @@ import {
 } from './install.ts';
 import { type Answer, Operator } from './operator.ts';
 import { saw } from './seen.ts';
-import { atWork, inWorker, isDrained, podsOf, queueOf, readyPod, setStandins } from './worker.ts';
+import {
+  atWork,
+  holdAgents,
+  inWorker,
+  isDrained,
+  letAgentsGoOn,
+  podsOf,
+  queueOf,
+  readyPod,
+} from './worker.ts';
 
 const run = promisify(execFile);
 
@@ -131,6 +140,25 @@ describe('in an empty cluster', () => {
     expect([readFileSync(operator.file, 'utf8'), await revisions('one')]).toEqual([before, 1]);
   });
 
+  it('typed again with other values it says what an upgrade would change, and what Kubernetes never does', async () => {
+    const answer = await provision('one', '--set', 'persistence.size=512Mi,orchestrator.interval=3s');
+    saw('provision typed again, with a smaller volume', answer);
+    expect(answer).toExitWith(0);
+    expect(answer.stderr).toContain(
+      'Kubernetes does not change the volume factory-one-data to these values: it has size 1Gi, not 512Mi',
+    );
+    const upgrade = /To change them: (.*)/.exec(answer.stderr)?.[1] ?? '';
+    await run('bash', ['-c', upgrade], { env: operator.env, cwd: ROOT });
+    expect(await revisions('one')).toBe(2);
+  });
+
+  it('a value that the chart does not know is told in its words', async () => {
+    const answer = await provision('one', '--set', 'persistence.sizes=2Gi');
+    expect(answer).toExitWith(1);
+    expect(answer.stderr).toContain('sizes');
+    expect(await revisions('one')).toBe(2);
+  });
+
   it('a key that the Secret lacks is added, and the others stay', async () => {
     await kubectl(
       '-n',
@@ -154,8 +182,8 @@ describe('stop and start', () => {
   const dispatch = (issue: number) => operator.dispatch(one, issue, ...PATIENT);
 
   it('Ctrl-C while a stage is waited for leaves the worker at work, not drained', async () => {
-    // A stage that goes on beyond this test and the next one.
-    await setStandins(one, 'STANDIN_CLAUDE_WORK_SECONDS=40');
+    // Its stage goes on beyond this test and the next one.
+    await holdAgents(one);
     expect(await dispatch(31)).toExitWith(0);
     await atWork(one, 31);
     const stopping = operator.start('stop', 'one', ...PATIENT);
@@ -169,7 +197,7 @@ describe('stop and start', () => {
 
   it('a stage that does not end in time leaves it so, too: exit 124', async () => {
     expect(await dispatch(32)).toExitWith(0);
-    await atWork(one);
+    await atWork(one, 31);
     const answer = await onOne('stop', '--drain-timeout', '1ms');
     saw('stop, out of time', answer);
     expect(answer).toExitWith(124);
@@ -179,7 +207,10 @@ describe('stop and start', () => {
 
   it('waits for the running stage, then replicas are 0 in the release; start brings everything back', async () => {
     const queue = await queueOf(one);
-    const answer = await onOne('stop');
+    const stopping = operator.start('stop', 'one', ...PATIENT);
+    await until('the drain is there', 60, () => isDrained(one));
+    await letAgentsGoOn(one);
+    const answer = await stopping.answer;
     saw('stop', answer);
     expect(answer, answer.stderr).toMatchObject({ code: 0, stdout: 'one is stopped\n' });
     expect([await replicas(), await podsOf(one)]).toEqual([0, []]);
@@ -205,6 +236,7 @@ describe('stop and start', () => {
   });
 
   it('--now does not wait for the stage, and asks first', async () => {
+    await holdAgents(one);
     expect(await dispatch(33)).toExitWith(0);
     await atWork(one);
     expect(await onOne('stop', '--now')).toExitWith(2);
@@ -364,6 +396,21 @@ describe('retire', () => {
         'secret/factory-one-secrets',
       ),
     ).toEqual(['persistentvolumeclaim/factory-one-data', 'secret/factory-one-secrets']);
+
+    // What the volume cannot become is said before anything is made.
+    const small = await provision(
+      'one',
+      '--set',
+      'persistence.size=512Mi,persistence.storageClass=other',
+      '--yes',
+    );
+    saw('provision with a volume from before, which is to be smaller and of another class', small);
+    expect(small).toExitWith(1);
+    expect(small.stderr).toMatch(
+      /it has size 1Gi, not 512Mi; class host-path, not other\n.*--set persistence.size=1Gi,persistence.storageClass=host-path/,
+    );
+    expect(await there('deployment/factory-one', 'configmap/factory-one')).toEqual([]);
+    expect(await helm('list', '--all', '--short', `--namespace=${NAMESPACE}`)).not.toMatch(/^one$/m);
 
     const again = await provision('one', '--yes');
     saw('provision with a volume from before', again);

@@ -17,7 +17,7 @@ const site = useReleases('fwc-release-helm');
 const { w2, operator } = site;
 
 describe('a Helm that was killed in the middle', () => {
-  it('leaves pending-upgrade, which the next release mends', async () => {
+  it('leaves pending-upgrade, which the next release repairs', async () => {
     const image = await otherImage(site, w2);
     // As an operator does it by hand: an image that never comes up, --wait, and the laptop is closed.
     const child = spawn(

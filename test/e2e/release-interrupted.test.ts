@@ -1,10 +1,13 @@
 /** A release that is cut short at each of its steps: the same command goes on from there. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
-import { killAt, lastRecord } from '../release/operator.ts';
-import { kubectl, until } from './cluster.ts';
+import { killAt, lastRecord, releaser } from '../release/operator.ts';
+import { kubectl, SCRATCH, until } from './cluster.ts';
+import { HELM } from './install.ts';
 import { assertServes, otherImage, pipelineOf, rollout, useReleases } from './releasing.ts';
 import { saw } from './seen.ts';
-import { isDrained, setStandins, type TestWorker } from './worker.ts';
+import { holdAgents, isDrained, letAgentsGoOn, type TestWorker } from './worker.ts';
 
 // Two releases and what they wait for, on a machine that does other things as well.
 vi.setConfig({ testTimeout: 600_000 });
@@ -15,6 +18,18 @@ const { w2, operator } = site;
 async function prepullRuns({ namespace, pod }: TestWorker): Promise<boolean> {
   const selector = `--selector=factory-worker/prepull=${pod}`;
   return (await kubectl('-n', namespace, 'get', 'pods', selector, '--output=name')) !== '';
+}
+
+/** A helm whose upgrades begin late, as on a busy laptop. @returns its path */
+function slowHelm(seconds: number): string {
+  const path = join(SCRATCH, `slow-helm-${seconds}`);
+  const lines = [
+    '#!/usr/bin/env bash',
+    `if [[ " $* " == *" upgrade "* && " $* " != *" --dry-run"* ]]; then sleep ${seconds}; fi`,
+    `exec ${HELM} "$@"`,
+  ];
+  writeFileSync(path, `${lines.join('\n')}\n`, { mode: 0o755 });
+  return path;
 }
 
 describe('an interruption', () => {
@@ -39,9 +54,21 @@ describe('an interruption', () => {
     expect(lastRecord('two')?.state).toMatch(/^done$/);
   });
 
+  it.each([0, 4, 12])('at roll, whose helm goes on %i s later: the same', async (seconds) => {
+    const image = await otherImage(site, w2);
+    const args = rollout(image, 'two');
+    const slow = releaser([w2], slowHelm(seconds));
+    await killAt(slow.start(...args), 'two', 'roll');
+    const again = await operator.type(...args);
+    saw(`killed at roll, its helm going on ${seconds} s later, and again`, again);
+    expect(again).toExitWith(0);
+    await assertServes(w2, image);
+    expect(lastRecord('two')?.state).toBe('done');
+  });
+
   it('by Ctrl-C says how the worker was left, and what to type', async () => {
     const image = await otherImage(site, w2);
-    await setStandins(w2, 'STANDIN_CLAUDE_WORK_SECONDS=15');
+    await holdAgents(w2);
     expect(await operator.dispatch(w2, 41)).toExitWith(0);
     await until('#41 at work', 60, async () => (await pipelineOf(w2, 41))?.status === 'in_progress');
     const begun = operator.start(...rollout(image, 'two'));
@@ -59,6 +86,7 @@ describe('an interruption', () => {
     const resumed = await operator.type('resume', 'two');
     expect(resumed, resumed.stderr).toMatchObject({ code: 0, stdout: 'two takes work again\n' });
     expect(await isDrained(w2)).toBe(false);
+    await letAgentsGoOn(w2);
     const again = await operator.type(...rollout(image, 'two'));
     expect(again).toExitWith(0);
     await assertServes(w2, image);

@@ -6,7 +6,7 @@ import { lastRecord, NOWHERE } from '../release/operator.ts';
 import { kubectl, until } from './cluster.ts';
 import { assertServes, otherImage, pipelineOf, podOf, rollout, useReleases } from './releasing.ts';
 import { saw } from './seen.ts';
-import { atWork, finished, inWorker, isDrained, queueOf, setStandins } from './worker.ts';
+import { atWork, finished, holdAgents, inWorker, isDrained, letAgentsGoOn, queueOf } from './worker.ts';
 
 const run = promisify(execFile);
 // Two releases and what they wait for, on a machine that does other things as well.
@@ -17,15 +17,17 @@ const { w1, w2, operator } = site;
 
 describe('a release over two workers', () => {
   it('waits for the stage that runs, loses nothing, and the issue is completed afterwards', async () => {
-    // Long enough that the release finds it at work on a slow machine too. The stages after it run in another pod, which does
-    // not have the setting.
-    await setStandins(w1, 'STANDIN_CLAUDE_WORK_SECONDS=40');
+    await holdAgents(w1);
     expect(await operator.dispatch(w1, 23)).toExitWith(0);
     expect(await operator.dispatch(w1, 24)).toExitWith(0);
     await until('stage implement', 60, async () => (await pipelineOf(w1, 23))?.status === 'in_progress');
-    const { code, stdout, stderr } = await operator.type(...rollout(site.images.two, '--all'));
-    saw('a release over two workers, one at work', stdout + stderr);
-    expect([code, stderr]).toEqual([0, expect.stringMatching(/one: waits for demo#23 at stage implement/)]);
+    const begun = operator.start(...rollout(site.images.two, '--all'));
+    const waits = /one: waits for demo#23 at stage implement/;
+    await until('the release waits', 300, () => waits.test(begun.output()));
+    await letAgentsGoOn(w1);
+    const answer = await begun.answer;
+    saw('a release over two workers, one at work', answer);
+    expect(answer).toExitWith(0);
     // The stage was not interrupted: it is in the history with its first attempt, and no repair was needed.
     expect((await pipelineOf(w1, 23))?.stage_history).toContainEqual(
       expect.objectContaining({ stage: 'implement', attempt: 1 }),
@@ -123,7 +125,7 @@ describe('an image that does not work', () => {
 describe('a stage that takes longer than the drain may', () => {
   it('ends with 124, with nothing rolled and the own drain lifted', async () => {
     const before = await podOf(w2);
-    await setStandins(w2, 'STANDIN_CLAUDE_WORK_SECONDS=25');
+    await holdAgents(w2);
     expect(await operator.dispatch(w2, 40)).toExitWith(0);
     await until('#40 at work', 60, async () => (await pipelineOf(w2, 40))?.status === 'in_progress');
     const { code, stderr } = await operator.type(
@@ -138,8 +140,7 @@ describe('a stage that takes longer than the drain may', () => {
     ]);
     expect(await podOf(w2)).toEqual(before);
     expect(await isDrained(w2)).toBe(false);
-    // What follows need not take as long.
-    await setStandins(w2);
+    await letAgentsGoOn(w2);
     await until('#40 completed', 120, async () => (await pipelineOf(w2, 40))?.status === 'completed');
   });
 });
@@ -147,20 +148,18 @@ describe('a stage that takes longer than the drain may', () => {
 describe('a release that does not wait', () => {
   it('interrupts the running stage, and the issue is completed afterwards', async () => {
     const image = await otherImage(site, w2);
-    // Longer than the whole release may take: one that waited for it would show.
-    const stageSeconds = 240;
-    await setStandins(w2, `STANDIN_CLAUDE_WORK_SECONDS=${stageSeconds}`);
+    // Nothing ends its stage: a release that waited for it would never be done.
+    await holdAgents(w2);
     expect(await operator.dispatch(w2, 42)).toExitWith(0);
     await atWork(w2, 42);
-    const { code, stdout, stderr, seconds } = await operator.type(...rollout(image, 'two', '--now'));
+    const { code, stdout, stderr } = await operator.type(...rollout(image, 'two', '--now'));
     saw('a release with --now, at work', stdout + stderr);
     expect([code, stderr]).toEqual([
       0,
       expect.stringContaining('its stage is interrupted; it continues after the next start'),
     ]);
-    expect(seconds).toBeLessThan(stageSeconds / 2);
     await assertServes(w2, image);
-    // The setting has gone with the container: the stage that is taken up again is a short one.
+    // The setting has gone with the container: the stage that is taken up again ends by itself.
     await finished(w2, 42);
   });
 });

@@ -12,7 +12,7 @@ export interface TestWorker {
 
 export interface PodObject {
   readonly metadata: { readonly name: string; readonly uid: string; readonly deletionTimestamp?: string };
-  readonly spec: { readonly containers: readonly { readonly image: string }[] };
+  readonly spec: { readonly containers: readonly { readonly name: string; readonly image: string }[] };
   readonly status: {
     readonly phase: string;
     readonly reason?: string;
@@ -23,6 +23,7 @@ export interface PodObject {
 }
 
 interface ContainerStatus {
+  readonly name: string;
   readonly restartCount: number;
   readonly lastState: { readonly terminated?: { readonly reason: string; readonly exitCode: number } };
 }
@@ -79,9 +80,17 @@ export function restarted(worker: TestWorker, pod: string): Promise<ContainerSta
   });
 }
 
-/** What Kubernetes says of the container of a pod. */
+/** The chart's name of the worker's container: a webhook may have put others before it. */
+const CONTAINER = 'worker';
+
+/** The worker's own among what Kubernetes says of the containers of a pod. */
+export const ownOf = <T extends { readonly name: string }>(
+  containers: readonly T[] | undefined,
+): T | undefined => containers?.find(({ name }) => name === CONTAINER);
+
+/** What Kubernetes says of the worker's container of a pod. */
 export async function containerOf(worker: TestWorker, pod: string): Promise<ContainerStatus | undefined> {
-  return (await getPod(worker, pod)).status.containerStatuses?.[0];
+  return ownOf((await getPod(worker, pod)).status.containerStatuses);
 }
 
 /** Runs bash in the worker, by a plain kubectl exec. @returns its stdout */
@@ -99,6 +108,12 @@ export async function inPod(
   return kubectlWith(input, '-n', namespace, 'exec', '-i', pod, '--', 'bash', '-c', script);
 }
 
+/** Prints the memory limit of a group inside, of cgroup v2 or v1. */
+export const limitOf = (group: string) =>
+  `cat /sys/fs/cgroup${group}/memory.max 2>/dev/null || cat /sys/fs/cgroup/memory${group}/memory.limit_in_bytes`;
+/** The worker's own. */
+export const MEMORY_LIMIT = limitOf('');
+
 /** Prints the names of the tmux sessions, one a line. */
 export const LIST_SESSIONS = 'tmux list-sessions -F "#{session_name}"';
 
@@ -113,6 +128,20 @@ export async function atWork(worker: TestWorker, issue?: number): Promise<void> 
 /** Changes settings of the stand-ins (examples/README.md) until the container ends. */
 export async function setStandins(worker: TestWorker, ...settings: string[]): Promise<void> {
   await inWorker(worker, `printf '%s\\n' ${settings.join(' ')} >/root/.factory-standin`);
+}
+
+/** Outside of the state's volume: like the settings, it ends with the container. */
+const GO_ON = '/root/go-on';
+
+/** Lets no agent finish before `letAgentsGoOn`, so that the test decides when a stage ends; until the container ends. */
+export async function holdAgents(worker: TestWorker): Promise<void> {
+  await inWorker(worker, `rm --force ${GO_ON}`);
+  await setStandins(worker, `STANDIN_CLAUDE_WAIT_FOR=${GO_ON}`);
+}
+
+/** Those that are held, and all that begin afterwards. @param pod where there is more than one */
+export async function letAgentsGoOn(worker: TestWorker, pod?: string): Promise<void> {
+  await inPod(worker, pod ?? (await readyPod(worker)), `touch ${GO_ON}`);
 }
 
 /** Whether the worker's own drain file is there. */
