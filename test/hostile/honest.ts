@@ -34,6 +34,8 @@ export interface State {
   readonly name: string;
   scene: Scene;
   replicas: number;
+  /** Memory limits of the pod, of its ReplicaSet, and of the Deployment, which an upgrade of the release sets. */
+  limits: { readonly pod: string; readonly replicaset: string; readonly release: string };
   image: string;
   uid: string;
   drained: boolean;
@@ -53,6 +55,7 @@ export function stateOf(name: string, scene: Scene): State {
     name,
     scene,
     replicas: scene === 'stopped' || scene === 'absent' ? 0 : 1,
+    limits: { pod: '4Gi', replicaset: '4Gi', release: '4Gi' },
     image: IMAGE,
     uid: 'uid-1',
     drained: scene === 'stuck',
@@ -170,6 +173,7 @@ function queue({ scene }: State): string {
     at(24, 'pending', 2),
     at(22, 'completed', 3),
     at(21, 'failed', 4),
+    at(25, 'pending', 5),
   ]);
 }
 
@@ -296,7 +300,7 @@ const dockerDf = lines(
   JSON.stringify({ Type: 'Build Cache', TotalCount: '40', Active: '0', Size: '3GB', Reclaimable: '3GB' }),
 );
 
-const memory = lines('pod 1 1073741824 4294967296', 'docker 0 536870912 2147483648');
+const memory = lines('pod 1 1073741824 4294967296 1048576', 'docker 0 536870912 2147483648 0');
 
 const LOG = lines('check-in 1: demo #23 skip', 'check-in 2: demo #23 advance', '');
 
@@ -304,7 +308,8 @@ const shortHash = (value: string) => createHash('sha256').update(value).digest('
 
 /** What the backup of a worker is made of, on its volume and in the operator's file. */
 export const SAVED = {
-  state: 'database=none\n',
+  state: 'database=sqlite\nschema=7\nrows=4\nnewest=24\nintegrity=ok\n',
+  'factory.db': 'rows',
   'pipelines/23/pipeline.json': '{}',
   'clones/list': lines(
     'clone\tdemo\thttps://github.com/acme/demo.git',
@@ -336,6 +341,11 @@ const BUILD = {
   supervisor: { sha256: 'e'.repeat(64) },
 };
 
+const IMPORTED = objects(...[21, 22, 23, 24].map((issue) => ({ issue, project: 'demo', fate: 'add' })), {
+  issue: 25,
+  project: 'demo',
+  fate: 'waits',
+});
 const DATABASE = lines('database=sqlite', 'schema=7', 'rows=4', 'newest=24', 'integrity=ok');
 
 function facts({ scene }: State): string {
@@ -392,6 +402,7 @@ const LOOKS: Readonly<Record<string, (state: State) => Record<string, PartOf | s
   clock: () => ({ clock: `${SECONDS}` }),
   sessions: (state) => ({ sessions: sessions(state) }),
   recordings: () => ({ recordings: lines('23-qa-1', '22-implement-1') }),
+  memory: () => ({ memory }),
   panes,
   'all-panes': () => ({ 'pane.0': `23-qa-1\tclaude\t0\n${QUESTION}` }),
   humans: human,
@@ -453,11 +464,19 @@ const SCRIPTS: Readonly<Record<string, Script>> = {
       clones: lines(row('demo', 'u'), row('fresh', 'https://github.com/acme/fresh.git')),
       boot: boot(state),
     }),
+  projects: (state) =>
+    frame({
+      ...probe(state, 'brief'),
+      configured: row('demo', 'acme/demo'),
+      requested: row('fresh', 'acme/fresh'),
+    }),
+  'projects-remove': () => frame({ removed: 'yes' }),
   queue: (state, [request = '{"issues":[]}']) => {
     const { issues } = JSON.parse(request) as RowRequest;
     const outcomes = objects(...issues.map((issue) => ({ issue, ok: true, message: '' })));
     return frame({ outcomes, ...probe(state, 'brief') });
   },
+  'queue-move': (state) => frame({ moved: '', ...probe(state, 'brief') }),
   'unstick-look': (state) =>
     frame({ ...probe(state, 'full'), human: lines('State: exited', 'Human: false') }),
   unstick: (state) => frame({ steps: lines('retry', 'advance'), ...probe(state, 'full') }),
@@ -541,12 +560,14 @@ const SCRIPTS: Readonly<Record<string, Script>> = {
     return frame({ chunk: piece.toString('base64') });
   },
   'restore-folder': () => frame({ folder: FOLDER }),
-  'restore-unpack': () => frame({ unpacked: '.taking-over.made-up' }),
-  restore: (state) => {
+  'restore-unpack': (_, [, how]) =>
+    frame({ unpacked: '.taking-over.made-up', ...(how === 'list' && { imported: IMPORTED }) }),
+  restore: (state, [, , importRows]) => {
     state.scene = 'rest';
     return frame({
+      ...(importRows === 'yes' && { imported: IMPORTED }),
       restored: `${FOLDER}/restored.tar.gz`,
-      state: 'database=none',
+      state: DATABASE,
       notes: lines('demo: issue-23 has its work again', 'other: not cloned'),
     });
   },
@@ -600,7 +621,13 @@ function podsOf(state: State): PodObject[] {
   const name = fullName(state);
   const status =
     state.scene === 'down' ? waiting('ImagePullBackOff', 'Back-off pulling image "x"', 2) : running();
-  const made = pod({ of: name, containers: [{ name: 'worker', image: state.image }], status });
+  const containers = [{ name: 'worker', image: state.image, resources: limited(state.limits.pod) }];
+  const statuses = status.containerStatuses?.map((one) => ({ ...one, resources: limited(state.limits.pod) }));
+  const made = pod({
+    of: name,
+    containers,
+    status: { ...status, ...(statuses === undefined ? {} : { containerStatuses: statuses }) },
+  });
   return [
     {
       ...made,
@@ -613,6 +640,33 @@ function podsOf(state: State): PodObject[] {
   ];
 }
 
+const limited = (memory: string) => ({ limits: { memory } });
+
+/** As the Deployment and its ReplicaSet have it. */
+function template(state: State, memory: string) {
+  const name = fullName(state);
+  return {
+    metadata: { annotations: { 'kubectl.kubernetes.io/default-container': 'worker' } },
+    spec: {
+      containers: [
+        {
+          name: 'worker',
+          image: state.image,
+          securityContext: { privileged: true },
+          resources: limited(memory),
+        },
+      ],
+      volumes: [
+        { name: 'secrets', secret: { secretName: `${name}-secrets` } },
+        { name: 'state', persistentVolumeClaim: { claimName: `${name}-data` } },
+      ],
+      imagePullSecrets: [{ name: 'registry' }],
+      tolerations: [{ key: 'factory', operator: 'Exists' }],
+      nodeSelector: { pool: 'workers' },
+    },
+  };
+}
+
 function deployment(state: State) {
   const name = fullName(state);
   return {
@@ -621,6 +675,8 @@ function deployment(state: State) {
     metadata: {
       name,
       namespace: 'factory',
+      generation: 4,
+      managedFields: [{ manager: 'helm', operation: 'Apply', fieldsV1: { 'f:spec': { 'f:replicas': {} } } }],
       labels: {
         'app.kubernetes.io/name': 'factory-worker',
         'app.kubernetes.io/instance': state.name,
@@ -630,21 +686,12 @@ function deployment(state: State) {
     },
     spec: {
       replicas: state.replicas,
-      template: {
-        metadata: { annotations: { 'kubectl.kubernetes.io/default-container': 'worker' } },
-        spec: {
-          containers: [{ name: 'worker', image: state.image, securityContext: { privileged: true } }],
-          volumes: [
-            { name: 'secrets', secret: { secretName: `${name}-secrets` } },
-            { name: 'state', persistentVolumeClaim: { claimName: `${name}-data` } },
-          ],
-          imagePullSecrets: [{ name: 'registry' }],
-          tolerations: [{ key: 'factory', operator: 'Exists' }],
-          nodeSelector: { pool: 'workers' },
-        },
-      },
+      template: template(state, state.limits.release),
     },
-    status: { conditions: [{ type: 'ReplicaFailure', status: 'True', message: 'exceeded quota' }] },
+    status: {
+      observedGeneration: 4,
+      conditions: [{ type: 'ReplicaFailure', status: 'True', message: 'exceeded quota' }],
+    },
   };
 }
 
@@ -754,6 +801,12 @@ function get(state: State, kind: string, rest: readonly string[]): Reply {
       return list(absent ? [] : [deployment(state)]);
     case 'deployment':
       return absent ? text() : json(deployment(state));
+    case 'replicaset':
+      return json({
+        kind: 'ReplicaSet',
+        metadata: { name },
+        spec: { template: template(state, state.limits.replicaset) },
+      });
     case 'secret':
       if (output.includes('jsonpath')) return text('Helm\n');
       if (output.includes('.type')) return text('registry kubernetes.io/dockerconfigjson\n');
@@ -793,7 +846,7 @@ function get(state: State, kind: string, rest: readonly string[]): Reply {
       return json(node(state));
     case 'pods,persistentvolumeclaims,events': {
       const mounted = { volumes: [{ persistentVolumeClaim: { claimName: `${fullName(state)}-data` } }] };
-      const containers = [{ name: 'worker', image: state.image, resources: { limits: { memory: '4Gi' } } }];
+      const containers = [{ name: 'worker', image: state.image, resources: limited(state.limits.pod) }];
       return list([
         ...podsOf(state).map((one) => ({
           kind: 'Pod',
@@ -873,10 +926,15 @@ export function kubectl(state: State, args: readonly string[], input: string): R
     // Of what is given the terminal nothing comes through here.
     case 'exec':
       return text();
+    case 'patch': {
+      const limit = /"limits":\{"memory":"(\w+)"/.exec(args.join(' '))?.[1];
+      if (limit !== undefined && !args.includes('--dry-run=server'))
+        state.limits = { ...state.limits, [rest[0] ?? '']: limit };
+      return text('patched\n');
+    }
     case 'annotate':
     case 'wait':
     case 'apply':
-    case 'patch':
     case 'scale':
     case 'set':
       return text(`${verb}d\n`);
@@ -928,6 +986,10 @@ export function helm(state: State, args: readonly string[]): Reply {
       return text('installed\n');
     case 'upgrade':
       if (args.includes('--dry-run=server')) return json({ manifest: manifest(state, image, replicas) });
+      if (args.includes('--description=resize')) {
+        state.limits = { ...state.limits, release: set('resources.limits.memory') ?? state.limits.release };
+        return text('upgraded\n');
+      }
       letGo(state);
       if (image !== state.image) state.uid = 'uid-2';
       Object.assign(state, { image, replicas });

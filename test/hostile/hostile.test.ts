@@ -3,7 +3,9 @@
  */
 import { appendFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { OUTPUT_SCHEMAS } from '../../scripts/lib/output-schemas.ts';
 import { ALL_COMMANDS } from '../support/commands.ts';
+import type { Transport } from '../support/run-command.ts';
 import { milliseconds } from './clock.ts';
 import { RECIPES, type Recipe } from './recipes.ts';
 import { REMOTE_SCRIPTS } from './remote-parts.ts';
@@ -17,7 +19,11 @@ vi.mock('node:timers/promises', async (original) => {
 /** So many cells of each command, chosen by the seed: all of them, or a number. */
 const OF_EACH_COMMAND =
   process.env['HOSTILE'] === 'all' ? Number.POSITIVE_INFINITY : Number(process.env['HOSTILE'] || 60);
+/** Of the cells only those whose question, field and probe contain this, such as `10,000 rows`. */
+const ONLY = process.env['HOSTILE_ONLY'] ?? '';
 const SEED = process.env['HOSTILE_SEED'] ?? '1';
+/** All over one transport; otherwise each cell over one of the two, by turns. */
+const TRANSPORT = process.env['HOSTILE_TRANSPORT'] as Transport | undefined;
 /** A file for what did not hold, a JSON line for each cell. */
 const REPORT = process.env['HOSTILE_REPORT'];
 
@@ -81,6 +87,11 @@ function sample(trials: readonly Trial[], size: number): readonly Trial[] {
     .map(({ trial }) => trial);
 }
 
+function transportOf({ recipe, untruth: { question, field, probe } }: Trial): Transport {
+  const key = ['transport', ...recipe.argv, question, field, probe.name].join('|');
+  return recipe.transport ?? TRANSPORT ?? (hash(key) % 2 === 0 ? 'kubectl' : 'proxy');
+}
+
 const honestRuns = new Map<Recipe, Promise<Told>>();
 
 /** The run of a recipe in which nobody lies. */
@@ -108,30 +119,48 @@ describe.each(Object.entries(RECIPES))('%s', (name, recipes) => {
     '%s: holds when nobody lies',
     async (_, recipe) => {
       const told = await honestRun(recipe);
-      const { code = recipe.endless ? 130 : 0 } = recipe;
+      // On a terminal, Ctrl-C is how one stops to look.
+      const { code = recipe.endless && !recipe.terminal ? 130 : 0 } = recipe;
       expect({ code: told.code, stderr: told.stderr }).toEqual({ code, stderr: told.stderr });
       expect(violations(recipe, told, null)).toEqual([]);
+    },
+  );
+
+  const overBoth = recipes.filter(({ transport }) => transport === undefined);
+  it.each(overBoth.map((recipe) => [recipe.argv.join(' '), recipe] as const))(
+    '%s: is told the same over the other transport',
+    async (_, recipe) => {
+      const [one, other] = [await honestRun(recipe), await tell(recipe, null, 'proxy')];
+      expect({ code: other.code, asked: [...other.asked.keys()].sort() }).toEqual({
+        code: one.code,
+        asked: [...one.asked.keys()].sort(),
+      });
+      expect(violations(recipe, other, one)).toEqual([]);
     },
   );
 
   it(
     'holds whatever its worker says',
     async () => {
-      const all = await trialsOf(recipes);
+      const all = (await trialsOf(recipes)).filter(({ untruth: { question, field, probe } }) =>
+        `${question}, ${field}: ${probe.name}`.includes(ONLY),
+      );
       const trials = sample(all, OF_EACH_COMMAND);
       const broken: string[] = [];
-      for (const { recipe, honest, untruth } of trials) {
-        const found = violations(recipe, await tell(recipe, untruth), honest);
+      for (const trial of trials) {
+        const { recipe, honest, untruth } = trial;
+        const transport = transportOf(trial);
+        const found = violations(recipe, await tell(recipe, untruth, transport), honest);
         if (found.length === 0) continue;
         const { argv } = recipe;
         const { question, field, probe } = untruth;
         broken.push(
-          `${argv.join(' ')} | ${question}, ${field} | ${probe.kind}: ${probe.name} | ${found.join('; ')}`,
+          `${argv.join(' ')} | by ${transport} | ${question}, ${field} | ${probe.kind}: ${probe.name} | ${found.join('; ')}`,
         );
         if (REPORT) {
           appendFileSync(
             REPORT,
-            `${JSON.stringify({ argv, scene: recipe.scene, question, field, kind: probe.kind, probe: probe.name, found })}\n`,
+            `${JSON.stringify({ argv, transport, scene: recipe.scene, question, field, kind: probe.kind, probe: probe.name, found })}\n`,
           );
         }
       }
@@ -145,6 +174,21 @@ describe.each(Object.entries(RECIPES))('%s', (name, recipes) => {
 });
 
 // Last, when all of them have run.
+describe('every command with JSON', () => {
+  it('has printed some when nobody lies, and so it was held against its schema', async () => {
+    const without = [];
+    for (const name of Object.keys(OUTPUT_SCHEMAS)) {
+      const outputs = [];
+      for (const recipe of (RECIPES[name] ?? []).filter(({ argv }) => argv.join(' ').includes('-o json'))) {
+        outputs.push((await honestRun(recipe)).stdout);
+      }
+      if (outputs.join('').trim() === '')
+        without.push(`${name} prints no JSON yet: add a recipe with -o json`);
+    }
+    expect(without).toEqual([]);
+  }, 120_000);
+});
+
 describe('every remote script', () => {
   const answers = async () => {
     const runs = [];

@@ -348,10 +348,9 @@ function inDocument(
     if (!Array.isArray(honest) || honest.length === 0) return places;
     const many = (text: string) => {
       const found = at(read(text), path);
-      const repeated = Array.from(
-        { length: ROWS.value as number },
-        (_, n) => (found as unknown[])[n % (found as unknown[]).length],
-      );
+      // A later answer to the same question may lack it.
+      if (!Array.isArray(found) || found.length === 0) return text;
+      const repeated = Array.from({ length: ROWS.value as number }, (_, n) => found[n % found.length]);
       return writeOut(put(read(text), path, repeated));
     };
     return [...places, { field, probe: ROWS, change: many }];
@@ -396,7 +395,10 @@ function same(a: unknown, b: unknown): boolean {
 }
 
 function write(value: unknown): string {
-  return value === MISSING ? '' : JSON.stringify(value).replaceAll(`"${DEEP_MARK}"`, DEEP);
+  // Nothing where a later answer to the same question has nothing to lie in.
+  return value === MISSING || value === undefined
+    ? ''
+    : JSON.stringify(value).replaceAll(`"${DEEP_MARK}"`, DEEP);
 }
 
 function parse(text: string): unknown {

@@ -114,6 +114,10 @@ export function play({
       onDetach();
       return process.pid;
     },
+    serve: async () => null,
+    async keep() {},
+    close() {},
+    trace() {},
   };
   return { exec, asked, bytes: () => bytes, count: () => count };
 }

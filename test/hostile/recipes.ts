@@ -2,6 +2,8 @@
  * How each command is typed so that it asks a worker all it ever asks. A command that is not in here has no cell in the table,
  * and the test says what to add.
  */
+
+import { packageRoot } from '../../scripts/lib/cli/version.ts';
 import type { Scene } from './honest.ts';
 import { SAVED } from './honest.ts';
 import { OWN_SECRET } from './lies.ts';
@@ -30,6 +32,8 @@ export interface Recipe {
   readonly endless?: boolean;
   /** The exit codes of what it gives the terminal to, one after the other; they may be its own. */
   readonly remoteCodes?: readonly number[];
+  /** Told over this transport alone. */
+  readonly transport?: 'kubectl';
   /** A script whose first answer gets lost on the way. */
   readonly lost?: string;
   /** It was told {@link OWN_SECRET}, which must not show up anywhere. */
@@ -100,7 +104,11 @@ const SECRETS = {
 
 /** The folder of a worker on this machine, as its supervisor leaves it. */
 const localFiles = (boot: object = {}) => ({
-  'local/worker.json': JSON.stringify({ schema: 1, name: 'worker-1', env: { PATH: '/usr/bin:/bin' } }),
+  'local/worker.json': JSON.stringify({
+    schema: 1,
+    name: 'worker-1',
+    env: { PATH: `${packageRoot()}/examples/bin:/usr/bin:/bin` },
+  }),
   'local/home/.factory/worker/boot.lock': '{"pid": 1}',
   'local/home/.factory/worker/logs/supervisor.log': 'booting\n',
   'local/run/boot.json': JSON.stringify({
@@ -150,8 +158,10 @@ const two = { second: 'busy' } as const;
 const digest = `registry.example.com/factory-worker@sha256:${'2'.repeat(64)}`;
 
 export const RECIPES: Readonly<Record<string, readonly Recipe[]>> = {
+  // Its rounds do not wait for answers: on the clock of these tests it is over before a proxy has started.
+  ui: [{ argv: ['ui'], terminal: true, endless: true, transport: 'kubectl', ...two }],
   list: [
-    ...each(['list'], ['', 'wide', 'json'], two),
+    ...each(['list'], ['', 'wide', 'json', 'yaml'], two),
     { argv: ['list', '-o', 'name'], ...two },
     { argv: ['list', '-o', 'wide'], scene: 'stuck', ...two },
     { argv: ['list'], scene: 'down', ...two },
@@ -168,13 +178,13 @@ export const RECIPES: Readonly<Record<string, readonly Recipe[]>> = {
     { argv: ['status', 'worker-1', '--watch'], terminal: true, endless: true },
   ],
   why: [
-    ...each(['why', 'worker-1'], TEXT_AND_JSON),
+    ...each(['why', 'worker-1'], ['', 'json', 'yaml']),
     ...each(['why', 'worker-1'], TEXT_AND_JSON, { scene: 'stuck' }),
     { argv: ['why', 'worker-1'], scene: 'down' },
   ],
   usage: [...each(['usage'], TEXT_AND_JSON, two), { argv: ['usage', 'worker-1'] }],
   watch: [
-    ...each(['watch'], TEXT_AND_JSON, { scene: 'stuck', endless: true, ...two }),
+    ...each(['watch'], ['', 'json', 'yaml'], { scene: 'stuck', endless: true, ...two }),
     {
       argv: ['watch', '--webhook', '~/.factory/webhook'],
       scene: 'stuck',
@@ -196,19 +206,29 @@ export const RECIPES: Readonly<Record<string, readonly Recipe[]>> = {
     ...each(['queue', 'worker-1', 'remove', '21', '--yes'], TEXT_AND_JSON),
     { argv: ['queue', 'worker-1', 'requeue', '21', '--yes'], code: 1 },
     { argv: ['queue', 'worker-1', 'set-intent', '24', 'another', '--yes'] },
+    ...each(['queue', 'worker-1', 'move', '25', '--top'], TEXT_AND_JSON),
+  ],
+  projects: [
+    ...each(['projects', 'worker-1'], TEXT_AND_JSON),
+    { argv: ['projects', 'worker-1', 'remove', 'demo', '--yes'], code: 1 },
+    ...each(['projects', 'worker-1', 'remove', 'fresh', '--yes'], TEXT_AND_JSON),
+    { argv: ['projects', 'worker-1', 'add', 'acme/fresh'] },
   ],
   unstick: [
     ...each(['unstick', 'worker-1', '23', '--dry-run'], TEXT_AND_JSON, { scene: 'blocked' }),
     ...each(['unstick', 'worker-1', '23', '--yes'], TEXT_AND_JSON, { scene: 'blocked', code: 1 }),
     { argv: ['unstick', 'worker-1', '31'], scene: 'stuck', code: 1 },
   ],
-  wait: each(['wait', 'worker-1', 'idle', 'issue:23=completed', '--timeout', '10m'], TEXT_AND_JSON, {
-    code: 124,
-  }),
+  wait: [
+    ...each(['wait', 'worker-1', 'idle', 'issue:23=completed', '--wait-timeout', '10m'], TEXT_AND_JSON, {
+      code: 124,
+    }),
+    { argv: ['wait', 'worker-1', 'idle', '--wait-timeout', '10m', '-o', 'json'], scene: 'rest' },
+  ],
   sessions: each(['sessions', 'worker-1'], ['', 'json', 'name']),
   peek: [
     ...each(['peek', 'worker-1'], TEXT_AND_JSON),
-    ...each(['peek', 'worker-1', '--session', 'qa'], TEXT_AND_JSON),
+    ...each(['peek', 'worker-1', '--session', 'qa'], ['', 'json', 'yaml']),
     { argv: ['peek', 'worker-1', '--session', 'qa', '--ansi'] },
     { argv: ['peek', 'worker-1', '--session', 'qa', '--follow'], terminal: true, endless: true },
   ],
@@ -223,7 +243,7 @@ export const RECIPES: Readonly<Record<string, readonly Recipe[]>> = {
   ],
   send: each(['send', 'worker-1', 'notes', 'go on', '--yes'], TEXT_AND_JSON),
   logs: [
-    ...each(['logs', 'worker-1'], TEXT_AND_JSON),
+    ...each(['logs', 'worker-1'], ['', 'json', 'yaml']),
     { argv: ['logs', 'worker-1', 'qa'] },
     { argv: ['logs', 'worker-1', 'qa', '--ansi'] },
     { argv: ['logs', 'worker-1', '23-qa-1', '--follow'], endless: true },
@@ -265,6 +285,10 @@ export const RECIPES: Readonly<Record<string, readonly Recipe[]>> = {
     ...each(['start', 'worker-1'], TEXT_AND_JSON, { scene: 'stopped' }),
     { argv: ['start', 'worker-1'], scene: 'stuck' },
   ],
+  resize: [
+    ...each(['resize', 'worker-1', '--memory', '12Gi', '--yes'], TEXT_AND_JSON),
+    { argv: ['resize', 'worker-1', '--memory', '12Gi', '--cpu', '6', '--dry-run'] },
+  ],
   drain: [
     ...each(['drain', 'worker-1'], TEXT_AND_JSON),
     { argv: ['drain', 'worker-1', '--wait'] },
@@ -291,6 +315,13 @@ export const RECIPES: Readonly<Record<string, readonly Recipe[]>> = {
       files: { 'saved.tar.gz': SAVED },
       told: ['saved.tar.gz'],
     }),
+    ...['--dry-run', '--yes'].flatMap((how) =>
+      each(['restore', 'HOME/saved.tar.gz', 'worker-1', '--import', how], TEXT_AND_JSON, {
+        scene: 'rest',
+        files: { 'saved.tar.gz': SAVED },
+        told: ['saved.tar.gz'],
+      }),
+    ),
   ],
   cleanup: [
     ...each(['cleanup', 'worker-1', '--dry-run'], TEXT_AND_JSON),
@@ -333,7 +364,8 @@ export const RECIPES: Readonly<Record<string, readonly Recipe[]>> = {
   releases: each(['releases'], TEXT_AND_JSON, {
     files: releasesFiles,
     told: releasesTold,
-    toldFields: /^\.(?:why|build|backup)\b/,
+    // Of a backup, numbers were checked when they came.
+    toldFields: /^\.(?:why|build|backup\.(?:file|sha256|integrity))\b/,
     ...two,
   }),
   doctor: [

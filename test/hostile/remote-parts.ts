@@ -12,6 +12,8 @@ const NOT_ASKED = new Set([
   'backup-archive',
   'standings',
   'leftovers',
+  'queue-add',
+  'restore-import',
   'attach',
   'exec',
   'shell',

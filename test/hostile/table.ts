@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { InterruptedError } from '../../scripts/lib/cli/errors.ts';
 import { ALL_COMMANDS } from '../support/commands.ts';
-import { type Outcome, run } from '../support/run-command.ts';
+import { documentsIn, unpublished } from '../support/published.ts';
+import { type Outcome, run, type Transport } from '../support/run-command.ts';
 import { date, setClock } from './clock.ts';
 import { type Cell, cellsOf, inString, OWN_SECRET, PLANTED, STRINGS } from './lies.ts';
 import { type Lie, play, type Question } from './play.ts';
@@ -30,6 +31,8 @@ export interface Told extends Outcome {
   /** Characters that were cut into graphemes: the dearest thing that is done with text. */
   readonly work: number;
   readonly cpuMs: number;
+  /** What of its JSON is not as its schema says; null when all of it is. */
+  readonly unpublished: string | null;
 }
 
 /** So often is asked and waited before Ctrl-C: more than any honest run needs. */
@@ -47,13 +50,20 @@ Intl.Segmenter.prototype.segment = function (text: string) {
 };
 
 const posts: string[] = [];
+const { fetch: realFetch } = globalThis;
 /** Takes the place of the global `fetch`. */
-export async function fakeFetch(_url: unknown, options?: { readonly body?: unknown }): Promise<Response> {
+export async function fakeFetch(url: unknown, options?: { readonly body?: unknown }): Promise<Response> {
+  // Ink's layout engine is loaded like this, from memory.
+  if (String(url).startsWith('data:')) return realFetch(String(url));
   posts.push(String(options?.body ?? ''));
   return new Response('ok');
 }
 
-export async function tell(recipe: Recipe, untruth: Untruth | null = null): Promise<Told> {
+export async function tell(
+  recipe: Recipe,
+  untruth: Untruth | null = null,
+  transport: Transport = 'kubectl',
+): Promise<Told> {
   const [name = '', ...argv] = recipe.argv;
   const command = await ALL_COMMANDS[name]?.load();
   if (command === undefined) throw new Error(`there is no command ${name}`);
@@ -91,20 +101,28 @@ export async function tell(recipe: Recipe, untruth: Untruth | null = null): Prom
       Object.keys(files).filter((path) => !appear.includes(path)),
     );
     const before = process.cpuUsage();
-    const outcome = await run(
-      command,
-      argv.map((word) => word.replace(/^HOME\//, `${home}/`)),
-      {
-        exec: playing.exec,
-        env: { HOME: home, KUBECTL: 'kubectl', HELM: 'helm', TERM: 'xterm-256color', ...recipe.env },
-        now: date,
-        interrupt,
-        ...(recipe.terminal ? { tty: true, columns: 100 } : {}),
+    const words = argv.map((word) => word.replace(/^HOME\//, `${home}/`));
+    const outcome = await run(command, words, {
+      exec: playing.exec,
+      transport,
+      env: {
+        HOME: home,
+        KUBECTL: 'kubectl',
+        HELM: 'helm',
+        TERM: 'xterm-256color',
+        ...recipe.env,
       },
-    );
+      now: date,
+      interrupt,
+      published: false,
+      ...(recipe.terminal ? { tty: true, columns: 100 } : {}),
+    });
     const { user, system } = process.cpuUsage(before);
+    const form = formOf(recipe);
     return {
       ...outcome,
+      unpublished:
+        form !== null && parses(outcome.stdout, form) ? unpublished(command, words, outcome.stdout) : null,
       stdout: outcome.stdout.replaceAll(home, 'HOME'),
       stderr: outcome.stderr.replaceAll(home, 'HOME'),
       posts: [...posts],
@@ -195,16 +213,20 @@ const MOST_CHARACTERS_OF_DATA = 8 * MOST_CHARACTERS;
 const WORK_PER_BYTE = 8;
 const WORK_BESIDE = 100_000;
 
-/** A hundred times what an honest run takes, so that a slow machine does not matter. */
+/**
+ * A hundred times what an honest run takes, so that a slow machine does not matter; and what it takes to parse answers of ten
+ * megabytes, which are asked for again and again.
+ */
 const MOST_CPU_MS = 4_000;
+const CPU_MS_PER_MEGABYTE = 100;
 
 const CODES = new Set([0, 1, 2, 3, 124, 127, 130]);
 
 /** @returns what does not hold, in a few words each; empty when all does */
 export function violations(recipe: Recipe, told: Told, honest: Told | null): string[] {
   const { stdout, stderr, code } = told;
-  const json = isJson(recipe);
-  const data = json || /^(logs|peek)$/.test(recipe.argv[0] ?? '');
+  const form = formOf(recipe);
+  const data = form !== null || /^(logs|peek)$/.test(recipe.argv[0] ?? '');
   const secrets = [...PLANTED, ...(recipe.knowsSecret ? [OWN_SECRET] : [])];
   const places = { stdout, stderr, 'a webhook': told.posts.join('\n') };
   return [
@@ -218,23 +240,37 @@ export function violations(recipe: Recipe, told: Told, honest: Told | null): str
       const found = secrets.find((secret) => text.includes(secret));
       return found === undefined ? [] : [`token in ${place}: ${around(text, found)}`];
     }),
-    ...(json && !parses(stdout) ? ['stdout is not JSON'] : []),
+    ...(form === null || parses(stdout, form) ? [] : [`stdout is not ${form}`]),
+    ...(told.unpublished === null ? [] : [`prints ${form} ${told.unpublished}`]),
     ...(stdout.length + stderr.length > (data ? MOST_CHARACTERS_OF_DATA : MOST_CHARACTERS)
       ? [`prints ${stdout.length + stderr.length} characters`]
       : []),
     ...(told.work > WORK_BESIDE + WORK_PER_BYTE * told.askedBytes
       ? [`measures ${told.work} characters`]
       : []),
-    ...(told.cpuMs > MOST_CPU_MS ? ['takes long'] : []),
+    ...(told.cpuMs > MOST_CPU_MS + (CPU_MS_PER_MEGABYTE * told.askedBytes) / 1e6
+      ? [`takes ${Math.round(told.cpuMs)} ms of processor for ${told.askedBytes} bytes`]
+      : []),
     ...(told.stopped && !recipe.endless ? ['does not end by itself'] : []),
     ...(honest === null ? [] : differing(recipe, told, honest)),
   ];
 }
 
-const isJson = ({ argv }: Recipe) => argv.join(' ').includes('-o json');
+type Form = 'json' | 'yaml';
 
-/** Our own drawing on a terminal: home, lines cleared, the cursor up and back to the begin of its line. */
-const OWN_DRAWING = /\u001b\[(?:H|K|J|\d+A)|\r/g;
+/** Which form of data it asks for; null for text. */
+function formOf({ argv }: Recipe): Form | null {
+  const [, form] = /-o (json|yaml)/.exec(argv.join(' ')) ?? [];
+  // The YAML of `workers` is its own.
+  if (form === undefined || (form === 'yaml' && argv[0] === 'workers')) return null;
+  return form as Form;
+}
+
+/** Our own drawing on a terminal: home, to a row, lines cleared, the cursor up and back to the begin of its line. */
+const OWN_DRAWING = /\u001b\[(?:H|\d+;1H|2?K|J|\d+A)|\r/g;
+/** The alternate screen, taken at the beginning and given back at the end (full-screen.ts). */
+const WHOLE_SCREEN =
+  /^\u001b\[\?1049h\u001b\[\?25l\u001b\[H\u001b\[2J|\u001b\[0m\u001b\[\?25h\u001b\[\?1049l$/g;
 /** What ends the modes in which a lost connection leaves a terminal (attach/terminal.ts). */
 const MODES_OFF = /\u001b(?:\[\?(?:1049|100[02346]|2004|1)l|\[\?25h|\[0m|>)/g;
 const COLOURS = /\u001b\[[\d;]*m/g;
@@ -243,23 +279,22 @@ const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202
 
 function controlIn(text: string, recipe: Recipe): string | null {
   const given = recipe.argv[0] === 'attach' ? text.replaceAll(MODES_OFF, '') : text;
-  const drawn = recipe.terminal ? given.replaceAll(OWN_DRAWING, '') : given;
+  const drawn = recipe.terminal ? given.replaceAll(WHOLE_SCREEN, '').replaceAll(OWN_DRAWING, '') : given;
   // Colours may stay, where it is not data; what conceals may not.
-  const left = isJson(recipe)
-    ? drawn
-    : drawn.replaceAll(COLOURS, (colour) => (colour === CONCEAL ? colour : ''));
+  const left =
+    formOf(recipe) !== null
+      ? drawn
+      : drawn.replaceAll(COLOURS, (colour) => (colour === CONCEAL ? colour : ''));
   const found = CONTROL.exec(left);
   return found === null ? null : JSON.stringify(left.slice(Math.max(0, found.index - 20), found.index + 20));
 }
 
-function parses(text: string): boolean {
-  if (text.trim() === '') return true;
+function parses(text: string, form: Form): boolean {
   try {
-    JSON.parse(text);
+    documentsIn(text, form);
     return true;
   } catch {
-    // One document in each line, where it goes on.
-    return text.split('\n').every((line) => line === '' || isDocument(line));
+    return false;
   }
 }
 
@@ -292,7 +327,7 @@ function ofSecond(stdout: string): string[] {
     .filter(isDocument)
     .map((line) => JSON.parse(line) as unknown);
   const elements =
-    parses(stdout) && stdout.trimStart().startsWith('[') && !isDocument(stdout.split('\n')[0] ?? '')
+    parses(stdout, 'json') && stdout.trimStart().startsWith('[') && !isDocument(stdout.split('\n')[0] ?? '')
       ? [JSON.parse(stdout)]
       : documents;
   const found = elements
