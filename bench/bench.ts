@@ -8,6 +8,7 @@ import { writeFileSync } from 'node:fs';
 import { availableParallelism, loadavg, platform } from 'node:os';
 import { join } from 'node:path';
 import {
+  completion,
   dispatch,
   dispatchInCluster,
   help,
@@ -17,8 +18,10 @@ import {
   type Result,
   scriptSize,
   silence,
+  watchRound,
 } from './cases.ts';
 import { startClusterWorker, startLocalWorker } from './place.ts';
+import { repaint } from './repaint.ts';
 
 const load = loadavg()[0] ?? Number.NaN;
 const results: Result[] = [];
@@ -30,9 +33,29 @@ try {
       'no test cluster with the worker image (make cluster e2e-image): rows through kubectl are left out\n',
     );
   }
-  const inCluster = cluster === null ? [] : [() => listInCluster(cluster), () => dispatchInCluster(cluster)];
-  for (const measure of [help, list, dispatch, ...inCluster, silence, memory, scriptSize]) {
-    const result = measure(place);
+  const inCluster =
+    cluster === null
+      ? []
+      : [
+          () => listInCluster(cluster),
+          () => listInCluster(cluster, 'kept'),
+          () => dispatchInCluster(cluster),
+          () => dispatchInCluster(cluster, 'kept'),
+          () => completion(cluster),
+        ];
+  for (const measure of [
+    help,
+    list,
+    dispatch,
+    ...inCluster,
+    silence,
+    watchRound,
+    memory,
+    repaint,
+    scriptSize,
+  ]) {
+    const result = await measure(place);
+    if (result === null) continue;
     results.push(result);
     process.stdout.write(`${result.name}: ${shown(result)} (${limit(result)}), ${result.measured}\n`);
   }

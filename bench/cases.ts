@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { packageRoot } from '../scripts/lib/cli/version.ts';
 import { newNonce } from '../scripts/lib/transport/frame.ts';
 import { scriptArgv } from '../scripts/lib/transport/scripts.ts';
-import { type Comparison, compare, run, type Side } from './measure.ts';
-import { type ClusterPlace, type LocalPlace, makeFleet, PROGRAM } from './place.ts';
+import { type Comparison, compare, cpuOfScript, cpuPerLine, median, run, type Side } from './measure.ts';
+import { type ClusterPlace, type LocalPlace, makeFleet, PROGRAM, serveFleet } from './place.ts';
 
 export interface Result {
   readonly name: string;
@@ -17,7 +17,7 @@ export interface Result {
   readonly measured: string;
   readonly value: number;
   readonly limit: number;
-  readonly unit: '×' | 'MB' | 'KiB';
+  readonly unit: '×' | 'ms' | 'MB' | 'KiB';
 }
 
 /** Node doing nothing. */
@@ -67,18 +67,26 @@ export function list({ env, workerEnv }: LocalPlace): Result {
 }
 
 /** The same through a real API server and kubelet, where `list` makes two calls (`get pods`, `exec`) and bare makes one. */
-export function listInCluster(place: ClusterPlace): Result {
-  const ours: Side = { argv: () => [PROGRAM, 'list'], env: place.env };
+export function listInCluster(place: ClusterPlace, connection: Connection = 'own'): Result {
+  const ours: Side = { argv: () => [PROGRAM, 'list'], env: envOf(place, connection) };
   const bare: Side = { argv: () => [...place.exec, '--', 'bash', '-c', LOOK], env: place.env };
   return asRatio(
     {
-      name: '`list`, one worker in a cluster',
+      name: `\`list\`, one worker in a cluster${named(connection)}`,
       what: 'the same questions by one bare `kubectl exec` into a pod that is known',
-      limit: 2,
+      limit: connection === 'kept' ? 0.8 : 2,
     },
     compare(bare, ours, 20),
   );
 }
+
+/** A connection of the command's own, or one that an earlier command has left. */
+type Connection = 'own' | 'kept';
+
+const envOf = ({ env, keptEnv }: ClusterPlace, connection: Connection) =>
+  connection === 'kept' ? keptEnv : env;
+
+const named = (connection: Connection) => (connection === 'kept' ? ', connection kept' : '');
 
 const issueOf = (round: number) => String(100 + round);
 
@@ -103,9 +111,10 @@ export function dispatch({ env, workerEnv, clone }: LocalPlace): Result {
 }
 
 /** The same by `kubectl exec`; `dispatch` needs one call more than bare: `get pods`. */
-export function dispatchInCluster({ env, exec }: ClusterPlace): Result {
+export function dispatchInCluster(place: ClusterPlace, connection: Connection = 'own'): Result {
+  const { env, exec } = place;
   const bash = (text: string, ...args: string[]) => [...exec, '--', 'bash', '-c', text, ...args];
-  const ours: Side = { argv: dispatchOf('worker-1'), env };
+  const ours: Side = { argv: dispatchOf('worker-1'), env: envOf(place, connection) };
   const bare: Side = { argv: (round) => bash(ADD, 'add', issueOf(round)), env };
   const clear: Side = {
     argv: () => bash('cd "$WORKER_REPOS_DIR/demo" && factory queue clear --confirm'),
@@ -113,12 +122,27 @@ export function dispatchInCluster({ env, exec }: ClusterPlace): Result {
   };
   return asRatio(
     {
-      name: '`dispatch --intent`, one issue, worker in a cluster',
+      name: `\`dispatch --intent\`, one issue, worker in a cluster${named(connection)}`,
       what: 'the same by one bare `kubectl exec` into a pod that is known',
-      limit: 1.5,
+      limit: connection === 'kept' ? 1 : 1.5,
     },
     compare(bare, ours, 20, () => run(clear)),
   );
+}
+
+/** TAB on the name of a session, with a connection that an earlier command has left. */
+export function completion({ keptEnv: env }: ClusterPlace): Result {
+  const words = ['factory-worker', 'peek', 'worker-1', '--session', ''];
+  const tab: Side = { argv: () => [PROGRAM, 'complete', 'fish', '--', ...words], env };
+  const times = Array.from({ length: 21 }, () => run(tab)).slice(1);
+  return {
+    name: 'TAB on the name of a session, worker in a cluster, connection kept',
+    what: 'from the key to the candidates',
+    measured: `${times.length} rounds`,
+    value: median(times),
+    limit: 150,
+    unit: 'ms',
+  };
 }
 
 /** Workers that do not answer must cost one time-out, no matter how many there are. */
@@ -138,6 +162,39 @@ export function silence(place: LocalPlace): Result {
     },
     compare(list(['silent-1'], 1), list([...silent, ...lively], 3), 3),
   );
+}
+
+/**
+ * What watching costs, with the kubectl that the command keeps. What it is compared with does less: it says nothing of the
+ * workers.
+ *
+ * @returns null where there is no kubectl
+ */
+export async function watchRound(place: LocalPlace): Promise<Result | null> {
+  const names = Array.from({ length: 20 }, (_, index) => `worker-${index + 1}`);
+  const fleet = await serveFleet(place, names);
+  if (fleet === null) return null;
+  const { env } = fleet;
+  const ours: Side = { argv: () => [PROGRAM, 'list', '--watch', '--interval', '200ms', '-o', 'json'], env };
+  const bare = `"$KUBECTL" get pods --output=name
+    printf '%s\\n' ${names.join(' ')} | xargs -P8 -I{} "$KUBECTL" exec {} --container=worker -- true`;
+  try {
+    const pairs: { readonly oursMs: number; readonly bareMs: number }[] = [];
+    for (let pair = 0; pair < 5; pair++)
+      pairs.push({ bareMs: cpuOfScript(bare, env), oursMs: await cpuPerLine(ours, 20) });
+    const oursMs = median(pairs.map(({ oursMs }) => oursMs));
+    const bareMs = median(pairs.map(({ bareMs }) => bareMs));
+    return {
+      name: 'a round of `list --watch`, 20 workers',
+      what: 'processor time of `kubectl get pods` and 20 bare `kubectl exec` of `true`; the API server answers at once',
+      measured: `${Math.round(oursMs)} ms against ${Math.round(bareMs)} ms, 5 × 20 rounds, kubectl's own included`,
+      value: median(pairs.map((pair) => pair.oursMs / pair.bareMs)),
+      limit: 0.05,
+      unit: '×',
+    };
+  } finally {
+    fleet.stop();
+  }
 }
 
 export function memory(place: LocalPlace): Result {

@@ -1,5 +1,8 @@
 /** Two programs, run in turns. Only their ratio is worth keeping: absolute times belong to one machine at one moment. */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { processesWith } from '../test/support/processes.ts';
 
 export interface Side {
   /** @param round counts from 0; a program that changes something may need a different argument each time */
@@ -66,7 +69,68 @@ export function run({ argv, env, cwd, code = 0 }: Side, round = 0): number {
   return ms;
 }
 
-function median(values: readonly number[]): number {
+/**
+ * The processor time of a program and of all that it has started, for each line that it prints: a program that looks again and
+ * again prints one each time.
+ *
+ * @param lines that are measured, after a few to warm up
+ * @returns milliseconds; the system counts in steps of ten for each process
+ */
+export async function cpuPerLine({ argv, env, cwd }: Side, lines: number): Promise<number> {
+  const [program = '', ...args] = argv(0);
+  const mark = `BENCH_RUN=${process.pid}-${performance.now()}`;
+  const child = spawn(program, args, {
+    env: { ...env, BENCH_RUN: mark.slice('BENCH_RUN='.length) },
+    ...(cwd === undefined ? {} : { cwd }),
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const all = () => processesWith(mark).reduce((sum, pid) => sum + cpuOf(pid), 0);
+  const reader = createInterface(child.stdout)[Symbol.asyncIterator]();
+  const read = async (count: number) => {
+    for (let line = 0; line < count; line++)
+      if ((await reader.next()).done) throw new Error(`${program} ${args.join(' ')} has ended`);
+  };
+  try {
+    await read(WARM_UP_LINES);
+    const before = all();
+    await read(lines);
+    return (all() - before) / lines;
+  } finally {
+    child.kill('SIGINT');
+    await new Promise((resolve) => (child.exitCode === null ? child.once('exit', resolve) : resolve(null)));
+  }
+}
+
+const WARM_UP_LINES = 3;
+
+/** Milliseconds of processor that a process has used so far. */
+function cpuOf(pid: number): number {
+  // After the name in parentheses, which may have any character: the twelfth and thirteenth are user and system time.
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /s, '')
+    .split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+}
+
+/** On every Linux of today (`getconf CLK_TCK` is 100). */
+const TICK_MS = 10;
+
+/** The processor time of a shell script's programs, in milliseconds; it has to wait for them. */
+export function cpuOfScript(script: string, env: Side['env']): number {
+  const { status, stdout, stderr } = spawnSync('bash', ['-c', `{ ${script}\n} >/dev/null || exit; times`], {
+    env,
+    encoding: 'utf8',
+  });
+  if (status !== 0) throw new Error(`${script}\nended with ${status}\n${stderr}`);
+  // The second line is that of the programs: `0m0.518s 0m0.191s`.
+  const times = stdout.split('\n')[1]?.matchAll(/(\d+)m([\d.]+)s/g) ?? [];
+  return [...times].reduce(
+    (sum, [, minutes, seconds]) => sum + Number(minutes) * 60_000 + Number(seconds) * 1_000,
+    0,
+  );
+}
+
+export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
   const upper = sorted[middle] ?? Number.NaN;

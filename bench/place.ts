@@ -1,5 +1,5 @@
 /** What is measured: a real local worker with the stand-ins, and a fleet behind a kubectl that answers from a recording. */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -62,6 +62,8 @@ export function startLocalWorker(): LocalPlace {
 export interface ClusterPlace {
   /** The operator's environment, with a workers.yaml of one worker, `worker-1`. */
   readonly env: NodeJS.ProcessEnv;
+  /** The same, with a workers.yaml that keeps the connection for the next command. */
+  readonly keptEnv: NodeJS.ProcessEnv;
   /** `kubectl exec` into its pod, up to the name of the pod. */
   readonly exec: readonly string[];
   remove(): Promise<void>;
@@ -83,8 +85,10 @@ export async function startClusterWorker(): Promise<ClusterPlace | null> {
   const pod = await readyPod(worker);
   const { env, file } = Operator.of([worker]);
   const kubectl = [KUBECTL, `--kubeconfig=${KUBECONFIG}`, `--context=${CONTEXT}`];
+  const kept = Operator.of([worker], { keepConnection: '10m' }).file;
   return {
     env: { ...env, FACTORY_WORKERS: file },
+    keptEnv: { ...env, FACTORY_WORKERS: kept },
     exec: [...kubectl, `--namespace=${NAMESPACE}`, 'exec', pod],
     remove: () => removeNamespace(NAMESPACE),
   };
@@ -105,14 +109,7 @@ const POD_PADDING = 'x'.repeat(8_000);
  * @param names of the workers
  */
 export function makeFleet({ dir, workerEnv, env }: LocalPlace, names: readonly string[]): Fleet {
-  const folder = mkdtempSync(join(dir, 'fleet-'));
-  const nonce = newNonce();
-  const [program, ...args] = scriptArgv(
-    { script: 'look', args: ['brief'], timeoutMs: 30_000, signal: AbortSignal.timeout(30_000) },
-    nonce,
-  );
-  writeFileSync(join(folder, 'frame'), execFileSync(program, args, { env: workerEnv }));
-  writeFileSync(join(folder, 'pods.json'), JSON.stringify({ items: names.map(pod) }));
+  const { folder, nonce } = makeRecording(dir, workerEnv, names);
   writeFileSync(
     join(folder, 'kubectl'),
     `#!/usr/bin/env bash
@@ -127,17 +124,73 @@ exit 1
 `,
     { mode: 0o755 },
   );
+  return { env: { ...env, HOME: folder, KUBECTL: join(folder, 'kubectl') } };
+}
+
+export interface ServedFleet extends Fleet {
+  stop(): void;
+}
+
+/**
+ * The same workers behind an API server, which is a process of its own and answers at once; for the real kubectl.
+ *
+ * @returns null where there is no kubectl
+ */
+export async function serveFleet(
+  { dir, workerEnv, env }: LocalPlace,
+  names: readonly string[],
+): Promise<ServedFleet | null> {
+  if (spawnSync(KUBECTL, ['version', '--client'], { env }).status !== 0) return null;
+  const { folder, nonce } = makeRecording(dir, workerEnv, names);
+  const words = ['--import', 'tsx', join(import.meta.dirname, 'fleet-server.ts'), folder, nonce];
+  const server = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const port = await new Promise((resolve) =>
+    server.stdout.once('data', (line) => resolve(`${line}`.trim())),
+  );
+  const kubeconfig = {
+    clusters: [{ name: 'fleet', cluster: { server: `http://127.0.0.1:${port}` } }],
+    users: [{ name: 'fleet', user: { token: 'bench' } }],
+    contexts: [{ name: 'fleet', context: { cluster: 'fleet', user: 'fleet', namespace: 'factory' } }],
+    'current-context': 'fleet',
+  };
+  mkdirSync(join(folder, '.kube'));
+  writeFileSync(join(folder, '.kube/config'), JSON.stringify(kubeconfig));
+  return { env: { ...env, HOME: folder, KUBECTL }, stop: () => void server.kill() };
+}
+
+/** In a folder: a recorded answer of the local worker (`frame`), pods (`pods.json`), and a HOME with a workers.yaml. */
+function makeRecording(
+  dir: string,
+  workerEnv: LocalPlace['workerEnv'],
+  names: readonly string[],
+): { readonly folder: string; readonly nonce: string } {
+  const folder = mkdtempSync(join(dir, 'fleet-'));
+  const nonce = newNonce();
+  const [program, ...args] = scriptArgv(
+    { script: 'look', args: ['brief'], timeoutMs: 30_000, signal: AbortSignal.timeout(30_000) },
+    nonce,
+  );
+  writeFileSync(join(folder, 'frame'), execFileSync(program, args, { env: workerEnv }));
+  const list = {
+    apiVersion: 'v1',
+    kind: 'PodList',
+    metadata: { resourceVersion: '1' },
+    items: names.map(pod),
+  };
+  writeFileSync(join(folder, 'pods.json'), JSON.stringify(list));
   mkdirSync(join(folder, '.factory'));
   const entries = names.map(
     (name) => `  - { name: ${name}, pod: ${name}, namespace: factory, context: fleet }\n`,
   );
   writeFileSync(join(folder, '.factory/workers.yaml'), `workers:\n${entries.join('')}`);
-  return { env: { ...env, HOME: folder, KUBECTL: join(folder, 'kubectl') } };
+  return { folder, nonce };
 }
 
 function pod(name: string) {
   return {
-    metadata: { name, annotations: { padding: POD_PADDING } },
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, namespace: 'factory', annotations: { padding: POD_PADDING } },
     spec: { nodeName: 'node', containers: [{ name: 'worker', image: 'worker' }] },
     status: {
       phase: 'Running',

@@ -4,10 +4,12 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { packageRoot, packageVersion } from '../scripts/lib/cli/version.ts';
 import { ALL_COMMANDS } from './support/commands.ts';
 import { makeFolder } from './support/janitor.ts';
 import { program, programLine } from './support/program.ts';
+import { mismatch } from './support/published.ts';
 import type { Outcome } from './support/run-command.ts';
 import { openTerminal, type Terminal } from './support/terminal.ts';
 import { until } from './support/until.ts';
@@ -94,6 +96,12 @@ const WALK: Readonly<Record<string, () => Promise<void>>> = {
     expect(stdout).toMatch(/^ {2}fail +kubectl /m);
     expect(stdout).toMatch(/^ {2}ok +boot +every phase ended well$/m);
   },
+  ui: async () => {
+    const window = await onTerminal('ui');
+    await window.shows(/^1 worker · [\s\S]*❯ w +nothing to do/);
+    await window.press('q');
+    expect(await window.ended()).toEqual({ code: 0, restored: true });
+  },
   list: async () => expect(await done('list')).toMatch(/^w +\(local\) +running +orchestrator +-$/m),
   dispatch: async () => {
     expect(await done('dispatch', 'w', '--project', 'demo', '--issue', '1')).toBe(
@@ -101,7 +109,12 @@ const WALK: Readonly<Record<string, () => Promise<void>>> = {
     );
   },
   wait: async () => void (await done('wait', 'w', 'issue:1=completed')),
-  status: async () => expect(await done('status', 'w')).toMatch(/^demo#1 +completed/m),
+  status: async () => {
+    expect(await done('status', 'w')).toMatch(/^demo#1 +completed/m);
+    const shown = parse(await done('status', 'w', '-o', 'yaml'));
+    expect(shown).toMatchObject({ name: 'w', snapshot: { queue: [{ issue: 1, status: 'completed' }] } });
+    expect(mismatch('status', shown)).toBeNull();
+  },
   logs: async () => expect(await done('logs', 'w')).toContain('check-in in demo: #1 completed'),
   cleanup: async () => expect(await done('cleanup', 'w', '--dry-run')).toMatch(/^worktree demo#1 /m),
   sessions: async () => {
@@ -163,6 +176,7 @@ const WALK: Readonly<Record<string, () => Promise<void>>> = {
   unstick: async () => {
     expect(await done('unstick', 'w', '2', '--give-up', '--yes')).toMatch(/^#2 is given up/);
   },
+  projects: async () => expect(await done('projects', 'w')).toMatch(/^demo +ready +release /m),
   queue: async () => {
     expect(await done('queue', 'w', 'requeue', '2', '--dry-run')).toContain('#2');
   },
@@ -173,7 +187,7 @@ const WALK: Readonly<Record<string, () => Promise<void>>> = {
   backup: async () => expect(await done('backup', 'w', 'w.tar.gz')).toMatch(/^w\.tar\.gz: .*integrity ok$/m),
   restore: async () => {
     await done('restore', 'w.tar.gz', 'w', '--yes');
-    expect(await done('queue', 'w')).toContain('demo#1');
+    expect(await done('queue', 'w', '--all')).toContain('demo#1');
   },
   resume: async () => {
     await done('resume', 'w');
@@ -181,6 +195,7 @@ const WALK: Readonly<Record<string, () => Promise<void>>> = {
   },
   stop: async () => expect(await done('stop', 'w')).toBe('w is stopped\n'),
   start: async () => expect(await done('start', 'w')).toBe('w is running\n'),
+  resize: () => refuses(2, /w is a local worker: it has no limits/, 'resize', 'w', '--memory', '12Gi'),
   rotate: () => refuses(2, /w runs on this machine, without a Secret/, 'rotate', 'w'),
   'build-push-rollout': () =>
     refuses(2, /w runs on this machine and has no image/, 'build-push-rollout', 'w'),

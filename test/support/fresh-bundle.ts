@@ -8,8 +8,8 @@ const SOURCES = ['scripts', 'image/supervisor', 'package.json', 'package-lock.js
 
 export function setup(): void {
   const root = packageRoot();
-  // The last file that a build writes.
-  const built = statSync(join(root, 'dist', 'supervisor.js'), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  // A build sets its time last, to the moment at which it began.
+  const built = statSync(join(root, 'dist', 'factory-worker.js'), { throwIfNoEntry: false })?.mtimeMs ?? 0;
   if (SOURCES.every((source) => newest(join(root, source)) < built)) return;
   execFileSync('npm', ['run', 'build', '--silent'], { cwd: root, stdio: 'inherit' });
 }

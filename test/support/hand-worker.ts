@@ -11,6 +11,7 @@ import { execFile, type SpawnOptions, spawn } from 'node:child_process';
 import { mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Database } from '../../scripts/lib/contract.ts';
 import { parseQueue, type QueueRow } from '../../scripts/lib/factory.ts';
 import { pod, podList } from '../transport/cluster.ts';
 import type { Rule } from './fake-kubectl.ts';
@@ -19,9 +20,11 @@ import { makeFolder } from './janitor.ts';
 const BIN = fileURLToPath(new URL('../../examples/bin', import.meta.url));
 
 export interface HandWorkerOptions {
-  /** What the stand-in speaks; `pg` is a PostgreSQL build. */
-  readonly dialect?: 'design' | 'a' | 'b' | 'pg';
+  /** What the stand-in speaks; `c` is a PostgreSQL build. */
+  readonly dialect?: 'design' | 'a' | 'b' | 'c';
   readonly projects?: readonly string[];
+  /** Of dialect c: where its database is, and whether the worker's own server has it. */
+  readonly database?: { readonly kind: 'postgres' | 'url'; readonly url: string };
   /** Whether the boot and the locks look like a worker that runs. */
   readonly up?: boolean;
 }
@@ -67,6 +70,7 @@ export class HandWorker {
     dialect = 'a',
     projects = ['demo'],
     up = true,
+    database,
   }: HandWorkerOptions): Promise<HandWorker> {
     const worker = new HandWorker(await makeFolder('hw-'));
     const { dir, env } = worker;
@@ -74,7 +78,7 @@ export class HandWorker {
       await mkdir(join(dir, folder), { mode: 0o700 });
     await mkdir(join(worker.state, 'locks'), { recursive: true });
     await mkdir(worker.repos);
-    await symlink(join(BIN, dialect === 'pg' ? 'factory-postgres' : 'factory'), join(dir, 'bin', 'factory'));
+    await symlink(join(BIN, dialect === 'c' ? 'factory-postgres' : 'factory'), join(dir, 'bin', 'factory'));
     for (const name of ['claude', 'gh']) await symlink(join(BIN, name), join(dir, 'bin', name));
     await writeFile(
       join(env['HOME'] ?? '', '.factory-standin'),
@@ -86,6 +90,11 @@ export class HandWorker {
       `workers:\n  - {name: w, runtime: local, home: ${dir}}\n  - {name: worker-1, pod: factory-worker-1, namespace: factory, context: do-nyc1-factory}\n`,
     );
     for (const project of projects) await worker.clone(project);
+    if (database !== undefined) {
+      worker.env['DATABASE_URL'] = database.url;
+      await worker.write('run/database-url', `${database.url}\n`);
+    }
+    if (up || database !== undefined) await worker.boot(database && { kind: database.kind, state: 'ready' });
     if (up) await worker.up();
     return worker;
   }
@@ -103,8 +112,8 @@ export class HandWorker {
     );
   }
 
-  /** What a supervisor that has booted would have written; its lock is held until the worker is removed. */
-  async up(): Promise<void> {
+  /** What a supervisor that has booted would have written. */
+  async boot(database?: Database): Promise<void> {
     const at = new Date().toISOString();
     const boot = {
       schema: 1,
@@ -114,7 +123,25 @@ export class HandWorker {
       startedAt: at,
       finishedAt: at,
       phases: [],
+      ...(database && { database }),
     };
+    await this.write('run/boot.json', JSON.stringify(boot));
+  }
+
+  /** A file of the worker's folder. */
+  write(name: string, text: string): Promise<void> {
+    return writeFile(join(this.dir, name), text);
+  }
+
+  /** Holds the supervisor's lock until the worker is removed. */
+  async up(): Promise<void> {
+    await this.beat();
+    await this.holdLock('boot.lock');
+  }
+
+  /** What its loop would have written. */
+  async beat(database?: Database): Promise<void> {
+    const at = new Date().toISOString();
     const heartbeat = {
       schema: 1,
       state: 'waiting',
@@ -125,10 +152,9 @@ export class HandWorker {
       finishedAt: at,
       intervalSeconds: 30,
       actions: [],
+      ...(database && { database }),
     };
-    await writeFile(join(this.dir, 'run', 'boot.json'), JSON.stringify(boot));
-    await writeFile(join(this.dir, 'run', 'heartbeat.json'), JSON.stringify(heartbeat));
-    await this.holdLock('boot.lock');
+    await this.write('run/heartbeat.json', JSON.stringify(heartbeat));
   }
 
   /**

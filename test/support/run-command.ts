@@ -11,12 +11,20 @@ import { WriteStream } from 'node:tty';
 import { type Command, type Context, runCommand } from '../../scripts/lib/cli/command.ts';
 import { InterruptedError } from '../../scripts/lib/cli/errors.ts';
 import type { Flags } from '../../scripts/lib/cli/flags.ts';
+import { createExec } from '../../scripts/lib/exec.ts';
+import { overProxy } from './cluster-server.ts';
+import { unpublished } from './published.ts';
 import { commandLine } from './samples.ts';
 
+/** The way to a cluster: a kubectl for each request, or one `kubectl proxy`, which asks the same kubectl for each. */
+export type Transport = 'kubectl' | 'proxy';
+
 export interface RunOptions {
-  /** Added to an environment of only PATH, a HOME that does not exist and a KUBECTL that does not exist. */
+  /** Added to an environment of only PATH, a HOME and a KUBECTL that do not exist. */
   readonly env?: NodeJS.ProcessEnv;
   readonly exec?: Context['exec'];
+  /** How clusters are asked: by a kubectl for each request, unless told otherwise. */
+  readonly transport?: Transport;
   /** Which streams are a terminal: none, all (`true`) or those named. */
   readonly tty?: boolean | readonly ('stdin' | 'stdout' | 'stderr')[];
   /** Width of the terminal. */
@@ -25,14 +33,16 @@ export interface RunOptions {
   readonly stdin?: string;
   /** Answers to questions, in their order: each is typed once its `after` has appeared on stderr. `\r` is Enter. */
   readonly keys?: readonly { readonly after: string; readonly type: string }[];
-  /** Ctrl-C, as soon as this text has appeared on stdout or stderr. */
-  readonly interruptAt?: string;
+  /** Ctrl-C, as soon as this has appeared on stdout or stderr. */
+  readonly interruptAt?: string | RegExp;
   /** What happens while it runs, in its order: each once its text has appeared on stdout or stderr. */
-  readonly meanwhile?: readonly { readonly after: string; readonly act: () => unknown }[];
+  readonly meanwhile?: readonly { readonly after: string | RegExp; readonly act: () => unknown }[];
   /** What time it is; a function where it goes on while the command runs. */
   readonly now?: Date | (() => Date);
   /** Aborted with an InterruptedError it is Ctrl-C, at whatever moment. */
   readonly interrupt?: AbortController;
+  /** False where the caller compares what is printed with its published schema itself. */
+  readonly published?: false;
 }
 
 export interface Outcome {
@@ -48,10 +58,13 @@ export async function run<F extends Flags>(
 ): Promise<Outcome> {
   const isTTY = (name: 'stdin' | 'stdout' | 'stderr') =>
     typeof options.tty === 'boolean' ? options.tty : (options.tty?.includes(name) ?? false);
+  const { transport = 'kubectl' } = options;
+  const exec = transport === 'proxy' ? overProxy(options.exec ?? createExec()) : options.exec;
   const env: NodeJS.ProcessEnv = {
     PATH: process.env['PATH'],
     HOME: '/nonexistent/home',
     KUBECTL: '/nonexistent/kubectl',
+    FACTORY_WORKER_TRANSPORT: transport,
     ...options.env,
   };
   const stdin = Object.assign(new PassThrough(), { isTTY: isTTY('stdin'), setRawMode: () => stdin });
@@ -71,14 +84,17 @@ export async function run<F extends Flags>(
     // A question listens a moment after it was drawn.
     setTimeout(() => stdin.write(key.type), 20);
   };
-  const awaited = [...(options.meanwhile ?? [])];
+  const awaited: { after: string | RegExp; act: () => unknown }[] = [...(options.meanwhile ?? [])];
   if (options.interruptAt !== undefined) {
     awaited.push({ after: options.interruptAt, act: () => interrupt.abort(new InterruptedError()) });
   }
   const answer = stderr.onText;
   const look = () => {
     const [next] = awaited;
-    if (next === undefined || !`${stdout.text}\n${stderr.text}`.includes(next.after)) return;
+    if (next === undefined) return;
+    const text = `${stdout.text}\n${stderr.text}`;
+    const { after } = next;
+    if (!(typeof after === 'string' ? text.includes(after) : after.test(text))) return;
     awaited.shift();
     next.act();
   };
@@ -96,8 +112,12 @@ export async function run<F extends Flags>(
     signal: interrupt.signal,
     commandLine,
     now: () => (typeof now === 'function' ? now() : (now ?? new Date())),
-    ...(options.exec ? { exec: options.exec } : {}),
+    ...(exec ? { exec } : {}),
   });
+  if (options.published !== false) {
+    const differs = unpublished(command, argv, stdout.text);
+    if (differs !== null) throw new Error(`${[command.name, ...argv].join(' ')} prints ${differs}`);
+  }
   return { code, stdout: stdout.text, stderr: stderr.text };
 }
 

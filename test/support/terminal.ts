@@ -117,6 +117,18 @@ export class Window {
     await this.#terminal.tmux('send-keys', '-l', '-t', `=${this.#name}:`, text);
   }
 
+  /** Whether the bell has rung since the last time this was asked. */
+  async rang(): Promise<boolean> {
+    const format = '#{window_bell_flag}';
+    const rung = await this.#terminal.tmux('display-message', '-p', '-t', `=${this.#name}:0`, format);
+    if (rung.trim() !== '1') return false;
+    // tmux forgets it when one comes to the window from another.
+    await this.#terminal.tmux('new-window', '-t', `=${this.#name}:`, 'cat');
+    await this.#terminal.tmux('select-window', '-t', `=${this.#name}:0`);
+    await this.#terminal.tmux('kill-window', '-t', `=${this.#name}:1`);
+    return true;
+  }
+
   async resize({ columns, rows }: Size): Promise<void> {
     await this.#terminal.tmux('resize-window', '-t', `=${this.#name}:`, '-x', `${columns}`, '-y', `${rows}`);
   }

@@ -19,6 +19,11 @@ const ADD = 'git worktree add --quiet -b feature/issue-23 worktrees/issue-23';
 const COMMIT =
   'git -C worktrees/issue-23 -c user.name=t -c user.email=t@t commit --quiet --allow-empty -m work';
 const WORKTREE = 'worktrees/issue-23';
+/** A worktree with a submodule that is checked out. */
+const WITH_SUBMODULE = `as='-c user.name=t -c user.email=t@t -c protocol.file.allow=always'
+git init --quiet -b main ../library && git $as -C ../library commit --quiet --allow-empty -m first &&
+  git $as submodule --quiet add "$PWD/../library" library && git $as commit --quiet -m library &&
+  ${ADD} && git $as -C worktrees/issue-23 submodule --quiet update --init`;
 const FOLDER = '$HOME/.factory/pipelines/23';
 
 export const LEFTOVERS: readonly Leftover[] = [
@@ -40,6 +45,22 @@ export const LEFTOVERS: readonly Leftover[] = [
   },
   { is: 'a worktree whose folder is gone', make: `${ADD} && rm -r worktrees/issue-23`, stays: null },
   { is: 'a worktree with commits, and nothing else', make: `${ADD} && ${COMMIT}`, stays: null },
+  {
+    is: 'a worktree with a submodule and commits, and nothing else',
+    make: `${WITH_SUBMODULE} && ${COMMIT}`,
+    stays: null,
+  },
+  {
+    is: 'a worktree with a submodule, whose folder is gone',
+    make: `${WITH_SUBMODULE} && rm -r worktrees/issue-23`,
+    stays: null,
+  },
+  {
+    is: 'a worktree with commits in a submodule',
+    make: `${WITH_SUBMODULE} && git $as -C worktrees/issue-23/library commit --quiet --allow-empty -m work &&
+      git $as -C worktrees/issue-23 commit --quiet --all -m work`,
+    stays: /^the worktree \S+\/worktrees\/issue-23 has commits in a submodule that no remote has$/,
+  },
   {
     is: 'a worktree with commits and more',
     make: `${ADD} && ${COMMIT} && echo more >worktrees/issue-23/work`,
