@@ -1,4 +1,4 @@
-/** An interrupted queue with the real claude, in dialects A and B of the stand-in for factory. */
+/** An interrupted queue with the real claude, in dialects A and B of the stand-in for factory, or with a real one. */
 import { describe, it } from 'vitest';
 import {
   AT,
@@ -6,8 +6,9 @@ import {
   NEW_TOKEN,
   playInterruptedQueue,
   QUEUE_MS,
+  STRETCH_MS,
 } from '../local/interrupted-queue.ts';
-import { answerFirstStart, COMMIT, claude, PATIENT } from './local-worker.ts';
+import { answerFirstStart, COMMIT, DIALECTS, PATIENT, programs, SLOWER } from './local-worker.ts';
 import { ask, error, limit, question } from './screens.ts';
 import { type Answer, messagesServer } from './server.ts';
 
@@ -29,16 +30,16 @@ function createAnswer(): (asked: string, token: string) => Answer {
   };
 }
 
-describe.concurrent.each(['a', 'b'] as const)('ten issues, dialect %s', (dialect) => {
-  it('complete without an operator, but for an answer', { timeout: QUEUE_MS }, async (test) => {
+describe.concurrent.each(DIALECTS)('ten issues, dialect %s', (dialect) => {
+  it('complete without an operator, but for an answer', { timeout: QUEUE_MS * SLOWER }, async (test) => {
     const server = await messagesServer();
     test.onTestFinished(() => server.close());
     server.answer = createAnswer();
-    const worker = makeInterruptedWorker(test, dialect, () => claude(server.url), {
+    const worker = makeInterruptedWorker(test, dialect, () => programs(server.url), {
       STANDIN_FACTORY_POLL_SECONDS: '2',
       ...PATIENT,
     });
     answerFirstStart(worker);
-    await playInterruptedQueue(test, worker);
+    await playInterruptedQueue(test, worker, STRETCH_MS * SLOWER);
   });
 });

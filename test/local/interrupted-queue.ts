@@ -12,7 +12,7 @@ import { list } from '../../scripts/list.ts';
 import { watchWorkers } from '../../scripts/watch.ts';
 import { why } from '../../scripts/why.ts';
 import { type RunOptions, run } from '../support/run-command.ts';
-import { BIN, makeOwnWorker, makeRoot, type TestWorker, until } from './worker.ts';
+import { makeOwnWorker, makeRoot, ownPrograms, type TestWorker, until } from './worker.ts';
 
 /** The issue at which each interruption happens. */
 export const AT = { refused: 3, limit: 6, question: 9 } as const;
@@ -20,29 +20,27 @@ export const NEW_TOKEN = 'another-made-up-token';
 
 const ISSUES = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
 /** From one interruption to the next: some stages, or the minutes until a limit has reset, on a machine that may be busy. */
-const STRETCH_MS = 8 * 60_000;
+export const STRETCH_MS = 8 * 60_000;
 /** For the whole queue. */
 export const QUEUE_MS = 2 * STRETCH_MS;
 
 type Test = Pick<TestContext, 'onTestFinished'>;
 
-/** @param claude the text of its claude, a script that is found before the stand-in */
+/** @param programs the text of its claude, and of others that are found before the stand-ins */
 export function makeInterruptedWorker(
   test: Test,
   dialect: 'a' | 'b',
-  claude: (dir: string) => string,
+  programs: (dir: string) => Readonly<Record<string, string>>,
   standin: Readonly<Record<string, string>>,
 ): TestWorker {
   const dir = makeRoot();
-  const bin = join(dir, '..', 'bin');
-  mkdirSync(bin, { recursive: true });
-  writeFileSync(join(bin, 'claude'), claude(dir), { mode: 0o755 });
+  const binDirs = ownPrograms(dir, programs(dir));
   const settings = {
     ...DEFAULT_SETTINGS,
     orchestrator: { enabled: true, intervalSeconds: 1 },
     claude: { askUserQuestion: true },
   };
-  const worker = makeOwnWorker(test, { dir, dialect, standin, spec: { binDirs: [bin, BIN], settings } });
+  const worker = makeOwnWorker(test, { dir, dialect, standin, spec: { binDirs, settings } });
   setToken(worker, 'a-made-up-token');
   return worker;
 }
@@ -51,27 +49,31 @@ export function setToken({ layout }: TestWorker, token: string): void {
   writeFileSync(join(layout.dirs.WORKER_SECRETS_DIR, 'CLAUDE_CODE_OAUTH_TOKEN'), `${token}\n`);
 }
 
-/** Plays the ten issues to their end. */
-export async function playInterruptedQueue(test: Test, worker: TestWorker): Promise<void> {
+/** Plays the ten issues to their end. @param stretchMs a limit for each stretch */
+export async function playInterruptedQueue(
+  test: Test,
+  worker: TestWorker,
+  stretchMs = STRETCH_MS,
+): Promise<void> {
   const laptop = laptopOf(worker);
   await worker.start();
   for (const issue of ISSUES) await worker.add(issue);
   const notices = watch(test, worker, laptop);
 
-  await heldFor(worker, 'token-refused');
+  await heldFor(worker, 'token-refused', stretchMs);
   expect(await standing(worker)).toEqual(standingAt(AT.refused));
   const refused = 'token refused: claude does not accept its token, so no work is taken';
   await isTold(laptop, refused);
   await until('the notice', notices, (seen) => seen.some((notice) => notice.includes(refused)));
 
   setToken(worker, NEW_TOKEN);
-  await heldFor(worker, 'limit');
+  await heldFor(worker, 'limit', stretchMs);
   expect(await standing(worker)).toEqual(standingAt(AT.limit));
   await isTold(laptop, /limit until \d\d:\d\d UTC: claude's account has hit its limit/);
 
   // The real claude has a dialog about its limit, too.
   const asked = async () => (await run(answer, ['w1'], laptop)).stdout;
-  await until('the question', asked, (seen) => seen.includes('Which colour?'), STRETCH_MS);
+  await until('the question', asked, (seen) => seen.includes('Which colour?'), stretchMs);
   expect(await standing(worker)).toEqual(standingAt(AT.question));
   expect(await run(answer, ['w1', '--choice', '2'], laptop)).toMatchObject({ code: 0, stderr: '' });
 
@@ -79,7 +81,7 @@ export async function playInterruptedQueue(test: Test, worker: TestWorker): Prom
     'every issue completed',
     () => standing(worker),
     (rows) => rows.every(isCompleted),
-    STRETCH_MS,
+    stretchMs,
   );
   for (const issue of ISSUES) expect([issue, await commitsOf(worker, issue)]).toEqual([issue, 1]);
   expect((await worker.pipelines()).map(({ attempt }) => attempt)).toEqual(ISSUES.map(() => 1));
@@ -102,9 +104,9 @@ async function standing(worker: TestWorker): Promise<string[]> {
   return (await worker.rows()).map(({ issue, status }) => `${issue} ${status}`);
 }
 
-async function heldFor(worker: TestWorker, cause: string): Promise<void> {
+async function heldFor(worker: TestWorker, cause: string, stretchMs: number): Promise<void> {
   const held = () => worker.heartbeat()?.account?.cause;
-  await until(`held for ${cause}`, held, (seen) => seen === cause, STRETCH_MS);
+  await until(`held for ${cause}`, held, (seen) => seen === cause, stretchMs);
 }
 
 async function commitsOf(worker: TestWorker, issue: number): Promise<number> {

@@ -4,7 +4,8 @@ import { AT, makeInterruptedWorker, playInterruptedQueue, QUEUE_MS } from './int
 import { BIN } from './worker.ts';
 
 /** Interrupts each of the three issues once; what it has done is noted by files in the folder of the test. */
-const claude = (dir: string) => `#!/bin/bash
+const programs = (dir: string) => ({
+  claude: `#!/bin/bash
 token=$WORKER_SECRETS_DIR/CLAUDE_CODE_OAUTH_TOKEN
 once() { mkdir "${dir}/../$1" 2>/dev/null; }
 session=
@@ -21,12 +22,13 @@ case $session in
 esac
 export CLAUDE_CODE_OAUTH_TOKEN=$(cat "$token")
 exec ${BIN}/claude "$@"
-`;
+`,
+});
 
 describe.concurrent.each(['a', 'b'] as const)('ten issues, dialect %s', (dialect) => {
   it('complete without an operator, but for an answer', { timeout: QUEUE_MS }, async (test) => {
     // Two seconds, so that the supervisor hears of a failure before factory looks.
     const standin = { STANDIN_FACTORY_POLL_SECONDS: '2', STANDIN_CLAUDE_WORK_SECONDS: '0.3' };
-    await playInterruptedQueue(test, makeInterruptedWorker(test, dialect, claude, standin));
+    await playInterruptedQueue(test, makeInterruptedWorker(test, dialect, programs, standin));
   });
 });

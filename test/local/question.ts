@@ -2,8 +2,6 @@
  * A question that stands for longer than `factory` waits for a quiet pane, and longer than the stage's time-out, while the
  * supervisor is replaced. Played with the stand-in for claude (question.worker.test.ts) and with the real one (test/agents).
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, type TestContext } from 'vitest';
 import { answer } from '../../scripts/answer.ts';
@@ -13,7 +11,7 @@ import { status } from '../../scripts/status.ts';
 import { why } from '../../scripts/why.ts';
 import { run } from '../support/run-command.ts';
 import { laptopOf, setToken } from './interrupted-queue.ts';
-import { BIN, makeOwnWorker, makeRoot, supervisorsOf, type TestWorker, until } from './worker.ts';
+import { makeOwnWorker, makeRoot, ownPrograms, supervisorsOf, type TestWorker, until } from './worker.ts';
 
 /** The quiet time after which the stand-in for factory takes a stage for finished, and the stage's time-out. */
 export const LIMIT_SECONDS = 20;
@@ -28,24 +26,21 @@ const pipeline = (limitSeconds: number) => `pipeline:
       type: agent
 `;
 
-/** @param claude the text of its claude, a script that is found before the stand-in; the stand-in asks by itself */
+/** @param programs the texts of those that are found before the stand-ins, as of a claude; the stand-in asks by itself */
 export function makeAskingWorker(
   test: Pick<TestContext, 'onTestFinished'>,
   dialect: 'a' | 'b',
   {
-    claude = '',
+    programs = {},
     standin = {},
     limitSeconds = LIMIT_SECONDS,
   }: {
-    readonly claude?: string;
+    readonly programs?: Readonly<Record<string, string>>;
     readonly standin?: Readonly<Record<string, string>>;
     readonly limitSeconds?: number;
   } = {},
 ): TestWorker {
   const dir = makeRoot();
-  const bin = join(dir, '..', 'bin');
-  mkdirSync(bin, { recursive: true });
-  if (claude !== '') writeFileSync(join(bin, 'claude'), claude, { mode: 0o755 });
   const settings = {
     ...DEFAULT_SETTINGS,
     orchestrator: { enabled: true, intervalSeconds: 1 },
@@ -64,7 +59,7 @@ export function makeAskingWorker(
       STANDIN_CLAUDE_QUIET_SECONDS: '3',
       ...standin,
     },
-    spec: { settings, binDirs: [bin, BIN] },
+    spec: { settings, binDirs: ownPrograms(dir, programs) },
   });
   setToken(worker, 'a-made-up-token');
   return worker;

@@ -106,6 +106,17 @@ export interface TestWorkerOptions {
   readonly pipeline?: string;
 }
 
+/**
+ * Makes programs that are found before the stand-ins, by the text of each.
+ * @returns the folders in which such a worker looks for programs
+ */
+export function ownPrograms(dir: string, texts: Readonly<Record<string, string>>): string[] {
+  const bin = join(dir, '..', 'bin');
+  mkdirSync(bin, { recursive: true });
+  for (const [name, text] of Object.entries(texts)) writeFileSync(join(bin, name), text, { mode: 0o755 });
+  return [bin, BIN];
+}
+
 /** Prepares a worker with one project, `demo`, whose pipeline has one stage. */
 export function makeWorker(options: TestWorkerOptions = {}): TestWorker {
   const {
