@@ -4,7 +4,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { pinnedHelm } from '../charts/pinned-helm.ts';
 import { digestValues, NOWHERE, releaser } from '../release/operator.ts';
-import { apply, CONTEXT, KUBECONFIG, until } from './cluster.ts';
+import { apply, CONTEXT, KUBECONFIG, kubectl, until } from './cluster.ts';
 import { CHART, HELM, helm, install, valuesOf, workerIn } from './install.ts';
 import { assertServes, otherImage, podOf, rollout, useReleases } from './releasing.ts';
 import { saw } from './seen.ts';
@@ -47,6 +47,17 @@ describe('a Helm that was killed in the middle', () => {
     await until('its pod cannot be pulled', 60, async () => (await podsOf(w2)).length > 0);
     child.kill('SIGKILL');
     expect(await status()).toBe('pending-upgrade');
+    const scale = (replicas: number) =>
+      kubectl('-n', site.namespace, 'scale', 'deployment', w2.pod, `--replicas=${replicas}`);
+    await scale(0);
+    await until('it is stopped', 60, async () => (await podsOf(w2)).length === 0);
+    const refused = await operator.type(...rollout(image, 'two'));
+    saw('a release of a worker scaled to 0, after a Helm that was killed', refused);
+    expect(refused).toExitWith(1);
+    expect(refused.stderr).toMatch(/two is stopped, .* going back to revision \d+, .* would start it/);
+    expect(await podsOf(w2)).toEqual([]);
+    await scale(1);
+    await until('its pod is there again', 60, async () => (await podsOf(w2)).length > 0);
     const { code, stdout, stderr } = await operator.type(...rollout(image, 'two'));
     saw('a release after a Helm that was killed', stdout + stderr);
     expect([code, stderr]).toEqual([

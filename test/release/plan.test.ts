@@ -20,7 +20,7 @@ const OTHER = `registry.example.com/worker@sha256:${'3'.repeat(64)}`;
 const WORKER = { runtime: 'kubernetes', name: 'w', pod: 'factory-w', namespace: 'n', context: 'c' } as const;
 const RUNNING: Seen = {
   name: 'w',
-  helm: { pending: false, lastDeployed: 3 },
+  helm: { pending: false, lastDeployed: 3, replicasAgain: null },
   specImage: OLD,
   replicas: 1,
   pod: { uid: 'u', image: OLD, ready: true },
@@ -84,6 +84,12 @@ describe('the steps of a release', () => {
     ['a worker that was not installed by the chart', { helm: null }, {}, ALL],
     ['a worker that is stopped', { replicas: 0, pod: null }, {}, ['roll']],
     [
+      'one whose stop by Helm was the last that ended, and a Helm that was killed',
+      { replicas: 0, pod: null, helm: { pending: true, lastDeployed: 3, replicasAgain: 0 } },
+      {},
+      ['repair', 'roll'],
+    ],
+    [
       'a worker that is stopped, back to a revision in which it was so',
       { specImage: NEW, replicas: 0, pod: null },
       { kind: 'rollback', image: OLD, revision: 2, replicas: 0 },
@@ -97,7 +103,7 @@ describe('the steps of a release', () => {
     ],
     [
       'after a Helm that was killed',
-      { helm: { pending: true, lastDeployed: 3 }, pod: null },
+      { helm: { pending: true, lastDeployed: 3, replicasAgain: null }, pod: null },
       {},
       ['repair', ...ALL],
     ],
@@ -186,7 +192,18 @@ describe('the steps of a release', () => {
       {},
       /replicas \(set by kubectl\)/,
     ],
-    ['never deployed', { helm: { pending: true, lastDeployed: null } }, {}, /never deployed/],
+    [
+      'never deployed',
+      { helm: { pending: true, lastDeployed: null, replicasAgain: null } },
+      {},
+      /never deployed/,
+    ],
+    [
+      'stopped by hand, and a Helm that was killed, whose repair would start it',
+      { replicas: 0, pod: null, helm: { pending: true, lastDeployed: 3, replicasAgain: 1 } },
+      {},
+      /is stopped, and .* going back to revision 3, which comes first, would start it/,
+    ],
     [
       'issues came after a migration',
       { rows: { count: 6, newest: 8 } },

@@ -41,7 +41,12 @@ export interface ReleaseRequest {
 export interface Seen {
   readonly name: string;
   /** Null: the workload was not installed with the chart. */
-  readonly helm: { readonly pending: boolean; readonly lastDeployed: number | null } | null;
+  readonly helm: {
+    readonly pending: boolean;
+    readonly lastDeployed: number | null;
+    /** The number of pods that going back to `lastDeployed` would bring along; null when that is not to happen. */
+    readonly replicasAgain: number | null;
+  } | null;
   readonly specImage: string;
   readonly replicas: number;
   /** Fields that Helm would refuse to change, since someone set them by hand. */
@@ -175,7 +180,10 @@ function refusalOf(
       ],
     };
   }
-  const refused = seen.replicas === 0 ? refuseStopped(seen, request, commandLine) : null;
+  const refused =
+    seen.replicas === 0
+      ? (refuseRepair(seen, commandLine) ?? refuseStopped(seen, request, commandLine))
+      : null;
   if (refused !== null) return refused;
   const lost = request.undo?.migration ? lostByGoingBack(request.undo.backup, seen) : null;
   if (lost === null) return null;
@@ -188,6 +196,16 @@ function refusalOf(
       `roll forward instead: ${commandLine('build-push-rollout', 'rollout', seen.name, '--image', 'REFERENCE')}`,
     ],
   };
+}
+
+/** Refuses what could begin only with a `helm rollback` that starts a stopped worker: one that `kubectl scale` has stopped. */
+function refuseRepair({ name, helm }: Seen, commandLine: Context['commandLine']): Refusal | null {
+  if (helm === null || (helm.replicasAgain ?? 0) === 0) return null;
+  return refuse(
+    `is stopped, and its release is in the middle of an earlier run of Helm: going back to revision ${helm.lastDeployed}, which comes first, would start it`,
+    'if that Helm is still at work, wait until it has ended, and type it again',
+    `otherwise start it (${commandLine('start', name)} says how to end that run first), and stop it afterwards`,
+  );
 }
 
 /** Refuses a rollback that would start a stopped worker, or leave it a state that its factory cannot read. */

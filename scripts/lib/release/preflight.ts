@@ -131,10 +131,7 @@ export async function see(target: Target, image: string | null): Promise<Seen> {
   const { worker, workload, helmed, pod, facts } = target;
   return {
     name: worker.name,
-    helm:
-      helmed === null
-        ? null
-        : { pending: isPending(helmed.status), lastDeployed: lastDeployed(helmed.history)?.revision ?? null },
+    helm: helmed === null ? null : await seeHelm(helmed, workload),
     specImage: workload.image,
     replicas: workload.replicas,
     taken: workload.taken,
@@ -157,6 +154,18 @@ export async function see(target: Target, image: string | null): Promise<Seen> {
     database: facts?.state.database ?? null,
     open: facts === null ? [] : openItems(facts.snapshot).map(itemName),
   };
+}
+
+async function seeHelm(
+  { helm, release, status, history }: Helmed,
+  workload: Target['workload'],
+): Promise<Seen['helm']> {
+  const pending = isPending(status);
+  const last = lastDeployed(history)?.revision ?? null;
+  // A revision brings its own number of replicas along, and a worker that was scaled to 0 by hand is to stay so.
+  const isAsked = pending && last !== null && workload.replicas === 0;
+  const again = isAsked ? rolledBy(await helm.manifest(release, last), workload.container) : null;
+  return { pending, lastDeployed: last, replicasAgain: again?.replicas ?? null };
 }
 
 /** What an upgrade to that image would change besides the image, line by line. */
