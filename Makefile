@@ -17,7 +17,7 @@ node:
 	@scripts/build/check-node.sh
 	@scripts/build/shared-cache.sh
 
-# The packages, again whenever the lock file changed, and not again for whoever has typed `npm ci` already, which leaves this file.
+# The packages, again whenever the lock file changed, and not again after `npm ci` by hand, which leaves this file.
 # It also builds dist/ (package.json, "prepare").
 node_modules/.package-lock.json: package.json package-lock.json | node
 	npm ci --no-audit --no-fund

@@ -97,7 +97,7 @@ describe('what is not a regular file', () => {
   });
 });
 
-it('writes under a name that nobody can have prepared, and takes it away when it fails', async () => {
+it('writes under a name that cannot be guessed, and removes it when it fails', async () => {
   const seen: string[][] = [];
   const fails = replaceFileBy(file, {
     async fill(handle) {
@@ -142,7 +142,7 @@ it('says why it cannot write', async () => {
   expect(failed.message).toMatch(new RegExp(`^cannot write ${path}: `));
 });
 
-it('leaves a file that is somebody else’s to them', needs(isRoot, 'root'), async () => {
+it('leaves the owner of a file as it is', needs(isRoot, 'root'), async () => {
   const { chownSync } = await import('node:fs');
   writeFileSync(file, 'old\n');
   chownSync(file, 1234, 2345);

@@ -72,7 +72,7 @@ describe('cleanup', () => {
     expect([existsSync(worktree(23)), recorded('23-one-1')]).toEqual([true, true]);
   });
 
-  it('leaves alone what is queued, worked on, or somebody’s own', async () => {
+  it('leaves alone what is queued, worked on, or made by hand', async () => {
     await finished(23);
     await recording('notes');
     await worker.bash(`factory queue add 24 25 --intent x && ${checkIn}`);

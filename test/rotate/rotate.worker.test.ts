@@ -97,7 +97,7 @@ describe('rotate', () => {
     ]);
   });
 
-  it('of a DATABASE_URL waits until the worker uses it, and says the URL to nobody', async () => {
+  it('of a DATABASE_URL waits until the worker uses it, and never prints the URL', async () => {
     const [was, is] = ['postgres://me:old-and-secret@db/x', 'postgres://me:new-and-secret@db/x'];
     const holds = (url: string, version: string) => {
       const { data, ...rest } = secret(OLD, version);
@@ -293,7 +293,7 @@ describe('rotate', () => {
     ]);
   });
 
-  it('asks nobody where nobody is, and leaves a local worker alone', async () => {
+  it('does not ask without a terminal, and leaves a local worker alone', async () => {
     expect(await type([])).toMatchObject({ code: 2, stderr: expect.stringContaining('--gh-token-file') });
     expect(await run(rotate, ['w'], { env: worker.laptop })).toMatchObject({
       code: 2,

@@ -163,7 +163,7 @@ describe('the open rows', () => {
     },
   );
 
-  it('name no project where nobody knows it', () => {
+  it('name no project where it is not known', () => {
     const seen = snapshot({ queue: queueJson([23, 'pending']), clones: 'a\tx\nb\ty' });
     expect(openItems(seen).map(itemName)).toEqual(['?#23']);
   });

@@ -526,7 +526,7 @@ describe('a secret that is known', () => {
   });
 });
 
-describe('what nobody writes', () => {
+describe('the beginnings of tokens, without their end', () => {
   it.each([
     'TOKEN=',
     'token=<',

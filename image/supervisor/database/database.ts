@@ -178,7 +178,7 @@ export function createDatabase(
     },
 
     async start(signal) {
-      // Of an earlier boot: until the database is there, nobody is told where it is.
+      // Of an earlier boot: no program is told where the database is before it is there.
       await files.remove(paths.databaseUrl);
       // Not asked where the answer does not matter.
       const dialect = database.wish === 'sqlite' ? null : await factory.dialect();

@@ -26,7 +26,7 @@ export interface Factory {
   /** Null when the program cannot be asked; the next call asks again. An answer is cached until the program is replaced. */
   dialect(): Promise<Dialect | null>;
   /**
-   * Lets the program open its store, which creates or migrates it, while nobody works on the queue.
+   * Lets the program open its store, which creates or migrates it, while nothing else works on the queue.
    *
    * @throws Error with the program's message
    */

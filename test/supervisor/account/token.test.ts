@@ -21,7 +21,7 @@ describe('claude', () => {
     ['a login of its own', { '/c/.credentials.json': '{}' }, {}],
     ['a program that gives a key', { '/c/settings.json': '{"apiKeyHelper":"/bin/key"}' }, {}],
     ['another provider', { '/c/settings.json': '{"env":{"CLAUDE_CODE_USE_BEDROCK":"1"}}' }, {}],
-    ['nobody said where its state is', {}, { CLAUDE_CONFIG_DIR: '' }],
+    ['CLAUDE_CONFIG_DIR is empty', {}, { CLAUDE_CONFIG_DIR: '' }],
   ])('may have: %s', (_case, files, env) => {
     expect(missing(files, env)).toBe(false);
   });

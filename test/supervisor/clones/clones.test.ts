@@ -169,7 +169,7 @@ describe('cloning', () => {
     expect(it_.clones.summary().message).toBe('demo: repos/demo is not a git clone: move it away');
   });
 
-  it('goes on asking for a configuration that somebody has yet to push', async () => {
+  it('goes on asking for a configuration that has not been pushed yet', async () => {
     let pushed = false;
     const it_ = world((verb, target) => {
       if (verb === 'clone') return bring(it_.files, target);

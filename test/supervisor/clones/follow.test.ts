@@ -121,7 +121,7 @@ describe('a main checkout', () => {
     ]);
   });
 
-  it('is there again when somebody has checked out something else', async () => {
+  it('is checked out again after a checkout of something else', async () => {
     world.git('switch', '--quiet', '--create', 'elsewhere');
     const mine = commit();
     const id = world.push();
@@ -198,7 +198,7 @@ describe('what git would lose is told, and nothing is touched', () => {
     expect(existsSync(join(world.clone, 'worktrees/issue-7/pipeline.yaml'))).toBe(true);
   });
 
-  it('a merge that somebody has begun', async () => {
+  it('a merge that has begun', async () => {
     world.git('switch', '--quiet', '--create', 'side');
     commit('pipeline.yaml');
     world.git('switch', '--quiet', 'main');
@@ -219,7 +219,7 @@ describe('what git would lose is told, and nothing is touched', () => {
   });
 });
 
-describe('somebody’s own clone, which is in no list', () => {
+describe('a clone made by hand, which is in no list', () => {
   it('stays on the branch that they have chosen, up to date', async () => {
     world.sh('seed', 'git push --quiet origin main:dev');
     world.git('fetch', '--quiet');
@@ -332,7 +332,7 @@ describe('submodules', () => {
     expect(existsSync(join(world.clone, 'worktrees/issue-7/lib/more'))).toBe(true);
   });
 
-  it('that cannot be fetched are told, and keep nobody from his work', async () => {
+  it('that cannot be fetched are told, and do not stop the work', async () => {
     addSubmodule();
     world.sh('.', 'mv library.git away.git');
     expect(await look()).toMatchObject([

@@ -43,7 +43,7 @@ describe('the locks of a git that was killed', () => {
     world.git('commit', '--quiet', '--allow-empty', '-m', 'it can be worked in again');
   });
 
-  it('and nothing else: files of the project, hooks, and what somebody has locked', async () => {
+  it('and nothing else: files of the project, hooks, and worktrees that are locked', async () => {
     leave('yarn.lock');
     leave('.git/hooks/mine.lock');
     expect(await removeStaleLocks(world.effects, world.clone)).toEqual([]);

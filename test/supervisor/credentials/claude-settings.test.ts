@@ -24,7 +24,7 @@ describe('what settings.json has to say', () => {
     expect(guarded(FRESH)).toBeNull();
   });
 
-  it('is added to what somebody has put there', () => {
+  it('is added to the settings that are there', () => {
     const theirs = {
       model: 'opus',
       tui: 'fullscreen',

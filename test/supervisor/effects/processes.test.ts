@@ -181,7 +181,7 @@ describe('locks', () => {
     process.kill(Number(stdout), 'SIGKILL');
   });
 
-  it('somebody’s short look at a lock is not taken for holding it', async () => {
+  it('does not take a short look at a lock for holding it', async () => {
     const path = join(root, 'looked-at');
     const look = processes.run(['flock', path, 'sh', '-c', `touch '${path}.taken'; sleep 0.2`]);
     await until('the look', () => existsSync(`${path}.taken`));

@@ -39,7 +39,7 @@ describe('a check-in that runs', () => {
     ['the agent works', running(agent('busy'))],
     ['the agent has ended its turn', running(agent('idle'))],
     ['there is no agent', running()],
-  ])('goes on while %s, and nobody has to be asked', (_case, asking) => {
+  ])('goes on while %s, without asking the operator', (_case, asking) => {
     expect(mayChange(asking)).toBe(false);
     expect(planQuestion(asking, [WORKS], NOW)).toBeNull();
   });
@@ -54,7 +54,7 @@ describe('a check-in that runs', () => {
 });
 
 describe('a check-in that is stopped', () => {
-  it('stays so while the agent waits, and nobody has to be asked', () => {
+  it('stays so while the agent waits, without asking the operator', () => {
     expect(mayChange(stopped(agent('waiting')))).toBe(false);
     expect(planQuestion(stopped(agent('waiting')), [WORKS], NOW)).toBeNull();
   });

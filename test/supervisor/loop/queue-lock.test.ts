@@ -1,4 +1,4 @@
-/** What the supervisor does about the queue while nobody else changes it, with the real flock. */
+/** What the supervisor does about the queue while nothing else changes it, with the real flock. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -33,7 +33,7 @@ it('is done under the lock, which is free afterwards, also when it fails', async
   await expect.poll(isFree).toBe(true);
 });
 
-it('is not done while somebody else keeps the lock', async () => {
+it('is not done while another process has the lock', async () => {
   let done = false;
   await factory(() => new Promise(() => {})).alone(dir, async () => {
     const { alone } = factory(async () => {});

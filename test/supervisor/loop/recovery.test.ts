@@ -73,7 +73,7 @@ describe.each([A, DESIGN])('recovery in dialect $name', (dialect) => {
     ]);
   });
 
-  it('leaves a session alone to which somebody is attached, however quiet', () => {
+  it('leaves a session alone while a client is attached, however quiet', () => {
     const { actions, waiting } = plan(dialect, { sessions: [session('42-build-1', 5_000, 1)] });
     expect(actions).toEqual([]);
     expect(waiting).toEqual(['#42 waits until no one is attached to 42-build-1']);
@@ -154,7 +154,7 @@ describe('a row that was taken from the queue and not begun', () => {
     ['it was given up', { pipelines: [pipeline(42, { status: 'failed' })] }],
     ['it waits', { rows: [row(42)] }],
     ['it has failed', { rows: [row(42, { status: 'failed' })] }],
-    ['somebody has removed it', { rows: [] }],
+    ['it was removed', { rows: [] }],
     ['its number is there twice, for two projects', { rows: [active, row(42)] }],
   ])('but not when %s', (_case, overrides) => {
     expect(plan(A, { ...lost, ...overrides })).toEqual(NOTHING);
@@ -244,7 +244,7 @@ describe.each([A, B, DESIGN])('a session that the pipeline does not know of, dia
     );
   });
 
-  it('is left alone while it prints, and while somebody is attached', () => {
+  it('is left alone while it prints, and while a client is attached', () => {
     const pipelines = unknown('pending');
     expect(plan(dialect, { pipelines, sessions: [session('42-build-1', 59)] })).toEqual({
       ...NOTHING,
@@ -255,7 +255,7 @@ describe.each([A, B, DESIGN])('a session that the pipeline does not know of, dia
     expect(plan(dialect, { pipelines, sessions: [session('42-build-1', 99, 1)] }).waiting).toHaveLength(1);
   });
 
-  it('is nobody’s business when the pipeline waits for a person, or the attempt is another one', () => {
+  it('is left alone when the pipeline waits for a person, or the attempt is another one', () => {
     const other = { pipelines: unknown('pending'), sessions: [session('42-build-2', 99)] };
     expect(plan(dialect, other)).toEqual(NOTHING);
     expect(plan(dialect, { pipelines: unknown('blocked'), sessions: [session('42-build-1', 99)] })).toEqual(
@@ -313,11 +313,11 @@ describe('recovery in dialect B', () => {
           sessions: [session('42-build-1', quietSeconds, attached)],
         });
 
-      it('is marked as exited after 60 quiet seconds: nobody will send its prompt', () => {
+      it('is marked as exited after 60 quiet seconds: its prompt will not be sent', () => {
         expect(at(60).actions).toMatchObject([{ issue: 42, action: 'mark-exited', session: '42-build-1' }]);
       });
 
-      it('is waited for until then, and while somebody is attached', () => {
+      it('is waited for until then, and while a client is attached', () => {
         expect(at(59)).toEqual({
           ...NOTHING,
           waiting: [
@@ -464,7 +464,7 @@ describe.each([A, B, DESIGN])(
       expect(interrupted.actions).toMatchObject([{ action: dialect === B ? 'mark-exited' : 'advance' }]);
     });
 
-    it('waits while somebody has it work by hand, until that is quiet', () => {
+    it('waits while a person has it work, until that is quiet', () => {
       const at = (quietSeconds: number) => blocked({ sessions: [session('42-build-1', quietSeconds)] });
       expect(at(59)).toEqual({
         ...NOTHING,
@@ -476,7 +476,7 @@ describe.each([A, B, DESIGN])(
       expect(blocked({ failures: [young], sessions: [session('42-build-1', 5)] }).actions).toEqual([RETRY]);
     });
 
-    it('waits until nobody is attached', () => {
+    it('waits until no client is attached', () => {
       expect(blocked({ sessions: [session('42-build-1', 500, 1)] })).toEqual({
         ...NOTHING,
         waiting: ['#42 waits until no one is attached to 42-build-1'],

@@ -241,7 +241,7 @@ describe('where the check-in is made', () => {
     });
   });
 
-  it('says what to do about a row of which nobody knows the project', () => {
+  it('says what to do about a row whose project is not known', () => {
     expect(planTick(view({ rows: [row(5)] }))).toMatchObject({
       reason:
         'the project of #5 is not recorded: queue it again with dispatch (--requeue), naming the project',
@@ -283,7 +283,7 @@ describe('where the check-in is made', () => {
     expect(planTick(view({ dialect: B, rows }))).toEqual(checkIn('demo', true));
   });
 
-  it('an issue that lost its row holds nobody up when its clone is not there', () => {
+  it('an issue that lost its row does not hold up the others when its clone is missing', () => {
     const rows = [row(22, { status: 'active' }), row(23)];
     const taken = [{ issue: 22, intent: '', configPath: '', dependsOn: [], removed: false }];
     expect(planTick(view({ rows, taken }))).toMatchObject({ kind: 'repair', repair: { issue: 22 } });
