@@ -9,10 +9,12 @@ import { availableParallelism, loadavg, platform } from 'node:os';
 import { join } from 'node:path';
 import {
   completion,
+  cpuOfFleet,
   dispatch,
   dispatchInCluster,
   help,
   list,
+  listFleet,
   listInCluster,
   memory,
   type Result,
@@ -42,6 +44,8 @@ try {
           () => dispatchInCluster(cluster),
           () => dispatchInCluster(cluster, 'kept'),
           () => completion(cluster),
+          () => listFleet(cluster),
+          () => cpuOfFleet(cluster),
         ];
   for (const measure of [
     help,

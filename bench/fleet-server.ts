@@ -14,8 +14,19 @@ import {
 } from '../test/support/cluster-server.ts';
 
 const [folder = '', nonce = ''] = process.argv.slice(2);
-const pods = readFileSync(join(folder, 'pods.json'));
-const { items } = JSON.parse(`${pods}`) as { items: { readonly metadata: { readonly name: string } }[] };
+interface Pod {
+  readonly metadata: { readonly name: string; readonly namespace: string };
+}
+
+const list = JSON.parse(readFileSync(join(folder, 'pods.json'), 'utf8')) as {
+  readonly items: readonly Pod[];
+};
+/** The answers to a list of pods, by its path. */
+const podsOf = new Map<string, Buffer>();
+for (const namespace of new Set(list.items.map(({ metadata }) => metadata.namespace))) {
+  const items = list.items.filter(({ metadata }) => metadata.namespace === namespace);
+  podsOf.set(`/api/v1/namespaces/${namespace}/pods`, Buffer.from(JSON.stringify({ ...list, items })));
+}
 /** What kubectl asks before anything else. */
 const discovery: Readonly<Record<string, object>> = {
   '/api': { kind: 'APIVersions', versions: ['v1'] },
@@ -31,8 +42,9 @@ const discovery: Readonly<Record<string, object>> = {
 
 function get({ path, query }: Question): GetAnswer {
   if (query.has('watch')) return { kind: 'stream', begin() {} };
-  if (path.endsWith('/pods')) return ok(pods);
-  const pod = items.find(({ metadata }) => path.endsWith(`/${metadata.name}`));
+  const pods = podsOf.get(path);
+  if (pods !== undefined) return ok(pods);
+  const pod = list.items.find(({ metadata }) => path.endsWith(`/${metadata.name}`));
   const found = pod ?? discovery[path];
   return found === undefined ? refused(404, 'NotFound', path) : ok(JSON.stringify(found));
 }

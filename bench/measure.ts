@@ -73,10 +73,15 @@ export function run({ argv, env, cwd, code = 0 }: Side, round = 0): number {
  * The processor time of a program and of all that it has started, for each line that it prints: a program that looks again and
  * again prints one each time.
  *
- * @param lines that are measured, after a few to warm up
+ * @param lines that are measured
+ * @param warmUp lines before those; without any, the start counts as well
  * @returns milliseconds; the system counts in steps of ten for each process
  */
-export async function cpuPerLine({ argv, env, cwd }: Side, lines: number): Promise<number> {
+export async function cpuPerLine(
+  { argv, env, cwd }: Side,
+  lines: number,
+  warmUp = WARM_UP_LINES,
+): Promise<number> {
   const [program = '', ...args] = argv(0);
   const mark = `BENCH_RUN=${process.pid}-${performance.now()}`;
   const child = spawn(program, args, {
@@ -91,8 +96,8 @@ export async function cpuPerLine({ argv, env, cwd }: Side, lines: number): Promi
       if ((await reader.next()).done) throw new Error(`${program} ${args.join(' ')} has ended`);
   };
   try {
-    await read(WARM_UP_LINES);
-    const before = all();
+    await read(warmUp);
+    const before = warmUp === 0 ? 0 : all();
     await read(lines);
     return (all() - before) / lines;
   } finally {

@@ -64,12 +64,16 @@ export interface ClusterPlace {
   readonly env: NodeJS.ProcessEnv;
   /** The same, with a workers.yaml that keeps the connection for the next command. */
   readonly keptEnv: NodeJS.ProcessEnv;
+  /** The same, with a workers.yaml in which the worker stands many times, under other names. */
+  readonly fleetEnv: NodeJS.ProcessEnv;
   /** `kubectl exec` into its pod, up to the name of the pod. */
   readonly exec: readonly string[];
   remove(): Promise<void>;
 }
 
 const NAMESPACE = 'bench';
+
+export const FLEET_NAMES: readonly string[] = Array.from({ length: 50 }, (_, index) => `worker-${index + 1}`);
 
 /**
  * Installs a worker into the test cluster, with one project and the orchestrator switched off: the issues that the bench adds
@@ -86,9 +90,11 @@ export async function startClusterWorker(): Promise<ClusterPlace | null> {
   const { env, file } = Operator.of([worker]);
   const kubectl = [KUBECTL, `--kubeconfig=${KUBECONFIG}`, `--context=${CONTEXT}`];
   const kept = Operator.of([worker], { keepConnection: '10m' }).file;
+  const fleet = Operator.of(FLEET_NAMES.map((name) => ({ ...worker, name }))).file;
   return {
     env: { ...env, FACTORY_WORKERS: file },
     keptEnv: { ...env, FACTORY_WORKERS: kept },
+    fleetEnv: { ...env, FACTORY_WORKERS: fleet },
     exec: [...kubectl, `--namespace=${NAMESPACE}`, 'exec', pod],
     remove: () => removeNamespace(NAMESPACE),
   };
@@ -134,14 +140,16 @@ export interface ServedFleet extends Fleet {
 /**
  * The same workers behind an API server, which is a process of its own and answers at once; for the real kubectl.
  *
+ * @param contexts that they are spread over, each with a namespace of its own
  * @returns null where there is no kubectl
  */
 export async function serveFleet(
   { dir, workerEnv, env }: LocalPlace,
   names: readonly string[],
+  contexts = 1,
 ): Promise<ServedFleet | null> {
   if (spawnSync(KUBECTL, ['version', '--client'], { env }).status !== 0) return null;
-  const { folder, nonce } = makeRecording(dir, workerEnv, names);
+  const { folder, nonce } = makeRecording(dir, workerEnv, names, contexts);
   const words = ['--import', 'tsx', join(import.meta.dirname, 'fleet-server.ts'), folder, nonce];
   const server = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] });
   const port = await new Promise((resolve) =>
@@ -150,8 +158,11 @@ export async function serveFleet(
   const kubeconfig = {
     clusters: [{ name: 'fleet', cluster: { server: `http://127.0.0.1:${port}` } }],
     users: [{ name: 'fleet', user: { token: 'bench' } }],
-    contexts: [{ name: 'fleet', context: { cluster: 'fleet', user: 'fleet', namespace: 'factory' } }],
-    'current-context': 'fleet',
+    contexts: Array.from({ length: contexts }, (_, index) => ({
+      name: `fleet-${index}`,
+      context: { cluster: 'fleet', user: 'fleet', namespace: `factory-${index}` },
+    })),
+    'current-context': 'fleet-0',
   };
   mkdirSync(join(folder, '.kube'));
   writeFileSync(join(folder, '.kube/config'), JSON.stringify(kubeconfig));
@@ -163,6 +174,7 @@ function makeRecording(
   dir: string,
   workerEnv: LocalPlace['workerEnv'],
   names: readonly string[],
+  contexts = 1,
 ): { readonly folder: string; readonly nonce: string } {
   const folder = mkdtempSync(join(dir, 'fleet-'));
   const nonce = newNonce();
@@ -175,22 +187,23 @@ function makeRecording(
     apiVersion: 'v1',
     kind: 'PodList',
     metadata: { resourceVersion: '1' },
-    items: names.map(pod),
+    items: names.map((name, index) => pod(name, `factory-${index % contexts}`)),
   };
   writeFileSync(join(folder, 'pods.json'), JSON.stringify(list));
   mkdirSync(join(folder, '.factory'));
   const entries = names.map(
-    (name) => `  - { name: ${name}, pod: ${name}, namespace: factory, context: fleet }\n`,
+    (name, index) =>
+      `  - { name: ${name}, pod: ${name}, namespace: factory-${index % contexts}, context: fleet-${index % contexts} }\n`,
   );
   writeFileSync(join(folder, '.factory/workers.yaml'), `workers:\n${entries.join('')}`);
   return { folder, nonce };
 }
 
-function pod(name: string) {
+function pod(name: string, namespace: string) {
   return {
     apiVersion: 'v1',
     kind: 'Pod',
-    metadata: { name, namespace: 'factory', annotations: { padding: POD_PADDING } },
+    metadata: { name, namespace, annotations: { padding: POD_PADDING } },
     spec: { nodeName: 'node', containers: [{ name: 'worker', image: 'worker' }] },
     status: {
       phase: 'Running',
