@@ -28,9 +28,6 @@ export const commands = {
   alias: { yaml: join(root, 'node_modules/yaml/browser/index.js') },
   chunkNames: 'chunks/[name]-[hash]',
   minifySyntax: true,
-  // React is as fast as it can be only where it believes that nobody is developing; Ink's inspector is for those who are.
-  define: { 'process.env.NODE_ENV': '"production"' },
-  external: ['react-devtools-core'],
   // Some packages are CommonJS and load Node's built-in modules with `require`.
   banner: {
     js: "import { createRequire as createBundleRequire } from 'node:module'; const require = createBundleRequire(import.meta.url);",
