@@ -55,6 +55,11 @@ const FLAGS = {
     type: 'boolean',
     description: 'also upgrade to the chart of this checkout, which may change more than the image',
   },
+  import: {
+    type: 'boolean',
+    description:
+      'from SQLite to PostgreSQL: add the open rows to the new queue one by one, before the worker goes on',
+  },
   restart: { type: 'boolean', description: 'rollout: only restart, with the present image' },
   ...CAMPAIGN_FLAGS,
   ...OUTPUT_FLAGS(FORMATS),
@@ -80,6 +85,10 @@ One worker goes first, the others follow. After an interruption, the same comman
     ['push --image registry.example.com/team/factory-worker', 'build if needed, push; prints the digest'],
     ['rollout worker-1 worker-2 --image registry.example.com/team/factory-worker:v1.4', 'an existing image'],
     ['rollout worker-1 --restart --yes', 'the same image again'],
+    [
+      'rollout worker-1 --image …@sha256:… --import --allow-state-migration',
+      'to a build with PostgreSQL, with its queue',
+    ],
     ['rollout --all --dry-run', 'print the plan with every command; changes nothing'],
   ],
   async run({ flags, positionals }, context) {
@@ -88,6 +97,7 @@ One worker goes first, the others follow. After an interruption, the same comman
     const around = releaseContext(context, parseDuration(flags.timeout, '--timeout'));
     const options = campaignOptions(flags, format === 'json');
     if (flags.restart && stage !== 'rollout') throw new UsageError('--restart belongs to rollout');
+    if (flags.import) refuseImport(stage, flags);
     const rolls = stage === 'rollout' || stage === 'release';
     const workers = await workersFor(context, flags, names, rolls);
     if (rolls && !options.yes && !options.dryRun && !context.interactive) {
@@ -118,6 +128,7 @@ One worker goes first, the others follow. After an interruption, the same comman
         drain: !flags.now,
         replicas: null,
         chartUpgrade: flags['chart-upgrade'],
+        importRows: flags.import,
         undo: null,
       }),
       flags.restart ? 'Restart' : `Roll to ${shortReference(image ?? '')}`,
@@ -126,6 +137,17 @@ One worker goes first, the others follow. After an interruption, the same comman
     );
   },
 });
+
+/** @throws UsageError when nothing can be imported, or rows would be taken up meanwhile */
+function refuseImport(stage: Stage, { restart, now }: FlagsOf): void {
+  if (stage === 'build' || stage === 'push') throw new UsageError('--import belongs to rollout and release');
+  if (restart) throw new UsageError('--import and --restart cannot be used together: the database stays');
+  if (now)
+    throw new UsageError(
+      '--import and --now cannot be used together',
+      'rows are imported in a drained worker',
+    );
+}
 
 /** The first word may be a stage; a worker with such a name can be given as the second one. */
 function stageAndNames([first, ...rest]: readonly string[]): { stage: Stage; names: readonly string[] } {

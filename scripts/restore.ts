@@ -1,6 +1,7 @@
 /** `restore`: replaces a worker's state with a backup of it, or of another worker, which is a migration. */
 import { resolve } from 'node:path';
 import { readArchive } from './lib/backup/archive.ts';
+import { describeFate, rowName } from './lib/backup/imported.ts';
 import {
   countAdded,
   listImport,
@@ -107,7 +108,7 @@ async function agreed(before: Snapshot, restoration: Restoration, flags: FlagInp
   out.write(
     `${worker.name} (${where})\n  now   ${contents(now)}\n  then  ${only}${contents(then)}, from ${file} (${bytes(archive.bytes)}, whole)\n`,
   );
-  for (const row of imported ?? []) out.write(`  ${FATES[row.fate]} ${nameOf(row)}\n`);
+  for (const row of imported ?? []) out.write(`  ${FATES[row.fate]} ${rowName(row)}\n`);
   if (dryRun) return false;
   if (await confirm(context, `Replace the state of ${worker.name}?`, flags.yes)) return true;
   stderr.write('nothing was changed\n');
@@ -120,8 +121,6 @@ const FATES: Readonly<Record<ImportedRow['fate'], string>> = {
   'goes-on': '= goes on by its pipeline, without a row:',
   waits: '- left out, since it waits for an issue that has failed:',
 };
-
-const nameOf = ({ issue, project }: ImportedRow) => `${printable(project)}#${issue}`;
 
 const contents = ({ rows, pipelines }: { rows: number; pipelines: number }) =>
   `${count(rows, 'row')} in the queue, ${count(pipelines, 'pipeline')}`;
@@ -159,14 +158,8 @@ function tell(
   }
   for (const note of notes) stderr.write(`note: ${printable(note)}\n`);
   for (const row of imported ?? []) {
-    if (row.fate === 'goes-on')
-      stderr.write(`note: ${nameOf(row)} goes on by its pipeline, without a row in the queue\n`);
-    if (row.fate === 'waits') {
-      const typed = commandLine('dispatch', worker.name, '--project', row.project, '--issue', `${row.issue}`);
-      stderr.write(
-        `note: ${nameOf(row)} was left out, since it waits for an issue that has failed; to start it all the same: ${typed}\n`,
-      );
-    }
+    const told = describeFate(row, worker.name, commandLine);
+    if (told !== null) stderr.write(`note: ${told}\n`);
   }
   if (saved !== null) {
     const copy = `${worker.name}-before-restore.tar.gz`;

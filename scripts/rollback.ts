@@ -52,6 +52,7 @@ added since. A revision brings its number of pods along: a stopped worker is not
           prepull: !flags['no-prepull'],
           drain: !flags.now,
           chartUpgrade: true,
+          importRows: false,
           undo: migrationOver(target, records),
         };
         return request;

@@ -285,27 +285,39 @@ const backupCopy = { copy: orNull(text('the copy on this machine')) };
 
 const record = shared(
   'record',
-  object({
-    schema: whole(),
-    id: text(),
-    kind: oneOf('rollout', 'rollback', 'restart'),
-    worker: object({ name: text(), context: text(), namespace: text(), pod: text() }),
-    by: text(),
-    replaces: orNull(text('the abandoned release that this one continues')),
-    pid: whole('of the process on this machine'),
-    startedAt: time,
-    finishedAt: orNull(time),
-    image: text(),
-    previous: object({ image: text(), revision: orNull(whole('of Helm')), podUid: orNull(text()) }),
-    state: oneOf('running', 'rolling-back', 'done', 'failed', 'rolled-back', 'abandoned'),
-    step: orNull(text('the last step that was begun')),
-    done: texts,
-    backup: orNull(object({ ...backupFields, ...savedState, ...backupCopy })),
-    migration: flag('whether the new factory has another schema or dialect'),
-    build: { description: 'build.json of the image, if it has one' },
-    seconds: { type: 'object', additionalProperties: number(), description: 'how long each step took' },
-    why: orNull(text('why it failed')),
-  }),
+  object(
+    {
+      schema: whole(),
+      id: text(),
+      kind: oneOf('rollout', 'rollback', 'restart'),
+      worker: object({ name: text(), context: text(), namespace: text(), pod: text() }),
+      by: text(),
+      replaces: orNull(text('the abandoned release that this one continues')),
+      pid: whole('of the process on this machine'),
+      startedAt: time,
+      finishedAt: orNull(time),
+      image: text(),
+      previous: object({ image: text(), revision: orNull(whole('of Helm')), podUid: orNull(text()) }),
+      state: oneOf('running', 'rolling-back', 'done', 'failed', 'rolled-back', 'abandoned'),
+      step: orNull(text('the last step that was begun')),
+      done: texts,
+      backup: orNull(object({ ...backupFields, ...savedState, ...backupCopy })),
+      migration: flag('whether the new factory has another schema or dialect'),
+      build: { description: 'build.json of the image, if it has one' },
+      seconds: { type: 'object', additionalProperties: number(), description: 'how long each step took' },
+      why: orNull(text('why it failed')),
+    },
+    {
+      imports: orNull(text('the release from whose former database rows are imported; null: none are')),
+      imported: orNull(
+        object({
+          added: whole(),
+          goesOn: { ...texts, description: 'go on by their pipelines, without a row' },
+          waits: { ...texts, description: 'left out, since they wait for a row that has failed' },
+        }),
+      ),
+    },
+  ),
 );
 
 const releaseResults = list(

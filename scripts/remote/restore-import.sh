@@ -33,8 +33,9 @@ rows_to_import() (
         elif any($stuck[]; . == $issue) then "waits" else "add" end)}' <<<"${rows:-[]}"
 )
 
-# import_row: adds the row of $project with its $config, $intent and $depends_on. Part of import_rows.
+# import_row: adds the row of $project with its $config, $intent and $depends_on, if it is to be added. Called by each_row.
 import_row() {
+  if [ "$fate" != add ]; then return 0; fi
   if [[ ! $issue =~ ^[1-9][0-9]*$ || $project != [[:alnum:]_]* || $project$config == *..* ]]; then
     said='its project is unknown'
     return 1
@@ -47,19 +48,27 @@ import_row() {
   add_row_as_it_was "$issue"
 }
 
-# import_rows COPY STATE FILE: replaces the queue by the open rows of a copy, and writes them into FILE. Under the queue's lock,
-# and while nothing is taken from it.
-# shellcheck disable=SC2034  # dialect, intent, depends_on: read by add_row
-import_rows() {
-  local dialect fate issue project config intent depends_on said=''
-  rows_to_import "$1" "$2" >"$3" || { tail --lines=1 "$3" && return 1; }
-  dialect=$(dialect 2>/dev/null) || { echo 'factory does not answer' && return 1; }
-  quietly factory queue clear --confirm || { echo "$said" && return 1; }
+# each_row FILE COMMAND: runs a command for each row of a file of rows_to_import, whose fields are in variables. Stops at the first
+# failure and prints $said.
+# shellcheck disable=SC2034  # project, config, intent, depends_on: read by the command
+each_row() {
+  local fate issue project config intent depends_on said=''
   while IFS= read -r -d '' fate && IFS= read -r -d '' issue && IFS= read -r -d '' project && IFS= read -r -d '' config &&
     IFS= read -r -d '' intent && IFS= read -r -d '' depends_on; do
-    if [ "$fate" = add ] && ! import_row; then
+    if ! "$2"; then
       echo "#$issue: $said"
       return 1
     fi
-  done < <(jq --join-output '.fate, .issue, .project, .config, .intent, .dependsOn | tostring + "\u0000"' "$3")
+  done < <(jq --join-output '.fate, .issue, .project, .config, .intent, .dependsOn | tostring + "\u0000"' "$1")
+}
+
+# import_rows COPY STATE FILE: replaces the queue by the open rows of a copy, and writes them into FILE. Under the queue's lock,
+# and while nothing is taken from it.
+# shellcheck disable=SC2034  # dialect: read by add_row
+import_rows() {
+  local dialect said=''
+  rows_to_import "$1" "$2" >"$3" || { tail --lines=1 "$3" && return 1; }
+  dialect=$(dialect 2>/dev/null) || { echo 'factory does not answer' && return 1; }
+  quietly factory queue clear --confirm || { echo "$said" && return 1; }
+  each_row "$3" import_row
 }

@@ -40,6 +40,7 @@ const ROLLOUT: ReleaseRequest = {
   prepull: true,
   drain: true,
   chartUpgrade: false,
+  importRows: false,
   undo: null,
 };
 const ALL = ['prepull', 'drain', 'backup', 'roll', 'wait', 'verify', 'health', 'resume'];

@@ -173,6 +173,7 @@ function jobOf({
       prepull: false,
       drain,
       chartUpgrade: false,
+      importRows: false,
       undo: null,
     },
     options: { ...options, say: (text) => void said.push(text) },

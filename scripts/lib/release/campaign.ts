@@ -12,7 +12,7 @@ import type { Plan } from '../plan.ts';
 import { shortReference } from '../registry/reference.ts';
 import { fanOut } from '../worker/fan-out.ts';
 import type { Limits, Outcome } from './job.ts';
-import { continues, planRelease, type ReleaseRequest, stoppedWith } from './plan.ts';
+import { continues, importOf, planRelease, type ReleaseRequest, stoppedWith } from './plan.ts';
 import { describeTarget, lookAt, type ReleaseContext, see, type Target } from './preflight.ts';
 import {
   endedDrained,
@@ -221,7 +221,17 @@ async function releaseOne(
 }
 
 /** The record to continue, or a new one; an earlier record that is not continued becomes `abandoned`. */
-function recordFor({ target, request, earlier, replaced }: Prepared, { env, now }: Context): ReleaseRecord {
+function recordFor(prepared: Prepared, context: Context): ReleaseRecord {
+  const record = recordAsItWas(prepared, context);
+  const { target, request, earlier } = prepared;
+  const of = importOf({ database: target.facts?.state.database ?? null }, request, earlier);
+  return { ...record, imports: of === 'own' ? record.id : of };
+}
+
+function recordAsItWas(
+  { target, request, earlier, replaced }: Prepared,
+  { env, now }: Context,
+): ReleaseRecord {
   if (earlier !== null && continues(earlier, request)) return earlier;
   if (earlier !== null) saveRecord(env, { ...earlier, state: 'abandoned', finishedAt: now().toISOString() });
   const { worker, workload, helmed, pod } = target;

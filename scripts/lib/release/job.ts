@@ -14,7 +14,7 @@ import { readPods, readWorkload } from '../worker/workload.ts';
 import type { ReleaseRequest } from './plan.ts';
 import { imageChange, type ReleaseContext, type Target } from './preflight.ts';
 import { HOPELESS } from './prepull.ts';
-import { type ReleaseRecord, type StepName, saveRecord } from './record.ts';
+import { hasToImport, type ReleaseRecord, type StepName, saveRecord } from './record.ts';
 
 /** How long the parts of a release may take, in milliseconds. */
 export interface Limits {
@@ -58,6 +58,11 @@ export function isLost(error: unknown): boolean {
   return error instanceof TransportError && (error.unanswered || error.kind === 'node-unreachable');
 }
 
+/** Whether a worker runs the new image and lacks rows: then it is not to take up work as it is. */
+export function isBeforeImport(record: ReleaseRecord): boolean {
+  return hasToImport(record) && record.done.includes('roll');
+}
+
 /** The state in which Ctrl-C leaves a worker, and what to type. */
 export function interrupted({ around, record, target }: Job, step: StepName): InterruptedError {
   const { commandLine, signal } = around.context;
@@ -67,7 +72,8 @@ export function interrupted({ around, record, target }: Job, step: StepName): In
     record.state === 'rolling-back'
       ? `while ${name} was being rolled back`
       : `at the step "${step}"${drained ? `; ${name} is drained` : ''}`;
-  const undoIt = drained ? `, or take up work as it is: ${commandLine('resume', name)}` : '';
+  const undoIt =
+    drained && !isBeforeImport(record) ? `, or take up work as it is: ${commandLine('resume', name)}` : '';
   return InterruptedError.by(
     signal,
     `interrupted ${how}. The same command again continues from there${undoIt}`,

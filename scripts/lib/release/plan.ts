@@ -18,7 +18,7 @@ import { type DatabaseState, engineOf, parseDatabaseState } from '../worker/data
 import { type TakenField, takenText } from '../worker/field-owners.ts';
 import { isQueueUnknown, itemName, openItems } from '../worker/queue.ts';
 import { parseSnapshot, type Snapshot } from '../worker/snapshot.ts';
-import { endedDrained, lineOf, type ReleaseRecord, type StepName } from './record.ts';
+import { endedDrained, hasToImport, lineOf, type ReleaseRecord, type StepName } from './record.ts';
 
 /** What the operator asked for, for one worker. */
 export interface ReleaseRequest {
@@ -33,6 +33,8 @@ export interface ReleaseRequest {
   /** Wait for the running stage; otherwise it is interrupted. */
   readonly drain: boolean;
   readonly chartUpgrade: boolean;
+  /** From SQLite to PostgreSQL: add the open rows to the new queue. */
+  readonly importRows: boolean;
   /** For a rollback: the release whose migration it undoes; null when there was no migration. */
   readonly undo: ReleaseRecord | null;
 }
@@ -103,6 +105,13 @@ export function planRelease(
   const done = (step: StepName) => continued?.done.includes(step) ?? false;
   // After the repair there is a pod again.
   const enterable = seen.pod !== null || seen.helm?.pending === true;
+  const imports = importOf(seen, request, earlier) !== null && !done('import');
+  if (imports && request.importRows && !rolled && !enterable) {
+    return refuse(
+      'cannot be entered, so it can neither be drained nor backed up before its rows are imported',
+      `why: ${commandLine('why', seen.name)}`,
+    );
+  }
   const steps: StepName[] = [];
   const notes: string[] = [];
   // Repairs what an interrupted helm left. A rollback of ours that was interrupted needs no more than that: the roll fixes it.
@@ -117,12 +126,44 @@ export function planRelease(
   if (!rolled || seen.helm?.pending) steps.push('roll');
   steps.push('wait', 'verify');
   if (request.undo?.migration && request.undo.backup !== null) steps.push('restore');
-  steps.push('health', 'resume');
+  steps.push('health');
+  if (imports) {
+    // Somebody may have lifted the drain of a release that was interrupted after its roll.
+    if (rolled && seen.pod !== null && seen.drain === null) steps.push('drain');
+    steps.push('import');
+  } else if (request.importRows && !done('import')) {
+    const where = seen.database === 'none' ? 'it has no queue yet' : 'its queue is in PostgreSQL already';
+    notes.push(`${where}: nothing is imported`);
+  }
+  steps.push('resume');
   if (continued !== null)
     notes.push(
       `goes on with the release of ${continued.startedAt}, which stopped at: ${continued.step ?? 'its beginning'}`,
     );
   return { kind: 'go', steps, notes };
+}
+
+/**
+ * The release whose backup is from just before the queue is imported: `own` is the one that is planned.
+ *
+ * @returns null when nothing is imported
+ */
+export function importOf(
+  { database }: Pick<Seen, 'database'>,
+  request: Pick<ReleaseRequest, 'image' | 'kind' | 'importRows'>,
+  earlier: ReleaseRecord | null,
+): string | 'own' | null {
+  const continued = continues(earlier, request);
+  if (earlier !== null && (earlier.imports ?? null) !== null) {
+    if (continued) return earlier.imports;
+    // It was rolled and then given up for this one, before all rows were added.
+    if (hasToImport(earlier) && earlier.done.includes('roll') && database !== 'sqlite')
+      return earlier.imports;
+  }
+  if (!request.importRows) return null;
+  // Unknown until Helm's release is repaired.
+  const isSqlite = database === 'sqlite' || database === null;
+  return isSqlite || (continued && earlier?.backup?.database === 'sqlite') ? 'own' : null;
 }
 
 /** What a release leaves of a worker that is stopped. */
@@ -208,13 +249,17 @@ function refuseRepair({ name, helm }: Seen, commandLine: Context['commandLine'])
   );
 }
 
-/** Refuses a rollback that would start a stopped worker, or leave it a state that its factory cannot read. */
+/** Refuses what would start a stopped worker, or leave it a state or a queue that its factory cannot read. */
 function refuseStopped(
-  { name }: Seen,
-  { image, revision, replicas, undo }: ReleaseRequest,
+  seen: Seen,
+  request: ReleaseRequest,
   commandLine: Context['commandLine'],
 ): Refusal | null {
+  const { name } = seen;
+  const { image, revision, replicas, undo } = request;
   const start = `start it first: ${commandLine('start', name)}`;
+  if (request.importRows && !isThere(seen, request))
+    return refuse('is stopped, and only a running worker can import its rows', start);
   if (undo?.migration) {
     return refuse(
       `is stopped, and only a running worker can restore the state from before the migration of ${undo.startedAt}`,
@@ -285,7 +330,8 @@ export function migrationOf(old: StateFormat, next: StateFormat): string | null 
 }
 
 /**
- * The open rows that a release would leave behind: nothing carries a queue from SQLite to PostgreSQL, or back.
+ * The open rows that a release would leave behind: a queue is carried from SQLite to PostgreSQL by `--import` alone, and never
+ * back.
  *
  * @param before null when the worker could not be entered
  * @returns a sentence; null when there are none
@@ -417,10 +463,10 @@ export function worseThan(before: Facts | null, after: Facts): string[] {
       part === 'queue' ? `factory cannot read its queue: ${message}` : `tmux does not answer: ${message}`,
     );
   const left = new Set(snapshot.queue.map(({ issue }) => issue));
-  // Another database begins without the rows of what is over (see `rowsLeftBehind`).
+  // Another database begins without rows: what is open is imported afterwards, or was refused (see `rowsLeftBehind`).
   const [was, is] = [engineOf(before?.state.database), engineOf(state.database)];
   const carried = was === null || is === null || was === is;
-  const expected = before === null ? [] : carried ? before.snapshot.queue : openItems(before.snapshot);
+  const expected = before === null || !carried ? [] : before.snapshot.queue;
   const lost =
     faults.length > 0 ? [] : expected.map(({ issue }) => issue).filter((issue) => !left.has(issue));
   return [

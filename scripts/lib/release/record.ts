@@ -25,6 +25,7 @@ export type StepName =
   | 'verify'
   | 'restore'
   | 'health'
+  | 'import'
   | 'resume';
 
 /**
@@ -60,12 +61,33 @@ export interface ReleaseRecord {
   readonly backup: Backup | null;
   /** Whether the new factory has another schema or dialect than the old one. */
   readonly migration: boolean;
+  /**
+   * Whether the open rows of SQLite are to be added to PostgreSQL: the release whose backup is from just before the change. It
+   * is another one when this one took its place before they were. Null: no.
+   */
+  readonly imports: string | null;
+  /** What has become of those rows; null before the first is added. */
+  readonly imported: Imported | null;
   /** build.json of the image that was pushed, as the pre-pull found it. */
   readonly build: unknown;
   /** How long each step took, in seconds. */
   readonly seconds: Readonly<Partial<Record<StepName, number>>>;
   /** Why it failed, in a paragraph; null when it did not. */
   readonly why: string | null;
+}
+
+/** The open rows of a queue that was imported; names as in `demo#23`. */
+export interface Imported {
+  readonly added: number;
+  /** Go on by their pipelines, without a row. */
+  readonly goesOn: readonly string[];
+  /** Were left out, since they wait for a row that has failed. */
+  readonly waits: readonly string[];
+}
+
+/** Whether a release still has to add the rows of the former database. Records of earlier versions do not say. */
+export function hasToImport(record: Pick<ReleaseRecord, 'imports' | 'done'>): boolean {
+  return (record.imports ?? null) !== null && !record.done.includes('import');
 }
 
 /** The directory of the release records. */
@@ -99,6 +121,8 @@ export function newRecord(worker: ClusterWorker, given: NewRecord, now: Date): R
     done: [],
     backup: null,
     migration: false,
+    imports: null,
+    imported: null,
     build: null,
     seconds: {},
     why: null,

@@ -13,11 +13,13 @@ import { shortReference } from '../registry/reference.ts';
 import { maskTokens } from '../tokens.ts';
 import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { getJson } from '../transport/objects.ts';
+import { TransportError } from '../transport/transport.ts';
 import { currentPod, readPods, readWorkload } from '../worker/workload.ts';
 import {
   changeAction,
   expectImage,
   interrupted,
+  isBeforeImport,
   isLost,
   type Job,
   nameOf,
@@ -30,7 +32,7 @@ import {
 import { afterFailure, migrationOf, type ReleaseRequest, readFacts, storeOf } from './plan.ts';
 import type { ReleaseContext, Target } from './preflight.ts';
 import type { ReleaseRecord, StepName } from './record.ts';
-import { lift, restoreBackup, stepsOf, stillDrained, stopPodNow } from './steps.ts';
+import { lift, restoreBackup, stepsOf, stillDrained, stopPodNow, withdrawImport } from './steps.ts';
 
 /**
  * @param record new, or that of the run to continue
@@ -60,7 +62,7 @@ export async function runRelease(
     async fails({ name }, error): Promise<Outcome> {
       if (around.context.signal.aborted) throw interrupted(job, name);
       if (!(error instanceof CliError)) throw error;
-      if (isLost(error)) return { record: job.record, error: lost(job, name, error) };
+      if (goesOnLater(job, name, error)) return { record: job.record, error: lost(job, name, error) };
       return undo(job, name, error);
     },
   });
@@ -82,15 +84,28 @@ export async function finishUndo(
   return rollBack(job, new CliError(record.why ?? 'it had failed'));
 }
 
+/** Whether a failure says nothing of the new image: the release is not undone, and the same command goes on with it. */
+function goesOnLater({ record }: Job, step: StepName, error: CliError): boolean {
+  if (isLost(error)) return true;
+  // The worker is healthy and drained, and rows may have been added.
+  if (step === 'import') return error instanceof TransportError;
+  return (
+    (step === 'drain' && isBeforeImport(record)) || (step === 'resume' && record.done.includes('import'))
+  );
+}
+
 function lost({ around, record, target }: Job, step: StepName, error: CliError): CliError {
   const { name } = target.worker;
   const drained = step === 'drain' || record.done.includes('drain');
-  const cure = `take up work as it is: ${around.context.commandLine('resume', name)}`;
+  const cures =
+    drained && !isBeforeImport(record)
+      ? [`take up work as it is: ${around.context.commandLine('resume', name)}`]
+      : [];
   return new CliError(
     `the release stopped at the step "${step}"${drained ? `, and ${name} is drained` : ''}: ${error.message}`,
     {
       exitCode: error.exitCode,
-      hints: ['the same command again continues from there', ...(drained ? [cure] : []), ...error.hints],
+      hints: ['the same command again continues from there', ...cures, ...error.hints],
     },
   );
 }
@@ -177,6 +192,8 @@ export async function rollBack(job: Job, cause: CliError): Promise<Outcome> {
   let back = previous.image;
   let how: string;
   try {
+    const left = await withdrawImport(job);
+    if (left !== null) cause = new CliError(`${cause.message} ${left}`, { hints: cause.hints });
     const before = await toGoBackTo(job);
     back = before.image;
     options.say(`rolling back to ${shortReference(back)}`);
@@ -196,7 +213,9 @@ export async function rollBack(job: Job, cause: CliError): Promise<Outcome> {
       const other = isBack || job.request.image === back ? null : failed;
       await stopPodNow(job, other);
       await waitForPod(job, back, other);
-      if (migration || (await isMigrated(job))) await restoreBackup(job, record);
+      // PostgreSQL had the new queue: the one in SQLite is as it was, with what was added to it since the backup.
+      const isUntouched = (record.imported ?? null) !== null;
+      if (!isUntouched && (migration || (await isMigrated(job)))) await restoreBackup(job, record);
       const { word, drain } = await lift(await around.enter(worker), job);
       how = word === 'held' ? `${name} ${stillDrained(job, drain)}` : `${name} takes work again`;
     }

@@ -1,22 +1,26 @@
 /** The steps of a release. Each is safe to repeat: a run that was interrupted in one begins with it again. */
 
+import { describeFate, rowName } from '../backup/imported.ts';
 import { copyBackup, makeBackup } from '../backup/make.ts';
 import { CliError, ExitCode } from '../cli/errors.ts';
 import { onlyNews } from '../cli/news.ts';
 import { pause } from '../cli/pause.ts';
-import { bytes, shellLine } from '../cli/text.ts';
-import type { Drain } from '../contract.ts';
+import { bytes, count, shellLine } from '../cli/text.ts';
+import type { Drain, ImportedRow } from '../contract.ts';
 import { drainWorker } from '../drain/drain.ts';
 import { waitForRest } from '../drain/rest.ts';
 import { resumeHint } from '../drain/resume-hint.ts';
 import { HelmError, isPending, lastDeployed, rollbackArgs } from '../helm/helm.ts';
 import { stopNow } from '../lifecycle/tools.ts';
 import { type Action, type Step, silently } from '../plan.ts';
+import { readLines } from '../read-contract.ts';
 import { shortReference } from '../registry/reference.ts';
 import { execArgs } from '../transport/client.ts';
 import { kubectlArgv } from '../transport/objects.ts';
 import { partsOfScript } from '../transport/scripts.ts';
 import { type Transport, TransportError } from '../transport/transport.ts';
+import { engineOf } from '../worker/database-state.ts';
+import { isQueueUnknown, itemName, openItems } from '../worker/queue.ts';
 import { parseSnapshot } from '../worker/snapshot.ts';
 import { currentPod, readPods, readWorkload } from '../worker/workload.ts';
 import { changeAction, changeFor, expectImage, type Job, nameOf, note, waitForPod } from './job.ts';
@@ -118,8 +122,13 @@ export const STEPS: Readonly<Record<StepName, ReleaseStep>> = {
   },
   restore: {
     mark: '~',
-    what: 'the database from before the migration is restored',
-    commands: (planned) => [remote(planned, 'rollback-restore', planned.request.undo?.backup?.file ?? '')],
+    what: 'the database from before the migration is restored; after an import, its rows are taken out of it',
+    commands: (planned) => {
+      const { undo } = planned.request;
+      if (undo !== null && hasImported(undo))
+        return [remote(planned, 'release-import-undo', undo.imports ?? '')];
+      return [remote(planned, 'rollback-restore', undo?.backup?.file ?? '')];
+    },
     run: restore,
   },
   health: {
@@ -127,6 +136,12 @@ export const STEPS: Readonly<Record<StepName, ReleaseStep>> = {
     what: 'boot, Docker, heartbeat, queue',
     commands: (planned) => [remote(planned, 'release-facts', 'boot, Docker, heartbeat, queue')],
     run: health,
+  },
+  import: {
+    mark: '+',
+    what: 'the open rows of SQLite are added to the queue in PostgreSQL, one by one',
+    commands: (planned) => [remote(planned, 'release-import', importNote(planned))],
+    run: importRows,
   },
   resume: {
     mark: '·',
@@ -249,29 +264,35 @@ async function check(job: Job): Promise<void> {
 function admit(job: Job, next: Store): void {
   const { target, request, options, around } = job;
   const left = rowsLeftBehind(target.facts, next);
-  if (left !== null) {
-    const { commandLine } = around.context;
-    const { name } = target.worker;
+  const { commandLine } = around.context;
+  const { name } = target.worker;
+  const canImport = next.postgres === true && target.facts !== null && !isQueueUnknown(target.facts.snapshot);
+  if (left !== null && canImport && job.record.imports !== null) options.say(`${left}; they are imported`);
+  else if (left !== null) {
     throw new CliError(`the new image cannot go on with the queue of ${name}: ${left}`, {
       hints: [
         `let them finish first: ${commandLine('wait', name, 'idle')}`,
         `or take them out, and dispatch them again afterwards: ${commandLine('queue', name)}`,
-        ...(next.postgres === true
-          ? [
-              `to have them imported afterwards, save them before you take them out: ${commandLine('backup', name, 'FILE')}, and in the end ${commandLine('restore', 'FILE', name, '--import')}`,
-            ]
-          : []),
+        ...(canImport ? [`or have them imported: ${importing(job)}`] : []),
       ],
     });
   }
   const migration = migrationOf(storeOf(target.facts), next);
-  note(job, { migration: migration !== null });
+  // A release that goes on sees the worker as it is after the migration.
+  note(job, { migration: migration !== null || job.record.migration });
   if (migration === null) return;
   if (!options.allowMigration && request.undo === null) {
-    const { commandLine } = around.context;
     throw new CliError(...unreadableState(request.kind, target.worker.name, migration, commandLine));
   }
   options.say(`the state is migrated: ${migration}`);
+}
+
+/** What to type for an import. `rollback` has no flag for it. */
+function importing({ target, request, options, around }: Job): string {
+  const flags = ['--import', ...(options.allowMigration ? [] : ['--allow-state-migration'])];
+  if (request.kind === 'rollout') return `the same command with ${flags.join(' ')}`;
+  const { commandLine } = around.context;
+  return commandLine('build-push-rollout', 'rollout', target.worker.name, '--image', request.image, ...flags);
 }
 
 async function drain(job: Job): Promise<void> {
@@ -393,7 +414,27 @@ async function verify(job: Job): Promise<void> {
 }
 
 async function restore(job: Job): Promise<void> {
-  await restoreBackup(job, job.request.undo);
+  const { undo } = job.request;
+  if (undo !== null && hasImported(undo)) await takeOutImported(job, undo);
+  else await restoreBackup(job, undo);
+}
+
+/** Whether rows were imported; without a change of the database the step has nothing to do. */
+const hasImported = ({ done, imported }: ReleaseRecord) =>
+  done.includes('import') && (imported ?? null) !== null;
+
+/** After the import SQLite still has the rows, which went on in PostgreSQL: its factory would work on them once more. */
+async function takeOutImported({ target, options, around }: Job, { imports }: ReleaseRecord): Promise<void> {
+  const transport = await around.enter(target.worker);
+  const frame = await transport.run({
+    script: 'release-import-undo',
+    args: [imports ?? ''],
+    timeoutMs: BACKUP_MS,
+    signal: around.context.signal,
+  });
+  const { rc, text } = frame.parts.get('restored') ?? { rc: 1, text: 'no answer' };
+  if (rc !== 0) throw new CliError(`the rows that were imported are still in SQLite: ${text}`);
+  options.say(`SQLite again, without the ${count(Number(text), 'row')} that went on in PostgreSQL`);
 }
 
 /** Restores the state that a release saved, if it included a database. @param of null: there is nothing to restore */
@@ -456,6 +497,96 @@ function noteMigration(job: Job, next: Store): void {
   if (migration === null || job.record.migration) return;
   note(job, { migration: true });
   job.options.say(`the state was migrated: ${migration}; a rollback restores the backup`);
+}
+
+/** After so many seconds a call adds no further row, so that none runs into its time limit; the next one goes on. */
+const IMPORT_SECONDS = 60;
+/** Waits for the queue's lock, which a call that was cut off may still hold, and for one row. */
+const IMPORT_MS = 300_000;
+
+async function importRows(job: Job): Promise<void> {
+  const { target, options, around, record } = job;
+  const { commandLine, signal } = around.context;
+  const { name } = target.worker;
+  if (record.imports === record.id && record.backup?.database !== 'sqlite') {
+    options.say('it had no queue in SQLite: nothing is imported');
+    return;
+  }
+  note(job, { imported: record.imported ?? { added: 0, goesOn: [], waits: [] } });
+  for (;;) {
+    const transport = await around.enter(target.worker);
+    const args = [record.imports ?? '', 'add', String(IMPORT_SECONDS)];
+    const { parts } = await transport.run({ script: 'release-import', args, timeoutMs: IMPORT_MS, signal });
+    if (parts.has('unneeded')) {
+      note(job, { imported: null });
+      options.say('both factories keep their queue in SQLite: nothing is imported');
+      return;
+    }
+    const { rc, text } = parts.get('imported') ?? { rc: 1, text: 'no answer' };
+    if (rc !== 0) {
+      throw new CliError(`the rows of ${name} were not imported: ${text}`, {
+        hints: [
+          'all of them are still in SQLite',
+          `without a row that cannot be added (queue remove), or without all (wait idle), release again: ${commandLine('queue', name)}`,
+        ],
+      });
+    }
+    const rows = readLines('importedRow', 'the imported rows', text);
+    const left = Number(parts.get('left')?.text);
+    const added = rows.filter(({ fate }) => fate === 'add').length - left;
+    if (left > 0) {
+      options.say(`${count(added, 'row')} imported, ${left} to go`);
+      continue;
+    }
+    const named = (wanted: ImportedRow['fate']) => rows.filter(({ fate }) => fate === wanted).map(rowName);
+    note(job, { imported: { added, goesOn: named('goes-on'), waits: named('waits') } });
+    options.say(`${count(added, 'row')} imported`);
+    for (const row of rows) {
+      const told = describeFate(row, name, commandLine);
+      if (told !== null) options.say(told);
+    }
+    return;
+  }
+}
+
+/** The rows that an import would add, as they are before the release. */
+function importNote({ target: { facts } }: Planned): string {
+  if (facts === null || engineOf(facts.state.database) !== 'SQLite') return 'the rows that are not there yet';
+  const open = openItems(facts.snapshot).map(itemName);
+  return open.length === 0 ? 'nothing is open' : `${count(open.length, 'row')}: ${open.join(', ')}`;
+}
+
+/**
+ * Takes the imported rows out of PostgreSQL again, before a release is rolled back: they are still in SQLite, and a later
+ * release would start them once more.
+ *
+ * @returns a sentence about what stays there; null when nothing does
+ */
+export async function withdrawImport({ target, around, record }: Job): Promise<string | null> {
+  if ((record.imported ?? null) === null) return null;
+  let why: string;
+  try {
+    const transport = await around.enter(target.worker);
+    const { parts } = await transport.run({
+      script: 'release-import',
+      args: [record.imports ?? '', 'withdraw', '0'],
+      timeoutMs: IMPORT_MS,
+      signal: around.context.signal,
+    });
+    if (parts.has('unneeded')) return null;
+    const { rc, text } = parts.get('withdrawn') ?? { rc: 1, text: 'no answer' };
+    if (rc === 0) {
+      const others = (parts.get('others')?.text ?? '').split('\n').filter((line) => line !== '');
+      return others.length === 0
+        ? null
+        : `What others added to PostgreSQL meanwhile stays there: ${others.join(', ')}.`;
+    }
+    why = text;
+  } catch (error) {
+    if (around.context.signal.aborted || !(error instanceof CliError)) throw error;
+    why = error.message;
+  }
+  return `The imported rows could not be taken out of PostgreSQL (${why}); the next release with --import replaces them.`;
 }
 
 async function resume(job: Job): Promise<void> {

@@ -24,6 +24,8 @@ const SHARED: Readonly<Record<string, readonly string[]>> = {
   doctor: ['docker'],
   'queue-move': ['queue-add'],
   'release-facts': ['database'],
+  'release-import': ['database', 'queue-add', 'restore-import'],
+  'release-import-undo': ['database'],
   'rollback-restore': ['database', 'backup-archive'],
   restore: ['database', 'queue-add', 'restore-import'],
   'restore-unpack': ['database', 'backup-archive', 'restore-import'],
