@@ -73,7 +73,10 @@ export const buildPushRollout = defineCommand({
   summary: SUMMARIES['build-push-rollout'],
   description: `STAGE is build, push, rollout or release (all three; the default). For each worker: the new image checks itself on the
 worker's node, the running stage ends, the state is backed up, the image is changed and verified; failures are rolled back.
-One worker goes first, the others follow. After an interruption, the same command continues where it stopped.`,
+One worker goes first, the others follow. After an interruption, the same command continues where it stopped.
+
+From a build with SQLite to one with PostgreSQL, a worker with open rows is refused. With --import they are added to the new
+queue, each once and in their order, before the worker takes up work.`,
   positionals: [
     { name: 'STAGE', required: false },
     { name: 'WORKER', required: false, repeat: true },

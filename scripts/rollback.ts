@@ -20,7 +20,8 @@ export const rollback = defineCommand({
   summary: SUMMARIES.rollback,
   description: `Goes back to the newest revision with another image that did not fail; helm history lists them. The running stage ends first
 and the state is backed up. If the newer image migrated the state, the backup from before that is restored, unless an issue was
-added since. A revision brings its number of pods along: a stopped worker is not rolled back to one that would start it.`,
+added since. Back from PostgreSQL to SQLite, the rows that the release imported are taken out of SQLite. A revision brings its number
+of pods along: a stopped worker is not rolled back to one that would start it.`,
   positionals: [WORKER],
   flags: {
     revision: { type: 'string', value: 'N', description: 'Helm revision to go back to' },

@@ -60,6 +60,21 @@ describe('a rollout', () => {
       /--restart belongs to rollout/,
     ],
     [
+      'with an import, of a build',
+      ['build', '--image', 'r.example.com/w', '--import'],
+      /--import belongs to rollout and release/,
+    ],
+    [
+      'with an import, of a restart',
+      ['rollout', 'worker-1', '--restart', '--import', '--yes'],
+      /--import and --restart cannot be used together/,
+    ],
+    [
+      'with an import, without a drain',
+      ['rollout', 'worker-1', '--image', IMAGE, '--import', '--now', '--yes'],
+      /--import and --now cannot be used together/,
+    ],
+    [
       'with no number',
       ['rollout', 'worker-1', '--max-parallel', '0', '--yes'],
       /--max-parallel must be a whole number/,

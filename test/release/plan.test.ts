@@ -4,6 +4,7 @@ import { DRAINED_BY, type Drain, SCHEMA } from '../../scripts/lib/contract.ts';
 import type { Plan } from '../../scripts/lib/plan.ts';
 import {
   afterFailure,
+  importOf,
   migrationOf,
   planRelease,
   type ReleaseRequest,
@@ -43,6 +44,7 @@ const ROLLOUT: ReleaseRequest = {
   importRows: false,
   undo: null,
 };
+const WITH_IMPORT = ['prepull', 'drain', 'backup', 'roll', 'wait', 'verify', 'health', 'import', 'resume'];
 const ALL = ['prepull', 'drain', 'backup', 'roll', 'wait', 'verify', 'health', 'resume'];
 
 const record = (given: Partial<ReleaseRecord> = {}): ReleaseRecord => ({
@@ -133,6 +135,21 @@ describe('the steps of a release', () => {
       { specImage: NEW, database: 'postgres', rows: { count: 3, newest: 9 } },
       { kind: 'rollback', image: OLD, revision: 2, undo: record({ migration: true, backup: BACKUP }) },
       [...ALL.slice(0, 6), 'restore', 'health', 'resume'],
+    ],
+    ['from SQLite, with its queue', { open: ['demo#1'] }, { importRows: true }, WITH_IMPORT],
+    [
+      'from SQLite with nothing open: what another import has left is cleared away',
+      {},
+      { importRows: true },
+      WITH_IMPORT,
+    ],
+    ['with its queue, from PostgreSQL', { database: 'postgres' }, { importRows: true }, ALL],
+    ['with its queue, of which there is none yet', { database: 'none' }, { importRows: true }, ALL],
+    [
+      'with its queue, after a Helm that was killed',
+      { helm: { pending: true, lastDeployed: 3 }, pod: null, database: null },
+      { importRows: true },
+      ['repair', ...WITH_IMPORT],
     ],
   ])('%s', (_, seen, request, expected) => {
     expect(
@@ -242,6 +259,18 @@ describe('the steps of a release', () => {
       /cannot undo/,
     ],
     [
+      'a worker that is stopped, with its queue',
+      { replicas: 0, pod: null, database: null },
+      { importRows: true },
+      /^is stopped, and only a running worker can import its rows$/,
+    ],
+    [
+      'a worker that cannot be entered, with its queue',
+      { pod: null, database: null },
+      { importRows: true },
+      /^cannot be entered, so it can neither be drained nor backed up before its rows are imported$/,
+    ],
+    [
       'issues came after a change of the database, and are open',
       { database: 'postgres', rows: { count: 1, newest: 1 }, open: ['demo#4', 'demo#5'] },
       { kind: 'rollback', image: OLD, undo: record({ migration: true, backup: BACKUP }) },
@@ -335,6 +364,68 @@ describe('a second run', () => {
   });
 });
 
+describe('an import that was interrupted', () => {
+  const there: Partial<Seen> = {
+    drain: drainBy('earlier'),
+    specImage: NEW,
+    pod: { uid: 'v', image: NEW, ready: true },
+    database: 'postgres',
+    open: ['demo#1'],
+  };
+  const done: readonly StepName[] = ['prepull', 'drain', 'backup', 'roll', 'wait', 'verify', 'health'];
+  const begun: Partial<ReleaseRecord> = { step: 'import', done, imports: 'earlier', backup: BACKUP };
+  const REST = ['wait', 'verify', 'health', 'import', 'resume'];
+  it.each<[string, Partial<ReleaseRecord>, Partial<Seen>, Partial<ReleaseRequest>, readonly string[]]>([
+    ['goes on, though the flag is not typed again', begun, {}, {}, REST],
+    ['goes on before its pod is Ready', begun, { pod: null, database: null }, { importRows: true }, REST],
+    [
+      'drains the worker again, which somebody took up',
+      begun,
+      { drain: null },
+      {},
+      ['wait', 'verify', 'health', 'drain', 'import', 'resume'],
+    ],
+    [
+      'is over when it was done',
+      { ...begun, done: [...done, 'import'] },
+      {},
+      { importRows: true },
+      ALL.slice(4),
+    ],
+    ['begins in a second run at the latest', { ...begun, imports: null }, {}, { importRows: true }, REST],
+    [
+      'is none of a release that was for PostgreSQL already',
+      { ...begun, imports: null, backup: null },
+      {},
+      {},
+      ALL.slice(4),
+    ],
+  ])('%s', (_, given, seen, request, expected) => {
+    const worker = { ...RUNNING, ...there, ...seen };
+    expect(steps(planRelease(worker, { ...ROLLOUT, ...request }, record(given), commandLine))).toEqual(
+      expected,
+    );
+  });
+
+  it.each<[string, Partial<ReleaseRecord>, Partial<Seen>, string | null]>([
+    ['is left to the next one', begun, {}, 'earlier'],
+    ['is left to the one after the next', { ...begun, imports: 'the first' }, {}, 'the first'],
+    ['is none when it was done', { ...begun, done: [...done, 'import'] }, {}, null],
+    ['is none when nothing was rolled', { ...begun, done: done.slice(0, 3) }, { database: 'sqlite' }, null],
+  ])('%s, with another image', (_, given, seen, expected) => {
+    const other = { ...ROLLOUT, image: OTHER };
+    const worker = { ...RUNNING, ...there, ...seen };
+    expect(importOf(worker, other, record(given))).toBe(expected);
+    const plan = planRelease(worker, other, record(given), commandLine);
+    expect(plan.kind === 'go' && plan.steps.includes('import')).toBe(expected !== null);
+  });
+
+  it('of a record from before there were any is none', () => {
+    const { imports: _, imported: __, ...old } = record({ done });
+    expect(importOf({ ...RUNNING, ...there }, ROLLOUT, old as ReleaseRecord)).toBeNull();
+  });
+});
+
 describe('releases that were given up, one for the next', () => {
   const drained = { ...RUNNING, drain: drainBy('first') };
   const first = record({ id: 'first', image: OTHER, state: 'abandoned' });
@@ -383,6 +474,7 @@ describe('a failure', () => {
     ['wait', true, 'roll-back'],
     ['verify', true, 'roll-back'],
     ['health', true, 'roll-back'],
+    ['import', true, 'roll-back'],
   ] as const)('in %s (changed: %s): %s', (step, changed, expected) => {
     expect(afterFailure(step, changed)).toBe(expected);
   });

@@ -320,8 +320,8 @@ describe('a worker after a release', () => {
       ['rows of its queue are gone: #1'],
     ],
     [
-      'has another database, in which what is over is not',
-      facts({ queue: rows(1) }),
+      'has another database, into which its queue is imported afterwards',
+      facts({ queue: [...rows(1), { issue: 2, status: 'pending' }] as unknown as Snapshot['queue'] }),
       { ...facts(), state: { ...facts().state, database: 'postgres' as const } },
       [],
     ],

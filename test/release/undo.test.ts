@@ -331,6 +331,191 @@ describe('a factory with PostgreSQL that migrates, which no pre-pull foresees', 
   });
 });
 
+describe('a release to a factory with PostgreSQL, while rows are open', () => {
+  const queue = JSON.stringify([
+    {
+      ID: 1,
+      Issue: 1,
+      Status: 'pending',
+      Position: 1,
+      ConfigPath: '/root/.factory/repos/demo/pipeline.yaml',
+    },
+  ]);
+  const common = {
+    boot: JSON.stringify(boot),
+    heartbeat: JSON.stringify(heartbeat),
+    locks: 'boot=held\ncheck-in=free',
+  };
+  const help = 'Flags:\n  --config string\n';
+  const SQLITE = {
+    ...common,
+    queue,
+    clones: 'demo\thttps://github.com/acme/demo',
+    'repos-dir': '/root/.factory/repos',
+    dialect: `key=1\npostgres=0\n${help}`,
+    state: 'database=sqlite\nschema=8\nrows=1\nnewest=1\nintegrity=ok',
+  };
+  const POSTGRES = {
+    ...common,
+    queue: '[]',
+    dialect: `key=2\npostgres=1\n${help}`,
+    state: 'database=postgres\nschema=1\nrows=0\nnewest=0\nintegrity=ok',
+  };
+  const given = (more: Partial<Given> = {}): Given => ({
+    image: NEW,
+    resumed: () => 'lifted',
+    before: parseFacts(frame(SQLITE)),
+    answers: POSTGRES,
+    ...more,
+  });
+
+  it.each<[string, Partial<Given>, boolean, readonly string[]]>([
+    [
+      'without the flag',
+      {},
+      false,
+      ['or have them imported: the same command with --import --allow-state-migration'],
+    ],
+    [
+      'without the flag, with the other one',
+      {},
+      true,
+      ['or have them imported: the same command with --import'],
+    ],
+    [
+      'which is a rollback, that has no such flag',
+      { kind: 'rollback' },
+      true,
+      [expect.stringMatching(/: factory-worker build-push-rollout rollout worker-1 --image \S+ --import$/)],
+    ],
+    [
+      'whose rows cannot be read',
+      { before: parseFacts(frame({ ...SQLITE, queue: 'no JSON' })), record: { imports: 'it' } },
+      true,
+      [],
+    ],
+    [
+      'which come from PostgreSQL',
+      {
+        before: parseFacts(frame({ ...POSTGRES, queue })),
+        answers: { ...SQLITE, queue: '[]' },
+        record: { imports: 'it' },
+      },
+      true,
+      [],
+    ],
+  ])('is refused %s', async (_, more, allowMigration, hints) => {
+    const { job } = jobOf(given(more));
+    const error = await STEPS.health
+      .run({ ...job, options: { ...job.options, allowMigration } })
+      .catch((e) => e);
+    expect(error.message).toMatch(/cannot go on with the queue of worker-1: .*the queue is not carried over/);
+    expect(error.hints.slice(2)).toEqual(hints);
+  });
+
+  it('with the flag is a migration, which has to be accepted as well', async () => {
+    const { job, said } = jobOf(given({ record: { imports: 'it' } }));
+    await expect(STEPS.health.run(job)).rejects.toThrow(/migrates the state of worker-1/);
+    await STEPS.health.run({ ...job, options: { ...job.options, allowMigration: true } });
+    expect(said).toEqual(
+      expect.arrayContaining([expect.stringMatching(/carried over: \S+#1; they are imported$/)]),
+    );
+  });
+
+  const imports = { imports: 'it', done: ['drain', 'backup', 'roll'] } as const;
+  const row = (issue: number, fate: string) => JSON.stringify({ issue, project: 'demo', fate });
+  const importIn = (more: Partial<Given>) => {
+    const made = jobOf(given({ record: imports, ...more }));
+    const { job } = made;
+    return {
+      ...made,
+      outcome: runRelease(job.target, job.request, ['import'], job.record, job.options, job.around),
+    };
+  };
+
+  it('says what becomes of each row, and records it', async () => {
+    const answers = {
+      imported: ['add', 'goes-on', 'waits'].map((fate, at) => row(at + 1, fate)).join('\n'),
+      left: '0',
+    };
+    const { outcome, said, calls } = importIn({ answers });
+    expect((await outcome).record).toMatchObject({
+      state: 'done',
+      imported: { added: 1, goesOn: ['demo#2'], waits: ['demo#3'] },
+    });
+    expect(said[0]).toBe('1 row imported');
+    expect(calls.map(({ script, args }) => [script, ...args])).toEqual([
+      ['release-import', 'it', 'add', '60'],
+    ]);
+  });
+
+  it('does nothing where the new factory has SQLite as well', async () => {
+    const { outcome, said } = importIn({ answers: { unneeded: '' } });
+    expect((await outcome).record).toMatchObject({ state: 'done', imported: null });
+    expect(said).toEqual(['both factories keep their queue in SQLite: nothing is imported']);
+  });
+
+  it.each(['timeout', 'not-running'] as const)('goes on later after an interruption: %s', async (kind) => {
+    const { job, rolledBack } = jobOf(given({ record: imports, revision: OLD }));
+    const enter = async () => {
+      throw new TransportError(kind, 'it was cut');
+    };
+    const around = { ...job.around, enter };
+    const { record, error } = await runRelease(
+      job.target,
+      job.request,
+      ['import'],
+      job.record,
+      job.options,
+      around,
+    );
+    expect([record.state, rolledBack]).toEqual(['running', []]);
+    // Without its rows it is not to go on with its work.
+    expect(error?.hints).toEqual(['the same command again continues from there']);
+  });
+
+  it('goes on later when only its drain could not be lifted', async () => {
+    const record = { ...imports, done: [...imports.done, 'import'] } as const;
+    const { job, rolledBack } = jobOf(given({ record, revision: OLD, resumed: () => 'no word' }));
+    const { record: after } = await runRelease(
+      job.target,
+      job.request,
+      ['resume'],
+      job.record,
+      job.options,
+      job.around,
+    );
+    expect([after.state, rolledBack]).toEqual(['running', []]);
+  });
+
+  it.each<[string, Readonly<Record<string, string>>, RegExp | null]>([
+    ['takes the rows out again', { withdrawn: '', others: '' }, null],
+    [
+      'names what others have added',
+      { withdrawn: '', others: 'demo#9\n' },
+      /meanwhile stays there: demo#9\.$/,
+    ],
+    [
+      'says when they stay',
+      {},
+      /could not be taken out of PostgreSQL \(no answer\); the next release with --import replaces them\.$/,
+    ],
+    ['has nothing to take out of the worker that is back', { unneeded: '' }, null],
+  ])('that fails after the import %s, and leaves SQLite as it is', async (_, answers, said) => {
+    const imported = { added: 1, goesOn: [], waits: [] };
+    // The pod of the revision is there at once.
+    const previous = { image: OLD, revision: 3, podUid: 'new' };
+    const done = [...imports.done, 'import'] as const;
+    const record = { ...imports, imported, migration: true, previous, done };
+    const { job, calls } = jobOf(given({ image: OLD, revision: OLD, record, answers }));
+    const { record: after, error } = await undo(job, 'wait', FAILED);
+    expect(after.state).toBe('rolled-back');
+    if (said === null) expect(error?.message).not.toContain('PostgreSQL');
+    else expect(error?.message).toMatch(said);
+    expect(calls.map(({ script }) => script)).toEqual(['release-import', 'resume']);
+  });
+});
+
 describe('a pod that is replaced', () => {
   it.each<[string, boolean, string, number]>([
     ['is told not to wait for its stage, without a drain', false, 'new', 1],

@@ -193,7 +193,10 @@ export async function rollBack(job: Job, cause: CliError): Promise<Outcome> {
   let how: string;
   try {
     const left = await withdrawImport(job);
-    if (left !== null) cause = new CliError(`${cause.message} ${left}`, { hints: cause.hints });
+    if (left !== null && !cause.message.endsWith(left)) {
+      cause = new CliError(`${cause.message} ${left}`, { hints: cause.hints });
+      note(job, { why: cause.message });
+    }
     const before = await toGoBackTo(job);
     back = before.image;
     options.say(`rolling back to ${shortReference(back)}`);
