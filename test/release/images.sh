@@ -6,6 +6,7 @@
 #   broken       its entrypoint fails; its self-check does not
 #   sick         its self-check fails
 #   newer        its factory has another dialect and schema
+#   postgres     its factory keeps its queue in PostgreSQL
 set -Eeuo pipefail
 # shellcheck source=test/cluster/lib.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/../cluster/lib.sh"
@@ -51,3 +52,9 @@ from two | image two
   from newer
   printf 'ENV STANDIN_FACTORY_DIALECT=b\n'
 } | image newer
+{
+  from postgres
+  # By the name of its driver in the program such a build is told from others.
+  # shellcheck disable=SC2016  # for the image
+  printf 'ENV STANDIN_FACTORY_DIALECT=c\nRUN printf "\\n# github.com/jackc/pgx\\n" >>"$(readlink -f "$(command -v factory)")"\n'
+} | image postgres

@@ -9,7 +9,7 @@ import { REGISTRY, type Values, WORKING } from '../e2e/install.ts';
 import { Operator, type Running } from '../e2e/operator.ts';
 import type { TestWorker } from '../e2e/worker.ts';
 
-export type ImageName = 'one' | 'two' | 'broken' | 'sick' | 'newer';
+export type ImageName = 'one' | 'two' | 'broken' | 'sick' | 'newer' | 'postgres';
 
 /** Brings the images of images.sh to the registry. @returns each by its digest */
 export function releaseImages(): Readonly<Record<ImageName, string>> {
