@@ -52,8 +52,9 @@ readonly stale_issues='$queue[] | select(.old and (is_open or $wanted[key] != nu
 # shellcheck disable=SC2016
 readonly rows_to_add='$rows[] | select($added[key] == null) | . as $row
   | if .fate != "add" or $there[key] == null then . elif .intent == "" and $there[key].intent == "-" then .fate = "half" else .fate = "there" end'
+# Of those that this call has added: what an earlier one has, somebody may have taken out on purpose.
 # shellcheck disable=SC2016
-readonly missing_issues='$added[] | select(.fate == "add" and $there[key] == null) | "#\(.issue)"'
+readonly missing_issues='$todo[] | select(.fate == "add" and $there[key] == null) | "#\(.issue)"'
 # shellcheck disable=SC2016
 readonly own_issues='$queue[] | select((.old | not) and .status == "pending" and $wanted[key] != null) | .issue'
 # shellcheck disable=SC2016
@@ -139,7 +140,7 @@ left=0 tried=0 end=$((EPOCHSECONDS + seconds))
 each_row "$work/todo" add_once >"$work/said" || give_up "$(<"$work/said")"
 if [ "$left" -eq 0 ]; then
   said=$(look_at_queue 2>&1 9>&-) || give_up "the queue cannot be read: $said"
-  missing=$(about_rows "$missing_issues" --raw-output | paste --serial --delimiters ' ')
+  missing=$(about_rows "$missing_issues" --raw-output --slurpfile todo "$work/todo" | paste --serial --delimiters ' ')
   [ -z "$missing" ] || give_up "rows that were added are not in the queue: $missing"
 fi
 emit_part left 0 "$left"
