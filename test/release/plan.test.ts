@@ -147,7 +147,7 @@ describe('the steps of a release', () => {
     ['with its queue, of which there is none yet', { database: 'none' }, { importRows: true }, ALL],
     [
       'with its queue, after a Helm that was killed',
-      { helm: { pending: true, lastDeployed: 3 }, pod: null, database: null },
+      { helm: { pending: true, lastDeployed: 3, replicasAgain: null }, pod: null, database: null },
       { importRows: true },
       ['repair', ...WITH_IMPORT],
     ],
