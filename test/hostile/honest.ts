@@ -571,6 +571,9 @@ const SCRIPTS: Readonly<Record<string, Script>> = {
       notes: lines('demo: issue-23 has its work again', 'other: not cloned'),
     });
   },
+  'release-import': (_, [, how]) =>
+    frame(how === 'withdraw' ? { withdrawn: '', others: '' } : { imported: IMPORTED, left: '0' }),
+  'release-import-undo': () => frame({ restored: '2' }),
   'rollback-restore': () => frame({ restored: `${FOLDER}/saved.tar.gz` }),
   'cp-place': () => frame({ placed: '' }),
   'cp-receive': (_, args) => {

@@ -349,6 +349,10 @@ export const RECIPES: Readonly<Record<string, readonly Recipe[]>> = {
     }),
     { argv: ['build-push-rollout', 'rollout', 'worker-1', '--image', digest, '--dry-run'] },
     {
+      argv: ['build-push-rollout', 'rollout', 'worker-1', '--image', digest, '--import', '--yes'],
+      scene: 'rest',
+    },
+    {
       argv: ['build-push-rollout', 'rollout', 'worker-1', 'worker-2', '--image', digest, '--yes'],
       scene: 'rest',
       second: 'rest',

@@ -449,6 +449,13 @@ describe('a release to a factory with PostgreSQL, while rows are open', () => {
     ]);
   });
 
+  it('says how far it is, and does not go on for ever', async () => {
+    const answers = { imported: [row(1, 'add'), row(2, 'add')].join('\n'), left: '1' };
+    const { outcome, said } = importIn({ answers });
+    expect((await outcome).error?.message).toContain('makes no progress: 1 are left');
+    expect(said[0]).toBe('1 row imported, 1 to go');
+  });
+
   it('does nothing where the new factory has SQLite as well', async () => {
     const { outcome, said } = importIn({ answers: { unneeded: '' } });
     expect((await outcome).record).toMatchObject({ state: 'done', imported: null });

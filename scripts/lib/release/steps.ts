@@ -513,7 +513,7 @@ async function importRows(job: Job): Promise<void> {
     return;
   }
   note(job, { imported: record.imported ?? { added: 0, goesOn: [], waits: [] } });
-  for (;;) {
+  for (let before = Number.POSITIVE_INFINITY; ; ) {
     const transport = await around.enter(target.worker);
     const args = [record.imports ?? '', 'add', String(IMPORT_SECONDS)];
     const { parts } = await transport.run({ script: 'release-import', args, timeoutMs: IMPORT_MS, signal });
@@ -533,6 +533,9 @@ async function importRows(job: Job): Promise<void> {
     }
     const rows = readLines('importedRow', 'the imported rows', text);
     const left = Number(parts.get('left')?.text);
+    if (!(left >= 0 && left < before))
+      throw new CliError(`the import of the rows of ${name} makes no progress: ${left} are left`);
+    before = left;
     const added = rows.filter(({ fate }) => fate === 'add').length - left;
     if (left > 0) {
       options.say(`${count(added, 'row')} imported, ${left} to go`);
