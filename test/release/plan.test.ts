@@ -411,13 +411,42 @@ describe('an import that was interrupted', () => {
     ['is left to the next one', begun, {}, 'earlier'],
     ['is left to the one after the next', { ...begun, imports: 'the first' }, {}, 'the first'],
     ['is none when it was done', { ...begun, done: [...done, 'import'] }, {}, null],
+    [
+      'is left to the one after it, when the next was never rolled',
+      { ...begun, imports: 'the first', done: [] },
+      {},
+      'the first',
+    ],
     ['is none when nothing was rolled', { ...begun, done: done.slice(0, 3) }, { database: 'sqlite' }, null],
+    ['is none of a worker that was rolled back by hand', begun, { database: 'sqlite' }, null],
   ])('%s, with another image', (_, given, seen, expected) => {
     const other = { ...ROLLOUT, image: OTHER };
     const worker = { ...RUNNING, ...there, ...seen };
     expect(importOf(worker, other, record(given))).toBe(expected);
     const plan = planRelease(worker, other, record(given), commandLine);
     expect(plan.kind === 'go' && plan.steps.includes('import')).toBe(expected !== null);
+  });
+
+  it.each<[string, Partial<Seen>, Partial<ReleaseRequest>, RegExp]>([
+    [
+      'a rollback',
+      {},
+      { kind: 'rollback', image: OLD },
+      /lacks rows that the release of .* has not imported yet/,
+    ],
+    ['a restart', {}, { kind: 'restart' }, /lacks rows/],
+    [
+      'the same, of a worker that was stopped',
+      { replicas: 0, pod: null },
+      {},
+      /is stopped, and only a running worker/,
+    ],
+  ])('refuses %s', (_, seen, request, why) => {
+    const worker = { ...RUNNING, ...there, ...seen };
+    expect(planRelease(worker, { ...ROLLOUT, ...request }, record(begun), commandLine)).toMatchObject({
+      kind: 'refuse',
+      why: expect.stringMatching(why),
+    });
   });
 
   it('of a record from before there were any is none', () => {

@@ -481,6 +481,28 @@ describe('a release to a factory with PostgreSQL, while rows are open', () => {
     expect(error?.hints).toEqual(['the same command again continues from there']);
   });
 
+  it.each(['drain', 'backup'] as const)(
+    'of a release before this one keeps its drain when this one fails before its roll: %s',
+    async (step) => {
+      const { job, calls } = jobOf(given({ record: { imports: 'it', replaces: 'it' } }));
+      const enter = async () => {
+        throw new CliError('it was refused');
+      };
+      const around = { ...job.around, enter };
+      const { record, error } = await runRelease(
+        job.target,
+        job.request,
+        [step],
+        job.record,
+        job.options,
+        around,
+      );
+      expect([record.state, calls]).toEqual(['running', []]);
+      expect(error?.hints[0]).toBe('the same command again continues from there');
+      expect(error?.hints.join()).not.toContain('resume');
+    },
+  );
+
   it('goes on later when only its drain could not be lifted', async () => {
     const record = { ...imports, done: [...imports.done, 'import'] } as const;
     const { job, rolledBack } = jobOf(given({ record, revision: OLD, resumed: () => 'no word' }));

@@ -17,6 +17,7 @@ import { describeTarget, lookAt, type ReleaseContext, see, type Target } from '.
 import {
   endedDrained,
   isUnderWay,
+  NOTHING_YET,
   newRecord,
   type ReleaseRecord,
   readRecords,
@@ -225,7 +226,10 @@ function recordFor(prepared: Prepared, context: Context): ReleaseRecord {
   const record = recordAsItWas(prepared, context);
   const { target, request, earlier } = prepared;
   const of = importOf({ database: target.facts?.state.database ?? null }, request, earlier);
-  return { ...record, imports: of === 'own' ? record.id : of };
+  if (of === null || of === 'own' || of === record.id)
+    return { ...record, imports: of === null ? null : record.id };
+  // Of one that was given up: some rows may be there.
+  return { ...record, imports: of, imported: record.imported ?? earlier?.imported ?? NOTHING_YET };
 }
 
 function recordAsItWas(

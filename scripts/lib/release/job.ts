@@ -14,7 +14,7 @@ import { readPods, readWorkload } from '../worker/workload.ts';
 import type { ReleaseRequest } from './plan.ts';
 import { imageChange, type ReleaseContext, type Target } from './preflight.ts';
 import { HOPELESS } from './prepull.ts';
-import { hasToImport, type ReleaseRecord, type StepName, saveRecord } from './record.ts';
+import { isBeforeImport, type ReleaseRecord, type StepName, saveRecord } from './record.ts';
 
 /** How long the parts of a release may take, in milliseconds. */
 export interface Limits {
@@ -56,11 +56,6 @@ export const nameOf = ({ target }: Job) => target.worker.name;
 export function isLost(error: unknown): boolean {
   if (error instanceof HelmError) return error.kind === 'unreachable';
   return error instanceof TransportError && (error.unanswered || error.kind === 'node-unreachable');
-}
-
-/** Whether a worker runs the new image and lacks rows: then it is not to take up work as it is. */
-export function isBeforeImport(record: ReleaseRecord): boolean {
-  return hasToImport(record) && record.done.includes('roll');
 }
 
 /** The state in which Ctrl-C leaves a worker, and what to type. */

@@ -18,7 +18,7 @@ import { type DatabaseState, engineOf, parseDatabaseState } from '../worker/data
 import { type TakenField, takenText } from '../worker/field-owners.ts';
 import { isQueueUnknown, itemName, openItems } from '../worker/queue.ts';
 import { parseSnapshot, type Snapshot } from '../worker/snapshot.ts';
-import { endedDrained, hasToImport, lineOf, type ReleaseRecord, type StepName } from './record.ts';
+import { endedDrained, isBeforeImport, lineOf, type ReleaseRecord, type StepName } from './record.ts';
 
 /** What the operator asked for, for one worker. */
 export interface ReleaseRequest {
@@ -94,6 +94,21 @@ export function planRelease(
       seen.replicas === 0 ? stoppedWith(request.image) : `runs ${shortReference(request.image)} already`;
     return { kind: 'nothing', why };
   }
+  const done = (step: StepName) => continued?.done.includes(step) ?? false;
+  const imports = importOf(seen, request, earlier) !== null && !done('import');
+  if (imports && seen.replicas === 0) {
+    return refuse(
+      'is stopped, and only a running worker can import its rows',
+      `start it first: ${commandLine('start', seen.name)}`,
+    );
+  }
+  if (earlier !== null && request.kind !== 'rollout' && lacksRows(seen, earlier)) {
+    const again = commandLine('build-push-rollout', 'rollout', seen.name, '--image', earlier.image);
+    return refuse(
+      `lacks rows that the release of ${earlier.startedAt} has not imported yet`,
+      `go on with that first; it rolls back by itself when it cannot: ${again}`,
+    );
+  }
   if (seen.replicas === 0) {
     return {
       kind: 'go',
@@ -102,10 +117,8 @@ export function planRelease(
     };
   }
   const rolled = continued !== null && seen.specImage === request.image && continued.done.includes('roll');
-  const done = (step: StepName) => continued?.done.includes(step) ?? false;
   // After the repair there is a pod again.
   const enterable = seen.pod !== null || seen.helm?.pending === true;
-  const imports = importOf(seen, request, earlier) !== null && !done('import');
   if (imports && request.importRows && !rolled && !enterable) {
     return refuse(
       'cannot be entered, so it can neither be drained nor backed up before its rows are imported',
@@ -154,16 +167,17 @@ export function importOf(
   earlier: ReleaseRecord | null,
 ): string | 'own' | null {
   const continued = continues(earlier, request);
-  if (earlier !== null && (earlier.imports ?? null) !== null) {
-    if (continued) return earlier.imports;
-    // It was rolled and then given up for this one, before all rows were added.
-    if (hasToImport(earlier) && earlier.done.includes('roll') && database !== 'sqlite')
-      return earlier.imports;
-  }
+  if (earlier !== null && continued && (earlier.imports ?? null) !== null) return earlier.imports;
+  if (earlier !== null && lacksRows({ database }, earlier)) return earlier.imports;
   if (!request.importRows) return null;
   // Unknown until Helm's release is repaired.
   const isSqlite = database === 'sqlite' || database === null;
   return isSqlite || (continued && earlier?.backup?.database === 'sqlite') ? 'own' : null;
+}
+
+/** Whether the worker was left with the new database, before all rows were added. */
+function lacksRows({ database }: Pick<Seen, 'database'>, earlier: ReleaseRecord): boolean {
+  return isBeforeImport(earlier) && database !== 'sqlite';
 }
 
 /** What a release leaves of a worker that is stopped. */
@@ -249,17 +263,13 @@ function refuseRepair({ name, helm }: Seen, commandLine: Context['commandLine'])
   );
 }
 
-/** Refuses what would start a stopped worker, or leave it a state or a queue that its factory cannot read. */
+/** Refuses a rollback that would start a stopped worker, or leave it a state that its factory cannot read. */
 function refuseStopped(
-  seen: Seen,
-  request: ReleaseRequest,
+  { name }: Seen,
+  { image, revision, replicas, undo }: ReleaseRequest,
   commandLine: Context['commandLine'],
 ): Refusal | null {
-  const { name } = seen;
-  const { image, revision, replicas, undo } = request;
   const start = `start it first: ${commandLine('start', name)}`;
-  if (request.importRows && !isThere(seen, request))
-    return refuse('is stopped, and only a running worker can import its rows', start);
   if (undo?.migration) {
     return refuse(
       `is stopped, and only a running worker can restore the state from before the migration of ${undo.startedAt}`,

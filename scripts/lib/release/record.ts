@@ -85,9 +85,19 @@ export interface Imported {
   readonly waits: readonly string[];
 }
 
-/** Whether a release still has to add the rows of the former database. Records of earlier versions do not say. */
-export function hasToImport(record: Pick<ReleaseRecord, 'imports' | 'done'>): boolean {
-  return (record.imports ?? null) !== null && !record.done.includes('import');
+export const NOTHING_YET: Imported = { added: 0, goesOn: [], waits: [] };
+
+/**
+ * Whether the worker has been given the new database, by this release or by one that it replaced, and lacks rows: then it is not
+ * to take up work as it is. Records of earlier versions do not say what they import.
+ */
+export function isBeforeImport({
+  id,
+  imports,
+  done,
+}: Pick<ReleaseRecord, 'id' | 'imports' | 'done'>): boolean {
+  if ((imports ?? null) === null || done.includes('import')) return false;
+  return done.includes('roll') || imports !== id;
 }
 
 /** The directory of the release records. */

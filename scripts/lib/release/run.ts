@@ -19,7 +19,6 @@ import {
   changeAction,
   expectImage,
   interrupted,
-  isBeforeImport,
   isLost,
   type Job,
   nameOf,
@@ -31,7 +30,7 @@ import {
 } from './job.ts';
 import { afterFailure, migrationOf, type ReleaseRequest, readFacts, storeOf } from './plan.ts';
 import type { ReleaseContext, Target } from './preflight.ts';
-import type { ReleaseRecord, StepName } from './record.ts';
+import { isBeforeImport, type ReleaseRecord, type StepName } from './record.ts';
 import { lift, restoreBackup, stepsOf, stillDrained, stopPodNow, withdrawImport } from './steps.ts';
 
 /**
@@ -62,7 +61,7 @@ export async function runRelease(
     async fails({ name }, error): Promise<Outcome> {
       if (around.context.signal.aborted) throw interrupted(job, name);
       if (!(error instanceof CliError)) throw error;
-      if (goesOnLater(job, name, error)) return { record: job.record, error: lost(job, name, error) };
+      if (await goesOnLater(job, name, error)) return { record: job.record, error: lost(job, name, error) };
       return undo(job, name, error);
     },
   });
@@ -85,13 +84,15 @@ export async function finishUndo(
 }
 
 /** Whether a failure says nothing of the new image: the release is not undone, and the same command goes on with it. */
-function goesOnLater({ record }: Job, step: StepName, error: CliError): boolean {
+async function goesOnLater(job: Job, step: StepName, error: CliError): Promise<boolean> {
+  const { record } = job;
   if (isLost(error)) return true;
+  // An earlier release, or run, has left the worker without rows: its drain is not to be lifted.
+  if (isBeforeImport(record) && afterFailure(step, step === 'roll' && (await hasChanged(job))) === 'lift')
+    return true;
   // The worker is healthy and drained, and rows may have been added.
   if (step === 'import') return error instanceof TransportError;
-  return (
-    (step === 'drain' && isBeforeImport(record)) || (step === 'resume' && record.done.includes('import'))
-  );
+  return step === 'resume' && record.done.includes('import');
 }
 
 function lost({ around, record, target }: Job, step: StepName, error: CliError): CliError {

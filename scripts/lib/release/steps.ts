@@ -37,7 +37,14 @@ import {
 } from './plan.ts';
 import { changesOf, type Helmed, lookAt } from './preflight.ts';
 import { CREATION, prepull, prepullPod, removal } from './prepull.ts';
-import { backupCopyPath, lineOf, type ReleaseRecord, readRecords, type StepName } from './record.ts';
+import {
+  backupCopyPath,
+  lineOf,
+  NOTHING_YET,
+  type ReleaseRecord,
+  readRecords,
+  type StepName,
+} from './record.ts';
 
 /** What the command lines of a step are made from. */
 export type Planned = Pick<Job, 'target' | 'request' | 'around'> & { readonly id: string };
@@ -512,7 +519,7 @@ async function importRows(job: Job): Promise<void> {
     options.say('it had no queue in SQLite: nothing is imported');
     return;
   }
-  note(job, { imported: record.imported ?? { added: 0, goesOn: [], waits: [] } });
+  note(job, { imported: record.imported ?? NOTHING_YET });
   for (let before = Number.POSITIVE_INFINITY; ; ) {
     const transport = await around.enter(target.worker);
     const args = [record.imports ?? '', 'add', String(IMPORT_SECONDS)];
