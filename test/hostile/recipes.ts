@@ -95,6 +95,19 @@ const MIGRATED = {
     why: null,
   }),
 };
+/** The same, and it has imported the rows of the former database. */
+const IMPORTED = {
+  [`${RECORDS}/${RECORD.id}.json`]: JSON.stringify({
+    ...RECORD,
+    state: 'done',
+    done: [...RECORD.done, 'import'],
+    image: RECORD.previous.image,
+    migration: true,
+    imports: RECORD.id,
+    imported: { added: 2, goesOn: ['demo#23'], waits: [] },
+    why: null,
+  }),
+};
 const releasesTold = [`${RECORDS}/${RECORD.id}.json`];
 
 const SECRETS = {
@@ -364,6 +377,7 @@ export const RECIPES: Readonly<Record<string, readonly Recipe[]>> = {
     ...each(['rollback', 'worker-1', '--yes'], TEXT_AND_JSON, { scene: 'rest' }),
     { argv: ['rollback', 'worker-1', '--dry-run'] },
     { argv: ['rollback', 'worker-1', '--yes'], scene: 'rest', files: MIGRATED },
+    { argv: ['rollback', 'worker-1', '--yes'], scene: 'rest', files: IMPORTED },
   ],
   releases: each(['releases'], TEXT_AND_JSON, {
     files: releasesFiles,
