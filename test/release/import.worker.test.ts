@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { buildPushRollout } from '../../scripts/build-push-rollout.ts';
 import { type ReleaseRecord, readRecords, saveRecord } from '../../scripts/lib/release/record.ts';
+import { partsOfScript } from '../../scripts/lib/transport/scripts.ts';
 import { rollback } from '../../scripts/rollback.ts';
 import { type FakeKubectl, fakeKubectl } from '../support/fake-kubectl.ts';
 import { type HandWorker, handWorker } from '../support/hand-worker.ts';
@@ -245,5 +246,28 @@ describe('with PostgreSQL', needs(POSTGRES_BIN !== null, 'postgresql'), () => {
     expect([next.code, next.stderr]).toEqual([0, expect.stringContaining('2 rows imported')]);
     expect(last()).toMatchObject({ state: 'done', replaces: id, imports: id });
     expect([await worker.rows(), await isDrained()]).toEqual([['1 pending', '2 pending'], false]);
+  });
+
+  it('of many rows takes several calls, each a while; only in a drained worker', async () => {
+    const script = (...args: string[]) =>
+      worker.bash(
+        `bash -c "$(cat ${partsOfScript('release-import')
+          .map((name) => join(ROOT, 'scripts', 'remote', `${name}.sh`))
+          .join(' ')})" release-import =nonce ${args.join(' ')}`,
+      );
+    await worker.bash(
+      `${ADD(1)}; ${ADD(2)}; ${ADD(3)}; mkdir -p "$WORKER_STATE_DIR/backups"; echo it >"$WORKER_STATE_DIR/backups/id.tar.gz"`,
+    );
+    expect(await script('id', 'add', '0')).toContain('=nonce part unneeded rc=0');
+    becomes('c');
+    expect(await script('id', 'add', '0')).toMatch(/part imported rc=1 .*\nthe worker is not drained/);
+    await worker.bash('echo "{}" >"$WORKER_STATE_DIR/drain"');
+    for (const left of [2, 1, 0])
+      expect(await script('id', 'add', '0')).toMatch(new RegExp(`part left rc=0 .*\n${left}\n`));
+    expect(await worker.rows()).toEqual(['1 pending', '2 pending', '3 pending']);
+    await worker.bash(ADD(4));
+    expect(await script('id', 'withdraw', '0')).toMatch(/part others rc=0 .*\ndemo#4\n/);
+    expect(await worker.rows()).toEqual(['4 pending']);
+    expect(await script('other', 'add', '9')).toMatch(/there is no backup .*other\.tar\.gz/);
   });
 });
