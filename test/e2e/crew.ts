@@ -1,7 +1,7 @@
 /** Issues at work in every dialect of factory at once: what interrupts one of them interrupts each. */
 import { beforeAll, expect } from 'vitest';
 import { until } from './cluster.ts';
-import { install, standins, type Values, WORKING, workerIn } from './install.ts';
+import { install, standins, type Values, WITH_POSTGRES, WORKING, workerIn } from './install.ts';
 import { Operator } from './operator.ts';
 import { saw } from './seen.ts';
 import { useNamespace } from './site.ts';
@@ -15,7 +15,7 @@ import {
   type TestWorker,
 } from './worker.ts';
 
-const DIALECTS = ['design', 'a', 'b'];
+const DIALECTS = ['design', 'a', 'b', 'c'];
 
 /** Values of a worker that goes through its queue in stages of some seconds. */
 export const speaking = (dialect: string): Values => ({
@@ -57,7 +57,15 @@ export function useCrew(namespace: string, values: Values = {}): Crew {
   const each = async (act: (member: Member) => Promise<unknown>) =>
     void (await Promise.all(members.map(act)));
 
-  beforeAll(() => each((member) => install(member, { ...values, ...speaking(member.dialect) })));
+  beforeAll(() =>
+    each((member) =>
+      install(member, {
+        ...values,
+        ...(member.dialect === 'c' && WITH_POSTGRES),
+        ...speaking(member.dialect),
+      }),
+    ),
+  );
 
   /** One at work, in a stage that no fault has met, and one that waits. */
   async function giveWork(worker: Member): Promise<void> {

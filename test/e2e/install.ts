@@ -56,6 +56,12 @@ export const WITH_DOCKER = {
   persistence: { accessMode: 'ReadWriteOncePod', size: '1Gi' },
 };
 
+/**
+ * For a worker whose factory keeps its queue in PostgreSQL: the same image with the stand-in for such a build, since the small
+ * one has no server.
+ */
+export const WITH_POSTGRES = { image: imageValues(`${REGISTRY}/factory-worker:e2e-postgres`) };
+
 /** For a worker without any token. */
 export const NO_TOKENS = {
   secrets: { inline: { CLAUDE_CODE_OAUTH_TOKEN: '', GH_TOKEN: '', GH_USER: '' } },

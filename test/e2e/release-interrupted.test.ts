@@ -5,9 +5,9 @@ import { describe, expect, it, vi } from 'vitest';
 import { killAt, lastRecord, releaser } from '../release/operator.ts';
 import { kubectl, SCRATCH, until } from './cluster.ts';
 import { HELM } from './install.ts';
-import { assertServes, otherImage, pipelineOf, rollout, useReleases } from './releasing.ts';
+import { assertServes, otherImage, rollout, useReleases } from './releasing.ts';
 import { saw } from './seen.ts';
-import { holdAgents, isDrained, letAgentsGoOn, type TestWorker } from './worker.ts';
+import { holdAgents, isDrained, letAgentsGoOn, pipelineOf, type TestWorker } from './worker.ts';
 
 // Two releases and what they wait for, on a machine that does other things as well.
 vi.setConfig({ testTimeout: 600_000 });

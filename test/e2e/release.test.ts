@@ -4,9 +4,18 @@ import { promisify } from 'node:util';
 import { describe, expect, it, vi } from 'vitest';
 import { lastRecord, NOWHERE } from '../release/operator.ts';
 import { kubectl, until } from './cluster.ts';
-import { assertServes, otherImage, pipelineOf, podOf, rollout, useReleases } from './releasing.ts';
+import { assertServes, otherImage, podOf, rollout, useReleases } from './releasing.ts';
 import { saw } from './seen.ts';
-import { atWork, finished, holdAgents, inWorker, isDrained, letAgentsGoOn, queueOf } from './worker.ts';
+import {
+  atWork,
+  finished,
+  holdAgents,
+  inWorker,
+  isDrained,
+  letAgentsGoOn,
+  pipelineOf,
+  queueOf,
+} from './worker.ts';
 
 const run = promisify(execFile);
 // Two releases and what they wait for, on a machine that does other things as well.

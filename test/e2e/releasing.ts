@@ -4,7 +4,7 @@ import { digestValues, type ImageName, releaseImages, releaser } from '../releas
 import { HELM, install, workerIn } from './install.ts';
 import type { Operator } from './operator.ts';
 import { useNamespace } from './site.ts';
-import { assertSound, getPod, inWorker, isDrained, ownOf, readyPod, type TestWorker } from './worker.ts';
+import { assertSound, getPod, isDrained, ownOf, readyPod, type TestWorker } from './worker.ts';
 
 type Images = Readonly<Record<ImageName, string>>;
 
@@ -76,17 +76,4 @@ export async function assertServes(worker: TestWorker, image: string): Promise<v
   expect(await podOf(worker)).toMatchObject({ image });
   expect(await isDrained(worker)).toBe(false);
   await assertSound(worker);
-}
-
-/** An issue as factory itself tells of it; nothing before it was taken up. */
-export async function pipelineOf(worker: TestWorker, issue: number): Promise<Pipeline | undefined> {
-  const text = await inWorker(worker, 'cd /root/.factory/repos/demo && factory status --format json');
-  return (JSON.parse(text) as Pipeline[] | null)?.find((row) => row.issue === issue);
-}
-
-interface Pipeline {
-  readonly issue: number;
-  readonly status: string;
-  readonly stage: string;
-  readonly stage_history?: readonly { readonly stage: string; readonly attempt: number }[];
 }

@@ -155,15 +155,37 @@ interface QueueRow {
   readonly Status: string;
 }
 
+/** A build for PostgreSQL finds its database by a variable that `kubectl exec` does not set. */
+const WITH_URL = 'export DATABASE_URL="$(cat "$WORKER_RUN_DIR/database-url" 2>/dev/null)"';
+
+/** Runs SQL on the database of a worker with PostgreSQL. @returns the rows, as lines */
+export async function query(worker: TestWorker, sql: string): Promise<string> {
+  return (await inWorker(worker, `${WITH_URL}; psql -XqAt "$DATABASE_URL" -c "${sql}"`)).trim();
+}
+
 /** The worker's queue, as its own program lists it. */
 export async function rowsOf(worker: TestWorker): Promise<readonly QueueRow[]> {
-  const text = await inWorker(worker, 'factory queue list --format json');
+  const text = await inWorker(worker, `${WITH_URL}; factory queue list --format json`);
   return (JSON.parse(text || '[]') as QueueRow[] | null) ?? [];
 }
 
 /** Issue numbers in the worker's queue, the smallest first. */
 export async function queueOf(worker: TestWorker): Promise<number[]> {
   return (await rowsOf(worker)).map(({ Issue }) => Issue).toSorted((a, b) => a - b);
+}
+
+/** An issue as factory itself tells of it; nothing before it was taken up. */
+export async function pipelineOf(worker: TestWorker, issue: number): Promise<Pipeline | undefined> {
+  const ask = `${WITH_URL}; cd /root/.factory/repos/demo && factory status --format json`;
+  const pipelines = JSON.parse(await inWorker(worker, ask)) as Pipeline[] | null;
+  return pipelines?.find((row) => row.issue === issue);
+}
+
+interface Pipeline {
+  readonly issue: number;
+  readonly status: string;
+  readonly stage: string;
+  readonly stage_history?: readonly { readonly stage: string; readonly attempt: number }[];
 }
 
 /**
@@ -187,7 +209,10 @@ export async function assertSound(worker: TestWorker): Promise<void> {
     worker,
     // factory makes the file with its first row, and not at all where it keeps its state in PostgreSQL.
     // A process that opens or closes a database in WAL mode locks it for a moment, even for those that only read.
-    'cd /root/.factory; if [ ! -s factory.db ]; then echo ok; exit; fi; sqlite3 factory.db ".timeout 10000" "PRAGMA integrity_check; SELECT issue FROM issue_queue GROUP BY issue HAVING count(*) > 1"',
+    `${WITH_URL}; cd /root/.factory; twice="SELECT issue FROM issue_queue GROUP BY issue HAVING count(*) > 1"
+     if [ -n "$DATABASE_URL" ]; then echo ok; psql -XqAt "$DATABASE_URL" -c "$twice"
+     elif [ ! -s factory.db ]; then echo ok
+     else sqlite3 factory.db ".timeout 10000" "PRAGMA integrity_check; $twice"; fi`,
   );
   if (answer.trim() !== 'ok') throw new Error(`the database of ${worker.name}: ${answer}`);
 }
