@@ -31,6 +31,43 @@ refuse_at_work() {
   if [ -n "$running" ] && [ "$force" != yes ]; then give_up "sessions of stages are there: $running"; fi
 }
 
+# bring_pipelines_home: what comes from a worker with another HOME leads to that worker's clones, and agents would work in them
+# where they exist. The same folders of our own take their place; a path to anything else stays. Part of swap.
+bring_pipelines_home() {
+  local file ours
+  while IFS= read -r -d '' file; do
+    # shellcheck disable=SC2016  # jq's variables
+    ours=$(jq --arg repos "$WORKER_REPOS_DIR/" '. as $was | objects
+      | with_entries(if (.key | IN("worktree", "config_path", "repo_dir")) and (.value | type == "string")
+        then .value |= sub("^/(.*?/)?[.]factory/repos/"; $repos) else . end)
+      | select(. != $was)' "$file" 2>/dev/null)
+    if [ -n "$ours" ]; then printf '%s\n' "$ours" >"$file.new" && mv "$file.new" "$file" || return; fi
+  done < <(find "$home/pipelines" -name pipeline.json -type f -print0 2>/dev/null)
+}
+
+# bring_rows_home: the same for the paths in the database. Part of swap.
+bring_rows_home() {
+  local columns table column at find=strpos change=query_server repos="'${WORKER_REPOS_DIR//\'/\'\'}'"
+  if [ "$(database_kind)" = sqlite ]; then
+    find=instr change=change_file
+    columns=$(query_database "$home/factory.db" "SELECT 'issue_queue ' || name FROM pragma_table_info('issue_queue') WHERE name = 'config_path'") || return
+  else
+    columns=$(query_server "SELECT table_name || ' ' || column_name FROM information_schema.columns WHERE table_schema = 'public'
+      AND (table_name, column_name) IN (('issue_queue', 'config_path'), ('repos', 'config_path'), ('repos', 'local_path'))") || return
+  fi
+  while read -r table column; do
+    [ -n "$table" ] || continue
+    at="$find($column, '/.factory/repos/')"
+    "$change" "UPDATE $table SET $column = $repos || substr($column, $at + length('/.factory/repos'))
+      WHERE $at > 0 AND substr($column, 1, 1) = '/'" || return
+  done <<<"$columns"
+}
+
+# change_file SQL: changes the worker's own database in SQLite, which a backup has just filled: query_database says what -safe is for.
+change_file() {
+  sqlite3 -batch -init /dev/null -safe "$home/factory.db" '.timeout 10000' 'PRAGMA trusted_schema = OFF' "$1"
+}
+
 # Moves the old ones aside and the new ones in place.
 swap() {
   local name
@@ -39,6 +76,7 @@ swap() {
     if [ -e "$home/$name" ]; then mv "$home/$name" "$work/old/$name" || return; fi
     if [ -e "$work/new/$name" ]; then mv "$work/new/$name" "$home/$name" || return; fi
   done
+  bring_pipelines_home || return
   if [ -e "$work/new/factory.db" ] || [ -e "$work/new/factory.pgdump" ]; then
     save_database "$(database_kind)" "$work/old" || return
     if [ "$import" = yes ]; then
@@ -46,6 +84,7 @@ swap() {
       return
     fi
     restore_database "$work/new" || return
+    bring_rows_home || return
     # Checks that this worker's program can read the state, which another version may have written.
     timeout 30 factory queue list --format json >/dev/null || return
     [ "$(state | grep --extended-regexp '^(rows|newest|integrity)=')" = \

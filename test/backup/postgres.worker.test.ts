@@ -65,7 +65,8 @@ describe('with PostgreSQL', needs(POSTGRES_BIN !== null, 'postgresql'), () => {
     const [source, target] = [await postgres(), await postgres()];
     await source.bash(
       `${ADD(1)}; ${ADD(2)}; factory event log --session 1-a-1 --issue 1 --stage a --event idle
-       psql -Xqc "INSERT INTO deploys (sha) VALUES ('abc'); INSERT INTO deploy_events (deploy_id, event) VALUES (1, E'a\\tb\\\\\\\\.')" "$DATABASE_URL"`,
+       psql -Xqc "INSERT INTO repos (url, local_path, config_path) VALUES ('u', '$WORKER_REPOS_DIR/demo', '/srv/it/pipeline.yaml');
+         INSERT INTO deploys (sha) VALUES ('abc'); INSERT INTO deploy_events (deploy_id, event) VALUES (1, E'a\\tb\\\\\\\\.')" "$DATABASE_URL"`,
     );
     expect((await save(source)).code).toBe(0);
     const { code, stdout, stderr } = await restoreInto(target);
@@ -74,8 +75,14 @@ describe('with PostgreSQL', needs(POSTGRES_BIN !== null, 'postgresql'), () => {
       'w has 2 rows in the queue, 0 pipelines again, counted on both ends; integrity ok\n',
       expect.not.stringContaining('note:'),
     ]);
+    // The clones are its own, wherever those of the other are.
+    const rows = await source.bash('factory queue list --format json');
     expect(await target.bash('factory queue list --format json')).toBe(
-      await source.bash('factory queue list --format json'),
+      rows.replaceAll(source.repos, target.repos),
+    );
+    const repos = 'SELECT local_path, config_path FROM repos';
+    expect(await target.bash(`psql -XAtc "${repos}" "$DATABASE_URL"`)).toBe(
+      `${target.repos}/demo|/srv/it/pipeline.yaml\n`,
     );
     const deploys = 'SELECT sha, event FROM deploys JOIN deploy_events ON deploy_id = deploys.id';
     expect(await target.bash(`psql -XAtc "${deploys}" "$DATABASE_URL"`)).toBe('abc|a\tb\\.\n');

@@ -215,3 +215,59 @@ describe('restore', () => {
     expect(await target.bash('ls "$HOME/.factory/pipelines"')).toBe('7\n');
   });
 });
+
+describe('into a worker with another HOME', () => {
+  let from: HandWorker;
+  let into: HandWorker;
+  beforeAll(async () => {
+    from = await handWorker({ up: false, dialect: 'b' });
+    into = await handWorker({ up: false, dialect: 'b' });
+  });
+  afterAll(async () => {
+    await from.remove();
+    await into.remove();
+  });
+
+  it('rows and pipelines lead to its own clones, not to those of the other', async () => {
+    const config = join(from.repos, 'demo', 'pipeline.yaml');
+    const pipeline = {
+      issue: 1,
+      feature_intent: `look into ${config}`,
+      worktree: join(from.repos, 'demo', 'worktrees', 'issue-1'),
+      config_path: config,
+      repo_dir: join(from.repos, 'demo'),
+      current_stage: 'qa',
+    };
+    const elsewhere = {
+      ...pipeline,
+      repo_dir: '/srv/it',
+      config_path: '/srv/it/pipeline.yaml',
+      worktree: '',
+    };
+    await from.bash(
+      `factory queue add 1 --config ${config} --intent 'look into ${config}'; factory queue add 2 --config ${config} --intent two
+       mkdir -p "$HOME"/.factory/pipelines/acme/demo/{1,2}`,
+    );
+    await from.sql("UPDATE issue_queue SET config_path = '/srv/it/pipeline.yaml' WHERE issue = 2");
+    const file1 = 'home/.factory/pipelines/acme/demo/1/pipeline.json';
+    await from.write(file1, JSON.stringify(pipeline));
+    await from.write(file1.replace('/1/', '/2/'), JSON.stringify(elsewhere));
+    rmSync(file, { force: true });
+    expect(await run(backup, ['w', file], { env: from.laptop })).toMatchObject({ code: 0 });
+    const { code, stderr } = await run(restore, [file, 'w', '--yes'], { env: into.laptop });
+    expect([code, stderr]).toEqual([0, expect.not.stringContaining('note:')]);
+    expect((await into.queue()).map(({ configPath, intent }) => [configPath, intent])).toEqual([
+      [join(into.repos, 'demo', 'pipeline.yaml'), `look into ${config}`],
+      ['/srv/it/pipeline.yaml', 'two'],
+    ]);
+    const pipelineOf = async (issue: number) =>
+      into.bash(`cat "$HOME/.factory/pipelines/acme/demo/${issue}/pipeline.json"`);
+    expect(JSON.parse(await pipelineOf(1))).toEqual({
+      ...pipeline,
+      worktree: join(into.repos, 'demo', 'worktrees', 'issue-1'),
+      config_path: join(into.repos, 'demo', 'pipeline.yaml'),
+      repo_dir: join(into.repos, 'demo'),
+    });
+    expect(await pipelineOf(2)).toBe(JSON.stringify(elsewhere));
+  });
+});
