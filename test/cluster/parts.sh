@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Gets what the node is made of into the cache: Debian's packages, the Kubernetes programs, the pause image.
+# Gets what the node is made of into the cache: Debian's packages, the Kubernetes programs, the pause image, and with
+# CLUSTER_NODE=containerd2 the second set of containerd, etcd and runc.
 set -Eeuo pipefail
 # shellcheck source=test/cluster/lib.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
@@ -25,6 +26,8 @@ require_programs() {
   ((${#missing[@]} == 0)) || die "missing: ${missing[*]}" "apt-get install --yes ${missing[*]}"
 }
 
+download_debian() { apt-get --quiet download "$@" || { apt-get --quiet update && apt-get --quiet download "$@"; }; }
+
 unpack_debian() {
   local work package
   work=$(mktemp -d "$CACHE/debian.XXXXXX")
@@ -33,11 +36,41 @@ unpack_debian() {
   mkdir "$work/root"
   (
     cd "$work"
-    apt-get --quiet download "${DEBIAN_PACKAGES[@]}" || { apt-get --quiet update && apt-get --quiet download "${DEBIAN_PACKAGES[@]}"; }
+    download_debian "${DEBIAN_PACKAGES[@]}"
     for package in ./*.deb; do dpkg-deb --extract "$package" root; done
   )
   for package in "$work"/*.deb; do dpkg-deb --field "$package" Package Version; done
   mv "$work/root" "$DEBIAN"
+  rm -rf "$work"
+}
+
+# build_tools MODULE FLAG…: builds the programs that a module of the second set names.
+build_tools() {
+  cd "$HERE/containerd2/$1" || return 1
+  nice --adjustment=19 go build -trimpath "${@:2}" tool
+}
+
+# Debian's newer releases have them as packages, too; but what is in those changes until they are stable, and their runc
+# needs a newer libc than this machine may have.
+build_containerd2() {
+  local new=$BIN/$PROGRAMS.new
+  rm -rf "$new"
+  mkdir "$new"
+  CGO_ENABLED=0 build_tools etcd -ldflags '-s -w' -o "$new/etcd" || return 1
+  CGO_ENABLED=0 build_tools containerd -ldflags '-s -w' -tags no_btrfs,no_devmapper,no_zfs -o "$new" || return 1
+  build_runc "$new" || return 1
+  mv "$new" "$BIN/$PROGRAMS"
+}
+
+# It has C in it, and libseccomp, without which it refuses pods with a seccompProfile. Static: the second node's system is smaller.
+build_runc() {
+  local work libraries
+  work=$(mktemp -d "$CACHE/libseccomp.XXXXXX")
+  chmod 755 "$work"
+  (cd "$work" && download_debian libseccomp-dev && dpkg-deb --extract ./*.deb root) || return 1
+  libraries=$(echo "$work"/root/usr/lib/*/pkgconfig)
+  CGO_ENABLED=1 PKG_CONFIG_SYSROOT_DIR=$work/root PKG_CONFIG_LIBDIR=$libraries \
+    build_tools runc -ldflags '-s -w -extldflags -static' -tags seccomp,netgo,osusergo -o "$1" || return 1
   rm -rf "$work"
 }
 
@@ -59,6 +92,7 @@ main() {
   [[ -x $DEBIAN/usr/bin/containerd ]] || step "unpack ${#DEBIAN_PACKAGES[@]} Debian packages" unpack_debian
   [[ -x $BIN/$KUBERNETES && -x $BIN/pause ]] ||
     step "build Kubernetes $KUBERNETES_VERSION (minutes)" build_kubernetes
+  [[ -x $BIN/$PROGRAMS/containerd ]] || step 'build containerd 2, etcd and runc (minutes)' build_containerd2
   if [[ ! -s $CACHE/pause.tar || $BIN/pause -nt $CACHE/pause.tar ]]; then
     mkdir -p "$CACHE/pause/rootfs"
     cp "$BIN/pause" "$CACHE/pause/rootfs/pause"

@@ -42,6 +42,7 @@ start_node() {
   "$HERE/kubeconfig.sh" kubelet https://127.0.0.1:6443 >"$NODE/run/pki/kubelet.kubeconfig"
   "$HERE/files.sh" || return 1
   ln -sfn "$KUBERNETES" "$BIN/kubernetes"
+  ln -sfn "$PROGRAMS" "$BIN/programs"
   # A session of its own: Ctrl-C on make must not end it.
   setsid unshare --fork --kill-child --pid --mount-proc --mount --propagation private --net --uts \
     "$HERE/node.sh" >"$NODE/node.log" 2>&1 </dev/null &
@@ -103,6 +104,7 @@ import_pause() { in_node ctr --namespace k8s.io images import - <"$CACHE/pause.t
 api_ready() { api get --raw /readyz --request-timeout=5s; }
 node_ready() { api wait --for=condition=Ready node/fwc-node --timeout=5s; }
 service_account() { api get serviceaccount default; }
+runtime_version() { api get nodes --output jsonpath='{.items[0].status.nodeInfo.containerRuntimeVersion}'; }
 
 add_storage_class() {
   api apply --filename - <<'END'
@@ -128,6 +130,8 @@ main() {
   if node_pid >/dev/null; then
     [[ $(readlink "$BIN/kubernetes") == kubernetes-$KUBERNETES_VERSION-* ]] ||
       die "the node runs already, with $(readlink "$BIN/kubernetes") instead of $KUBERNETES_VERSION" 'make cluster-down'
+    [[ $(readlink "$BIN/programs") == "$PROGRAMS" ]] ||
+      die "the node runs already, with other programs than those of CLUSTER_NODE=${CLUSTER_NODE:-debian}" 'make cluster-down'
     say 'the node runs already'
   else
     # What a killed or rebooted machine left behind.
@@ -143,7 +147,7 @@ main() {
   step 'wait for the node' wait_until 180 node_ready
   step 'add the storage class' add_storage_class
   step 'wait for the default service account' wait_until 60 service_account
-  say "ready after $((SECONDS - started))s: Kubernetes $KUBERNETES_VERSION, registry localhost:$CLUSTER_REGISTRY_PORT"
+  say "ready after $((SECONDS - started))s: Kubernetes $KUBERNETES_VERSION, $(runtime_version), registry localhost:$CLUSTER_REGISTRY_PORT"
   say "  export KUBECONFIG=$KUBECONFIG_FILE"
   say "  $KUBECTL --context $CONTEXT get nodes"
 }

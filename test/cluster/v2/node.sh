@@ -2,7 +2,7 @@
 # The first process of the second node, in its virtual machine: mounts, network, containerd and kubelet. What they say goes
 # to the serial console, which is a file outside.
 set -uo pipefail
-export PATH=/run/cluster/bin:/run/cluster/debian/usr/bin:/run/cluster/debian/usr/sbin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export PATH=/run/cluster/bin:/run/cluster/bin/programs:/run/cluster/debian/usr/bin:/run/cluster/debian/usr/sbin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export HOME=/root
 # shellcheck source=test/image/v2/mounts.sh
 source /node/mounts.sh

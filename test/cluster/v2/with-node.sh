@@ -19,7 +19,7 @@ fetch_images() {
   local root=$1 failed=no
   cat >containerd.toml <<END
 version = 2
-disabled_plugins = ["io.containerd.grpc.v1.cri"]
+disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime", "io.containerd.nri.v1.nri"]
 root = "$root/var/lib/containerd"
 state = "$V2/state"
 [grpc]
@@ -60,6 +60,9 @@ make_disk() {
   cp --recursive kernel/lib/modules/. "$root/usr/lib/modules"
   cp --recursive "$DEBIAN" "$run/cluster/debian"
   cp "$BIN/$KUBERNETES" "$run/cluster/bin/kubernetes"
+  # A link, to what is in debian or beside it.
+  cp --archive "$BIN/programs" "$run/cluster/bin"
+  if [[ $(readlink "$BIN/programs") != ../* ]]; then cp --archive "$BIN/$(readlink "$BIN/programs")" "$run/cluster/bin"; fi
   cp --recursive "$NODE"/run/{cni,containerd.toml,pod-resolv.conf,runc} "$run"
   sed "s|^cgroupRoot: .*|cgroupRoot: /|" "$NODE/run/kubelet.yaml" >"$run/kubelet.yaml"
   sed --in-place "s|$POD_CIDR|$PODS|" "$run/cni/10-pods.conflist"
@@ -109,7 +112,7 @@ main() {
   node_pid >/dev/null || die 'there is no test cluster' 'make cluster'
   "$ROOT/scripts/build/programs.sh" qemu-system-x86_64 busybox mkfs.ext4 ip ps
   KUBECTL=$(kubectl_path)
-  export PATH=$DEBIAN/usr/bin:$DEBIAN/usr/sbin:$PATH
+  export PATH=$BIN/programs:$DEBIAN/usr/bin:$DEBIAN/usr/sbin:$PATH
   mkdir -p "$V2"
   cd "$V2"
   [[ ! -e pid ]] || ! kill -0 "$(<pid)" 2>/dev/null || die 'the second node is there already' "kill $(<pid), and again"
