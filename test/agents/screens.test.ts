@@ -11,34 +11,41 @@ import { linesOf, SCREENS } from './screens.ts';
 
 const FIXTURES = new URL('../claude/screens', import.meta.url).pathname;
 
-let agent: Agent;
+/** Those that have nothing to do; as many as tests run at once (maxConcurrency). */
+const free: Agent[] = [];
 beforeAll(async () => {
-  agent = await startAgent();
+  free.push(...(await Promise.all([startAgent(), startAgent()])));
 });
-afterAll(() => agent?.remove());
+afterAll(() => Promise.all(free.map((agent) => agent.remove())));
 
 describe('a screen of claude', () => {
-  test.each(SCREENS)('$name', async ({ name, id, flags, before, answer, shows }) => {
-    const session = '42-build-1';
-    await agent.fresh();
-    // What the seeds decide otherwise; without a hook that would add its own lines.
-    await agent.settings({ autoContinueAtUsageLimit: true, permissions: {}, hooks: {} });
-    await before?.(agent);
-    agent.server.answer = answer ?? { say: 'Done.' };
-    await agent.start(session, flags === undefined ? {} : { flags });
-    if (answer !== undefined) {
-      await agent.until(session, /shift\+tab to cycle|\? for shortcuts/);
-      await agent.paste(session, 'Work on issue 42.\nCommit what you have done.');
+  test.concurrent.each(SCREENS)('$name', async ({ name, id, flags, before, answer, shows }) => {
+    const agent = free.pop();
+    if (agent === undefined) throw new Error('more tests at once than agents');
+    try {
+      const session = '42-build-1';
+      await agent.fresh();
+      // What the seeds decide otherwise; without a hook that would add its own lines.
+      await agent.settings({ autoContinueAtUsageLimit: true, permissions: {}, hooks: {} });
+      await before?.(agent);
+      agent.server.answer = answer ?? { say: 'Done.' };
+      await agent.start(session, flags === undefined ? {} : { flags });
+      if (answer !== undefined) {
+        await agent.until(session, /shift\+tab to cycle|\? for shortcuts/);
+        await agent.paste(session, 'Work on issue 42.\nCommit what you have done.');
+      }
+      const screen = await agent.until(session, shows);
+      if (process.env['SCREENS'] === 'write')
+        await writeFile(join(FIXTURES, `${name}.txt`), anonymous(screen, agent.worker.dir));
+      expect(findPrompt(linesOf(screen))?.id ?? null).toBe(id);
+    } finally {
+      free.push(agent);
     }
-    const screen = await agent.until(session, shows);
-    if (process.env['SCREENS'] === 'write') await writeFile(join(FIXTURES, `${name}.txt`), anonymous(screen));
-    expect(findPrompt(linesOf(screen))?.id ?? null).toBe(id);
   });
 });
 
 /** Without what is of this machine and this minute. */
-function anonymous(screen: string): string {
-  const { dir } = agent.worker;
+function anonymous(screen: string, dir: string): string {
   return `${screen
     .replaceAll(join(dir, 'home'), '/root')
     .replaceAll(dir, '/tmp/worker')

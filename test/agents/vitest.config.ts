@@ -10,6 +10,7 @@ export default defineConfig({
     setupFiles: ['test/support/signals.ts'],
     env: { NO_COLOR: '1', FORCE_COLOR: '0', CI: '', FACTORY_WORKERS: '' },
     maxWorkers: 2,
+    maxConcurrency: 2,
     testTimeout: 120_000,
     hookTimeout: 60_000,
   },
