@@ -222,6 +222,27 @@ describe('an account that does not work', () => {
   });
 });
 
+describe('a queue that cannot be read', () => {
+  const locked: Look = {
+    status: 'stuck',
+    cause: 'the queue cannot be read',
+    parts: { queue: { rc: 1, text: '' }, 'queue.error': 'Error: database is locked' },
+  };
+
+  it('is told after the second look in vain', () => {
+    expect(watch({}, locked, locked, {})).toEqual([
+      [],
+      [],
+      ['worker-trouble: stuck: the queue cannot be read'],
+      ['worker-recovered: running again; it was stuck'],
+    ]);
+  });
+
+  it('is not told when the next look reads it, as on a busy worker', () => {
+    expect(watch({}, locked, {}, locked, {})).toEqual([[], [], [], [], []]);
+  });
+});
+
 describe('a worker', () => {
   const lost: Look = { status: 'unreachable', cause: 'no answer in time', parts: null };
 

@@ -50,7 +50,7 @@ interface IssueState {
 export interface Known {
   /** What was told to be wrong with the worker itself; null when nothing is. */
   readonly trouble: Status | null;
-  /** How many looks in a row found it unreachable. */
+  /** How many looks in a row were in vain. */
   readonly misses: number;
   /** How each issue stands; null while the worker was never asked with success. */
   readonly issues: ReadonlyMap<number, IssueState> | null;
@@ -62,8 +62,13 @@ export interface Known {
 
 type Typed = (command: 'peek' | 'answer', session: string) => string;
 
-/** A single failed look may be a lost packet, or a laptop that was asleep. */
+/** A single look in vain may be a lost packet, a laptop that was asleep, or a database that others kept locked for too long. */
 const MISSES = 2;
+
+/** Whether a look was in vain. */
+function isMiss({ status, snapshot }: Observation): boolean {
+  return status === 'unreachable' || (snapshot !== null && isQueueUnknown(snapshot));
+}
 
 /** Whether there is no need to alert anyone: the status is wanted, or passes. */
 function isQuiet({ status, pod }: Observation): boolean {
@@ -84,7 +89,7 @@ export function eventsOf(
   least: Severity,
 ): { readonly known: Known; readonly news: readonly News[] } {
   const seen = withoutQuestion(observation);
-  const misses = seen.status === 'unreachable' ? (known?.misses ?? 0) + 1 : 0;
+  const misses = isMiss(seen) ? (known?.misses ?? 0) + 1 : 0;
   if (misses > 0 && misses < MISSES) {
     return {
       known: { issues: null, standing: new Set(), fresh: new Set(), trouble: null, ...known, misses },
