@@ -31,7 +31,8 @@ export async function without<T>(
   } finally {
     const since = Date.now();
     service(action === 'freeze' ? 'thaw' : 'start', name);
-    await until(`${name} is back`, 90, async () => {
+    // A kubelet whose node was deleted registers it anew, which has taken more than 90 s on a busy machine.
+    await until(`${name} is back`, 240, async () => {
       await kubectl('get', '--raw', '/readyz', '--request-timeout=5s');
       return name === 'kube-apiserver' || nodeAnswers(since);
     });

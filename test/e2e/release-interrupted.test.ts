@@ -54,7 +54,7 @@ describe('an interruption', () => {
     expect(lastRecord('two')?.state).toMatch(/^done$/);
   });
 
-  it.each([0, 4, 12])('at roll, whose helm goes on %i s later: the same', async (seconds) => {
+  it.each([0, 2, 4, 12])('at roll, whose helm goes on %i s later: the same', async (seconds) => {
     const image = await otherImage(site, w2);
     const args = rollout(image, 'two');
     const slow = releaser([w2], slowHelm(seconds));

@@ -302,21 +302,38 @@ function importing({ target, request, options, around }: Job): string {
   return commandLine('build-push-rollout', 'rollout', target.worker.name, '--image', request.image, ...flags);
 }
 
+/** Whether the pod that was looked at is gone, or about to go; not where the cluster does not say. */
+async function isReplaced({ target, around }: Job): Promise<boolean> {
+  const pods = await readPods(around.cluster, target.worker).catch(() => null);
+  if (pods === null) return false;
+  const pod = currentPod(pods, target.worker);
+  return pod?.metadata.uid !== target.pod?.metadata.uid || pod?.metadata.deletionTimestamp !== undefined;
+}
+
 async function drain(job: Job): Promise<void> {
-  const { target, request, options, around, record } = job;
+  const { request, options, around, target } = job;
   const { worker } = target;
-  const { context, timeoutMs } = around;
-  const { signal } = context;
+  const { timeoutMs } = around;
+  const { signal } = around.context;
   const theirs = target.facts?.snapshot.drain;
   if (theirs == null || theirs.release !== null) {
-    // An abandoned release of ours leaves its drain to this one.
-    const owner = { release: record.id, force: theirs != null };
     const reason = `release of ${shortReference(request.image)}`;
-    await drainWorker(await around.enter(worker), worker, reason, owner, {
-      timeoutMs,
-      signal,
-      commandLine: context.commandLine,
-    });
+    // An abandoned release of ours leaves its drain to this one.
+    const owner = { release: job.record.id, force: theirs != null };
+    const set = async () =>
+      drainWorker(await around.enter(worker), worker, reason, owner, {
+        timeoutMs,
+        signal,
+        commandLine: around.context.commandLine,
+      });
+    try {
+      await set();
+    } catch (error) {
+      if (!(error instanceof TransportError) || !(await isReplaced(job))) throw error;
+      // By the helm of a run that was killed, which had not begun yet when this one looked.
+      await repair(job);
+      await set();
+    }
   }
   const outcome = await waitForRest({
     worker: worker.name,
