@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { CliError } from '../../scripts/lib/cli/errors.ts';
 import { type Build, SCHEMA } from '../../scripts/lib/contract.ts';
 import { type Change, HelmError } from '../../scripts/lib/helm/helm.ts';
@@ -619,6 +619,26 @@ describe('a helm that outlives the command that started it', () => {
     // By the Helm of the second look, which is asked for its version like any other.
     expect(upgrades()).toEqual([expect.stringContaining(`image.digest=${NEW.split('@')[1]}`)]);
     expect(job.record.previous.podUid).toBe(null);
+  });
+
+  it.each([
+    ['replaced', 'old', 'drained'],
+    ['the same', 'new', 'failed'],
+  ])('takes the pod away from the drain: the next one is drained; when it is %s', async (_, uid, end) => {
+    const answers = { drained: 'new' };
+    const { job, calls } = jobOf({ image: NEW, revision: NEW, statuses: ['deployed'], resumed, answers });
+    job.target = { ...job.target, pod: { metadata: { name: WORKER.pod, uid } } };
+    const broke = new TransportError('timeout', 'the connection broke');
+    const enter = vi.fn(job.around.enter).mockRejectedValueOnce(broke);
+    const draining = STEPS.drain.run(Object.assign(job, { around: { ...job.around, enter } }));
+    if (end === 'failed') {
+      await expect(draining).rejects.toBe(broke);
+      expect(calls).toEqual([]);
+    } else {
+      await draining;
+      expect(calls.map(({ script }) => script)).toContain('drain');
+      expect(job.target.pod?.metadata.uid).toBe('new');
+    }
   });
 
   it('and one that refuses for another reason is told of', async () => {
