@@ -29,8 +29,9 @@ keeper=$!
 command=$!
 
 trap 'kill "$command" 2>/dev/null || true' TERM HUP
-# The command has received it from the terminal.
-trap ':' INT
+# The command has received it from the terminal. Ignored here, not caught: that would end `wait`, and the exit code of a command
+# that ends at that very moment is lost to bash.
+trap '' INT
 code=0
 wait "$command" || code=$?
 # A signal ends `wait`, but not necessarily the command.
