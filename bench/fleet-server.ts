@@ -54,8 +54,10 @@ const { port } = await clusterServer(
   {
     get,
     exec({ query }) {
+      const answer = (asked: string) => ({ stdout: frame.replaceAll(nonce, asked) });
+      if (query.has('stdin')) return { kind: 'running', reply: answer };
       const asked = query.getAll('command').find((word) => word.startsWith('=')) ?? '';
-      return { kind: 'running', stdout: frame.replaceAll(nonce, asked), end: SUCCESS };
+      return { kind: 'running', ...answer(asked), end: SUCCESS };
     },
   },
   0,

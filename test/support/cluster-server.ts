@@ -10,8 +10,9 @@
 import { createServer, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { WebSocketServer } from 'ws';
+import { type WebSocket, WebSocketServer } from 'ws';
 import type { Argv, Exec, Served, ServeOptions } from '../../scripts/lib/exec.ts';
+import { newNonce } from '../../scripts/lib/transport/frame.ts';
 
 /** No answer: the connection stays open. */
 export const frozen = { kind: 'frozen' } as const;
@@ -40,15 +41,21 @@ export interface Streaming {
   cut(): void;
 }
 
-/** A program that runs in a pod. */
-export interface Running {
-  readonly kind: 'running';
+/** What a program in a pod prints, and how it ends. */
+export interface Printed {
   readonly stdout?: string | Buffer;
   readonly stderr?: string;
   /** What the error channel says at the end; nothing when absent. */
   readonly end?: string;
   /** How the connection ends then: with a code, without one (1006), or not at all. */
   readonly close?: number | 'dropped' | 'never';
+}
+
+/** A program that runs in a pod. */
+export interface Running extends Printed {
+  readonly kind: 'running';
+  /** What it prints for each line of its stdin. It stays, unless it says how it is closed. */
+  readonly reply?: (line: string) => Printed | Promise<Printed>;
 }
 
 export type GetAnswer = Whole | Stream | typeof frozen | typeof dropped;
@@ -96,6 +103,23 @@ export const failure = (reason: string, message: string) =>
 
 /** How much of a stream one message has, so that many a program's output takes more than one. */
 const MESSAGE_BYTES = 32 * 1024;
+
+function printer(connection: WebSocket, socket: Duplex): (printed: Printed) => void {
+  const say = (channel: number, content: Buffer) =>
+    connection.send(Buffer.concat([Buffer.of(channel), content]));
+  return ({ stdout, stderr, end, close = 1000 }) => {
+    [stdout, stderr].forEach((printed, index) => {
+      if (printed === undefined) return;
+      const stream = Buffer.from(printed);
+      for (let at = 0; at === 0 || at < stream.length; at += MESSAGE_BYTES)
+        say(index + 1, stream.subarray(at, at + MESSAGE_BYTES));
+    });
+    if (end !== undefined) say(3, Buffer.from(end));
+    // What was sent goes out first.
+    if (close === 'dropped') connection.send(Buffer.of(1), () => setImmediate(() => socket.destroy()));
+    else if (close !== 'never') connection.close(close);
+  };
+}
 
 /** @param listenOn path of a socket; or 0, for a port of its own */
 export async function clusterServer(
@@ -152,21 +176,17 @@ export async function clusterServer(
     }
     if (answer.kind !== 'running') return;
     webSockets.handleUpgrade(request, socket, head, (connection) => {
-      const say = (channel: number, content: Buffer) =>
-        connection.send(Buffer.concat([Buffer.of(channel), content]));
       connection.on('error', () => {});
+      const print = printer(connection, socket);
       // An API server begins with an empty message.
-      say(1, Buffer.alloc(0));
-      const streams = [Buffer.from(answer.stdout ?? ''), Buffer.from(answer.stderr ?? '')];
-      streams.forEach((stream, index) => {
-        for (let at = 0; at < stream.length; at += MESSAGE_BYTES)
-          say(index + 1, stream.subarray(at, at + MESSAGE_BYTES));
+      print({ stdout: '', close: 'never' });
+      const { reply } = answer;
+      print({ ...answer, ...(reply === undefined ? {} : { close: 'never' }) });
+      if (reply === undefined) return;
+      connection.on('message', async (message: Buffer) => {
+        for (const line of message.toString('utf8', 1).trim().split('\n'))
+          print({ close: 'never', ...(await reply(line)) });
       });
-      if (answer.end !== undefined) say(3, Buffer.from(answer.end));
-      const { close = 1000 } = answer;
-      // What was sent goes out first.
-      if (close === 'dropped') connection.send(Buffer.of(1), () => setImmediate(() => socket.destroy()));
-      else if (close !== 'never') connection.close(close);
     });
   });
   const kill = async () => {
@@ -234,17 +254,37 @@ function getBy(ask: Ask): NonNullable<Answers['get']> {
 function execBy(ask: Ask): NonNullable<Answers['exec']> {
   return async ({ path, query }) => {
     const [, namespace = '', pod = ''] = /\/namespaces\/([^/]+)\/pods\/(.+)\/exec$/.exec(path) ?? [];
-    const into = ['exec', pod, `--container=${query.get('container')}`];
-    const { code, stdout, stderr } = await ask(namespace, ...into, '--', ...query.getAll('command'));
-    const began = stdout.length > 0 || code === 0 || KUBECTLS_OWN.test(stderr);
-    if (!began) return stderr === '' ? dropped : refusalOf(stderr);
+    const into = ['exec', pod, `--container=${query.get('container')}`, '--'];
+    const run = async (words: readonly string[]) => answerOf(await ask(namespace, ...into, ...words));
+    const words = query.getAll('command');
+    if (!query.has('stdin')) return run(words);
+    // The first answer decides whether the request is refused, before the nonce of the question is known.
+    const nonce = newNonce();
+    let first: ExecAnswer | null = await run(onceOf(words, nonce));
+    if (first.kind !== 'running') return first;
     return {
       kind: 'running',
-      stdout,
-      stderr: stderr.replace(KUBECTLS_OWN, ''),
-      end: exited(code),
+      async reply(line) {
+        const answer = first ?? (await run(onceOf(words, line)));
+        first = null;
+        if (answer.kind !== 'running') return { close: 'dropped' };
+        const { end, ...printed } = { ...answer, stdout: `${answer.stdout}`.replaceAll(nonce, line) };
+        return end === SUCCESS ? { ...printed, close: 'never' } : { ...printed, end: end ?? '' };
+      },
     };
   };
+}
+
+/** What remote/again.sh runs for a line. @param words its own command line */
+function onceOf(words: readonly string[], line: string): string[] {
+  const [, , , , , limit = '', script = '', name = '', ...args] = words;
+  return ['timeout', '-k', '2', limit, 'bash', '-c', script, name, line, ...args];
+}
+
+function answerOf({ code, stdout, stderr }: Awaited<ReturnType<Ask>>): ExecAnswer {
+  const began = stdout.length > 0 || code === 0 || KUBECTLS_OWN.test(stderr);
+  if (!began) return stderr === '' ? dropped : refusalOf(stderr);
+  return { kind: 'running', stdout, stderr: stderr.replace(KUBECTLS_OWN, ''), end: exited(code) };
 }
 
 const KUBECTLS_OWN = /^command terminated with exit code \d+\n/m;

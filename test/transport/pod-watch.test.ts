@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ClusterClient } from '../../scripts/lib/transport/client.ts';
 import { podFinder } from '../../scripts/lib/transport/find-pod.ts';
+import { newNonce } from '../../scripts/lib/transport/frame.ts';
 import { watchPods } from '../../scripts/lib/transport/pod-watch.ts';
 import { type PodList, podFacts } from '../../scripts/lib/transport/pods.ts';
 import type { Follower } from '../../scripts/lib/transport/proxy.ts';
@@ -252,7 +253,8 @@ it.each<[string, ExecAnswer, boolean]>([
   await look();
   await alive();
   const { signal, timeoutMs } = cluster;
-  await client.exec(worker, podFacts(pod(), undefined, NOW), ['true'], { signal, timeoutMs, asked: 'look' });
+  const call = { script: 'look', args: [], signal, timeoutMs };
+  await client.run(worker, podFacts(pod(), undefined, NOW), call, newNonce());
   await look();
   expect(asked().slice(0, 4)).toEqual([GET, WATCH, EXEC, ...(listed ? [GET] : [])]);
 });

@@ -99,6 +99,23 @@ describe('a command that ends', () => {
     expect(server.requests).toContain('WATCH /api/v1/namespaces/factory/pods');
   });
 
+  it('does not wait for the end of an exec that stays open', async () => {
+    const lines: string[] = [];
+    script = {
+      kind: 'running',
+      reply(line) {
+        lines.push(line);
+        return { stdout: `${line} rc=0 bytes=0\n` };
+      },
+    };
+    const { child, ended, left } = await start('list', '--watch', '--interval', '100ms', '-o', 'json');
+    await until('it was asked twice', () => lines.length > 1);
+    script = frozen;
+    child.kill('SIGINT');
+    expect(await ended).toBe(130);
+    await expect.poll(left).toEqual([0, 0]);
+  });
+
   it('at its time limit leaves none either, and does not wait for the proxy', async () => {
     const { ended, left } = await start('list', '--timeout', '1s');
     expect(await ended).toBe(1);

@@ -4,8 +4,10 @@ import { InterruptedError } from '../../scripts/lib/cli/errors.ts';
 import { LIMITS } from '../../scripts/lib/exec.ts';
 import { openConnections } from '../../scripts/lib/transport/connections.ts';
 import { podFinder } from '../../scripts/lib/transport/find-pod.ts';
+import { newNonce } from '../../scripts/lib/transport/frame.ts';
 import { podFacts } from '../../scripts/lib/transport/pods.ts';
 import { acceptedPaths } from '../../scripts/lib/transport/proxy.ts';
+import { GRACE_MS } from '../../scripts/lib/transport/scripts.ts';
 import type { TransportErrorKind } from '../../scripts/lib/transport/transport.ts';
 import {
   type Answers,
@@ -340,7 +342,9 @@ describe('a script run in a pod', () => {
   ])('that is %s ends at its time limit', async (_, answer) => {
     const { client, cluster } = connect({ exec: () => answer });
     const facts = podFacts(pod(), undefined, NOW);
-    const result = await client.exec(worker, facts, ['true'], { timeoutMs: 200, signal, asked: 'look' });
+    // The laptop waits a little longer than the worker.
+    const timeoutMs = 200 - GRACE_MS;
+    const result = await client.run(worker, facts, { ...call, timeoutMs }, newNonce());
     expect(result).toMatchObject({ timedOut: true, stdout: Buffer.alloc(0) });
     expect(cluster.signal.aborted).toBe(false);
   });

@@ -12,7 +12,7 @@ import {
 const FOLDER = new URL('../../scripts/remote/', import.meta.url).pathname;
 const source = (name: string) => readFileSync(join(FOLDER, `${name}.sh`), 'utf8');
 /** Sent as they are. */
-const PLAIN = ['attach', 'detach', 'exec'];
+const PLAIN = ['again', 'attach', 'detach', 'exec'];
 /** Put before others. */
 const SHARED = ['frame', 'worker', 'database', 'docker', 'backup-archive'];
 const CAPTURED = readdirSync(FOLDER)

@@ -5,21 +5,16 @@
  * sentences) does not depend on the way it came.
  */
 import type { ClusterWorker } from '../config/worker-entry.ts';
-import { type Argv, LIMITS, type RunResult } from '../exec.ts';
+import { LIMITS, type RunResult } from '../exec.ts';
 import { type Cluster, kubectl } from './kubectl.ts';
 import type { PodFacts, PodList, PodObject } from './pods.ts';
+import { GRACE_MS, scriptArgv } from './scripts.ts';
+import type { RemoteCall } from './transport.ts';
 
 /** What can be read: all pods of the worker's namespace, or one object of it. */
 export type ObjectRef =
   | { readonly kind: 'pods' }
   | { readonly kind: 'pod' | 'deployment'; readonly name: string };
-
-export interface ExecOptions {
-  readonly timeoutMs: number;
-  readonly signal: AbortSignal;
-  /** What is asked, for the message when it answers with too much. */
-  readonly asked: string;
-}
 
 export interface ClusterClient {
   /**
@@ -36,11 +31,12 @@ export interface ClusterClient {
    */
   read(worker: ClusterWorker, object: ObjectRef): Promise<RunResult>;
   /**
-   * Runs a program in a pod, without stdin.
+   * Runs a script in a pod.
    *
+   * @param nonce of its frame
    * @throws TransportError when it prints too much; InterruptedError after Ctrl-C
    */
-  exec(worker: ClusterWorker, pod: PodFacts, argv: Argv, options: ExecOptions): Promise<RunResult>;
+  run(worker: ClusterWorker, pod: PodFacts, call: RemoteCall, nonce: string): Promise<RunResult>;
 }
 
 /** A process for each request. */
@@ -54,13 +50,13 @@ export function kubectlClient(cluster: Cluster): ClusterClient {
           ? ['get', 'pods', '--output=json']
           : ['get', object.kind, object.name, '--output=json', '--ignore-not-found'],
       ),
-    exec: (worker, pod, argv, { timeoutMs, signal, asked }) =>
+    run: (worker, pod, call, nonce) =>
       kubectl(
-        { ...cluster, timeoutMs, signal },
+        { ...cluster, timeoutMs: call.timeoutMs + GRACE_MS, signal: call.signal },
         worker,
-        [...execArgs(pod), '--', ...argv],
+        [...execArgs(pod), '--', ...scriptArgv(call, nonce)],
         // Without --request-timeout, which would cut the stream.
-        { bounded: false, maxBytes: LIMITS.frameBytes, asked },
+        { bounded: false, maxBytes: LIMITS.frameBytes, asked: call.script },
       ),
   };
 }

@@ -9,12 +9,15 @@ import { InterruptedError } from '../cli/errors.ts';
 import type { ClusterWorker, WorkerEntry } from '../config/worker-entry.ts';
 import { type Argv, LIMITS, type RunResult } from '../exec.ts';
 import { readStatus, refusal } from './api-status.ts';
+import type { HttpAnswer, RequestOptions, Silence } from './bounded-request.ts';
 import { type ClusterClient, execArgs, kubectlClient, type ObjectRef } from './client.ts';
+import { endsFrame } from './frame.ts';
 import type { Cluster } from './kubectl.ts';
 import { type PodWatch, watchPath, watchPods } from './pod-watch.ts';
 import type { PodFacts } from './pods.ts';
-import type { HttpAnswer, KubectlProxy, RequestOptions, Silence } from './proxy.ts';
-import { floodError } from './transport.ts';
+import type { KubectlProxy } from './proxy.ts';
+import { againArgv, GRACE_MS, scriptArgv } from './scripts.ts';
+import { floodError, type RemoteCall } from './transport.ts';
 
 export interface Connections {
   /** The way to the clusters of the workers; to any other it is kubectl. */
@@ -39,7 +42,7 @@ interface Link {
 /** `kubectl` keeps to a kubectl for each request. */
 const TRANSPORT_VARIABLE = 'FACTORY_WORKER_TRANSPORT';
 
-/** For a command that looks again and again: the API server is asked to say what becomes of the pods. */
+/** For a command that looks again and again: the API server tells what becomes of the pods, and the exec into each stays open. */
 export const WATCHING = { watching: true } as const;
 
 /**
@@ -48,7 +51,7 @@ export const WATCHING = { watching: true } as const;
  * @param workers all that may be asked: what is not of their namespaces is not let through
  */
 export function openConnections(
-  { env, exec }: Pick<Context, 'env' | 'exec'>,
+  { env, exec, now }: Pick<Context, 'env' | 'exec' | 'now'>,
   workers: readonly WorkerEntry[],
   { watching }: { readonly watching: boolean } = { watching: false },
 ): Connections {
@@ -68,7 +71,10 @@ export function openConnections(
   }
   const proxyOf = (link: Link, worker: ClusterWorker, timeoutMs: number): Promise<KubectlProxy | null> => {
     link.proxy ??= import('./proxy.ts').then(({ startProxy }) =>
-      startProxy({ env, exec, timeoutMs }, worker, { namespaces: [...link.namespaces], keep: link.keep }),
+      startProxy({ env, exec, timeoutMs, now }, worker, {
+        namespaces: [...link.namespaces],
+        keep: link.keep,
+      }),
     );
     return link.proxy;
   };
@@ -158,17 +164,17 @@ export function openConnections(
             link.watches.set(worker.namespace, watchPods(proxy, path, list, { silentMs, now }));
           });
         },
-        async exec(worker, pod, argv, options) {
-          const path = execPath(worker, pod, argv);
+        async run(worker, pod, call, nonce) {
           const request: Request = {
-            send: (proxy, limits) => proxy.exec(path, limits),
-            shown: ['proxy:', ...execArgs(pod), '--', ...argv],
+            ...(watching ? asking(worker, pod, call, nonce) : executing(worker, pod, call, nonce)),
             isExec: true,
             mayBeMissing: false,
             maxBytes: LIMITS.frameBytes,
-            ...options,
+            timeoutMs: call.timeoutMs + GRACE_MS,
+            signal: call.signal,
+            asked: call.script,
           };
-          return (await through(worker, request)) ?? kubectl.exec(worker, pod, argv, options);
+          return (await through(worker, request)) ?? kubectl.run(worker, pod, call, nonce);
         },
       };
     },
@@ -229,8 +235,47 @@ function objectPath({ namespace }: ClusterWorker, object: ObjectRef): string {
   }
 }
 
-function execPath(worker: ClusterWorker, { name, container }: PodFacts, argv: Argv): string {
-  const query = new URLSearchParams({ container, stdout: 'true', stderr: 'true' });
+/** By an exec that ends with the script. */
+function executing(
+  worker: ClusterWorker,
+  pod: PodFacts,
+  call: RemoteCall,
+  nonce: string,
+): Pick<Request, 'send' | 'shown'> {
+  const argv = scriptArgv(call, nonce);
+  const path = execPath(worker, pod, argv);
+  return {
+    send: (proxy, limits) => proxy.exec(path, limits),
+    shown: ['proxy:', ...execArgs(pod), '--', ...argv],
+  };
+}
+
+/** By an exec that stays open for the next round. */
+function asking(
+  worker: ClusterWorker,
+  pod: PodFacts,
+  call: RemoteCall,
+  nonce: string,
+): Pick<Request, 'send' | 'shown'> {
+  const { script, args, timeoutMs } = call;
+  const program = {
+    key: JSON.stringify([worker.namespace, pod.name, pod.container, script, args, timeoutMs]),
+    path: () => execPath(worker, pod, againArgv(call), { stdin: 'true' }),
+  };
+  const line = { text: nonce, isWhole: (latest: string) => endsFrame(latest, nonce) };
+  return {
+    send: (proxy, limits) => proxy.ask(program, line, limits),
+    shown: ['proxy:', ...execArgs(pod), '--stdin', '--', script, ...args],
+  };
+}
+
+function execPath(
+  worker: ClusterWorker,
+  { name, container }: PodFacts,
+  argv: Argv,
+  more: Readonly<Record<string, string>> = {},
+): string {
+  const query = new URLSearchParams({ container, stdout: 'true', stderr: 'true', ...more });
   for (const word of argv) query.append('command', word);
   return `${objectPath(worker, { kind: 'pod', name })}/exec?${query}`;
 }

@@ -51,6 +51,12 @@ export function parseFrame(output: Buffer, nonce: string): Frame | null {
   }
 }
 
+/** Whether an answer has come to its marker; whether it is whole, {@link parseFrame} says. @param latest piece of it */
+export function endsFrame(latest: string, nonce: string): boolean {
+  const at = latest.lastIndexOf(nonce);
+  return at >= 0 && /^ rc=\d+ bytes=\d+\n/.test(latest.slice(at + nonce.length, at + nonce.length + 64));
+}
+
 function matchLine(line: string, nonce: string, pattern: RegExp): string[] | null {
   return line.startsWith(nonce) ? (pattern.exec(line.slice(nonce.length))?.slice(1) ?? null) : null;
 }

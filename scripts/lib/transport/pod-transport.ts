@@ -5,7 +5,6 @@ import { newNonce, parseFrame } from './frame.ts';
 import { base, type Cluster } from './kubectl.ts';
 import { kubectlError, kubectlMessage, lastWords } from './kubectl-errors.ts';
 import type { PodFacts } from './pods.ts';
-import { GRACE_MS, scriptArgv } from './scripts.ts';
 import { type Transport, TransportError } from './transport.ts';
 
 function brokenConnection({ name }: ClusterWorker): TransportError {
@@ -26,11 +25,7 @@ export function podTransport(
   return {
     async run(call) {
       const nonce = newNonce();
-      const result = await client.exec(worker, pod, scriptArgv(call, nonce), {
-        timeoutMs: call.timeoutMs + GRACE_MS,
-        signal: call.signal,
-        asked: call.script,
-      });
+      const result = await client.run(worker, pod, call, nonce);
       const frame = parseFrame(result.stdout, nonce);
       if (frame !== null && frame.rc !== 124) return frame;
       const begun = result.stdout.includes(nonce);

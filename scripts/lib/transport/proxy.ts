@@ -2,38 +2,20 @@
  * One `kubectl proxy` on a private unix socket: objects by HTTP, programs in pods by WebSocket. kubectl still does what it
  * knows best: kubeconfig, plugins for credentials, proxies, certificates.
  */
-import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { ClusterWorker } from '../config/worker-entry.ts';
-import type { Argv, RunResult, Served } from '../exec.ts';
-import { endOfProgram } from './api-status.ts';
+import { type Argv, LIMITS, type Served } from '../exec.ts';
+import {
+  bounded,
+  collect,
+  type HttpAnswer,
+  type RequestOptions,
+  type Silence,
+  whyNot,
+} from './bounded-request.ts';
+import { type Ending, EXEC_PROTOCOL, type ExecSocket, execSocket, type Line } from './exec-socket.ts';
 import type { KeptRequest } from './kept.ts';
 import type { Cluster } from './kubectl.ts';
-
-/** The answer to a request. */
-export interface HttpAnswer {
-  readonly status: number;
-  readonly body: Buffer;
-}
-
-/** Why there is no answer. */
-export type Silence =
-  /** The time was over. */
-  | { readonly silence: 'timeout' }
-  | { readonly silence: 'aborted' }
-  /** It was longer than allowed. */
-  | { readonly silence: 'overflow' }
-  /** Nobody listens on the socket: the request was not made. */
-  | { readonly silence: 'gone' }
-  /** The connection ended before the answer did. */
-  | { readonly silence: 'cut' };
-
-export interface RequestOptions {
-  readonly timeoutMs: number;
-  readonly signal: AbortSignal;
-  /** How long the answer may be. */
-  readonly maxBytes: number;
-}
 
 export interface KubectlProxy {
   /** The program behind it. */
@@ -41,6 +23,8 @@ export interface KubectlProxy {
   get(path: string, options: RequestOptions): Promise<HttpAnswer | Silence>;
   /** @param path of the exec request, with its query. @returns how the program ended, or why it was not begun */
   exec(path: string, options: RequestOptions): Promise<Ending | HttpAnswer | Silence>;
+  /** Asks a program that answers lines. It stays for the next time that the same program is asked. */
+  ask(program: AskedProgram, line: Line, options: RequestOptions): Promise<Ending | HttpAnswer | Silence>;
   /**
    * Reads an answer that goes on: a watch. It does not keep this process from ending.
    *
@@ -48,6 +32,14 @@ export interface KubectlProxy {
    */
   follow(path: string, follower: Follower): () => void;
   close(): void;
+}
+
+/** A program in a pod that answers lines. */
+export interface AskedProgram {
+  /** The same for the same program in the same pod. */
+  readonly key: string;
+  /** @returns the path of the exec request, with its query */
+  readonly path: () => string;
 }
 
 /** Who reads an answer that goes on. */
@@ -61,9 +53,6 @@ export interface Follower {
   readonly maxBytes: number;
 }
 
-/** The end of a program in a pod, as a kubectl would report it. */
-export type Ending = Pick<RunResult, 'code' | 'stdout' | 'stderr'>;
-
 /** The longest path of a socket on any system (sun_path of macOS, without its NUL). */
 const SOCKET_PATH_BYTES = 103;
 
@@ -73,8 +62,8 @@ const START_MS = 10_000;
 /** The name under which it is asked; any other is refused, as a page in a browser would use one. */
 const HOST = 'localhost';
 
-/** The protocol of exec: it has a channel for the end of the program. */
-const EXEC_PROTOCOL = 'v5.channel.k8s.io';
+/** How long an exec may stay unasked: half as long as remote/again.sh waits, so that it has not just ended. */
+const UNASKED_MS = 60_000;
 
 /**
  * What a proxy lets through: pods and Deployments of some namespaces, and programs in those pods. Everything else is refused,
@@ -108,7 +97,7 @@ interface Listening {
  * @returns null when there is none to be had, for whatever reason: a plain kubectl call will say which
  */
 export async function startProxy(
-  { exec, env, timeoutMs }: Pick<Cluster, 'exec' | 'env' | 'timeoutMs'>,
+  { exec, env, timeoutMs, now }: Pick<Cluster, 'exec' | 'env' | 'timeoutMs' | 'now'>,
   { kubeconfig, context }: Pick<ClusterWorker, 'kubeconfig' | 'context'>,
   { namespaces, keep }: ProxyUse,
 ): Promise<KubectlProxy | null> {
@@ -139,6 +128,17 @@ export async function startProxy(
   // An idle connection must not keep us from ending.
   agent.on('free', (idle: Socket) => void idle.unref());
   const followed = new Set<() => void>();
+  const openExec = (path: string): ExecSocket => {
+    const connection = net.connect(socket);
+    const options = { createConnection: () => connection, perMessageDeflate: false };
+    const url = `ws://${HOST}${path}`;
+    return execSocket(
+      new WebSocket(url, EXEC_PROTOCOL, { ...options, maxPayload: LIMITS.frameBytes }),
+      connection,
+    );
+  };
+  /** That wait for the next line; one that is being asked is not among them. */
+  const waiting = new Map<string, { readonly program: ExecSocket; readonly since: number }>();
   return {
     served,
     follow(path, follower) {
@@ -150,18 +150,25 @@ export async function startProxy(
       return end;
     },
     get: (path, options) => get(http, { agent, socketPath: socket, path, host: HOST }, options),
-    exec: (path, options) =>
-      run(
-        new WebSocket(`ws://${HOST}${path}`, EXEC_PROTOCOL, {
-          createConnection: () => net.connect(socket),
-          perMessageDeflate: false,
-          maxPayload: options.maxBytes,
-        }),
-        options,
-      ),
+    exec: (path, options) => openExec(path).ask(null, options),
+    async ask({ key, path }, line, options) {
+      const last = waiting.get(key);
+      waiting.delete(key);
+      const isUsable = last?.program.isOpen && now().getTime() - last.since < UNASKED_MS;
+      if (!isUsable) last?.program.end();
+      const program = isUsable ? last.program : openExec(path());
+      const answer = await program.ask(line, options);
+      if (program.isOpen) {
+        waiting.get(key)?.program.end();
+        waiting.set(key, { program, since: now().getTime() });
+      }
+      return answer;
+    },
     close() {
       agent.destroy();
       for (const end of followed) end();
+      for (const { program } of waiting.values()) program.end();
+      waiting.clear();
       listening.end();
     },
   };
@@ -260,98 +267,4 @@ function follow(
   asked.on('error', () => end(0));
   asked.on('socket', (socket) => socket.unref());
   return stop;
-}
-
-async function collect(response: IncomingMessage, maxBytes: number): Promise<HttpAnswer | Silence> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  try {
-    for await (const chunk of response as AsyncIterable<Buffer>) {
-      bytes += chunk.length;
-      if (bytes > maxBytes) {
-        response.destroy();
-        return { silence: 'overflow' };
-      }
-      chunks.push(chunk);
-    }
-  } catch {
-    return { silence: 'cut' };
-  }
-  return { status: response.statusCode ?? 0, body: Buffer.concat(chunks) };
-}
-
-/** The channels of a connection, by the first byte of each message. */
-const CHANNEL = { stdout: 1, stderr: 2, error: 3 } as const;
-
-/** The most that is read of stderr, of the end of a program, and of a refusal. */
-const WORDS_BYTES = 64 * 1024;
-
-function run(
-  socket: import('ws').WebSocket,
-  options: RequestOptions,
-): Promise<Ending | HttpAnswer | Silence> {
-  return bounded<Ending | HttpAnswer | Silence>(options, (settle, onStop) => {
-    const stdout: Buffer[] = [];
-    let bytes = 0;
-    const words = { stderr: Buffer.alloc(0), error: Buffer.alloc(0) };
-    const add = (channel: 'stderr' | 'error', text: Buffer) => {
-      words[channel] = Buffer.concat([words[channel], text]).subarray(-WORDS_BYTES);
-    };
-    socket.on('message', (message: Buffer) => {
-      const content = message.subarray(1);
-      switch (message[0]) {
-        case CHANNEL.stdout:
-          bytes += content.length;
-          if (bytes > options.maxBytes) settle({ silence: 'overflow' });
-          else stdout.push(content);
-          break;
-        case CHANNEL.stderr:
-          add('stderr', content);
-          break;
-        case CHANNEL.error:
-          add('error', content);
-          break;
-      }
-    });
-    socket.on('close', (code) => {
-      const end = endOfProgram(words.error.toString('utf8'), code);
-      settle({ ...end, stdout: Buffer.concat(stdout), stderr: words.stderr.toString('utf8') + end.stderr });
-    });
-    socket.on('unexpected-response', (_request, response: IncomingMessage) => {
-      void collect(response, WORDS_BYTES).then(settle);
-    });
-    socket.on('error', (error) => settle(whyNot(error)));
-    onStop(() => socket.terminate());
-  });
-}
-
-/** Runs a request until it settles, its time is over, or it is aborted; then stops it. */
-function bounded<T>(
-  { timeoutMs, signal }: RequestOptions,
-  begin: (settle: (value: T | Silence) => void, onStop: (stop: () => void) => void) => void,
-): Promise<T | Silence> {
-  return new Promise((resolve) => {
-    let stop = () => {};
-    let settled = false;
-    const settle = (value: T | Silence) => {
-      if (settled) return;
-      settled = true;
-      clearTimeout(timer);
-      signal.removeEventListener('abort', abort);
-      resolve(value);
-      stop();
-    };
-    const abort = () => settle({ silence: 'aborted' });
-    const timer = setTimeout(() => settle({ silence: 'timeout' }), timeoutMs);
-    begin(settle, (how) => {
-      stop = how;
-    });
-    if (signal.aborted) abort();
-    else signal.addEventListener('abort', abort, { once: true });
-  });
-}
-
-function whyNot({ code }: NodeJS.ErrnoException): Silence {
-  if (code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') return { silence: 'overflow' };
-  return { silence: code === 'ENOENT' || code === 'ECONNREFUSED' ? 'gone' : 'cut' };
 }

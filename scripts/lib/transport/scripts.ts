@@ -46,19 +46,30 @@ export function partsOfScript(script: string): string[] {
  * @throws TooLongError when script and arguments are larger than an exec request should be
  */
 export function scriptArgv({ script, args, timeoutMs }: RemoteCall, nonce: string): Argv {
-  const text = partsOfScript(script).map(readScript).join('');
-  const argv: Argv = [
-    'timeout',
-    '-k',
-    '2',
-    String(timeoutMs / 1000),
-    'bash',
-    '-c',
-    text,
-    script,
-    nonce,
-    ...args,
-  ];
+  const limit = String(timeoutMs / 1000);
+  return fitting(script, ['timeout', '-k', '2', limit, 'bash', '-c', textOf(script), script, nonce, ...args]);
+}
+
+/** How long a program of {@link againArgv} waits for the next line. */
+const SILENCE_SECONDS = 120;
+
+/**
+ * The program that runs a captured script for each line of its stdin, which is the nonce of the answer. It ends with its stdin,
+ * or when that is silent for too long.
+ *
+ * @throws TooLongError as {@link scriptArgv}
+ */
+export function againArgv({ script, args, timeoutMs }: RemoteCall): Argv {
+  const limits = [String(SILENCE_SECONDS), String(timeoutMs / 1000)];
+  return fitting(script, [...plainScript('again', limits), textOf(script), script, ...args]);
+}
+
+function textOf(script: string): string {
+  return partsOfScript(script).map(readScript).join('');
+}
+
+/** @throws TooLongError */
+function fitting(script: string, argv: Argv): Argv {
   const bytes = argv.reduce((sum, word) => sum + Buffer.byteLength(word), 0);
   if (bytes > SCRIPT_LIMIT_BYTES) {
     throw new TooLongError(

@@ -10,6 +10,7 @@ import { oneLine } from '../cli/text.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
 import type { PaneView } from '../health/inside.ts';
 import type { Observation } from '../health/observe.ts';
+import { openConnections, WATCHING } from '../transport/connections.ts';
 import { eventsOf, type Known } from '../watching/events.ts';
 import type { Notify } from '../watching/notify.ts';
 import { observeAll, paneReader } from './look.ts';
@@ -81,7 +82,8 @@ export async function showDashboard(
       });
     }
   };
-  const readPane = paneReader(looking, options.timeoutMs);
+  const look = { ...options, connections: openConnections(looking, workers, WATCHING) };
+  const readPane = paneReader(looking, look);
   const showPanes = async (): Promise<never> => {
     for (;;) {
       const chosen = selection(model);
@@ -116,7 +118,7 @@ export async function showDashboard(
     };
     stdout.raw.on('resize', resized);
     begin();
-    const lookers = Promise.race([observeAll(looking, workers, options, observed), showPanes()]);
+    const lookers = Promise.race([observeAll(looking, workers, look, observed), showPanes()]);
     try {
       for (;;) {
         const request = await Promise.race([requested.next(), lookers]);
