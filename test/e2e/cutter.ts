@@ -12,6 +12,8 @@ export class Cutter {
   readonly connections: Connection[] = [];
   /** Asked with each piece of an answer: how many of the connection's bytes may pass; null for all. */
   limit: (connection: Connection, index: number) => number | null = () => null;
+  /** Whether nothing arrives any more, on either side, though the connections stand: a network that is gone without a word. */
+  silent = false;
   #server: Server;
   #sockets = new Set<Socket>();
 
@@ -34,8 +36,11 @@ export class Cutter {
           end();
         });
       }
-      client.pipe(server);
+      client.on('data', (chunk: Buffer) => {
+        if (!this.silent) server.write(chunk);
+      });
       server.on('data', (chunk: Buffer) => {
+        if (this.silent) return;
         const limit = this.limit(connection, index);
         const rest = limit === null ? chunk.length : Math.max(0, limit - connection.received);
         connection.received += Math.min(rest, chunk.length);

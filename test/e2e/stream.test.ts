@@ -1,7 +1,9 @@
 /** Connections that are cut at each stage of an answer, by a proxy in front of the API server. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { until } from './cluster.ts';
 import { Cutter } from './cutter.ts';
-import { Operator } from './operator.ts';
+import { HELD } from './install.ts';
+import { type ListRow, Operator } from './operator.ts';
 import { saw } from './seen.ts';
 import { useSite } from './site.ts';
 import { attach } from './terminal.ts';
@@ -18,6 +20,7 @@ beforeAll(async () => {
 
 afterEach(() => {
   cutter.limit = () => null;
+  cutter.silent = false;
 });
 
 afterAll(() => cutter.close());
@@ -84,6 +87,69 @@ describe('list and status', () => {
     saw(`connection cut after ${Math.round(share * 1000) / 10}% of a list's answer`, cut);
     if (cut.code === 0) expect(cut.stdout).toBe(good.stdout);
     else expect(cut.stdout).toMatch(new RegExp(`${worker.name} +${worker.pod} +unreachable`));
+  });
+});
+
+// What a kubectl for each request does in the worker ends with it.
+describe.skipIf(process.env['FACTORY_WORKER_TRANSPORT'] === 'kubectl')('list --watch', () => {
+  /** The processes of remote/again.sh in the worker. */
+  const askedInside = async () =>
+    (await inWorker(worker, "pgrep --full '^bash -c silence=' || true")).split('\n').filter(Boolean);
+  const start = (...flags: string[]) =>
+    operator.start('list', '--watch', '--interval', '200ms', '-o', 'json', ...flags);
+  type Watch = ReturnType<typeof start>;
+  const statuses = (watch: Watch) =>
+    watch
+      .output()
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => (JSON.parse(line) as ListRow[])[0]?.status);
+  const rounds = (watch: Watch, status: string, more: number) => {
+    const before = statuses(watch).length;
+    return until(`${more} rounds of list --watch say ${status}`, 60, () => {
+      const since = statuses(watch).slice(before);
+      return since.filter((one) => one === status).length >= more;
+    });
+  };
+
+  it.each(['SIGINT', 'SIGKILL'] as const)(
+    'enters the pod once, and leaves nothing there when it ends by %s',
+    async (signal) => {
+      expect(await askedInside()).toEqual([]);
+      const watch = start();
+      await rounds(watch, HELD, 3);
+      const [asked, ...others] = await askedInside();
+      expect([asked, others]).toEqual([expect.stringMatching(/^\d+$/), []]);
+      await rounds(watch, HELD, 5);
+      expect(await askedInside()).toEqual([asked]);
+      watch.child.kill(signal);
+      await watch.answer;
+      await until('nothing is left in the worker', 30, async () => (await askedInside()).length === 0);
+      expect(new Set(statuses(watch))).toEqual(new Set([HELD]));
+    },
+  );
+
+  it('cut again and again: never a wrong row, and each time it goes on', async () => {
+    const watch = start();
+    await rounds(watch, HELD, 2);
+    for (let cut = 0; cut < 5; cut++) {
+      cutter.cutAll();
+      await rounds(watch, HELD, 2);
+    }
+    watch.child.kill('SIGINT');
+    saw('a list --watch whose connections were cut five times', await watch.answer);
+    for (const status of statuses(watch)) expect([HELD, 'unreachable']).toContain(status);
+  });
+
+  it('over a network that is gone without a word: unreachable, until it is back', async () => {
+    const watch = start('--timeout', '2s');
+    await rounds(watch, HELD, 2);
+    cutter.silent = true;
+    await rounds(watch, 'unreachable', 1);
+    cutter.silent = false;
+    await rounds(watch, HELD, 2);
+    watch.child.kill('SIGINT');
+    saw('a list --watch over a network that was gone for a while', await watch.answer);
   });
 });
 
