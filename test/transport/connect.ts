@@ -55,6 +55,7 @@ export function connect(
   });
   return {
     cluster,
+    connections,
     client,
     find: podFinder(cluster, client),
     transport: podTransport(cluster, worker, podFacts(pod(), undefined, NOW), client),

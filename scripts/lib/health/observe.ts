@@ -1,11 +1,11 @@
 /** Observes workers: enters each, probes it, judges it. A worker that cannot be reached becomes an observation too. */
 import type { Context } from '../cli/command.ts';
-import { ExitCode } from '../cli/errors.ts';
+import { ExitCode, InterruptedError } from '../cli/errors.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
 import type { Frame } from '../transport/frame.ts';
 import type { PodFacts } from '../transport/pods.ts';
 import { type RemoteCall, TransportError, type TransportErrorKind } from '../transport/transport.ts';
-import { type LastSeen, recallSeen, rememberSeen } from '../worker/last-seen.ts';
+import { type LastSeen, recallPod, recallSeen, rememberSeen } from '../worker/last-seen.ts';
 import { createReach, NoEntranceError, type Reach } from '../worker/observe.ts';
 import { parseSnapshot, type Snapshot } from '../worker/snapshot.ts';
 import type { CommandLine, Status } from '../worker/status.ts';
@@ -57,11 +57,12 @@ export async function observeWith(
 ): Promise<{ readonly seen: Observation; readonly frame: Frame | null }> {
   const { env, signal, now, commandLine } = context;
   let pod: PodFacts | null = null;
+  const early = lookEarly(reach, worker, { ...call, timeoutMs, signal }, env);
   try {
     let entrance = await reach.enter(worker);
     pod = entrance.pod;
     const ask = () => entrance.transport.run({ ...call, timeoutMs, signal });
-    const frame = await ask().catch(async (error: unknown) => {
+    const frame = await (early.of(pod) ?? ask()).catch(async (error: unknown) => {
       if (!(error instanceof TransportError) || error.kind !== 'not-running') throw error;
       // Its container has ended since the list of pods was read: read it again.
       entrance = await createReach(context, timeoutMs).enter(worker);
@@ -69,7 +70,7 @@ export async function observeWith(
       return ask();
     });
     const snapshot = parseSnapshot(frame);
-    rememberSeen(env, worker, snapshot, now());
+    rememberSeen(env, worker, { snapshot, pod }, now());
     const seen = { worker, pod, snapshot, lastSeen: null, ...assess(worker, pod, snapshot, commandLine) };
     return { seen, frame };
   } catch (error) {
@@ -88,7 +89,30 @@ export async function observeWith(
       ...(error.reason === null ? {} : { reason: error.reason }),
     };
     return { seen, frame: null };
+  } finally {
+    early.end();
   }
+}
+
+/**
+ * Looks into the pod where the worker was last time, while its pod is being looked up: one waits for the longer of the two, and
+ * not for both.
+ *
+ * @returns `of` the pod that was found: the answer, or null when that is another pod
+ */
+function lookEarly(reach: Reach, worker: WorkerEntry, call: RemoteCall, env: NodeJS.ProcessEnv) {
+  const guess = recallPod(env, worker);
+  const transport = guess && reach.unconfirmed(worker, guess);
+  const ended = new AbortController();
+  const signal = AbortSignal.any([call.signal, ended.signal]);
+  const answer = transport?.run({ ...call, signal }) ?? null;
+  // Of another pod it is not waited for.
+  answer?.catch(() => {});
+  return {
+    of: (pod: PodFacts | null) =>
+      guess !== null && pod?.name === guess.name && pod.container === guess.container ? answer : null,
+    end: () => ended.abort(new InterruptedError()),
+  };
 }
 
 /** The facts of an observation; the caller adds what it read in addition. */

@@ -7,7 +7,7 @@
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { LIMITS, type RunResult } from '../exec.ts';
 import { type Cluster, kubectl } from './kubectl.ts';
-import type { PodFacts, PodList, PodObject } from './pods.ts';
+import type { ContainerName, PodList, PodObject } from './pods.ts';
 import { GRACE_MS, scriptArgv } from './scripts.ts';
 import type { RemoteCall } from './transport.ts';
 
@@ -36,7 +36,7 @@ export interface ClusterClient {
    * @param nonce of its frame
    * @throws TransportError when it prints too much; InterruptedError after Ctrl-C
    */
-  run(worker: ClusterWorker, pod: PodFacts, call: RemoteCall, nonce: string): Promise<RunResult>;
+  run(worker: ClusterWorker, pod: ContainerName, call: RemoteCall, nonce: string): Promise<RunResult>;
 }
 
 /** A process for each request. */
@@ -62,6 +62,6 @@ export function kubectlClient(cluster: Cluster): ClusterClient {
 }
 
 /** The arguments with which kubectl enters a pod. */
-export function execArgs({ name, container }: Pick<PodFacts, 'name' | 'container'>): string[] {
+export function execArgs({ name, container }: ContainerName): string[] {
   return ['exec', name, `--container=${container}`];
 }

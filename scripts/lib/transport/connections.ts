@@ -14,7 +14,7 @@ import { type ClusterClient, execArgs, kubectlClient, type ObjectRef } from './c
 import { endsFrame } from './frame.ts';
 import type { Cluster } from './kubectl.ts';
 import { type PodWatch, watchPath, watchPods } from './pod-watch.ts';
-import type { PodFacts } from './pods.ts';
+import type { ContainerName } from './pods.ts';
 import type { KubectlProxy } from './proxy.ts';
 import { againArgv, GRACE_MS, scriptArgv } from './scripts.ts';
 import { floodError, type RemoteCall } from './transport.ts';
@@ -238,7 +238,7 @@ function objectPath({ namespace }: ClusterWorker, object: ObjectRef): string {
 /** By an exec that ends with the script. */
 function executing(
   worker: ClusterWorker,
-  pod: PodFacts,
+  pod: ContainerName,
   call: RemoteCall,
   nonce: string,
 ): Pick<Request, 'send' | 'shown'> {
@@ -253,7 +253,7 @@ function executing(
 /** By an exec that stays open for the next round. */
 function asking(
   worker: ClusterWorker,
-  pod: PodFacts,
+  pod: ContainerName,
   call: RemoteCall,
   nonce: string,
 ): Pick<Request, 'send' | 'shown'> {
@@ -271,7 +271,7 @@ function asking(
 
 function execPath(
   worker: ClusterWorker,
-  { name, container }: PodFacts,
+  { name, container }: ContainerName,
   argv: Argv,
   more: Readonly<Record<string, string>> = {},
 ): string {

@@ -4,7 +4,7 @@ import { type ClusterClient, execArgs, kubectlClient } from './client.ts';
 import { newNonce, parseFrame } from './frame.ts';
 import { base, type Cluster } from './kubectl.ts';
 import { kubectlError, kubectlMessage, lastWords } from './kubectl-errors.ts';
-import type { PodFacts } from './pods.ts';
+import type { ContainerName } from './pods.ts';
 import { type Transport, TransportError } from './transport.ts';
 
 function brokenConnection({ name }: ClusterWorker): TransportError {
@@ -19,7 +19,7 @@ function brokenConnection({ name }: ClusterWorker): TransportError {
 export function podTransport(
   cluster: Cluster,
   worker: ClusterWorker,
-  pod: PodFacts,
+  pod: ContainerName,
   client: ClusterClient = kubectlClient(cluster),
 ): Transport {
   return {

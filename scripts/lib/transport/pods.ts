@@ -81,10 +81,15 @@ export type PodState =
   | 'draining'
   | 'stopped';
 
-/** What we need to know about a worker's pod. */
-export interface PodFacts {
+/** What is entered. */
+export interface ContainerName {
+  /** Of the pod. */
   readonly name: string;
   readonly container: string;
+}
+
+/** What we need to know about a worker's pod. */
+export interface PodFacts extends ContainerName {
   readonly state: PodState;
   /** Whether there is a running container to enter, Ready or not. */
   readonly enterable: boolean;

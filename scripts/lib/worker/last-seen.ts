@@ -11,6 +11,7 @@ import { replaceFileSync } from '../config/replace-file.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
 import { SCHEMA } from '../contract.ts';
 import { readVersioned } from '../read-contract.ts';
+import type { ContainerName } from '../transport/pods.ts';
 import { itemName, openItems } from './queue.ts';
 import type { Snapshot } from './snapshot.ts';
 
@@ -22,21 +23,29 @@ export interface LastSeen {
   readonly items: readonly { readonly name: string; readonly stage: string | null }[];
 }
 
+/** What is in the cache. */
+interface Saved extends LastSeen {
+  /** Where the worker ran; null for a local worker. */
+  readonly pod?: ContainerName | null;
+}
+
 /** A command that looks every two seconds does not write a file each time: as long as nothing happens, only after this time. */
 const SAVE_MS = 30_000;
 
 /** By file: what this command has written, and what it has seen since. */
-const saved = new Map<string, LastSeen>();
-const unsaved = new Map<string, LastSeen>();
+const saved = new Map<string, Saved>();
+const unsaved = new Map<string, Saved>();
 
+/** @param pod that it was seen in; null for a local worker */
 export function rememberSeen(
   env: NodeJS.ProcessEnv,
   worker: WorkerEntry,
-  snapshot: Snapshot,
+  { snapshot, pod }: { readonly snapshot: Snapshot; readonly pod: ContainerName | null },
   now: Date,
 ): void {
-  const seen: LastSeen = {
+  const seen: Saved = {
     schema: SCHEMA,
+    pod: pod && { name: pod.name, container: pod.container },
     at: now.toISOString(),
     items: openItems(snapshot).map((item) => ({ name: itemName(item), stage: item.pipeline?.stage ?? null })),
   };
@@ -46,12 +55,13 @@ export function rememberSeen(
   else unsaved.set(file, seen);
 }
 
-function isAsGood(before: LastSeen, seen: LastSeen): boolean {
+function isAsGood(before: Saved, seen: Saved): boolean {
   const ms = Date.parse(seen.at) - Date.parse(before.at);
-  return ms >= 0 && ms < SAVE_MS && JSON.stringify(before.items) === JSON.stringify(seen.items);
+  const content = ({ pod, items }: Saved) => JSON.stringify([pod, items]);
+  return ms >= 0 && ms < SAVE_MS && content(before) === content(seen);
 }
 
-function save(file: string, seen: LastSeen): void {
+function save(file: string, seen: Saved): void {
   unsaved.delete(file);
   try {
     replaceFileSync(file, JSON.stringify(seen));
@@ -66,8 +76,19 @@ export function recallSeen(env: NodeJS.ProcessEnv, worker: WorkerEntry): LastSee
   const file = cacheFile(env, worker);
   const newer = unsaved.get(file);
   if (newer !== undefined) save(file, newer);
+  const seen = read(file);
+  return seen && { schema: seen.schema, at: seen.at, items: seen.items };
+}
+
+/** @returns the pod that the worker was last seen in; null when it was not */
+export function recallPod(env: NodeJS.ProcessEnv, worker: WorkerEntry): ContainerName | null {
+  const pod = read(cacheFile(env, worker))?.pod;
+  return typeof pod?.name === 'string' && typeof pod.container === 'string' ? pod : null;
+}
+
+function read(file: string): Saved | null {
   try {
-    return readVersioned<LastSeen>('last-seen', readFileSync(file, 'utf8'));
+    return readVersioned<Saved>('last-seen', readFileSync(file, 'utf8'));
   } catch {
     return null;
   }

@@ -11,7 +11,7 @@ import { clusterOf } from '../transport/kubectl.ts';
 import { kubectlCommand, kubectlInNamespace } from '../transport/kubectl-errors.ts';
 import { localTransport } from '../transport/local.ts';
 import { podTransport } from '../transport/pod-transport.ts';
-import type { PodFacts } from '../transport/pods.ts';
+import type { ContainerName, PodFacts } from '../transport/pods.ts';
 import { type Transport, TransportError } from '../transport/transport.ts';
 import type { CommandLine, Status } from './status.ts';
 
@@ -28,6 +28,12 @@ export interface Reach {
    * @throws TransportError when there is none now, with the reason and what to do
    */
   enter(worker: WorkerEntry): Promise<Entrance>;
+  /**
+   * The way into a pod that may no longer be the worker's, for a script that only looks, while `enter` finds out.
+   *
+   * @returns null where `enter` need not ask
+   */
+  unconfirmed(worker: WorkerEntry, pod: ContainerName): Transport | null;
 }
 
 /**
@@ -47,6 +53,10 @@ export function createReach(context: Context, timeoutMs: number, connections?: C
       if (search.kind === 'none') throw new NoEntranceError(worker, search, null, commandLine);
       if (!search.pod.enterable) throw new NoEntranceError(worker, search, search.pod, commandLine);
       return { transport: podTransport(cluster, worker, search.pod, client), pod: search.pod };
+    },
+    unconfirmed(worker, pod) {
+      if (worker.runtime === 'local' || client.watchedPods?.(worker)) return null;
+      return podTransport(cluster, worker, pod, client);
     },
   };
 }
