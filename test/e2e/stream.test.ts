@@ -103,6 +103,7 @@ describe.skipIf(process.env['FACTORY_WORKER_TRANSPORT'] === 'kubectl')('list --w
       .output()
       .split('\n')
       .slice(0, -1)
+      .filter((line) => line.startsWith('['))
       .map((line) => (JSON.parse(line) as ListRow[])[0]?.status);
   const rounds = (watch: Watch, status: string, more: number) => {
     const before = statuses(watch).length;

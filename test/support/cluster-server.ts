@@ -12,7 +12,6 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Argv, Exec, Served, ServeOptions } from '../../scripts/lib/exec.ts';
-import { newNonce } from '../../scripts/lib/transport/frame.ts';
 
 /** No answer: the connection stays open. */
 export const frozen = { kind: 'frozen' } as const;
@@ -46,7 +45,7 @@ export interface Printed {
   readonly stdout?: string | Buffer;
   readonly stderr?: string;
   /** What the error channel says at the end; nothing when absent. */
-  readonly end?: string;
+  readonly end?: string | undefined;
   /** How the connection ends then: with a code, without one (1006), or not at all. */
   readonly close?: number | 'dropped' | 'never';
 }
@@ -54,8 +53,12 @@ export interface Printed {
 /** A program that runs in a pod. */
 export interface Running extends Printed {
   readonly kind: 'running';
-  /** What it prints for each line of its stdin. It stays, unless it says how it is closed. */
-  readonly reply?: (line: string) => Printed | Promise<Printed>;
+  /**
+   * What it prints for each request of remote/again.sh. It stays, unless it says how it is closed.
+   *
+   * @param words its time limit, and the arguments of the script, which begin with its nonce
+   */
+  readonly reply?: (nonce: string, words: readonly string[]) => Printed | Promise<Printed>;
 }
 
 export type GetAnswer = Whole | Stream | typeof frozen | typeof dropped;
@@ -181,11 +184,11 @@ export async function clusterServer(
       // An API server begins with an empty message.
       print({ stdout: '', close: 'never' });
       const { reply } = answer;
-      print({ ...answer, ...(reply === undefined ? {} : { close: 'never' }) });
+      print(reply === undefined ? answer : { close: 'never', ...answer });
       if (reply === undefined) return;
       connection.on('message', async (message: Buffer) => {
-        for (const line of message.toString('utf8', 1).trim().split('\n'))
-          print({ close: 'never', ...(await reply(line)) });
+        const [, ...words] = message.toString('utf8', 1).slice(0, -1).split('\0');
+        print({ close: 'never', ...(await reply(words[1] ?? '', words)) });
       });
     });
   });
@@ -258,27 +261,21 @@ function execBy(ask: Ask): NonNullable<Answers['exec']> {
     const run = async (words: readonly string[]) => answerOf(await ask(namespace, ...into, ...words));
     const words = query.getAll('command');
     if (!query.has('stdin')) return run(words);
-    // The first answer decides whether the request is refused, before the nonce of the question is known.
-    const nonce = newNonce();
-    let first: ExecAnswer | null = await run(onceOf(words, nonce));
-    if (first.kind !== 'running') return first;
+    const [, , , , , script = '', name = '', ...first] = words;
+    const again = ([limit = '', ...args]: readonly string[]) =>
+      run(['timeout', '-k', '2', limit, 'bash', '-c', script, name, ...args]);
+    const began = await again(first);
+    if (began.kind !== 'running' || began.end !== SUCCESS) return began;
+    const { end: _, ...printed } = began;
     return {
-      kind: 'running',
-      async reply(line) {
-        const answer = first ?? (await run(onceOf(words, line)));
-        first = null;
+      ...printed,
+      async reply(_, next) {
+        const answer = await again(next);
         if (answer.kind !== 'running') return { close: 'dropped' };
-        const { end, ...printed } = { ...answer, stdout: `${answer.stdout}`.replaceAll(nonce, line) };
-        return end === SUCCESS ? { ...printed, close: 'never' } : { ...printed, end: end ?? '' };
+        return answer.end === SUCCESS ? { ...answer, close: 'never' } : answer;
       },
     };
   };
-}
-
-/** What remote/again.sh runs for a line. @param words its own command line */
-function onceOf(words: readonly string[], line: string): string[] {
-  const [, , , , , limit = '', script = '', name = '', ...args] = words;
-  return ['timeout', '-k', '2', limit, 'bash', '-c', script, name, line, ...args];
 }
 
 function answerOf({ code, stdout, stderr }: Awaited<ReturnType<Ask>>): ExecAnswer {

@@ -2,8 +2,8 @@
 import { spawn } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { LIMITS } from '../../scripts/lib/exec.ts';
-import { newNonce, parseFrame } from '../../scripts/lib/transport/frame.ts';
-import { againArgv } from '../../scripts/lib/transport/scripts.ts';
+import { type Frame, newNonce, parseFrame } from '../../scripts/lib/transport/frame.ts';
+import { againArgv, againRequest } from '../../scripts/lib/transport/scripts.ts';
 import {
   type Answers,
   dropped,
@@ -11,6 +11,7 @@ import {
   exited,
   frozen,
   type Printed,
+  type Question,
   refused,
   SUCCESS,
 } from '../support/cluster-server.ts';
@@ -29,14 +30,17 @@ const frame = (nonce: string, text: string) => {
   return `${part}${nonce} rc=0 bytes=${Buffer.byteLength(part)}\n`;
 };
 
-/** A pod that counts the rounds. @param replies of the first rounds, in place of a number */
-function counting(...replies: readonly ((nonce: string) => Printed | Promise<Printed>)[]): Answers {
+/** The nonce with which the program of an exec request is started. */
+const nonceOf = ({ query }: Question) => query.getAll('command').find((word) => word.startsWith('=')) ?? '';
+
+type Reply = (nonce: string) => Printed | Promise<Printed>;
+
+/** A pod that counts the rounds. @param replies of the first rounds, in place of a number; the first of all starts the program */
+function counting(...replies: readonly Reply[]): Answers {
   let round = 0;
+  const reply: Reply = (nonce) => replies[round++]?.(nonce) ?? { stdout: frame(nonce, `${round}`) };
   return {
-    exec: () => ({
-      kind: 'running',
-      reply: (nonce) => replies[round++]?.(nonce) ?? { stdout: frame(nonce, `${round}`) },
-    }),
+    exec: async (asked) => ({ kind: 'running', reply, ...(await reply(nonceOf(asked))) }),
   };
 }
 
@@ -63,17 +67,36 @@ describe('the rounds of a watch', () => {
     expect(asked()).toEqual([EXEC]);
     expect(verbs()).toEqual([]);
     expect(Object.fromEntries(queries[0] ?? [])).toMatchObject({ container: 'worker', stdin: 'true' });
-    expect(queries[0]?.getAll('command')).toEqual(againArgv(call));
+    const words = queries[0]?.getAll('command') ?? [];
+    expect(words).toEqual(againArgv(call, words.at(-2) ?? ''));
   });
 
-  it.each<[string, Partial<typeof call>]>([
-    ['another script', { script: 'peek' }],
-    ['other arguments', { args: ['sessions'] }],
-    ['another time limit', { timeoutMs: 5_000 }],
-  ])('with %s have a program of their own', async (_, more) => {
+  it('may differ in arguments and time limit', async () => {
+    const asked: (readonly string[])[] = [];
+    const { exec } = counting();
+    const { look, asked: requests } = watching({
+      async exec(question) {
+        const answer = await exec?.(question);
+        if (answer?.kind !== 'running') return dropped;
+        return {
+          ...answer,
+          reply(nonce, words) {
+            asked.push(words.toSpliced(1, 1));
+            return answer.reply?.(nonce, words) ?? {};
+          },
+        };
+      },
+    });
+    await look();
+    await look({ args: ['clock', '', 'a b\n\t"$(c)"'], timeoutMs: 1_500 });
+    expect(asked).toEqual([['1.5', 'clock', '', 'a b\n\t"$(c)"']]);
+    expect(requests()).toEqual([EXEC]);
+  });
+
+  it('with another script have a program of their own', async () => {
     const { look, asked } = watching(counting());
     await look();
-    await look(more);
+    await look({ script: 'peek' });
     await look();
     expect(asked()).toEqual([EXEC, EXEC]);
   });
@@ -193,35 +216,59 @@ describe('a program that answers no more', () => {
 });
 
 describe('the program in the pod', () => {
-  function start(silence = '30') {
-    const argv = againArgv(call).with(4, silence);
-    const [program, ...words] = argv as [string, ...string[]];
+  /** @param args of its first run */
+  function start({ silence = '30', args = ['clock'] } = {}) {
+    const nonce = newNonce();
+    const [program, ...words] = againArgv({ ...call, args }, nonce).with(4, silence) as [string, ...string[]];
     const child = spawn(program, words, { stdio: ['pipe', 'pipe', 'inherit'] });
     let said = '';
     child.stdout.on('data', (chunk) => {
       said += chunk;
     });
     const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
-    const answer = async (nonce: string) => {
-      child.stdin.write(`${nonce}\n`);
-      const whole = () => parseFrame(Buffer.from(said), nonce);
-      return (await until('the answer', whole))?.parts.get('clock')?.text;
+    const answer = (to: string) => until('the answer', () => parseFrame(Buffer.from(said), to));
+    return {
+      child,
+      ended,
+      first: () => answer(nonce),
+      next(more: Partial<typeof call> = {}) {
+        const nonce = newNonce();
+        child.stdin.write(againRequest({ ...call, ...more }, nonce));
+        return answer(nonce);
+      },
     };
-    return { child, ended, answer };
   }
+  const clockOf = (whole: Frame | null) => Number(whole?.parts.get('clock')?.text);
 
-  it('answers each line anew, and ends with its stdin', async () => {
-    const { child, ended, answer } = start();
-    const first = await answer(newNonce());
-    const second = await answer(newNonce());
-    expect(Number(second)).toBeGreaterThan(Number(first));
+  it('answers each request anew, and ends with its stdin', async () => {
+    const { child, ended, first, next } = start();
+    const before = clockOf(await first());
+    expect(clockOf(await next())).toBeGreaterThan(before);
     child.stdin.end();
     expect(await ended).toBe(0);
   });
 
+  it('passes on any argument as it is', async () => {
+    const { child, next } = start();
+    const args = ['', ' a  b\n\tc ', '$(id)', '"', "'", 'é漢👷', '-n', '*'];
+    const whole = await next({ args: [...args, 'clock'] });
+    // `look` answers the parts that it knows.
+    expect([...(whole?.parts.keys() ?? [])]).toEqual(['clock']);
+    child.stdin.end();
+  });
+
+  it('keeps to the time limit of each run', async () => {
+    const { child, next } = start();
+    // Nothing answers in no time at all; the frame says so, or the run was killed before it could.
+    const hurried = next({ timeoutMs: 1 });
+    expect(clockOf(await next())).toBeGreaterThan(0);
+    child.stdin.end();
+    await hurried.catch(() => {});
+  });
+
   it('ends when it is not asked for a while', async () => {
-    const { ended, answer } = start('0.2');
-    await answer(newNonce()).catch(() => {});
+    const { ended, first } = start({ silence: '0.2' });
+    await first();
     expect(await ended).toBe(0);
   });
 });

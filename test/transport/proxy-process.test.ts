@@ -7,9 +7,9 @@ import {
   type Answers,
   type ClusterServer,
   clusterServer,
-  type ExecAnswer,
   frozen,
   ok,
+  type Question,
   SUCCESS,
 } from '../support/cluster-server.ts';
 import { type FakeKubectl, fakeKubectl } from '../support/fake-kubectl.ts';
@@ -23,12 +23,12 @@ let server: ClusterServer & { readonly port: number };
 let kubectl: FakeKubectl;
 let folder: string;
 let runs = 0;
-let script: ExecAnswer = frozen;
+let script: NonNullable<Answers['exec']> = () => frozen;
 beforeAll(async () => {
   // The pods are told, and watched; the script in the pod never ends.
   const get: Answers['get'] = ({ query }) =>
     query.has('watch') ? { kind: 'stream', begin() {} } : ok(listAt('7', pod()));
-  server = await clusterServer({ get, exec: () => script }, 0);
+  server = await clusterServer({ get, exec: (asked) => script(asked) }, 0);
   kubectl = fakeKubectl([{ match: ['proxy'], proxyTo: server.port }]);
   folder = await makeFolder('proxy-process');
 });
@@ -91,26 +91,26 @@ describe('a command that ends', () => {
   });
 
   it('does not wait for the end of a watch', async () => {
-    script = { kind: 'running', end: SUCCESS };
+    script = () => ({ kind: 'running', end: SUCCESS });
     const { ended, left } = await start('wait', 'idle', '--timeout', '2s');
     expect(await ended).toBe(124);
-    script = frozen;
+    script = () => frozen;
     await expect.poll(left).toEqual([0, 0]);
     expect(server.requests).toContain('WATCH /api/v1/namespaces/factory/pods');
   });
 
   it('does not wait for the end of an exec that stays open', async () => {
-    const lines: string[] = [];
-    script = {
-      kind: 'running',
-      reply(line) {
-        lines.push(line);
-        return { stdout: `${line} rc=0 bytes=0\n` };
-      },
+    let answers = 0;
+    const reply = (nonce: string) => {
+      answers++;
+      return { stdout: `${nonce} rc=0 bytes=0\n` };
     };
+    const nonceOf = ({ query }: Question) =>
+      query.getAll('command').find((word) => word.startsWith('=')) ?? '';
+    script = (asked) => ({ kind: 'running', reply, close: 'never', ...reply(nonceOf(asked)) });
     const { child, ended, left } = await start('list', '--watch', '--interval', '100ms', '-o', 'json');
-    await until('it was asked twice', () => lines.length > 1);
-    script = frozen;
+    await until('it was asked twice', () => answers > 1);
+    script = () => frozen;
     child.kill('SIGINT');
     expect(await ended).toBe(130);
     await expect.poll(left).toEqual([0, 0]);
@@ -130,11 +130,11 @@ describe('a command with --verbose', () => {
     await waiting(before);
     child.kill('SIGINT');
     await ended;
-    const [proxy = '', get = '', exec = ''] = said().split('\n');
+    const [proxy = ''] = said().split('\n');
     expect(proxy).toMatch(/^\+ .*kubectl --context=\S+ proxy --unix-socket=/);
-    expect(get).toBe('+ proxy: GET /api/v1/namespaces/factory/pods');
-    expect(exec).toMatch(
-      /^\+ proxy: exec factory-worker-1-7d9f8b6c5d-x2x4z --container=worker -- timeout -k 2 30 bash -c /,
+    expect(said()).toMatch(/^\+ proxy: GET \/api\/v1\/namespaces\/factory\/pods$/m);
+    expect(said()).toMatch(
+      /^\+ proxy: exec factory-worker-1-7d9f8b6c5d-x2x4z --container=worker -- timeout -k 2 30 bash -c /m,
     );
   });
 });

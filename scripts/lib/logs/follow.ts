@@ -3,6 +3,7 @@
 import { ExitCode } from '../cli/errors.ts';
 import { onlyNews } from '../cli/news.ts';
 import { pause } from '../cli/pause.ts';
+import { openConnections, WATCHING } from '../transport/connections.ts';
 import { type Transport, TransportError } from '../transport/transport.ts';
 import { createReach } from '../worker/observe.ts';
 import type { LogText } from './log-text.ts';
@@ -29,6 +30,7 @@ export async function follow(source: LogSource, text: LogText): Promise<number> 
   const { context, worker } = source;
   const { stdout, stderr, signal } = context;
   const say = onlyNews((line) => stderr.write(`${line}\n`));
+  const connections = openConnections(context, [worker], WATCHING);
   let transport: Transport | null = null;
   let log: Log | null = null;
   let position: Position | null = null;
@@ -37,7 +39,7 @@ export async function follow(source: LogSource, text: LogText): Promise<number> 
   for (;;) {
     try {
       if (transport === null) {
-        const entrance = await createReach(context, source.timeoutMs).enter(worker);
+        const entrance = await createReach(context, source.timeoutMs, connections).enter(worker);
         transport = entrance.transport;
         if (pod !== '' && entrance.pod !== null && entrance.pod.name !== pod) {
           stderr.write(`the pod was replaced: ${entrance.pod.name}\n`);

@@ -2,6 +2,7 @@
 import { CliError } from '../cli/errors.ts';
 import { bytes } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
+import { openConnections } from '../transport/connections.ts';
 import { clusterOf, kubectl } from '../transport/kubectl.ts';
 import { kubectlError } from '../transport/kubectl-errors.ts';
 import type { PodFacts } from '../transport/pods.ts';
@@ -22,7 +23,8 @@ export async function readAll(source: LogSource, text: LogText): Promise<string>
   const { context, worker, wanted, previous } = source;
   let shown = '';
   try {
-    const entrance = await createReach(context, source.timeoutMs).enter(worker);
+    const connections = openConnections(context, [worker]);
+    const entrance = await createReach(context, source.timeoutMs, connections).enter(worker);
     if (wanted === 'boot' && previous && worker.runtime === 'kubernetes') {
       return kubectlLogs(source, worker, entrance.pod, text);
     }

@@ -16,7 +16,7 @@ import type { Cluster } from './kubectl.ts';
 import { type PodWatch, watchPath, watchPods } from './pod-watch.ts';
 import type { ContainerName } from './pods.ts';
 import type { KubectlProxy } from './proxy.ts';
-import { againArgv, GRACE_MS, scriptArgv } from './scripts.ts';
+import { againArgv, againRequest, GRACE_MS, scriptArgv } from './scripts.ts';
 import { floodError, type RemoteCall } from './transport.ts';
 
 export interface Connections {
@@ -257,14 +257,17 @@ function asking(
   call: RemoteCall,
   nonce: string,
 ): Pick<Request, 'send' | 'shown'> {
-  const { script, args, timeoutMs } = call;
+  const { script, args } = call;
   const program = {
-    key: JSON.stringify([worker.namespace, pod.name, pod.container, script, args, timeoutMs]),
-    path: () => execPath(worker, pod, againArgv(call), { stdin: 'true' }),
+    key: JSON.stringify([worker.namespace, pod.name, pod.container, script]),
+    path: () => execPath(worker, pod, againArgv(call, nonce), { stdin: 'true' }),
   };
-  const line = { text: nonce, isWhole: (latest: string) => endsFrame(latest, nonce) };
+  const request = {
+    text: againRequest(call, nonce),
+    isWhole: (latest: string) => endsFrame(latest, nonce),
+  };
   return {
-    send: (proxy, limits) => proxy.ask(program, line, limits),
+    send: (proxy, limits) => proxy.ask(program, request, limits),
     shown: ['proxy:', ...execArgs(pod), '--stdin', '--', script, ...args],
   };
 }

@@ -1,4 +1,4 @@
-/** A program in a pod, over one WebSocket: one that prints and ends, or one that stays and answers lines. */
+/** A program in a pod, over one WebSocket: one that prints and ends, or one that stays and answers requests. */
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
@@ -13,12 +13,13 @@ import {
   whyNot,
 } from './bounded-request.ts';
 
-/** What a program has printed, and its end, as a kubectl would report it. An answer to a line ends with code 0. */
+/** What a program has printed, and its end, as a kubectl would report it. An answer to a request ends with code 0. */
 export type Ending = Pick<RunResult, 'code' | 'stdout' | 'stderr'>;
 
-/** A line for a program that stays. */
-export interface Line {
-  readonly text: string;
+/** A request to a program that stays. */
+export interface ProgramRequest {
+  /** For its stdin; null for the one with which it is started. */
+  readonly text: string | null;
   /** Whether the answer has come to its end. @param latest what came last, with up to {@link END_BYTES} bytes before it */
   readonly isWhole: (latest: string) => boolean;
 }
@@ -30,9 +31,9 @@ export interface ExecSocket {
    * Waits for what the program prints. Without a whole answer the connection ends. While it is not asked, it does not keep this
    * process from ending.
    *
-   * @param line for a program that answers lines; null to wait for the end of one that does not
+   * @param request to a program that stays; null to wait for the end of one that does not
    */
-  ask(line: Line | null, options: RequestOptions): Promise<Ending | HttpAnswer | Silence>;
+  ask(request: ProgramRequest | null, options: RequestOptions): Promise<Ending | HttpAnswer | Silence>;
   end(): void;
 }
 
@@ -74,20 +75,18 @@ export function execSocket(socket: WebSocket, connection: Socket): ExecSocket {
     get isOpen() {
       return isOpen;
     },
-    async ask(line, options) {
+    async ask(request, options) {
       connection.ref();
       const settled = await bounded<Ending | HttpAnswer | Silence>(options, (settle, onStop) => {
-        answer = readAnswer(line, options.maxBytes, settle);
+        answer = readAnswer(request, options.maxBytes, settle);
         onStop(() => {
           answer = null;
         });
-        if (line === null) return;
-        const send = () =>
-          socket.send(Buffer.concat([Buffer.of(CHANNEL.stdin), Buffer.from(`${line.text}\n`)]));
-        if (socket.readyState === socket.CONNECTING) socket.once('open', send);
-        else send();
+        // A program is asked once it has answered: it is connected.
+        const text = request?.text ?? null;
+        if (text !== null) socket.send(Buffer.concat([Buffer.of(CHANNEL.stdin), Buffer.from(text)]));
       });
-      if (line === null || !('code' in settled)) end();
+      if (request === null || !('code' in settled)) end();
       connection.unref();
       return settled;
     },
@@ -103,7 +102,7 @@ interface Answer {
   settle(value: Ending | HttpAnswer | Silence): void;
 }
 
-function readAnswer(line: Line | null, maxBytes: number, settle: Answer['settle']): Answer {
+function readAnswer(request: ProgramRequest | null, maxBytes: number, settle: Answer['settle']): Answer {
   const stdout: Buffer[] = [];
   let bytes = 0;
   let before = Buffer.alloc(0);
@@ -113,10 +112,10 @@ function readAnswer(line: Line | null, maxBytes: number, settle: Answer['settle'
   };
   const printed = () => ({ stdout: Buffer.concat(stdout), stderr: words.stderr.toString('utf8') });
   const isWhole = (content: Buffer) => {
-    if (line === null) return false;
+    if (request === null) return false;
     const latest = Buffer.concat([before, content]);
     before = latest.subarray(-END_BYTES);
-    return line.isWhole(latest.toString('latin1'));
+    return request.isWhole(latest.toString('latin1'));
   };
   return {
     read(message) {

@@ -13,7 +13,13 @@ import {
   type Silence,
   whyNot,
 } from './bounded-request.ts';
-import { type Ending, EXEC_PROTOCOL, type ExecSocket, execSocket, type Line } from './exec-socket.ts';
+import {
+  type Ending,
+  EXEC_PROTOCOL,
+  type ExecSocket,
+  execSocket,
+  type ProgramRequest,
+} from './exec-socket.ts';
 import type { KeptRequest } from './kept.ts';
 import type { Cluster } from './kubectl.ts';
 
@@ -23,8 +29,12 @@ export interface KubectlProxy {
   get(path: string, options: RequestOptions): Promise<HttpAnswer | Silence>;
   /** @param path of the exec request, with its query. @returns how the program ended, or why it was not begun */
   exec(path: string, options: RequestOptions): Promise<Ending | HttpAnswer | Silence>;
-  /** Asks a program that answers lines. It stays for the next time that the same program is asked. */
-  ask(program: AskedProgram, line: Line, options: RequestOptions): Promise<Ending | HttpAnswer | Silence>;
+  /** Asks a program that answers requests. It stays for the next time that the same program is asked. */
+  ask(
+    program: AskedProgram,
+    request: ProgramRequest,
+    options: RequestOptions,
+  ): Promise<Ending | HttpAnswer | Silence>;
   /**
    * Reads an answer that goes on: a watch. It does not keep this process from ending.
    *
@@ -34,11 +44,11 @@ export interface KubectlProxy {
   close(): void;
 }
 
-/** A program in a pod that answers lines. */
+/** A program in a pod that answers requests. */
 export interface AskedProgram {
   /** The same for the same program in the same pod. */
   readonly key: string;
-  /** @returns the path of the exec request, with its query */
+  /** @returns the path of the exec request that starts it with this request, with its query */
   readonly path: () => string;
 }
 
@@ -137,7 +147,7 @@ export async function startProxy(
       connection,
     );
   };
-  /** That wait for the next line; one that is being asked is not among them. */
+  /** That wait for the next request; one that is being asked is not among them. */
   const waiting = new Map<string, { readonly program: ExecSocket; readonly since: number }>();
   return {
     served,
@@ -151,13 +161,13 @@ export async function startProxy(
     },
     get: (path, options) => get(http, { agent, socketPath: socket, path, host: HOST }, options),
     exec: (path, options) => openExec(path).ask(null, options),
-    async ask({ key, path }, line, options) {
+    async ask({ key, path }, request, options) {
       const last = waiting.get(key);
       waiting.delete(key);
       const isUsable = last?.program.isOpen && now().getTime() - last.since < UNASKED_MS;
       if (!isUsable) last?.program.end();
       const program = isUsable ? last.program : openExec(path());
-      const answer = await program.ask(line, options);
+      const answer = await program.ask(isUsable ? request : { ...request, text: null }, options);
       if (program.isOpen) {
         waiting.get(key)?.program.end();
         waiting.set(key, { program, since: now().getTime() });

@@ -45,31 +45,48 @@ export function partsOfScript(script: string): string[] {
  *
  * @throws TooLongError when script and arguments are larger than an exec request should be
  */
-export function scriptArgv({ script, args, timeoutMs }: RemoteCall, nonce: string): Argv {
-  const limit = String(timeoutMs / 1000);
-  return fitting(script, ['timeout', '-k', '2', limit, 'bash', '-c', textOf(script), script, nonce, ...args]);
+export function scriptArgv(call: RemoteCall, nonce: string): Argv {
+  const [limit, ...args] = wordsOf(call, nonce);
+  return fitting(call, [
+    'timeout',
+    '-k',
+    '2',
+    limit,
+    'bash',
+    '-c',
+    textOf(call.script),
+    call.script,
+    ...args,
+  ]);
 }
 
-/** How long a program of {@link againArgv} waits for the next line. */
+/** How long a program of {@link againArgv} waits for the next request. */
 const SILENCE_SECONDS = 120;
 
 /**
- * The program that runs a captured script for each line of its stdin, which is the nonce of the answer. It ends with its stdin,
- * or when that is silent for too long.
+ * The program that does the same, and then again for each request on its stdin ({@link againRequest}). It ends with its stdin, or
+ * when that is silent for too long.
  *
  * @throws TooLongError as {@link scriptArgv}
  */
-export function againArgv({ script, args, timeoutMs }: RemoteCall): Argv {
-  const limits = [String(SILENCE_SECONDS), String(timeoutMs / 1000)];
-  return fitting(script, [...plainScript('again', limits), textOf(script), script, ...args]);
+export function againArgv(call: RemoteCall, nonce: string): Argv {
+  const program = plainScript('again', [String(SILENCE_SECONDS)]);
+  return fitting(call, [...program, textOf(call.script), call.script, ...wordsOf(call, nonce)]);
 }
 
-function textOf(script: string): string {
-  return partsOfScript(script).map(readScript).join('');
+/** What such a program reads for one more run of its script. */
+export function againRequest(call: RemoteCall, nonce: string): string {
+  const words = wordsOf(call, nonce);
+  return [String(words.length), ...words].map((word) => `${word}\0`).join('');
+}
+
+/** The time limit of a run in seconds, and the arguments of its script. */
+function wordsOf({ args, timeoutMs }: RemoteCall, nonce: string): [string, ...string[]] {
+  return [String(timeoutMs / 1000), nonce, ...args];
 }
 
 /** @throws TooLongError */
-function fitting(script: string, argv: Argv): Argv {
+function fitting({ script }: RemoteCall, argv: Argv): Argv {
   const bytes = argv.reduce((sum, word) => sum + Buffer.byteLength(word), 0);
   if (bytes > SCRIPT_LIMIT_BYTES) {
     throw new TooLongError(
@@ -77,6 +94,10 @@ function fitting(script: string, argv: Argv): Argv {
     );
   }
   return argv;
+}
+
+function textOf(script: string): string {
+  return partsOfScript(script).map(readScript).join('');
 }
 
 /** A script that gets the terminal, or whose output passes unchanged: no frame, no time limit. */
