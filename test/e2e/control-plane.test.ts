@@ -8,7 +8,7 @@ import { useCrew } from './crew.ts';
 import { explained } from './explain.ts';
 import { NODE, service, shortOfMemory, without } from './faults.ts';
 import { HELD } from './install.ts';
-import { Operator } from './operator.ts';
+import { BY_KUBECTL, Operator } from './operator.ts';
 import { saw } from './seen.ts';
 import { useSite } from './site.ts';
 import { attach } from './terminal.ts';
@@ -43,7 +43,7 @@ describe.each([
   });
 });
 
-describe('a connection that is kept for the next command', () => {
+describe.skipIf(BY_KUBECTL)('a connection that is kept for the next command', () => {
   const keeping = Operator.of([worker], { keepConnection: '1m' });
   let folder = '';
   // Its proxy ends when its folder has gone.

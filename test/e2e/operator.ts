@@ -9,6 +9,9 @@ import type { TestWorker } from './worker.ts';
 /** As `make build` leaves it. */
 const PROGRAM = join(ROOT, 'dist', 'factory-worker.js');
 
+/** Whether the commands start a kubectl for each request, and keep no connection. */
+export const BY_KUBECTL = process.env['FACTORY_WORKER_TRANSPORT'] === 'kubectl';
+
 /** How a command ended. */
 export interface Answer {
   readonly code: number;

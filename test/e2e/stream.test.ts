@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { until } from './cluster.ts';
 import { Cutter } from './cutter.ts';
 import { HELD } from './install.ts';
-import { type ListRow, Operator } from './operator.ts';
+import { BY_KUBECTL, type ListRow, Operator } from './operator.ts';
 import { saw } from './seen.ts';
 import { useSite } from './site.ts';
 import { attach } from './terminal.ts';
@@ -91,7 +91,7 @@ describe('list and status', () => {
 });
 
 // What a kubectl for each request does in the worker ends with it.
-describe.skipIf(process.env['FACTORY_WORKER_TRANSPORT'] === 'kubectl')('list --watch', () => {
+describe.skipIf(BY_KUBECTL)('list --watch', () => {
   /** The processes of remote/again.sh in the worker. */
   const askedInside = async () =>
     (await inWorker(worker, "pgrep --full '^bash -c silence=' || true")).split('\n').filter(Boolean);

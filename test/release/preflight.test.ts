@@ -34,8 +34,11 @@ function around(ends: number, error: Error) {
   return { surroundings: surroundings as unknown as ReleaseContext, entered: () => entered };
 }
 
-it('looks again when the container has ended since the list of pods', async () => {
-  const { surroundings, entered } = around(1, new TransportError('not-running', 'container not found'));
+it.each([
+  ['since the list of pods', 'not-running'],
+  ['while it answered', 'broken'],
+] as const)('looks again when the container has ended %s', async (_, kind) => {
+  const { surroundings, entered } = around(1, new TransportError(kind, 'container not found'));
   expect(await lookAt(WORKER, surroundings)).toMatchObject({
     pod: { metadata: { uid: 'old' } },
     facts: null,
@@ -43,7 +46,13 @@ it('looks again when the container has ended since the list of pods', async () =
   expect(entered()).toBe(1);
 });
 
-it('but not when something else is wrong', async () => {
+it('does not look for ever into a worker whose answers are cut', async () => {
+  const { surroundings, entered } = around(99, new TransportError('broken', 'cut'));
+  await expect(lookAt(WORKER, surroundings)).rejects.toThrow('cut');
+  expect(entered()).toBe(3);
+});
+
+it('does not look again when something else is wrong', async () => {
   const { surroundings, entered } = around(9, new TransportError('forbidden', 'no'));
   await expect(lookAt(WORKER, surroundings)).rejects.toThrow('no');
   expect(entered()).toBe(1);

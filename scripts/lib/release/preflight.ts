@@ -19,7 +19,7 @@ import { takeBackHints } from '../helm/set-value.ts';
 import { parseReference } from '../registry/reference.ts';
 import { type Cluster, clusterOf } from '../transport/kubectl.ts';
 import { podFacts } from '../transport/pods.ts';
-import { type Transport, TransportError } from '../transport/transport.ts';
+import { type Transport, TransportError, type TransportErrorKind } from '../transport/transport.ts';
 import { createReach } from '../worker/observe.ts';
 import { itemName, openItems } from '../worker/queue.ts';
 import { workSessions } from '../worker/sessions.ts';
@@ -63,12 +63,15 @@ export function releaseContext(context: Context, timeoutMs: number): ReleaseCont
   };
 }
 
-/** A container that has ended is gone a second or two before the list of pods says so. */
-const LOOKS = 10;
+/**
+ * How often a worker is looked at, after each failure of its transport that may be its container's end: that is gone a second or
+ * two before the list of pods says so, and where it ends while it answers, the answer is cut.
+ */
+const LOOKS: Partial<Record<TransportErrorKind, number>> = { 'not-running': 10, broken: 3 };
 const LOOK_MS = 1_000;
 
 /**
- * Looks at a worker. Its container may end between the list of pods and the look inside; then the list is read again.
+ * Looks at a worker. Its container may end between the list of pods and the end of the look inside; then the list is read again.
  *
  * @throws CliError when the cluster or Helm does not answer
  */
@@ -77,8 +80,8 @@ export async function lookAt(worker: ClusterWorker, around: ReleaseContext): Pro
     try {
       return await look(worker, around);
     } catch (error) {
-      const gone = error instanceof TransportError && error.kind === 'not-running';
-      if (!gone || looks === LOOKS) throw error;
+      const most = error instanceof TransportError ? LOOKS[error.kind] : undefined;
+      if (most === undefined || looks >= most) throw error;
       await pause(LOOK_MS, around.context.signal);
     }
   }
