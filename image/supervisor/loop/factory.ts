@@ -12,7 +12,7 @@ import { hold, LOCK_BUSY, underLock } from '../effects/locks.ts';
 import { which } from '../effects/which.ts';
 import type { Environment } from '../environment.ts';
 import { messageOf } from '../util/errors.ts';
-import type { Store } from './tick.ts';
+import type { Store } from './view.ts';
 
 const TIMEOUT_MS = 30_000;
 /** SQLite gives up at once when two programs write; a moment later it works. */

@@ -31,7 +31,8 @@ import { readHeartbeat } from './observe.ts';
 import { holdsWriteLock, mayChange, planQuestion } from './question.ts';
 import { describeOrphan, markExited, type RepairAction } from './recovery.ts';
 import { forgetSettled, noteTaken, putBack, removeRow } from './taken.ts';
-import { hasMoved, type Place, planTick, type Tick, type View } from './tick.ts';
+import { hasMoved, planTick, type Tick } from './tick.ts';
+import type { Place, View } from './view.ts';
 import type { Wake } from './wake.ts';
 
 /** The pause after an error of the supervisor itself (a full disk, say); the configured interval may be much longer. */

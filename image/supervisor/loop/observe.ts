@@ -13,7 +13,8 @@ import { withoutText } from './issue-text.ts';
 import { findLeftovers, type InTheWay } from './leftovers.ts';
 import { openWork } from './open-work.ts';
 import { fateOfRow, readTaken } from './taken.ts';
-import { placeOf, planWithoutStore, type Standing, type View } from './tick.ts';
+import { placeOf, planWithoutStore } from './tick.ts';
+import type { Standing, View } from './view.ts';
 
 /** What is observed besides files and locks. */
 export interface Sources {

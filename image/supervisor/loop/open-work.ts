@@ -4,10 +4,7 @@
  */
 import { join } from 'node:path';
 import { isRecord } from '../../../scripts/lib/contract.ts';
-import { projectName } from '../../../scripts/lib/factory.ts';
-import type { Clone } from '../clones/clones.ts';
 import type { Files } from '../effects/effects.ts';
-import type { Place } from './tick.ts';
 
 export interface OpenWork {
   /** `triage of #5`, `deploy of 1a2b3c4`. */
@@ -54,16 +51,6 @@ export function openWork(dataDir: string, files: Pick<Files, 'list' | 'read'>): 
       return open ? [{ name: `deploy of ${commit.slice(0, 7)}`, repo: '', directory }] : [];
     }),
   ];
-}
-
-/** @returns the clone that it belongs to; null when no such clone is ready */
-export function placeOfWork({ repo, directory }: OpenWork, clones: readonly Clone[]): Place | null {
-  const clone = clones.find((candidate) =>
-    repo === ''
-      ? `${directory}/`.startsWith(`${candidate.directory}/`)
-      : candidate.name === projectName(repo),
-  );
-  return clone?.state === 'ready' ? { project: clone.name, directory: clone.directory } : null;
 }
 
 /** Empty for a file that the program is still writing. */

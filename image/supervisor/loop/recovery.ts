@@ -4,14 +4,14 @@
  * program showed them to work; at most twice per attempt of a stage, then the operator is told what to type.
  */
 import { accountCause } from '../../../scripts/lib/account.ts';
-import type { CheckInAction, ClaudeFailure, Repair, TakenRow } from '../../../scripts/lib/contract.ts';
+import type { ClaudeFailure, Repair, TakenRow } from '../../../scripts/lib/contract.ts';
 import type { Dialect, Pipeline, QueueRow } from '../../../scripts/lib/factory.ts';
 import type { TmuxSession } from '../effects/effects.ts';
 import { tmuxName } from '../effects/tmux.ts';
 import type { InTheWay } from './leftovers.ts';
 import { decideStray, type StrayDecision } from './stray-session.ts';
 import { addition, fateOfRow } from './taken.ts';
-import type { Place } from './tick.ts';
+import type { LastCheckIn, Place } from './view.ts';
 
 /** Output younger than this means that the agent is still at work; interrupting it would lose its result. */
 const QUIET_SECONDS = 60;
@@ -25,13 +25,6 @@ const NAMES_DATABASE =
   /\b(ping database|SQLSTATE|failed to connect to|the database system is|terminating connection|conn closed|unexpected EOF)\b/;
 
 export type RepairAction = Omit<Repair, 'at'>;
-
-export interface LastCheckIn {
-  /** RFC 3339; null while it runs. */
-  readonly startedAt: string;
-  readonly finishedAt: string | null;
-  readonly actions: readonly CheckInAction[];
-}
 
 export interface RecoveryInput {
   readonly dialect: Dialect;

@@ -18,7 +18,7 @@ import type { Argv, Effects } from '../effects/effects.ts';
 import type { Environment } from '../environment.ts';
 import type { Factory } from './factory.ts';
 import { findLeftovers } from './leftovers.ts';
-import type { Place, Store } from './tick.ts';
+import type { Place, Store } from './view.ts';
 
 const REPAIRED = 'no repair is needed any more';
 

@@ -1,83 +1,19 @@
 /** Decides what the orchestrator loop does next: a pure function of what it observes. */
 import { describeHold } from '../../../scripts/lib/account.ts';
-import {
-  type AccountHold,
-  type ClaudeFailure,
-  type Database,
-  type DispatchRecord,
-  ORCHESTRATOR_OFF,
-  type Repair,
-  type Settings,
-  type TakenRow,
-} from '../../../scripts/lib/contract.ts';
+import { type Database, ORCHESTRATOR_OFF } from '../../../scripts/lib/contract.ts';
 import {
   type Dialect,
   isLive,
   type Pipeline,
+  projectName,
   projectOf,
   type QueueRow,
 } from '../../../scripts/lib/factory.ts';
 import type { Clone } from '../clones/clones.ts';
-import type { TmuxSession } from '../effects/effects.ts';
-import type { InTheWay } from './leftovers.ts';
-import { type OpenWork, placeOfWork } from './open-work.ts';
-import { type LastCheckIn, planRecovery, type RepairAction } from './recovery.ts';
+import type { OpenWork } from './open-work.ts';
+import { planRecovery, type RepairAction } from './recovery.ts';
 import { recoverTriage } from './triage.ts';
-
-/** What is observed without calling `factory`. */
-export interface Standing {
-  readonly settings: Settings;
-  /** Why the worker is drained; null when it is not. */
-  readonly drained: string | null;
-  /** A check-in that an earlier supervisor started still holds the lock. */
-  readonly checkInRunning: boolean;
-  /** Programs that are missing in the panes or for the supervisor; null when none is. */
-  readonly toolsMissing: string | null;
-  /** Why no new work may be taken although nothing is missing (a full docker volume, say). */
-  readonly obstacle: string | null;
-  /** Why claude's account does not work; null when it does, as far as is known. */
-  readonly account: AccountHold | null;
-  /** Null when the program could not be asked; `toolsMissing` or `storeError` says why. */
-  readonly dialect: Dialect | null;
-  /** Where `factory` keeps its state. */
-  readonly database: Database;
-  readonly clones: readonly Clone[];
-}
-
-/** What `factory` and tmux say. */
-export interface Store {
-  readonly pipelines: readonly Pipeline[];
-  readonly rows: readonly QueueRow[];
-  readonly sessions: readonly TmuxSession[];
-}
-
-export interface View extends Standing {
-  /** A string: why the store could not be read. */
-  readonly store: Store | string;
-  readonly dispatches: readonly DispatchRecord[];
-  readonly repairs: readonly Repair[];
-  /** Turns of claude that ended with an error. */
-  readonly failures: readonly ClaudeFailure[];
-  /** The rows that were taken from the queue, whose issues have not ended. */
-  readonly taken: readonly TakenRow[];
-  /** What keeps an issue of theirs from starting and must not be removed by us, by its number. */
-  readonly inTheWay: ReadonlyMap<number, InTheWay>;
-  /** Issues whose text is missing: they would be worked on without it. */
-  readonly withoutText: readonly number[];
-  /** Null before the first check-in. */
-  readonly lastCheckIn: LastCheckIn | null;
-  /** Work of the program besides its queue. */
-  readonly openWork: readonly OpenWork[];
-  readonly reposDir: string;
-  /** Milliseconds since the epoch. */
-  readonly now: number;
-}
-
-/** Where `factory` is called: in the directory of a project. */
-export interface Place {
-  readonly project: string;
-  readonly directory: string;
-}
+import type { Place, Standing, Store, View } from './view.ts';
 
 export type Tick =
   | {
@@ -256,6 +192,16 @@ function inTurn({ openWork, clones, now, settings }: View): Place | null {
   const places = openWork.map((work) => placeOfWork(work, clones)).filter((place) => place !== null);
   const turn = Math.floor(now / 1000 / settings.orchestrator.intervalSeconds);
   return places[turn % places.length] ?? null;
+}
+
+/** @returns the clone of work besides the queue; null when it is not ready */
+function placeOfWork({ repo, directory }: OpenWork, clones: readonly Clone[]): Place | null {
+  const clone = clones.find((candidate) =>
+    repo === ''
+      ? `${directory}/`.startsWith(`${candidate.directory}/`)
+      : candidate.name === projectName(repo),
+  );
+  return clone?.state === 'ready' ? { project: clone.name, directory: clone.directory } : null;
 }
 
 function describeDependency({ issue, dependsOn }: QueueRow): string {

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Clone } from '../../../image/supervisor/clones/clones.ts';
-import { hasMoved, planTick, type Store, type View } from '../../../image/supervisor/loop/tick.ts';
+import { hasMoved, planTick } from '../../../image/supervisor/loop/tick.ts';
+import type { Store, View } from '../../../image/supervisor/loop/view.ts';
 import type { AccountHold } from '../../../scripts/lib/contract.ts';
 import type { Pipeline, QueueRow } from '../../../scripts/lib/factory.ts';
 import { A, B, DESIGN, pipeline, row, settings } from './factory-samples.ts';

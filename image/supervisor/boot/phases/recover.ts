@@ -5,7 +5,8 @@
  */
 import { ORCHESTRATOR_OFF, type Settings } from '../../../../scripts/lib/contract.ts';
 import { describeOrphan } from '../../loop/recovery.ts';
-import { planTick, type View } from '../../loop/tick.ts';
+import { planTick } from '../../loop/tick.ts';
+import type { View } from '../../loop/view.ts';
 import type { Phase } from '../run.ts';
 
 export function recoverPhase(settings: () => Settings, observe: () => Promise<View>): Phase {
