@@ -11,11 +11,12 @@ import {
   wantsText,
 } from './lib/answer/dialog.ts';
 import { type Dialog, readScreen } from './lib/claude/screen.ts';
-import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
+import { type Context, defineCommand } from './lib/cli/command.ts';
 import { CliError, UsageError } from './lib/cli/errors.ts';
 import { renderJson } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import * as prompt from './lib/cli/prompt.ts';
+import { runIfMain } from './lib/cli/run.ts';
 import { enumerate } from './lib/cli/text.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { paneLines, parsePanes } from './lib/health/inside.ts';

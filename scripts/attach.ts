@@ -1,8 +1,9 @@
 /** `attach`: joins an existing session, and rejoins it after a lost connection. */
 import { keepAttached } from './lib/attach/keep-attached.ts';
-import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
+import { type Context, defineCommand } from './lib/cli/command.ts';
 import { CliError, UsageError } from './lib/cli/errors.ts';
 import * as prompt from './lib/cli/prompt.ts';
+import { runIfMain } from './lib/cli/run.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import type { WorkerEntry } from './lib/config/worker-entry.ts';
 import { BY_KUBECTL, type Entrance, findWorker } from './lib/worker/observe.ts';

@@ -1,10 +1,11 @@
 /** `cleanup`: removes what finished issues have left on a worker. */
 
-import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
+import { type Context, defineCommand } from './lib/cli/command.ts';
 import { CliError, ExitCode } from './lib/cli/errors.ts';
 import { type Column, painter, renderJson, renderTable } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import * as prompt from './lib/cli/prompt.ts';
+import { runIfMain } from './lib/cli/run.ts';
 import { bytes, count, oneLine } from './lib/cli/text.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { userAtHost } from './lib/config/user.ts';

@@ -1,14 +1,11 @@
 /** Every public command, by name; its code is loaded only when it is used. */
-import type { Command } from './lib/cli/command.ts';
+import { type Load, loading } from './lib/cli/command.ts';
 import type { Flags } from './lib/cli/flags.ts';
 import { ALIASES, type CommandName } from './summaries.ts';
 
-type Load<F extends Flags> = () => Promise<Command<F>>;
+const entry = <F extends Flags>(load: Load<F>) => ({ load: loading(load) });
 
-/** A command with any flags. */
-const entry = <F extends Flags>(load: Load<F>) => ({ load: load as unknown as Load<Flags> });
-
-export const COMMANDS: Readonly<Record<string, { readonly load: Load<Flags> }>> = {
+export const COMMANDS: Readonly<Record<string, { readonly load: Load }>> = {
   ui: entry(async () => (await import('./ui.ts')).ui),
   list: entry(async () => (await import('./list.ts')).list),
   status: entry(async () => (await import('./status.ts')).status),
@@ -51,7 +48,7 @@ export const COMMANDS: Readonly<Record<string, { readonly load: Load<Flags> }>> 
 } satisfies Record<CommandName, unknown>;
 
 /** @returns the loader of the command with that name or alias; null when there is none */
-export function loaderOf(word: string): Load<Flags> | null {
+export function loaderOf(word: string): Load | null {
   const name = Object.hasOwn(ALIASES, word) ? (ALIASES[word] ?? word) : word;
   return Object.hasOwn(COMMANDS, name) ? (COMMANDS[name]?.load ?? null) : null;
 }

@@ -1,7 +1,8 @@
 /** `complete`: prints completions for the cursor of a command line. The scripts of `shell-init` call it at each Tab. */
 import { loaderOf } from './commands.ts';
-import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
+import { type Context, defineCommand } from './lib/cli/command.ts';
 import { UsageError } from './lib/cli/errors.ts';
+import { runIfMain } from './lib/cli/run.ts';
 import { FILES, renderCandidates, SHELLS, typedWords } from './lib/completion/answer.ts';
 import {
   issueCandidates,

@@ -1,10 +1,11 @@
 /** `cp`: copies files and folders to and from a worker. */
 import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
-import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
+import { type Context, defineCommand } from './lib/cli/command.ts';
 import { renderJson } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import { showProgress } from './lib/cli/progress.ts';
+import { runIfMain } from './lib/cli/run.ts';
 import { bytes, count, printable } from './lib/cli/text.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import {

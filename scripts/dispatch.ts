@@ -1,10 +1,11 @@
 /** `dispatch`: adds issues to a worker's queue, each exactly once. */
 import { randomUUID } from 'node:crypto';
-import { type Context, defineCommand, type Input, runIfMain } from './lib/cli/command.ts';
+import { type Context, defineCommand, type Input } from './lib/cli/command.ts';
 import { CliError, ExitCode, UsageError } from './lib/cli/errors.ts';
 import { renderJson } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import * as prompt from './lib/cli/prompt.ts';
+import { runIfMain } from './lib/cli/run.ts';
 import { oneLine } from './lib/cli/text.ts';
 import { parseDuration, waitLimit } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';

@@ -1,9 +1,10 @@
 /** `doctor`: checks the laptop, the cluster and the inside of workers before something goes wrong. */
-import { type Context, defineCommand, type Input, runIfMain } from './lib/cli/command.ts';
+import { type Context, defineCommand, type Input } from './lib/cli/command.ts';
 import { CliError, ExitCode } from './lib/cli/errors.ts';
 import { painter, renderJson, type Style } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import { confirm } from './lib/cli/prompt.ts';
+import { runIfMain } from './lib/cli/run.ts';
 import { count, printable } from './lib/cli/text.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';

@@ -1,6 +1,7 @@
 /** `exec`: runs a program in a worker, in the worker's folder and environment. */
-import { defineCommand, runIfMain } from './lib/cli/command.ts';
+import { defineCommand } from './lib/cli/command.ts';
 import { UsageError } from './lib/cli/errors.ts';
+import { runIfMain } from './lib/cli/run.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { newNonce } from './lib/transport/frame.ts';
 import { plainScript } from './lib/transport/scripts.ts';

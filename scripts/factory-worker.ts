@@ -17,7 +17,7 @@ const load = name === 'complete' ? loadComplete : loaderOf(name ?? '');
 if (load !== null) {
   cacheCompiledCode(join(cacheFolder(process.env), 'compiled'), process.env);
   await warnIfStale();
-  const [{ main }, command] = await Promise.all([import('./lib/cli/command.ts'), load()]);
+  const [{ main }, command] = await Promise.all([import('./lib/cli/run.ts'), load()]);
   await main(command, argv, (sibling) => `factory-worker ${sibling}`);
 } else if (name === '--version' || name === 'version') {
   process.stdout.write(`factory-worker ${packageVersion()}\n`);

@@ -1,5 +1,5 @@
 /** `list`: shows all workers, one row each, whatever state they are in. */
-import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
+import { type Context, defineCommand } from './lib/cli/command.ts';
 import { ExitCode, UsageError } from './lib/cli/errors.ts';
 import {
   type Column,
@@ -12,6 +12,7 @@ import {
   watch,
 } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat, TABLE_FLAGS, WATCH_FLAGS } from './lib/cli/output-flags.ts';
+import { runIfMain } from './lib/cli/run.ts';
 import { age, count, oneLine } from './lib/cli/text.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';

@@ -1,10 +1,11 @@
 /** `local`: workers on this machine: the image's supervisor with tmux and factory's own store, without root, Docker or a cluster. */
 import { join, resolve } from 'node:path';
 import { chooseAction, refuseMisplaced } from './lib/cli/action.ts';
-import { type Context, defineCommand, type Input, runIfMain } from './lib/cli/command.ts';
+import { type Context, defineCommand, type Input } from './lib/cli/command.ts';
 import { CliError, ExitCode, UsageError } from './lib/cli/errors.ts';
 import { renderJson } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
+import { runIfMain } from './lib/cli/run.ts';
 import { count, didYouMean } from './lib/cli/text.ts';
 import { parseDuration, waitLimit } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';

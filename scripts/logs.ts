@@ -1,8 +1,9 @@
 /** `logs`: shows the output of a worker and its sessions, from their recordings on the volume. */
-import { defineCommand, runIfMain } from './lib/cli/command.ts';
+import { defineCommand } from './lib/cli/command.ts';
 import { UsageError } from './lib/cli/errors.ts';
 import { renderJson } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
+import { runIfMain } from './lib/cli/run.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { fixedLog } from './lib/logs/choose-log.ts';
 import { follow } from './lib/logs/follow.ts';

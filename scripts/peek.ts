@@ -1,8 +1,9 @@
 /** `peek`: shows a session without attaching to it. */
-import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
+import { type Context, defineCommand } from './lib/cli/command.ts';
 import { CliError, ExitCode, UsageError } from './lib/cli/errors.ts';
 import { renderJson, watch } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
+import { runIfMain } from './lib/cli/run.ts';
 import { withColours, withoutControls } from './lib/cli/safe-text.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import type { WorkerEntry } from './lib/config/worker-entry.ts';

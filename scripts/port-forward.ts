@@ -1,8 +1,9 @@
 /** `port-forward`: makes a port of a worker, such as one of a compose stack, available on this machine. */
-import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
+import { type Context, defineCommand } from './lib/cli/command.ts';
 import { ExitCode } from './lib/cli/errors.ts';
 import { renderJson, renderJsonLine, renderTable } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat, TABLE_FLAGS } from './lib/cli/output-flags.ts';
+import { runIfMain } from './lib/cli/run.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { keepForwarding } from './lib/forward/forward.ts';
 import { describeListeners, type Listener, parseListeners, parsePorts } from './lib/forward/ports.ts';

@@ -1,10 +1,11 @@
 /** `projects`: shows, adds and removes the projects of a worker. */
 import { chooseAction, refuseMisplaced } from './lib/cli/action.ts';
-import { type Context, defineCommand, type Input, runIfMain } from './lib/cli/command.ts';
+import { type Context, defineCommand, type Input } from './lib/cli/command.ts';
 import { CliError, ExitCode, UsageError } from './lib/cli/errors.ts';
 import { type Column, renderJson, renderTable } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat, TABLE_FLAGS } from './lib/cli/output-flags.ts';
 import { confirm } from './lib/cli/prompt.ts';
+import { runIfMain } from './lib/cli/run.ts';
 import { oneLine } from './lib/cli/text.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { userAtHost } from './lib/config/user.ts';

@@ -1,7 +1,8 @@
 /** `releases`: shows which image was released where and when, from the records of this machine. */
-import { defineCommand, runIfMain } from './lib/cli/command.ts';
+import { defineCommand } from './lib/cli/command.ts';
 import { type Column, renderJson, renderTable } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat, TABLE_FLAGS } from './lib/cli/output-flags.ts';
+import { runIfMain } from './lib/cli/run.ts';
 import { age } from './lib/cli/text.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { shortReference } from './lib/registry/reference.ts';

@@ -11,11 +11,12 @@ import {
   refuseAtWork,
   restoreInto,
 } from './lib/backup/take-over.ts';
-import { defineCommand, type Input, runIfMain } from './lib/cli/command.ts';
+import { defineCommand, type Input } from './lib/cli/command.ts';
 import { ExitCode } from './lib/cli/errors.ts';
 import { renderJson } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import { confirm } from './lib/cli/prompt.ts';
+import { runIfMain } from './lib/cli/run.ts';
 import { bytes, count, printable } from './lib/cli/text.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { expandHome, homeOf } from './lib/config/paths.ts';

@@ -1,7 +1,8 @@
 /** `resume`: lifts a drain. */
-import { defineCommand, runIfMain } from './lib/cli/command.ts';
+import { defineCommand } from './lib/cli/command.ts';
 import { renderJson } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
+import { runIfMain } from './lib/cli/run.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { liftDrain } from './lib/drain/drain.ts';
 import { ALL_FLAG, AT_ONCE, chooseSeveral, onEach, WORKERS } from './lib/lifecycle/several.ts';

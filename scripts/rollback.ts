@@ -1,7 +1,8 @@
 /** `rollback`: rolls a worker back to its previous image. */
-import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
+import { type Context, defineCommand } from './lib/cli/command.ts';
 import { CliError, UsageError } from './lib/cli/errors.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
+import { runIfMain } from './lib/cli/run.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { type Rolled, rolledBy } from './lib/helm/manifest-diff.ts';
 import { shortReference } from './lib/registry/reference.ts';

@@ -1,9 +1,10 @@
 /** `rotate`: gives a worker new tokens, and proves that the old ones are gone. */
-import { type Context, defineCommand, type Input, runIfMain } from './lib/cli/command.ts';
+import { type Context, defineCommand, type Input } from './lib/cli/command.ts';
 import { CliError, ExitCode, UsageError } from './lib/cli/errors.ts';
 import { renderJson, renderTable } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat, TABLE_FLAGS } from './lib/cli/output-flags.ts';
 import { confirm, select } from './lib/cli/prompt.ts';
+import { runIfMain } from './lib/cli/run.ts';
 import { count } from './lib/cli/text.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';

@@ -1,7 +1,8 @@
 /** `sessions`: shows the sessions of a worker as a table. */
-import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
+import { type Context, defineCommand } from './lib/cli/command.ts';
 import { type Column, painter, renderJson, renderTable } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat, TABLE_FLAGS } from './lib/cli/output-flags.ts';
+import { runIfMain } from './lib/cli/run.ts';
 import { age } from './lib/cli/text.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { parseSessionRows, type SessionRow } from './lib/sessions/session-rows.ts';

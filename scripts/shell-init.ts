@@ -1,8 +1,9 @@
 /** `shell-init`: prints the code that makes a shell run and complete `factory worker …`. */
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { defineCommand, runIfMain } from './lib/cli/command.ts';
+import { defineCommand } from './lib/cli/command.ts';
 import { CliError, UsageError } from './lib/cli/errors.ts';
+import { runIfMain } from './lib/cli/run.ts';
 import { didYouMean, enumerate, shellQuote } from './lib/cli/text.ts';
 import { packageRoot } from './lib/cli/version.ts';
 import { SHELLS } from './lib/completion/answer.ts';

@@ -1,6 +1,7 @@
 /** `shell`: opens a login shell in a worker, on this terminal. */
-import { defineCommand, runIfMain } from './lib/cli/command.ts';
+import { defineCommand } from './lib/cli/command.ts';
 import { UsageError } from './lib/cli/errors.ts';
+import { runIfMain } from './lib/cli/run.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { plainScript } from './lib/transport/scripts.ts';
 import { parseProject } from './lib/worker/arguments.ts';

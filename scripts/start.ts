@@ -1,8 +1,9 @@
 /** `start`: starts a stopped worker through its release. */
 
-import { type Context, defineCommand, type Input, runIfMain } from './lib/cli/command.ts';
+import { type Context, defineCommand, type Input } from './lib/cli/command.ts';
 import { CliError, ExitCode } from './lib/cli/errors.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
+import { runIfMain } from './lib/cli/run.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import type { ClusterWorker, LocalWorker, WorkerEntry } from './lib/config/worker-entry.ts';

@@ -1,5 +1,5 @@
 /** `status`: shows one worker in full, problems first. */
-import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
+import { type Context, defineCommand } from './lib/cli/command.ts';
 import { ExitCode } from './lib/cli/errors.ts';
 import {
   type Column,
@@ -11,6 +11,7 @@ import {
   watch,
 } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat, WATCH_FLAGS } from './lib/cli/output-flags.ts';
+import { runIfMain } from './lib/cli/run.ts';
 import { age, bytes, oneLine } from './lib/cli/text.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';

@@ -1,9 +1,10 @@
 /** `stop`: ends a worker's pod through its release, once nothing runs in it; its data stays. */
 
-import { type Context, defineCommand, type Input, runIfMain } from './lib/cli/command.ts';
+import { type Context, defineCommand, type Input } from './lib/cli/command.ts';
 import { CliError, ExitCode } from './lib/cli/errors.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import { confirm } from './lib/cli/prompt.ts';
+import { runIfMain } from './lib/cli/run.ts';
 import { enumerate } from './lib/cli/text.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';

@@ -1,12 +1,13 @@
 /** `ui`: shows all workers on one live screen, and runs other commands on the selected one. */
-import { loaderOf } from './commands.ts';
-import { defineCommand, runIfMain } from './lib/cli/command.ts';
+import { defineCommand, type Load, loading } from './lib/cli/command.ts';
 import { CliError, ExitCode, UsageError } from './lib/cli/errors.ts';
 import { canDraw } from './lib/cli/full-screen.ts';
+import { runIfMain } from './lib/cli/run.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS, whereFlags } from './lib/config/flags.ts';
 import { chooseWorkers, loadWorkers } from './lib/config/workers-file.ts';
 import { showDashboard } from './lib/ui/dashboard.ts';
+import type { KeyCommand } from './lib/ui/model.ts';
 import { desktopNotify } from './lib/watching/notify.ts';
 import { SUMMARIES } from './summaries.ts';
 
@@ -53,13 +54,22 @@ before it changes anything; after it, the dashboard comes back.`,
       intervalMs,
       notify: flags.notify ? await desktopNotify(context) : null,
       bell: flags.bell,
-      async run(name, args) {
-        const command = await loaderOf(name)?.();
-        if (command === undefined) throw new TypeError(`there is no command ${name}`);
-        return context.runSibling(command, [...whereFlags(flags), ...args]);
-      },
+      run: async (name, args) =>
+        context.runSibling(await KEY_COMMANDS[name](), [...whereFlags(flags), ...args]),
     });
   },
 });
+
+const KEY_COMMANDS: Readonly<Record<KeyCommand, Load>> = {
+  attach: loading(async () => (await import('./attach.ts')).attach),
+  peek: loading(async () => (await import('./peek.ts')).peek),
+  logs: loading(async () => (await import('./logs.ts')).logs),
+  why: loading(async () => (await import('./why.ts')).why),
+  unstick: loading(async () => (await import('./unstick.ts')).unstick),
+  dispatch: loading(async () => (await import('./dispatch.ts')).dispatch),
+  send: loading(async () => (await import('./send.ts')).send),
+  drain: loading(async () => (await import('./drain.ts')).drain),
+  resume: loading(async () => (await import('./resume.ts')).resume),
+};
 
 await runIfMain(import.meta.url, ui);

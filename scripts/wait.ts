@@ -1,8 +1,9 @@
 /** `wait`: waits until a worker is idle, or an issue has ended. */
-import { defineCommand, runIfMain } from './lib/cli/command.ts';
+import { defineCommand } from './lib/cli/command.ts';
 import { ExitCode } from './lib/cli/errors.ts';
 import { renderJson } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
+import { runIfMain } from './lib/cli/run.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { parseGoal, waitUntil } from './lib/waiting/waiting.ts';

@@ -1,10 +1,11 @@
 /** `watch`: reports events in workers that a person wants to know about. */
 
-import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
+import { type Context, defineCommand } from './lib/cli/command.ts';
 import { CliError, ExitCode } from './lib/cli/errors.ts';
 import { renderJsonLine } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
 import { pause } from './lib/cli/pause.ts';
+import { runIfMain } from './lib/cli/run.ts';
 import { enumerate, oneLine } from './lib/cli/text.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';

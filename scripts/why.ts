@@ -1,8 +1,9 @@
 /** `why`: diagnoses a worker: causes, evidence, next command. */
-import { type Context, defineCommand, runIfMain } from './lib/cli/command.ts';
+import { type Context, defineCommand } from './lib/cli/command.ts';
 import { ExitCode, UsageError } from './lib/cli/errors.ts';
 import { painter, renderJson } from './lib/cli/output.ts';
 import { OUTPUT_FLAGS, outputFormat } from './lib/cli/output-flags.ts';
+import { runIfMain } from './lib/cli/run.ts';
 import { age, oneLine } from './lib/cli/text.ts';
 import { parseDuration } from './lib/config/duration.ts';
 import { WORKER_FLAGS, type WorkerFlagValues } from './lib/config/flags.ts';

@@ -10,10 +10,10 @@ import { packageRoot } from '../lib/cli/version.ts';
 
 /** The core: these, and everything they import. */
 const CORE = [
-  'lib/cli/command.ts',
   'lib/cli/output.ts',
   'lib/cli/output-flags.ts',
   'lib/cli/pause.ts',
+  'lib/cli/run.ts',
   'lib/config/duration.ts',
   'lib/config/flags.ts',
   'lib/config/workers-file.ts',

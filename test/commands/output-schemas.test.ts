@@ -1,7 +1,7 @@
 /** Every command that prints data has a published schema, and a field more or less than it says is found. */
 import { describe, expect, it } from 'vitest';
-import { jsonError } from '../../scripts/lib/cli/command.ts';
 import { renderJson, renderJsonLine } from '../../scripts/lib/cli/output.ts';
+import { jsonError } from '../../scripts/lib/cli/run.ts';
 import { OUTPUT_SCHEMAS } from '../../scripts/lib/output-schemas.ts';
 import { ALL_COMMANDS } from '../support/commands.ts';
 import { documentsIn, mismatch } from '../support/published.ts';

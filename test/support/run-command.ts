@@ -8,9 +8,10 @@
  */
 import { PassThrough, Writable } from 'node:stream';
 import { WriteStream } from 'node:tty';
-import { type Command, type Context, runCommand } from '../../scripts/lib/cli/command.ts';
+import type { Command, Context } from '../../scripts/lib/cli/command.ts';
 import { InterruptedError } from '../../scripts/lib/cli/errors.ts';
 import type { Flags } from '../../scripts/lib/cli/flags.ts';
+import { runCommand } from '../../scripts/lib/cli/run.ts';
 import { createExec } from '../../scripts/lib/exec.ts';
 import { overProxy } from './cluster-server.ts';
 import { unpublished } from './published.ts';

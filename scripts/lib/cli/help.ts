@@ -1,35 +1,7 @@
 /** The text of `--help`, as a pure function of the command's declaration. */
-import type { Context } from './command.ts';
+import type { Described } from './command.ts';
 import type { Flag, Flags } from './flags.ts';
 import { displayWidth } from './width.ts';
-
-export interface Positional {
-  /** As the help shows it: `WORKER`. */
-  readonly name: string;
-  readonly required: boolean;
-  readonly repeat?: boolean;
-  /** The flag that may be given instead of it; then it is not among the words. */
-  readonly flag?: string;
-  /** For the help, below the usage. */
-  readonly note?: string;
-  /**
-   * Finds what stands in for it when it is missing, from the values of the flags.
-   *
-   * @throws UsageError when there is nothing
-   */
-  readonly standIn?: (context: Context, flags: Readonly<Record<string, unknown>>) => Promise<string>;
-}
-
-/** What the help says about a command, besides its flags. */
-export interface Described {
-  readonly summary: string;
-  readonly description?: string;
-  readonly positionals: readonly Positional[];
-  /** What may follow `--`; undefined when nothing may. */
-  readonly rest?: string;
-  /** Arguments, each with what it does; at least two. */
-  readonly examples: readonly (readonly [args: string, why: string])[];
-}
 
 export interface HelpOptions {
   /** How the command was typed: `factory-worker list` or `npx tsx scripts/list.ts`. */

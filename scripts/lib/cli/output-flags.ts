@@ -38,7 +38,7 @@ export const WATCH_FLAGS = {
   },
 } as const;
 
-/** The requested format. It is `json` for YAML too: what a command prints then becomes YAML on its way out (command.ts). */
+/** The requested format. It is `json` for YAML too: what a command prints then becomes YAML on its way out (run.ts). */
 export function outputFormat<const Formats extends readonly [string, ...string[]]>(
   flags: { readonly output: string; readonly json: boolean },
   formats: Formats,

@@ -1,9 +1,9 @@
 /** Commands that change one worker or several: which ones are meant, and what is said of each. */
-import { type Context, expected, jsonError } from '../cli/command.ts';
+import type { Context, Positional } from '../cli/command.ts';
 import { CliError, ExitCode, InterruptedError, UsageError } from '../cli/errors.ts';
 import type { Flags } from '../cli/flags.ts';
-import type { Positional } from '../cli/help.ts';
 import { renderJson } from '../cli/output.ts';
+import { expected, jsonError } from '../cli/run.ts';
 import type { Sink } from '../cli/sink.ts';
 import type { WorkerFlagValues } from '../config/flags.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';

@@ -14,7 +14,16 @@ import { openConnections, WATCHING } from '../transport/connections.ts';
 import { eventsOf, type Known } from '../watching/events.ts';
 import type { Notify } from '../watching/notify.ts';
 import { observeAll, paneReader } from './look.ts';
-import { type Event, type Model, type Request, reduce, rings, selection, start } from './model.ts';
+import {
+  type Event,
+  type KeyCommand,
+  type Model,
+  type Request,
+  reduce,
+  rings,
+  selection,
+  start,
+} from './model.ts';
 import { rowOf } from './row.ts';
 import { inAscii, isUnicode, screen } from './screen.ts';
 
@@ -31,7 +40,7 @@ export interface DashboardOptions {
   /** Whether to ring the terminal's bell when a worker begins to need the operator. */
   readonly bell: boolean;
   /** Runs another command on the same workers. @returns its exit code */
-  readonly run: (name: string, args: readonly string[]) => Promise<number>;
+  readonly run: (name: KeyCommand, args: readonly string[]) => Promise<number>;
 }
 
 type CommandRequest = Extract<Request, { kind: 'command' }>;

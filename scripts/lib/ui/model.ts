@@ -34,12 +34,24 @@ export type Event =
   | { readonly type: 'note'; readonly note: string }
   | { readonly type: 'key'; readonly key: string };
 
+/** The commands that keys run. */
+export type KeyCommand =
+  | 'attach'
+  | 'peek'
+  | 'logs'
+  | 'why'
+  | 'unstick'
+  | 'dispatch'
+  | 'send'
+  | 'drain'
+  | 'resume';
+
 /** What a key asks for. */
 export type Request =
   | { readonly kind: 'quit' }
   | {
       readonly kind: 'command';
-      readonly name: string;
+      readonly name: KeyCommand;
       readonly args: readonly string[];
       /** Asked before the command, where the command itself does not ask. */
       readonly before?: 'confirmation' | 'text';

@@ -1,8 +1,7 @@
 /** The positionals that many commands share: WORKER with its default, and SESSION, which may also be given as a flag. */
-import type { Context } from '../cli/command.ts';
+import type { Context, Positional } from '../cli/command.ts';
 import { CliError, UsageError } from '../cli/errors.ts';
 import type { Flags } from '../cli/flags.ts';
-import type { Positional } from '../cli/help.ts';
 import { select } from '../cli/prompt.ts';
 import type { WorkerFlagValues } from '../config/flags.ts';
 import type { WorkersFile } from '../config/worker-entry.ts';
