@@ -7,7 +7,7 @@ import type { WorkerEntry } from '../config/worker-entry.ts';
 import { type Drain, SCHEMA } from '../contract.ts';
 import type { Transport } from '../transport/transport.ts';
 import { parseSnapshot, type Snapshot } from '../worker/snapshot.ts';
-import { isLeftBehind, resumeHint } from './resume-hint.ts';
+import { isLeftBehind, resumeHint } from '../worker/status.ts';
 
 /** The owner of a drain: the id of a release, a command of {@link DRAINED_BY}, or a person (null). */
 export interface DrainOwner {

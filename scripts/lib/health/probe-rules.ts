@@ -3,7 +3,6 @@ import { describeHold } from '../account.ts';
 import { age } from '../cli/text.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
 import { FILES } from '../contract.ts';
-import { resumeHint } from '../drain/resume-hint.ts';
 import type { Pipeline } from '../factory.ts';
 import { setValueCommand } from '../helm/set-value.ts';
 import { accountHold, describeAccount, isBlocked, waitsForAccount } from '../worker/account.ts';
@@ -12,7 +11,7 @@ import { databaseFault } from '../worker/database-state.ts';
 import { DISK_FULL, DISK_WARN, type Disk, describeFull, shareUsed } from '../worker/disk.ts';
 import { failedDependencies, itemName } from '../worker/queue.ts';
 import type { Fault, Snapshot } from '../worker/snapshot.ts';
-import { type CommandLine, isSwitchedOff, makeRoom } from '../worker/status.ts';
+import { type CommandLine, isSwitchedOff, makeRoom, resumeHint } from '../worker/status.ts';
 import { type Finding, type ProbedFacts, type Rule, whenProbed } from './facts.ts';
 import { urlTrouble } from './url-trouble.ts';
 

@@ -5,7 +5,6 @@
 
 import type { LocalWorker } from '../config/worker-entry.ts';
 import { DRAINED_BY } from '../contract.ts';
-import { resumeHint } from '../drain/resume-hint.ts';
 import { type Change, chartDrift, chartPath, upgradeArgs } from '../helm/helm.ts';
 import { takeBackHints } from '../helm/set-value.ts';
 import {
@@ -19,6 +18,7 @@ import {
   step,
 } from '../plan.ts';
 import { takenText } from '../worker/field-owners.ts';
+import { resumeHint } from '../worker/status.ts';
 import type { ReleaseState, WorkerState } from './look.ts';
 import type { Tools } from './tools.ts';
 

@@ -36,9 +36,9 @@ import {
   unlessForbidden,
 } from '../transport/objects.ts';
 import { readAnswer } from '../transport/read-answer.ts';
+import { contextToUse, fullName } from '../worker/find-worker.ts';
 import { readManifest } from './manifest.ts';
 import { observeCluster } from './observe.ts';
-import { contextToUse, fullName } from './place.ts';
 import {
   howToGive,
   isInstalled,

@@ -6,7 +6,6 @@
 import type { Backup } from '../backup/make.ts';
 import type { Context } from '../cli/command.ts';
 import type { Build, Drain } from '../contract.ts';
-import { isLeftBehind, resumeHint } from '../drain/resume-hint.ts';
 import { dialectName } from '../factory.ts';
 import { chartDrift } from '../helm/helm.ts';
 import { type Plan, type Refusal, refuse } from '../plan.ts';
@@ -18,6 +17,7 @@ import { type DatabaseState, engineOf, parseDatabaseState } from '../worker/data
 import { type TakenField, takenText } from '../worker/field-owners.ts';
 import { isQueueUnknown, itemName, openItems } from '../worker/queue.ts';
 import { parseSnapshot, type Snapshot } from '../worker/snapshot.ts';
+import { isLeftBehind, resumeHint } from '../worker/status.ts';
 import { endedDrained, isBeforeImport, lineOf, type ReleaseRecord, type StepName } from './record.ts';
 
 /** What the operator asked for, for one worker. */

@@ -9,7 +9,6 @@ import { bytes, count, shellLine } from '../cli/text.ts';
 import type { Drain, ImportedRow } from '../contract.ts';
 import { drainWorker } from '../drain/drain.ts';
 import { waitForRest } from '../drain/rest.ts';
-import { resumeHint } from '../drain/resume-hint.ts';
 import { HelmError, isPending, lastDeployed, rollbackArgs } from '../helm/helm.ts';
 import { stopNow } from '../lifecycle/tools.ts';
 import { type Action, type Step, silently } from '../plan.ts';
@@ -22,6 +21,7 @@ import { type Transport, TransportError } from '../transport/transport.ts';
 import { engineOf } from '../worker/database-state.ts';
 import { isQueueUnknown, itemName, openItems } from '../worker/queue.ts';
 import { parseSnapshot } from '../worker/snapshot.ts';
+import { resumeHint } from '../worker/status.ts';
 import { currentPod, readPods, readWorkload } from '../worker/workload.ts';
 import { changeAction, changeFor, expectImage, type Job, nameOf, note, waitForPod } from './job.ts';
 import {

@@ -53,7 +53,7 @@ export async function findWorker(
     ...(container === undefined ? {} : { container }),
     ...(kubeconfig === undefined ? {} : { kubeconfig }),
   });
-  const context = given.context ?? (await contextToUse({ env, exec, signal }, given, timeoutMs));
+  const context = given.context ?? (await contextToLookIn({ env, exec, signal }, given, timeoutMs));
   if (pod !== undefined && namespace !== undefined) {
     const worker = entry({ pod, namespace, context });
     return { worker, doubt: await doubtOf(worker, kubectl) };
@@ -71,7 +71,7 @@ export async function findWorker(
   return { worker: entry({ ...release, context }), doubt: null };
 }
 
-async function contextToUse(
+async function contextToLookIn(
   cluster: Pick<Context, 'env' | 'exec' | 'signal'>,
   { name, kubeconfig }: Given,
   timeoutMs: number,
@@ -84,6 +84,25 @@ async function contextToUse(
   }
   throw new CliError('kubectl has no current context, so there is no cluster to look in', {
     hints: ['give --context NAME; to list them: kubectl config get-contexts'],
+  });
+}
+
+/** The chart's name for the objects of a release: `factory-worker-1` for `worker-1` and for `factory-worker-1`. */
+export function fullName(release: string): string {
+  return release.startsWith('factory-') ? release : `factory-${release}`;
+}
+
+/** @throws CliError when kubectl has no current context, or is missing */
+export async function contextToUse(
+  kubeconfig: string | undefined,
+  timeoutMs: number,
+  context: Context,
+): Promise<string> {
+  const { name, result } = await currentContext(context, kubeconfig, timeoutMs);
+  if (name !== '') return name;
+  throw new CliError('it is not known which cluster the worker is for: kubectl has no current context', {
+    exitCode: result.code === 127 ? ExitCode.missingProgram : ExitCode.failed,
+    hints: ['give --context NAME; this lists them: kubectl config get-contexts'],
   });
 }
 
