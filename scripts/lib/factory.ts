@@ -25,6 +25,12 @@ export interface Dialect {
   readonly postgres: boolean;
 }
 
+/**
+ * The driver's name, which only the binary of a PostgreSQL build contains. The scripts of the image and of scripts/remote/
+ * search for the same.
+ */
+export const POSTGRES_DRIVER = 'github.com/jackc/pgx';
+
 /** `A`, `B`, `design`; a PostgreSQL build has another dialect than the same build with SQLite. */
 export function dialectName({ name, postgres }: Pick<Dialect, 'name' | 'postgres'>): string {
   return `${name}${postgres ? ' with PostgreSQL' : ''}`;

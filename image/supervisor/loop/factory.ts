@@ -2,6 +2,7 @@
 import {
   type Dialect,
   dialectName,
+  POSTGRES_DRIVER,
   parseDialect,
   parseError,
   parsePipelines,
@@ -87,7 +88,7 @@ export function createFactory(
       if (known) return known;
       const help = await processes.run([program, 'queue', 'add', '--help'], { timeoutMs: TIMEOUT_MS });
       if (help.code !== 0) return null;
-      const driver: Argv = ['grep', '--quiet', '--text', '--fixed-strings', 'github.com/jackc/pgx', program];
+      const driver: Argv = ['grep', '--quiet', '--text', '--fixed-strings', POSTGRES_DRIVER, program];
       const postgres = (await processes.run(driver, { timeoutMs: TIMEOUT_MS })).code === 0;
       const found = parseDialect(help.stdout, postgres);
       dialects.set(identity, found);

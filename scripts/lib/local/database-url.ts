@@ -1,11 +1,10 @@
 /** Gives a local worker the operator's DATABASE_URL, where its `factory` would use one. */
-import { accessSync, constants, readFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { replaceFileSync } from '../config/replace-file.ts';
+import { POSTGRES_DRIVER } from '../factory.ts';
 import type { LocalLayout } from './layout.ts';
-
-/** The driver's name in a PostgreSQL build of `factory`. */
-const DRIVER = 'github.com/jackc/pgx';
+import { findProgram } from './programs.ts';
 
 /**
  * Writes the URL where a pod has it, into the worker's secrets: no process list and no environment of another program shows it.
@@ -22,18 +21,6 @@ export function giveDatabaseUrl({ dirs }: LocalLayout, path: string, url: string
 }
 
 function isPostgresBuild(path: string): boolean {
-  const program = path
-    .split(delimiter)
-    .map((directory) => join(directory, 'factory'))
-    .find(isExecutable);
-  return program !== undefined && readFileSync(program).includes(DRIVER);
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
+  const program = findProgram(path, 'factory');
+  return program !== undefined && readFileSync(program).includes(POSTGRES_DRIVER);
 }

@@ -9,8 +9,13 @@ const NEEDED = ['factory', 'claude', 'gh', 'git', 'tmux'] as const;
 
 /** Those of the programs that no folder of the PATH has. */
 export function missingPrograms(path: string): string[] {
+  return NEEDED.filter((program) => findProgram(path, program) === undefined);
+}
+
+/** The file that a shell with this PATH would run. */
+export function findProgram(path: string, program: string): string | undefined {
   const folders = path.split(delimiter).filter((folder) => folder !== '');
-  return NEEDED.filter((program) => !folders.some((folder) => isProgram(join(folder, program))));
+  return folders.map((folder) => join(folder, program)).find(isProgram);
 }
 
 /**
