@@ -1,7 +1,6 @@
 /** `restore`: replaces a worker's state with a backup of it, or of another worker, which is a migration. */
 import { resolve } from 'node:path';
 import { readArchive } from './lib/backup/archive.ts';
-import { describeFate, rowName } from './lib/backup/imported.ts';
 import {
   countAdded,
   listImport,
@@ -21,6 +20,7 @@ import { bytes, count, printable } from './lib/cli/text.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { expandHome, homeOf } from './lib/config/paths.ts';
 import type { ImportedRow } from './lib/contract.ts';
+import { describeFate, rowName } from './lib/worker/database-state.ts';
 import { BY_KUBECTL, findWorker } from './lib/worker/observe.ts';
 import { NAMED_WORKER } from './lib/worker/positionals.ts';
 import type { Snapshot } from './lib/worker/snapshot.ts';

@@ -1,5 +1,4 @@
 /** `watch`: reports events in workers that a person wants to know about. */
-
 import { type Context, defineCommand } from './lib/cli/command.ts';
 import { CliError, ExitCode } from './lib/cli/errors.ts';
 import { renderJsonLine } from './lib/cli/output.ts';
@@ -17,8 +16,7 @@ import { type PaneView, parsePanes } from './lib/health/inside.ts';
 import { missOf, type Observation, observeWith, unexpected } from './lib/health/observe.ts';
 import { type Miss, type Outage, outagesOf } from './lib/health/outages.ts';
 import { type Connections, openConnections, WATCHING } from './lib/transport/connections.ts';
-import { eventsOf, type Known, type WatchEvent } from './lib/watching/events.ts';
-import { fold } from './lib/watching/fold.ts';
+import { eventsOf, fold, type Known, type WatchEvent } from './lib/watching/events.ts';
 import {
   desktopNotify,
   type Notify,

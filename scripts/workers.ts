@@ -10,8 +10,8 @@ import { OUTPUT_FLAGS, outputFormat, TABLE_FLAGS } from './lib/cli/output-flags.
 import { confirm } from './lib/cli/prompt.ts';
 import { runIfMain } from './lib/cli/run.ts';
 import { packageRoot } from './lib/cli/version.ts';
-import { lineDiff } from './lib/config/diff.ts';
 import { parseDuration } from './lib/config/duration.ts';
+import { lineDiff } from './lib/config/edit.ts';
 import { WORKER_FLAGS } from './lib/config/flags.ts';
 import { expandHome, homeOf, shortPath } from './lib/config/paths.ts';
 import { replaceFile } from './lib/config/replace-file.ts';

@@ -261,6 +261,11 @@ export interface CloneFault {
   readonly holds: boolean;
 }
 
+/** The heartbeat's reason while the fault keeps its project's rows from being taken. */
+export function describeCloneHold({ project, text }: Pick<CloneFault, 'project' | 'text'>): string {
+  return `no issue of ${project} is begun: ${text}`;
+}
+
 const CLONE_FAULT: JTDSchemaType<CloneFault> = {
   properties: {
     project: { type: 'string' },

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { insertion, scanLine } from '../../scripts/lib/completion/shell-words.ts';
+import { insertion, scanLine } from '../../scripts/lib/completion/answer.ts';
 
 describe('the words of a line', () => {
   it.each<[line: string, words: string[], raw: string, quote: string]>([

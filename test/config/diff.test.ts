@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { lineDiff } from '../../scripts/lib/config/diff.ts';
+import { lineDiff } from '../../scripts/lib/config/edit.ts';
 
 it.each([
   ['nothing', 'a\n', 'a\n', ''],

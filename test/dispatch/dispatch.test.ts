@@ -8,7 +8,7 @@ import {
 } from '../../scripts/lib/dispatch/outcome.ts';
 import { type DispatchRequest, describeRequest, dispatchArgs } from '../../scripts/lib/dispatch/request.ts';
 import { parseProject } from '../../scripts/lib/worker/arguments.ts';
-import { isSameRepo } from '../../scripts/lib/worker/repo.ts';
+import { isSameRepo } from '../../scripts/lib/worker/clones.ts';
 import { commandLine } from '../support/samples.ts';
 import { boot, frame, type Parts, pipelinesJson, queueJson, RUNNING, snapshot } from '../worker/samples.ts';
 

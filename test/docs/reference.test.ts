@@ -6,7 +6,7 @@ import { loaderOf } from '../../scripts/commands.ts';
 import { COMMON_FLAGS } from '../../scripts/lib/cli/command.ts';
 import { parseFlags } from '../../scripts/lib/cli/flags.ts';
 import { packageRoot } from '../../scripts/lib/cli/version.ts';
-import { scanLine } from '../../scripts/lib/completion/shell-words.ts';
+import { scanLine } from '../../scripts/lib/completion/answer.ts';
 import { commandReference, REFERENCE } from './reference.ts';
 import { SCHEMAS_DIR, schemaFiles } from './schemas.ts';
 

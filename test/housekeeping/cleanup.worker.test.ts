@@ -3,7 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { cleanup } from '../../scripts/cleanup.ts';
-import { dockerBytes } from '../../scripts/lib/housekeeping/docker-sizes.ts';
+import { dockerBytes } from '../../scripts/lib/housekeeping/usage.ts';
 import { fakeKubectl } from '../support/fake-kubectl.ts';
 import { type HandWorker, handWorker } from '../support/hand-worker.ts';
 import { type RunOptions, run } from '../support/run-command.ts';

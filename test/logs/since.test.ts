@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../scripts/lib/cli/errors.ts';
-import { parseSince, sinceArgument, sinceFlags } from '../../scripts/lib/logs/since.ts';
+import { parseSince, sinceArgument, sinceFlags } from '../../scripts/lib/logs/choose-log.ts';
 
 describe('--since', () => {
   it.each([

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { type Miss, outagesOf } from '../../scripts/lib/health/outages.ts';
 import type { EventKind, WatchEvent } from '../../scripts/lib/watching/events.ts';
-import { fold } from '../../scripts/lib/watching/fold.ts';
+import { fold } from '../../scripts/lib/watching/events.ts';
 import { WORKER } from '../support/samples.ts';
 
 const miss = (name: string, context: string, reason: string | null): Miss => ({

@@ -1,7 +1,7 @@
 /** Main checkouts that are not what their remotes have, as status, why and doctor tell. */
 import { describe, expect, it } from 'vitest';
-import { describeCloneHold } from '../../scripts/lib/clones.ts';
 import type { CloneFault } from '../../scripts/lib/contract.ts';
+import { describeCloneHold } from '../../scripts/lib/contract.ts';
 import { BOOK } from '../../scripts/lib/health/book.ts';
 import { NOT_ASKED } from '../../scripts/lib/health/facts.ts';
 import { parseInside } from '../../scripts/lib/health/inside.ts';

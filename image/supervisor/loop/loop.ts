@@ -1,10 +1,10 @@
 /** The orchestrator loop: observes, asks `planTick` what to do, does it, and waits for the next reason to look. */
-import { describeCloneHold } from '../../../scripts/lib/clones.ts';
 import {
   type AccountHold,
   type CheckInAction,
   type Database,
   DEFAULT_SETTINGS,
+  describeCloneHold,
   type Heartbeat,
   type LoopState,
   type Repair,

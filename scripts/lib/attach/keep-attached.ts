@@ -1,5 +1,4 @@
 /** Attaches to a session and reconnects: handles how each connection ended. */
-
 import { randomUUID } from 'node:crypto';
 import type { Context } from '../cli/command.ts';
 import { CliError, ExitCode, InterruptedError } from '../cli/errors.ts';
@@ -11,7 +10,6 @@ import { plainScript } from '../transport/scripts.ts';
 import { TransportError } from '../transport/transport.ts';
 import { type Entrance, NoEntranceError } from '../worker/observe.ts';
 import { parseStageName } from '../worker/sessions.ts';
-import { saveTerminal } from './terminal.ts';
 
 /** Exit codes of scripts/remote/attach.sh; every other code means that the connection was lost. */
 const DETACHED = 80;
@@ -193,4 +191,20 @@ async function reenter(
       tell(error.message);
     }
   }
+}
+
+/**
+ * Remembers the terminal's settings. A connection that breaks leaves it in raw mode, on the alternate screen, with mouse
+ * reports and bracketed paste on.
+ */
+async function saveTerminal({ exec, stderr }: Context): Promise<{ restore: () => Promise<void> }> {
+  const saved = await exec.run(['stty', '-g'], { inheritStdin: true });
+  const settings = saved.code === 0 ? saved.stdout.toString('utf8').trim() : 'sane';
+  return {
+    async restore() {
+      await exec.run(['stty', settings], { inheritStdin: true });
+      const off = ['?1049l', '?1000l', '?1002l', '?1003l', '?1006l', '?2004l', '?1004l', '?1l', '?25h', '0m'];
+      stderr.raw.write(`${off.map((sequence) => `\u001b[${sequence}`).join('')}\u001b>\r\n`);
+    },
+  };
 }

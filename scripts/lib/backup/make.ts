@@ -5,7 +5,7 @@ import { CliError, InterruptedError } from '../cli/errors.ts';
 import { bytes } from '../cli/text.ts';
 import { replaceFileBy } from '../config/replace-file.ts';
 import { type BackupRecord, ContractError } from '../contract.ts';
-import { roomIn } from '../copy/room.ts';
+import { roomIn } from '../copy/places.ts';
 import { readJson } from '../read-contract.ts';
 import { type Transport, TransportError } from '../transport/transport.ts';
 import { MOST_BYTES } from './archive.ts';

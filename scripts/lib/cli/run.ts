@@ -5,7 +5,7 @@
  */
 import { setMaxListeners } from 'node:events';
 import { realpathSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ContractError } from '../contract.ts';
 import { type Argv, createExec, type Exec } from '../exec.ts';
@@ -23,7 +23,6 @@ import { renderHelp, usageLine } from './help.ts';
 import { renderJsonLine } from './output.ts';
 import { createSink, type OutputStream } from './sink.ts';
 import { printable, shellQuote } from './text.ts';
-import { currentFolder, sourceLine } from './typed.ts';
 import { packageVersion } from './version.ts';
 
 /**
@@ -37,6 +36,28 @@ export async function runIfMain<F extends Flags>(moduleUrl: string, command: Com
   if (startedFile() !== file) return;
   const [folder, cwd] = [dirname(file), currentFolder()];
   await main(command, process.argv.slice(2), (name) => sourceLine(folder, cwd, name));
+}
+
+/**
+ * A command's file as it is typed in a folder: `npx tsx scripts/list.ts` in the checkout, `npx tsx ../checkout/scripts/list.ts`
+ * beside it, and the whole path far away.
+ *
+ * @param folder where the files of the commands are, absolute
+ * @param cwd null where the current folder is gone
+ */
+export function sourceLine(folder: string, cwd: string | null, name: string): string {
+  const path = join(folder, `${name}.ts`);
+  const near = cwd === null ? path : relative(cwd, path);
+  return `npx tsx ${shellQuote(near.length < path.length ? near : path)}`;
+}
+
+/** The current folder; null when it was removed. */
+function currentFolder(): string | null {
+  try {
+    return process.cwd();
+  } catch {
+    return null;
+  }
 }
 
 /** The file that was started as the program; null where there is none, as with `node --eval`. */

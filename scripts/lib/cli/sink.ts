@@ -33,7 +33,7 @@ export interface Sink {
   hide(secrets: readonly string[]): void;
   /**
    * The stream itself, unfiltered. Used by Inquirer's questions (prompt.ts filters their text) and for the sequences that
-   * reset the modes of an attached terminal (attach/terminal.ts).
+   * reset the modes of an attached terminal (attach/keep-attached.ts).
    * Programs that have the terminal to themselves (`exec`, `shell`, `attach`, `docker build`) inherit it and bypass the sink
    * (`interactive` in exec.ts): their bytes stay unchanged.
    */

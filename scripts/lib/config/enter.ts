@@ -1,8 +1,7 @@
 /** Adds entries to workers.yaml and removes them, for commands that create and remove workers. */
 import { isDeepStrictEqual } from 'node:util';
 import { CliError } from '../cli/errors.ts';
-import { lineDiff } from './diff.ts';
-import { addWorker, removeWorker } from './edit.ts';
+import { addWorker, lineDiff, removeWorker } from './edit.ts';
 import { parseWorkers } from './parse-workers.ts';
 import { homeOf, shortPath } from './paths.ts';
 import { replaceFile } from './replace-file.ts';

@@ -1,6 +1,6 @@
 /** Source and destination of `cp`. Pure except for looking at the local disk. */
 import { lstatSync, mkdtempSync, statSync } from 'node:fs';
-import { lstat, readdir } from 'node:fs/promises';
+import { lstat, readdir, statfs } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { CliError, UsageError } from '../cli/errors.ts';
 import { regularTarget } from '../config/replace-file.ts';
@@ -101,4 +101,13 @@ export function prepareTarget(final: string): LocalTarget {
   } catch (error) {
     throw new CliError(`cannot write into ${dirname(final)}: ${(error as Error).message}`);
   }
+}
+
+/** Space that stays free for everything else on this machine. */
+const RESERVE_BYTES = 64 * 1024 * 1024;
+
+/** How much to accept from a worker into a folder: never more than is free. @returns bytes; 0 when its disk is nearly full */
+export async function roomIn(folder: string): Promise<number> {
+  const { bavail, bsize } = await statfs(folder);
+  return Math.max(0, bavail * bsize - RESERVE_BYTES);
 }

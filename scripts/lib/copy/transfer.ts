@@ -14,8 +14,7 @@ import { newNonce } from '../transport/frame.ts';
 import { kubectlMessage } from '../transport/kubectl-errors.ts';
 import { plainScript } from '../transport/scripts.ts';
 import { type Transport, TransportError } from '../transport/transport.ts';
-import { contentBytes, type LocalEntry, type LocalTarget } from './places.ts';
-import { roomIn } from './room.ts';
+import { contentBytes, type LocalEntry, type LocalTarget, roomIn } from './places.ts';
 import { ArchiveError } from './tar.ts';
 import { type LeftOut, unpack } from './unpack.ts';
 

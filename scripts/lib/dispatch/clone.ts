@@ -2,8 +2,8 @@
 import type { Context } from '../cli/command.ts';
 import { CliError, ExitCode } from '../cli/errors.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
+import { isSameRepo } from '../worker/clones.ts';
 import type { Reach } from '../worker/observe.ts';
-import { isSameRepo } from '../worker/repo.ts';
 import { type Clone, parseSnapshot, type Snapshot } from '../worker/snapshot.ts';
 import { type DispatchAnswer, planWithoutClone } from './outcome.ts';
 import type { DispatchRequest } from './request.ts';

@@ -1,5 +1,4 @@
 /** What can be removed from a worker's disk, and what has to stay and why. Pure. */
-
 import { count } from '../cli/text.ts';
 import type { CleanupOutcome } from '../contract.ts';
 import { isLive } from '../factory.ts';
@@ -7,7 +6,7 @@ import { readLines, wholeNumber } from '../read-contract.ts';
 import type { Frame } from '../transport/frame.ts';
 import { parseStageName } from '../worker/sessions.ts';
 import { parseSnapshot, type Snapshot } from '../worker/snapshot.ts';
-import { parseDockerKinds, sumImageBytes } from './docker-sizes.ts';
+import { parseDockerKinds, sumImageBytes } from './usage.ts';
 
 export interface Item {
   readonly kind: 'worktree' | 'log' | 'docker';

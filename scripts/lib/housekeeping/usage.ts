@@ -1,8 +1,8 @@
-/** A worker's use of disk and memory, parsed from the answer of scripts/remote/usage.sh. Pure. */
+/** A worker's use of disk and memory: parses the answer of scripts/remote/usage.sh, and what Docker reports. Pure. */
+import { readJsonLines } from '../read-contract.ts';
 import type { Frame } from '../transport/frame.ts';
 import { type Disk, parseDisks } from '../worker/disk.ts';
 import { parseMemory } from '../worker/memory.ts';
-import { type DockerKind, parseDockerKinds } from './docker-sizes.ts';
 
 export interface Sized {
   readonly name: string;
@@ -63,4 +63,36 @@ function podMemory(text: string): Usage['memory'] {
 
 export function sumBytes(things: readonly { readonly bytes: number }[]): number {
   return things.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+const UNITS: Readonly<Record<string, number>> = { B: 1, kB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12 };
+
+/** @param text a size from Docker, in powers of 1000: `1.234GB`, or with a share after it: `1.2GB (80%)` */
+export function dockerBytes(text: string): number {
+  const [, amount, unit = ''] = /^([\d.]+)(B|kB|MB|GB|TB)\b/.exec(text) ?? [];
+  return Math.round(Number(amount ?? 0) * (UNITS[unit] ?? 0));
+}
+
+/** A row of `docker system df`: `Images`, `Containers`, `Local Volumes`, `Build Cache`. */
+export interface DockerKind {
+  readonly type: string;
+  readonly bytes: number;
+  readonly reclaimableBytes: number;
+}
+
+/** @param text of `docker system df --format '{{json .}}'` */
+export function parseDockerKinds(text: string): DockerKind[] {
+  return readJsonLines('dockerSize', 'docker system df', text).map(({ Type, Size, Reclaimable }) => ({
+    type: Type ?? '',
+    bytes: dockerBytes(Size ?? ''),
+    reclaimableBytes: dockerBytes(Reclaimable ?? ''),
+  }));
+}
+
+/** @param text of `docker image ls --format '{{json .}}'` */
+export function sumImageBytes(text: string): number {
+  return readJsonLines('dockerSize', 'docker image ls', text).reduce(
+    (sum, { Size }) => sum + dockerBytes(Size ?? ''),
+    0,
+  );
 }

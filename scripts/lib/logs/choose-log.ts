@@ -1,6 +1,7 @@
-/** Chooses the log that the operator means. Pure. */
-import { CliError, ExitCode } from '../cli/errors.ts';
+/** Chooses the log that the operator means, and from when on it is shown. Pure. */
+import { CliError, ExitCode, UsageError } from '../cli/errors.ts';
 import { didYouMean } from '../cli/text.ts';
+import { parseDuration } from '../config/duration.ts';
 import { BOOT_SESSION, ORCHESTRATOR_SESSION } from '../contract.ts';
 import type { Frame } from '../transport/frame.ts';
 import { parseSessions, parseStageName } from '../worker/sessions.ts';
@@ -54,4 +55,37 @@ export function chooseRecording(frame: Frame, wanted: string): Log {
 function latest(names: readonly string[], most = 12): string {
   const more = names.length - most;
   return `${names.slice(-most).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}
+
+/** `--since`: seconds before now by the worker's clock, or a time: `2026-07-20T15:00:00Z`. */
+export type Since = { readonly seconds: number } | { readonly time: string };
+
+/** The zone may be left out: the logs are in UTC, and so is a time copied from them. */
+const TIME = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d)?(?:\.\d+)?(Z|[+-]\d\d:\d\d)?)?$/;
+
+/** @throws UsageError for what is neither a duration nor a time */
+export function parseSince(text: string): Since {
+  const [whole, day, minute = '00:00', second = ':00', zone = 'Z'] = TIME.exec(text) ?? [];
+  if (whole !== undefined) {
+    const at = Date.parse(`${day}T${minute}${second}${zone}`);
+    if (!Number.isNaN(at)) return { time: `${new Date(at).toISOString().slice(0, 19)}Z` };
+  } else if (/^[\d.]+(?:[a-z]|$)/.test(text)) {
+    return { seconds: Math.ceil(parseDuration(text, '--since') / 1000) };
+  }
+  throw new UsageError(
+    `--since: "${text}" is neither a duration nor a time`,
+    'write it like 30m or 2h, or like 2026-07-20T15:00Z (a time without a zone is in UTC, as in the logs)',
+  );
+}
+
+/** As scripts/remote/logs.sh takes it. */
+export function sinceArgument(since: Since | null): string {
+  if (since === null) return '';
+  return 'time' in since ? since.time : String(since.seconds);
+}
+
+/** As `kubectl logs` takes it. */
+export function sinceFlags(since: Since | null): string[] {
+  if (since === null) return [];
+  return 'time' in since ? [`--since-time=${since.time}`] : [`--since=${since.seconds}s`];
 }

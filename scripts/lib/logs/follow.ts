@@ -1,5 +1,4 @@
 /** Follows a log over lost connections and new pods. */
-
 import { ExitCode } from '../cli/errors.ts';
 import { onlyNews } from '../cli/news.ts';
 import { pause } from '../cli/pause.ts';

@@ -7,9 +7,9 @@ import { clusterOf, kubectl } from '../transport/kubectl.ts';
 import { kubectlError } from '../transport/kubectl-errors.ts';
 import type { PodFacts } from '../transport/pods.ts';
 import { createReach, NoEntranceError } from '../worker/observe.ts';
+import { sinceFlags } from './choose-log.ts';
 import type { LogText } from './log-text.ts';
 import { LIMIT_BYTES, type Position } from './piece.ts';
-import { sinceFlags } from './since.ts';
 import { absent, findLog, type LogSource, nextPiece } from './source.ts';
 
 /** 64 MiB: a log is rotated at 10 MiB at the latest, and a worker may claim for ever that there is more. */

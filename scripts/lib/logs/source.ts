@@ -3,9 +3,8 @@ import type { Context } from '../cli/command.ts';
 import { CliError } from '../cli/errors.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
 import type { Transport } from '../transport/transport.ts';
-import { chooseRecording, fixedLog } from './choose-log.ts';
+import { chooseRecording, fixedLog, type Since, sinceArgument } from './choose-log.ts';
 import { type Answer, type Log, type Position, parsePiece, pieceArgs } from './piece.ts';
-import { type Since, sinceArgument } from './since.ts';
 
 export interface LogSource {
   readonly context: Context;

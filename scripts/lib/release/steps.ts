@@ -1,6 +1,4 @@
 /** The steps of a release. Each is safe to repeat: a run that was interrupted in one begins with it again. */
-
-import { describeFate, rowName } from '../backup/imported.ts';
 import { copyBackup, makeBackup } from '../backup/make.ts';
 import { CliError, ExitCode } from '../cli/errors.ts';
 import { onlyNews } from '../cli/news.ts';
@@ -18,7 +16,7 @@ import { execArgs } from '../transport/client.ts';
 import { kubectlArgv } from '../transport/objects.ts';
 import { partsOfScript } from '../transport/scripts.ts';
 import { type Transport, TransportError } from '../transport/transport.ts';
-import { engineOf } from '../worker/database-state.ts';
+import { describeFate, engineOf, rowName } from '../worker/database-state.ts';
 import { isQueueUnknown, itemName, openItems } from '../worker/queue.ts';
 import { parseSnapshot } from '../worker/snapshot.ts';
 import { resumeHint } from '../worker/status.ts';

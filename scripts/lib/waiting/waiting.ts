@@ -1,19 +1,17 @@
 /** Waits until a worker reaches a goal: the goals, and the loop that checks them. */
-
 import type { Context } from '../cli/command.ts';
 import { CliError, ExitCode, UsageError } from '../cli/errors.ts';
 import { pause } from '../cli/pause.ts';
 import { didYouMean } from '../cli/text.ts';
 import type { WorkerEntry } from '../config/worker-entry.ts';
-import { isLive } from '../factory.ts';
+import { isBehind, isLive, type Pipeline } from '../factory.ts';
 import { observe } from '../health/observe.ts';
 import { openConnections, WATCHING } from '../transport/connections.ts';
 import { isBlocked } from '../worker/account.ts';
 import { checkRepo, type NamedIssues, parseIssue } from '../worker/arguments.ts';
-import { type Fate, fates } from '../worker/fate.ts';
 import { createReach } from '../worker/observe.ts';
-import { isQueueUnknown, itemName, openItems } from '../worker/queue.ts';
-import type { Snapshot } from '../worker/snapshot.ts';
+import { failedDependencies, isQueueUnknown, itemName, openItems } from '../worker/queue.ts';
+import type { QueueItem, Snapshot } from '../worker/snapshot.ts';
 
 /** The state of a goal at one look. */
 export interface Verdict {
@@ -175,4 +173,48 @@ export async function waitUntil(
     const rest = Math.max(1, until - now().getTime());
     await pause(Math.min(PAUSE_MS, rest), signal, `no longer waiting; the work continues in ${worker.name}`);
   }
+}
+
+/** What becomes of a dispatched issue. */
+export type Fate =
+  | { readonly kind: 'open'; readonly stage: string | null }
+  | { readonly kind: 'completed' }
+  /** It will not be completed without the operator; `reason` completes the sentence "demo#23 …". */
+  | { readonly kind: 'lost'; readonly reason: string };
+
+/**
+ * What is looked up is collected once, since a queue may have ten thousand rows.
+ *
+ * @returns a function for issues that were in the queue when the wait began
+ */
+export function fates(snapshot: Snapshot): (issue: number) => Fate {
+  const rows = firstByIssue(snapshot.queue);
+  const pipelines = firstByIssue(snapshot.pipelines);
+  const failedDependency = failedDependencies(snapshot.queue);
+  return (issue) => fateOf(rows.get(issue), pipelines.get(issue), snapshot, failedDependency);
+}
+
+const firstByIssue = <T extends { readonly issue: number }>(all: readonly T[]): ReadonlyMap<number, T> =>
+  new Map(all.map((one) => [one.issue, one] as const).reverse());
+
+function fateOf(
+  row: QueueItem | undefined,
+  pipeline: Pipeline | undefined,
+  snapshot: Snapshot,
+  failedDependency: (row: QueueItem) => QueueItem | undefined,
+): Fate {
+  const completed =
+    row === undefined
+      ? pipeline?.status === 'completed'
+      : row.status === 'completed' || isBehind(row, snapshot.pipelines);
+  if (completed) return { kind: 'completed' };
+  if (row?.status === 'failed') return { kind: 'lost', reason: 'has failed' };
+  if (row === undefined) return { kind: 'lost', reason: 'was taken out of the queue' };
+  if (pipeline !== undefined && isBlocked(snapshot, pipeline))
+    return { kind: 'lost', reason: `is blocked at stage ${pipeline.stage}` };
+  // Failing or aborting a pipeline by hand leaves its row active.
+  if (pipeline?.status === 'failed') return { kind: 'lost', reason: `has failed at stage ${pipeline.stage}` };
+  const failed = failedDependency(row);
+  if (failed !== undefined) return { kind: 'lost', reason: `waits for #${failed.issue}, which has failed` };
+  return { kind: 'open', stage: pipeline?.stage ?? null };
 }

@@ -1,8 +1,10 @@
 /** The events between two looks at a worker. Pure. */
+import { count } from '../cli/text.ts';
 import { isBehind, type Pipeline } from '../factory.ts';
 import type { Finding, Severity } from '../health/facts.ts';
 import type { PaneView } from '../health/inside.ts';
 import type { Observation } from '../health/observe.ts';
+import { describeOutage, isHit, type Outage } from '../health/outages.ts';
 import { ASKS } from '../health/probe-rules.ts';
 import { severityOf } from '../health/report.ts';
 import { limitedPipelines, waitingPanes } from '../health/work-rules.ts';
@@ -268,4 +270,33 @@ function ends(before: Known['issues'], after: Known['issues'], { problems }: Obs
     const text = `${name} ${state === 'failed' ? 'has failed' : `is ${state}`}`;
     return [{ event, subject: name, text, next: cures?.next ?? [] }];
   });
+}
+
+/**
+ * @param events of one poll
+ * @param outages what that poll found
+ * @returns the events, each group as one at the place of its first
+ */
+export function fold(events: readonly WatchEvent[], outages: readonly Outage[]): WatchEvent[] {
+  const folded = new Map<unknown, WatchEvent[]>();
+  for (const event of events) {
+    const key = cause(event, outages) ?? event;
+    folded.set(key, [...(folded.get(key) ?? []), event]);
+  }
+  return [...folded].flatMap(([key, group]) => {
+    const [first] = group;
+    if (first === undefined || group.length === 1) return group;
+    const workers = group.map(({ worker }) => worker);
+    const outage = outages.find((one) => one === key);
+    // Not every worker of an outage is news in the same poll.
+    const text =
+      outage === undefined ? first.text.replace('; it was ', '; they were ') : describeOutage(outage);
+    return [{ ...first, worker: count(workers.length, 'worker'), text, workers }];
+  });
+}
+
+/** What an event has in common with others; null when it stands alone. */
+function cause({ event, worker, subject, text }: WatchEvent, outages: readonly Outage[]): unknown {
+  if (event === 'worker-recovered') return `${event} ${text}`;
+  return outages.find((outage) => subject === outage.status && isHit(outage, worker));
 }

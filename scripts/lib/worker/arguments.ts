@@ -1,7 +1,7 @@
 /** Parses issues and projects from the command line. Pure. */
 import { UsageError } from '../cli/errors.ts';
 import { projectName } from '../factory.ts';
-import { hasHost, isSameRepo } from './repo.ts';
+import { hasHost, isSameRepo } from './clones.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** Issues as the operator names them. */

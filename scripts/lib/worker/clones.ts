@@ -1,6 +1,5 @@
-/** Main checkouts that differ from their remotes: which ones, and what to do. Pure. */
-import { describeCloneHold } from '../clones.ts';
-import type { CloneCause, CloneFault } from '../contract.ts';
+/** The clones of a worker: which differ from their remotes, what to do about it, and whose repository one is of. Pure. */
+import { type CloneCause, type CloneFault, describeCloneHold } from '../contract.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { CommandLine, Problem } from './status.ts';
 
@@ -94,3 +93,23 @@ const CURES: Readonly<Record<CloneCause, Cure>> = {
     'a git hook updates those of worktrees; where that does not work, add to setup: of its pipeline.yaml: git submodule update --init --recursive',
   ],
 };
+
+/** Whether the origin of a clone is the given repository; each may be `owner/name` on GitHub or any form of URL. */
+export function isSameRepo(origin: string, repo: string): boolean {
+  return repoPlace(origin) === repoPlace(repo);
+}
+
+/** Whether the origin is on a host, so that its owner is known; a path on a disk says nothing about that. */
+export function hasHost(origin: string): boolean {
+  return origin !== '' && !/^(?:file:|[/.~])/.test(origin);
+}
+
+/** `host/path` of a repository, without protocol, user and port; the bare path of one on a disk. */
+function repoPlace(repo: string): string {
+  const path = repo.replace(/(?:\.git)?(?<!\/)\/*$/, '').toLowerCase();
+  if (/^[\w.-]+\/[\w.-]+$/.test(path)) return `github.com/${path}`;
+  return path
+    .replace(/^\w+:\/\//, '')
+    .replace(/^[^/@]*@/, '')
+    .replace(/^([^/:]+):(?:\d+\/|\/)?/, '$1/');
+}

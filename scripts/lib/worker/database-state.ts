@@ -1,9 +1,11 @@
 /**
- * Where factory keeps its queue: what the supervisor tells of it, and a summary of its content, as `state` in
- * scripts/remote/database.sh prints it. Pure.
+ * Where factory keeps its queue: what the supervisor tells of it, a summary of its content, as `state` in
+ * scripts/remote/database.sh prints it, and the rows that an import adds from SQLite. Pure.
  */
-import type { Database, DatabaseKind } from '../contract.ts';
+import { printable } from '../cli/text.ts';
+import type { Database, DatabaseKind, ImportedRow } from '../contract.ts';
 import type { Snapshot } from './snapshot.ts';
+import type { CommandLine } from './status.ts';
 
 const KINDS: readonly string[] = ['sqlite', 'postgres', 'url', 'none'] satisfies (DatabaseKind | 'none')[];
 
@@ -69,4 +71,15 @@ export function databaseFault(snapshot: Pick<Snapshot, 'heartbeat' | 'boot' | 'f
   const said = snapshot.faults.find(({ part, message }) => part === 'queue' && NO_ANSWER.test(message));
   if (said === undefined || database.state === 'starting') return null;
   return { kind: database.kind, state: 'down', says: said.message };
+}
+
+/** A row of SQLite that is imported: `demo#23`. */
+export const rowName = ({ issue, project }: ImportedRow) => `${printable(project)}#${issue}`;
+
+/** What has become of a row that was not added; null of one that was. @param worker its name */
+export function describeFate(row: ImportedRow, worker: string, command: CommandLine): string | null {
+  if (row.fate === 'add') return null;
+  if (row.fate === 'goes-on') return `${rowName(row)} goes on by its pipeline, without a row in the queue`;
+  const typed = command('dispatch', worker, '--project', row.project, '--issue', `${row.issue}`);
+  return `${rowName(row)} was left out, since it waits for an issue that has failed; to start it all the same: ${typed}`;
 }

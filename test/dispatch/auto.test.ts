@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { chooseLeastLoaded } from '../../scripts/lib/dispatch/least-loaded.ts';
+import { chooseLeastLoaded } from '../../scripts/lib/dispatch/auto.ts';
 import type { Observation } from '../../scripts/lib/health/observe.ts';
 import type { Status } from '../../scripts/lib/worker/status.ts';
 import { type Parts, pipelinesJson, queueJson, snapshot } from '../worker/samples.ts';

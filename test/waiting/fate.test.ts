@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { fates } from '../../scripts/lib/worker/fate.ts';
-import { heldHeartbeat, type Parts, pipelinesJson, queueJson, snapshot } from './samples.ts';
+import { fates } from '../../scripts/lib/waiting/waiting.ts';
+import { heldHeartbeat, type Parts, pipelinesJson, queueJson, snapshot } from '../worker/samples.ts';
 
 const waiting = JSON.stringify([
   { Issue: 1, Status: 'failed' },
