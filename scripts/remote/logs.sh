@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# A piece of a log, from the end of the previous piece. Argument: a LogRequest (scripts/lib/logs/piece.ts).
+# A piece of a log, from the end of the previous piece. Argument: a LogRequest (scripts/lib/logs/source.ts).
 # Parts: file (0, or 1: it does not exist; its path), piece (ID, OFFSET, SIZE and `cut` when the known file no longer exists,
 # `rotated` when another one follows it), data (base64: a recording may contain any byte); going (no: the session has ended).
 declare -A request

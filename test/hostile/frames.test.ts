@@ -8,7 +8,7 @@ import { judge } from '../../scripts/lib/health/preflight.ts';
 import { assess } from '../../scripts/lib/health/report.ts';
 import { parseOutcomes as cleanedUp, planCleanup } from '../../scripts/lib/housekeeping/cleanup.ts';
 import { parseUsage } from '../../scripts/lib/housekeeping/usage.ts';
-import { parsePiece } from '../../scripts/lib/logs/piece.ts';
+import { parsePiece } from '../../scripts/lib/logs/source.ts';
 import { parseFacts, worseThan } from '../../scripts/lib/release/plan.ts';
 import { parseCredentials } from '../../scripts/lib/rotate/layers.ts';
 import { type Frame, newNonce, parseFrame } from '../../scripts/lib/transport/frame.ts';

@@ -5,7 +5,11 @@ import { parseDuration } from '../config/duration.ts';
 import { BOOT_SESSION, ORCHESTRATOR_SESSION } from '../contract.ts';
 import type { Frame } from '../transport/frame.ts';
 import { parseSessions, parseStageName } from '../worker/sessions.ts';
-import type { Log } from './piece.ts';
+
+/** A log of a worker. `boot` is the supervisor's output since it started, `docker` is dockerd's log, `postgres` its server's. */
+export type Log =
+  | { readonly kind: 'boot' | 'orchestrator' | 'docker' | 'postgres' }
+  | { readonly kind: 'session'; readonly name: string };
 
 /** The logs that do not belong to a session of a stage. */
 export function fixedLog(word: string): Log | null {

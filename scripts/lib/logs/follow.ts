@@ -5,8 +5,9 @@ import { pause } from '../cli/pause.ts';
 import { openConnections, WATCHING } from '../transport/connections.ts';
 import { type Transport, TransportError } from '../transport/transport.ts';
 import { createReach } from '../worker/observe.ts';
+import type { Log } from './choose-log.ts';
 import type { LogText } from './log-text.ts';
-import type { Answer, Log, Position } from './piece.ts';
+import type { Answer, Position } from './source.ts';
 import { absent, findLog, type LogSource, nextPiece } from './source.ts';
 
 /** Between two looks with --follow. */

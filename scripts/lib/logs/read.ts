@@ -9,8 +9,7 @@ import type { PodFacts } from '../transport/pods.ts';
 import { createReach, NoEntranceError } from '../worker/observe.ts';
 import { sinceFlags } from './choose-log.ts';
 import type { LogText } from './log-text.ts';
-import { LIMIT_BYTES, type Position } from './piece.ts';
-import { absent, findLog, type LogSource, nextPiece } from './source.ts';
+import { absent, findLog, LIMIT_BYTES, type LogSource, nextPiece, type Position } from './source.ts';
 
 /** 64 MiB: a log is rotated at 10 MiB at the latest, and a worker may claim for ever that there is more. */
 const MOST_PIECES = (64 * 1024 * 1024) / LIMIT_BYTES;
