@@ -3,6 +3,8 @@
 set -Eeuo pipefail
 # shellcheck source=test/cluster/lib.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=test/cluster/nodes.sh
+source "$HERE/nodes.sh"
 quiet=no locked=no
 for option in "$@"; do
   case $option in
@@ -12,45 +14,11 @@ for option in "$@"; do
   esac
 done
 
-# kill_recorded FILE PATTERN: ends the process whose number is in FILE, if its command line still has PATTERN in it.
-kill_recorded() {
-  local pid
-  pid=$(cat "$1" 2>/dev/null) || return 0
-  { tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null | grep --quiet --fixed-strings -- "$2" || return 0
-  kill -KILL "$pid"
-  while [[ -e /proc/$pid ]]; do sleep 0.1; done
-}
-
-# The end of its first process ends all others of a PID namespace, however deep, and with the last of them go its mounts and
-# its network. Those that began in our cgroup but live elsewhere there are none.
-stop_node() {
-  local root left
-  kill_recorded "$NODE/pid" test/cluster/node.sh
-  for _ in {1..300}; do
-    left=$(while read -r root; do
-      find "$root/$CGROUP" -name cgroup.procs -exec cat {} + 2>/dev/null || true
-    done < <(cgroup_roots) | sort --unique | wc --lines)
-    ((left == 0)) && return 0
-    sleep 0.1
-  done
-  die "$left processes of the node do not end" "which: cat $(cgroup_roots | head -n 1)/$CGROUP/system/cgroup.procs"
-}
-
-# Nothing is left of the second node unless its script was killed.
-stop_second_node() {
+# Nothing is left of the node in a virtual machine unless its script was killed.
+stop_v2_node() {
   kill_recorded "$CACHE/v2/pid" "ifname=$V2_LINK"
   ip link delete "$V2_LINK" 2>/dev/null || true
   rm -f "$CACHE"/v2/{pid,disk.img}
-}
-
-remove_cgroups() {
-  local root
-  # Where v1 and v2 are both mounted, the kubelet makes folders in both, though nothing is limited by those of v2.
-  while read -r root; do
-    [[ -d $root/$CGROUP ]] || continue
-    # The deepest first; a cgroup folder's files go with it.
-    find "$root/$CGROUP" -depth -type d -exec rmdir {} +
-  done < <(cgroup_roots && echo /sys/fs/cgroup/unified)
 }
 
 remove_network() {
@@ -67,7 +35,8 @@ main() {
     exec 9>"$CACHE/lock"
     flock --nonblock 9 || die 'another make cluster or cluster-down is at work' "look: fuser -v $CACHE/lock"
   fi
-  stop_second_node
+  stop_v2_node
+  "$HERE/second-node.sh" down
   stop_node
   kill_recorded "$NODE/registry.pid" "$NODE/run/registry-outside.yml"
   remove_network

@@ -19,8 +19,8 @@ echo '# address translation and filters'
 iptables-save 2>/dev/null | grep '^-A' | sort || true
 sysctl net.ipv4.ip_forward
 echo '# cgroups'
-while read -r root; do find "$root" -maxdepth 2 -type d '(' -name "$CGROUP" -o -name docker -o -name k8s.io ')'; done < <(cgroup_roots) | sort
-find /sys/fs/cgroup/unified -maxdepth 1 -name "$CGROUP" 2>/dev/null || true
+while read -r root; do find "$root" -maxdepth 2 -type d '(' -name "$CGROUP*" -o -name docker -o -name k8s.io ')'; done < <(cgroup_roots) | sort
+find /sys/fs/cgroup/unified -maxdepth 1 -name "$CGROUP*" 2>/dev/null || true
 echo '# files'
 find /etc/cni /etc/containerd /etc/kubernetes /opt /run /usr/libexec /var/lib /var/log /tmp/hostpath_pv "$HOME/.kube" \
   -maxdepth 2 ! -path '/run/lock/*' 2>/dev/null | sort || true

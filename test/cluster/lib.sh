@@ -9,15 +9,17 @@ ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
 HERE=$ROOT/test/cluster
 CACHE=$(realpath --canonicalize-missing "$ROOT/.cache/cluster") # shared by all checkouts (scripts/build/shared-cache.sh)
 NODE=$CACHE/node # all state; gone after cluster-down
+NODE_NAME=fwc-node
 BIN=$CACHE/bin   # built once, kept
 KUBECONFIG_FILE=$CACHE/kubeconfig
 CONTEXT=factory-worker-test
 
 CGROUP=fwc
 LINK=fwc0
-V2_LINK=fwc1 # of the second node, while there is one (v2/with-node.sh)
+V2_LINK=fwc1 # of the node in a virtual machine, while there is one (v2/with-node.sh)
 HOST_IP=10.213.0.1
 NODE_IP=10.213.0.2
+API_IP=$NODE_IP
 LINK_CIDR=30
 POD_CIDR=10.213.1.0/24
 SERVICE_CIDR=10.213.2.0/24
@@ -26,14 +28,19 @@ CLUSTER_CIDR=10.213.0.0/16
 CLUSTER_REGISTRY_PORT=${CLUSTER_REGISTRY_PORT:-5213}
 PAUSE_IMAGE=localhost/pause:1
 PROCESSORS=8 # that the node has to give away
+# With it a script is about the node that second-node.sh puts beside the first.
+if [[ ${SECOND_NODE-} == yes ]]; then
+  NODE=$CACHE/node2 NODE_NAME=fwc-node-2 CGROUP=fwc2 LINK=fwc2
+  HOST_IP=10.213.5.1 NODE_IP=10.213.5.2 POD_CIDR=10.213.6.0/24
+fi
 
 DEBIAN=$CACHE/debian # its packages, unpacked
-# What the small worker image (test/e2e/image.sh) and the second node's system are made of.
+# What the small worker image (test/e2e/image.sh) and the system of the node in a virtual machine are made of.
 WORKER_PACKAGES=ca-certificates,git,jq,less,ncurses-term,openssh-client,procps,sqlite3,tini,tmux
 WORKER_BASE=$CACHE/worker-base-$(sha256sum <<<"$WORKER_PACKAGES" | cut -c 1-12)
 
-export ROOT HERE CACHE NODE BIN KUBECONFIG_FILE CONTEXT CGROUP LINK V2_LINK HOST_IP NODE_IP LINK_CIDR POD_CIDR \
-  SERVICE_CIDR API_SERVICE_IP CLUSTER_CIDR CLUSTER_REGISTRY_PORT PAUSE_IMAGE PROCESSORS DEBIAN \
+export ROOT HERE CACHE NODE NODE_NAME BIN KUBECONFIG_FILE CONTEXT CGROUP LINK V2_LINK HOST_IP NODE_IP API_IP LINK_CIDR \
+  POD_CIDR SERVICE_CIDR API_SERVICE_IP CLUSTER_CIDR CLUSTER_REGISTRY_PORT PAUSE_IMAGE PROCESSORS DEBIAN \
   WORKER_PACKAGES WORKER_BASE
 
 say() { printf '%s\n' "$*" >&2; }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The first process of the node, in the namespaces that up.sh makes: gives it folders of its own, waits for its network, and
-# keeps its programs running. A program whose name is in /run/stopped is left stopped, which is how the tests take one away.
+# node.sh PROGRAM…: the first process of a node, in the namespaces that nodes.sh makes: gives it folders of its own, waits for
+# its network, and keeps its programs running. A program whose name is in /run/stopped is left stopped, which is how the tests
+# take one away.
 set -Eeuo pipefail
 # shellcheck source=test/cluster/lib.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
@@ -14,7 +15,7 @@ own_folders() {
   chmod 1777 "$NODE/tmp"
   mount --bind "$NODE/run" /run
   mount --bind "$CACHE" "$INSIDE"
-  for target in tmp var/lib var/log; do mount --bind "$INSIDE/node/$target" "/$target"; done
+  for target in tmp var/lib var/log; do mount --bind "$INSIDE/${NODE##*/}/$target" "/$target"; done
   # Mounts made in a pod with mountPropagation must come back to the kubelet.
   mount --make-rshared /
 }
@@ -49,7 +50,7 @@ own_network() {
   ip route add default via "$HOST_IP"
   # Instead of a kube-proxy: the one Service that pods themselves call, the API server's.
   iptables --table nat --append PREROUTING --destination "$API_SERVICE_IP" --protocol tcp --dport 443 \
-    --jump DNAT --to-destination "$NODE_IP:6443"
+    --jump DNAT --to-destination "$API_IP:6443"
 }
 
 # keep NAME COMMAND…: runs a program, and runs it again when it ends, with its log in /var/log.
@@ -98,18 +99,18 @@ containerd() { exec containerd --config /run/containerd.toml; }
 
 kubelet() {
   exec kubernetes kubelet --config=/run/kubelet.yaml --kubeconfig=/run/pki/kubelet.kubeconfig \
-    --hostname-override=fwc-node --node-ip="$NODE_IP"
+    --hostname-override="$NODE_NAME" --node-ip="$NODE_IP"
 }
 
 registry() { exec docker-registry serve /run/registry.yml; }
 
-hostname fwc-node
+hostname "$NODE_NAME"
 own_folders
 own_processors
 own_network
 export PATH=$NODE_PATH
 mkdir -p /run/pids /run/stopped
-for program in etcd kube-apiserver kube-controller-manager kube-scheduler containerd kubelet registry; do
+for program in "$@"; do
   keep "$program" "$program" &
 done
 # As the first process it adopts what others leave behind; bash collects those while it waits.

@@ -3,37 +3,10 @@
 set -Eeuo pipefail
 # shellcheck source=test/cluster/lib.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
-
-api() { "$KUBECTL" --kubeconfig "$KUBECONFIG_FILE" "$@"; }
-
-# The cgroup of the node's own programs, and that of its pods: where the kubelet finds it, it does not make it, and so does
-# not ask for processors that only node.sh speaks of.
-make_cgroups() {
-  local root file
-  if [[ -e /sys/fs/cgroup/cgroup.controllers ]]; then
-    echo '+cpu +cpuset +memory +pids +io' >/sys/fs/cgroup/cgroup.subtree_control
-    mkdir -p "/sys/fs/cgroup/$CGROUP/system"
-    echo '+cpu +cpuset +memory +pids +io' >"/sys/fs/cgroup/$CGROUP/cgroup.subtree_control"
-  fi
-  while read -r root; do
-    mkdir -p "$root/$CGROUP"/{system,kubepods}
-    # On cgroup v1 a cpuset is born empty, and takes nobody in.
-    if [[ -e $root/$CGROUP/cpuset.cpus && ! -e /sys/fs/cgroup/cgroup.controllers ]]; then
-      for file in cpuset.cpus cpuset.mems; do
-        tee "$root/$CGROUP/$file" <"$root/$file" |
-          tee "$root/$CGROUP/system/$file" >"$root/$CGROUP/kubepods/$file"
-      done
-    fi
-  done < <(cgroup_roots)
-}
-
-join_cgroup() {
-  local root
-  while read -r root; do echo "$1" >"$root/$CGROUP/system/cgroup.procs"; done < <(cgroup_roots)
-}
+# shellcheck source=test/cluster/nodes.sh
+source "$HERE/nodes.sh"
 
 start_node() {
-  local pid inner=
   mkdir -p "$NODE/run"
   # `step` asks how this ends, and then bash's -e holds nowhere in it.
   "$HERE/pki.sh" "$NODE/run/pki" || return 1
@@ -43,26 +16,12 @@ start_node() {
   "$HERE/files.sh" || return 1
   ln -sfn "$KUBERNETES" "$BIN/kubernetes"
   ln -sfn "$PROGRAMS" "$BIN/programs"
-  # A session of its own: Ctrl-C on make must not end it.
-  setsid unshare --fork --kill-child --pid --mount-proc --mount --propagation private --net --uts \
-    "$HERE/node.sh" >"$NODE/node.log" 2>&1 </dev/null &
-  pid=$!
-  echo "$pid" >"$NODE/pid"
-  until inner=$(node_pid); do
-    kill -0 "$pid" 2>/dev/null || { cat "$NODE/node.log"; return 1; }
-    sleep 0.1
-  done
-  make_cgroups || return 1
-  join_cgroup "$inner"
-  join_cgroup "$pid"
-  connect "$inner"
+  begin_node etcd kube-apiserver kube-controller-manager kube-scheduler containerd kubelet registry || return 1
+  open_network
 }
 
-connect() {
-  ip link add "$LINK" type veth peer name eth0 netns "$1"
-  ip address add "$HOST_IP/$LINK_CIDR" dev "$LINK"
-  ip link set "$LINK" up
-  ip route replace "$POD_CIDR" via "$NODE_IP"
+# The way of the nodes to the network.
+open_network() {
   if [[ $(sysctl --values net.ipv4.ip_forward) != 1 ]]; then
     touch "$NODE/ip_forward-was-off"
     sysctl --quiet --write net.ipv4.ip_forward=1
@@ -85,24 +44,7 @@ start_registry() {
 
 registry_runs() { curl --silent --fail --max-time 5 "http://127.0.0.1:$CLUSTER_REGISTRY_PORT/v2/" >/dev/null; }
 
-# wait_until SECONDS COMMAND…
-wait_until() {
-  local until=$((SECONDS + $1))
-  shift
-  until "$@"; do
-    if ((SECONDS >= until)); then
-      echo "not within the time allowed: $*"
-      tail --lines=15 "$NODE"/var/log/*.log
-      return 1
-    fi
-    sleep 1
-  done
-}
-
-# Through standard input: the node does not see every folder of this machine, such as a checkout below /tmp.
-import_pause() { in_node ctr --namespace k8s.io images import - <"$CACHE/pause.tar"; }
 api_ready() { api get --raw /readyz --request-timeout=5s; }
-node_ready() { api wait --for=condition=Ready node/fwc-node --timeout=5s; }
 service_account() { api get serviceaccount default; }
 runtime_version() { api get nodes --output jsonpath='{.items[0].status.nodeInfo.containerRuntimeVersion}'; }
 
