@@ -7,7 +7,9 @@ import { NOW, pod } from '../transport/cluster.ts';
 /** @param objects answer to the listing; `node` to the question for the pod's node */
 async function look(objects: readonly object[], listing: Answer = {}, node: Answer = {}) {
   const exec = fakeExec((argv) =>
-    argv.includes('node') ? node : { stdout: JSON.stringify({ items: objects }), ...listing },
+    argv.includes('node') || argv.includes('persistentvolume')
+      ? node
+      : { stdout: JSON.stringify({ items: objects }), ...listing },
   );
   const cluster = { exec, env: {}, timeoutMs: 1000, signal: new AbortController().signal, now: () => NOW };
   return { exec, facts: await lookAtCluster(cluster, worker) };
@@ -64,6 +66,28 @@ describe('what Kubernetes says of a worker', () => {
     };
     expect(await nodes('1 node(s) had untolerated taint(s)')).toEqual([[waits(expect.any(String))], 1]);
     expect(await nodes('1 Insufficient cpu')).toEqual([[], 0]);
+  });
+
+  it('its volumes and all nodes, where a volume keeps the pod away', async () => {
+    const message = "1 node(s) didn't match PersistentVolume's node affinity";
+    const waits = {
+      kind: 'Pod',
+      ...pod({
+        status: { phase: 'Pending', conditions: [{ type: 'PodScheduled', status: 'False', message }] },
+      }),
+      spec: { volumes: [{ persistentVolumeClaim: { claimName: 'data' } }] },
+    };
+    const bound = { ...claim('data'), spec: { volumeName: 'pv-1' } };
+    const volume = { metadata: { name: 'pv-1' }, spec: {} };
+    const { facts, exec } = await look([waits, bound], {}, { stdout: JSON.stringify(volume) });
+    expect([facts.volumes, facts.nodes.length]).toEqual([[volume], 2]);
+    expect(exec.calls.map((argv) => argv.slice(4, 7).join(' '))).toEqual([
+      'get pods,persistentvolumeclaims,events --output=json',
+      'get persistentvolume pv-1',
+      'get nodes --output=json',
+    ]);
+    const denied = await look([waits, bound], {}, { code: 1, stderr: 'persistentvolumes is forbidden' });
+    expect([denied.facts.volumes, denied.facts.unreadable]).toEqual([[], ['persistentvolumes is forbidden']]);
   });
 
   it('a node that is not there any more', async () => {

@@ -5,11 +5,12 @@ import { describe, expect, it } from 'vitest';
 import { packageRoot } from '../../scripts/lib/cli/version.ts';
 import type { LocalWorker } from '../../scripts/lib/config/worker-entry.ts';
 import { BOOK } from '../../scripts/lib/health/book.ts';
-import type { ClusterFacts, EventObject, NodeObject, WorkerPod } from '../../scripts/lib/health/cluster.ts';
+import type { ClusterFacts, EventObject, WorkerPod } from '../../scripts/lib/health/cluster.ts';
 import { type Finding, NOT_ASKED } from '../../scripts/lib/health/facts.ts';
 import { disksOf, parseDocker, parseInside, parsePanes } from '../../scripts/lib/health/inside.ts';
 import { judge, PROBE_BOOK, severityOf } from '../../scripts/lib/health/report.ts';
 import { type PodObject, podFacts } from '../../scripts/lib/transport/pods.ts';
+import type { NodeObject, VolumeObject } from '../../scripts/lib/worker/volume-nodes.ts';
 import { captured, capturedText } from '../claude/captured.ts';
 import { commandLine, WORKER } from '../support/samples.ts';
 import { NOW, pod as podObject, running, waiting } from '../transport/cluster.ts';
@@ -540,6 +541,7 @@ const facts = (fields: Partial<ClusterFacts>): ClusterFacts => ({
   claims: [],
   warnings: [],
   node: null,
+  volumes: [],
   nodes: [],
   unreadable: [],
   ...fields,
@@ -583,10 +585,41 @@ const tainted = (key: string): NodeObject => ({
   metadata: { name: 'node-a' },
   spec: { taints: [{ key }] },
 });
+const there = (name: string, fields: Partial<NodeObject> = {}): NodeObject => ({
+  metadata: { name, labels: { 'kubernetes.io/hostname': name } },
+  ...fields,
+});
+const onNodeA: VolumeObject = {
+  metadata: { name: 'pv-1' },
+  spec: {
+    nodeAffinity: {
+      required: {
+        nodeSelectorTerms: [
+          { matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'In', values: ['node-a'] }] },
+        ],
+      },
+    },
+  },
+};
 const claim = {
   metadata: { name: 'data' },
   spec: { storageClassName: 'none' },
   status: { phase: 'Pending' },
+};
+
+const bound = { metadata: { name: 'data' }, spec: { volumeName: 'pv-1' }, status: { phase: 'Bound' } };
+const cordoned = { spec: { unschedulable: true } };
+const inZone: VolumeObject = {
+  metadata: { name: 'pv-1' },
+  spec: {
+    nodeAffinity: {
+      required: {
+        nodeSelectorTerms: [
+          { matchExpressions: [{ key: 'topology.kubernetes.io/zone', operator: 'In', values: ['west'] }] },
+        ],
+      },
+    },
+  },
 };
 
 describe('of a pod that runs', () => {
@@ -681,7 +714,7 @@ describe('in Kubernetes', () => {
     [
       'a volume',
       () =>
-        lookAt(pendingPod('unbound'), {
+        lookAt(pendingPod('pod has unbound immediate PersistentVolumeClaims'), {
           claims: [claim],
           warnings: [warning('data', 'ProvisioningFailed', 'class "none" not found')],
         }),
@@ -704,6 +737,29 @@ describe('in Kubernetes', () => {
       /taints of the node pool: dedicated: helm upgrade .* --set 'tolerations\[0\]\.key=dedicated,/,
     ],
     [
+      'the taint of one node, beside another that it tolerates',
+      () =>
+        lookAt(
+          {
+            ...pendingPod('1 node(s) had untolerated taint(s), 1 Insufficient cpu'),
+            spec: {
+              tolerations: [
+                { key: 'ours', operator: 'Exists' },
+                { key: 'dedicated', value: 'a' },
+              ],
+            },
+          },
+          {
+            nodes: [
+              there('node-a', { spec: { taints: [{ key: 'ours', value: 'x', effect: 'NoSchedule' }] } }),
+              there('node-b', { spec: { taints: [{ key: 'dedicated', value: 'b', effect: 'NoSchedule' }] } }),
+            ],
+          },
+        ),
+      'unscheduled',
+      /taints of the node pool: dedicated: helm/,
+    ],
+    [
       'the taint of a node in trouble',
       () =>
         lookAt(pendingPod('1 node(s) had untolerated taint(s)'), {
@@ -716,7 +772,116 @@ describe('in Kubernetes', () => {
       'a cordoned node',
       () => lookAt(pendingPod('0/1 nodes are available: 1 node(s) were unschedulable.')),
       'unscheduled',
-      /uncordon/,
+      /uncordon NODE/,
+    ],
+    [
+      'a cordoned node, by its name',
+      () =>
+        lookAt(pendingPod('0/1 nodes are available: 1 node(s) were unschedulable.'), {
+          nodes: [there('node-a', cordoned), there('node-b')],
+        }),
+      'unscheduled',
+      /^no node takes the pod 0\/1 .*a node is cordoned; to lift that: kubectl --context do-nyc1-factory -n factory uncordon node-a nodes:/,
+    ],
+    [
+      'a volume on a cordoned node',
+      () =>
+        lookAt(
+          pendingPod(
+            "0/2 nodes are available: 1 node(s) didn't match PersistentVolume's node affinity, 1 node(s) were unschedulable.",
+          ),
+          { claims: [bound], volumes: [onNodeA], nodes: [there('node-a', cordoned), there('node-b')] },
+        ),
+      'unscheduled',
+      /^(?!.*nodeSelector).*no node takes the pod: its volume pv-1 can only be mounted on node-a \(cordoned\) 0\/2 nodes .* persistentvolume pv-1: kubernetes\.io\/hostname node-a .*uncordon node-a nodes:/,
+    ],
+    [
+      'a volume on a node that takes no pods, of older Kubernetes, beside one that is reserved',
+      () =>
+        lookAt(
+          pendingPod(
+            '0/2 nodes are available: 1 node(s) had untolerated taint {x: }, 1 node(s) had volume node affinity conflict.',
+          ),
+          {
+            claims: [bound],
+            volumes: [onNodeA],
+            nodes: [
+              there('node-a', { spec: { taints: [{ key: 'node.kubernetes.io/unreachable' }] } }),
+              there('node-b', { spec: { taints: [{ key: 'dedicated' }] } }),
+            ],
+          },
+        ),
+      'unscheduled',
+      /^(?!.*tolerations).*node-a takes no pods while it has node\.kubernetes\.io\/unreachable/,
+    ],
+    [
+      'a volume on a node that is gone',
+      () =>
+        lookAt(
+          pendingPod("0/1 nodes are available: 1 node(s) didn't match PersistentVolume's node affinity."),
+          {
+            claims: [bound],
+            volumes: [onNodeA],
+            nodes: [there('node-b')],
+          },
+        ),
+      'unscheduled',
+      /can only be mounted on a node with kubernetes\.io\/hostname node-a, and there is none .*when that node is back.*if that machine is gone for good, the volume is lost with it; delete the claim: kubectl .* delete persistentvolumeclaim data then create a new one: .*provision worker-1 .*restore FILE worker-1/,
+    ],
+    [
+      'a volume in a zone without a node',
+      () =>
+        lookAt(
+          pendingPod("0/1 nodes are available: 1 node(s) didn't match PersistentVolume's node affinity."),
+          {
+            claims: [bound],
+            volumes: [inZone],
+            nodes: [there('node-b')],
+          },
+        ),
+      'unscheduled',
+      /^(?!.*delete persistentvolumeclaim).*on a node with topology\.kubernetes\.io\/zone west, and there is none .*when there is one/,
+    ],
+    [
+      'a volume that no node can be told of',
+      () =>
+        lookAt(
+          pendingPod("0/1 nodes are available: 1 node(s) didn't match PersistentVolume's node affinity."),
+          {
+            claims: [bound],
+          },
+        ),
+      'unscheduled',
+      /^(?!.*nodeSelector).*it can only be scheduled where its volume can be mounted: kubectl .* describe persistentvolume pv-1/,
+    ],
+    [
+      'a volume that is chosen with the node',
+      () => lookAt(pendingPod('0/1 nodes are available: 1 Insufficient cpu.'), { claims: [claim] }),
+      'unscheduled',
+      /^(?!.*storage class).*Insufficient cpu.*resources\.requests\.cpu=SIZE/,
+    ],
+    [
+      'a volume that is chosen with the node, of which none is free',
+      () =>
+        lookAt(
+          pendingPod("0/1 nodes are available: 1 node(s) didn't find available persistent volumes to bind."),
+          { claims: [claim] },
+        ),
+      'unscheduled',
+      /no node has a free volume for the claim data, of class none: kubectl --context do-nyc1-factory -n factory get persistentvolumes .*Released.*claimRef/,
+    ],
+    [
+      'a volume that is chosen with the node, and not made in time',
+      () =>
+        lookAt(
+          pendingPod('running PreBind plugin "VolumeBinding": binding volumes: context deadline exceeded'),
+          {
+            claims: [claim],
+            warnings: [warning('data', 'ProvisioningFailed', 'quota exceeded')],
+          },
+        ),
+      'volume-pending',
+      /quota exceeded/,
     ],
     [
       'no room',

@@ -5,6 +5,7 @@ import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { kubectlMessage } from '../transport/kubectl-errors.ts';
 import { belongsTo, choosePod, type PodObject } from '../transport/pods.ts';
 import { readAnswer } from '../transport/read-answer.ts';
+import type { NodeObject, VolumeObject } from '../worker/volume-nodes.ts';
 
 interface Named {
   readonly kind?: string;
@@ -12,7 +13,7 @@ interface Named {
 }
 
 export interface ClaimObject extends Named {
-  readonly spec?: { readonly storageClassName?: string };
+  readonly spec?: { readonly storageClassName?: string; readonly volumeName?: string };
   readonly status?: { readonly phase?: string };
 }
 
@@ -26,23 +27,16 @@ export interface EventObject extends Named {
   readonly involvedObject?: { readonly kind?: string; readonly name?: string };
 }
 
-export interface NodeObject extends Named {
-  readonly spec?: {
-    readonly unschedulable?: boolean;
-    readonly taints?: readonly { readonly key: string }[];
-  };
-  readonly status?: {
-    readonly conditions?: readonly {
-      readonly type: string;
-      readonly status: string;
-      readonly reason?: string;
-      readonly message?: string;
-    }[];
-  };
+export interface Toleration {
+  readonly key?: string;
+  readonly operator?: string;
+  readonly value?: string;
+  readonly effect?: string;
 }
 
 interface PodVolumes {
   readonly spec?: {
+    readonly tolerations?: readonly Toleration[];
     readonly volumes?: readonly { readonly persistentVolumeClaim?: { readonly claimName: string } }[];
   };
 }
@@ -60,7 +54,9 @@ export interface ClusterFacts {
   readonly warnings: readonly EventObject[];
   /** `gone`: the pod names a node that no longer exists; null: not asked, or forbidden. */
   readonly node: NodeObject | 'gone' | null;
-  /** All nodes, if the scheduler says that taints keep the pod away; it does not say which taints. */
+  /** The volumes of the claims, if no node takes the pod: the scheduler does not say where they can be mounted. */
+  readonly volumes: readonly VolumeObject[];
+  /** All nodes, if no node takes the pod because of taints, of a cordon or of a volume; the scheduler does not say which. */
   readonly nodes: readonly NodeObject[];
   /** What could not be read, in kubectl's words. */
   readonly unreadable: readonly string[];
@@ -96,9 +92,16 @@ export async function lookAtCluster(cluster: Cluster, worker: ClusterWorker): Pr
         (names.includes(involvedObject?.name) || involvedObject?.name?.startsWith(`${worker.pod}-`) === true),
     )
     .sort((a, b) => timeOf(a).localeCompare(timeOf(b)));
-  const { node, complaint } = await lookAtNode(cluster, worker, pod?.spec?.nodeName);
-  const tainted = /taint/.test(unscheduledBecause(pod) ?? '');
-  const nodes = tainted ? await kubectl(cluster, worker, ['get', 'nodes', '--output=json']) : null;
+  const nodeName = pod?.spec?.nodeName;
+  const node =
+    nodeName === undefined ? NOT_LOOKED : await lookAt<NodeObject>(cluster, worker, 'node', nodeName);
+  const unscheduled = unscheduledBecause(pod);
+  const volumeNames = unscheduled === null ? [] : claims.flatMap(({ spec }) => spec?.volumeName ?? []);
+  const volumes = await Promise.all(
+    volumeNames.map((name) => lookAt<VolumeObject>(cluster, worker, 'persistentvolume', name)),
+  );
+  const byNodes = /taint|unschedulable|volume/i.test(unscheduled ?? '');
+  const nodes = byNodes ? await kubectl(cluster, worker, ['get', 'nodes', '--output=json']) : null;
   const said = [listing, nodes].map((answer) =>
     answer === null || answer.code === 0 ? '' : kubectlMessage(answer.stderr),
   );
@@ -107,9 +110,12 @@ export async function lookAtCluster(cluster: Cluster, worker: ClusterWorker): Pr
     pods,
     claims,
     warnings,
-    node,
+    node: node.object,
+    volumes: volumes.flatMap(({ object }) => (object === null || object === 'gone' ? [] : object)),
     nodes: nodes === null ? [] : (parseItems(nodes.stdout) as NodeObject[]),
-    unreadable: [...said, complaint].filter((text) => text !== ''),
+    unreadable: [...said, node.complaint, ...volumes.map(({ complaint }) => complaint)].filter(
+      (text) => text !== '',
+    ),
   };
 }
 
@@ -126,16 +132,25 @@ export function timeOf({ lastTimestamp, eventTime }: EventObject): string {
   return lastTimestamp ?? eventTime ?? '';
 }
 
-async function lookAtNode(
+interface Looked<T> {
+  /** Null: not asked, or forbidden. */
+  readonly object: T | 'gone' | null;
+  readonly complaint: string;
+}
+
+const NOT_LOOKED = { object: null, complaint: '' };
+
+/** Looks at an object that is of no namespace, which not every operator may. */
+async function lookAt<T>(
   cluster: Cluster,
   worker: ClusterWorker,
-  name: string | undefined,
-): Promise<{ node: ClusterFacts['node']; complaint: string }> {
-  if (name === undefined) return { node: null, complaint: '' };
-  const result = await kubectl(cluster, worker, ['get', 'node', name, '--output=json', '--ignore-not-found']);
-  if (result.code !== 0) return { node: null, complaint: kubectlMessage(result.stderr) };
+  kind: string,
+  name: string,
+): Promise<Looked<T>> {
+  const result = await kubectl(cluster, worker, ['get', kind, name, '--output=json', '--ignore-not-found']);
+  if (result.code !== 0) return { object: null, complaint: kubectlMessage(result.stderr) };
   const text = result.stdout.toString('utf8').trim();
-  return { node: text === '' ? 'gone' : readAnswer<NodeObject>('object', worker.name, text), complaint: '' };
+  return { object: text === '' ? 'gone' : readAnswer<T>('object', worker.name, text), complaint: '' };
 }
 
 function parseItems(stdout: Buffer): readonly Named[] {

@@ -3,10 +3,26 @@ import { bytes, count, enumerate, shellLine } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import { type ContainerStatus, containerName, PASSING_REASONS, type PodObject } from '../transport/pods.ts';
 import type { CgroupMemory } from '../worker/memory.ts';
-import { type ClusterFacts, type EventObject, type NodeObject, unscheduledBecause } from './cluster.ts';
+import {
+  affinityText,
+  isCordoned,
+  isLocal,
+  mountableText,
+  type NodeObject,
+  nodesFor,
+  type Taint,
+} from '../worker/volume-nodes.ts';
+import {
+  type ClusterFacts,
+  type EventObject,
+  type Toleration,
+  unscheduledBecause,
+  type WorkerPod,
+} from './cluster.ts';
 import {
   type Facts,
   type Found,
+  type InClusterFacts,
   type Rule,
   whenEntered,
   whenInCluster,
@@ -291,10 +307,18 @@ const evictedPods = (now: boolean) =>
 export const evicted = evictedPods(true);
 export const evictedBefore = evictedPods(false);
 
+/**
+ * Messages of the scheduler while the volume does not let it look for a node. Otherwise a claim without a volume is one whose
+ * volume is chosen with the node (volumeBindingMode WaitForFirstConsumer), and waits for it.
+ */
+const VOLUME_FIRST = /unbound immediate|binding volumes/;
+
 /** A volume that does not exist yet, or no longer exists. */
-export const volumePending = whenInCluster(({ cluster: { claims, warnings }, kubectl, worker, command }) =>
-  claims
-    .filter(({ status }) => status?.phase !== 'Bound')
+export const volumePending = whenInCluster(({ cluster, kubectl, worker, command }) => {
+  const { claims, warnings } = cluster;
+  const isFirst = VOLUME_FIRST.test(unscheduledBecause(cluster.pod) ?? 'binding volumes');
+  return claims
+    .filter(({ status }) => status?.phase === 'Lost' || (status?.phase !== 'Bound' && isFirst))
     .map(({ metadata, spec, status }) => {
       const describe = kubectl('describe', 'persistentvolumeclaim', metadata.name ?? '');
       if (status?.phase === 'Lost') {
@@ -302,11 +326,7 @@ export const volumePending = whenInCluster(({ cluster: { claims, warnings }, kub
           id: 'volume-lost',
           cause: `the volume of the claim ${metadata.name} is gone, with everything on it`,
           evidence: [`claim: ${status.phase}`, ...about(warnings, metadata.name)],
-          next: [
-            `delete the claim: ${kubectl('delete', 'persistentvolumeclaim', metadata.name ?? '')}`,
-            `then create a new one: ${command('provision', worker.name)}`,
-            `and restore the state from a backup: ${command('restore', 'FILE', worker.name)}`,
-          ],
+          next: anotherVolume('', metadata.name ?? '', { kubectl, command, worker }),
         };
       }
       const storageClass = spec?.storageClassName ?? 'the default of the cluster';
@@ -319,8 +339,21 @@ export const volumePending = whenInCluster(({ cluster: { claims, warnings }, kub
         ],
         next: [`existing classes: ${kubectl('get', 'storageclasses')}`, `what it waits for: ${describe}`],
       };
-    }),
-);
+    });
+});
+
+/** A worker whose volume is lost goes on with a new one. @param when it is, if that is not certain */
+function anotherVolume(
+  when: string,
+  claim: string,
+  { kubectl, command, worker }: Pick<InClusterFacts, 'kubectl' | 'command' | 'worker'>,
+): string[] {
+  return [
+    `${when}delete the claim: ${kubectl('delete', 'persistentvolumeclaim', claim)}`,
+    `then create a new one: ${command('provision', worker.name)}`,
+    `and restore the state from a backup: ${command('restore', 'FILE', worker.name)}`,
+  ];
+}
 
 /** Clears the digest, which takes precedence over a tag. */
 const OTHER_IMAGE = 'image.repository=REPOSITORY,image.tag=TAG,image.digest=';
@@ -405,11 +438,10 @@ export const otherContainers = whenInCluster(({ cluster: { pod }, kubectl, worke
 /** Messages of the scheduler: what to do, and the chart value that does it. */
 const HINTS: readonly (readonly [RegExp, string, string?])[] = [
   [
-    /selector|affinity/,
+    /selector|pod (anti-)?affinity/,
     'nodeSelector of the release names labels that no node has; one that they have (a dot in LABEL is typed \\.)',
     'nodeSelector.LABEL=VALUE',
   ],
-  [/were unschedulable/, 'a node is cordoned; to lift that: kubectl uncordon NODE'],
   ...['cpu', 'memory', 'ephemeral-storage'].map(
     (resource) =>
       [
@@ -427,18 +459,37 @@ const HINTS: readonly (readonly [RegExp, string, string?])[] = [
 
 /** Prefix of the taints with which Kubernetes itself keeps pods away while a node has a problem. */
 const OWN_TAINT = 'node.kubernetes.io/';
+/** The cordon of a node, which has a hint of its own. */
+const CORDON = `${OWN_TAINT}unschedulable`;
 /** Workers do not belong on the control plane. */
 const CONTROL_PLANE = 'node-role.kubernetes.io/control-plane';
 
-/** Hints for tainted nodes: wait while the node has a problem; add a toleration if the node is reserved. */
+/** As the scheduler compares them. */
+function tolerates({ key, operator, value = '', effect }: Toleration, taint: Taint): boolean {
+  if (effect && effect !== taint.effect) return false;
+  if (!key) return operator === 'Exists';
+  return key === taint.key && (operator === 'Exists' || value === (taint.value ?? ''));
+}
+
+/**
+ * Hints for tainted nodes: wait while the node has a problem; add a toleration if the node is reserved.
+ *
+ * @param isAll whether the pod is kept away by the taints of these nodes, and of no others
+ */
 function taintHints(
+  pod: WorkerPod | null,
   nodes: readonly NodeObject[],
   worker: ClusterWorker,
   kubectl: (...words: string[]) => string,
+  isAll: boolean,
 ): string[] {
+  const tolerations = pod?.spec?.tolerations ?? [];
   const taints = nodes.flatMap(({ metadata: { name }, spec }) =>
-    (spec?.taints ?? []).map(({ key }) => ({ name, key })),
+    (spec?.taints ?? [])
+      .filter((taint) => taint.key !== CORDON && !tolerations.some((one) => tolerates(one, taint)))
+      .map(({ key }) => ({ name, key })),
   );
+  if (isAll && taints.length === 0) return [];
   const passing = taints.filter(({ key }) => key.startsWith(OWN_TAINT));
   const reserved = taints.filter(({ key }) => !key.startsWith(OWN_TAINT) && key !== CONTROL_PLANE);
   const waits = passing.map(
@@ -455,21 +506,91 @@ function taintHints(
   return [...waits, fit];
 }
 
-export const unscheduled = whenInCluster(({ cluster: { pod, nodes, claims }, kubectl, worker }) => {
+/** To lift a cordon, with the names of the nodes where they are known. */
+function cordonHints(nodes: readonly NodeObject[], kubectl: InClusterFacts['kubectl']): string[] {
+  const names =
+    nodes.length === 0 ? ['NODE'] : nodes.filter(isCordoned).map(({ metadata }) => metadata.name ?? '');
+  return names.map((name) => `a node is cordoned; to lift that: ${kubectl('uncordon', name)}`);
+}
+
+/** What to do about the volumes of a pod that no node takes. */
+function volumeHints(
+  message: string,
+  { cluster: { claims, volumes, nodes }, kubectl, worker, command }: InClusterFacts,
+): string[] {
+  const hints: string[] = [];
+  for (const { metadata, spec, status } of claims) {
+    const { name: claim = '' } = metadata;
+    if (status?.phase !== 'Bound') {
+      if (!/find available persistent volumes/.test(message)) continue;
+      hints.push(
+        `no node has a free volume for the claim ${claim}, of class ${spec?.storageClassName}: ${kubectl('get', 'persistentvolumes')}`,
+        `one that is Released is free again, with what is on it, without its claimRef: ${kubectl('patch', 'persistentvolume', 'VOLUME', '--type=merge', '--patch={"spec":{"claimRef":null}}')}`,
+      );
+      continue;
+    }
+    const { volumeName = '' } = spec ?? {};
+    const volume = volumes.find((one) => one.metadata.name === volumeName);
+    if (volume === undefined) {
+      if (/volume/i.test(message))
+        hints.push(
+          `it can only be scheduled where its volume can be mounted: ${kubectl('describe', 'persistentvolume', volumeName)}`,
+        );
+    } else if (nodes.length > 0 && nodesFor(volume, nodes).length === 0) {
+      hints.push(
+        `it starts by itself when ${isLocal(volume) ? 'that node is back' : 'there is one'}`,
+        ...(isLocal(volume)
+          ? anotherVolume('if that machine is gone for good, the volume is lost with it; ', claim, {
+              kubectl,
+              command,
+              worker,
+            })
+          : []),
+      );
+    }
+  }
+  return hints;
+}
+
+export const unscheduled = whenInCluster((facts) => {
+  const { pod, nodes, claims, volumes, warnings } = facts.cluster;
+  const { kubectl, worker } = facts;
   const message = unscheduledBecause(pod);
-  if (message === null || claims.some(({ status }) => status?.phase !== 'Bound')) return [];
-  const next = [
-    ...HINTS.filter(([pattern]) => pattern.test(message)).map(([, hint, assignment]) =>
-      cure(worker, hint, assignment),
-    ),
-    ...(/taint/.test(message) ? taintHints(nodes, worker, kubectl) : []),
-  ];
+  const unbound = claims.filter(({ status }) => status?.phase !== 'Bound');
+  if (message === null || (unbound.length > 0 && VOLUME_FIRST.test(message))) return [];
+  if (claims.some(({ status }) => status?.phase === 'Lost')) return [];
+  // One that not all nodes can mount. What the other nodes are short of does not matter then.
+  const volume = volumes.find(
+    (one) => affinityText(one) !== '' && (nodes.length === 0 || nodesFor(one, nodes).length < nodes.length),
+  );
+  const own = volume === undefined ? nodes : nodesFor(volume, nodes);
+  const isNowhere = volume !== undefined && nodes.length > 0 && own.length === 0;
+  const where =
+    volume === undefined ? '' : `: its volume ${volume.metadata.name} ${mountableText(volume, nodes)}`;
   return [
     {
       id: 'unscheduled',
-      cause: 'no node takes the pod',
-      evidence: [message],
-      next: [...next, `nodes: ${kubectl('get', 'nodes')}`],
+      cause: `no node takes the pod${where}`,
+      evidence: [
+        message,
+        ...(volume === undefined
+          ? []
+          : [`persistentvolume ${volume.metadata.name}: ${affinityText(volume)}`]),
+        ...unbound.flatMap(({ metadata }) => about(warnings, metadata.name)),
+      ],
+      next: [
+        ...volumeHints(message, facts),
+        ...(isNowhere
+          ? []
+          : [
+              ...HINTS.filter(([pattern]) => pattern.test(message)).map(([, hint, assignment]) =>
+                cure(worker, hint, assignment),
+              ),
+              ...(/were unschedulable/.test(message) ? cordonHints(own, kubectl) : []),
+              ...(/taint/.test(message) ? taintHints(pod, own, worker, kubectl, volume !== undefined) : []),
+            ]),
+        `nodes: ${kubectl('get', 'nodes')}`,
+      ],
     },
   ];
 });

@@ -70,8 +70,14 @@ const containers = shared('containers');
 const volumes = shared('volumes');
 const containerState = shared('container-state');
 
+const tolerations = list(
+  object({ key: text, operator: text, value: text, effect: text, tolerationSeconds: number }),
+);
+const requirements = list(object({ key: text, operator: text, values: texts }, 'key', 'operator'));
+
 const spec = object({
   nodeName: name,
+  tolerations,
   containers,
   volumes,
   replicas: number,
@@ -82,9 +88,7 @@ const spec = object({
         containers,
         volumes,
         imagePullSecrets: list(object({ name: text }, 'name')),
-        tolerations: list(
-          object({ key: text, operator: text, value: text, effect: text, tolerationSeconds: number }),
-        ),
+        tolerations,
         nodeSelector: textMap,
       },
       'containers',
@@ -97,7 +101,13 @@ const spec = object({
   paused: flag,
   persistentVolumeReclaimPolicy: text,
   unschedulable: flag,
-  taints: list(object({ key: text }, 'key')),
+  taints: list(object({ key: text, value: text, effect: text }, 'key')),
+  nodeAffinity: object({
+    required: object(
+      { nodeSelectorTerms: list(object({ matchExpressions: requirements, matchFields: requirements })) },
+      'nodeSelectorTerms',
+    ),
+  }),
 });
 
 const resourceAttributes = object({ verb: text, group: text, resource: text, subresource: text });
