@@ -325,7 +325,7 @@ describe('a release', () => {
       },
     ]);
     const said: string[] = [];
-    const object = prepullPod(WORKER, WORKLOAD, null, 'image', 60);
+    const object = prepullPod({ worker: WORKER, workload: WORKLOAD, pod: null, volume: null }, 'image', 60);
     const checked = await prepull(around().cluster, WORKER, object, 'image', 5_000, (text) =>
       said.push(text),
     );
@@ -348,7 +348,7 @@ describe('a release', () => {
       { match: ['delete', 'pod'], stdout: '' },
       { match: ['get', 'pods'], stdout: json({ items: [] }) },
     ]);
-    const object = prepullPod(WORKER, WORKLOAD, null, 'image', 60);
+    const object = prepullPod({ worker: WORKER, workload: WORKLOAD, pod: null, volume: null }, 'image', 60);
     const checked = prepull(around().cluster, WORKER, object, 'image', 5_000, () => {});
     await expect(checked).rejects.toMatchObject({
       kind: 'node-unreachable',
@@ -378,7 +378,7 @@ describe('a release', () => {
     const shown: string[] = [];
     const said: string[] = [];
     const live = { update: (text: string) => shown.push(text), clear: () => shown.push('') };
-    const object = prepullPod(WORKER, WORKLOAD, null, 'image', 60);
+    const object = prepullPod({ worker: WORKER, workload: WORKLOAD, pod: null, volume: null }, 'image', 60);
     await prepull(around().cluster, WORKER, object, 'image', 60_000, (text) => said.push(text), live);
     expect(shown).toEqual([
       expect.stringMatching(/^worker-1: pulling image … \d+s\n$/),
@@ -396,7 +396,7 @@ describe('a release', () => {
     const [container] = object.spec.template.spec.containers;
     Object.assign(container ?? {}, { image: is });
     kubectl.setRules([{ match: ['get', 'deployments,statefulsets'], stdout: json({ items: [object] }) }]);
-    const target = { worker: WORKER, workload: WORKLOAD, helmed: null, pod: null, facts: null };
+    const target = { worker: WORKER, workload: WORKLOAD, helmed: null, pod: null, volume: null, facts: null };
     const seen = expectImage(target, wanted, around());
     if (instead === null) await seen;
     else

@@ -32,7 +32,15 @@ const RUNNING: Seen = {
   rows: { count: 5, newest: 7 },
   database: 'sqlite',
   open: [],
+  volume: null,
 };
+const ON_CORDONED = {
+  name: 'pv-1',
+  local: true,
+  stuck: 'can only be mounted on b (cordoned)',
+  hints: ['lift it: kubectl uncordon b'],
+};
+const IN_CORDONED_ZONE = { ...ON_CORDONED, local: false };
 const ROLLOUT: ReleaseRequest = {
   kind: 'rollout',
   image: NEW,
@@ -120,6 +128,18 @@ describe('the steps of a release', () => {
     [
       'one that was scaled by hand, and back: the release has that value too',
       { taken: [{ field: 'replicas', manager: 'kubectl' }] },
+      {},
+      ALL,
+    ],
+    [
+      'stopped, with a volume on the disk of a node that takes no pods',
+      { replicas: 0, pod: null, volume: ON_CORDONED },
+      {},
+      ['roll'],
+    ],
+    [
+      'with a volume in a zone whose nodes take none: others may be made',
+      { volume: IN_CORDONED_ZONE },
       {},
       ALL,
     ],
@@ -271,6 +291,18 @@ describe('the steps of a release', () => {
       /^cannot be entered, so it can neither be drained nor backed up before its rows are imported$/,
     ],
     [
+      'a volume on the disk of a node that takes no pods',
+      { volume: ON_CORDONED },
+      {},
+      /^would find no node for its new pod: its volume pv-1 can only be mounted on b \(cordoned\)$/,
+    ],
+    [
+      'the same, of a pod that waits for that node',
+      { volume: ON_CORDONED, pod: null },
+      { kind: 'restart', image: OLD },
+      /^would find no node for its new pod/,
+    ],
+    [
       'issues came after a change of the database, and are open',
       { database: 'postgres', rows: { count: 1, newest: 1 }, open: ['demo#4', 'demo#5'] },
       { kind: 'rollback', image: OLD, undo: record({ migration: true, backup: BACKUP }) },
@@ -283,6 +315,18 @@ describe('the steps of a release', () => {
         why: expect.stringMatching(why),
       },
     );
+  });
+});
+
+it('a release that goes on with a pod that is on its node already needs no other', () => {
+  const rolled = record({ step: 'wait', done: ['prepull', 'drain', 'backup', 'roll'] });
+  const seen = { ...RUNNING, drain: drainBy('earlier'), specImage: NEW, volume: ON_CORDONED };
+  expect(steps(planRelease(seen, ROLLOUT, rolled, commandLine))).toEqual(ALL.slice(4));
+});
+
+it('a release says where its new pod waits for another node', () => {
+  expect(planRelease({ ...RUNNING, volume: IN_CORDONED_ZONE }, ROLLOUT, null, commandLine)).toMatchObject({
+    notes: ['its volume pv-1 can only be mounted on b (cordoned): the new pod waits for another node there'],
   });
 });
 

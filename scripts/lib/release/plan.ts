@@ -65,6 +65,16 @@ export interface Seen {
   readonly database: DatabaseState['database'];
   /** The rows that are not done: `demo#23`. */
   readonly open: readonly string[];
+  /** Its volume, when none of the nodes that can mount it takes a new pod. */
+  readonly volume: {
+    readonly name: string;
+    /** On the disk of a node: no other node will ever be able to. */
+    readonly local: boolean;
+    /** Completes "its volume …". */
+    readonly stuck: string;
+    /** What to do about it. */
+    readonly hints: readonly string[];
+  } | null;
 }
 
 /**
@@ -127,6 +137,12 @@ export function planRelease(
   }
   const steps: StepName[] = [];
   const notes: string[] = [];
+  if (seen.volume !== null && !rolled) {
+    const { name, local, stuck, hints } = seen.volume;
+    const why = `its volume ${name} ${stuck}`;
+    if (local) return refuse(`would find no node for its new pod: ${why}`, ...hints);
+    notes.push(`${why}: the new pod waits for another node there`);
+  }
   // Repairs what an interrupted helm left. A rollback of ours that was interrupted needs no more than that: the roll fixes it.
   if (seen.helm?.pending) steps.push('repair');
   if (request.prepull && request.kind !== 'restart' && !done('prepull') && !rolled) steps.push('prepull');

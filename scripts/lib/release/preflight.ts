@@ -18,11 +18,22 @@ import { manifestChanges, rolledBy } from '../helm/manifest-diff.ts';
 import { takeBackHints } from '../helm/set-value.ts';
 import { parseReference } from '../registry/reference.ts';
 import { type Cluster, clusterOf } from '../transport/kubectl.ts';
+import { kubectlInNamespace } from '../transport/kubectl-errors.ts';
+import { type ClaimObject, getJson, getOrNull } from '../transport/objects.ts';
 import { podFacts } from '../transport/pods.ts';
 import { type Transport, TransportError, type TransportErrorKind } from '../transport/transport.ts';
 import { createReach } from '../worker/observe.ts';
 import { itemName, openItems } from '../worker/queue.ts';
 import { workSessions } from '../worker/sessions.ts';
+import {
+  affinityText,
+  isCordoned,
+  isLocal,
+  type NodeObject,
+  nodesFor,
+  unmountable,
+  type VolumeObject,
+} from '../worker/volume-nodes.ts';
 import { currentPod, type ReleasePod, readPods, readWorkload, type Workload } from '../worker/workload.ts';
 import { type Facts, readFacts, type Seen } from './plan.ts';
 
@@ -40,8 +51,16 @@ export interface Target {
   /** Null for a workload that was not installed with the chart. */
   readonly helmed: Helmed | null;
   readonly pod: ReleasePod | null;
+  /** Null when every node can mount its volume, or nothing is known of that. */
+  readonly volume: PlacedVolume | null;
   /** Null when the worker cannot be entered. */
   readonly facts: Facts | null;
+}
+
+/** A volume that only some nodes can mount, and all nodes. */
+export interface PlacedVolume {
+  readonly object: VolumeObject;
+  readonly nodes: readonly NodeObject[];
 }
 
 /** What a release command needs; shared by all its workers. */
@@ -97,14 +116,55 @@ async function look(worker: ClusterWorker, around: ReleaseContext): Promise<Targ
     : Promise.resolve(null);
   // Awaited below. Should Helm fail first, the rejection would otherwise be unhandled.
   entering.catch(() => {});
-  const helmed =
-    workload.release === null ? null : await lookAtHelm(context, { name: workload.release, worker });
+  const [helmed, volume] = await Promise.all([
+    workload.release === null ? null : lookAtHelm(context, { name: workload.release, worker }),
+    lookAtVolume(cluster, worker, workload.claim),
+  ]);
   const facts = await entering.catch((error: unknown) => {
     // Its pod may be stopping or starting; `repair` looks again once the release is fixed.
     if (helmed !== null && isPending(helmed.status) && error instanceof TransportError) return null;
     throw error;
   });
-  return { worker, workload, helmed, pod, facts };
+  return { worker, workload, helmed, pod, volume, facts };
+}
+
+/** Volumes and nodes are of no namespace: an operator may have access to the namespace only. */
+async function lookAtVolume(
+  cluster: Cluster,
+  worker: ClusterWorker,
+  claim: string | null,
+): Promise<PlacedVolume | null> {
+  if (claim === null) return null;
+  try {
+    const { spec } = (await getOrNull<ClaimObject>(cluster, worker, 'persistentvolumeclaim', claim)) ?? {};
+    if (spec?.volumeName === undefined) return null;
+    const object = await getOrNull<VolumeObject>(cluster, worker, 'persistentvolume', spec.volumeName);
+    if (object === null || affinityText(object) === '') return null;
+    const { items } = await getJson<{ items: NodeObject[] }>(cluster, worker, ['nodes']);
+    return { object, nodes: items };
+  } catch (error) {
+    if (error instanceof TransportError && error.kind === 'forbidden') return null;
+    throw error;
+  }
+}
+
+function seeVolume({ worker, volume }: Pick<Target, 'worker' | 'volume'>): Seen['volume'] {
+  if (volume === null) return null;
+  const { object, nodes } = volume;
+  const stuck = unmountable(object, nodes);
+  if (stuck === null) return null;
+  const cordoned = nodesFor(object, nodes).filter(isCordoned);
+  return {
+    name: object.metadata.name ?? '',
+    local: isLocal(object),
+    stuck,
+    hints: [
+      ...cordoned.map(
+        ({ metadata }) => `lift it: ${kubectlInNamespace(worker, 'uncordon', metadata.name ?? '')}`,
+      ),
+      `nodes: ${kubectlInNamespace(worker, 'get', 'nodes')}`,
+    ],
+  };
 }
 
 async function lookAtHelm(context: Context, release: Release): Promise<Helmed> {
@@ -155,6 +215,7 @@ export async function see(target: Target, image: string | null): Promise<Seen> {
         : await changesOf(target, helmed, image),
     rows: { count: facts?.state.rows ?? null, newest: facts?.state.newest ?? null },
     database: facts?.state.database ?? null,
+    volume: seeVolume(target),
     open: facts === null ? [] : openItems(facts.snapshot).map(itemName),
   };
 }

@@ -17,7 +17,9 @@ import { change, expectSeen, getJson } from '../transport/objects.ts';
 import { podFacts } from '../transport/pods.ts';
 import { plainScript } from '../transport/scripts.ts';
 import { TransportError } from '../transport/transport.ts';
-import type { ReleasePod, Workload } from '../worker/workload.ts';
+import type { NodeSelector } from '../worker/volume-nodes.ts';
+import type { ReleasePod } from '../worker/workload.ts';
+import type { Target } from './preflight.ts';
 
 /** What the new image says about itself. */
 export interface Checked {
@@ -35,17 +37,32 @@ const CHECK = 'check';
 /** As far as this project reads it. */
 interface PrepullPod {
   readonly metadata: { readonly labels: Readonly<Record<string, string>> };
-  readonly spec: { readonly restartPolicy: string; readonly nodeName?: string };
+  readonly spec: {
+    readonly restartPolicy: string;
+    readonly nodeName?: string;
+    readonly affinity?: { readonly nodeAffinity: object };
+  };
+}
+
+/** Where the worker's pod can be scheduled, when it is on no node: where its volume can be mounted. */
+function placeOf({ workload, volume }: Pick<Target, 'workload' | 'volume'>) {
+  const required: NodeSelector | undefined = volume?.object.spec?.nodeAffinity?.required;
+  return {
+    nodeSelector: workload.pod.nodeSelector,
+    ...(required && {
+      affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: required } },
+    }),
+  };
 }
 
 /** The pod. It has none of the worker's labels, volumes or secrets, and no permissions. */
 export function prepullPod(
-  worker: ClusterWorker,
-  workload: Workload,
-  node: string | null,
+  target: Pick<Target, 'worker' | 'workload' | 'pod' | 'volume'>,
   image: string,
   limitSeconds: number,
 ): PrepullPod {
+  const { worker, workload } = target;
+  const node = target.pod?.spec?.nodeName;
   const pod = {
     apiVersion: 'v1',
     kind: 'Pod',
@@ -62,7 +79,7 @@ export function prepullPod(
       automountServiceAccountToken: false,
       enableServiceLinks: false,
       // The node itself, not a selector: it must be this node, however full it is.
-      ...(node === null ? { nodeSelector: workload.pod.nodeSelector } : { nodeName: node }),
+      ...(node === undefined ? placeOf(target) : { nodeName: node }),
       tolerations: workload.pod.tolerations,
       imagePullSecrets: workload.pod.imagePullSecrets,
       containers: [

@@ -69,8 +69,8 @@ export const STEPS: Readonly<Record<StepName, ReleaseStep>> = {
     mark: '·',
     what: "the new image runs its self-check on the worker's node; nothing is touched before it passes",
     commands: ({ target, request, around }) => {
-      const { worker, workload, pod } = target;
-      const object = prepullPod(worker, workload, pod?.spec?.nodeName ?? null, request.image, 900);
+      const { worker } = target;
+      const object = prepullPod(target, request.image, 900);
       const kubectl = (args: readonly string[]) => shellLine(kubectlArgv(around.cluster, worker, args));
       return [
         `${kubectl(CREATION)}  # a pod with ${request.image} on ${object.spec.nodeName ?? 'any node'}, scripts/remote/release-prepull.sh`,
@@ -239,15 +239,9 @@ async function ended({ options, around }: Job, { helm, release }: Helmed): Promi
 
 async function check(job: Job): Promise<void> {
   const { target, request, options, around } = job;
-  const { worker, workload, pod } = target;
+  const { worker, pod } = target;
   options.say(`pre-pull of ${shortReference(request.image)} on ${pod?.spec?.nodeName ?? 'a node'}`);
-  const object = prepullPod(
-    worker,
-    workload,
-    pod?.spec?.nodeName ?? null,
-    request.image,
-    Math.ceil(options.prepullMs / 1000),
-  );
+  const object = prepullPod(target, request.image, Math.ceil(options.prepullMs / 1000));
   const checked = await prepull(
     around.cluster,
     worker,
