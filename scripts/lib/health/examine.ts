@@ -98,13 +98,15 @@ async function examineInstall(
   install: Workload,
   { commandLine }: Context,
 ): Promise<Check[]> {
-  const { secret, claim } = install;
+  const { secret, claim, replicas } = install;
   const checks = await Promise.all([
     ...(secret === null
       ? []
       : [orUnknown('secret-keys', checkSecret(cluster, worker, secret, commandLine('rotate', worker.name)))]),
     orUnknown('pull-secret', checkPullSecrets(cluster, worker, install)),
-    ...(claim === null ? [] : [orUnknown('volume', checkClaim(cluster, worker, claim))]),
+    ...(claim === null
+      ? []
+      : [orUnknown('volume', checkClaim(cluster, worker, { claim, replicas }, commandLine))]),
   ]);
   return checks.flat();
 }

@@ -81,7 +81,12 @@ export async function checkPullSecrets(
   );
 }
 
-export async function checkClaim(cluster: Cluster, worker: ClusterWorker, claim: string): Promise<Check> {
+export async function checkClaim(
+  cluster: Cluster,
+  worker: ClusterWorker,
+  { claim, replicas }: Pick<Workload, 'replicas'> & { readonly claim: string },
+  command: (name: string, ...args: string[]) => string,
+): Promise<Check> {
   const result = await kubectl(cluster, worker, ['get', 'persistentvolumeclaim', claim, '--output=json']);
   const describe = kubectlInNamespace(worker, 'describe', 'persistentvolumeclaim', claim);
   if (result.code !== 0) {
@@ -91,9 +96,39 @@ export async function checkClaim(cluster: Cluster, worker: ClusterWorker, claim:
   }
   const { spec, status } = readAnswer<ClaimObject>('object', worker.name, result.stdout.toString());
   const what = `${claim}, class ${spec?.storageClassName || 'none'}, ${spec?.accessModes?.join(', ')}`;
-  return status?.phase === 'Bound'
-    ? found('volume', 'ok', `${what}, ${status.capacity?.storage}`)
-    : found('volume', 'fail', `${what} is ${status?.phase ?? 'without a phase'}`, [describe]);
+  if (status?.phase === 'Bound') return found('volume', 'ok', `${what}, ${status.capacity?.storage}`);
+  const waits =
+    status?.phase === 'Pending' && (await isChosenWithNode(cluster, worker, spec?.storageClassName));
+  if (waits && replicas === 0) {
+    return found('volume', 'ok', `${what}: its volume is chosen when the worker starts (${WITH_NODE})`);
+  }
+  const pending = `${what} is ${status?.phase ?? 'without a phase'}`;
+  return waits
+    ? found('volume', 'fail', `${pending}: its volume is chosen with the node of its pod (${WITH_NODE})`, [
+        command('why', worker.name),
+        describe,
+      ])
+    : found('volume', 'fail', pending, [describe]);
+}
+
+/** The volumeBindingMode of a class whose claims stay Pending until there is a pod, and a node for it. */
+const WITH_NODE = 'WaitForFirstConsumer';
+
+/** False also where the class may not be read. */
+async function isChosenWithNode(
+  cluster: Cluster,
+  worker: ClusterWorker,
+  storageClass: string | undefined,
+): Promise<boolean> {
+  if (!storageClass) return false;
+  const result = await kubectl(cluster, worker, ['get', 'storageclass', storageClass, '--output=json']);
+  if (result.code !== 0) return false;
+  const { volumeBindingMode } = readAnswer<{ volumeBindingMode?: string }>(
+    'object',
+    worker.name,
+    result.stdout.toString(),
+  );
+  return volumeBindingMode === WITH_NODE;
 }
 
 /** @param deployment null when there is none */

@@ -145,6 +145,7 @@ const kubernetes = {
   status,
   data: textMap,
   provisioner: text,
+  volumeBindingMode: text,
   reclaimPolicy: text,
   allowVolumeExpansion: flag,
   lastTimestamp: time,
