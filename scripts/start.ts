@@ -94,7 +94,7 @@ async function startInCluster(worker: ClusterWorker, flags: FlagInput, context: 
         cluster,
         worker,
         waitMs,
-        [`it is still starting; check: ${commandLine('status', worker.name)}`],
+        [`why it takes so long: ${commandLine('why', worker.name)}`],
         say,
       );
       return 'Ready';

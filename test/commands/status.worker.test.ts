@@ -208,6 +208,25 @@ describe('of a pod that cannot be entered, status', () => {
       /! worker-1 is image-pull: ImagePullBackOff: Back-off pulling image "x": not found\n {6}events: kubectl --context do-nyc1-factory -n factory describe pod factory-worker-1-7d9f8b6c5d-x2x4z\n/,
     ],
     [
+      'says what tells more than the words of the scheduler',
+      [
+        {
+          match: ['get', 'pods'],
+          stdout: podList(
+            pod({
+              status: {
+                phase: 'Pending',
+                conditions: [{ type: 'PodScheduled', status: 'False', message: '0/1 nodes are available' }],
+              },
+            }),
+          ),
+        },
+      ],
+      'pending',
+      0,
+      /! worker-1 is pending: 0\/1 nodes are available\n {6}why: factory-worker why worker-1\n/,
+    ],
+    [
       'says where a crash has left its words',
       [
         {

@@ -23,6 +23,17 @@ async function check(phase: string, binding: string | null, replicas: number) {
   return checkClaim(clusterOf(around, 1_000), WORKER, { claim: 'data', replicas }, commandLine);
 }
 
+it('a claim that was deleted', async () => {
+  const exec = fakeExec(() => ({ code: 1, stderr: 'Error from server (NotFound): not found' }));
+  const around = { exec, env: {}, signal: AbortSignal.timeout(5_000), now: () => new Date() };
+  const claim = { claim: 'factory-worker-1-data', replicas: 1 };
+  expect(await checkClaim(clusterOf(around, 1_000), WORKER, claim, commandLine)).toMatchObject({
+    state: 'fail',
+    reason: 'there is no claim factory-worker-1-data',
+    fix: ['create the claim factory-worker-1-data anew, empty: factory-worker provision worker-1'],
+  });
+});
+
 const WAITS = 'WaitForFirstConsumer';
 const describeIt = 'kubectl --context do-nyc1-factory -n factory describe persistentvolumeclaim data';
 

@@ -861,6 +861,21 @@ describe('in Kubernetes', () => {
       /^(?!.*storage class).*Insufficient cpu.*resources\.requests\.cpu=SIZE/,
     ],
     [
+      'a claim that was deleted',
+      () =>
+        lookAt(
+          pendingPod('0/1 nodes are available: persistentvolumeclaim "factory-worker-1-data" not found.'),
+        ),
+      'unscheduled',
+      /create the claim factory-worker-1-data anew, empty: factory-worker provision worker-1 nodes:/,
+    ],
+    [
+      'a claim of the operator’s own that was deleted',
+      () => lookAt(pendingPod('0/1 nodes are available: persistentvolumeclaim "data" not found.')),
+      'unscheduled',
+      /create the claim data, or name another: helm upgrade .* --set persistence\.existingClaim=CLAIM nodes:/,
+    ],
+    [
       'a volume that is chosen with the node, of which none is free',
       () =>
         lookAt(

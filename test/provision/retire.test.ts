@@ -146,7 +146,7 @@ to delete it: kubectl delete persistentvolumeclaim factory-worker-1-data`,
   it('says that a PersistentVolume outlives its claim', () => {
     const retained = { volume: volume && { ...volume, retained: 'pvc-1' } };
     expect(step(plan(retained, { purge: true }), 'volume')?.what).toBe(
-      'factory-worker-1-data (20Gi) is deleted: queue, clones and logs are lost; its PersistentVolume pvc-1 stays (reclaim policy Retain)',
+      'factory-worker-1-data (20Gi) is deleted; its PersistentVolume pvc-1 stays, with queue, clones and logs (reclaim policy Retain)',
     );
   });
 

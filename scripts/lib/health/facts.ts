@@ -80,6 +80,13 @@ export function withValue(words: string, worker: WorkerEntry, assignment: string
   return worker.runtime === 'local' ? words : `${words}: ${setValueCommand(worker, assignment)}`;
 }
 
+/** What to do about a claim that does not exist: the chart has made it, unless the values name one of the operator's. */
+export function missingClaim(worker: ClusterWorker, claim: string, command: CommandLine): string {
+  return claim === `${worker.pod}-data`
+    ? `create the claim ${claim} anew, empty: ${command('provision', worker.name)}`
+    : withValue(`create the claim ${claim}, or name another`, worker, 'persistence.existingClaim=CLAIM');
+}
+
 /** Facts of a worker in a cluster. */
 export interface InClusterFacts extends Facts {
   readonly worker: ClusterWorker;

@@ -23,6 +23,7 @@ import {
   type Facts,
   type Found,
   type InClusterFacts,
+  missingClaim,
   type Rule,
   whenEntered,
   whenInCluster,
@@ -518,7 +519,8 @@ function volumeHints(
   message: string,
   { cluster: { claims, volumes, nodes }, kubectl, worker, command }: InClusterFacts,
 ): string[] {
-  const hints: string[] = [];
+  const [, missing] = /persistentvolumeclaim "([^"]+)" not found/.exec(message) ?? [];
+  const hints = missing === undefined ? [] : [missingClaim(worker, missing, command)];
   for (const { metadata, spec, status } of claims) {
     const { name: claim = '' } = metadata;
     if (status?.phase !== 'Bound') {

@@ -10,8 +10,10 @@ import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { kubectlInNamespace, kubectlMessage } from '../transport/kubectl-errors.ts';
 import type { ClaimObject } from '../transport/objects.ts';
 import { readAnswer } from '../transport/read-answer.ts';
+import type { CommandLine } from '../worker/status.ts';
 import type { Workload } from '../worker/workload.ts';
 import { type Check, found } from './check.ts';
+import { missingClaim } from './facts.ts';
 
 /** @param rotate the command line that writes tokens */
 export async function checkSecret(
@@ -85,13 +87,13 @@ export async function checkClaim(
   cluster: Cluster,
   worker: ClusterWorker,
   { claim, replicas }: Pick<Workload, 'replicas'> & { readonly claim: string },
-  command: (name: string, ...args: string[]) => string,
+  command: CommandLine,
 ): Promise<Check> {
   const result = await kubectl(cluster, worker, ['get', 'persistentvolumeclaim', claim, '--output=json']);
   const describe = kubectlInNamespace(worker, 'describe', 'persistentvolumeclaim', claim);
   if (result.code !== 0) {
     return /\(NotFound\)/.test(result.stderr)
-      ? found('volume', 'fail', `there is no claim ${claim}`, [describe])
+      ? found('volume', 'fail', `there is no claim ${claim}`, [missingClaim(worker, claim, command)])
       : found('volume', 'unknown', kubectlMessage(result.stderr));
   }
   const { spec, status } = readAnswer<ClaimObject>('object', worker.name, result.stdout.toString());

@@ -166,7 +166,7 @@ export async function provisionWorker(given: ProvisionArguments, context: Contex
         cluster,
         worker,
         given.waitMs,
-        [`it is still starting; check: ${commandLine('status', name)}`],
+        [`why it takes so long: ${commandLine('why', name)}`],
         say,
       );
       return 'Ready';

@@ -195,22 +195,18 @@ function volumeStep(
   tools: Tools,
 ): Step<'volume'> {
   const { name, size, own, goes, retained } = volume;
-  const stays = retained === null ? '' : `; its PersistentVolume ${retained} stays (reclaim policy Retain)`;
+  const lost =
+    retained === null
+      ? ': queue, clones and logs are lost'
+      : `; its PersistentVolume ${retained} stays, with queue, clones and logs (reclaim policy Retain)`;
   const volumeIs = (mark: Step['mark'], what: string, ...actions: Action[]) =>
     step('volume', mark, `${name} (${size}) ${what}`, ...actions);
   if (goes) {
-    return volumeIs(
-      '-',
-      `is deleted with the release, since persistence.keep is false: queue, clones and logs are lost${stays}`,
-    );
+    return volumeIs('-', `is deleted with the release, since persistence.keep is false${lost}`);
   }
   if (!own) return volumeIs('=', 'is yours (persistence.existingClaim) and stays');
   if (!purge) return volumeIs('=', ['stays', ...leftovers(volume, worker, tools)].join('\n'));
-  return volumeIs(
-    '-',
-    `is deleted: queue, clones and logs are lost${stays}`,
-    tools.remove('persistentvolumeclaim', name),
-  );
+  return volumeIs('-', `is deleted${lost}`, tools.remove('persistentvolumeclaim', name));
 }
 
 /** How to use or delete a volume that stays. */

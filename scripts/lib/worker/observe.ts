@@ -156,8 +156,9 @@ function hintsFor(
       return [`its last output: ${command('logs', worker.name, 'boot', '--previous')}`];
     default:
       // Without a pod it is the Deployment that says why there is none.
-      return [
-        `events: ${kubectl(...(pod === null ? ['describe', 'deployment', worker.pod] : ['describe', 'pod', pod.name]))}`,
-      ];
+      if (pod === null) return [`events: ${kubectl('describe', 'deployment', worker.pod)}`];
+      // The scheduler's words, which are in the message, name neither the nodes nor the volume.
+      if (status === 'pending') return [`why: ${command('why', worker.name)}`];
+      return [`events: ${kubectl('describe', 'pod', pod.name)}`];
   }
 }
