@@ -4,12 +4,28 @@ import { join } from 'node:path';
 import { apply, kubectl, ROOT, until } from './cluster.ts';
 import { getPod, readyPod, type TestWorker } from './worker.ts';
 
-/** Name of the only node. */
+/** Name of the node, of which there is one but for a test that adds another. */
 export const NODE = 'fwc-node';
+export const SECOND_NODE = 'fwc-node-2';
+/** With it a pod may be scheduled on the second node, too. */
+export const ON_BOTH_NODES = { tolerations: [{ key: 'factory-worker-test/second', operator: 'Exists' }] };
 
 /** Runs one of the scripts of test/cluster. @returns what it printed */
 function onNode(script: string, ...args: string[]): string {
-  return execFileSync(join(ROOT, 'test', 'cluster', script), args, { encoding: 'utf8', stdio: 'pipe' });
+  return run(script, args, {});
+}
+
+function run(script: string, args: readonly string[], env: NodeJS.ProcessEnv): string {
+  return execFileSync(join(ROOT, 'test', 'cluster', script), args, {
+    encoding: 'utf8',
+    stdio: 'pipe',
+    env: { ...process.env, ...env },
+  });
+}
+
+/** Adds the second node, or takes it away with everything on it, as a machine that is lost. */
+export function secondNode(action: 'up' | 'down'): void {
+  onNode('second-node.sh', action);
 }
 
 export type Service = 'kube-apiserver' | 'kubelet' | 'containerd';
@@ -71,9 +87,10 @@ export async function killContainer(worker: TestWorker): Promise<string> {
   return pod;
 }
 
-/** Makes a disk of its own, of some MiB, on the node. @returns its folder there */
-export function smallDisk(name: string, mebibytes: number): string {
-  return onNode('small-disk.sh', name, String(mebibytes)).trim();
+/** Makes a disk of its own, of some MiB, on a node. @returns its folder there */
+export function smallDisk(name: string, mebibytes: number, node = NODE): string {
+  const which = { SECOND_NODE: node === SECOND_NODE ? 'yes' : '' };
+  return run('small-disk.sh', [name, String(mebibytes)], which).trim();
 }
 
 /**

@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
-/** These take parts of the cluster away, from everybody. */
-const ALONE = ['control-plane', 'container-runtime'].map((name) => `test/e2e/${name}.test.ts`);
+/** These take parts of the cluster away, from everybody, or add a node to it. */
+const ALONE = ['control-plane', 'container-runtime', 'two-nodes'].map((name) => `test/e2e/${name}.test.ts`);
 /** In a cluster that is not ours (E2E_CONTEXT): what harms nobody, in one namespace. */
 const HARMLESS = ['commands', 'stream', 'race', 'credentials'].map((name) => `test/e2e/${name}.test.ts`);
 const foreign = Boolean(process.env['E2E_CONTEXT']);

@@ -11,6 +11,7 @@ import { createExec } from '../../scripts/lib/exec.ts';
 import { expectImage } from '../../scripts/lib/release/job.ts';
 import { prepull, prepullPod } from '../../scripts/lib/release/prepull.ts';
 import { clusterOf } from '../../scripts/lib/transport/kubectl.ts';
+import type { ReleasePod } from '../../scripts/lib/worker/workload.ts';
 import { provision } from '../../scripts/provision.ts';
 import { retire } from '../../scripts/retire.ts';
 import { rotate } from '../../scripts/rotate.ts';
@@ -296,6 +297,12 @@ describe('provision', () => {
   });
 });
 
+const ON_NODE_A = {
+  nodeSelectorTerms: [
+    { matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'In', values: ['node-a'] }] },
+  ],
+};
+
 describe('a release', () => {
   const around = () => ({
     cluster: clusterOf(
@@ -307,6 +314,29 @@ describe('a release', () => {
       },
       10_000,
     ),
+  });
+
+  it.each<[string, ReleasePod | null, boolean, object]>([
+    [
+      'on the node of the worker',
+      { metadata: {}, spec: { nodeName: 'node-a' } },
+      true,
+      { nodeName: 'node-a' },
+    ],
+    [
+      'where the volume can be mounted, when the worker is on no node',
+      { metadata: {}, spec: {} },
+      true,
+      { affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: ON_NODE_A } } },
+    ],
+    ['anywhere, when every node can mount it', null, false, { nodeSelector: {} }],
+  ])('has its pre-pull %s', (_, pod, isPlaced, place) => {
+    const object = { metadata: { name: 'pv-1' }, spec: { nodeAffinity: { required: ON_NODE_A } } };
+    const volume = isPlaced ? { object, nodes: [] } : null;
+    const { spec } = prepullPod({ worker: WORKER, workload: WORKLOAD, pod, volume }, 'image', 60);
+    expect(spec).toMatchObject(place);
+    expect('nodeName' in spec).toBe('nodeName' in place);
+    expect('affinity' in spec).toBe('affinity' in place);
   });
 
   it('says which pod of the pre-pull it has left behind, and goes on', async () => {
