@@ -55,9 +55,9 @@ const { port } = await clusterServer(
     get,
     exec({ query }) {
       const answer = (asked: string) => ({ stdout: frame.replaceAll(nonce, asked) });
-      if (query.has('stdin')) return { kind: 'running', reply: answer };
-      const asked = query.getAll('command').find((word) => word.startsWith('=')) ?? '';
-      return { kind: 'running', ...answer(asked), end: SUCCESS };
+      const first = answer(query.getAll('command').find((word) => word.startsWith('=')) ?? '');
+      if (query.has('stdin')) return { kind: 'running', ...first, reply: answer };
+      return { kind: 'running', ...first, end: SUCCESS };
     },
   },
   0,
