@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 
 const FOLDER = new URL('../../scripts/remote/', import.meta.url);
 
-/** Put before others, or given the terminal: they answer nothing of their own. */
+/** Put before others or around them, or given the terminal: they answer nothing of their own. */
 const NOT_ASKED = new Set([
   'frame',
   'worker',
@@ -14,6 +14,7 @@ const NOT_ASKED = new Set([
   'leftovers',
   'queue-add',
   'restore-import',
+  'again',
   'attach',
   'exec',
   'shell',

@@ -268,7 +268,7 @@ const OWN_DRAWING = /\u001b\[(?:H|\d+;1H|2?K|J|\d+A)|\r/g;
 /** The alternate screen, taken at the beginning and given back at the end (full-screen.ts). */
 const WHOLE_SCREEN =
   /^\u001b\[\?1049h\u001b\[\?25l\u001b\[H\u001b\[2J|\u001b\[0m\u001b\[\?25h\u001b\[\?1049l$/g;
-/** What ends the modes in which a lost connection leaves a terminal (attach/terminal.ts). */
+/** What ends the modes in which a lost connection leaves a terminal (attach/keep-attached.ts). */
 const MODES_OFF = /\u001b(?:\[\?(?:1049|100[02346]|2004|1)l|\[\?25h|\[0m|>)/g;
 const COLOURS = /\u001b\[[\d;]*m/g;
 const CONCEAL = '\u001b[8m';
