@@ -3,6 +3,8 @@
 import { join } from 'node:path';
 import { loaderOf } from './commands.ts';
 import { cacheCompiledCode } from './lib/cli/compile-cache.ts';
+// Not by import(), which brings in what commands need (scripts/build/core-chunk.ts).
+import { wrap } from './lib/cli/help.ts';
 import { packageRoot, packageVersion, runsFromSource } from './lib/cli/version.ts';
 import { cacheFolder } from './lib/config/paths.ts';
 import { ALIASES, GROUPS, SUMMARIES } from './summaries.ts';
@@ -22,9 +24,8 @@ if (load !== null) {
 } else if (name === '--version' || name === 'version') {
   process.stdout.write(`factory-worker ${packageVersion()}\n`);
 } else if (name === '--help' || name === '-h' || name === 'help' || name === undefined) {
-  const { wrap } = await import('./lib/cli/help.ts');
   const stream = name === undefined ? process.stderr : process.stdout;
-  stream.write(usage((text, indent) => wrap(text, stream.isTTY ? stream.columns : undefined, indent)));
+  stream.write(usage(stream.isTTY ? stream.columns : undefined));
   process.exitCode = name === undefined ? 2 : 0;
 } else {
   const { didYouMean, printable } = await import('./lib/cli/text.ts');
@@ -43,12 +44,12 @@ async function warnIfStale(): Promise<void> {
   if (stale !== null) process.stderr.write(`note: ${stale}\n`);
 }
 
-/** @param wrap wraps a text that begins after some columns */
-function usage(wrap: (text: string, indent: number) => string): string {
+/** @param columns of the terminal; undefined for no wrapping */
+function usage(columns: number | undefined): string {
   const width = Math.max(...Object.keys(SUMMARIES).map((command) => command.length));
   const sections = Object.entries(GROUPS).map(([title, commands]) => {
     const lines = Object.entries(commands).map(
-      ([command, summary]) => `  ${command.padEnd(width)}  ${wrap(summary, width + 4)}\n`,
+      ([command, summary]) => `  ${command.padEnd(width)}  ${wrap(summary, columns, width + 4)}\n`,
     );
     return `${title}:\n${lines.join('')}`;
   });

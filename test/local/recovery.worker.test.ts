@@ -103,7 +103,7 @@ describe.concurrent.each(['a', 'b', 'design'] as const)(
     });
 
     it('unblocks the stage that had no prompt yet', async (test) => {
-      const worker = makeOwnWorker(test, { dialect, standin: { STANDIN_FACTORY_BOOT_SECONDS: '8' } });
+      const worker = makeOwnWorker(test, { dialect, standin: { STANDIN_FACTORY_BOOT_SECONDS: '15' } });
       await worker.start();
       await worker.add(23);
       await until('a session', async () => (await worker.pipelines())[0]?.sessionState === 'started');
