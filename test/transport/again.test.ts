@@ -1,5 +1,6 @@
 /** A command that watches asks each pod the same again and again: over one exec, which stays open as long as all is well. */
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { LIMITS } from '../../scripts/lib/exec.ts';
 import { type Frame, newNonce, parseFrame } from '../../scripts/lib/transport/frame.ts';
@@ -216,10 +217,11 @@ describe('a program that answers no more', () => {
 });
 
 describe('the program in the pod', () => {
-  /** @param args of its first run */
-  function start({ silence = '30', args = ['clock'] } = {}) {
+  /** @param script in place of the real one */
+  function start({ silence = '30', script = '' } = {}) {
     const nonce = newNonce();
-    const [program, ...words] = againArgv({ ...call, args }, nonce).with(4, silence) as [string, ...string[]];
+    const argv = againArgv(call, nonce).with(4, silence);
+    const [program, ...words] = (script === '' ? argv : argv.with(5, script)) as [string, ...string[]];
     const child = spawn(program, words, { stdio: ['pipe', 'pipe', 'inherit'] });
     let said = '';
     child.stdout.on('data', (chunk) => {
@@ -230,6 +232,7 @@ describe('the program in the pod', () => {
     return {
       child,
       ended,
+      said: () => said,
       first: () => answer(nonce),
       next(more: Partial<typeof call> = {}) {
         const nonce = newNonce();
@@ -249,21 +252,23 @@ describe('the program in the pod', () => {
   });
 
   it('passes on any argument as it is', async () => {
-    const { child, next } = start();
+    const frameScript = readFileSync(new URL('../../scripts/remote/frame.sh', import.meta.url), 'utf8');
+    const { child, next } = start({ script: `${frameScript}\nemit_part args 0 "$(printf '<%s>' "$@")"` });
     const args = ['', ' a  b\n\tc ', '$(id)', '"', "'", 'é漢👷', '-n', '*'];
-    const whole = await next({ args: [...args, 'clock'] });
-    // `look` answers the parts that it knows.
-    expect([...(whole?.parts.keys() ?? [])]).toEqual(['clock']);
+    const whole = await next({ args });
+    expect(whole?.parts.get('args')?.text).toBe(args.map((arg) => `<${arg}>`).join(''));
     child.stdin.end();
   });
 
   it('keeps to the time limit of each run', async () => {
-    const { child, next } = start();
-    // Nothing answers in no time at all; the frame says so, or the run was killed before it could.
-    const hurried = next({ timeoutMs: 1 });
-    expect(clockOf(await next())).toBeGreaterThan(0);
+    const script = '[ "$2" = slow ] && sleep 2; printf "%s rc=0 bytes=0\\n" "$1"';
+    const { child, said, first, next } = start({ script });
+    await first();
+    const slow = newNonce();
+    child.stdin.write(againRequest({ ...call, args: ['slow'], timeoutMs: 100 }, slow));
+    expect(await next()).not.toBeNull();
+    expect(said()).not.toContain(slow);
     child.stdin.end();
-    await hurried.catch(() => {});
   });
 
   it('ends when it is not asked for a while', async () => {

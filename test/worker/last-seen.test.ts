@@ -67,6 +67,12 @@ describe('the pod of a worker', () => {
     expect(recallSeen({ HOME: home }, worker)).not.toHaveProperty('pod');
   });
 
+  it('is not read again by a command that has seen it', () => {
+    rememberSeen({ HOME: home }, worker, { snapshot: busy, pod }, NOW);
+    rmSync(join(home, '.cache'), { recursive: true });
+    expect(recallPod({ HOME: home }, worker)).toEqual(pod);
+  });
+
   it('is none for a local worker, and where an earlier version has seen it', () => {
     rememberSeen({ HOME: home }, worker, { snapshot: busy, pod: null }, NOW);
     expect(recallPod({ HOME: home }, worker)).toBeNull();

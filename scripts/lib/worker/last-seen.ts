@@ -82,7 +82,10 @@ export function recallSeen(env: NodeJS.ProcessEnv, worker: WorkerEntry): LastSee
 
 /** @returns the pod that the worker was last seen in; null when it was not */
 export function recallPod(env: NodeJS.ProcessEnv, worker: WorkerEntry): ContainerName | null {
-  const pod = read(cacheFile(env, worker))?.pod;
+  if (worker.runtime === 'local') return null;
+  const file = cacheFile(env, worker);
+  // A command that watches asks in every round: the file is read for the first.
+  const pod = (saved.get(file) ?? read(file))?.pod;
   return typeof pod?.name === 'string' && typeof pod.container === 'string' ? pod : null;
 }
 
