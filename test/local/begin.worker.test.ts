@@ -16,7 +16,7 @@ const actions = (worker: TestWorker) =>
   worker.repairs().map(({ issue, stage, action }) => [issue, stage, action]);
 
 /** The next check-in that comes to a place dies there. */
-function dieAt(worker: TestWorker, place: 'folder' | 'issue' | 'session'): void {
+function dieAt(worker: TestWorker, place: 'folder' | 'intent' | 'issue' | 'session'): void {
   const file = join(worker.layout.home, 'dies-at');
   writeFileSync(file, place);
   setStandin(worker, `STANDIN_FACTORY_DIES_AT=${file}`);
@@ -99,6 +99,22 @@ describe.concurrent.each(DIALECTS)('a check-in that dies before issue.json, dial
       expect.stringMatching(/^## Issue #23:\n.+\nThis issue was made up by the gh stand-in\.$/m),
     ]);
     expect(worker.log()).toContain('#23: fetched its text, which an interrupted check-in had not stored');
+  });
+});
+
+describe.concurrent.each(DIALECTS)('a check-in that dies before the intent, dialect %s', (dialect) => {
+  it('leaves an issue whose agent is told it all the same', async (test) => {
+    const worker = makeOwnWorker(test, { dialect });
+    dieAt(worker, 'intent');
+    await worker.start();
+    await worker.add(23);
+    await until('the issue completed', completed(worker, 23));
+    expect(prompts(worker)).toEqual([
+      expect.stringMatching(
+        /^Issue #23: .+\nIntent: a test\n.+\n## Issue #23:\n.+\nThis issue was made up by the gh stand-in\.$/m,
+      ),
+    ]);
+    expect(worker.log()).toContain('#23: gave it its intent, which an interrupted check-in had not stored');
   });
 });
 

@@ -194,6 +194,7 @@ start_pipeline() {
       git -C "$REPO_DIR" worktree remove --force "$worktree" >/dev/null 2>&1 || true
       return 1
     }
+  die_if_told intent
   pipeline_load "$PIPELINE_FILE" && pipeline_set feature_intent "$INTENT"
   die_if_told issue
   # In the directory of the check-in, without --repo; a failure is ignored.

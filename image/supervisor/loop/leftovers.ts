@@ -120,7 +120,7 @@ export async function findLeftovers(
             cure: `git -C ${holder.path} switch ${holder.path === root ? await mainBranch(git) : '--detach'}`,
           },
         ]),
-    ...(await Promise.all(pipelineFolders(effects, home, issue).map(judgePipeline))),
+    ...(await Promise.all(pipelineFolders(files, home, issue).map(judgePipeline))),
   ];
   const stays = found.find((find) => 'says' in find) ?? null;
   return {
@@ -175,7 +175,11 @@ function processAt(
 }
 
 /** A: `pipelines/N`; B: `pipelines/OWNER/REPO/N`. */
-function pipelineFolders({ files }: Pick<Effects, 'files'>, home: string, issue: number): string[] {
+export function pipelineFolders(
+  files: Pick<Effects['files'], 'exists' | 'list'>,
+  home: string,
+  issue: number,
+): string[] {
   const top = join(home, '.factory', 'pipelines');
   const projects = files
     .list(top)

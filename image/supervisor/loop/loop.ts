@@ -25,6 +25,7 @@ import { duration, timestamp } from '../util/time.ts';
 import { advance, checkIn, lastActions, type Outcome, runTriage } from './check-in.ts';
 import { drainReason } from './drain.ts';
 import type { Factory } from './factory.ts';
+import { giveIntent } from './intent.ts';
 import { fetchText } from './issue-text.ts';
 import { LOST_MS, lostSession } from './lost-session.ts';
 import { readHeartbeat } from './observe.ts';
@@ -308,6 +309,12 @@ export function startLoop(
       case 'adopt':
         await adopt();
         return true;
+      case 'give-intent': {
+        const { issue } = tick.lost;
+        giveIntent(files, environment.home, tick.lost);
+        log.orchestrator(`#${issue}: gave it its intent, which an interrupted check-in had not stored`);
+        return true;
+      }
       case 'fetch-text':
         return giveText(tick);
       case 'repair':

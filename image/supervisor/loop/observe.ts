@@ -9,6 +9,7 @@ import { isHeld } from '../effects/locks.ts';
 import type { Environment } from '../environment.ts';
 import { drainReason } from './drain.ts';
 import type { Factory } from './factory.ts';
+import { lostIntents } from './intent.ts';
 import { withoutText } from './issue-text.ts';
 import { findLeftovers, type InTheWay } from './leftovers.ts';
 import { openWork } from './open-work.ts';
@@ -37,7 +38,7 @@ export function createObserver(
 ): () => Promise<View> {
   /** Only for rows that were taken and not begun. */
   const lookInTheWay = async (
-    view: Omit<View, 'inTheWay' | 'withoutText'>,
+    view: Omit<View, 'inTheWay' | 'withoutText' | 'lostIntents'>,
   ): Promise<ReadonlyMap<number, InTheWay>> => {
     const { store, taken } = view;
     const found = new Map<number, InTheWay>();
@@ -83,6 +84,7 @@ export function createObserver(
     return {
       ...view,
       inTheWay: await lookInTheWay(view),
+      lostIntents: typeof view.store === 'string' ? [] : lostIntents(files, home, view.store),
       withoutText: typeof view.store === 'string' ? [] : withoutText({ files }, home, view.store.pipelines),
     };
   };

@@ -10,6 +10,7 @@ import {
   type QueueRow,
 } from '../../../scripts/lib/factory.ts';
 import type { Clone } from '../clones/clones.ts';
+import type { LostIntent } from './intent.ts';
 import type { OpenWork } from './open-work.ts';
 import { planRecovery, type RepairAction } from './recovery.ts';
 import { recoverTriage } from './triage.ts';
@@ -23,6 +24,7 @@ export type Tick =
     }
   /** Wait for the check-in that is under way. */
   | { readonly kind: 'adopt' }
+  | { readonly kind: 'give-intent'; readonly lost: LostIntent }
   | { readonly kind: 'fetch-text'; readonly issue: number; readonly place: Place }
   | { readonly kind: 'repair'; readonly repair: RepairAction; readonly place: Place }
   | {
@@ -90,6 +92,8 @@ export function planTick(view: View): Tick {
     );
 
   // Before any repair, which may run a stage as well.
+  const [lost] = view.lostIntents;
+  if (lost !== undefined) return { kind: 'give-intent', lost };
   const [textless] = view.withoutText;
   if (textless !== undefined)
     return inPlaceOf(textless, view, store, (place) => ({ kind: 'fetch-text', issue: textless, place }));

@@ -12,6 +12,7 @@ import type {
 import type { Dialect, Pipeline, QueueRow } from '../../../scripts/lib/factory.ts';
 import type { Clone } from '../clones/clones.ts';
 import type { TmuxSession } from '../effects/effects.ts';
+import type { LostIntent } from './intent.ts';
 import type { InTheWay } from './leftovers.ts';
 import type { OpenWork } from './open-work.ts';
 
@@ -55,6 +56,7 @@ export interface View extends Standing {
   readonly inTheWay: ReadonlyMap<number, InTheWay>;
   /** Issues whose text is missing: they would be worked on without it. */
   readonly withoutText: readonly number[];
+  readonly lostIntents: readonly LostIntent[];
   /** Null before the first check-in. */
   readonly lastCheckIn: LastCheckIn | null;
   /** Work of the program besides its queue. */

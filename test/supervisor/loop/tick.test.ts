@@ -35,6 +35,7 @@ function view(overrides: Partial<View> & { rows?: QueueRow[]; pipelines?: Pipeli
     failures: [],
     taken: [],
     inTheWay: new Map(),
+    lostIntents: [],
     withoutText: [],
     lastCheckIn: null,
     openWork: [],
@@ -346,6 +347,16 @@ describe('interrupted stages', () => {
   });
 });
 
+it('gives an issue its intent before anything that may run a stage of it', () => {
+  const lost = { issue: 23, intent: 'Users get X.' };
+  const without = view({
+    rows: [row(23, { status: 'active' })],
+    pipelines: [pipeline(23)],
+    lostIntents: [lost],
+  });
+  expect(planTick({ ...without, withoutText: [23] })).toEqual({ kind: 'give-intent', lost });
+});
+
 it('fetches the text of an issue before anything that may run a stage of it', () => {
   const pipelines = [pipeline(23)];
   expect(planTick(view({ rows: [row(23, { status: 'active' })], pipelines }))).toMatchObject({
@@ -395,7 +406,7 @@ it('whatever rows, pipelines and projects there are, a check-in is only made in 
           clones: clones.map((it) => clone(it.name, { state: it.state as Clone['state'] })),
         });
         const tick = planTick(world);
-        if (tick.kind === 'rest' || tick.kind === 'adopt') return;
+        if (!('place' in tick)) return;
         expect(world.clones.find((it) => it.name === tick.place.project)?.state).toBe('ready');
         const projects = world.dispatches.filter((it) => it.project === tick.place.project);
         if (world.clones.length > 1) expect(projects).not.toEqual([]);

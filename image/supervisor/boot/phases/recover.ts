@@ -27,6 +27,8 @@ export function recoverPhase(settings: () => Settings, observe: () => Promise<Vi
           const { repair } = tick;
           return { status: 'ok', message: `${describeOrphan(repair)}: ${repair.action} follows` };
         }
+        case 'give-intent':
+          return { status: 'ok', message: `#${tick.lost.issue} has no intent yet: its row has it` };
         case 'fetch-text':
           return { status: 'ok', message: `#${tick.issue} has no text yet: fetching it` };
         case 'rest':
