@@ -49,8 +49,20 @@ const WORDS_BYTES = 64 * 1024;
 /** More than the end of an answer has, which may come in two messages. */
 const END_BYTES = 128;
 
+/**
+ * How often the other side is asked whether it is there, and after which silence it is gone: as kubectl does (client-go,
+ * remotecommand). A program may say nothing for minutes, a load balancer ends what is idle for one, and an end that gets lost on
+ * its way would not be noticed.
+ */
+const HEARTBEAT: Heartbeat = { everyMs: 5_000, goneAfterMs: 61_000 };
+
+export interface Heartbeat {
+  readonly everyMs: number;
+  readonly goneAfterMs: number;
+}
+
 /** @param socket being connected, over `connection` */
-export function execSocket(socket: WebSocket, connection: Socket): ExecSocket {
+export function execSocket(socket: WebSocket, connection: Socket, heartbeat = HEARTBEAT): ExecSocket {
   let isOpen = true;
   /** Null while it is not asked: what it prints then answers nothing, and is not kept. */
   let answer: Answer | null = null;
@@ -77,6 +89,7 @@ export function execSocket(socket: WebSocket, connection: Socket): ExecSocket {
     },
     async ask(request, options) {
       connection.ref();
+      const endHeartbeat = beginHeartbeat(socket, heartbeat);
       const settled = await bounded<Ending | HttpAnswer | Silence>(options, (settle, onStop) => {
         answer = readAnswer(request, options.maxBytes, settle);
         onStop(() => {
@@ -86,11 +99,30 @@ export function execSocket(socket: WebSocket, connection: Socket): ExecSocket {
         const text = request?.text ?? null;
         if (text !== null) socket.send(Buffer.concat([Buffer.of(CHANNEL.stdin), Buffer.from(text)]));
       });
+      endHeartbeat();
       if (request === null || !('code' in settled)) end();
       connection.unref();
       return settled;
     },
     end,
+  };
+}
+
+/** @returns what ends it */
+function beginHeartbeat(socket: WebSocket, { everyMs, goneAfterMs }: Heartbeat): () => void {
+  let heardAt = performance.now();
+  const hear = () => {
+    heardAt = performance.now();
+  };
+  socket.on('pong', hear).on('message', hear);
+  const beat = setInterval(() => {
+    if (socket.readyState !== socket.OPEN) return;
+    if (performance.now() - heardAt > goneAfterMs) socket.terminate();
+    else socket.ping();
+  }, everyMs);
+  return () => {
+    clearInterval(beat);
+    socket.off('pong', hear).off('message', hear);
   };
 }
 
