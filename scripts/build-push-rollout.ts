@@ -15,6 +15,7 @@ import { type Built, buildImage, lastPushed, planBuild, pushImage } from './lib/
 import { type BuildOptions, planOptions } from './lib/release/build-options.ts';
 import { CAMPAIGN_FLAGS, campaignOptions, clusterWorkers, runCampaign } from './lib/release/campaign.ts';
 import { type ReleaseContext, releaseContext } from './lib/release/preflight.ts';
+import { openConnections } from './lib/transport/connections.ts';
 import { readWorkload } from './lib/worker/workload.ts';
 import { SUMMARIES } from './summaries.ts';
 
@@ -104,6 +105,7 @@ queue, each once and in their order, before the worker takes up work.`,
     if (flags.import) refuseImport(stage, flags);
     const rolls = stage === 'rollout' || stage === 'release';
     const workers = await workersFor(context, flags, names, rolls);
+    openConnections(context, workers);
     if (rolls && !options.yes && !options.dryRun && !context.interactive) {
       // Before spending minutes on a build.
       throw new UsageError('a rollout restarts workers, and there is no terminal to ask on', 'give --yes');

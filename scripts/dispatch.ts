@@ -110,7 +110,8 @@ anything twice. WORKER auto means the worker with the fewest open issues among t
     const project = wanted === null ? undefined : parseProject(wanted);
 
     const file = await loadWorkers(context.env, flags, context.commandLine);
-    const reach = createReach(context, timeoutMs, openConnections(context, file.workers));
+    openConnections(context, file.workers);
+    const reach = createReach(context, timeoutMs);
     const worker = meansAuto(name, file)
       ? await chooseAuto(context, reach, file.workers, project, given.issues)
       : chooseWorker(file, name);

@@ -13,6 +13,7 @@ import type { ClusterWorker, WorkerEntry } from './lib/config/worker-entry.ts';
 import { chooseWorkers, loadWorkers, workersPath } from './lib/config/workers-file.ts';
 import { type Check, found, isSick, type Section, type State } from './lib/health/check.ts';
 import { type Examination, examineLaptop, examineNamespace, examineWorker } from './lib/health/examine.ts';
+import { openConnections } from './lib/transport/connections.ts';
 import { currentContext } from './lib/transport/kubectl.ts';
 import { fanOut, guarded } from './lib/worker/fan-out.ts';
 import { SUMMARIES } from './summaries.ts';
@@ -59,6 +60,7 @@ Exits with 1 when a check fails, 3 when only some of several workers fail; warni
       run: !flags['no-run'],
     };
     const { workers, finding } = await readWorkers(flags, positionals, context);
+    openConnections(context, workers);
     let sections = await examineAll(examination, workers, finding, flags);
     if (flags.fix && (await applyFixes(sections, flags, context))) {
       sections = await examineAll(examination, workers, finding, flags);

@@ -79,9 +79,9 @@ An unreachable worker delays only its own row; the command then exits with 3.`,
     }
     let unknown: readonly Observation[] = [];
     let ill: readonly Observation[] = [];
-    const connections = openConnections(context, workers, { watching: flags.watch });
+    openConnections(context, workers, { watching: flags.watch });
     const round = async (context: Context) => {
-      const reach = createReach(context, timeoutMs, connections);
+      const reach = createReach(context, timeoutMs);
       const known: (Observation | null)[] = workers.map(() => null);
       const live = liveText(context.stdout);
       const observations = await fanOut(

@@ -46,18 +46,12 @@ export const status = defineCommand({
   ],
   async run({ flags, positionals: [name = ''] }, context) {
     const format = outputFormat(flags, FORMATS);
-    const { worker, timeoutMs, connections } = await findWorker(context, flags, name, {
+    const { worker, timeoutMs } = await findWorker(context, flags, name, {
       watching: flags.watch,
     });
     let code: number = ExitCode.ok;
     const look = async (context: Context) => {
-      const seen = await observe(
-        createReach(context, timeoutMs, connections),
-        worker,
-        'full',
-        context,
-        timeoutMs,
-      );
+      const seen = await observe(createReach(context, timeoutMs), worker, 'full', context, timeoutMs);
       code = exitCodeOf(seen, seen.problems, flags['exit-code']);
       return seen;
     };

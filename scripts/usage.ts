@@ -47,7 +47,8 @@ export const usage = defineCommand({
     const { stdout, stderr, signal, commandLine } = context;
     const file = await loadWorkers(context.env, flags, commandLine);
     const workers = positionals.length > 0 ? chooseWorkers(file, positionals) : file.workers;
-    const reach = createReach(context, timeoutMs, openConnections(context, workers));
+    openConnections(context, workers);
+    const reach = createReach(context, timeoutMs);
     const measure = async (worker: WorkerEntry): Promise<Row> => {
       try {
         const { transport } = await reach.enter(worker);

@@ -15,7 +15,7 @@ import type { Severity } from './lib/health/facts.ts';
 import { type PaneView, parsePanes } from './lib/health/inside.ts';
 import { missOf, type Observation, observeWith, unexpected } from './lib/health/observe.ts';
 import { type Miss, type Outage, outagesOf } from './lib/health/outages.ts';
-import { type Connections, openConnections, WATCHING } from './lib/transport/connections.ts';
+import { openConnections, WATCHING } from './lib/transport/connections.ts';
 import { eventsOf, fold, type Known, type WatchEvent } from './lib/watching/events.ts';
 import {
   desktopNotify,
@@ -88,9 +88,9 @@ is read from a file or from $${WEBHOOK_VARIABLE}; events are posted to it as JSO
       `watching ${enumerate(workers.map(({ name }) => name))}${webhook === null ? '' : `, telling ${webhook.host}`} (Ctrl-C ends)\n`,
     );
     const known = new Map<string, Known>();
-    const connections = openConnections(context, workers, WATCHING);
+    openConnections(context, workers, WATCHING);
     for (;;) {
-      const { events, outages } = await round(context, workers, connections, known, timeoutMs, least);
+      const { events, outages } = await round(context, workers, known, timeoutMs, least);
       for (const event of events) {
         if (format === 'json') stdout.write(renderJsonLine(event));
       }
@@ -108,12 +108,11 @@ is read from a file or from $${WEBHOOK_VARIABLE}; events are posted to it as JSO
 async function round(
   context: Context,
   workers: readonly WorkerEntry[],
-  connections: Connections,
   known: Map<string, Known>,
   timeoutMs: number,
   least: Severity,
 ): Promise<{ readonly events: readonly WatchEvent[]; readonly outages: readonly Outage[] }> {
-  const reach = createReach(context, timeoutMs, connections);
+  const reach = createReach(context, timeoutMs);
   const call = { script: 'look', args: ['brief', 'panes'] };
   const newsOf = (seen: Observation, panes: readonly PaneView[]): WatchEvent[] => {
     const { worker } = seen;

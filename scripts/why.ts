@@ -80,11 +80,11 @@ interface Diagnosis {
 }
 
 async function whyOne(
-  { worker, timeoutMs, connections }: FoundWorker,
+  { worker, timeoutMs }: FoundWorker,
   { json, asked }: Wanted,
   context: Context,
 ): Promise<number> {
-  const reach = createReach(context, timeoutMs, connections);
+  const reach = createReach(context, timeoutMs);
   const [looked, cluster] = await Promise.all([
     look(reach, worker, context, timeoutMs),
     askCluster(context, worker, timeoutMs),
@@ -103,7 +103,8 @@ async function whyAll(flags: WorkerFlagValues, { json, asked }: Wanted, context:
   const { workers, path } = await loadWorkers(env, flags, commandLine);
   if (workers.length === 0 && !json)
     stderr.write(`no workers in ${path}; add one: ${commandLine('workers', 'add', 'NAME')}\n`);
-  const reach = createReach(context, timeoutMs, openConnections(context, workers));
+  openConnections(context, workers);
+  const reach = createReach(context, timeoutMs);
   const examine = async (worker: WorkerEntry): Promise<Diagnosis> => {
     const looked = await look(reach, worker, context, timeoutMs);
     // A cluster that does not let us in for one worker has nothing to say about it either.

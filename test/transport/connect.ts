@@ -1,7 +1,8 @@
 /** A cluster with a real server where its `kubectl proxy` would be. */
 import { onTestFinished } from 'vitest';
+import type { WorkerEntry } from '../../scripts/lib/config/worker-entry.ts';
 import { createExec } from '../../scripts/lib/exec.ts';
-import { openConnections } from '../../scripts/lib/transport/connections.ts';
+import { type ConnectionUse, clientOf, openConnections } from '../../scripts/lib/transport/connections.ts';
 import { podFinder } from '../../scripts/lib/transport/find-pod.ts';
 import type { Cluster } from '../../scripts/lib/transport/kubectl.ts';
 import { podTransport } from '../../scripts/lib/transport/pod-transport.ts';
@@ -11,6 +12,13 @@ import { type Answers, type ClusterServer, clusterServer } from '../support/clus
 import { type FakeKubectl, fakeKubectl, type Rule } from '../support/fake-kubectl.ts';
 import { WORKER as worker } from '../support/samples.ts';
 import { NOW, pod } from './cluster.ts';
+
+/** The same cluster for another command, with connections of its own. */
+export function connected(cluster: Cluster, workers: readonly WorkerEntry[], use?: ConnectionUse): Cluster {
+  const own = { ...cluster, exec: { ...cluster.exec } };
+  openConnections(own, workers, use);
+  return own;
+}
 
 /** A cluster with a server behind its proxy, and a kubectl that answers whatever else is asked. */
 export function connect(
@@ -23,7 +31,7 @@ export function connect(
   const dead = new Set<ClusterServer>();
   const argvs: string[][] = [];
   const real = createExec();
-  const cluster: Cluster = {
+  const alone: Cluster = {
     exec: {
       ...real,
       async serve(argv) {
@@ -47,18 +55,16 @@ export function connect(
     now: () => NOW,
     ...overrides,
   };
-  const connections = openConnections(cluster, [worker], { watching });
-  const client = connections.client(cluster);
+  const cluster = connected(alone, [worker], { watching });
   onTestFinished(() => kubectl.remove());
   onTestFinished(async () => {
     await Promise.all(servers.map((server) => server.kill().catch(() => {})));
   });
   return {
     cluster,
-    connections,
-    client,
-    find: podFinder(cluster, client),
-    transport: podTransport(cluster, worker, podFacts(pod(), undefined, NOW), client),
+    client: clientOf(cluster),
+    find: podFinder(cluster),
+    transport: podTransport(cluster, worker, podFacts(pod(), undefined, NOW)),
     /** What the server behind the proxy was asked. */
     asked: () => servers.flatMap(({ requests }) => requests),
     /** The command lines of the proxies. */

@@ -14,7 +14,6 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createExec } from '../../scripts/lib/exec.ts';
-import { openConnections } from '../../scripts/lib/transport/connections.ts';
 import { podFinder } from '../../scripts/lib/transport/find-pod.ts';
 import type { Cluster } from '../../scripts/lib/transport/kubectl.ts';
 import { type ClusterServer, clusterServer, ok, refused } from '../support/cluster-server.ts';
@@ -24,6 +23,7 @@ import { parent as parentOf, processesWith } from '../support/processes.ts';
 import { WORKER } from '../support/samples.ts';
 import { until } from '../support/until.ts';
 import { NOW, pod, podList } from './cluster.ts';
+import { connected } from './connect.ts';
 
 const worker = { ...WORKER, keepConnection: '1m' };
 const LIST = ok(podList(pod()));
@@ -89,15 +89,14 @@ async function look(
 ) {
   const traced: string[] = [];
   const exec = createExec((argv) => traced.push(argv.join(' ')));
-  const cluster: Cluster = {
+  const alone: Cluster = {
     exec,
     env: { PATH: process.env['PATH'], HOME: home, KUBECTL: kubectl.path, XDG_RUNTIME_DIR: runtime, ...env },
     timeoutMs: 20_000,
     signal: new AbortController().signal,
     now: () => NOW,
   };
-  const client = openConnections(cluster, [entry]).client(cluster);
-  const found = await podFinder(cluster, client)(entry);
+  const found = await podFinder(connected(alone, [entry]))(entry);
   exec.close();
   expect(found.kind).toBe('pod');
   return traced;

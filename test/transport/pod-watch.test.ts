@@ -68,7 +68,7 @@ function watching(answers: { readonly watch?: GetAnswer; readonly list?: string 
       list = text;
     },
     /** A round: each has a finder of its own. */
-    look: () => podFinder(cluster.cluster, client)(worker),
+    look: () => podFinder(cluster.cluster)(worker),
     stream: () => streams.at(-1) as Streaming,
     alive: () => until('the watch has begun', () => isWatched(client)),
     over: () => until('the watch has ended', () => !isWatched(client)),
@@ -274,8 +274,8 @@ it('a watch ends with the proxy, and a new proxy has a new one', async () => {
 });
 
 it('a command that looks once does not watch', async () => {
-  const { client, cluster, asked } = connect({ get: () => ok(listAt('7', pod())) });
-  await podFinder(cluster, client)(worker);
-  await podFinder(cluster, client)(worker);
+  const { cluster, asked } = connect({ get: () => ok(listAt('7', pod())) });
+  await podFinder(cluster)(worker);
+  await podFinder(cluster)(worker);
   expect(asked()).toEqual([GET, GET]);
 });

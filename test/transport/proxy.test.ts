@@ -2,7 +2,6 @@
 import { describe, expect, it } from 'vitest';
 import { InterruptedError } from '../../scripts/lib/cli/errors.ts';
 import { LIMITS } from '../../scripts/lib/exec.ts';
-import { openConnections } from '../../scripts/lib/transport/connections.ts';
 import { podFinder } from '../../scripts/lib/transport/find-pod.ts';
 import { newNonce } from '../../scripts/lib/transport/frame.ts';
 import { podFacts } from '../../scripts/lib/transport/pods.ts';
@@ -26,7 +25,7 @@ import type { Rule } from '../support/fake-kubectl.ts';
 import { WORKER as worker } from '../support/samples.ts';
 import { until } from '../support/until.ts';
 import { NOW, pod, podList } from './cluster.ts';
-import { connect, failureOf } from './connect.ts';
+import { connect, connected, failureOf } from './connect.ts';
 
 const LIST = ok(podList(pod()));
 /** What kubectl itself answers, where it is asked instead. */
@@ -37,9 +36,9 @@ const KUBECTL: readonly Rule[] = [
 
 describe('the pods of a namespace', () => {
   it('are asked for through one proxy, however many workers there are', async () => {
-    const { find, client, cluster, asked, argvs, verbs } = connect({ get: () => LIST });
+    const { find, cluster, asked, argvs, verbs } = connect({ get: () => LIST });
     expect((await find(worker)).kind).toBe('pod');
-    expect((await podFinder(cluster, client)(worker)).kind).toBe('pod');
+    expect((await podFinder(cluster)(worker)).kind).toBe('pod');
     expect(asked()).toEqual(Array(2).fill('GET /api/v1/namespaces/factory/pods'));
     expect(verbs()).toEqual([]);
     expect(argvs).toEqual([
@@ -70,7 +69,7 @@ describe('the pods of a namespace', () => {
       const { cluster, argvs, verbs } = connect({ get: () => LIST }, KUBECTL);
       const env = { ...cluster.env, [variable]: variable.startsWith('FACTORY') ? 'kubectl' : 'false' };
       const own = { ...cluster, env };
-      await podFinder(own, openConnections(own, [worker]).client(own))(worker);
+      await podFinder(connected(own, [worker]))(worker);
       expect(argvs).toEqual([]);
       expect(verbs()).toEqual(['get']);
     },
@@ -87,9 +86,9 @@ describe('the pods of a namespace', () => {
       },
     };
     const own = { ...cluster, exec };
-    const client = openConnections(own, [worker]).client(own);
-    await podFinder(own, client)(worker);
-    await podFinder(own, client)(worker);
+    const again = connected(own, [worker]);
+    await podFinder(again)(worker);
+    await podFinder(again)(worker);
     expect([starts, verbs()]).toEqual([1, ['get', 'get']]);
   });
 
@@ -104,7 +103,7 @@ describe('the pods of a namespace', () => {
       },
     };
     const own = { ...cluster, exec, timeoutMs: 1_500 };
-    await failureOf(podFinder(own, openConnections(own, [worker]).client(own))(worker));
+    await failureOf(podFinder(connected(own, [worker]))(worker));
     expect(allowedMs).toBe(1_500);
   });
 
@@ -119,7 +118,7 @@ describe('the pods of a namespace', () => {
       },
     };
     const own = { ...cluster, exec, signal: interrupt.signal };
-    const found = podFinder(own, openConnections(own, [worker]).client(own))(worker);
+    const found = podFinder(connected(own, [worker]))(worker);
     await expect(found).rejects.toMatchObject({ name: 'InterruptedError', exitCode: 143 });
   });
 
@@ -186,8 +185,8 @@ describe('the pods of a namespace', () => {
   });
 
   it('are asked for through a new proxy after one that had worked is gone', async () => {
-    const { client, cluster, killProxy, argvs, verbs } = connect({ get: () => LIST }, KUBECTL);
-    const look = async () => podFinder(cluster, client)(worker);
+    const { cluster, killProxy, argvs, verbs } = connect({ get: () => LIST }, KUBECTL);
+    const look = async () => podFinder(cluster)(worker);
     await look();
     await killProxy();
     await look();

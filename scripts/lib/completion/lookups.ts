@@ -28,15 +28,8 @@ export async function lookInto(context: Context, name: string, given: Given): Pr
   if (worker === undefined) return null;
   // One limit for finding the pod and the request together; a timeout applies to each call.
   const limited = { ...context, signal: AbortSignal.any([context.signal, AbortSignal.timeout(LIMIT_MS)]) };
-  return (
-    await observe(
-      createReach(limited, LIMIT_MS, openConnections(limited, [worker])),
-      worker,
-      'brief',
-      limited,
-      LIMIT_MS,
-    )
-  ).snapshot;
+  openConnections(limited, [worker]);
+  return (await observe(createReach(limited, LIMIT_MS), worker, 'brief', limited, LIMIT_MS)).snapshot;
 }
 
 /**

@@ -30,7 +30,7 @@ export async function follow(source: LogSource, text: LogText): Promise<number> 
   const { context, worker } = source;
   const { stdout, stderr, signal } = context;
   const say = onlyNews((line) => stderr.write(`${line}\n`));
-  const connections = openConnections(context, [worker], WATCHING);
+  openConnections(context, [worker], WATCHING);
   let transport: Transport | null = null;
   let log: Log | null = null;
   let position: Position | null = null;
@@ -39,7 +39,7 @@ export async function follow(source: LogSource, text: LogText): Promise<number> 
   for (;;) {
     try {
       if (transport === null) {
-        const entrance = await createReach(context, source.timeoutMs, connections).enter(worker);
+        const entrance = await createReach(context, source.timeoutMs).enter(worker);
         transport = entrance.transport;
         if (pod !== '' && entrance.pod !== null && entrance.pod.name !== pod) {
           stderr.write(`the pod was replaced: ${entrance.pod.name}\n`);

@@ -22,8 +22,8 @@ export async function readAll(source: LogSource, text: LogText): Promise<string>
   const { context, worker, wanted, previous } = source;
   let shown = '';
   try {
-    const connections = openConnections(context, [worker]);
-    const entrance = await createReach(context, source.timeoutMs, connections).enter(worker);
+    openConnections(context, [worker]);
+    const entrance = await createReach(context, source.timeoutMs).enter(worker);
     if (wanted === 'boot' && previous && worker.runtime === 'kubernetes') {
       return kubectlLogs(source, worker, entrance.pod, text);
     }

@@ -25,6 +25,7 @@ import {
   type TokenFlagValues,
   withoutStrayUrl,
 } from '../secret/tokens.ts';
+import { openConnections } from '../transport/connections.ts';
 import { type Cluster, clusterOf, kubectl } from '../transport/kubectl.ts';
 import { kubectlCommand, kubectlError } from '../transport/kubectl-errors.ts';
 import {
@@ -90,6 +91,7 @@ export async function provisionWorker(given: ProvisionArguments, context: Contex
     );
   }
   const worker = await placeOf(given, known, context);
+  openConnections(context, [worker]);
   const cluster = clusterOf(context, timeoutMs);
   const helm = await findHelm(context);
   const stdin = given.values.includes('-') ? await readAll(context.stdin) : undefined;

@@ -1,8 +1,7 @@
 /** What `resize` needs to know of a worker: its pod, its Deployment and its ReplicaSet, and what the cluster says to the change. */
 import type { Context } from '../cli/command.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
-import type { Cluster } from '../transport/kubectl.ts';
-import { kubectl } from '../transport/kubectl.ts';
+import { type Cluster, kubectl } from '../transport/kubectl.ts';
 import { kubectlError, kubectlMessage } from '../transport/kubectl-errors.ts';
 import { getJson, getOrNull, type KubernetesObject } from '../transport/objects.ts';
 import { finished } from '../transport/pods.ts';

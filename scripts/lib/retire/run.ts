@@ -20,6 +20,7 @@ import { endLocalWorker } from '../lifecycle/stop-local.ts';
 import { createTools, stopNow } from '../lifecycle/tools.ts';
 import { localWorkerState } from '../local/state.ts';
 import { agree, answer, type Plan, runSteps, type Step, silently } from '../plan.ts';
+import { openConnections } from '../transport/connections.ts';
 import { type Cluster, clusterOf } from '../transport/kubectl.ts';
 import { type Effect, expectSeen, presenceOf } from '../transport/objects.ts';
 import { contextToUse, fullName } from '../worker/find-worker.ts';
@@ -64,6 +65,7 @@ export async function retireWorker(given: RetireArguments, context: Context): Pr
   const file = await readWorkers(given.workersPath, context.env);
   const request: RetireRequest = { purge: given.purge, now: given.now, backup: backupFile(given, context) };
   const worker = await findEntry(given, file, context);
+  openConnections(context, [worker]);
   return worker.runtime === 'local'
     ? retireLocal(worker, request, given, file, context)
     : retireFromCluster(worker, request, given, file, context);

@@ -4,10 +4,9 @@
  * Where a connection cannot be had, or does not let a request through, kubectl itself is asked, without a word: it says what is
  * wrong better than we could. That is decided once for each cluster, and again only after a connection that had worked.
  */
-import type { Context } from '../cli/command.ts';
 import { InterruptedError } from '../cli/errors.ts';
 import type { ClusterWorker, WorkerEntry } from '../config/worker-entry.ts';
-import { type Argv, LIMITS, type RunResult } from '../exec.ts';
+import { type Argv, type Exec, LIMITS, type RunResult } from '../exec.ts';
 import { readStatus, refusal } from './api-status.ts';
 import type { HttpAnswer, RequestOptions, Silence } from './bounded-request.ts';
 import { type ClusterClient, execArgs, kubectlClient, type ObjectRef } from './client.ts';
@@ -19,14 +18,12 @@ import type { KubectlProxy } from './proxy.ts';
 import { againArgv, againRequest, GRACE_MS, scriptArgv } from './scripts.ts';
 import { floodError, type RemoteCall } from './transport.ts';
 
-export interface Connections {
-  /** The way to the clusters of the workers; to any other it is kubectl. */
-  client(cluster: Cluster): ClusterClient;
-}
-
 /** One cluster, as one person. */
 interface Link {
+  /** Of which kubeconfig and context. */
+  readonly key: string;
   readonly namespaces: Set<string>;
+  watching: boolean;
   /** How long it stays after this command; null when it ends with it. */
   readonly keep: string | null;
   /** Being made, or there; null when there is none to be had. */
@@ -42,33 +39,62 @@ interface Link {
 /** `kubectl` keeps to a kubectl for each request. */
 const TRANSPORT_VARIABLE = 'FACTORY_WORKER_TRANSPORT';
 
-/** For a command that looks again and again: the API server tells what becomes of the pods, and the exec into each stays open. */
-export const WATCHING = { watching: true } as const;
+export interface ConnectionUse {
+  /** Whether the same is asked again and again: then the API server tells what becomes of the pods, and the exec into each stays open. */
+  readonly watching: boolean;
+}
+
+export const WATCHING: ConnectionUse = { watching: true };
+
+interface Connections {
+  open(workers: readonly WorkerEntry[], use: ConnectionUse): void;
+  client(cluster: Cluster): ClusterClient;
+}
+
+/** Of each command: its own `Exec` starts their programs, and ends them with the command. */
+const OF_COMMAND = new WeakMap<Exec, Connections>();
 
 /**
- * Connections that are made when they are first needed.
+ * Lets this command ask the clusters of these workers over connections from now on; each is made when it is first needed.
  *
  * @param workers all that may be asked: what is not of their namespaces is not let through
  */
 export function openConnections(
-  { env, exec, now }: Pick<Context, 'env' | 'exec' | 'now'>,
+  command: Pick<Cluster, 'env' | 'exec' | 'now'>,
   workers: readonly WorkerEntry[],
-  { watching }: { readonly watching: boolean } = { watching: false },
-): Connections {
-  const links = new Map<string, Link>();
-  const clusterWorkers = workers.filter((worker) => worker.runtime === 'kubernetes');
-  for (const worker of isOff(env) ? [] : clusterWorkers) {
-    const link = links.get(keyOf(worker));
-    if (link === undefined) {
-      const namespaces = new Set([worker.namespace]);
-      const watches = new Map<string, PodWatch>();
-      const keep = worker.keepConnection ?? null;
-      const state = { proxy: null, worked: false, execByKubectl: false };
-      links.set(keyOf(worker), { namespaces, keep, watches, ...state });
-    } else {
-      link.namespaces.add(worker.namespace);
-    }
-  }
+  use: ConnectionUse = { watching: false },
+): void {
+  const connections = OF_COMMAND.get(command.exec) ?? createConnections(command);
+  OF_COMMAND.set(command.exec, connections);
+  connections.open(workers, use);
+}
+
+/** The way to a cluster: a connection where the command has opened one, otherwise a kubectl for each request. */
+export function clientOf(cluster: Cluster): ClusterClient {
+  return OF_COMMAND.get(cluster.exec)?.client(cluster) ?? kubectlClient(cluster);
+}
+
+function createConnections({ env, exec, now }: Pick<Cluster, 'env' | 'exec' | 'now'>): Connections {
+  const links: Link[] = [];
+  const linkOf = (worker: ClusterWorker): Link | undefined =>
+    links.find(({ key, namespaces }) => key === keyOf(worker) && namespaces.has(worker.namespace));
+  /** One that is made already lets nothing more through. */
+  const newLinkOf = (worker: ClusterWorker): Link => {
+    const unmade = links.find(({ key, proxy }) => key === keyOf(worker) && proxy === null);
+    if (unmade !== undefined) return unmade;
+    const link: Link = {
+      key: keyOf(worker),
+      namespaces: new Set(),
+      watching: false,
+      keep: worker.keepConnection ?? null,
+      proxy: null,
+      worked: false,
+      execByKubectl: false,
+      watches: new Map(),
+    };
+    links.push(link);
+    return link;
+  };
   const proxyOf = (link: Link, worker: ClusterWorker, timeoutMs: number): Promise<KubectlProxy | null> => {
     link.proxy ??= import('./proxy.ts').then(({ startProxy }) =>
       startProxy({ env, exec, timeoutMs, now }, worker, {
@@ -92,12 +118,21 @@ export function openConnections(
   };
 
   return {
+    open(workers, { watching }) {
+      if (isOff(env)) return;
+      for (const worker of workers) {
+        if (worker.runtime === 'local') continue;
+        const link = linkOf(worker) ?? newLinkOf(worker);
+        link.namespaces.add(worker.namespace);
+        link.watching ||= watching;
+      }
+    },
     client(cluster) {
       const kubectl = kubectlClient(cluster);
       /** @returns null where kubectl has to ask */
       const through = async (worker: ClusterWorker, request: Request): Promise<RunResult | null> => {
-        const link = links.get(keyOf(worker));
-        if (!link?.namespaces.has(worker.namespace) || (request.isExec && link.execByKubectl)) return null;
+        const link = linkOf(worker);
+        if (link === undefined || (request.isExec && link.execByKubectl)) return null;
         const { timeoutMs, signal, maxBytes, asked } = request;
         const proxy = await unlessAborted(proxyOf(link, worker, timeoutMs), signal);
         if (proxy === null) return null;
@@ -148,13 +183,13 @@ export function openConnections(
           };
           return (await through(worker, request)) ?? kubectl.read(worker, object);
         },
-        watchedPods: (worker) => links.get(keyOf(worker))?.watches.get(worker.namespace)?.pods() ?? null,
+        watchedPods: (worker) => linkOf(worker)?.watches.get(worker.namespace)?.pods() ?? null,
         watchPods(worker, list) {
-          const link = links.get(keyOf(worker));
+          const link = linkOf(worker);
           const connected = link?.proxy;
           // A list that kubectl has made has no version.
           const version = list.metadata?.resourceVersion;
-          if (!watching || !link || !connected || !version) return;
+          if (!link?.watching || !connected || !version) return;
           void connected.then((proxy) => {
             const known = link.watches.get(worker.namespace);
             if (proxy === null || link.proxy !== connected || known?.over === false) return;
@@ -166,7 +201,9 @@ export function openConnections(
         },
         async run(worker, pod, call, nonce) {
           const request: Request = {
-            ...(watching ? asking(worker, pod, call, nonce) : executing(worker, pod, call, nonce)),
+            ...(linkOf(worker)?.watching
+              ? asking(worker, pod, call, nonce)
+              : executing(worker, pod, call, nonce)),
             isExec: true,
             mayBeMissing: false,
             maxBytes: LIMITS.frameBytes,

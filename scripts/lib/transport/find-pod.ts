@@ -1,7 +1,8 @@
 /** Finds the pod of a worker, or says why there is none. */
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import type { RunResult } from '../exec.ts';
-import { type ClusterClient, kubectlClient } from './client.ts';
+import type { ClusterClient } from './client.ts';
+import { clientOf } from './connections.ts';
 import type { Cluster } from './kubectl.ts';
 import { kubectlError } from './kubectl-errors.ts';
 import { choosePod, type PodFacts, type PodList, type PodObject, podFacts } from './pods.ts';
@@ -16,14 +17,11 @@ export type PodSearch =
 /**
  * Resolves workers to pods for the duration of one command.
  *
- * @param client the way to the cluster
  * @returns a function that finds the pod of a worker; workers with the same context and namespace share a single `get pods`.
  *   It throws TransportError when the cluster does not answer.
  */
-export function podFinder(
-  cluster: Cluster,
-  client: ClusterClient = kubectlClient(cluster),
-): (worker: ClusterWorker) => Promise<PodSearch> {
+export function podFinder(cluster: Cluster): (worker: ClusterWorker) => Promise<PodSearch> {
+  const client = clientOf(cluster);
   const lists = new Map<string, Promise<Listing>>();
   return async (worker) => {
     const key = JSON.stringify([worker.kubeconfig, worker.context, worker.namespace]);

@@ -9,6 +9,7 @@
 import { CliError } from '../cli/errors.ts';
 import { pause } from '../cli/pause.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
+import { clientOf } from './connections.ts';
 import { base, type Cluster, kubectl } from './kubectl.ts';
 import { kubectlError, kubectlInNamespace } from './kubectl-errors.ts';
 import { readAnswer } from './read-answer.ts';
@@ -59,6 +60,13 @@ export async function getJson<T>(
   return readAnswer<T>(shape, worker.name, result.stdout.toString('utf8'));
 }
 
+/** The pods of a worker's namespace. @throws TransportError when the cluster does not answer */
+export async function listPods<T>(cluster: Cluster, worker: ClusterWorker): Promise<readonly T[]> {
+  const result = await clientOf(cluster).read(worker, { kind: 'pods' });
+  if (result.code !== 0) throw kubectlError(result, worker, 'look up pods of');
+  return readAnswer<{ items: T[] }>('list', worker.name, result.stdout.toString('utf8')).items;
+}
+
 /**
  * @param doing what it is for, for the error message: `look up the pod of`
  * @returns null when there is none with that name
@@ -71,7 +79,9 @@ export async function getOrNull<T>(
   name: string,
   doing = `look up the ${kind} ${name} of`,
 ): Promise<T | null> {
-  const result = await kubectl(cluster, worker, ['get', kind, name, '--output=json', '--ignore-not-found']);
+  const result = await (kind === 'deployment'
+    ? clientOf(cluster).read(worker, { kind, name })
+    : kubectl(cluster, worker, ['get', kind, name, '--output=json', '--ignore-not-found']));
   if (result.code !== 0) throw kubectlError(result, worker, doing);
   return result.stdout.length === 0
     ? null

@@ -1,6 +1,7 @@
 /** Enters a worker's pod, as `kubectl exec` does. */
 import type { ClusterWorker } from '../config/worker-entry.ts';
-import { type ClusterClient, execArgs, kubectlClient } from './client.ts';
+import { execArgs } from './client.ts';
+import { clientOf } from './connections.ts';
 import { newNonce, parseFrame } from './frame.ts';
 import { base, type Cluster } from './kubectl.ts';
 import { kubectlError, kubectlMessage, lastWords } from './kubectl-errors.ts';
@@ -11,17 +12,9 @@ function brokenConnection({ name }: ClusterWorker): TransportError {
   return new TransportError('broken', `the connection to ${name} broke before its answer was whole`);
 }
 
-/**
- * Enters a worker through its pod, the same one for the whole command.
- *
- * @param client the way to the cluster, for scripts; a terminal is always kubectl's own
- */
-export function podTransport(
-  cluster: Cluster,
-  worker: ClusterWorker,
-  pod: ContainerName,
-  client: ClusterClient = kubectlClient(cluster),
-): Transport {
+/** Enters a worker through its pod, the same one for the whole command; a terminal is always kubectl's own. */
+export function podTransport(cluster: Cluster, worker: ClusterWorker, pod: ContainerName): Transport {
+  const client = clientOf(cluster);
   return {
     async run(call) {
       const nonce = newNonce();

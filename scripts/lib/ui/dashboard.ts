@@ -91,8 +91,8 @@ export async function showDashboard(
       });
     }
   };
-  const look = { ...options, connections: openConnections(looking, workers, WATCHING) };
-  const readPane = paneReader(looking, look);
+  openConnections(looking, workers, WATCHING);
+  const readPane = paneReader(looking, options.timeoutMs);
   const showPanes = async (): Promise<never> => {
     for (;;) {
       const chosen = selection(model);
@@ -127,7 +127,7 @@ export async function showDashboard(
     };
     stdout.raw.on('resize', resized);
     begin();
-    const lookers = Promise.race([observeAll(looking, workers, look, observed), showPanes()]);
+    const lookers = Promise.race([observeAll(looking, workers, options, observed), showPanes()]);
     try {
       for (;;) {
         const request = await Promise.race([requested.next(), lookers]);

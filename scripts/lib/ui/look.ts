@@ -6,16 +6,9 @@ import type { WorkerEntry } from '../config/worker-entry.ts';
 import { type PaneView, parsePanes } from '../health/inside.ts';
 import { type Observation, observeWith, unexpected } from '../health/observe.ts';
 import { maskTokens } from '../tokens.ts';
-import type { Connections } from '../transport/connections.ts';
 import { TransportError } from '../transport/transport.ts';
 import { CONCURRENCY, fanOut, guarded } from '../worker/fan-out.ts';
 import { createReach, type Entrance } from '../worker/observe.ts';
-
-export interface LookOptions {
-  readonly timeoutMs: number;
-  /** That stay open for the next look. */
-  readonly connections: Connections;
-}
 
 /**
  * Observes every worker at each interval. A worker that takes longer delays only itself: it is asked again when it has answered.
@@ -25,7 +18,7 @@ export interface LookOptions {
 export async function observeAll(
   context: Context,
   workers: readonly WorkerEntry[],
-  { timeoutMs, intervalMs, connections }: LookOptions & { readonly intervalMs: number },
+  { timeoutMs, intervalMs }: { readonly timeoutMs: number; readonly intervalMs: number },
   tell: (seen: Observation, panes: readonly PaneView[]) => void,
 ): Promise<never> {
   const asked = new Set<string>();
@@ -36,7 +29,7 @@ export async function observeAll(
   });
   failed.catch(() => {});
   for (;;) {
-    const reach = createReach(context, timeoutMs, connections);
+    const reach = createReach(context, timeoutMs);
     const look = async (worker: WorkerEntry): Promise<void> => {
       const { seen, frame } = await observeWith(reach, worker, call, context, timeoutMs);
       tell(seen, frame === null ? [] : parsePanes(frame));
@@ -58,10 +51,10 @@ const LINES = 100;
 export type ReadPane = (worker: WorkerEntry, session: string) => Promise<readonly string[]>;
 
 /** Finds the entrance to a worker only once, as long as it leads there. */
-export function paneReader(context: Context, { timeoutMs, connections }: LookOptions): ReadPane {
+export function paneReader(context: Context, timeoutMs: number): ReadPane {
   const entrances = new Map<string, Promise<Entrance>>();
   return async (worker, session) => {
-    const entrance = entrances.get(worker.name) ?? createReach(context, timeoutMs, connections).enter(worker);
+    const entrance = entrances.get(worker.name) ?? createReach(context, timeoutMs).enter(worker);
     entrances.set(worker.name, entrance);
     try {
       const { transport } = await entrance;

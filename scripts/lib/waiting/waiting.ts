@@ -135,7 +135,7 @@ export async function waitUntil(
 ): Promise<readonly Verdict[]> {
   const { stderr, signal, now } = context;
   const until = now().getTime() + limitMs;
-  const connections = openConnections(context, [worker], WATCHING);
+  openConnections(context, [worker], WATCHING);
   const said = new Map<string, string>();
   const say = (about: string, text: string) => {
     if (said.get(about) !== text) stderr.write(`${text}\n`);
@@ -143,7 +143,7 @@ export async function waitUntil(
   };
   for (;;) {
     const { snapshot, problems } = await observe(
-      createReach(context, timeoutMs, connections),
+      createReach(context, timeoutMs),
       worker,
       'brief',
       context,

@@ -4,8 +4,7 @@ import { parseDuration } from '../config/duration.ts';
 import type { WorkerFlagValues } from '../config/flags.ts';
 import type { ClusterWorker, WorkerEntry } from '../config/worker-entry.ts';
 import { chooseWorker, loadWorkers } from '../config/workers-file.ts';
-import { kubectlClient } from '../transport/client.ts';
-import { type Connections, openConnections } from '../transport/connections.ts';
+import { clientOf, openConnections } from '../transport/connections.ts';
 import { type PodSearch, podFinder } from '../transport/find-pod.ts';
 import { clusterOf } from '../transport/kubectl.ts';
 import { kubectlCommand, kubectlInNamespace } from '../transport/kubectl-errors.ts';
@@ -36,15 +35,11 @@ export interface Reach {
   unconfirmed(worker: WorkerEntry, pod: ContainerName): Transport | null;
 }
 
-/**
- * @param timeoutMs how long each call to a cluster may take
- * @param connections to the clusters of the workers, if there are any; otherwise each call is a kubectl
- */
-export function createReach(context: Context, timeoutMs: number, connections?: Connections): Reach {
+/** @param timeoutMs how long each call to a cluster may take */
+export function createReach(context: Context, timeoutMs: number): Reach {
   const { exec, commandLine } = context;
   const cluster = clusterOf(context, timeoutMs);
-  const client = connections?.client(cluster) ?? kubectlClient(cluster);
-  const findPod = podFinder(cluster, client);
+  const findPod = podFinder(cluster);
   return {
     async enter(worker) {
       if (worker.runtime === 'local')
@@ -52,11 +47,11 @@ export function createReach(context: Context, timeoutMs: number, connections?: C
       const search = await findPod(worker);
       if (search.kind === 'none') throw new NoEntranceError(worker, search, null, commandLine);
       if (!search.pod.enterable) throw new NoEntranceError(worker, search, search.pod, commandLine);
-      return { transport: podTransport(cluster, worker, search.pod, client), pod: search.pod };
+      return { transport: podTransport(cluster, worker, search.pod), pod: search.pod };
     },
     unconfirmed(worker, pod) {
-      if (worker.runtime === 'local' || client.watchedPods?.(worker)) return null;
-      return podTransport(cluster, worker, pod, client);
+      if (worker.runtime === 'local' || clientOf(cluster).watchedPods?.(worker)) return null;
+      return podTransport(cluster, worker, pod);
     },
   };
 }
@@ -66,8 +61,6 @@ export interface FoundWorker {
   readonly worker: WorkerEntry;
   /** How long each call to it may take. */
   readonly timeoutMs: number;
-  /** The way to its cluster, for {@link createReach}. */
-  readonly connections: Connections | undefined;
   /** Finds the entrance, again at each call; see {@link Reach}. */
   readonly enter: () => Promise<Entrance>;
 }
@@ -88,8 +81,8 @@ export async function findWorker(
 ): Promise<FoundWorker> {
   const timeoutMs = parseDuration(flags.timeout, '--timeout');
   const worker = chooseWorker(await loadWorkers(context.env, flags, context.commandLine), name);
-  const connections = connected ? openConnections(context, [worker], { watching }) : undefined;
-  return found(context, worker, timeoutMs, connections);
+  if (connected) openConnections(context, [worker], { watching });
+  return found(context, worker, timeoutMs);
 }
 
 /** The same for entries of workers.yaml; they share the connections to their clusters. */
@@ -99,18 +92,12 @@ export function foundWorkers(
   workers: readonly WorkerEntry[],
 ): FoundWorker[] {
   const timeoutMs = parseDuration(flags.timeout, '--timeout');
-  const connections = openConnections(context, workers);
-  return workers.map((worker) => found(context, worker, timeoutMs, connections));
+  openConnections(context, workers);
+  return workers.map((worker) => found(context, worker, timeoutMs));
 }
 
-function found(
-  context: Context,
-  worker: WorkerEntry,
-  timeoutMs: number,
-  connections: Connections | undefined,
-): FoundWorker {
-  const enter = () => createReach(context, timeoutMs, connections).enter(worker);
-  return { worker, timeoutMs, connections, enter };
+function found(context: Context, worker: WorkerEntry, timeoutMs: number): FoundWorker {
+  return { worker, timeoutMs, enter: () => createReach(context, timeoutMs).enter(worker) };
 }
 
 /** There is no running container to enter; `status` and `pod` say why. */
