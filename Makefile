@@ -61,7 +61,7 @@ test-contract: node_modules/.package-lock.json programs ## the contract of `fact
 	npx vitest run --project=contract $(VITEST_FLAGS) $(TESTS)
 
 .PHONY: test-recovery
-test-recovery: node_modules/.package-lock.json programs ## kill -9 at random moments, ROUNDS=200 of each dialect, with SEED=… the same again
+test-recovery: node_modules/.package-lock.json programs postgres ## kill -9 at random moments, ROUNDS=200 of each dialect, with SEED=… the same again
 	VERBOSE=1 ROUNDS=$(or $(ROUNDS),200) SEED=$(SEED) npx vitest run --project=recovery $(VITEST_FLAGS)
 
 .PHONY: test-hostile

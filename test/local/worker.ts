@@ -1,11 +1,11 @@
 /** Real local workers in folders of their own, with the stand-ins; every one is stopped and removed by `removeWorkers`. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'vitest';
 import { packageRoot } from '../../scripts/lib/cli/version.ts';
-import { DEFAULT_SETTINGS, type Heartbeat, type Repair } from '../../scripts/lib/contract.ts';
+import { DEFAULT_SETTINGS, FILES, type Heartbeat, type Repair } from '../../scripts/lib/contract.ts';
 import { createExec, type RunResult } from '../../scripts/lib/exec.ts';
 import { type Pipeline, parsePipelines, parseQueue, type QueueRow } from '../../scripts/lib/factory.ts';
 import type { LocalLayout } from '../../scripts/lib/local/layout.ts';
@@ -94,7 +94,8 @@ export function makeOwnWorker(
 
 export interface TestWorkerOptions {
   readonly dir?: string;
-  readonly dialect?: 'a' | 'b' | 'design';
+  /** `c` keeps its state in a PostgreSQL of the worker's own. */
+  readonly dialect?: 'a' | 'b' | 'c' | 'design';
   readonly standin?: Readonly<Record<string, string>>;
   readonly spec?: Partial<LocalWorkerSpec>;
   readonly intervalSeconds?: number;
@@ -117,6 +118,16 @@ export function ownPrograms(dir: string, texts: Readonly<Record<string, string>>
   return [bin, BIN];
 }
 
+/** The same, with the stand-in of a build that keeps its state in PostgreSQL. */
+function postgresPrograms(dir: string): string[] {
+  const bin = join(dir, '..', 'bin');
+  mkdirSync(bin, { recursive: true });
+  symlinkSync(join(BIN, 'factory-postgres'), join(bin, 'factory'));
+  // The tests may be root, and the server is another user then, who has to get to its folder.
+  chmodSync(join(dir, '..'), 0o711);
+  return [bin, BIN];
+}
+
 /** Prepares a worker with one project, `demo`, whose pipeline has one stage. */
 export function makeWorker(options: TestWorkerOptions = {}): TestWorker {
   const {
@@ -135,7 +146,7 @@ export function makeWorker(options: TestWorkerOptions = {}): TestWorker {
   const layout = prepareLocalWorker({
     dir,
     name: 'w1',
-    binDirs: [BIN],
+    binDirs: dialect === 'c' ? postgresPrograms(dir) : [BIN],
     projects: [{ name: 'demo', repo: origin, branch: null, config: 'pipeline.yaml' }],
     settings: { ...DEFAULT_SETTINGS, orchestrator: { enabled: true, intervalSeconds } },
     ...spec,
@@ -148,8 +159,11 @@ export function makeWorker(options: TestWorkerOptions = {}): TestWorker {
   writeFileSync(join(layout.home, '.factory-standin'), lines.join(''));
   const clone = join(layout.dirs.WORKER_REPOS_DIR, 'demo');
   const { WORKER_STATE_DIR } = layout.dirs;
-  const run: TestWorker['run'] = (argv, cwd = clone) =>
-    exec.run(argv, { env: { ...readLocalWorker(dir).env }, cwd, timeoutMs: 40_000 });
+  const run: TestWorker['run'] = (argv, cwd = clone) => {
+    const url = readText(join(layout.dirs.WORKER_RUN_DIR, FILES.databaseUrl)).trim();
+    const env = { ...readLocalWorker(dir).env, ...(url === '' ? {} : { DATABASE_URL: url }) };
+    return exec.run(argv, { env, cwd, timeoutMs: 40_000 });
+  };
   const must = async (argv: readonly [string, ...string[]]): Promise<string> => {
     const result = await run(argv);
     if (result.code !== 0) throw new Error(`${argv.join(' ')}: ${result.stderr}`);
@@ -165,6 +179,7 @@ export function makeWorker(options: TestWorkerOptions = {}): TestWorker {
       const flags = {
         a: [`${issue}`],
         b: [`${issue}`, '--config', join(clone, 'pipeline.yaml')],
+        c: [`${issue}`, '--config', join(clone, 'pipeline.yaml')],
         design: ['--project', 'demo', '--issue', `${issue}`],
       }[dialect];
       // Under the queue's lock, as dispatch does it: first calls on a fresh store may not meet.

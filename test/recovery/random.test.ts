@@ -11,10 +11,14 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:f
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
+import type { Pipeline, QueueRow } from '../../scripts/lib/factory.ts';
 import { processesOf } from '../../scripts/lib/local/processes.ts';
 import { stopLocalWorker } from '../../scripts/lib/local/stop.ts';
 import { makeOwnWorker, makeRoot, supervisorsOf, type TestWorker, until } from '../local/worker.ts';
 import { isRoot, needs } from '../support/needs.ts';
+
+const DIALECTS = ['a', 'b', 'c'] as const;
+type Dialect = (typeof DIALECTS)[number];
 
 /** Of each dialect. */
 const ROUNDS = Number(process.env['ROUNDS'] || 10);
@@ -24,6 +28,8 @@ const LANES = 5;
 /** Rounds in which the volume is filled come on top of the others. */
 const DISK_ROUNDS = Math.ceil(ROUNDS / 2);
 const DISK_LANES = 2;
+/** Those have a server each. */
+const POSTGRES_LANES = 3;
 /** Two kills, each followed by the minute after which a quiet agent is taken over, on a busy machine. */
 const PATIENCE_MS = 300_000;
 
@@ -49,9 +55,11 @@ const VICTIMS = [
   'check-in and tmux',
   'check-in and supervisor',
 ] as const;
+/** Of a worker with a PostgreSQL of its own, besides those. */
+const DATABASE_VICTIMS = ['database', 'check-in and database'] as const;
 /** Of the lane whose worker has a volume of its own: it is full for a while, alone or when something dies. */
 const DISK_VICTIMS = ['disk', 'disk and check-in', 'disk and supervisor', 'disk and everything'] as const;
-type Victim = (typeof VICTIMS)[number] | (typeof DISK_VICTIMS)[number];
+type Victim = (typeof VICTIMS)[number] | (typeof DATABASE_VICTIMS)[number] | (typeof DISK_VICTIMS)[number];
 
 interface Kill {
   readonly victim: Victim;
@@ -75,8 +83,8 @@ function lots(seed: number): () => number {
 }
 
 /** Every victim has its turn; the moments, and a second kill, are drawn. */
-function killsOf(dialect: string, round: number, victims: readonly Victim[]): Kill[] {
-  const draw = lots(SEED * 1000 + round * 2 + (dialect === 'a' ? 0 : 1));
+function killsOf(dialect: Dialect, round: number, victims: readonly Victim[]): Kill[] {
+  const draw = lots(SEED * 1000 + round * DIALECTS.length + DIALECTS.indexOf(dialect));
   const offset = Math.floor(lots(SEED)() * victims.length);
   const kill = (victim: Victim): Kill => ({
     victim,
@@ -109,11 +117,17 @@ function signal(pids: readonly number[], name: NodeJS.Signals): void {
   }
 }
 
+/** The server's first process; the others end with it. */
+function databasesOf({ layout }: TestWorker): number[] {
+  const file = join(layout.dirs.WORKER_STATE_DIR, 'postgres', 'data', 'postmaster.pid');
+  return existsSync(file) ? [Number.parseInt(readFileSync(file, 'utf8'), 10)] : [];
+}
+
 const groups = (leaders: readonly number[]) => leaders.map((pid) => -pid);
 
 /** Where the program has the files of an issue. */
 function folderOf({ layout }: TestWorker, dialect: string, issue: number): string {
-  return join(layout.home, '.factory', 'pipelines', dialect === 'b' ? 'example/demo' : '', `${issue}`);
+  return join(layout.home, '.factory', 'pipelines', dialect === 'a' ? '' : 'example/demo', `${issue}`);
 }
 
 /** In both dialects beside the pipelines without a namespace. */
@@ -186,6 +200,7 @@ async function deal(
   if (/supervisor/.test(victim)) signal(supervisorsOf(worker), 'SIGKILL');
   if (/tmux/.test(victim)) await worker.killTmux();
   if (victim === 'everything') await worker.killEverything();
+  if (/database/.test(victim)) signal(databasesOf(worker), 'SIGKILL');
   signal(groups(stopped), 'SIGKILL');
   if (victim === 'agent') signal(await agents(worker), 'SIGKILL');
   if (!/supervisor|everything/.test(victim)) return;
@@ -197,8 +212,16 @@ async function deal(
 }
 
 async function isOver(worker: TestWorker, issue: number): Promise<unknown> {
-  const row = (await worker.rows()).find((candidate) => candidate.issue === issue);
-  const pipeline = (await worker.pipelines()).find((candidate) => candidate.issue === issue);
+  let rows: QueueRow[];
+  let pipelines: Pipeline[];
+  try {
+    [rows, pipelines] = [await worker.rows(), await worker.pipelines()];
+  } catch (error) {
+    // Its database may be down.
+    return error;
+  }
+  const row = rows.find((candidate) => candidate.issue === issue);
+  const pipeline = pipelines.find((candidate) => candidate.issue === issue);
   const over = pipeline?.status === 'completed' && (row === undefined || row.status === 'completed');
   return over || { row: row?.status, pipeline, loop: worker.heartbeat()?.reason };
 }
@@ -249,11 +272,12 @@ async function playRound(
 /** Plays the rounds of one lane on a worker. */
 async function playLane(
   worker: TestWorker,
-  dialect: string,
+  dialect: Dialect,
   rounds: readonly number[],
   victims: readonly Victim[],
 ): Promise<void> {
   await worker.start();
+  await until('its database', () => worker.heartbeat()?.database?.state === 'ready');
   for (const round of rounds) {
     const kills = killsOf(dialect, round, victims);
     const what = kills.map(({ victim, afterMs }) => `${victim} after ${afterMs} ms`).join(', ');
@@ -278,10 +302,12 @@ const roundsOf = (lane: number, lanes: number, rounds: number): number[] =>
 const STANDIN = { STANDIN_GH_DELAY_SECONDS: '1', STANDIN_FACTORY_STABLE_SECONDS: '60' };
 
 // All of them at once: most of their time is waiting.
-vi.setConfig({ maxConcurrency: 2 * (LANES + DISK_LANES) });
+vi.setConfig({ maxConcurrency: 2 * (LANES + DISK_LANES) + POSTGRES_LANES });
+
+const OPTIONS = { standin: STANDIN, intervalSeconds: 3, pipeline: PIPELINE };
 
 describe.concurrent.each(['a', 'b'] as const)(`${ROUNDS} rounds with SEED=${SEED}, dialect %s`, (dialect) => {
-  const options = { dialect, standin: STANDIN, intervalSeconds: 3, pipeline: PIPELINE };
+  const options = { ...OPTIONS, dialect };
 
   it.for(Array.from({ length: Math.min(LANES, ROUNDS) }, (_, lane) => lane))(
     'every issue is completed, whatever is killed when: lane %s',
@@ -306,6 +332,18 @@ describe.concurrent.each(['a', 'b'] as const)(`${ROUNDS} rounds with SEED=${SEED
         execFileSync('umount', ['--lazy', volume]);
       });
       await playLane(worker, dialect, roundsOf(lane, DISK_LANES, DISK_ROUNDS), DISK_VICTIMS);
+    },
+  );
+});
+
+describe.concurrent(`${ROUNDS} rounds with SEED=${SEED}, dialect c`, () => {
+  it.for(Array.from({ length: Math.min(POSTGRES_LANES, ROUNDS) }, (_, lane) => lane))(
+    'every issue is completed, whatever is killed when, its database too: lane %s',
+    { timeout: (Math.ceil(ROUNDS / POSTGRES_LANES) + 1) * PATIENCE_MS },
+    async (lane, test) => {
+      const victims = [...VICTIMS, ...DATABASE_VICTIMS];
+      const rounds = roundsOf(lane, POSTGRES_LANES, ROUNDS);
+      await playLane(makeOwnWorker(test, { ...OPTIONS, dialect: 'c' }), 'c', rounds, victims);
     },
   );
 });
