@@ -257,6 +257,15 @@ describe('a script run in a pod', () => {
     expect(verbs()).toEqual([]);
   });
 
+  it('whose kubelet does not find the container is told in the words of kubectl', async () => {
+    const { transport } = connect({ exec: () => whole(500, 'container not found ("worker")\n') });
+    const error = await failureOf(transport.run(call));
+    expect([error.kind, error.message]).toEqual([
+      'not-running',
+      expect.stringMatching(/\): unable to upgrade connection: container not found \("worker"\)$/),
+    ]);
+  });
+
   it('ends with the code of the script', async () => {
     const { transport } = connect({
       exec: (asked) => running(asked, { stdout: frame(asked, '', 3), end: exited(3) }),

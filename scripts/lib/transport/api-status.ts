@@ -59,6 +59,9 @@ export function refusal(httpStatus: number, body: string): string {
   const [, server] = /^dial tcp (\S+): connect: connection refused$/.exec(words) ?? [];
   if (server !== undefined)
     return `The connection to the server ${server} was refused - did you specify the right host or port?\n`;
+  // A kubelet says so of an exec, in words only, with HTTP 500.
+  if (/^(container not found|pod does not exist)\b/.test(words))
+    return `error: unable to upgrade connection: ${words}\n`;
   if (httpStatus < 500) return `Error from server: HTTP ${httpStatus} ${words}\n`;
   return `Unable to connect to the server: ${words || `HTTP ${httpStatus}`}\n`;
 }
