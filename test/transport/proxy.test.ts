@@ -385,6 +385,25 @@ describe('a script run in a pod', () => {
     expect([asked().length, verbs()]).toEqual([1, ['exec']]);
   });
 
+  it('goes on where meanwhile another request finds that the credential is no longer accepted', async () => {
+    let isRefused = false;
+    const { find, transport, asked } = connect(
+      {
+        get: () => refused(401, 'Unauthorized', 'Unauthorized'),
+        async exec(given) {
+          await until('the other request', () => isRefused);
+          return running(given);
+        },
+      },
+      KUBECTL,
+    );
+    const answer = transport.run(call);
+    await until('the request', () => asked().length > 0);
+    expect((await find(worker)).kind).toBe('pod');
+    isRefused = true;
+    expect((await answer).rc).toBe(0);
+  });
+
   it('is run by kubectl at once where the server does not know a WebSocket, as it turned out before', async () => {
     const { transport, asked, verbs } = connect({ exec: () => whole(400, 'unable to upgrade') }, KUBECTL);
     await failureOf(transport.run(call));

@@ -41,6 +41,7 @@ export interface KubectlProxy {
    * @returns what ends it without a further word
    */
   follow(path: string, follower: Follower): () => void;
+  /** Asks nothing more through it, and ends it once all that was asked has been answered. */
   close(): void;
 }
 
@@ -149,6 +150,25 @@ export async function startProxy(
   };
   /** That wait for the next request; one that is being asked is not among them. */
   const waiting = new Map<string, { readonly program: ExecSocket; readonly since: number }>();
+  /** How many requests wait for their answers. */
+  let open = 0;
+  let isClosed = false;
+  const endIfUnused = () => {
+    if (!isClosed || open > 0) return;
+    agent.destroy();
+    for (const { program } of waiting.values()) program.end();
+    waiting.clear();
+    listening.end();
+  };
+  const counted = async <T>(request: Promise<T>): Promise<T> => {
+    open += 1;
+    try {
+      return await request;
+    } finally {
+      open -= 1;
+      endIfUnused();
+    }
+  };
   return {
     served,
     follow(path, follower) {
@@ -159,27 +179,26 @@ export async function startProxy(
       followed.add(end);
       return end;
     },
-    get: (path, options) => get(http, { agent, socketPath: socket, path, host: HOST }, options),
-    exec: (path, options) => openExec(path).ask(null, options),
+    get: (path, options) => counted(get(http, { agent, socketPath: socket, path, host: HOST }, options)),
+    exec: (path, options) => counted(openExec(path).ask(null, options)),
     async ask({ key, path }, request, options) {
       const last = waiting.get(key);
       waiting.delete(key);
       const isUsable = last?.program.isOpen && now().getTime() - last.since < UNASKED_MS;
       if (!isUsable) last?.program.end();
       const program = isUsable ? last.program : openExec(path());
-      const answer = await program.ask(isUsable ? request : { ...request, text: null }, options);
-      if (program.isOpen) {
+      const answer = await counted(program.ask(isUsable ? request : { ...request, text: null }, options));
+      if (isClosed) program.end();
+      else if (program.isOpen) {
         waiting.get(key)?.program.end();
         waiting.set(key, { program, since: now().getTime() });
       }
       return answer;
     },
     close() {
-      agent.destroy();
+      isClosed = true;
       for (const end of followed) end();
-      for (const { program } of waiting.values()) program.end();
-      waiting.clear();
-      listening.end();
+      endIfUnused();
     },
   };
 }
