@@ -16,10 +16,22 @@ import { type HandWorker, handWorker } from '../support/hand-worker.ts';
 import { waitersFor } from '../support/processes.ts';
 import { type Outcome, run, type Transport } from '../support/run-command.ts';
 
+/**
+ * From now on the addition of an issue whose file is in `slow/` takes three seconds. Done once: while the program is replaced, a
+ * call of another case that is just beginning may find neither the one nor the other whole.
+ */
+const SLOW_ADDITIONS = `mkdir slow; mv bin/factory factory.real; cat >bin/factory <<'EOF'
+#!/usr/bin/env bash
+case "$*" in *'queue add '*) for issue; do if [ -e "\${0%/*}/../slow/$issue" ]; then sleep 3; fi; done ;; esac
+exec -a factory "\${0%/*}/../factory.real" "$@"
+EOF
+chmod +x bin/factory`;
+
 let worker: HandWorker;
 let kubectl: FakeKubectl;
 beforeAll(async () => {
   worker = await handWorker({ projects: ['demo'] });
+  await worker.bash(SLOW_ADDITIONS);
   await worker.bash('tmux new-session -d -s orchestrator cat');
   kubectl = fakeKubectl(worker.cluster());
 });
@@ -247,21 +259,13 @@ describe.concurrent('a connection that dies', () => {
 
   it('and comes back while the dispatch is still at work: waits for its end instead of guessing', async () => {
     const issues = [fresh(), fresh(), fresh()];
-    // The add of the second issue takes a while. Put in place by a rename: others use the program meanwhile.
-    await worker.bash(`cp -P bin/factory bin/factory.real; cat >bin/factory.slow <<'EOF'
-#!/usr/bin/env bash
-case " $* " in *" queue add ${issues[1]} "*) sleep 3 ;; esac
-exec -a factory "$(dirname "$0")/factory.real" "$@"
-EOF
-chmod +x bin/factory.slow && mv bin/factory.slow bin/factory`);
+    await worker.write(`slow/${issues[1]}`, '');
     const cut = kubectlThat({ dispatch: '(KUBECTL) >/dev/null 2>&1 & sleep 1; exit 0' });
     const outcome = await send(issues, [], cut);
     await expectAgreement(outcome, issues);
     // That nothing comes later cannot be waited for.
     await new Promise((resolve) => setTimeout(resolve, 1_000));
     await expectAgreement(outcome, issues);
-    // The real one stays: a call of another case may be on its way through the slow one.
-    await worker.bash('cp -P bin/factory.real bin/factory.new && mv bin/factory.new bin/factory');
   });
 });
 
