@@ -49,9 +49,10 @@ async function start(
 /** A build for PostgreSQL finds its database by a variable that `docker exec` does not set. */
 const IN_CLONE = `export DATABASE_URL="$(cat "$WORKER_RUN_DIR/database-url" 2>/dev/null)"; cd ${CLONE}`;
 
+/** Under the queue's lock, as dispatch does it: first calls on a fresh store may not meet. */
 const add = (worker: Worker, dialect: keyof typeof ADD) =>
   worker.must(
-    `${IN_CLONE} && ${ADD[dialect]} >&2 && printf '{"issue":23,"project":"demo","at":"2026-01-01T00:00:00Z","by":"test"}\\n' >>"$WORKER_STATE_DIR/dispatch.jsonl"`,
+    `${IN_CLONE} && flock --close "$WORKER_STATE_DIR/locks/queue" ${ADD[dialect]} >&2 && printf '{"issue":23,"project":"demo","at":"2026-01-01T00:00:00Z","by":"test"}\\n' >>"$WORKER_STATE_DIR/dispatch.jsonl"`,
   );
 
 /** What `factory NOUN VERB` lists; nothing while it does not answer. */
