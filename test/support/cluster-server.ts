@@ -7,8 +7,10 @@
  *
  * `overProxy` puts one in front of an Exec: what is asked through the proxy is answered by the kubectl that the Exec has.
  */
+import { rmSync } from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import { dirname } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Argv, Exec, Served, ServeOptions } from '../../scripts/lib/exec.ts';
@@ -193,6 +195,8 @@ export async function clusterServer(
     });
   });
   const kill = async () => {
+    // The folder of the socket goes with the program, as with the real one.
+    if (typeof listenOn === 'string') rmSync(dirname(listenOn), { recursive: true, force: true });
     for (const socket of sockets) socket.destroy();
     await new Promise<void>((resolve) => server.close(() => resolve()));
   };
