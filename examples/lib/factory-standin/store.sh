@@ -89,7 +89,7 @@ store_open_sqlite() {
   command -v sqlite3 >/dev/null || fail 'the factory stand-in needs the program sqlite3'
   if [[ ! -s $DB_FILE ]]; then
     mkdir -p -- "$DATA_DIR" 2>/dev/null || fail "create data dir: mkdir $DATA_DIR: not possible"
-    db "PRAGMA journal_mode=WAL; BEGIN IMMEDIATE; $(schema) COMMIT;" || fail "open database: $DB_ERR"
+    store_create || fail "open database: $DB_ERR"
   fi
   [[ $DIALECT != a ]] || return 0
   db "SELECT group_concat(name, ' ') FROM pragma_table_info('issue_queue');" || fail "open database: $DB_ERR"
@@ -99,6 +99,17 @@ store_open_sqlite() {
   elif [[ $DIALECT == design && $columns != *' project '* ]]; then
     db "ALTER TABLE issue_queue ADD COLUMN project TEXT NOT NULL DEFAULT '';" || fail "migrate: $DB_ERR"
   fi
+}
+
+# store_create: makes the database whole or not at all: another first call may come meanwhile, and a kill. (The program checks its
+# tables at each call.) On failure DB_ERR, returns 1.
+store_create() {
+  local whole=$DATA_DIR/.factory.db.$$ failed=0
+  sqlite "$whole" "PRAGMA journal_mode=WAL; BEGIN IMMEDIATE; $(schema) COMMIT;" || failed=1
+  # A link does not replace the database of a faster call.
+  ((failed)) || ln -- "$whole" "$DB_FILE" 2>/dev/null || [[ -s $DB_FILE ]] || mv -f -- "$whole" "$DB_FILE"
+  rm -f -- "$whole" "$whole"-*
+  return "$failed"
 }
 
 # db SQL: runs it on the database. Sets DB_OUT; on failure DB_ERR, returns 1.
