@@ -3,7 +3,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { TakenRow } from '../../scripts/lib/contract.ts';
-import { processesOf } from '../../scripts/lib/local/processes.ts';
+import { processesOf, signalProcess } from '../../scripts/lib/local/processes.ts';
 import { atWork, completed, makeOwnWorker, setStandin, supervisorsOf, until } from './worker.ts';
 
 describe.concurrent.each(['a', 'b', 'design'] as const)(
@@ -129,8 +129,10 @@ describe.concurrent.each(['a', 'b', 'design'] as const)('kill -9 of the agent, d
     await worker.start();
     await worker.add(23);
     await until('an agent at work', atWork(worker));
-    for (const { pid, argv } of processesOf(worker.layout.dirs.WORKER_STATE_DIR)) {
-      if (/bin\/claude$/.test(argv[1] ?? '')) process.kill(pid, 'SIGKILL');
+    const { WORKER_STATE_DIR } = worker.layout.dirs;
+    // A fork of it may have ended meanwhile.
+    for (const { pid, argv } of processesOf(WORKER_STATE_DIR)) {
+      if (/bin\/claude$/.test(argv[1] ?? '')) signalProcess(pid, WORKER_STATE_DIR, 'SIGKILL');
     }
     worker.letAgentGoOn();
     await until('the issue completed', completed(worker, 23));
