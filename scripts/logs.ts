@@ -68,7 +68,7 @@ Sessions are recorded on the worker's volume, so they can be read after they hav
     }
     if (flags.follow && format === 'json') throw new UsageError('--follow prints text, not JSON');
     if (flags.follow && flags.previous) throw new UsageError('--previous does not grow: leave out --follow');
-    const { worker, timeoutMs } = await findWorker(context, flags, name);
+    const { worker, timeoutMs } = await findWorker(context, flags, name, { watching: flags.follow });
     const text = createLogText(flags.ansi);
     const source: LogSource = {
       context,

@@ -3,7 +3,7 @@
  * kubectl, or a wrapper around it that loses what a broken connection loses.
  */
 import { spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { dispatch } from '../../scripts/dispatch.ts';
@@ -17,12 +17,12 @@ import { waitersFor } from '../support/processes.ts';
 import { type Outcome, run, type Transport } from '../support/run-command.ts';
 
 /**
- * From now on the addition of an issue whose file is in `slow/` takes three seconds. Done once: while the program is replaced, a
+ * From now on the addition of an issue whose file is in `slow/` takes three seconds, and then the file is gone. Done once: while the program is replaced, a
  * call of another case that is just beginning may find neither the one nor the other whole.
  */
 const SLOW_ADDITIONS = `mkdir slow; mv bin/factory factory.real; cat >bin/factory <<'EOF'
 #!/usr/bin/env bash
-case "$*" in *'queue add '*) for issue; do if [ -e "\${0%/*}/../slow/$issue" ]; then sleep 3; fi; done ;; esac
+case "$*" in *'queue add '*) for issue; do if [ -f "\${0%/*}/../slow/$issue" ]; then sleep 3; rm "\${0%/*}/../slow/$issue"; fi; done ;; esac
 exec -a factory "\${0%/*}/../factory.real" "$@"
 EOF
 chmod +x bin/factory`;
@@ -262,6 +262,7 @@ describe.concurrent('a connection that dies', () => {
     await worker.write(`slow/${issues[1]}`, '');
     const cut = kubectlThat({ dispatch: '(KUBECTL) >/dev/null 2>&1 & sleep 1; exit 0' });
     const outcome = await send(issues, [], cut);
+    expect(existsSync(join(worker.dir, 'slow', `${issues[1]}`))).toBe(false);
     await expectAgreement(outcome, issues);
     // That nothing comes later cannot be waited for.
     await new Promise((resolve) => setTimeout(resolve, 1_000));

@@ -88,24 +88,13 @@ describe.concurrent.each(DIALECTS)(
   },
 );
 
-describe.concurrent.each(DIALECTS)('a check-in that dies before issue.json, dialect %s', (dialect) => {
-  it('leaves an issue whose text is fetched before its agent begins', async (test) => {
+describe.concurrent.each(DIALECTS)('a check-in that dies after pipeline.json, dialect %s', (dialect) => {
+  it.for([
+    ['intent', 'gave it its intent'],
+    ['issue', 'fetched its text'],
+  ] as const)('before its %s: the agent is told both all the same', async ([place, done], test) => {
     const worker = makeOwnWorker(test, { dialect });
-    dieAt(worker, 'issue');
-    await worker.start();
-    await worker.add(23);
-    await until('the issue completed', completed(worker, 23));
-    expect(prompts(worker)).toEqual([
-      expect.stringMatching(/^## Issue #23:\n.+\nThis issue was made up by the gh stand-in\.$/m),
-    ]);
-    expect(worker.log()).toContain('#23: fetched its text, which an interrupted check-in had not stored');
-  });
-});
-
-describe.concurrent.each(DIALECTS)('a check-in that dies before the intent, dialect %s', (dialect) => {
-  it('leaves an issue whose agent is told it all the same', async (test) => {
-    const worker = makeOwnWorker(test, { dialect });
-    dieAt(worker, 'intent');
+    dieAt(worker, place);
     await worker.start();
     await worker.add(23);
     await until('the issue completed', completed(worker, 23));
@@ -114,7 +103,7 @@ describe.concurrent.each(DIALECTS)('a check-in that dies before the intent, dial
         /^Issue #23: .+\nIntent: a test\n.+\n## Issue #23:\n.+\nThis issue was made up by the gh stand-in\.$/m,
       ),
     ]);
-    expect(worker.log()).toContain('#23: gave it its intent, which an interrupted check-in had not stored');
+    expect(worker.log()).toContain(`#23: ${done}, which an interrupted check-in had not stored`);
   });
 });
 

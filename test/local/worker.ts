@@ -1,13 +1,19 @@
 /** Real local workers in folders of their own, with the stand-ins; every one is stopped and removed by `removeWorkers`. */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'vitest';
 import { packageRoot } from '../../scripts/lib/cli/version.ts';
 import { DEFAULT_SETTINGS, FILES, type Heartbeat, type Repair } from '../../scripts/lib/contract.ts';
 import { createExec, type RunResult } from '../../scripts/lib/exec.ts';
-import { type Pipeline, parsePipelines, parseQueue, type QueueRow } from '../../scripts/lib/factory.ts';
+import {
+  type Pipeline,
+  POSTGRES_DRIVER,
+  parsePipelines,
+  parseQueue,
+  type QueueRow,
+} from '../../scripts/lib/factory.ts';
 import type { LocalLayout } from '../../scripts/lib/local/layout.ts';
 import {
   type LocalWorkerSpec,
@@ -118,14 +124,13 @@ export function ownPrograms(dir: string, texts: Readonly<Record<string, string>>
   return [bin, BIN];
 }
 
-/** The same, with the stand-in of a build that keeps its state in PostgreSQL. */
+/** The same for a build that keeps its state in PostgreSQL, which is told by its driver's name in the file. */
 function postgresPrograms(dir: string): string[] {
-  const bin = join(dir, '..', 'bin');
-  mkdirSync(bin, { recursive: true });
-  symlinkSync(join(BIN, 'factory-postgres'), join(bin, 'factory'));
+  const factory = `#!/bin/sh\n# ${POSTGRES_DRIVER}\nexec ${join(BIN, 'factory-postgres')} "$@"\n`;
+  const folders = ownPrograms(dir, { factory });
   // The tests may be root, and the server is another user then, who has to get to its folder.
   chmodSync(join(dir, '..'), 0o711);
-  return [bin, BIN];
+  return folders;
 }
 
 /** Prepares a worker with one project, `demo`, whose pipeline has one stage. */

@@ -1,6 +1,7 @@
 /** A command that looks again and again: what becomes of the pods is told by a watch, and asked again whenever that may be old. */
 import { describe, expect, it } from 'vitest';
 import type { ClusterClient } from '../../scripts/lib/transport/client.ts';
+import { openConnections, WATCHING } from '../../scripts/lib/transport/connections.ts';
 import { podFinder } from '../../scripts/lib/transport/find-pod.ts';
 import { newNonce } from '../../scripts/lib/transport/frame.ts';
 import { watchPods } from '../../scripts/lib/transport/pod-watch.ts';
@@ -271,6 +272,15 @@ it('a watch ends with the proxy, and a new proxy has a new one', async () => {
   await alive();
   expect(argvs).toHaveLength(2);
   expect(asked()).toEqual([GET, WATCH, GET, WATCH]);
+});
+
+it('a command that has looked once can begin to watch', async () => {
+  const { cluster, asked } = connect({ get: () => ok(listAt('7', pod())) });
+  await podFinder(cluster)(worker);
+  openConnections(cluster, [worker], WATCHING);
+  await podFinder(cluster)(worker);
+  await until('the watch', () => asked().length > 2);
+  expect(asked()).toEqual([GET, GET, WATCH]);
 });
 
 it('a command that looks once does not watch', async () => {

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { InterruptedError } from '../../scripts/lib/cli/errors.ts';
 import { LIMITS } from '../../scripts/lib/exec.ts';
+import { openConnections } from '../../scripts/lib/transport/connections.ts';
 import { podFinder } from '../../scripts/lib/transport/find-pod.ts';
 import { newNonce } from '../../scripts/lib/transport/frame.ts';
 import { podFacts } from '../../scripts/lib/transport/pods.ts';
@@ -193,6 +194,19 @@ describe('the pods of a namespace', () => {
     expect([argvs.length, verbs()]).toEqual([1, ['get']]);
     await look();
     expect([argvs.length, verbs()]).toEqual([2, ['get']]);
+  });
+
+  it('of another namespace, named after a proxy was started, are asked for through one of its own', async () => {
+    const { cluster, asked, argvs, verbs } = connect({ get: () => LIST }, KUBECTL);
+    await podFinder(cluster)(worker);
+    const other = { ...worker, namespace: 'other' };
+    openConnections(cluster, [other]);
+    await podFinder(cluster)(other);
+    await podFinder(cluster)(worker);
+    expect(asked()).toEqual(
+      ['factory', 'factory', 'other'].map((name) => `GET /api/v1/namespaces/${name}/pods`),
+    );
+    expect([argvs.length, verbs()]).toEqual([2, []]);
   });
 
   it('end at once when it is interrupted', async () => {

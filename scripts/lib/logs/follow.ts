@@ -2,7 +2,6 @@
 import { ExitCode } from '../cli/errors.ts';
 import { onlyNews } from '../cli/news.ts';
 import { pause } from '../cli/pause.ts';
-import { openConnections, WATCHING } from '../transport/connections.ts';
 import { type Transport, TransportError } from '../transport/transport.ts';
 import { createReach } from '../worker/observe.ts';
 import type { Log } from './choose-log.ts';
@@ -30,7 +29,6 @@ export async function follow(source: LogSource, text: LogText): Promise<number> 
   const { context, worker } = source;
   const { stdout, stderr, signal } = context;
   const say = onlyNews((line) => stderr.write(`${line}\n`));
-  openConnections(context, [worker], WATCHING);
   let transport: Transport | null = null;
   let log: Log | null = null;
   let position: Position | null = null;

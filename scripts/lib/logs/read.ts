@@ -2,7 +2,6 @@
 import { CliError } from '../cli/errors.ts';
 import { bytes } from '../cli/text.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
-import { openConnections } from '../transport/connections.ts';
 import { clusterOf, kubectl } from '../transport/kubectl.ts';
 import { kubectlError } from '../transport/kubectl-errors.ts';
 import type { PodFacts } from '../transport/pods.ts';
@@ -22,7 +21,6 @@ export async function readAll(source: LogSource, text: LogText): Promise<string>
   const { context, worker, wanted, previous } = source;
   let shown = '';
   try {
-    openConnections(context, [worker]);
     const entrance = await createReach(context, source.timeoutMs).enter(worker);
     if (wanted === 'boot' && previous && worker.runtime === 'kubernetes') {
       return kubectlLogs(source, worker, entrance.pod, text);

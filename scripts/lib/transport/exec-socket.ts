@@ -116,8 +116,9 @@ function beginHeartbeat(socket: WebSocket, { everyMs, goneAfterMs }: Heartbeat):
   };
   socket.on('pong', hear).on('message', hear);
   const beat = setInterval(() => {
-    if (socket.readyState !== socket.OPEN) return;
-    if (performance.now() - heardAt > goneAfterMs) socket.terminate();
+    // Its time limit bounds how long it connects.
+    if (socket.readyState !== socket.OPEN) hear();
+    else if (performance.now() - heardAt > goneAfterMs) socket.terminate();
     else socket.ping();
   }, everyMs);
   return () => {

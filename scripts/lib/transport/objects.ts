@@ -61,7 +61,7 @@ export async function getJson<T>(
 }
 
 /** The pods of a worker's namespace. @throws TransportError when the cluster does not answer */
-export async function listPods<T>(cluster: Cluster, worker: ClusterWorker): Promise<readonly T[]> {
+export async function getPods<T>(cluster: Cluster, worker: ClusterWorker): Promise<readonly T[]> {
   const result = await clientOf(cluster).read(worker, { kind: 'pods' });
   if (result.code !== 0) throw kubectlError(result, worker, 'look up pods of');
   return readAnswer<{ items: T[] }>('list', worker.name, result.stdout.toString('utf8')).items;
@@ -79,6 +79,7 @@ export async function getOrNull<T>(
   name: string,
   doing = `look up the ${kind} ${name} of`,
 ): Promise<T | null> {
+  // A connection lets Deployments through, and few other kinds.
   const result = await (kind === 'deployment'
     ? clientOf(cluster).read(worker, { kind, name })
     : kubectl(cluster, worker, ['get', kind, name, '--output=json', '--ignore-not-found']));

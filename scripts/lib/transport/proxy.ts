@@ -151,21 +151,21 @@ export async function startProxy(
   /** That wait for the next request; one that is being asked is not among them. */
   const waiting = new Map<string, { readonly program: ExecSocket; readonly since: number }>();
   /** How many requests wait for their answers. */
-  let open = 0;
+  let unanswered = 0;
   let isClosed = false;
   const endIfUnused = () => {
-    if (!isClosed || open > 0) return;
+    if (!isClosed || unanswered > 0) return;
     agent.destroy();
     for (const { program } of waiting.values()) program.end();
     waiting.clear();
     listening.end();
   };
   const counted = async <T>(request: Promise<T>): Promise<T> => {
-    open += 1;
+    unanswered += 1;
     try {
       return await request;
     } finally {
-      open -= 1;
+      unanswered -= 1;
       endIfUnused();
     }
   };

@@ -3,7 +3,7 @@ import { CliError } from '../cli/errors.ts';
 import type { ClusterWorker } from '../config/worker-entry.ts';
 import type { Cluster } from '../transport/kubectl.ts';
 import { kubectlInNamespace } from '../transport/kubectl-errors.ts';
-import { getJson, getOrNull, listPods } from '../transport/objects.ts';
+import { getJson, getOrNull, getPods } from '../transport/objects.ts';
 import { belongsTo, choosePod, containerName, type PodObject } from '../transport/pods.ts';
 import { checkAnswer } from '../transport/read-answer.ts';
 import { type ManagedFields, type TakenField, takenFromHelm } from './field-owners.ts';
@@ -141,7 +141,7 @@ export function parseWorkload(object: WorkloadObject, wanted?: string): Workload
 
 /** The pods of a worker, including those that are being deleted. */
 export async function readPods(cluster: Cluster, worker: ClusterWorker): Promise<ReleasePod[]> {
-  const pods = await listPods<ReleasePod>(cluster, worker);
+  const pods = await getPods<ReleasePod>(cluster, worker);
   return pods.filter((pod) => belongsTo(pod, worker.pod));
 }
 

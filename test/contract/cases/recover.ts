@@ -117,6 +117,16 @@ const FOLDER = (issue: number) =>
   `"$HOME/.factory/pipelines/$([[ $DIALECT == [bc] ]] && echo acme/demo/)${issue}"`;
 const AT = { STANDIN_FACTORY_DIES_AT: '/nowhere' };
 
+/** A check-in dies between two writes of the pipeline that it has just made. Needs the settings {@link AT}. */
+function diedAt(place: 'intent' | 'issue'): Step[] {
+  return [
+    added(50),
+    bash(`echo ${place} >"$BOX/dies"; sed -i "s,/nowhere,$BOX/dies," "$HOME/.factory-standin"`),
+    factory(CHECK_IN, { rc: 137 }),
+    factory(STATUS, { json: [{ issue: 50, status: 'pending' }] }),
+  ];
+}
+
 /** What a check-in leaves behind that is killed while it begins an issue, in the order of its writes. */
 const BEGINNINGS: readonly Case[] = [
   {
@@ -173,10 +183,7 @@ const BEGINNINGS: readonly Case[] = [
     slow: true,
     standinOnly: 'a real binary takes less than a millisecond from one write to the next',
     steps: [
-      added(50),
-      bash('echo intent >"$BOX/dies"; sed -i "s,/nowhere,$BOX/dies," "$HOME/.factory-standin"'),
-      factory(CHECK_IN, { rc: 137 }),
-      factory(STATUS, { json: [{ issue: 50, status: 'pending' }] }),
+      ...diedAt('intent'),
       checkIn({ issue: 50, action: 'completed' }),
       bash('cat $(find "$HOME/.factory/pipelines" -name prompt.md)', { stdout: /^Intent: $/m }),
       factory(QUEUE, { json: [{ Issue: 50, FeatureIntent: 'Users get X.' }] }),
@@ -190,10 +197,7 @@ const BEGINNINGS: readonly Case[] = [
     slow: true,
     standinOnly: 'the second call of gh has to be hit',
     steps: [
-      added(50),
-      bash('echo issue >"$BOX/dies"; sed -i "s,/nowhere,$BOX/dies," "$HOME/.factory-standin"'),
-      factory(CHECK_IN, { rc: 137 }),
-      factory(STATUS, { json: [{ issue: 50, status: 'pending' }] }),
+      ...diedAt('issue'),
       bash('test ! -e "$HOME/.factory/pipelines/50/issue.json"'),
       checkIn({ issue: 50, action: 'completed' }),
       bash('cat $(find "$HOME/.factory/pipelines" -name prompt.md)', { stdout: /^## Issue #50:\n\n?$/m }),
